@@ -1,0 +1,75 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Settings of every Swift target. Each line says what it buys.
+let base: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    // `any P` must be written: an existential is a cost one should see.
+    .enableUpcomingFeature("ExistentialAny"),
+    // A member is visible only where its module is imported.
+    .enableUpcomingFeature("MemberImportVisibility"),
+    // C shims and libraries do not leak into the public interface.
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    // An async function stays where its caller is.
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    // Span-returning functions state how long the span lives.
+    .enableExperimentalFeature("Lifetimes"),
+    .treatAllWarnings(as: .error),
+]
+
+/// Product code also marks each unsafe expression. (Tests cannot: `#expect` expansions over spans are refused.)
+let strict: [SwiftSetting] = base
+
+let package = Package(
+    name: "FastFeed",
+    products: [
+        .library(name: "FastFeed", targets: ["FastFeed"]),
+        .executable(name: "feedd", targets: ["feedd"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+    ],
+    targets: [
+        .target(
+            name: "CShims",
+            linkerSettings: [
+                // First, so that its malloc is the process's.
+                .linkedLibrary("jemalloc"),
+                .linkedLibrary("hiredis"),
+                .linkedLibrary("ssl"),
+                .linkedLibrary("crypto"),
+                .linkedLibrary("simdjson"),
+                .linkedLibrary("stdc++"),
+            ]
+        ),
+        .target(name: "FastFeed", dependencies: ["CShims"], swiftSettings: strict),
+        .target(name: "VenueSimulator", dependencies: ["FastFeed", "CShims"], swiftSettings: strict),
+        .executableTarget(
+            name: "feedd",
+            dependencies: [
+                "FastFeed", "VenueSimulator",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Configuration", package: "swift-configuration"),
+            ],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "Benchmarks",
+            dependencies: [
+                "FastFeed", "VenueSimulator",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            path: "Benchmarks",
+            swiftSettings: strict
+        ),
+        .testTarget(name: "FastFeedTests", dependencies: ["FastFeed"], swiftSettings: base),
+        .testTarget(name: "SimulatorTests", dependencies: ["VenueSimulator"], swiftSettings: base),
+        .testTarget(name: "SystemTests", dependencies: ["FastFeed", "VenueSimulator"], swiftSettings: base),
+    ],
+    cxxLanguageStandard: .cxx17
+)

@@ -1,0 +1,56 @@
+// System calls and structures that Swift cannot name: macros, unions and variadic functions of libc.
+#ifndef FF_SYSTEM_H
+#define FF_SYSTEM_H
+
+#include <stdint.h>
+#include <stddef.h>
+
+/// A hint to the core that this is a wait loop.
+static inline void ff_cpu_pause(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ __volatile__("yield");
+#endif
+}
+
+/// One readiness report: the registered 64-bit token and the EPOLL bits.
+typedef struct ff_ready {
+    uint64_t token;
+    uint32_t events;
+    uint32_t reserved;
+} ff_ready;
+
+enum { FF_READABLE = 1, FF_WRITABLE = 2, FF_HANGUP = 4 };
+enum { FF_READY_MAX = 256 };
+
+/// epoll instance, close-on-exec. Returns the descriptor or -errno.
+int ff_poll_create(void);
+/// Adds (operation 1), changes (2) or removes (3) a descriptor; `interest` is of FF_READABLE and
+/// FF_WRITABLE, level-triggered. Returns 0 or -errno.
+int ff_poll_control(int poller, int operation, int descriptor, uint32_t interest, uint64_t token);
+/// Waits at most `timeout_ns` (negative: for ever). Returns how many of `ready` were filled, or -errno.
+int ff_poll_wait(int poller, ff_ready *ready, int capacity, int64_t timeout_ns);
+
+/// A counter that a poller can wait for (eventfd, non-blocking, close-on-exec), or -errno.
+int ff_event_create(void);
+/// `count` unpredictable bytes from the kernel. Returns 0 or -errno.
+int ff_random(void *bytes, size_t count);
+
+/// Binds the calling thread to one core. Returns 0 or an errno.
+int ff_thread_pin(int core);
+/// The cores this process may run on, as a bit mask of the first 64.
+uint64_t ff_allowed_cores(void);
+/// Names the calling thread (at most 15 bytes are kept).
+void ff_thread_name(const char *name);
+
+/// Reserves `bytes` of zeroed memory that costs nothing until touched. NULL on failure.
+void *ff_map(size_t bytes);
+void ff_unmap(void *memory, size_t bytes);
+/// Gives touched pages back to the system; they read as zero afterwards.
+void ff_map_discard(void *memory, size_t bytes);
+
+/// Resident set size in bytes, from /proc/self/statm; 0 if unreadable.
+uint64_t ff_resident_bytes(void);
+
+#endif

@@ -1,0 +1,152 @@
+#include "ff_redis.h"
+
+#include <hiredis/hiredis.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct ff_reply_reader {
+    redisReader *reader;
+    ff_reply current;
+    char error[128];
+};
+
+// Any non-NULL pointer tells hiredis that an object was made; nothing is ever read through it.
+static char made;
+
+static ff_reply *root_reply(const redisReadTask *task) {
+    if (task->parent != NULL) return NULL;  // inside an array: counted there, not kept
+    return &((ff_reply_reader *)task->privdata)->current;
+}
+
+static void *on_string(const redisReadTask *task, char *bytes, size_t length) {
+    ff_reply *reply = root_reply(task);
+    if (reply != NULL) {
+        size_t kept = length < FF_REPLY_TEXT_MAX ? length : FF_REPLY_TEXT_MAX;
+        reply->kind = (uint8_t)task->type;
+        reply->integer = 0;
+        reply->length = (uint8_t)kept;
+        memcpy(reply->text, bytes, kept);
+        reply->text[kept] = 0;
+    }
+    return &made;
+}
+
+static void set_plain(const redisReadTask *task, uint8_t kind, int64_t integer) {
+    ff_reply *reply = root_reply(task);
+    if (reply == NULL) return;
+    reply->kind = kind;
+    reply->integer = integer;
+    reply->length = 0;
+    reply->text[0] = 0;
+}
+
+static void *on_array(const redisReadTask *task, int count) {
+    set_plain(task, FF_REPLY_ARRAY, count);
+    return &made;
+}
+
+static void *on_integer(const redisReadTask *task, long long value) {
+    set_plain(task, FF_REPLY_INTEGER, value);
+    return &made;
+}
+
+static void *on_nil(const redisReadTask *task) {
+    set_plain(task, FF_REPLY_NIL, 0);
+    return &made;
+}
+
+static void on_free(void *object) { (void)object; }
+
+static redisReplyObjectFunctions functions = {on_string, on_array, on_integer, on_nil, on_free};
+
+ff_reply_reader *ff_reply_reader_create(void) {
+    ff_reply_reader *self = calloc(1, sizeof *self);
+    if (self == NULL) return NULL;
+    self->reader = redisReaderCreateWithFunctions(&functions);
+    if (self->reader == NULL) {
+        free(self);
+        return NULL;
+    }
+    self->reader->privdata = self;
+    self->reader->maxbuf = 0;  // keep the buffer when it runs empty: steady state allocates nothing
+    return self;
+}
+
+void ff_reply_reader_free(ff_reply_reader *self) {
+    if (self == NULL) return;
+    redisReaderFree(self->reader);
+    free(self);
+}
+
+int ff_reply_reader_feed(ff_reply_reader *self, const void *bytes, size_t length, size_t unparsed_max) {
+    if (self->reader->len - self->reader->pos + length > unparsed_max) {
+        strcpy(self->error, "a reply longer than the limit");
+        return -1;
+    }
+    if (redisReaderFeed(self->reader, bytes, length) == REDIS_OK) return 0;
+    strncpy(self->error, self->reader->errstr, sizeof self->error - 1);
+    return -1;
+}
+
+int ff_reply_reader_drain(ff_reply_reader *self, ff_reply *replies, int capacity) {
+    int count = 0;
+    while (count < capacity) {
+        void *object = NULL;
+        if (redisReaderGetReply(self->reader, &object) != REDIS_OK) {
+            strncpy(self->error, self->reader->errstr, sizeof self->error - 1);
+            return -1;
+        }
+        if (object == NULL) break;
+        replies[count++] = self->current;
+    }
+    return count;
+}
+
+const char *ff_reply_reader_error(const ff_reply_reader *self) { return self->error; }
+
+struct ff_tree_reader {
+    redisReader *reader;
+};
+
+ff_tree_reader *ff_tree_reader_create(void) {
+    ff_tree_reader *self = calloc(1, sizeof *self);
+    if (self == NULL) return NULL;
+    self->reader = redisReaderCreate();
+    if (self->reader == NULL) {
+        free(self);
+        return NULL;
+    }
+    return self;
+}
+
+void ff_tree_reader_free(ff_tree_reader *self) {
+    if (self == NULL) return;
+    redisReaderFree(self->reader);
+    free(self);
+}
+
+int ff_tree_reader_feed(ff_tree_reader *self, const void *bytes, size_t length) {
+    return redisReaderFeed(self->reader, bytes, length) == REDIS_OK ? 0 : -1;
+}
+
+int ff_tree_reader_next(ff_tree_reader *self, ff_tree **out) {
+    void *object = NULL;
+    if (redisReaderGetReply(self->reader, &object) != REDIS_OK) return -1;
+    *out = object;
+    return 0;
+}
+
+void ff_tree_free(ff_tree *tree) { freeReplyObject(tree); }
+int ff_tree_kind(const ff_tree *tree) { return ((const redisReply *)tree)->type; }
+int64_t ff_tree_integer(const ff_tree *tree) { return ((const redisReply *)tree)->integer; }
+
+const char *ff_tree_text(const ff_tree *tree, size_t *length) {
+    *length = ((const redisReply *)tree)->len;
+    return ((const redisReply *)tree)->str;
+}
+
+size_t ff_tree_count(const ff_tree *tree) { return ((const redisReply *)tree)->elements; }
+
+const ff_tree *ff_tree_element(const ff_tree *tree, size_t index) {
+    return (const ff_tree *)((const redisReply *)tree)->element[index];
+}

@@ -1,0 +1,113 @@
+#define _GNU_SOURCE
+#include "ff_system.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+int ff_poll_create(void) {
+    int poller = epoll_create1(EPOLL_CLOEXEC);
+    return poller < 0 ? -errno : poller;
+}
+
+int ff_poll_control(int poller, int operation, int descriptor, uint32_t interest, uint64_t token) {
+    struct epoll_event event = {0};
+    if (interest & FF_READABLE) event.events |= EPOLLIN | EPOLLRDHUP;
+    if (interest & FF_WRITABLE) event.events |= EPOLLOUT;
+    event.data.u64 = token;
+    int op = operation == 1 ? EPOLL_CTL_ADD : operation == 2 ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
+    return epoll_ctl(poller, op, descriptor, &event) < 0 ? -errno : 0;
+}
+
+int ff_poll_wait(int poller, ff_ready *ready, int capacity, int64_t timeout_ns) {
+    struct epoll_event events[FF_READY_MAX];
+    if (capacity > FF_READY_MAX) capacity = FF_READY_MAX;
+    int count;
+    if (timeout_ns <= 0) {
+        count = epoll_wait(poller, events, capacity, timeout_ns < 0 ? -1 : 0);
+    } else {
+        struct timespec timeout = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+        count = epoll_pwait2(poller, events, capacity, &timeout, NULL);
+        if (count < 0 && errno == ENOSYS) {  // kernels before 5.11: millisecond waits
+            count = epoll_wait(poller, events, capacity, (int)((timeout_ns + 999999) / 1000000));
+        }
+    }
+    if (count < 0) return errno == EINTR ? 0 : -errno;
+    for (int i = 0; i < count; i++) {
+        uint32_t bits = events[i].events;
+        ready[i].token = events[i].data.u64;
+        ready[i].events = ((bits & (EPOLLIN | EPOLLRDHUP)) ? FF_READABLE : 0) |
+                          ((bits & EPOLLOUT) ? FF_WRITABLE : 0) |
+                          ((bits & (EPOLLERR | EPOLLHUP)) ? FF_HANGUP | FF_READABLE | FF_WRITABLE : 0);
+    }
+    return count;
+}
+
+int ff_event_create(void) {
+    int descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return descriptor < 0 ? -errno : descriptor;
+}
+
+int ff_random(void *bytes, size_t count) {
+    for (size_t done = 0; done < count;) {
+        ssize_t got = getrandom((char *)bytes + done, count - done, 0);
+        if (got < 0 && errno != EINTR) return -errno;
+        if (got > 0) done += (size_t)got;
+    }
+    return 0;
+}
+
+int ff_thread_pin(int core) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(core, &set);
+    return pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
+uint64_t ff_allowed_cores(void) {
+    cpu_set_t set;
+    uint64_t mask = 0;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+    for (int core = 0; core < 64; core++) {
+        if (CPU_ISSET(core, &set)) mask |= 1ull << core;
+    }
+    return mask;
+}
+
+void ff_thread_name(const char *name) {
+    char kept[16] = {0};
+    strncpy(kept, name, sizeof kept - 1);
+    pthread_setname_np(pthread_self(), kept);
+}
+
+void *ff_map(size_t bytes) {
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+void ff_unmap(void *memory, size_t bytes) { munmap(memory, bytes); }
+
+void ff_map_discard(void *memory, size_t bytes) { madvise(memory, bytes, MADV_DONTNEED); }
+
+uint64_t ff_resident_bytes(void) {
+    char text[128];
+    int descriptor = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) return 0;
+    ssize_t count = read(descriptor, text, sizeof text - 1);
+    close(descriptor);
+    if (count <= 0) return 0;
+    text[count] = 0;
+    char *rest = NULL;
+    strtoull(text, &rest, 10);
+    return strtoull(rest, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+}

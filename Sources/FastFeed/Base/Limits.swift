@@ -1,0 +1,67 @@
+// Every bound of the engine in one place, with its unit in its name. What happens at each bound is stated
+// beside it; `verify()` asserts the relations between them at start.
+
+/// Bounds that are not configuration. A number that a user may change lives in `EngineConfiguration`.
+public enum Limits {
+    // MARK: Wire
+
+    /// Bytes a reader takes from one connection per turn, and the size of its one receive buffer.
+    public static let receiveBytesMax = 256 * 1024
+    /// Readable bytes behind every receive and message buffer, for wide loads.
+    public static let paddingBytes = 64
+    /// The whole HTTP answer to an upgrade. Beyond: the connection is refused.
+    public static let handshakeBytesMax = 16 * 1024
+    /// One line of it.
+    public static let handshakeLineBytesMax = 8 * 1024
+    public static let handshakeHeaderCountMax = 128
+    /// From the start of TCP connect to the end of TLS and upgrade.
+    public static let handshakeTimeoutMs = 10_000
+    /// A venue message, whole or assembled. Klines have about 370 bytes. Beyond: close 1009.
+    public static let venueMessageBytesMax = 64 * 1024
+    /// Fragments of one message. Beyond: close 1008.
+    public static let fragmentCountMax = 1024
+    /// Bytes waiting to be sent on one exchange connection (pongs, subscriptions). Beyond: reconnect.
+    public static let outboundBytesMax = 256 * 1024
+    /// After our close frame, how long the peer may take to answer it.
+    public static let closeTimeoutMs = 2_000
+    /// The smallest text that can be a kline event; what bounds records per received byte.
+    public static let klineBytesMin = 160
+
+    // MARK: Threads
+
+    /// Records between one reader and the sink. Full: the reader stops reading (TCP back-pressure).
+    public static let ringRecordCount = 2_048
+    /// Commands waiting for one agent. Full: the offer is refused and counted.
+    public static let commandCountMax = 4_096
+    /// Log lines waiting for the main thread. Full: the oldest fall out, counted.
+    public static let journalLineCountMax = 1_024
+
+    // MARK: Candles and store
+
+    public static let seriesCountMax = 65_536
+    /// Closed candles waiting for Redis. Full: the oldest become gaps for the healer, counted.
+    public static let closedQueueCountMax = 131_072
+    /// Batches written and not yet acknowledged.
+    public static let batchesInFlightMax = 4
+    /// Gaps remembered one by one; beyond, they are only counted.
+    public static let gapCountMax = 16_384
+    /// The most RESP bytes one candle can need in a batch: XADD, HSET field and its share of PUBLISH.
+    public static let candleRespBytesMax = 3_584
+    /// A Redis reply that is longer than this is a protocol error.
+    public static let replyBytesMax = 1024 * 1024
+    /// Redis has this long to answer a batch; then the connection is taken for dead.
+    public static let redisReplyTimeoutMs = 15_000
+    public static let redisConnectTimeoutMs = 5_000
+
+    /// Asserts what the parts rely on.
+    public static func verify() {
+        precondition(ringRecordCount.nonzeroBitCount == 1, "the ring masks its cursors")
+        precondition(closedQueueCountMax.nonzeroBitCount == 1, "the closed queue masks its cursors")
+        precondition(venueMessageBytesMax <= receiveBytesMax, "a message fits the receive buffer")
+        precondition(
+            ringRecordCount * klineBytesMin >= receiveBytesMax,
+            "an empty ring takes all the klines of one full read")
+        precondition(paddingBytes >= 64, "simdjson reads this far past the end")
+        precondition(handshakeLineBytesMax <= handshakeBytesMax)
+    }
+}

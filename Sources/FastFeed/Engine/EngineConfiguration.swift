@@ -1,0 +1,115 @@
+// Everything a user may decide about the engine, as plain values. Loading them from flags, environment and
+// file is the program's business.
+
+/// How the engine's agents share threads (DESIGN, "Threads").
+public enum ThreadingMode: String, CaseIterable, Sendable {
+    /// One thread per reader and one for the sink, each pinned to a core.
+    case dedicated
+    /// All on one thread: on few cores a hand-off costs more than the work.
+    case shared
+}
+
+/// Symbols to follow, each at each of the intervals.
+public struct FluxDefinition: Sendable, Hashable {
+    public var symbols: [Symbol]
+    public var intervals: [Interval]
+
+    public init(symbols: [Symbol], intervals: [Interval]) {
+        self.symbols = symbols
+        self.intervals = intervals
+    }
+
+    /// - Parameter text: `btcusdt,ethusdt:1m` or `btcusdt:1m,5m`.
+    /// - Throws: one sentence naming the part that is wrong.
+    public init(_ text: String) throws(FeedError) {
+        func refuse(_ why: String) -> FeedError { FeedError(.configuration, "flux '\(Ascii.printable(text.utf8))': \(why)") }
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count == 2 else { throw refuse("expected SYMBOLS:INTERVALS, as in btcusdt,ethusdt:1m") }
+        var symbols: [Symbol] = []
+        for name in parts[0].split(separator: ",", omittingEmptySubsequences: false) {
+            guard let symbol = Symbol(name) else { throw refuse("'\(Ascii.printable(name.utf8, limit: 40))' is no symbol ([a-z0-9_], at most 32)") }
+            if !symbols.contains(symbol) { symbols.append(symbol) }
+        }
+        var intervals: [Interval] = []
+        for token in parts[1].split(separator: ",", omittingEmptySubsequences: false) {
+            guard let interval = Interval(token: token) else {
+                let known = Interval.allCases.map(\.token).joined(separator: " ")
+                throw refuse("'\(Ascii.printable(token.utf8, limit: 40))' is no interval (\(known))")
+            }
+            if !intervals.contains(interval) { intervals.append(interval) }
+        }
+        self.init(symbols: symbols, intervals: intervals)
+    }
+}
+
+public struct EngineConfiguration: Sendable {
+    public var market = Market.spot
+    public var fluxes: [FluxDefinition] = []
+
+    // The exchange
+    /// Base of the stream URLs; nil means the market's production host.
+    public var venue: WebSocketEndpoint?
+    /// PEM file to trust for the exchange instead of the system's store.
+    public var venueAuthorityFile: String?
+    /// Allow `ws://` to a host that is not this machine.
+    public var allowsPlainRemote = false
+    public var subscribeForm = SubscribeForm.automatic
+    /// Combined streams (`/stream`) or raw ones (`/ws`).
+    public var usesCombinedStreams = true
+    public var streamsPerConnectionMax = 1_024
+
+    // Threads
+    public var readerCount = 1
+    /// Nil means by the number of cores: `shared` below three.
+    public var threading: ThreadingMode?
+    public var idle = IdleStrategy.park
+
+    // Redis
+    public var redis = RedisEndpoint.local
+    public var keyPrefix = ""
+    /// Candle states per pipelined batch, at most.
+    public var batchSize = 1_500
+    /// Entries kept in each history stream (approximately, as `MAXLEN ~` does).
+    public var history = 1_500
+    /// Off: every update is written (for comparison).
+    public var coalesces = true
+
+    public init() {}
+
+    /// - Throws: one sentence naming the value that is out of range.
+    public func validate() throws(FeedError) {
+        func check(_ ok: Bool, _ sentence: String) throws(FeedError) { if !ok { throw FeedError(.configuration, sentence) } }
+        try check(!fluxes.isEmpty, "no flux: name at least one, as in --flux btcusdt:1m")
+        try check((1...64).contains(readerCount), "readers must be 1 to 64, not \(readerCount)")
+        try check((1...65_536).contains(batchSize), "batch-size must be 1 to 65536, not \(batchSize)")
+        try check((1...10_000_000).contains(history), "history must be 1 to 10000000, not \(history)")
+        try check((1...1_024).contains(streamsPerConnectionMax), "streams-per-connection must be 1 to 1024, not \(streamsPerConnectionMax)")
+        try check(keyPrefix.utf8.count <= 64 && keyPrefix.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x7B && $0 != 0x7D },
+            "key-prefix must be at most 64 printable characters without braces or spaces")
+        for flux in fluxes where market == .um && flux.intervals.contains(.s1) {
+            throw FeedError(.configuration, "interval 1s does not exist on the um market (\(flux.symbols[0]))")
+        }
+        let endpoint = venueEndpoint
+        try check(endpoint.isSecure || endpoint.isLoopback || allowsPlainRemote,
+            "venue '\(endpoint)' is plain ws:// to another machine; use wss://, or --allow-plain-remote if you mean it")
+        try check(seriesList.count <= Limits.seriesCountMax, "more than \(Limits.seriesCountMax) series")
+    }
+
+    /// The exchange's base URL in force.
+    public var venueEndpoint: WebSocketEndpoint { venue ?? VenueProfile.of(market).productionEndpoint }
+
+    /// Every series of all fluxes, once, in the order they were named.
+    public var seriesList: [Series] {
+        var seen = Set<Series>()
+        var list: [Series] = []
+        for flux in fluxes {
+            for interval in flux.intervals {
+                for symbol in flux.symbols {
+                    let series = Series(market: market, symbol: symbol, interval: interval)
+                    if seen.insert(series).inserted { list.append(series) }
+                }
+            }
+        }
+        return list
+    }
+}

@@ -1,0 +1,55 @@
+// A decimal number kept as the text it arrived in. Never converted to a binary float anywhere.
+
+/// Exact decimal text of at most 31 ASCII bytes, inline: 31 text bytes followed by one length byte.
+///
+/// The fixed 32 bytes let the encoder copy a number with one wide load and store and then advance by its
+/// length. Layout is shared with the parser shim (`ff_decimal`) and pinned by a test.
+public struct DecimalText: BitwiseCopyable, Sendable, Hashable {
+    @usableFromInline var words: (UInt64, UInt64, UInt64, UInt64)
+
+    /// The most bytes a decimal may have. The exchange's longest (a month's volume of a micro-priced
+    /// coin, eight digits after the point) has 25.
+    public static let capacity = 31
+
+    /// The empty text: not a number; what a record holds before it is filled.
+    public init() { words = (0, 0, 0, 0) }
+
+    /// The text as given, or nil when it is not a plain decimal (`-?digits[.digits]`) of at most 31 bytes.
+    public init?(_ text: some StringProtocol) {
+        self.init()
+        let bytes = Array(text.utf8)
+        guard bytes.count <= DecimalText.capacity, DecimalText.isPlainDecimal(bytes) else { return nil }
+        withUnsafeMutableBytes(of: &words) { raw in
+            raw.copyBytes(from: bytes)
+            raw[31] = UInt8(bytes.count)
+        }
+    }
+
+    /// Number of text bytes; the length byte is the last of the 32.
+    @inlinable
+    public var count: Int { Int(words.3 &>> 56) }
+
+    static func isPlainDecimal(_ bytes: [UInt8]) -> Bool {
+        var digits = bytes[...]
+        if digits.first == UInt8(ascii: "-") { digits = digits.dropFirst() }
+        let parts = digits.split(separator: UInt8(ascii: "."), maxSplits: 1, omittingEmptySubsequences: false)
+        return parts.allSatisfy { part in
+            !part.isEmpty && part.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
+        }
+    }
+
+    public static func == (a: DecimalText, b: DecimalText) -> Bool { a.words == b.words }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(words.0)
+        hasher.combine(words.1)
+        hasher.combine(words.2)
+        hasher.combine(words.3)
+    }
+}
+
+extension DecimalText: CustomStringConvertible {
+    public var description: String {
+        withUnsafeBytes(of: words) { String(decoding: $0.prefix(count), as: UTF8.self) }
+    }
+}

@@ -1,0 +1,78 @@
+// Latencies in fixed memory: log-linear buckets, 64 per power of two (values kept to 1.6 %), one writing
+// thread, any reader, nothing allocated after the start. (HdrHistogram, which the benchmarks use, grows and
+// is not readable while it is written.)
+
+import Synchronization
+
+package final class LatencyHistogram: @unchecked Sendable {
+    private static let subBucketBits: UInt64 = 6
+    private static let subBuckets: UInt64 = 64
+    /// Values above 2^40 ns (18 minutes) count as that.
+    private static let valueBitsMax: UInt64 = 40
+    static let bucketCount = Int((valueBitsMax - subBucketBits + 1) * subBuckets)
+
+    private let cells: UnsafeMutablePointer<Atomic<UInt64>>
+
+    package init() {
+        cells = .allocate(capacity: LatencyHistogram.bucketCount)
+        for index in 0..<LatencyHistogram.bucketCount { (cells + index).initialize(to: Atomic(0)) }
+    }
+
+    deinit { cells.deallocate() }
+
+    @inline(__always)
+    static func bucket(of valueNs: UInt64) -> Int {
+        let value = min(valueNs, (1 &<< valueBitsMax) &- 1)
+        if value < subBuckets { return Int(value) }
+        let exponent = UInt64(63 &- value.leadingZeroBitCount)
+        let sub = (value &>> (exponent &- subBucketBits)) & (subBuckets &- 1)
+        return Int((exponent &- subBucketBits &+ 1) &* subBuckets &+ sub)
+    }
+
+    /// The largest value that falls into a bucket.
+    static func upperBound(of bucket: Int) -> UInt64 {
+        let index = UInt64(bucket)
+        if index < subBuckets { return index }
+        let exponent = index / subBuckets + subBucketBits - 1
+        let sub = index % subBuckets
+        let width: UInt64 = 1 << (exponent - subBucketBits)
+        return (subBuckets + sub) * width + width - 1
+    }
+
+    /// Owner thread only.
+    @inline(__always)
+    package func record(_ valueNs: UInt64, count: UInt64 = 1) {
+        let cell = cells + LatencyHistogram.bucket(of: valueNs)
+        cell.pointee.store(cell.pointee.load(ordering: .relaxed) &+ count, ordering: .relaxed)
+    }
+
+    package func snapshot() -> HistogramSnapshot {
+        HistogramSnapshot(counts: (0..<LatencyHistogram.bucketCount).map { cells[$0].load(ordering: .relaxed) })
+    }
+}
+
+/// A copy of a histogram; the difference of two is the time between them.
+public struct HistogramSnapshot: Sendable {
+    private let counts: [UInt64]
+
+    init(counts: [UInt64]) { self.counts = counts }
+
+    public var count: UInt64 { counts.reduce(0, &+) }
+
+    /// The value in ns that a share of all values (0…1) does not exceed; nil when there is none.
+    public func quantile(_ share: Double) -> UInt64? {
+        let total = count
+        guard total > 0 else { return nil }
+        let rank = max(1, UInt64((share * Double(total)).rounded(.up)))
+        var seen: UInt64 = 0
+        for (index, bucketCount) in counts.enumerated() {
+            seen += bucketCount
+            if seen >= rank { return LatencyHistogram.upperBound(of: index) }
+        }
+        return nil
+    }
+
+    public static func - (later: HistogramSnapshot, earlier: HistogramSnapshot) -> HistogramSnapshot {
+        HistogramSnapshot(counts: zip(later.counts, earlier.counts).map { $0 &- $1 })
+    }
+}

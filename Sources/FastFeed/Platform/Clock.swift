@@ -1,0 +1,44 @@
+// Time. One read per duty cycle on the hot path; the result is handed down.
+
+import Glibc
+
+/// Monotonic nanoseconds: for deadlines and latencies, never for candles.
+package enum MonotonicClock {
+    @inline(__always)
+    package static func nowNs() -> UInt64 {
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        return UInt64(now.tv_sec) &* 1_000_000_000 &+ UInt64(now.tv_nsec)
+    }
+}
+
+/// Unix milliseconds.
+package enum WallClock {
+    package static func nowMs() -> Int64 {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return Int64(now.tv_sec) * 1_000 + Int64(now.tv_nsec) / 1_000_000
+    }
+}
+
+/// CPU time of the calling thread, for benchmarks.
+package enum ThreadClock {
+    package static func nowNs() -> UInt64 {
+        var now = timespec()
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now)
+        return UInt64(now.tv_sec) &* 1_000_000_000 &+ UInt64(now.tv_nsec)
+    }
+}
+
+/// CPU time and memory of the whole process (getrusage).
+package struct ProcessUsage: Sendable {
+    package let userNs: UInt64
+    package let systemNs: UInt64
+
+    package static func now() -> ProcessUsage {
+        var usage = rusage()
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        func ns(_ time: timeval) -> UInt64 { UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_usec) * 1_000 }
+        return ProcessUsage(userNs: ns(usage.ru_utime), systemNs: ns(usage.ru_stime))
+    }
+}

@@ -1,0 +1,68 @@
+// A thread with a name and, where asked, a core of its own.
+
+import CShims
+import Glibc
+import Synchronization
+
+package final class PinnedThread: @unchecked Sendable {
+    // `handle` is written before `start` returns and read only by `join`: one owner at a time.
+    private var handle = pthread_t()
+    private let name: String
+    private let core: Int?
+    private let body: @Sendable () -> Void
+
+    private init(name: String, core: Int?, body: @escaping @Sendable () -> Void) {
+        self.name = name
+        self.core = core
+        self.body = body
+    }
+
+    /// Starts a joinable thread with all signals blocked, so that they go to the main thread.
+    package static func start(
+        name: String, core: Int? = nil, body: @escaping @Sendable () -> Void
+    ) throws(SystemError) -> PinnedThread {
+        let thread = PinnedThread(name: name, core: core, body: body)
+        let context = Unmanaged.passRetained(thread).toOpaque()
+        var all = sigset_t()
+        var previous = sigset_t()
+        sigfillset(&all)
+        pthread_sigmask(SIG_SETMASK, &all, &previous)
+        let code = pthread_create(&thread.handle, nil, { PinnedThread.run($0) }, context)
+        pthread_sigmask(SIG_SETMASK, &previous, nil)
+        guard code == 0 else {
+            Unmanaged<PinnedThread>.fromOpaque(context).release()
+            throw SystemError("pthread_create", code: code)
+        }
+        return thread
+    }
+
+    package func join() { pthread_join(handle, nil) }
+
+    /// Gives up the right to join; the thread frees itself when it ends.
+    package func detach() { pthread_detach(handle) }
+
+    private static func run(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+        let thread = Unmanaged<PinnedThread>.fromOpaque(context!).takeRetainedValue()
+        ff_thread_name(thread.name)
+        // A refused pin (the core was taken from us meanwhile) costs speed, not correctness.
+        if let core = thread.core { _ = ff_thread_pin(Int32(core)) }
+        thread.body()
+        return nil
+    }
+}
+
+package enum Cores {
+    /// The cores this process may use, lowest first.
+    package static func allowed() -> [Int] {
+        let mask = ff_allowed_cores()
+        return (0..<64).filter { mask >> UInt64($0) & 1 == 1 }
+    }
+
+    @inline(__always)
+    package static func pause() { ff_cpu_pause() }
+}
+
+package enum ProcessMemory {
+    /// Resident set size in bytes.
+    package static func residentBytes() -> UInt64 { ff_resident_bytes() }
+}

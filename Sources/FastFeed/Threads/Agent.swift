@@ -1,0 +1,53 @@
+// How work lives on a thread: an agent is turned by a runner, and never waits by itself.
+
+/// One worker. All its functions run on the thread of its runner, one at a time.
+package protocol Agent: AnyObject {
+    /// The thread's name when the agent has one to itself.
+    var roleName: String { get }
+
+    /// Once, before the first turn.
+    func onStart(_ port: PollerPort)
+
+    /// A registered descriptor is ready.
+    func onReady(_ token: PollToken, _ readiness: Readiness, nowNs: UInt64)
+
+    /// One turn: does what can be done without waiting.
+    func doWork(nowNs: UInt64)
+
+    /// True when another turn could do something at once. Asked again after `willPark`, so it must look at
+    /// the shared queues themselves.
+    func hasWork() -> Bool
+
+    /// When the agent wants its next turn though nothing becomes ready; `.max` for never.
+    func nextDeadlineNs() -> UInt64
+
+    /// Once, after the last turn.
+    func onClose()
+}
+
+/// An agent's way to the poller of its thread.
+package struct PollerPort {
+    package let poller: Poller
+    package let wakeUp: WakeUp
+    private let agent: UInt8
+
+    package init(poller: Poller, wakeUp: WakeUp, agent: Int) {
+        self.poller = poller
+        self.wakeUp = wakeUp
+        self.agent = UInt8(agent)
+    }
+
+    package func token(slot: Int, generation: UInt32) -> PollToken {
+        PollToken(agent: agent, generation: generation, slot: UInt32(slot))
+    }
+}
+
+/// What a thread does when there is nothing to do.
+public enum IdleStrategy: Sendable, Equatable {
+    /// Wait in the poller: no CPU, 15–25 µs to wake on a virtual machine.
+    case park
+    /// Never wait: the lowest latency, a whole core.
+    case spin
+    /// Sleep this long after each busy turn, then wait: fewer, larger turns. Throughput over latency.
+    case pause(nanoseconds: UInt64)
+}

@@ -1,0 +1,77 @@
+// One thread, its poller, and the agents it turns. `dedicated` gives each agent a runner, `shared` gives all
+// of them one: the agents cannot tell.
+
+import Glibc
+import Synchronization
+
+package final class AgentRunner: @unchecked Sendable {
+    // Built by one thread and handed over at `start`; afterwards only `stopping` and `wakeUp` are shared.
+    private let agents: [any Agent]
+    private let poller: Poller
+    package let wakeUp: WakeUp
+    private let idle: IdleStrategy
+    private let stopping = Atomic<Bool>(false)
+    private var thread: PinnedThread?
+
+    /// The token of the wake-up descriptor; no agent has this number.
+    private static let wakeToken = PollToken(agent: 255, generation: 0, slot: 0)
+
+    package init(agents: [any Agent], idle: IdleStrategy) throws(SystemError) {
+        precondition(!agents.isEmpty && agents.count < 255)
+        self.agents = agents
+        self.idle = idle
+        poller = try Poller()
+        wakeUp = try WakeUp()
+        try poller.add(wakeUp.descriptorNumber, .readable, token: AgentRunner.wakeToken)
+    }
+
+    package func start(name: String? = nil, core: Int? = nil) throws(SystemError) {
+        thread = try PinnedThread.start(name: name ?? agents[0].roleName, core: core) { self.run() }
+    }
+
+    /// Asks the thread to end after its current turn, and waits for it.
+    package func stop() {
+        stopping.store(true, ordering: .releasing)
+        wakeUp.signal()
+        thread?.join()
+        thread = nil
+    }
+
+    private func run() {
+        for (index, agent) in agents.enumerated() {
+            agent.onStart(PollerPort(poller: poller, wakeUp: wakeUp, agent: index))
+        }
+        while !stopping.load(ordering: .acquiring) { turn() }
+        for agent in agents { agent.onClose() }
+    }
+
+    /// One duty cycle: wait as long as nothing can be done, then let every agent do what it can.
+    private func turn() {
+        wakeUp.willPark()
+        let ready = poller.wait(timeoutNs: timeoutNs())
+        wakeUp.didPark()
+        let nowNs = MonotonicClock.nowNs()
+        for index in 0..<ready {
+            let (token, readiness) = poller.report(index)
+            if token == AgentRunner.wakeToken {
+                wakeUp.drain()
+            } else {
+                agents[token.agent].onReady(token, readiness, nowNs: nowNs)
+            }
+        }
+        for agent in agents { agent.doWork(nowNs: nowNs) }
+        if case .pause(let nanoseconds) = idle, ready > 0 { usleep(UInt32(nanoseconds / 1_000)) }
+    }
+
+    private func timeoutNs() -> Int64 {
+        if idle == .spin || stopping.load(ordering: .relaxed) { return 0 }
+        var deadline = UInt64.max
+        for agent in agents {
+            if agent.hasWork() { return 0 }
+            deadline = min(deadline, agent.nextDeadlineNs())
+        }
+        guard deadline != .max else { return -1 }
+        let nowNs = MonotonicClock.nowNs()
+        return deadline > nowNs ? Int64(clamping: deadline - nowNs) : 0
+    }
+}

@@ -1,0 +1,109 @@
+// A ring of fixed records between one producer thread and one consumer thread.
+//
+// The producer writes records in place and publishes them in runs (one release store), the consumer reads
+// them in place and frees them in runs. Each side keeps a private copy of the other's cursor and looks at
+// the shared one only when the copy says full or empty. Cursors grow without wrapping: 2^63 records at
+// 10^7/s are 29,000 years.
+
+import Synchronization
+
+package final class SPSCRing<Record: BitwiseCopyable>: @unchecked Sendable {
+    // Records between the cursors belong to the consumer, all others to the producer; the acquire/release
+    // pair on the cursors hands them over.
+    private let records: MappedArray<Record>
+    private let mask: Int
+    private let published = PaddedAtomic(0)
+    private let consumed = PaddedAtomic(0)
+
+    /// - Parameter capacity: a power of two.
+    package init(zeroed capacity: Int) {
+        precondition(capacity.nonzeroBitCount == 1, "ring capacity must be a power of two")
+        records = MappedArray(zeroed: capacity)
+        mask = capacity - 1
+    }
+
+    package var capacity: Int { mask + 1 }
+
+    /// Records published and not yet freed, as either side sees it now.
+    package var count: Int {
+        published.value.load(ordering: .acquiring) - consumed.value.load(ordering: .acquiring)
+    }
+
+    /// The producer's half. Make one.
+    package struct Producer: ~Copyable {
+        private let ring: SPSCRing
+        private let base: UnsafeMutablePointer<Record>
+        private let mask: Int
+        private var next = 0
+        private var visible = 0
+        private var freed = 0
+
+        package init(_ ring: SPSCRing) {
+            self.ring = ring
+            base = ring.records.base
+            mask = ring.mask
+            next = ring.published.value.load(ordering: .relaxed)
+            visible = next
+            freed = ring.consumed.value.load(ordering: .acquiring)
+        }
+
+        /// How many records can be written now.
+        @inline(__always)
+        package mutating func room() -> Int {
+            if mask &+ 1 &- (next &- freed) < (mask &+ 1) / 2 { freed = ring.consumed.value.load(ordering: .acquiring) }
+            return mask &+ 1 &- (next &- freed)
+        }
+
+        /// The slot to write next. The caller has seen `room() > 0`.
+        @inline(__always)
+        package var slot: UnsafeMutablePointer<Record> { base + (next & mask) }
+
+        /// Keeps what was written into `slot`; it becomes visible with `publish`.
+        @inline(__always)
+        package mutating func keep() { next &+= 1 }
+
+        /// Makes all kept records visible. True when there was something to publish.
+        @inline(__always)
+        package mutating func publish() -> Bool {
+            guard next != visible else { return false }
+            visible = next
+            ring.published.value.store(next, ordering: .releasing)
+            return true
+        }
+    }
+
+    /// The consumer's half. Make one.
+    package struct Consumer: ~Copyable {
+        private let ring: SPSCRing
+        private let base: UnsafeMutablePointer<Record>
+        private let mask: Int
+        private var next = 0
+        private var known = 0
+
+        package init(_ ring: SPSCRing) {
+            self.ring = ring
+            base = ring.records.base
+            mask = ring.mask
+            next = ring.consumed.value.load(ordering: .relaxed)
+            known = next
+        }
+
+        /// How many records can be read now.
+        @inline(__always)
+        package mutating func available() -> Int {
+            if known == next { known = ring.published.value.load(ordering: .acquiring) }
+            return known &- next
+        }
+
+        /// The record `offset` places after the first unread one; `offset < available()`.
+        @inline(__always)
+        package func record(_ offset: Int) -> UnsafePointer<Record> { UnsafePointer(base + ((next &+ offset) & mask)) }
+
+        /// Gives the first `count` records back to the producer.
+        @inline(__always)
+        package mutating func free(_ count: Int) {
+            next &+= count
+            ring.consumed.value.store(next, ordering: .releasing)
+        }
+    }
+}

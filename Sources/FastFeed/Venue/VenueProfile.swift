@@ -1,0 +1,54 @@
+// What differs between the exchange's markets: hosts, routes, limits. Facts from binance-spot-api-docs
+// (web-socket-streams.md) and the USDⓈ-M documentation ("Important WebSocket Change Notice").
+
+/// How streams are asked for.
+public enum SubscribeForm: String, CaseIterable, Sendable {
+    /// In the URL when the names fit, else by messages.
+    case automatic = "auto"
+    /// In the connection's URL.
+    case url
+    /// By SUBSCRIBE messages after connecting.
+    case message
+}
+
+/// One market's rules.
+public struct VenueProfile: Sendable {
+    public let market: Market
+    public let productionEndpoint: WebSocketEndpoint
+    /// Path of the kline streams in front of `/ws` and `/stream`. USD-M routes klines under `/market`; elsewhere
+    /// they are acknowledged and never come.
+    let route: String
+    /// Streams one connection may carry.
+    let streamsPerConnectionMax = 1_024
+    /// Control messages we send per second, at most: the exchange cuts at 5 (futures 10), pings and pongs
+    /// included, so one is left for those.
+    let controlMessagesPerSecond = 4
+    /// Bytes of one control message: longer ones were seen to be ignored without a word at 4096.
+    let controlBytesMax = 4_000
+    /// Bytes of a request target that carries stream names. 8004 were accepted once; half of it is plenty.
+    let targetBytesMax = 4_000
+
+    public static func of(_ market: Market) -> VenueProfile {
+        switch market {
+        case .spot:
+            VenueProfile(
+                market: .spot,
+                productionEndpoint: WebSocketEndpoint(isSecure: true, host: "stream.binance.com", port: 9443, target: "/"),
+                route: "")
+        case .um:
+            VenueProfile(
+                market: .um,
+                productionEndpoint: WebSocketEndpoint(isSecure: true, host: "fstream.binance.com", port: 443, target: "/"),
+                route: "/market")
+        }
+    }
+
+    private init(market: Market, productionEndpoint: WebSocketEndpoint, route: String) {
+        self.market = market
+        self.productionEndpoint = productionEndpoint
+        self.route = route
+    }
+
+    /// `btcusdt@kline_1m`.
+    public static func streamName(_ series: Series) -> String { "\(series.symbol.name)@kline_\(series.interval.token)" }
+}

@@ -1,0 +1,386 @@
+// RFC 6455 frames out of a byte stream, without copying where it can be helped.
+//
+//   0               1               2 ... 9          (+4)
+//  +-+-+-+-+-------+-+-------------+----------------+----------+---------+
+//  |F|R R R|opcode |M| length 7    | length 16 / 64 | mask key | payload |
+//  +-+-+-+-+-------+-+-------------+----------------+----------+---------+
+//
+// The caller supplies a window of received bytes and takes events until `.needMore`. A whole, unfragmented
+// message is handed out in place, inside the window. Whatever the window's end cuts through is kept here: up
+// to 13 bytes of a header, or the payload so far. So a connection owns no receive buffer, and nothing a peer
+// announces sizes an allocation: the message buffer grows with the bytes that have really come.
+
+/// What the decoder found. Pointers are valid until the next call.
+package enum FrameEvent {
+    case needMore
+    /// A complete message. `Limits.paddingBytes` are readable behind it.
+    case message(isText: Bool, UnsafeRawBufferPointer)
+    case ping(UnsafeRawBufferPointer)
+    case pong(UnsafeRawBufferPointer)
+    /// The peer's close frame; code 1005 when it had none.
+    case close(code: UInt16, reason: UnsafeRawBufferPointer)
+    /// The peer broke the protocol or a limit: close with this code.
+    case violation(code: UInt16, reason: StaticString)
+}
+
+package struct FrameDecoder: ~Copyable {
+    /// Which side we are: a client refuses masked frames, a server refuses unmasked ones.
+    package enum Role: Sendable { case client, server }
+
+    package struct Options: Sendable {
+        package var role: Role = .client
+        package var messageBytesMax = Limits.venueMessageBytesMax
+        package var fragmentCountMax = Limits.fragmentCountMax
+        /// Check text that is handed out in place. Off where the consumer's parser does it.
+        package var checksTextInPlace = true
+
+        package init() {}
+    }
+
+    private let options: Options
+
+    // The window.
+    private var next: UnsafeMutablePointer<UInt8>
+    private var end: UnsafeMutablePointer<UInt8>
+    private let nothing: UnsafeMutablePointer<UInt8>
+
+    // The header being collected when a window ends inside it.
+    private var header: (UInt64, UInt64) = (0, 0)
+    private var headerCount = 0
+
+    // The frame whose payload is being taken in pieces.
+    private var inFrame = false
+    private var opcode: UInt8 = 0
+    private var isFinal = false
+    private var remaining = 0
+    private var maskKey: UInt32 = 0
+    private var maskOffset = 0
+
+    // The message being assembled from pieces or fragments.
+    private var message: MessageBuffer
+    private var messageOpcode: UInt8 = 0
+    private var fragmentCount = 0
+    private var validator = UTF8Validator()
+    private var messageHandedOut = false
+
+    private var control = ControlPayload()
+    private var isFinished = false
+
+    package init(_ options: Options = Options()) {
+        self.options = options
+        nothing = .allocate(capacity: 1)
+        next = nothing
+        end = nothing
+        message = MessageBuffer(bytesMax: options.messageBytesMax)
+    }
+
+    deinit { nothing.deallocate() }
+
+    /// Gives the next bytes of the stream. The former window must be used up. Masked payloads are unmasked in
+    /// place.
+    package mutating func supply(_ bytes: UnsafeMutableRawPointer, count: Int) {
+        assert(next == end || isFinished)
+        next = bytes.assumingMemoryBound(to: UInt8.self)
+        end = next + count
+    }
+
+    /// Bytes of the window not yet taken.
+    package var unread: Int { end - next }
+
+    /// True between the first and the last fragment of a message, or inside a frame.
+    package var isMidMessage: Bool { inFrame || headerCount > 0 || messageOpcode != 0 }
+
+    @inline(__always)
+    package mutating func takeEvent() -> FrameEvent {
+        // The common case, kept small: a short or medium unmasked final text frame, whole in the window.
+        if !inFrame && headerCount == 0 && messageOpcode == 0 && !isFinished && options.role == .client {
+            let available = end - next
+            if available >= 4 && next[0] == 0x81 {
+                var headerBytes = 2
+                var length = Int(next[1])
+                if length == 126 {
+                    length = Int(next[2]) << 8 | Int(next[3])
+                    headerBytes = 4
+                    if length < 126 { return takeEventSlowly() }
+                }
+                if length <= 0xFFFF && next[1] < 127 && headerBytes + length <= available
+                    && length <= options.messageBytesMax && !options.checksTextInPlace
+                {
+                    let payload = UnsafeRawBufferPointer(start: next + headerBytes, count: length)
+                    next += headerBytes + length
+                    return .message(isText: true, payload)
+                }
+            }
+        }
+        return takeEventSlowly()
+    }
+
+    @inline(never)
+    private mutating func takeEventSlowly() -> FrameEvent {
+        if messageHandedOut {
+            message.reset()
+            messageHandedOut = false
+        }
+        while !isFinished {
+            if !inFrame {
+                switch takeHeader() {
+                case .needMore: return .needMore
+                case .violation(let code, let reason): return violation(code, reason)
+                case .ready: break
+                }
+                if let whole = takeWholeMessage() { return whole }
+            }
+            if let event = takePayload() { return event }
+        }
+        next = end  // after close or violation nothing is read any more
+        return .needMore
+    }
+
+    private mutating func violation(_ code: UInt16, _ reason: StaticString) -> FrameEvent {
+        isFinished = true
+        return .violation(code: code, reason: reason)
+    }
+}
+
+// MARK: - Header
+
+extension FrameDecoder {
+    private enum HeaderStep {
+        case ready
+        case needMore
+        case violation(UInt16, StaticString)
+    }
+
+    /// Collects and checks one header; on `.ready` the frame's fields are set.
+    private mutating func takeHeader() -> HeaderStep {
+        guard collectHeader(upTo: 2) else { return .needMore }
+        let first = headerByte(0)
+        let second = headerByte(1)
+        if let fault = FrameDecoder.fault(first, second, options.role, messageOpcode) { return .violation(1002, fault) }
+        let short = Int(second & 0x7F)
+        let lengthBytes = short == 126 ? 2 : short == 127 ? 8 : 0
+        let maskBytes = second & 0x80 != 0 ? 4 : 0
+        guard collectHeader(upTo: 2 + lengthBytes + maskBytes) else { return .needMore }
+        var length = UInt64(short)
+        if lengthBytes > 0 {
+            length = 0
+            for index in 0..<lengthBytes { length = length << 8 | UInt64(headerByte(2 + index)) }
+            if length >> 63 != 0 { return .violation(1002, "a frame length with the highest bit set") }
+            if length < (lengthBytes == 2 ? 126 : 65_536) { return .violation(1002, "a frame length not in its shortest form") }
+        }
+        let isControl = first & 0x08 != 0
+        if !isControl && length > UInt64(options.messageBytesMax - message.count) {
+            return .violation(1009, "a message longer than the limit")
+        }
+        opcode = first & 0x0F
+        isFinal = first & 0x80 != 0
+        remaining = Int(length)
+        maskKey = 0
+        for index in 0..<maskBytes { maskKey |= UInt32(headerByte(2 + lengthBytes + index)) << UInt32(8 * index) }
+        maskOffset = 0
+        headerCount = 0
+        header = (0, 0)
+        return beginFrame(isControl: isControl)
+    }
+
+    private mutating func beginFrame(isControl: Bool) -> HeaderStep {
+        inFrame = true
+        if isControl {
+            control.count = 0
+            return .ready
+        }
+        if opcode != 0 {
+            messageOpcode = opcode
+            fragmentCount = 0
+            validator = UTF8Validator()
+        }
+        fragmentCount += 1
+        if fragmentCount > options.fragmentCountMax { return .violation(1008, "too many fragments in one message") }
+        return .ready
+    }
+
+    /// What is wrong with the first two header bytes, if anything.
+    private static func fault(_ first: UInt8, _ second: UInt8, _ role: Role, _ messageOpcode: UInt8) -> StaticString? {
+        if first & 0x70 != 0 { return "a reserved bit is set" }
+        let opcode = first & 0x0F
+        let isMasked = second & 0x80 != 0
+        if isMasked != (role == .server) { return role == .server ? "an unmasked client frame" : "a masked server frame" }
+        switch opcode {
+        case 0: return messageOpcode == 0 ? "a continuation without a message" : nil
+        case 1, 2: return messageOpcode != 0 ? "a new message inside a fragmented one" : nil
+        case 8, 9, 10:
+            if first & 0x80 == 0 { return "a fragmented control frame" }
+            return second & 0x7F > 125 ? "a control frame longer than 125 bytes" : nil
+        default: return "a reserved opcode"
+        }
+    }
+
+    /// Moves window bytes into `header` until it holds `count`; false when the window ends before.
+    private mutating func collectHeader(upTo count: Int) -> Bool {
+        while headerCount < count {
+            guard next < end else { return false }
+            let byte = UInt64(next[0])
+            next += 1
+            if headerCount < 8 { header.0 |= byte << UInt64(8 * headerCount) } else { header.1 |= byte << UInt64(8 * (headerCount - 8)) }
+            headerCount += 1
+        }
+        return true
+    }
+
+    private func headerByte(_ index: Int) -> UInt8 {
+        UInt8(truncatingIfNeeded: index < 8 ? header.0 >> UInt64(8 * index) : header.1 >> UInt64(8 * (index - 8)))
+    }
+}
+
+// MARK: - Payload
+
+extension FrameDecoder {
+    /// The frame just begun as a message in place, if it is one: final, unfragmented, whole in the window.
+    private mutating func takeWholeMessage() -> FrameEvent? {
+        guard opcode == 1 || opcode == 2, isFinal, remaining <= end - next else { return nil }
+        unmask(next, remaining)
+        let payload = UnsafeRawBufferPointer(start: next, count: remaining)
+        next += remaining
+        inFrame = false
+        messageOpcode = 0
+        if opcode == 1 && options.checksTextInPlace && !UTF8Validator.isValid(payload) {
+            return violation(1007, "text that is not UTF-8")
+        }
+        return .message(isText: opcode == 1, payload)
+    }
+
+    /// Takes what the window has of the current frame; an event when that completes something.
+    private mutating func takePayload() -> FrameEvent? {
+        let count = min(remaining, end - next)
+        unmask(next, count)
+        let piece = UnsafeRawBufferPointer(start: next, count: count)
+        next += count
+        remaining -= count
+        if opcode & 0x08 != 0 {
+            control.append(piece)
+            guard remaining == 0 else { return .needMore }
+            inFrame = false
+            return controlEvent()
+        }
+        if messageOpcode == 1 && !validator.accept(piece) { return violation(1007, "text that is not UTF-8") }
+        message.append(piece)
+        guard remaining == 0 else { return .needMore }
+        inFrame = false
+        guard isFinal else { return nil }
+        let isText = messageOpcode == 1
+        messageOpcode = 0
+        messageHandedOut = true
+        if isText && !validator.isComplete { return violation(1007, "text that ends inside a character") }
+        return .message(isText: isText, message.bytes)
+    }
+
+    private mutating func controlEvent() -> FrameEvent {
+        switch opcode {
+        case 9: return .ping(control.bytes)
+        case 10: return .pong(control.bytes)
+        default: return closeEvent()
+        }
+    }
+
+    private mutating func closeEvent() -> FrameEvent {
+        let bytes = control.bytes
+        guard bytes.count > 0 else {
+            isFinished = true
+            return .close(code: 1005, reason: bytes)
+        }
+        guard bytes.count > 1 else { return violation(1002, "a close frame with half a code") }
+        let code = UInt16(bytes[0]) << 8 | UInt16(bytes[1])
+        let reason = UnsafeRawBufferPointer(rebasing: bytes[2...])
+        guard FrameDecoder.isCloseCode(code) else { return violation(1002, "a close code that must not be sent") }
+        guard UTF8Validator.isValid(reason) else { return violation(1007, "a close reason that is not UTF-8") }
+        isFinished = true
+        return .close(code: code, reason: reason)
+    }
+
+    /// Codes a peer may send (RFC 6455, 7.4; IANA registry).
+    static func isCloseCode(_ code: UInt16) -> Bool {
+        switch code {
+        case 1000...1003, 1007...1014, 3000...4999: true
+        default: false
+        }
+    }
+
+    private mutating func unmask(_ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) {
+        guard maskKey != 0 else { return }
+        FrameMask.apply(maskKey, offset: maskOffset, bytes, count)
+        maskOffset = (maskOffset + count) & 3
+    }
+}
+
+/// The XOR mask of client frames.
+package enum FrameMask {
+    /// - Parameter offset: position of the first byte in the payload, modulo 4.
+    package static func apply(_ key: UInt32, offset: Int, _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) {
+        let shift = UInt32(8 * (offset & 3))
+        let rotated = shift == 0 ? key : key >> shift | key << (32 - shift)
+        let wide = UInt64(rotated) | UInt64(rotated) << 32
+        var index = 0
+        let raw = UnsafeMutableRawPointer(bytes)
+        while index + 8 <= count {
+            raw.storeBytes(of: raw.loadUnaligned(fromByteOffset: index, as: UInt64.self) ^ wide, toByteOffset: index, as: UInt64.self)
+            index += 8
+        }
+        while index < count {
+            bytes[index] ^= UInt8(truncatingIfNeeded: wide >> UInt64(8 * (index & 7)))
+            index += 1
+        }
+    }
+}
+
+/// The payload of a control frame that arrives in pieces; 125 bytes are its law.
+struct ControlPayload: ~Copyable {
+    private let storage: UnsafeMutableRawPointer
+    var count = 0
+
+    init() { storage = .allocate(byteCount: 128, alignment: 8) }
+    deinit { storage.deallocate() }
+
+    mutating func append(_ piece: UnsafeRawBufferPointer) {
+        precondition(count + piece.count <= 125)
+        if let source = piece.baseAddress { (storage + count).copyMemory(from: source, byteCount: piece.count) }
+        count += piece.count
+    }
+
+    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: storage, count: count) }
+}
+
+/// A message put together from pieces. Grows by doubling with what has come, never beyond its limit, and keeps
+/// its memory for the next message.
+struct MessageBuffer: ~Copyable {
+    private var storage: UnsafeMutableRawPointer?
+    private var capacity = 0
+    private let bytesMax: Int
+    private(set) var count = 0
+
+    init(bytesMax: Int) { self.bytesMax = bytesMax }
+    deinit { storage?.deallocate() }
+
+    mutating func append(_ piece: UnsafeRawBufferPointer) {
+        guard let source = piece.baseAddress, piece.count > 0 else { return }
+        precondition(count + piece.count <= bytesMax, "the header check bounds the message")
+        if count + piece.count > capacity { grow(to: count + piece.count) }
+        (storage! + count).copyMemory(from: source, byteCount: piece.count)
+        count += piece.count
+    }
+
+    private mutating func grow(to needed: Int) {
+        let larger = min(bytesMax, max(needed, capacity * 2, 1_024))
+        let moved = UnsafeMutableRawPointer.allocate(byteCount: larger + Limits.paddingBytes, alignment: 64)
+        if let storage {
+            moved.copyMemory(from: storage, byteCount: count)
+            storage.deallocate()
+        }
+        (moved + larger).initializeMemory(as: UInt8.self, repeating: 0, count: Limits.paddingBytes)
+        storage = moved
+        capacity = larger
+    }
+
+    mutating func reset() { count = 0 }
+
+    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: storage, count: count) }
+}

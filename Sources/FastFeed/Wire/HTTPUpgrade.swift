@@ -1,0 +1,137 @@
+// The opening handshake of RFC 6455, section 4.1: our request, and every check of the answer. Pure: bytes in,
+// verdict out.
+
+import CShims
+
+/// The request and the key it was made with.
+package struct UpgradeRequest: Sendable {
+    package let bytes: [UInt8]
+    let expectedAccept: String
+
+    /// - Parameter keyBytes: 16 unpredictable bytes.
+    package init(endpoint: WebSocketEndpoint, keyBytes: [UInt8], headers: [(String, String)] = []) {
+        let key = UpgradeRequest.base64(keyBytes)
+        expectedAccept = UpgradeRequest.accept(for: key)
+        var text = "GET \(endpoint.target) HTTP/1.1\r\nHost: \(endpoint.hostHeader)\r\n"
+        text += "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: \(key)\r\nSec-WebSocket-Version: 13\r\n"
+        for (name, value) in headers { text += "\(name): \(value)\r\n" }
+        bytes = Array((text + "\r\n").utf8)
+    }
+
+    package static func random(endpoint: WebSocketEndpoint, headers: [(String, String)] = []) -> UpgradeRequest {
+        var key = [UInt8](repeating: 0, count: 16)
+        SystemRandom.fill(&key, count: 16)
+        return UpgradeRequest(endpoint: endpoint, keyBytes: key, headers: headers)
+    }
+
+    static func base64(_ bytes: [UInt8]) -> String {
+        var text = [CChar](repeating: 0, count: 4 * ((bytes.count + 2) / 3) + 1)
+        ff_base64(bytes, bytes.count, &text)
+        return String(decoding: text.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// The value of Sec-WebSocket-Accept for a key; the simulator's server side uses it, too.
+    package static func accept(for key: String) -> String {
+        var text = [CChar](repeating: 0, count: 29)
+        ff_websocket_accept(key, key.utf8.count, &text)
+        return String(decoding: text.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}
+
+/// Why an upgrade was refused.
+package struct UpgradeRefusal: Error, Equatable, CustomStringConvertible {
+    package let reason: String
+    /// The HTTP status, where there was a whole answer with one.
+    package var status: Int?
+    /// Seconds of `Retry-After`, where the answer had one.
+    package var retryAfterSeconds: Int?
+
+    package var description: String { reason }
+}
+
+/// Collects the answer and judges it.
+package struct UpgradeReply: ~Copyable {
+    package enum Verdict: Equatable {
+        case needMore
+        /// Upgraded; what follows the answer's head is WebSocket frames.
+        case accepted(rest: [UInt8])
+        case refused(UpgradeRefusal)
+    }
+
+    private var bytes: [UInt8] = []
+    private let expectedAccept: String
+
+    package init(to request: UpgradeRequest) { expectedAccept = request.expectedAccept }
+
+    package mutating func feed(_ chunk: UnsafeRawBufferPointer) -> Verdict {
+        let searchFrom = max(0, bytes.count - 3)
+        bytes.append(contentsOf: chunk)
+        guard let end = headEnd(from: searchFrom) else {
+            return bytes.count > Limits.handshakeBytesMax ? refuse("the answer's head is longer than \(Limits.handshakeBytesMax) bytes") : .needMore
+        }
+        guard end <= Limits.handshakeBytesMax else { return refuse("the answer's head is longer than \(Limits.handshakeBytesMax) bytes") }
+        return judge(head: bytes[..<end], rest: Array(bytes[(end + 4)...]))
+    }
+
+    private func headEnd(from start: Int) -> Int? {
+        guard bytes.count >= 4 else { return nil }
+        let mark: [UInt8] = [13, 10, 13, 10]
+        return (start...(bytes.count - 4)).first { bytes[$0] == 13 && bytes[$0..<$0 + 4].elementsEqual(mark) }
+    }
+
+    private func refuse(_ reason: String, status: Int? = nil, retryAfter: Int? = nil) -> Verdict {
+        .refused(UpgradeRefusal(reason: reason, status: status, retryAfterSeconds: retryAfter))
+    }
+
+    private func judge(head: ArraySlice<UInt8>, rest: [UInt8]) -> Verdict {
+        let text = String(decoding: head, as: UTF8.self)
+        var lines = text.split(separator: "\r\n", omittingEmptySubsequences: false)[...]
+        guard lines.allSatisfy({ $0.utf8.count <= Limits.handshakeLineBytesMax }) else {
+            return refuse("a header line is longer than \(Limits.handshakeLineBytesMax) bytes")
+        }
+        guard lines.count <= Limits.handshakeHeaderCountMax + 1 else { return refuse("more than \(Limits.handshakeHeaderCountMax) headers") }
+        guard let status = UpgradeReply.status(of: lines.removeFirst()) else { return refuse("the answer is not HTTP/1.1") }
+        var headers: [(name: String, value: String)] = []
+        for line in lines {
+            guard let colon = line.firstIndex(of: ":"), colon != line.startIndex, !line[..<colon].contains(where: { $0 == " " || $0 == "\t" }),
+                !line.contains(where: { $0 == "\n" || $0 == "\r" })
+            else { return refuse("a malformed header line") }
+            headers.append((line[..<colon].lowercased(), UpgradeReply.trim(line[line.index(after: colon)...])))
+        }
+        func values(_ name: String) -> [String] { headers.filter { $0.name == name }.map(\.value) }
+        guard status == 101 else {
+            let retryAfter = values("retry-after").first.flatMap { Int($0) }.flatMap { $0 >= 0 ? $0 : nil }
+            return refuse("HTTP status \(status)", status: status, retryAfter: retryAfter)
+        }
+        guard values("upgrade").count == 1, values("upgrade")[0].lowercased() == "websocket" else {
+            return refuse("the Upgrade header is not 'websocket'", status: status)
+        }
+        let connection = values("connection").flatMap { $0.split(separator: ",") }.map { UpgradeReply.trim($0).lowercased() }
+        guard connection.contains("upgrade") else { return refuse("the Connection header does not say 'Upgrade'", status: status) }
+        guard values("sec-websocket-accept") == [expectedAccept] else {
+            return refuse("Sec-WebSocket-Accept is missing or does not answer our key", status: status)
+        }
+        guard values("sec-websocket-extensions").allSatisfy(\.isEmpty) else {
+            return refuse("the server uses an extension that was not offered", status: status)
+        }
+        guard values("sec-websocket-protocol").isEmpty else {
+            return refuse("the server chose a subprotocol that was not offered", status: status)
+        }
+        return .accepted(rest: rest)
+    }
+
+    private static func status(of line: Substring) -> Int? {
+        let parts = line.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: false)
+        guard parts.count >= 2, parts[0] == "HTTP/1.1", parts[1].utf8.count == 3,
+            parts[1].utf8.allSatisfy(Ascii.isDigit)
+        else { return nil }
+        return Int(parts[1])
+    }
+
+    private static func trim(_ text: Substring) -> String {
+        var text = text
+        while let first = text.first, first == " " || first == "\t" { text.removeFirst() }
+        while let last = text.last, last == " " || last == "\t" { text.removeLast() }
+        return String(text)
+    }
+}

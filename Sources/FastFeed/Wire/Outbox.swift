@@ -1,0 +1,63 @@
+// Bytes on their way out: bounded, drained as the socket takes them.
+
+package struct Outbox: ~Copyable {
+    private var storage: UnsafeMutableRawPointer?
+    private var capacity = 0
+    private var head = 0
+    private var tail = 0
+    private let bytesMax: Int
+
+    package init(bytesMax: Int) { self.bytesMax = bytesMax }
+    deinit { storage?.deallocate() }
+
+    package var count: Int { tail - head }
+    package var isEmpty: Bool { tail == head }
+    package var room: Int { bytesMax - count }
+
+    package mutating func removeAll() { (head, tail) = (0, 0) }
+
+    /// False when the bound would be passed; then nothing was added.
+    package mutating func append(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard bytes.count <= room else { return false }
+        guard let source = bytes.baseAddress, bytes.count > 0 else { return true }
+        makeRoom(bytes.count)
+        (storage! + tail).copyMemory(from: source, byteCount: bytes.count)
+        tail += bytes.count
+        return true
+    }
+
+    package mutating func append(_ bytes: [UInt8]) -> Bool { bytes.withUnsafeBytes { append($0) } }
+
+    private mutating func makeRoom(_ extra: Int) {
+        if tail + extra <= capacity { return }
+        if head > 0 {
+            storage!.copyMemory(from: storage! + head, byteCount: count)
+            (head, tail) = (0, count)
+        }
+        guard tail + extra > capacity else { return }
+        let larger = max(capacity * 2, tail + extra, 512)
+        let moved = UnsafeMutableRawPointer.allocate(byteCount: larger, alignment: 16)
+        if let storage {
+            moved.copyMemory(from: storage, byteCount: tail)
+            storage.deallocate()
+        }
+        storage = moved
+        capacity = larger
+    }
+
+    /// Writes what the transport takes. Would-block with bytes left: wait for writability.
+    package mutating func flush(to transport: inout Transport) -> IOResult {
+        var sent = 0
+        while head < tail {
+            switch transport.write(storage! + head, count: tail - head) {
+            case .bytes(let count):
+                head += count
+                sent += count
+            case .wouldBlock: return .wouldBlock
+            case let other: return other
+            }
+        }
+        removeAll()
+        return .bytes(sent)
+    }
+}

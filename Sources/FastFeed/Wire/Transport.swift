@@ -1,0 +1,166 @@
+// A byte stream to a peer: TCP or a Unix socket, plain or under TLS. Non-blocking throughout; a short read is
+// a state, not an error.
+
+import CShims
+import Glibc
+
+/// A step of a handshake that may have to wait.
+package enum TransportStep: Equatable {
+    case done
+    case wantRead
+    case wantWrite
+    case failed(String)
+}
+
+package struct Transport: ~Copyable {
+    package let descriptor: Descriptor
+    private var session: OpaquePointer?
+    /// TLS wants to write before it can go on reading (a key update).
+    package private(set) var readWantsWrite = false
+
+    private init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
+
+    deinit { ff_tls_free(session) }
+
+    package var number: Int32 { descriptor.number }
+    package var isSecure: Bool { session != nil }
+
+    /// Begins to connect. The result is known when the socket becomes writable (`finishConnect`).
+    package static func connect(to address: SocketAddress) throws(SystemError) -> Transport {
+        let number = socket(address.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard number >= 0 else { throw SystemError("socket") }
+        let transport = Transport(Descriptor(owning: number))
+        transport.tune(address.family)
+        let code = address.bytes.withUnsafeBytes { bytes in
+            Glibc.connect(number, bytes.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))
+        }
+        if code != 0 && errno != EINPROGRESS { throw SystemError("connect") }
+        return transport
+    }
+
+    /// Takes over an accepted socket.
+    package static func accepted(_ number: Int32) -> Transport {
+        let transport = Transport(Descriptor(owning: number))
+        transport.tune(AF_INET)
+        return transport
+    }
+
+    /// Small frames leave at once; a peer that vanished is noticed by the kernel in the end, too.
+    private func tune(_ family: Int32) {
+        guard family != AF_UNIX else {
+            // The default 208 KB makes large batches stutter.
+            setOption(SOL_SOCKET, SO_SNDBUF, 1 << 20)
+            return
+        }
+        setOption(Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+        setOption(SOL_SOCKET, SO_KEEPALIVE, 1)
+    }
+
+    private func setOption(_ level: Int32, _ option: Int32, _ value: Int32) {
+        var value = value
+        setsockopt(number, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    /// After the socket became writable: nil when connected, else why not.
+    package func finishConnect() -> SystemError? {
+        var code: Int32 = 0
+        var size = socklen_t(MemoryLayout<Int32>.size)
+        guard getsockopt(number, SOL_SOCKET, SO_ERROR, &code, &size) == 0 else { return SystemError("getsockopt") }
+        return code == 0 ? nil : SystemError("connect", code: code)
+    }
+
+    /// Puts TLS on the connected socket; the certificate must be `host`'s.
+    package mutating func startTLS(_ context: TLSContext, host: String) {
+        session = ff_tls_connect(context.pointer, number, host)
+    }
+
+    package mutating func startServerTLS(_ context: TLSContext) { session = ff_tls_accept(context.pointer, number) }
+
+    package mutating func handshake() -> TransportStep {
+        guard let session else { return .done }
+        switch ff_tls_handshake(session) {
+        case 0: return .done
+        case FF_TLS_WANT_READ.code: return .wantRead
+        case FF_TLS_WANT_WRITE.code: return .wantWrite
+        case FF_TLS_CLOSED.code: return .failed("TLS handshake: the peer closed the connection")
+        default: return .failed(failureReason)
+        }
+    }
+
+    @inline(__always)
+    package mutating func read(into bytes: UnsafeMutableRawPointer, count: Int) -> IOResult {
+        guard let session else { return descriptor.read(into: bytes, count: count) }
+        return readTLS(session, bytes, count)
+    }
+
+    /// Fills as much as there is: a record holds at most 16 KiB, and one wake-up may have brought many.
+    private mutating func readTLS(_ session: OpaquePointer, _ bytes: UnsafeMutableRawPointer, _ count: Int) -> IOResult {
+        var total = 0
+        readWantsWrite = false
+        while total < count {
+            let got = ff_tls_read(session, bytes + total, count - total)
+            if got > 0 {
+                total += got
+                continue
+            }
+            if total > 0 { break }  // the reason comes back with the next call
+            switch Int32(got) {
+            case FF_TLS_WANT_READ.code: return .wouldBlock
+            case FF_TLS_WANT_WRITE.code:
+                readWantsWrite = true
+                return .wouldBlock
+            case FF_TLS_CLOSED.code: return .endOfStream
+            default: return .failed(EPROTO)
+            }
+        }
+        return .bytes(total)
+    }
+
+    @inline(__always)
+    package mutating func write(_ bytes: UnsafeRawPointer, count: Int) -> IOResult {
+        guard let session else { return descriptor.write(bytes, count: count) }
+        var total = 0
+        while total < count {
+            let sent = ff_tls_write(session, bytes + total, count - total)
+            if sent > 0 {
+                total += sent
+                continue
+            }
+            if total > 0 { break }
+            switch Int32(sent) {
+            case FF_TLS_WANT_READ.code, FF_TLS_WANT_WRITE.code: return .wouldBlock
+            case FF_TLS_CLOSED.code: return .endOfStream
+            default: return .failed(EPROTO)
+            }
+        }
+        return .bytes(total)
+    }
+
+    /// True when bytes wait inside the TLS session, which the poller cannot see.
+    @inline(__always)
+    package var hasPending: Bool {
+        guard let session else { return false }
+        return ff_tls_has_pending(session) != 0
+    }
+
+    /// close_notify, best effort, and the end of our side.
+    package func shutDown() {
+        if let session { ff_tls_shutdown(session) }
+        Glibc.shutdown(number, Int32(SHUT_WR))
+    }
+
+    /// Why a TLS call failed, in one line.
+    package var failureReason: String {
+        guard let session else { return "" }
+        return String(cString: ff_tls_error(session))
+    }
+
+    package func describe(_ code: Int32) -> String {
+        code == EPROTO && isSecure ? failureReason : String(cString: strerror(code))
+    }
+}
+
+extension Int {
+    /// C enumerators arrive as Int; the shim returns int.
+    fileprivate var code: Int32 { Int32(self) }
+}

@@ -1,0 +1,325 @@
+// One client connection from name resolution to the last byte: TCP, TLS, upgrade, frames, close. Never
+// blocks; its owner turns it when the poller reports, and at deadlines. Used by the readers and by
+// `WebSocketClient` alike.
+
+import Glibc
+
+/// What a connection needs to know before it starts.
+package struct ConnectionOptions: Sendable {
+    package var decoder = FrameDecoder.Options()
+    package var handshakeTimeoutMs = Limits.handshakeTimeoutMs
+    package var outboundBytesMax = Limits.outboundBytesMax
+    /// Plain `ws://` is for this machine only, unless this says otherwise.
+    package var allowsPlainRemote = false
+    package var headers: [(String, String)] = []
+
+    package init() {}
+}
+
+package struct WebSocketConnection: ~Copyable {
+    package enum Phase: Equatable {
+        case resolving, connecting, securing, upgrading, open
+        /// Our close frame is out (or answered); waiting for the peer's end.
+        case closing
+        case closed
+    }
+
+    /// What a turn of the opening came to.
+    package enum Opening: Equatable {
+        case pending
+        case opened
+        case failed(String, retryAfterSeconds: Int?)
+    }
+
+    package private(set) var phase = Phase.resolving
+    package var decoder: FrameDecoder
+    package private(set) var outbox: Outbox
+    /// Bytes that came together with the upgrade's answer; to be supplied to the decoder first.
+    package private(set) var earlyBytes: [UInt8] = []
+
+    private let endpoint: WebSocketEndpoint
+    private let options: ConnectionOptions
+    private let tls: TLSContext?
+    private let port: PollerPort
+    private let token: PollToken
+    private let deadlineNs: UInt64
+
+    private var query: ResolverQuery?
+    private var addresses: [SocketAddress] = []
+    private var lastFailure = ""
+    private var transport: Transport?
+    private var interest: Readiness = []
+    private var reply: UpgradeReply?
+    private var closeDeadlineNs = UInt64.max
+    private var closeReceived = false
+
+    /// - Parameter tls: required for `wss://`.
+    package init(
+        endpoint: WebSocketEndpoint, options: ConnectionOptions, tls: TLSContext?, port: PollerPort, token: PollToken, nowNs: UInt64
+    ) {
+        precondition(!endpoint.isSecure || tls != nil, "wss needs a TLS context")
+        self.endpoint = endpoint
+        self.options = options
+        self.tls = tls
+        self.port = port
+        self.token = token
+        decoder = FrameDecoder(options.decoder)
+        outbox = Outbox(bytesMax: options.outboundBytesMax)
+        deadlineNs = nowNs + UInt64(options.handshakeTimeoutMs) * 1_000_000
+        query = Resolver.ask(host: endpoint.host, port: endpoint.port, wakeUp: port.wakeUp)
+    }
+
+    /// When the connection must be turned again though nothing is ready; `.max` for never.
+    package var nextDeadlineNs: UInt64 {
+        switch phase {
+        case .resolving, .connecting, .securing, .upgrading: deadlineNs
+        case .closing: closeDeadlineNs
+        case .open, .closed: .max
+        }
+    }
+
+    package var hasPending: Bool {
+        switch transport {
+        case .some(let transport): transport.hasPending
+        case .none: false
+        }
+    }
+}
+
+// MARK: - Opening
+
+extension WebSocketConnection {
+    /// Goes on with the opening as far as it goes without waiting.
+    package mutating func open(nowNs: UInt64) -> Opening {
+        while true {
+            let before = phase
+            let step: Opening
+            switch phase {
+            case .resolving: step = takeAddresses()
+            case .connecting: step = finishConnect()
+            case .securing: step = secure()
+            case .upgrading: step = upgrade()
+            case .open: return .opened
+            case .closing, .closed: return .failed("closed while opening", retryAfterSeconds: nil)
+            }
+            if case .failed = step {
+                phase = .closed
+                transport = nil
+                return step
+            }
+            if phase == before {
+                if nowNs >= deadlineNs {
+                    phase = .closed
+                    transport = nil
+                    return .failed("no answer within \(options.handshakeTimeoutMs) ms (\(before))", retryAfterSeconds: nil)
+                }
+                return .pending
+            }
+        }
+    }
+
+    private mutating func takeAddresses() -> Opening {
+        guard let answer = query?.answer else { return .pending }
+        query = nil
+        switch answer {
+        case .failed(let reason): return .failed("cannot resolve '\(endpoint.host)': \(reason)", retryAfterSeconds: nil)
+        case .addresses(let found):
+            guard endpoint.isSecure || options.allowsPlainRemote || found.allSatisfy(\.isLoopback) else {
+                return .failed("plain ws:// to '\(endpoint.host)', which is not this machine, is not allowed", retryAfterSeconds: nil)
+            }
+            addresses = found
+            return connectNext()
+        }
+    }
+
+    private mutating func connectNext() -> Opening {
+        transport = nil
+        while !addresses.isEmpty {
+            let address = addresses.removeFirst()
+            do {
+                let made = try Transport.connect(to: address)
+                interest = .writable
+                try port.poller.add(made.number, interest, token: token)
+                transport = consume made
+                phase = .connecting
+                return .pending
+            } catch {
+                lastFailure = error.description
+            }
+        }
+        return .failed(lastFailure, retryAfterSeconds: nil)
+    }
+
+    private mutating func finishConnect() -> Opening {
+        guard let number = transport?.number, WebSocketConnection.isWritable(number) else { return .pending }
+        if let error = transport!.finishConnect() {
+            lastFailure = error.description
+            return connectNext()
+        }
+        if endpoint.isSecure {
+            transport!.startTLS(tls!, host: endpoint.host)
+            phase = .securing
+        } else {
+            sendRequest()
+        }
+        return .pending
+    }
+
+    private static func isWritable(_ number: Int32) -> Bool {
+        var entry = pollfd(fd: number, events: Int16(POLLOUT), revents: 0)
+        return Glibc.poll(&entry, 1, 0) == 1
+    }
+
+    private mutating func secure() -> Opening {
+        switch transport!.handshake() {
+        case .done:
+            sendRequest()
+            return .pending
+        case .wantRead:
+            setInterest(.readable)
+            return .pending
+        case .wantWrite:
+            setInterest([.readable, .writable])
+            return .pending
+        case .failed(let reason): return .failed(reason, retryAfterSeconds: nil)
+        }
+    }
+
+    private mutating func sendRequest() {
+        let request = UpgradeRequest.random(endpoint: endpoint, headers: options.headers)
+        reply = UpgradeReply(to: request)
+        outbox.removeAll()
+        _ = outbox.append(request.bytes)
+        phase = .upgrading
+    }
+
+    private mutating func upgrade() -> Opening {
+        if case .failed(let code) = flushOutbox() { return .failed("while sending the upgrade: \(transport!.describe(code))", retryAfterSeconds: nil) }
+        var chunk = [UInt8](repeating: 0, count: 4_096)
+        while true {
+            let result = chunk.withUnsafeMutableBytes { transport!.read(into: $0.baseAddress!, count: $0.count) }
+            switch result {
+            case .wouldBlock: return .pending
+            case .endOfStream: return .failed("the server closed the connection during the upgrade", retryAfterSeconds: nil)
+            case .failed(let code): return .failed("during the upgrade: \(transport!.describe(code))", retryAfterSeconds: nil)
+            case .bytes(let count):
+                let verdict = chunk.withUnsafeBytes { reply!.feed(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+                switch verdict {
+                case .needMore: continue
+                case .refused(let refusal): return .failed("upgrade refused: \(refusal.reason)", retryAfterSeconds: refusal.retryAfterSeconds)
+                case .accepted(let rest):
+                    earlyBytes = rest
+                    reply = nil
+                    phase = .open
+                    return .opened
+                }
+            }
+        }
+    }
+}
+
+// MARK: - Open
+
+extension WebSocketConnection {
+    /// Bytes from the peer into the caller's buffer.
+    @inline(__always)
+    package mutating func read(into bytes: UnsafeMutableRawPointer, count: Int) -> IOResult {
+        guard phase != .closed else { return .endOfStream }
+        let result = transport!.read(into: bytes, count: count)
+        if endpoint.isSecure && result == .wouldBlock { awaitKeyUpdate() }
+        return result
+    }
+
+    /// TLS may have to write before it can read on.
+    private mutating func awaitKeyUpdate() {
+        let wantsWrite =
+            switch transport {
+            case .some(let transport): transport.readWantsWrite
+            case .none: false
+            }
+        if wantsWrite { setInterest([.readable, .writable]) }
+    }
+
+    package mutating func takeEarlyBytes() -> [UInt8] {
+        let taken = earlyBytes
+        earlyBytes = []
+        return taken
+    }
+
+    /// Queues a masked frame and sends what the socket takes. False when the outbound bound is passed or the
+    /// socket failed: give the connection up.
+    package mutating func send(_ opcode: FrameOpcode, _ payload: UnsafeRawBufferPointer, isFinal: Bool = true) -> Bool {
+        guard phase == .open || phase == .closing else { return false }
+        guard outbox.append(FrameEncoder.frame(opcode, payload, isFinal: isFinal, mask: FrameEncoder.freshMask())) else { return false }
+        return flush()
+    }
+
+    package mutating func send(_ opcode: FrameOpcode, _ payload: [UInt8]) -> Bool { payload.withUnsafeBytes { send(opcode, $0) } }
+
+    /// Sends what is queued; after writability was reported, too.
+    package mutating func flush() -> Bool {
+        switch flushOutbox() {
+        case .bytes, .wouldBlock: true
+        case .endOfStream, .failed: false
+        }
+    }
+
+    private mutating func flushOutbox() -> IOResult {
+        guard transport != nil else { return .endOfStream }
+        let result = outbox.flush(to: &transport!)
+        setInterest(result == .wouldBlock ? [.readable, .writable] : .readable)
+        return result
+    }
+
+    /// Pauses or resumes reading (back-pressure).
+    package mutating func setReading(_ isReading: Bool) {
+        var wanted: Readiness = isReading ? .readable : []
+        if !outbox.isEmpty { wanted.insert(.writable) }
+        setInterest(wanted)
+    }
+
+    private mutating func setInterest(_ wanted: Readiness) {
+        guard wanted != interest, let number = transport?.number else { return }
+        interest = wanted
+        port.poller.change(number, wanted, token: token)
+    }
+
+    package func describe(_ code: Int32) -> String {
+        switch transport {
+        case .some(let transport): transport.describe(code)
+        case .none: "no connection"
+        }
+    }
+
+    // MARK: Close
+
+    /// Begins the closing handshake from our side.
+    package mutating func close(code: UInt16, reason: String = "", nowNs: UInt64) {
+        guard phase == .open else {
+            if phase != .closing { drop() }
+            return
+        }
+        _ = send(.close, FrameEncoder.closePayload(code: code, reason: reason))
+        phase = .closing
+        closeDeadlineNs = nowNs + UInt64(Limits.closeTimeoutMs) * 1_000_000
+    }
+
+    /// Answers the peer's close frame with the same code; the server ends TCP (RFC 6455, 7.1.1).
+    package mutating func answerClose(code: UInt16, nowNs: UInt64) {
+        closeReceived = true
+        if phase == .open {
+            _ = send(.close, FrameEncoder.closePayload(code: code))
+            phase = .closing
+            closeDeadlineNs = nowNs + UInt64(Limits.closeTimeoutMs) * 1_000_000
+        }
+    }
+
+    package var isCloseComplete: Bool { phase == .closing && closeReceived && outbox.isEmpty }
+
+    /// Ends TCP now.
+    package mutating func drop() {
+        if phase == .closing || phase == .open { transport?.shutDown() }
+        transport = nil
+        phase = .closed
+    }
+}

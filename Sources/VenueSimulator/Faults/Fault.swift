@@ -1,0 +1,189 @@
+// What can be made to go wrong, and how a fault is written in flags, queries and code. Plain values.
+
+/// A kind of misbehaviour.
+public enum FaultKind: String, Sendable, CaseIterable {
+    // A connection, once.
+    /// TCP reset.
+    case reset
+    /// The TCP connection ends without a close frame (1006 on the client's side).
+    case drop
+    /// Close frame with code `value`.
+    case close
+    /// Half of the next frame, then the connection drops.
+    case cutFrame
+    /// Nothing more is sent, nothing read, and the connection stays open: no FIN.
+    case halfOpen
+    /// The shutdown event of the exchange, on every connection.
+    case serverShutdown
+    /// Every connection at once; `value` a close code, 0 for a drop.
+    case massDisconnect
+
+    // Events.
+    /// No events of a stream (or of all), while pings go on.
+    case mute
+    /// Neither events nor pings.
+    case muteAll
+    case lose
+    case duplicate
+    case corruptJSON
+    case truncateJSON
+    case unknownEvent
+    case unknownFields
+    case extraZeros
+    case longDecimals
+    case nonASCIISymbol
+    /// A bar's closed event never comes.
+    case missingClose
+    /// A bar's closed event comes after the next event of its stream.
+    case lateClose
+
+    // Frames and bytes.
+    /// Messages are sent as several frames.
+    case fragment
+    /// Writes end at random positions, also inside frames.
+    case splitWrites
+
+    // Control messages.
+    /// Replies come `value` milliseconds late.
+    case delayAck
+    case loseAck
+
+    // Handshake: answered with status `value` (400, 403, 404, 418, 429, 451, 502, 503, 504).
+    case refuseHandshake
+    case stallHandshake
+
+    // REST.
+    /// Status `value`: 403 as a page, 5xx empty or as a page.
+    case restStatus
+    /// The answer comes `value` milliseconds late.
+    case restSlow
+    case restTruncate
+    case restWrongLength
+    case restReset
+
+    /// Where in the simulator a fault acts.
+    enum Scope { case connection, event, bytes, reply, handshake, rest }
+
+    var scope: Scope {
+        switch self {
+        case .reset, .drop, .close, .cutFrame, .halfOpen, .serverShutdown, .massDisconnect: .connection
+        case .mute, .muteAll, .lose, .duplicate, .corruptJSON, .truncateJSON, .unknownEvent, .unknownFields,
+            .extraZeros, .longDecimals, .nonASCIISymbol, .missingClose, .lateClose:
+            .event
+        case .fragment, .splitWrites: .bytes
+        case .delayAck, .loseAck: .reply
+        case .refuseHandshake, .stallHandshake: .handshake
+        case .restStatus, .restSlow, .restTruncate, .restWrongLength, .restReset: .rest
+        }
+    }
+
+    /// Kinds that last until their time is over rather than strike a number of times.
+    var isState: Bool {
+        switch self {
+        case .mute, .muteAll, .fragment, .splitWrites: true
+        default: false
+        }
+    }
+
+    var defaultValue: Int {
+        switch self {
+        case .close: 1001
+        case .refuseHandshake: 503
+        case .restStatus: 503
+        case .delayAck, .restSlow: 2_000
+        default: 0
+        }
+    }
+}
+
+/// A text that does not describe a fault.
+public struct FaultSyntaxError: Error, CustomStringConvertible, Equatable {
+    public let text: String
+    public let reason: String
+    public var description: String { "fault '\(text)': \(reason)" }
+}
+
+/// One fault: what, where, when, how often.
+public struct Fault: Sendable, Equatable {
+    public var kind: FaultKind
+    /// Only events of this stream; nil: any.
+    public var stream: String?
+    /// Only the connection with this number (they count from 1); nil: any, and a connection fault takes
+    /// the oldest unless `count` is larger.
+    public var connection: Int?
+    /// How likely it strikes at each occasion.
+    public var probability: Double
+    /// Strikes this often, 0: without end. States (mute, fragment, …) ignore it.
+    public var count: Int
+    /// Wall-clock milliseconds from injection to the first possible strike.
+    public var afterMs: Int64
+    /// How long it may strike, 0: without end.
+    public var durationMs: Int64
+    /// Close code, HTTP status or delay in milliseconds, by kind.
+    public var value: Int
+
+    public init(
+        _ kind: FaultKind, stream: String? = nil, connection: Int? = nil, probability: Double = 1, count: Int = 1,
+        afterMs: Int64 = 0, durationMs: Int64 = 0, value: Int? = nil
+    ) {
+        self.kind = kind
+        self.stream = stream
+        self.connection = connection
+        self.probability = probability
+        self.count = count
+        self.afterMs = afterMs
+        self.durationMs = durationMs
+        self.value = value ?? kind.defaultValue
+    }
+
+    /// `kind` alone or `kind,stream=btcusdt@kline_1m,after=5000,count=3,…` as in `--fault`.
+    public init(text: String) throws(FaultSyntaxError) {
+        var pairs: [(String, String)] = []
+        for (index, part) in text.split(separator: ",").enumerated() {
+            guard let equals = part.firstIndex(of: "=") else {
+                guard index == 0 else { throw FaultSyntaxError(text: text, reason: "'\(part)' is not key=value") }
+                pairs.append(("kind", String(part)))
+                continue
+            }
+            pairs.append((String(part[..<equals]), String(part[part.index(after: equals)...])))
+        }
+        try self.init(pairs: pairs, text: text)
+    }
+
+    /// From the parameters of a query.
+    init(pairs: [(String, String)], text: String) throws(FaultSyntaxError) {
+        guard let name = pairs.first(where: { $0.0 == "kind" })?.1, let kind = FaultKind(rawValue: name) else {
+            let names = FaultKind.allCases.map(\.rawValue).joined(separator: " ")
+            throw FaultSyntaxError(text: text, reason: "kind must be one of: \(names)")
+        }
+        self.init(kind)
+        for (key, value) in pairs where key != "kind" {
+            let isKnown: Bool
+            switch key {
+            case "stream":
+                stream = value
+                isKnown = true
+            case "connection": isKnown = Fault.set(&connection, Int(value))
+            case "probability": isKnown = Fault.set(&probability, Double(value).flatMap { $0 >= 0 && $0 <= 1 ? $0 : nil })
+            case "count": isKnown = Fault.set(&count, Int(value).flatMap { $0 >= 0 ? $0 : nil })
+            case "after": isKnown = Fault.set(&afterMs, Int64(value).flatMap { $0 >= 0 ? $0 : nil })
+            case "duration": isKnown = Fault.set(&durationMs, Int64(value).flatMap { $0 >= 0 ? $0 : nil })
+            case "value", "code", "status", "ms": isKnown = Fault.set(&self.value, Int(value).flatMap { $0 >= 0 ? $0 : nil })
+            default: throw FaultSyntaxError(text: text, reason: "unknown key '\(key)'")
+            }
+            if !isKnown { throw FaultSyntaxError(text: text, reason: "'\(value)' is not a value for '\(key)'") }
+        }
+    }
+
+    private static func set<T>(_ field: inout T, _ value: T?) -> Bool {
+        guard let value else { return false }
+        field = value
+        return true
+    }
+
+    private static func set<T>(_ field: inout T?, _ value: T?) -> Bool {
+        guard let value else { return false }
+        field = value
+        return true
+    }
+}

@@ -1,0 +1,112 @@
+// The faults in force and whose turn it is. One thread; time comes in as an argument; chance comes from a
+// seed, so a run with the same events suffers the same faults.
+
+import FastFeed
+
+struct FaultPlan {
+    private struct Armed {
+        let fault: Fault
+        let fromMs: Int64
+        let untilMs: Int64
+        var remaining: Int
+    }
+
+    private var armed: [Armed] = []
+    private var random: SplitMix64
+    private(set) var applied = 0
+
+    init(seed: UInt64) { random = SplitMix64(seed: seed ^ 0xFA17) }
+
+    /// True when nothing can strike: the fan-out then asks nothing.
+    var isQuiet: Bool { armed.isEmpty }
+
+    /// - Parameter nowMs: wall clock, as in all questions below.
+    mutating func arm(_ fault: Fault, nowMs: Int64) {
+        let from = nowMs + fault.afterMs
+        armed.append(
+            Armed(
+                fault: fault, fromMs: from, untilMs: fault.durationMs == 0 ? .max : from + fault.durationMs,
+                remaining: fault.count == 0 ? .max : fault.count
+            ))
+    }
+
+    mutating func clear() { armed.removeAll() }
+
+    /// The faults to do to connections now, each as often as it still may.
+    /// - Parameter connections: numbers of the open ones, oldest first.
+    mutating func connectionStrikes(nowMs: Int64, connections: [Int]) -> [(fault: Fault, connection: Int)] {
+        var strikes: [(Fault, Int)] = []
+        for index in armed.indices where armed[index].fault.kind.scope == .connection && isDue(index, nowMs) {
+            let fault = armed[index].fault
+            if fault.kind == .massDisconnect || fault.kind == .serverShutdown {
+                // One strike reaches everyone.
+                guard chance(fault.probability) else { continue }
+                strikes += connections.map { (fault, $0) }
+                spend(index)
+                continue
+            }
+            for connection in connections where fault.connection == nil || fault.connection == connection {
+                guard armed[index].remaining > 0, chance(fault.probability) else { continue }
+                guard !strikes.contains(where: { $0.1 == connection }) else { continue }
+                strikes.append((fault, connection))
+                spend(index)
+            }
+        }
+        dropSpent(nowMs)
+        return strikes
+    }
+
+    /// What happens to one event on one connection; nil: nothing.
+    mutating func eventStrike(stream: String, connection: Int, isClosed: Bool, nowMs: Int64) -> FaultKind? {
+        for index in armed.indices where armed[index].fault.kind.scope == .event && isDue(index, nowMs) {
+            let fault = armed[index].fault
+            guard fault.stream == nil || fault.stream == stream else { continue }
+            guard fault.connection == nil || fault.connection == connection else { continue }
+            guard isClosed || (fault.kind != .missingClose && fault.kind != .lateClose) else { continue }
+            guard chance(fault.probability) else { continue }
+            if !fault.kind.isState { spend(index) }
+            return fault.kind
+        }
+        return nil
+    }
+
+    /// True while a state (`mute`, `muteAll`, `fragment`, `splitWrites`) holds for a connection.
+    func holds(_ kind: FaultKind, connection: Int, nowMs: Int64) -> Bool {
+        armed.contains { entry in
+            entry.fault.kind == kind && entry.fromMs <= nowMs && nowMs < entry.untilMs
+                && (entry.fault.connection == nil || entry.fault.connection == connection)
+        }
+    }
+
+    /// The next fault of a scope that needs no further condition (reply, handshake, rest).
+    mutating func strike(_ scope: FaultKind.Scope, connection: Int, nowMs: Int64) -> Fault? {
+        for index in armed.indices where armed[index].fault.kind.scope == scope && isDue(index, nowMs) {
+            let fault = armed[index].fault
+            guard fault.connection == nil || fault.connection == connection, chance(fault.probability) else { continue }
+            spend(index)
+            return fault
+        }
+        return nil
+    }
+
+    /// A number below a bound, for the place of a cut or a split.
+    mutating func pick(below bound: Int) -> Int { bound < 2 ? 0 : Int(random.next() % UInt64(bound)) }
+
+    private func isDue(_ index: Int, _ nowMs: Int64) -> Bool {
+        armed[index].remaining > 0 && armed[index].fromMs <= nowMs && nowMs < armed[index].untilMs
+    }
+
+    private mutating func spend(_ index: Int) {
+        applied += 1
+        if armed[index].remaining != .max { armed[index].remaining -= 1 }
+    }
+
+    private mutating func chance(_ probability: Double) -> Bool {
+        probability >= 1 || Double(random.next() >> 11) * 0x1p-53 < probability
+    }
+
+    /// Forgets what can never strike again. Asked from time to time, not at every event.
+    mutating func dropSpent(_ nowMs: Int64) {
+        armed.removeAll { $0.untilMs <= nowMs || ($0.remaining == 0 && !$0.fault.kind.isState) }
+    }
+}

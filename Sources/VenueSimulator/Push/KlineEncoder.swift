@@ -1,0 +1,155 @@
+// Kline events as the exchange words them, into one reused buffer: an event is encoded once for each time
+// unit in use and then copied to every subscriber. Nothing is allocated per event.
+//
+// A combined event is the bare one inside a wrapper, so one encoding holds both: the bare text is a part
+// of the combined one.
+
+import FastFeed
+
+/// Unit of all times of a connection.
+public enum TimeUnit: Sendable {
+    case millisecond, microsecond
+}
+
+/// A bar's state at one moment, ready to be written down.
+struct KlineState: BitwiseCopyable {
+    let eventTimeMs: Int64
+    let openTimeMs: Int64
+    let nextOpenMs: Int64
+    let isClosed: Bool
+    let sum: TradeSum
+}
+
+/// How many digits a symbol's values carry, in its integers and on the wire.
+struct ValueFormat: BitwiseCopyable, Sendable {
+    let priceScale: Int
+    let quantityScale: Int
+    let quoteScale: Int
+    let priceDigits: Int
+    let quantityDigits: Int
+    let quoteDigits: Int
+
+    /// Spot writes eight digits everywhere, futures the symbol's own precision.
+    init(_ spec: SymbolSpec, market: Market) {
+        (priceScale, quantityScale, quoteScale) = (spec.priceDecimals, spec.quantityDecimals, spec.quoteDecimals)
+        switch market {
+        case .spot: (priceDigits, quantityDigits, quoteDigits) = (8, 8, 8)
+        case .um: (priceDigits, quantityDigits, quoteDigits) = (priceScale, quantityScale, quoteScale)
+        }
+    }
+}
+
+/// The unchanging text of a stream's events, rendered once.
+@safe struct StreamTemplate: ~Copyable {
+    private let text: UnsafeMutablePointer<UInt8>
+    private let byteCount: Int
+    /// Where the parts end: wrapper, head up to the event time, up to the open time, up to the first id.
+    fileprivate let wrapperEnd: Int
+    fileprivate let headEnd: Int
+    fileprivate let symbolEnd: Int
+    let format: ValueFormat
+
+    init(streamName: String, symbol: String, interval: Interval, format: ValueFormat) {
+        let parts = [
+            "{\"stream\":\"\(streamName)\",\"data\":",
+            "{\"e\":\"kline\",\"E\":",
+            ",\"s\":\"\(symbol)\",\"k\":{\"t\":",
+            ",\"s\":\"\(symbol)\",\"i\":\"\(interval.token)\",\"f\":",
+        ].map { Array($0.utf8) }
+        let bytes = parts.flatMap { $0 }
+        precondition(bytes.count <= KlineEncoder.templateBytesMax, "stream name is too long")
+        byteCount = bytes.count
+        unsafe text = .allocate(capacity: bytes.count)
+        for (offset, byte) in bytes.enumerated() { unsafe (text + offset).initialize(to: byte) }
+        wrapperEnd = parts[0].count
+        headEnd = wrapperEnd + parts[1].count
+        symbolEnd = headEnd + parts[2].count
+        self.format = format
+    }
+
+    deinit { unsafe text.deallocate() }
+
+    @inline(__always)
+    fileprivate func write(from start: Int, until end: Int, to writer: inout TextWriter) {
+        unsafe writer.copy(text + start, count: end &- start)
+    }
+
+    @inline(__always)
+    fileprivate func writeTail(to writer: inout TextWriter) { write(from: symbolEnd, until: byteCount, to: &writer) }
+}
+
+/// The buffer events are written into. One thread.
+@safe struct KlineEncoder: ~Copyable {
+    static let templateBytesMax = 512
+    /// Template, 15 numbers of at most 40 bytes, the keys between them.
+    static let frameBytesMax = 2_048
+
+    private let start: UnsafeMutablePointer<UInt8>
+    private var wrappedCount = 0
+    private var bareStart = 0
+
+    init() { unsafe start = .allocate(capacity: KlineEncoder.frameBytesMax) }
+
+    deinit { unsafe start.deallocate() }
+
+    /// The last event with its `{"stream":…,"data":…}` wrapper.
+    var wrapped: RawSpan {
+        @_lifetime(borrow self)
+        get {
+            let span = unsafe RawSpan(_unsafeStart: UnsafeRawPointer(start), byteCount: wrappedCount)
+            return unsafe _overrideLifetime(span, borrowing: self)
+        }
+    }
+
+    /// The last event alone.
+    var bare: RawSpan {
+        @_lifetime(borrow self)
+        get {
+            let span = unsafe RawSpan(_unsafeStart: UnsafeRawPointer(start + bareStart), byteCount: wrappedCount - bareStart - 1)
+            return unsafe _overrideLifetime(span, borrowing: self)
+        }
+    }
+
+    /// Writes an event; read it from `wrapped` or `bare` before the next call. Key order as on the wire.
+    mutating func encode(_ state: KlineState, in unit: TimeUnit, as template: borrowing StreamTemplate) {
+        let (perMs, format, sum): (Int64, ValueFormat, TradeSum) =
+            (unit == .millisecond ? 1 : 1_000, template.format, state.sum)
+        var writer = unsafe TextWriter(at: start)
+        template.write(from: 0, until: template.headEnd, to: &writer)
+        writer.integer(state.eventTimeMs &* perMs)
+        template.write(from: template.headEnd, until: template.symbolEnd, to: &writer)
+        writer.integer(state.openTimeMs &* perMs)
+        writer.literal(",\"T\":")
+        // One unit before the next open: …999 or …999999.
+        writer.integer(state.nextOpenMs &* perMs &- 1)
+        template.writeTail(to: &writer)
+        writer.integer(sum.firstID)
+        writer.literal(",\"L\":")
+        writer.integer(sum.lastID)
+        writer.literal(",\"o\":\"")
+        writer.decimal(sum.open, scale: format.priceScale, digits: format.priceDigits)
+        writer.literal("\",\"c\":\"")
+        writer.decimal(sum.close, scale: format.priceScale, digits: format.priceDigits)
+        writer.literal("\",\"h\":\"")
+        writer.decimal(sum.high, scale: format.priceScale, digits: format.priceDigits)
+        writer.literal("\",\"l\":\"")
+        writer.decimal(sum.low, scale: format.priceScale, digits: format.priceDigits)
+        writer.literal("\",\"v\":\"")
+        writer.decimal(sum.volume, scale: format.quantityScale, digits: format.quantityDigits)
+        writer.literal("\",\"n\":")
+        writer.integer(sum.count)
+        if state.isClosed {
+            writer.literal(",\"x\":true,\"q\":\"")
+        } else {
+            writer.literal(",\"x\":false,\"q\":\"")
+        }
+        writer.decimal(sum.quoteVolume, scale: format.quoteScale, digits: format.quoteDigits)
+        writer.literal("\",\"V\":\"")
+        writer.decimal(sum.takerBuyVolume, scale: format.quantityScale, digits: format.quantityDigits)
+        writer.literal("\",\"Q\":\"")
+        writer.decimal(sum.takerBuyQuoteVolume, scale: format.quoteScale, digits: format.quoteDigits)
+        writer.literal("\",\"B\":\"0\"}}}")
+        bareStart = template.wrapperEnd
+        wrappedCount = unsafe writer.count(from: start)
+    }
+}

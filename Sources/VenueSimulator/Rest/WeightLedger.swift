@@ -1,0 +1,56 @@
+// Request weight per client and clock minute, and the bans of those who go on after a 429. One thread.
+
+struct WeightLedger {
+    enum Verdict: Equatable {
+        case admitted(used: Int)
+        /// 429: wait until the next minute.
+        case limited(used: Int, retryAfterSeconds: Int)
+        /// 418.
+        case banned(retryAfterSeconds: Int, untilMs: Int64)
+    }
+
+    private struct Account {
+        var minute: Int64 = 0
+        var used = 0
+        var refusals = 0
+        var bannedUntilMs: Int64 = 0
+        var banSeconds: Int
+    }
+
+    private let weightMax: Int
+    private let firstBanSeconds: Int
+    private var accounts: [String: Account] = [:]
+    private static let accountsMax = 4_096
+    /// Refused requests in one minute before the client is banned.
+    static let refusalsMax = 5
+    private static let banSecondsMax = 259_200
+
+    init(weightMax: Int, firstBanSeconds: Int) {
+        self.weightMax = weightMax
+        self.firstBanSeconds = firstBanSeconds
+    }
+
+    mutating func charge(_ weight: Int, to address: String, nowMs: Int64) -> Verdict {
+        if accounts.count > WeightLedger.accountsMax { accounts.removeAll() }
+        var account = accounts[address] ?? Account(banSeconds: firstBanSeconds)
+        defer { accounts[address] = account }
+        if account.bannedUntilMs > nowMs {
+            return .banned(
+                retryAfterSeconds: Int((account.bannedUntilMs - nowMs + 999) / 1_000), untilMs: account.bannedUntilMs)
+        }
+        let minute = nowMs / 60_000
+        if account.minute != minute { (account.minute, account.used, account.refusals) = (minute, 0, 0) }
+        account.used += weight
+        guard account.used > weightMax else { return .admitted(used: account.used) }
+        account.refusals += 1
+        if account.refusals > WeightLedger.refusalsMax {
+            let seconds = account.banSeconds
+            account.banSeconds = min(seconds * 2, WeightLedger.banSecondsMax)
+            account.bannedUntilMs = nowMs + Int64(seconds) * 1_000
+            account.refusals = 0
+            return .banned(retryAfterSeconds: seconds, untilMs: account.bannedUntilMs)
+        }
+        let toNextMinute = Int(((minute + 1) * 60_000 - nowMs + 999) / 1_000)
+        return .limited(used: account.used, retryAfterSeconds: toNextMinute)
+    }
+}

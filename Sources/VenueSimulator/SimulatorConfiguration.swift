@@ -1,0 +1,151 @@
+// Everything that can be chosen about the simulated exchange, with the real one's habits as defaults.
+// A plain value; checked once, by `validate()`.
+
+public import FastFeed
+
+/// How fast the exchange's own clock runs.
+public enum SimulatorPace: Sendable, Equatable {
+    /// Bound to the wall clock; 1 is the exchange's cadence, 60 an hour a minute.
+    case realTime(speed: Double)
+    /// As fast as the slowest subscriber reads. Stands still while nobody is subscribed.
+    case flatOut
+}
+
+/// What happens to a subscription beyond the limit of streams.
+public enum ExcessStreams: String, Sendable, CaseIterable {
+    case ignore, error, close
+}
+
+/// How a connection ends at its age limit.
+public enum AgeLimitClose: String, Sendable, CaseIterable {
+    /// Close frame 1001.
+    case goingAway
+    /// The TCP connection drops.
+    case drop
+}
+
+/// A configuration that cannot work.
+public struct SimulatorConfigurationError: Error, CustomStringConvertible, Equatable {
+    public let field: String
+    public let reason: String
+    public var description: String { "simulator: \(field) \(reason)" }
+}
+
+public struct SimulatorConfiguration: Sendable {
+    // The world.
+    public var market: Market = .spot
+    public var seed: UInt64 = 1
+    public var symbolCount = 20
+    /// Every n-th generated symbol goes minutes without a trade; 0: none does.
+    public var illiquidEvery = 4
+    /// History begins this long before the start.
+    public var historyMinutes = 180
+    /// Virtual time of the start; nil: the wall clock's.
+    public var startTimeMs: Int64?
+    /// Open of any three-day bar; nil: each symbol's listing day.
+    public var threeDayAnchorMs: Int64?
+
+    // Pace.
+    public var pace: SimulatorPace = .realTime(speed: 1)
+    /// Instead of the market's own periods (spot: 1000 ms for 1s, 2000 ms otherwise; um: 250 ms).
+    public var pushPeriodMs: Int64?
+    /// nil: the market's habit (spot repeats an unchanged bar, um does not).
+    public var pushOnlyOnChange: Bool?
+    /// Virtual delay of a bar's closed event after its end.
+    public var closeDelayMs: ClosedRange<Int64> = 2...300
+    /// Events between two looks at the sockets.
+    public var eventsPerCycleMax = 512
+
+    // Connections.
+    public var port: UInt16 = 0
+    public var usesTLS = false
+    /// Wall-clock milliseconds; nil: the market's (20 s and 60 s, or 180 s and 600 s).
+    public var pingIntervalMs: Int64?
+    public var pongTimeoutMs: Int64?
+    /// nil: 5 on spot, 10 on um.
+    public var messagesPerSecondMax: Int?
+    public var controlFrameBytesMax = 4_096
+    public var streamsPerConnectionMax = 1_024
+    public var excessStreams: ExcessStreams = .error
+    /// `{"code":…}` at top level, as the documentation has it, instead of inside `error`.
+    public var flatErrors = false
+    public var urlBytesMax = 8_004
+    public var connectsPerFiveMinutesMax = 300
+    /// Wall-clock age at which a connection is ended; nil: never.
+    public var connectionAgeMaxMs: Int64?
+    public var ageLimitClose: AgeLimitClose = .goingAway
+    /// A serverShutdown event this long before the age limit; nil: none.
+    public var shutdownNoticeMs: Int64?
+    public var outputBufferBytesMax = 64 << 20
+    public var connectionsMax = 4_096
+
+    // REST.
+    /// nil: 6000 on spot, 2400 on um.
+    public var weightPerMinuteMax: Int?
+    /// The newest bar is missing from REST for this long after it opens.
+    public var restLagMs: Int64 = 0
+    /// First ban of a client that goes on after 429; doubles up to three days.
+    public var banSeconds = 120
+    /// The exchange's clock minus the wall clock.
+    public var clockOffsetMs: Int64 = 0
+
+    // Truth and faults.
+    public var truthCandlesMax = 1_000_000
+    /// Closed candles are written here as JSON lines when the simulator stops.
+    public var truthFile: String?
+    /// A delivery is revoked when its connection is reset within this wall-clock time.
+    public var deliveryGraceMs: Int64 = 1_000
+    public var faults: [Fault] = []
+
+    public init() {}
+
+    func pushPeriodMs(of interval: Interval) -> Int64 {
+        if let pushPeriodMs { return pushPeriodMs }
+        return market == .um ? 250 : (interval == .s1 ? 1_000 : 2_000)
+    }
+
+    var pushesOnlyOnChange: Bool { pushOnlyOnChange ?? (market == .um) }
+    var clientMessagesMax: Int { messagesPerSecondMax ?? (market == .um ? 10 : 5) }
+    var pingEveryMs: Int64 { pingIntervalMs ?? (market == .um ? 180_000 : 20_000) }
+    var pongWithinMs: Int64 { pongTimeoutMs ?? (market == .um ? 600_000 : 60_000) }
+    var weightMax: Int { weightPerMinuteMax ?? (market == .um ? 2_400 : 6_000) }
+
+    /// Throws for the first value that cannot work, naming it.
+    public func validate() throws(SimulatorConfigurationError) {
+        func require(_ holds: Bool, _ field: String, _ reason: String) throws(SimulatorConfigurationError) {
+            if !holds { throw SimulatorConfigurationError(field: field, reason: reason) }
+        }
+        try require((1...100_000).contains(symbolCount), "symbolCount", "must be 1…100000, is \(symbolCount)")
+        try require(illiquidEvery >= 0, "illiquidEvery", "must not be negative")
+        try require((1...5_256_000).contains(historyMinutes), "historyMinutes", "must be 1 minute…10 years")
+        if let startTimeMs {
+            let earliest = Int64(historyMinutes) * 60_000 + 1
+            try require(startTimeMs >= earliest, "startTimeMs", "lies before the history's length after 1970")
+            try require(startTimeMs < 4_102_444_800_000, "startTimeMs", "must be Unix milliseconds before 2100")
+        }
+        if case .realTime(let speed) = pace {
+            try require(speed > 0 && speed <= 100_000, "speed", "must be in (0, 100000], is \(speed)")
+        }
+        if let pushPeriodMs {
+            try require((1...86_400_000).contains(pushPeriodMs), "pushPeriodMs", "must be 1 ms…1 day, is \(pushPeriodMs)")
+        }
+        try require(
+            closeDelayMs.lowerBound >= 0 && closeDelayMs.upperBound <= 60_000, "closeDelayMs", "must lie in 0…60000")
+        try require(eventsPerCycleMax > 0, "eventsPerCycleMax", "must be positive")
+        try require(pingEveryMs > 0, "pingIntervalMs", "must be positive")
+        try require(pongWithinMs > 0, "pongTimeoutMs", "must be positive")
+        try require(clientMessagesMax > 0, "messagesPerSecondMax", "must be positive")
+        try require(controlFrameBytesMax >= 64, "controlFrameBytesMax", "must be at least 64")
+        try require(streamsPerConnectionMax > 0, "streamsPerConnectionMax", "must be positive")
+        try require(urlBytesMax >= 64, "urlBytesMax", "must be at least 64")
+        try require(connectsPerFiveMinutesMax > 0, "connectsPerFiveMinutesMax", "must be positive")
+        try require(connectionAgeMaxMs ?? 1 > 0, "connectionAgeMaxMs", "must be positive")
+        try require(outputBufferBytesMax >= 1 << 16, "outputBufferBytesMax", "must be at least 64 KiB")
+        try require((1...60_000).contains(connectionsMax), "connectionsMax", "must be 1…60000")
+        try require(weightMax > 0, "weightPerMinuteMax", "must be positive")
+        try require(restLagMs >= 0, "restLagMs", "must not be negative")
+        try require(banSeconds > 0, "banSeconds", "must be positive")
+        try require((1...100_000_000).contains(truthCandlesMax), "truthCandlesMax", "must be 1…100 million")
+        try require(deliveryGraceMs >= 0, "deliveryGraceMs", "must not be negative")
+    }
+}

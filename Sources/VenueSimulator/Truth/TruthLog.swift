@@ -1,0 +1,81 @@
+// What the exchange said and what of it provably went out: the oracle of every test. One thread owns it.
+//
+// A closed candle is kept in 160 bytes whatever number of streams and subscribers; the log is a ring of
+// bounded length whose losses are counted.
+
+/// Counts of what was sent, by kind.
+public struct SimulatorStatistics: Sendable, Equatable {
+    public var connectionsAccepted = 0
+    public var connectionsClosed = 0
+    public var handshakesRefused = 0
+    public var klineFrames = 0
+    public var closedKlineFrames = 0
+    public var replies = 0
+    public var pings = 0
+    public var pongsReceived = 0
+    public var wrongPongs = 0
+    public var closesSent = 0
+    public var shutdownNotices = 0
+    public var restResponses = 0
+    public var bytesSent = 0
+    public var closedCandles = 0
+    /// Closed candles that fell out of the truth because it was full.
+    public var closedCandlesForgotten = 0
+    public var faultsApplied = 0
+    public var slowConsumersClosed = 0
+    /// Event times and open times: virtual now.
+    public var virtualTimeMs: Int64 = 0
+
+    public init() {}
+}
+
+struct TruthLog {
+    struct Closed {
+        let stream: Int32
+        /// On how many connections the frame was handed to the kernel and not revoked by a reset.
+        var deliveries: Int32
+        let state: KlineState
+    }
+
+    private let candlesMax: Int
+    private var ring: [Closed] = []
+    private var oldestSlot = 0
+    /// Sequence of the oldest candle kept; each candle's sequence is its position in the whole run.
+    private(set) var forgotten: Int64 = 0
+
+    init(candlesMax: Int) {
+        precondition(candlesMax > 0, "truth needs room for a candle")
+        self.candlesMax = candlesMax
+    }
+
+    var count: Int { ring.count }
+    /// Candles ever closed.
+    var total: Int64 { forgotten + Int64(ring.count) }
+
+    mutating func appendClosed(stream: Int, _ state: KlineState) -> Int64 {
+        let entry = Closed(stream: Int32(stream), deliveries: 0, state: state)
+        if ring.count < candlesMax {
+            ring.append(entry)
+        } else {
+            ring[oldestSlot] = entry
+            oldestSlot = oldestSlot + 1 == candlesMax ? 0 : oldestSlot + 1
+            forgotten += 1
+        }
+        return total - 1
+    }
+
+    /// A delivery more (or, after a reset, one less). A candle already forgotten is passed over.
+    mutating func addDelivery(_ sequence: Int64, by delta: Int32 = 1) {
+        let position = sequence - forgotten
+        guard position >= 0, position < Int64(ring.count) else { return }
+        ring[slot(Int(position))].deliveries += delta
+    }
+
+    /// Oldest first.
+    func entry(at position: Int) -> Closed { ring[slot(position)] }
+
+    private func slot(_ position: Int) -> Int {
+        let slot = oldestSlot + position
+        return slot >= ring.count ? slot - ring.count : slot
+    }
+}

@@ -1,0 +1,5 @@
+import ArgumentParser
+import Logging
+import Configuration
+import FastFeed
+print(hello())
