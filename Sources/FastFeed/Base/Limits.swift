@@ -25,7 +25,20 @@ public enum Limits {
     /// After our close frame, how long the peer may take to answer it.
     public static let closeTimeoutMs = 2_000
     /// The smallest text that can be a kline event; what bounds records per received byte.
-    public static let klineBytesMin = 160
+    public static let klineBytesMin = 128
+
+    /// No byte from the exchange for this long: we ping, and count on the pong.
+    public static let venueSilencePingMs = 15_000
+    /// No byte for this long: the connection is taken for dead.
+    public static let venueSilenceDropMs = 45_000
+    /// The exchange cuts at 24 h; we replace the connection before.
+    public static let venueConnectionAgeMs = 23 * 3_600_000
+    /// A SUBSCRIBE message without an answer for this long is sent again.
+    public static let subscribeTimeoutMs = 10_000
+    /// Connection attempts to the exchange in any five minutes, all readers together; it allows 300.
+    public static let connectAttemptsPer5MinMax = 280
+    /// Connections one reader may own, those being replaced included.
+    public static let connectionsPerReaderMax = 256
 
     // MARK: Threads
 

@@ -1,4 +1,9 @@
-// placeholder while the rooms stand up: the public face of the engine
+// The wiring: who is made, on which thread it runs, who feeds whom, and in which order all of it ends.
+
+import Glibc
+import Synchronization
+
+/// One reading of the engine's meters.
 public struct EngineSnapshot: Sendable {
     public var uptimeNs: UInt64
     public var counters: CounterSnapshot
@@ -9,6 +14,8 @@ public struct EngineSnapshot: Sendable {
     /// True while the Redis connection is up.
     public var isRedisConnected: Bool
 }
+
+/// What an orderly stop could not finish.
 public struct StopReport: Sendable {
     /// Closed candles that Redis has not acknowledged.
     public var closedUnwritten: Int
@@ -16,12 +23,153 @@ public struct StopReport: Sendable {
     public var formingUnwritten: Int
     public var isClean: Bool { closedUnwritten == 0 && formingUnwritten == 0 }
 }
+
+/// From the exchange's sockets to Redis. Make it, `start` it, `stop` it; once.
 public final class Engine: Sendable {
-    public init(_ configuration: EngineConfiguration) throws(FeedError) { fatalError() }
-    public func start() throws(FeedError) {}
-    /// Stops reading, flushes, waits for acknowledgements at most `timeoutMs`.
-    public func stop(timeoutMs: Int = 4_000) -> StopReport { fatalError() }
-    public func snapshot() -> EngineSnapshot { fatalError() }
+    private let configuration: EngineConfiguration
+    private let journal = Journal()
+    private let gaps = GapBoard()
+    private let readers: [Reader]
+    private let sink: Sink
+    private let threading: ThreadingMode
+    private let runners = Mutex<[AgentRunner]>([])
+    private let startedNs = Atomic<UInt64>(0)
+
+    /// Checks the configuration and makes everything; opens no connection yet.
+    /// - Throws: one sentence naming what is wrong (a value, an unreadable certificate).
+    public init(_ configuration: EngineConfiguration) throws(FeedError) {
+        Limits.verify()
+        try configuration.validate()
+        self.configuration = configuration
+        let cores = Cores.allowed()
+        threading = configuration.threading ?? (cores.count < 3 ? .shared : .dedicated)
+        let seed = SystemRandom.word()
+        let rings = (0..<configuration.readerCount).map { _ in SPSCRing<Candle>(zeroed: Limits.ringRecordCount) }
+        let settings = try Engine.readerSettings(configuration, seed: seed)
+        let budget = ConnectBudget()
+        var readers: [Reader] = []
+        for (index, ring) in rings.enumerated() {
+            readers.append(Reader(index: index, settings: settings, ring: ring, journal: journal, budget: budget))
+        }
+        self.readers = readers
+        sink = Sink(settings: try Engine.sinkSettings(configuration, seed: seed), rings: rings, journal: journal, gaps: gaps)
+        plan()
+    }
+
+    private static func readerSettings(_ configuration: EngineConfiguration, seed: UInt64) throws(FeedError) -> ReaderSettings {
+        let endpoint = configuration.venueEndpoint
+        let tls = endpoint.isSecure ? try TLSContext.client(authorityFile: configuration.venueAuthorityFile) : nil
+        var settings = ReaderSettings(base: endpoint, profile: VenueProfile.of(configuration.market), tls: tls, seed: seed)
+        settings.form = configuration.subscribeForm
+        settings.combined = configuration.usesCombinedStreams
+        settings.allowsPlainRemote = configuration.allowsPlainRemote
+        return settings
+    }
+
+    private static func sinkSettings(_ configuration: EngineConfiguration, seed: UInt64) throws(FeedError) -> SinkSettings {
+        let redis = configuration.redis
+        let tls = redis.isSecure
+            ? try TLSContext.client(authorityFile: redis.authorityFile, certificateFile: redis.certificateFile, keyFile: redis.keyFile) : nil
+        let schema = KeySchema(prefix: configuration.keyPrefix, history: configuration.history)
+        var settings = SinkSettings(
+            redis: redis, tls: tls, market: configuration.market, schema: schema, batchSize: configuration.batchSize,
+            coalesces: configuration.coalesces, seed: seed ^ 0x51)
+        settings.closedMax = configuration.closedQueueCount
+        return settings
+    }
+
+    /// Every series gets its id; streams are dealt to connections, connections to readers in turn.
+    private func plan() {
+        let list = configuration.seriesList
+        let perConnection = configuration.streamsPerConnectionMax
+        // As few connections as carry them, but one for each reader, and all of about the same size.
+        let connectionCount = max((list.count + perConnection - 1) / perConnection, min(readers.count, list.count))
+        var streams = Array(repeating: [String](), count: connectionCount)
+        for (id, series) in list.enumerated() {
+            let handle = SeriesHandle(id: UInt32(id), generation: 1)
+            let connection = id % connectionCount
+            sink.prepare(.follow(series, handle))
+            readers[connection % readers.count].prepare(.follow(series, handle))
+            streams[connection].append(VenueProfile.streamName(series))
+        }
+        for (connection, names) in streams.enumerated() {
+            readers[connection % readers.count].prepare(.connect(streams: names))
+        }
+    }
+
+    /// Starts the threads; from now on connections are opened and candles written.
+    public func start() throws(FeedError) {
+        signal(SIGPIPE, SIG_IGN)
+        startedNs.store(MonotonicClock.nowNs(), ordering: .relaxed)
+        do {
+            let started = try threading == .shared ? startShared() : startDedicated()
+            runners.withLock { $0 = started }
+        } catch {
+            throw FeedError(.system, "cannot start threads: \(error)")
+        }
+    }
+
+    private func startShared() throws(SystemError) -> [AgentRunner] {
+        let runner = try AgentRunner(agents: readers + [sink], idle: configuration.idle)
+        try runner.start(name: "feed")
+        return [runner]
+    }
+
+    private func startDedicated() throws(SystemError) -> [AgentRunner] {
+        let cores = Cores.allowed()
+        let sinkRunner = try AgentRunner(agents: [sink], idle: configuration.idle)
+        var started = [sinkRunner]
+        // The sink takes the last core, readers the first ones; with fewer cores than threads nothing is pinned.
+        let pins = cores.count > readers.count
+        try sinkRunner.start(core: pins ? cores.last : nil)
+        for (index, reader) in readers.enumerated() {
+            reader.sinkWakeUp = sinkRunner.wakeUp
+            let runner = try AgentRunner(agents: [reader], idle: configuration.idle)
+            try runner.start(core: pins ? cores[index] : nil)
+            started.append(runner)
+        }
+        return started
+    }
+
+    /// Stops reading, writes what is there, waits for the acknowledgements, and ends the threads.
+    /// - Parameter timeoutMs: how long all of that may take.
+    public func stop(timeoutMs: Int = 4_000) -> StopReport {
+        let deadlineNs = MonotonicClock.nowNs() + UInt64(timeoutMs) * 1_000_000
+        let running = runners.withLock { $0 }
+        for reader in readers { _ = reader.commands.offer(.stop, waking: nil) }
+        wake(running)
+        waitUntil(min(deadlineNs, MonotonicClock.nowNs() + 1_500_000_000)) { readers.allSatisfy(\.isStopped) }
+        _ = sink.commands.offer(.drain, waking: nil)
+        wake(running)
+        waitUntil(deadlineNs) { sink.isDrained }
+        let report = StopReport(
+            closedUnwritten: Int(sink.counters.value(.closedPending)), formingUnwritten: sink.isDrained ? 0 : sink.formingUnwritten)
+        for runner in running.reversed() { runner.stop() }
+        runners.withLock { $0 = [] }
+        return report
+    }
+
+    private func wake(_ running: [AgentRunner]) { for runner in running { runner.wakeUp.signal() } }
+
+    private func waitUntil(_ deadlineNs: UInt64, _ condition: () -> Bool) {
+        while !condition() && MonotonicClock.nowNs() < deadlineNs { usleep(2_000) }
+    }
+
+    // MARK: Looking at it
+
+    public func snapshot() -> EngineSnapshot {
+        EngineSnapshot(
+            uptimeNs: MonotonicClock.nowNs() - startedNs.load(ordering: .relaxed),
+            counters: CounterSnapshot(readers.map(\.counters) + [sink.counters]),
+            latency: sink.latency.snapshot(),
+            residentBytes: ProcessMemory.residentBytes(),
+            heapAllocatedBytes: HeapStatistics.read()?.allocatedBytes,
+            isRedisConnected: sink.isConnected)
+    }
+
+    /// The gaps not filled yet, oldest first.
+    public var openGaps: [Gap] { gaps.open }
+
     /// Log lines since the last call.
-    public func drainJournal() -> [JournalLine] { [] }
+    public func drainJournal() -> [JournalLine] { journal.drain().lines }
 }

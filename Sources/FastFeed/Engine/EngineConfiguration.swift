@@ -71,6 +71,8 @@ public struct EngineConfiguration: Sendable {
     public var batchSize = 1_500
     /// Entries kept in each history stream (approximately, as `MAXLEN ~` does).
     public var history = 1_500
+    /// Closed candles that may wait while Redis is away, a power of two; beyond, the oldest become gaps.
+    public var closedQueueCount = Limits.closedQueueCountMax
     /// Off: every update is written (for comparison).
     public var coalesces = true
 
@@ -82,6 +84,8 @@ public struct EngineConfiguration: Sendable {
         try check(!fluxes.isEmpty, "no flux: name at least one, as in --flux btcusdt:1m")
         try check((1...64).contains(readerCount), "readers must be 1 to 64, not \(readerCount)")
         try check((1...65_536).contains(batchSize), "batch-size must be 1 to 65536, not \(batchSize)")
+        try check((256...Limits.closedQueueCountMax).contains(closedQueueCount) && closedQueueCount.nonzeroBitCount == 1,
+            "closed-queue must be a power of two from 256 to \(Limits.closedQueueCountMax), not \(closedQueueCount)")
         try check((1...10_000_000).contains(history), "history must be 1 to 10000000, not \(history)")
         try check((1...1_024).contains(streamsPerConnectionMax), "streams-per-connection must be 1 to 1024, not \(streamsPerConnectionMax)")
         try check(keyPrefix.utf8.count <= 64 && keyPrefix.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x7B && $0 != 0x7D },

@@ -4,7 +4,7 @@
 /// A monotonic counter, or a gauge where its sentence says "now".
 public enum CounterID: Int, CaseIterable, Sendable {
     // Wire and readers
-    case bytesReceived, messagesReceived, noticesReceived, klinesReceived
+    case bytesReceived, messagesReceived, noticesReceived
     case connectionsOpened, connectionsClosed, connectFailures, reconnects, rollovers
     case protocolViolations, subscribeRequests, subscribeErrors, backPressureStalls
     // Rejections: one per reason
@@ -29,7 +29,6 @@ public enum CounterID: Int, CaseIterable, Sendable {
         ("bytes_received", "bytes", "Bytes read from exchange connections, after TLS."),
         ("messages_received", "messages", "Complete WebSocket data messages from the exchange."),
         ("notices_received", "messages", "Messages that are no klines: acknowledgements, errors, shutdown notices."),
-        ("klines_received", "messages", "Messages that say they are klines; each is later rejected, a duplicate, coalesced or written."),
         ("connections_opened", "connections", "Exchange connections that completed TCP, TLS and upgrade."),
         ("connections_closed", "connections", "Exchange connections that ended, whoever ended them."),
         ("connect_failures", "attempts", "Attempts that ended before the upgrade was complete."),

@@ -27,6 +27,8 @@ struct ControlSession {
     private(set) var subscriptions: [String] = []
     private var subscribed: Set<String> = []
 
+    /// Of a masked client frame of this size: the limit counts the wire.
+    private static let frameHeaderBytes = 8
     private static let methods = ["SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY"]
 
     init(configuration: SimulatorConfiguration, isCombined: Bool, route: Route) {
@@ -45,7 +47,7 @@ struct ControlSession {
     /// One text message of the client.
     mutating func receive(_ bytes: [UInt8]) -> [ControlAction] {
         // Seen on the exchange: an oversized request is neither answered nor carried out.
-        guard bytes.count <= configuration.controlFrameBytesMax else { return [] }
+        guard bytes.count + ControlSession.frameHeaderBytes <= configuration.controlFrameBytesMax else { return [] }
         let request: JSONValue
         do {
             request = try JSONValue(parsing: bytes)
@@ -148,7 +150,16 @@ struct ControlSession {
         case .unsigned: configuration.market == .um
         case .string(let text):
             configuration.market == .spot && text.utf8.count <= 36
-                && text.unicodeScalars.allSatisfy { $0.isASCII && ($0.properties.isAlphabetic || $0.properties.numericType != nil || $0 == "-" || $0 == "_") }
+                && text.utf8.allSatisfy(ControlSession.isIdentifierByte)
+        default: false
+        }
+    }
+
+    private static func isIdentifierByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+            true
         default: false
         }
     }

@@ -175,6 +175,12 @@ public struct Fault: Sendable, Equatable {
         }
     }
 
+    /// Times beyond a century would overflow sums of milliseconds.
+    static func bounded(_ milliseconds: Int64) -> Int64 { min(max(milliseconds, 0), 3_155_760_000_000) }
+
+    /// `value` as a delay.
+    var delayMs: Int64 { Fault.bounded(Int64(value)) }
+
     private static func set<T>(_ field: inout T, _ value: T?) -> Bool {
         guard let value else { return false }
         field = value

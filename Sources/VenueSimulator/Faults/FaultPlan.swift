@@ -22,10 +22,11 @@ struct FaultPlan {
 
     /// - Parameter nowMs: wall clock, as in all questions below.
     mutating func arm(_ fault: Fault, nowMs: Int64) {
-        let from = nowMs + fault.afterMs
+        let from = nowMs + Fault.bounded(fault.afterMs)
         armed.append(
             Armed(
-                fault: fault, fromMs: from, untilMs: fault.durationMs == 0 ? .max : from + fault.durationMs,
+                fault: fault, fromMs: from,
+                untilMs: fault.durationMs == 0 ? .max : from + Fault.bounded(fault.durationMs),
                 remaining: fault.count == 0 ? .max : fault.count
             ))
     }

@@ -65,6 +65,8 @@ struct PushEngine: ~Copyable {
     /// Virtual time: everything up to here was said.
     var nowMs: Int64 { wheel.nowMs }
     var streamCount: Int { streams.count }
+    /// True while something will be due, for subscribers or for those who lost their connection.
+    var hasPending: Bool { wheel.pendingCount > 0 }
 
     /// Bars of a symbol are cut from its listing day, as three-day bars are on the exchange.
     func grid(symbolIndex: Int, interval: Interval, offsetMs: Int64) -> BarGrid {
@@ -156,7 +158,7 @@ struct PushEngine: ~Copyable {
                 said += fire(index, into: &sink)
             }
             guard said < eventsMax, sink.acceptsMore, wheel.nowMs < untilMs else { return said }
-            if wheel.pendingCount == 0 { wheel.skip(toMs: untilMs) } else { wheel.tick() }
+            wheel.advance(toMs: untilMs)
         }
     }
 

@@ -11,6 +11,8 @@ struct TimerWheel {
     private(set) var nowMs: Int64
     private(set) var pendingCount = 0
     private var heads: [Int32]
+    /// A bit for each slot with entries, so that empty time is passed 64 slots at a look.
+    private var occupied = [UInt64](repeating: 0, count: TimerWheel.slotCount / 64)
     private var nextInSlot: [Int32] = []
     private var dueMs: [Int64] = []
 
@@ -42,16 +44,29 @@ struct TimerWheel {
             }
             link(index)
         }
+        occupied[slot >> 6] &= ~(1 << UInt64(slot & 63))
         return nil
     }
 
-    /// Moves on by a slot; the present one must be empty.
-    mutating func tick() { nowMs += 1 }
-
-    /// Moves on without looking at slots; only when nothing is pending.
-    mutating func skip(toMs timeMs: Int64) {
-        precondition(pendingCount == 0, "pending entries would be passed over")
-        nowMs = max(nowMs, timeMs)
+    /// Moves on to the next slot with entries, at most to `limitMs`. The present slot must be served.
+    mutating func advance(toMs limitMs: Int64) {
+        guard limitMs > nowMs else { return }
+        let first = Int(nowMs + 1) & (TimerWheel.slotCount - 1)
+        var distance: Int64 = 1
+        var word = first >> 6
+        // The first word from the first slot on, then whole words, once around.
+        var bits = occupied[word] & (UInt64.max << UInt64(first & 63))
+        distance -= Int64(first & 63)
+        for _ in 0...(TimerWheel.slotCount / 64) {
+            if bits != 0 {
+                nowMs = min(limitMs, nowMs + distance + Int64(bits.trailingZeroBitCount))
+                return
+            }
+            distance += 64
+            word = (word + 1) & (TimerWheel.slotCount / 64 - 1)
+            bits = occupied[word]
+        }
+        nowMs = limitMs
     }
 
     private mutating func link(_ index: Int) {
@@ -59,5 +74,6 @@ struct TimerWheel {
         let slot = Int(min(max(dueMs[index], nowMs), farthest)) & (TimerWheel.slotCount - 1)
         nextInSlot[index] = heads[slot]
         heads[slot] = Int32(index)
+        occupied[slot >> 6] |= 1 << UInt64(slot & 63)
     }
 }

@@ -98,10 +98,11 @@ struct RestResponder {
     }
 
     private func tooMuch(_ status: Int, used: Int?, retryAfter: Int, untilMs: Int64) -> HTTPResponse {
+        let advice = "Please use WebSocket Streams for live updates to avoid"
         let message =
             status == 429
-            ? "Too much request weight used; current limit is \(configuration.weightMax) request weight per 1 MINUTE. Please use WebSocket Streams for live updates to avoid polling the API."
-            : "Way too much request weight used; IP banned until \(untilMs). Please use WebSocket Streams for live updates to avoid bans."
+            ? "Too much request weight used; current limit is \(configuration.weightMax) request weight per 1 MINUTE. \(advice) polling the API."
+            : "Way too much request weight used; IP banned until \(untilMs). \(advice) bans."
         var response = HTTPResponse(status, body: "{\"code\":-1003,\"msg\":\(JSONValue.quoted(message))}")
         response.headers.append(("retry-after", String(retryAfter)))
         if let used { response.headers += weightHeaders(used) }

@@ -1,6 +1,6 @@
 // What the exchange said and what of it provably went out: the oracle of every test. One thread owns it.
 //
-// A closed candle is kept in 160 bytes whatever number of streams and subscribers; the log is a ring of
+// A closed candle is kept in 144 bytes whatever number of streams and subscribers; the log is a ring of
 // bounded length whose losses are counted.
 
 /// Counts of what was sent, by kind.
@@ -23,7 +23,7 @@ public struct SimulatorStatistics: Sendable, Equatable {
     public var closedCandlesForgotten = 0
     public var faultsApplied = 0
     public var slowConsumersClosed = 0
-    /// Event times and open times: virtual now.
+    /// The exchange's clock when this was counted.
     public var virtualTimeMs: Int64 = 0
 
     public init() {}

@@ -1,0 +1,256 @@
+// The newest state of every series, what of it must be written, and which closed candles are missing.
+// Thread: the sink's. `accept` is the hot path: no allocation, no lock.
+//
+// Order within a series: by open time, then closed over forming, then event time, then trade count. Forming
+// states coalesce in place; closed candles go into their queue one by one, never dropped or reordered.
+
+package struct CandleTable: ~Copyable {
+    let states: MappedArray<SeriesState>
+    let newest: MappedArray<Candle>
+    package var closed: ClosedQueue
+    /// Series with something to write, each once, in order of first touch.
+    private let dirty: MappedArray<UInt32>
+    private var dirtyHead = 0
+    private var dirtyTail = 0
+    private let mask: Int
+    private var names: [Series?]
+    private let counters: CounterBank
+    private let gaps: GapBoard
+
+    package init(seriesMax: Int = Limits.seriesCountMax, closedMax: Int = Limits.closedQueueCountMax, counters: CounterBank, gaps: GapBoard) {
+        precondition(seriesMax.nonzeroBitCount == 1)
+        states = MappedArray(zeroed: seriesMax)
+        newest = MappedArray(zeroed: seriesMax)
+        dirty = MappedArray(zeroed: seriesMax)
+        closed = ClosedQueue(capacity: closedMax)
+        mask = seriesMax - 1
+        names = []
+        self.counters = counters
+        self.gaps = gaps
+    }
+
+    // MARK: Series
+
+    /// Begins to take records for a series id.
+    package mutating func follow(_ series: Series, _ id: UInt32, generation: UInt16) {
+        precondition(Int(id) <= mask)
+        while names.count <= Int(id) { names.append(nil) }
+        names[Int(id)] = series
+        let keptDirty = states.base[Int(id)].flags & SeriesFlags.dirty
+        states.base[Int(id)] = SeriesState()
+        states.base[Int(id)].flags = SeriesFlags.active | keptDirty
+        states.base[Int(id)].generation = generation
+        states.base[Int(id)].interval = series.interval.rawValue
+        states.base[Int(id)].batchClosedFirst = .max
+        counters.set(.seriesActive, activeCount)
+    }
+
+    /// Records of the id are stale from now on; a pending forming state is given up. The name stays, because
+    /// closed candles of the series may still be on their way: an id must not be used again before they are gone.
+    package mutating func unfollow(_ id: UInt32) {
+        let state = states.base + Int(id)
+        if state.pointee.has(SeriesFlags.formingPending) { counters.add(.coalesced) }
+        state.pointee.flags &= ~(SeriesFlags.active | SeriesFlags.known | SeriesFlags.formingPending)
+        counters.set(.seriesActive, activeCount)
+    }
+
+    private var activeCount: Int { (0..<names.count).count { states.base[$0].has(SeriesFlags.active) } }
+
+    package func series(_ id: UInt32) -> Series? { Int(id) < names.count ? names[Int(id)] : nil }
+    package var seriesCount: Int { names.count }
+
+    // MARK: The hot path
+
+    /// Takes one record.
+    @inline(__always)
+    package mutating func accept(_ record: UnsafePointer<Candle>) {
+        let id = Int(record.pointee.seriesID) & mask
+        let state = states.base + id
+        guard state.pointee.generation == record.pointee.generation, state.pointee.has(SeriesFlags.active) else {
+            counters.add(.staleGeneration)
+            return
+        }
+        if record.pointee.isClosed || record.pointee.openTimeMs != state.pointee.openTimeMs || !state.pointee.has(SeriesFlags.known) {
+            acceptTurningPoint(record, id)
+            return
+        }
+        guard !state.pointee.has(SeriesFlags.newestClosed), CandleTable.isNewer(record, than: state) else {
+            counters.add(.duplicates)
+            return
+        }
+        acceptForming(record, id)
+    }
+
+    /// True when taking this record would coalesce away a state that nobody has written.
+    @inline(__always)
+    package func wouldCoalesce(_ record: UnsafePointer<Candle>) -> Bool {
+        states.base[Int(record.pointee.seriesID) & mask].has(SeriesFlags.formingPending)
+    }
+
+    /// Same candle, both forming: does the record say something later?
+    @inline(__always)
+    private static func isNewer(_ record: UnsafePointer<Candle>, than state: UnsafeMutablePointer<SeriesState>) -> Bool {
+        if record.pointee.eventTimeMs != state.pointee.eventTimeMs { return record.pointee.eventTimeMs > state.pointee.eventTimeMs }
+        return record.pointee.tradeCount > state.pointee.tradeCount
+    }
+
+    @inline(__always)
+    private mutating func acceptForming(_ record: UnsafePointer<Candle>, _ id: Int) {
+        let state = states.base + id
+        if state.pointee.has(SeriesFlags.formingPending) { counters.add(.coalesced) }
+        state.pointee.flags |= SeriesFlags.formingPending
+        replaceNewest(record, id)
+    }
+
+    @inline(__always)
+    private mutating func replaceNewest(_ record: UnsafePointer<Candle>, _ id: Int) {
+        let state = states.base + id
+        newest.base[id] = record.pointee
+        state.pointee.openTimeMs = record.pointee.openTimeMs
+        state.pointee.eventTimeMs = record.pointee.eventTimeMs
+        state.pointee.tradeCount = record.pointee.tradeCount
+        state.pointee.updates &+= 1
+        if !state.pointee.has(SeriesFlags.dirty) {
+            state.pointee.flags |= SeriesFlags.dirty
+            pushDirty(UInt32(truncatingIfNeeded: id))
+        }
+    }
+
+    // MARK: Turning points
+
+    /// A closed candle, the first record of a series, or a record of another bar than the newest.
+    @inline(never)
+    private mutating func acceptTurningPoint(_ record: UnsafePointer<Candle>, _ id: Int) {
+        let state = states.base + id
+        if !state.pointee.has(SeriesFlags.known) {
+            state.pointee.flags |= SeriesFlags.known
+            state.pointee.openTimeMs = record.pointee.openTimeMs
+            state.pointee.eventTimeMs = .min
+            state.pointee.nextClosedOpenMs = record.pointee.openTimeMs
+        }
+        if record.pointee.isClosed {
+            acceptClosed(record, id)
+        } else if record.pointee.openTimeMs < state.pointee.openTimeMs {
+            counters.add(.duplicates)
+        } else if record.pointee.openTimeMs == state.pointee.openTimeMs {
+            // The first record of the series, forming.
+            acceptForming(record, id)
+        } else {
+            noteHole(upTo: record.pointee.openTimeMs, id)
+            state.pointee.flags &= ~SeriesFlags.newestClosed
+            acceptForming(record, id)
+        }
+    }
+
+    private mutating func acceptClosed(_ record: UnsafePointer<Candle>, _ id: Int) {
+        let state = states.base + id
+        let open = record.pointee.openTimeMs
+        if open < state.pointee.nextClosedOpenMs {
+            guard state.pointee.missing > 0, gaps.fill(names[id]!, openTimeMs: open) else {
+                counters.add(.duplicates)
+                return
+            }
+            state.pointee.missing -= 1
+            counters.add(.gapCandlesFilled)
+        } else {
+            noteHole(upTo: open, id)
+            let interval = Interval(rawValue: state.pointee.interval)!
+            state.pointee.nextClosedOpenMs = interval.nextOpenTime(after: open)
+        }
+        counters.add(.closedReceived)
+        makeRoomForClosed()
+        closed.append(record)
+        guard open >= state.pointee.openTimeMs else {
+            state.pointee.updates &+= 1
+            return
+        }
+        // It replaces the newest state, whether of its own bar or of one before.
+        if state.pointee.has(SeriesFlags.formingPending) { counters.add(.coalesced) }
+        state.pointee.flags = (state.pointee.flags & ~SeriesFlags.formingPending) | SeriesFlags.newestClosed
+        replaceNewest(record, id)
+    }
+
+    /// Closed candles that should have come before the bar opening at `openMs`.
+    private mutating func noteHole(upTo openMs: Int64, _ id: Int) {
+        let state = states.base + id
+        let from = state.pointee.nextClosedOpenMs
+        guard from < openMs else { return }
+        let series = names[id]!
+        let count = series.interval.barCount(from: from, until: openMs)
+        counters.add(.gapsSeen)
+        counters.add(.gapCandlesMissing, Int(count))
+        state.pointee.missing = UInt32(clamping: Int64(state.pointee.missing) + count)
+        gaps.add(Gap(series: series, fromMs: from, untilMs: openMs, cause: .missed))
+        state.pointee.nextClosedOpenMs = openMs
+    }
+
+    /// The queue is full: its oldest candle becomes a gap. (While Redis is up the sink stops taking records
+    /// before this can happen.)
+    private mutating func makeRoomForClosed() {
+        guard closed.isFull else { return }
+        let lost = closed.dropOldest()
+        counters.add(.closedQueueOverflow)
+        noteLost(lost, .overflow)
+    }
+
+    /// A closed candle that will not be written: it becomes a gap for the healer.
+    package mutating func noteLost(_ candle: Candle, _ cause: Gap.Cause) {
+        guard let series = series(candle.seriesID) else { return }
+        states.base[Int(candle.seriesID)].missing += 1
+        let until = series.interval.nextOpenTime(after: candle.openTimeMs)
+        gaps.add(Gap(series: series, fromMs: candle.openTimeMs, untilMs: until, cause: cause))
+    }
+
+    // MARK: Dirty series
+
+    @inline(__always)
+    private mutating func pushDirty(_ id: UInt32) {
+        dirty.base[dirtyTail & mask] = id
+        dirtyTail &+= 1
+    }
+
+    package var dirtyCount: Int { dirtyTail - dirtyHead }
+
+    /// The next series to write; it is clean from now on. Nil when there is none.
+    @inline(__always)
+    mutating func popDirty() -> Int? {
+        guard dirtyHead < dirtyTail else { return nil }
+        let id = Int(dirty.base[dirtyHead & mask])
+        dirtyHead &+= 1
+        states.base[id].flags &= ~SeriesFlags.dirty
+        return id
+    }
+
+    /// A write of this series' newest state came to nothing. If a newer one waits already, the lost one counts
+    /// as coalesced.
+    mutating func restore(_ id: Int, wasForming: Bool) {
+        let state = states.base + id
+        guard state.pointee.has(SeriesFlags.known) else {
+            if wasForming { counters.add(.coalesced) }
+            return
+        }
+        if wasForming {
+            if state.pointee.has(SeriesFlags.formingPending) || state.pointee.has(SeriesFlags.newestClosed) {
+                counters.add(.coalesced)
+            } else {
+                state.pointee.flags |= SeriesFlags.formingPending
+            }
+        }
+        markDirty(id)
+    }
+
+    mutating func markDirty(_ id: Int) {
+        let state = states.base + id
+        guard state.pointee.has(SeriesFlags.known), !state.pointee.has(SeriesFlags.dirty) else { return }
+        state.pointee.flags |= SeriesFlags.dirty
+        pushDirty(UInt32(id))
+    }
+
+    /// Everything known is written once more: Redis may have come back empty.
+    package mutating func markAllDirty() { for id in 0..<names.count { markDirty(id) } }
+
+    /// Forming states that nobody has acknowledged or even taken.
+    package var formingPendingCount: Int {
+        (0..<names.count).count { states.base[$0].has(SeriesFlags.formingPending) }
+    }
+}

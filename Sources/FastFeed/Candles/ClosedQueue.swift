@@ -1,0 +1,79 @@
+// Closed candles on their way to Redis, in the order they came: head (oldest unacknowledged) ≤ sent ≤ tail.
+// Positions only grow; an entry leaves when everything before it is acknowledged. The memory is reserved for
+// the bound and touched only as far as it is used.
+
+package struct ClosedQueue: ~Copyable {
+    package enum EntryState: UInt8 {
+        /// Not acknowledged; to be appended.
+        case pending = 0
+        case acknowledged = 1
+        /// The append was refused because the entry is not the newest: the script decides.
+        case needsScript = 2
+    }
+
+    private let candles: MappedArray<Candle>
+    private let states: MappedArray<UInt8>
+    /// Per entry: queue offset of the next closed candle of the same series in the batch being built.
+    private let links: MappedArray<UInt32>
+    private let mask: Int
+    package private(set) var head = 0
+    package private(set) var tail = 0
+    /// Up to here entries have been written to the connection (or are acknowledged).
+    package var sent = 0
+
+    package init(capacity: Int) {
+        precondition(capacity.nonzeroBitCount == 1)
+        candles = MappedArray(zeroed: capacity)
+        states = MappedArray(zeroed: capacity)
+        links = MappedArray(zeroed: capacity)
+        mask = capacity - 1
+    }
+
+    package var count: Int { tail - head }
+    package var isFull: Bool { tail - head > mask }
+    package var unsentCount: Int { tail - sent }
+
+    package mutating func append(_ candle: UnsafePointer<Candle>) {
+        precondition(!isFull)
+        if head == tail && head > 1_024 { restart() }
+        candles.base[tail & mask] = candle.pointee
+        states.base[tail & mask] = EntryState.pending.rawValue
+        tail += 1
+    }
+
+    /// Empty: begin again at the front, so that a long life touches no more memory than a busy moment.
+    /// No batch in flight refers to a position, because nothing is unacknowledged.
+    private mutating func restart() { (head, tail, sent) = (0, 0, 0) }
+
+    package func candle(_ position: Int) -> UnsafePointer<Candle> { UnsafePointer(candles.base + (position & mask)) }
+    package func offset(_ position: Int) -> UInt32 { UInt32(position & mask) }
+    package func candle(offset: UInt32) -> UnsafePointer<Candle> { UnsafePointer(candles.base + Int(offset)) }
+    package func link(_ offset: UInt32) -> UInt32 { links.base[Int(offset)] }
+    package func setLink(_ offset: UInt32, _ next: UInt32) { links.base[Int(offset)] = next }
+
+    package func state(_ position: Int) -> EntryState { EntryState(rawValue: states.base[position & mask])! }
+
+    package mutating func mark(_ position: Int, _ state: EntryState) {
+        guard position >= head else { return }
+        states.base[position & mask] = state.rawValue
+        if state == .needsScript { sent = min(sent, position) }
+    }
+
+    /// Lets go of everything acknowledged at the front.
+    package mutating func advance() {
+        while head < tail && states.base[head & mask] == EntryState.acknowledged.rawValue { head += 1 }
+        sent = max(sent, head)
+    }
+
+    /// All that is unacknowledged is to be sent again.
+    package mutating func rewind() { sent = head }
+
+    /// The oldest entry, given up; the caller makes a gap of it.
+    package mutating func dropOldest() -> Candle {
+        let candle = candles.base[head & mask]
+        head += 1
+        sent = max(sent, head)
+        advance()
+        return candle
+    }
+}

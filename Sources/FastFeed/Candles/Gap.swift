@@ -1,0 +1,58 @@
+// Holes in a series' closed candles, kept until a healer fills them.
+
+import Synchronization
+
+/// A run of closed candles that a series should have and has not.
+public struct Gap: Sendable, Equatable {
+    public enum Cause: String, Sendable {
+        /// Seen between two candles that came.
+        case missed
+        /// Redis was away for longer than the queue of closed candles lasts.
+        case overflow
+        /// Redis refused the candle for good.
+        case refused
+    }
+
+    public let series: Series
+    /// Open time of the first missing candle, Unix ms.
+    public let fromMs: Int64
+    /// Open time of the first candle that is there again.
+    public let untilMs: Int64
+    public let cause: Cause
+
+    public init(series: Series, fromMs: Int64, untilMs: Int64, cause: Cause) {
+        self.series = series
+        self.fromMs = fromMs
+        self.untilMs = untilMs
+        self.cause = cause
+    }
+}
+
+/// The open gaps. Written by the sink (rarely), read by anybody. Past its bound gaps are only counted.
+package final class GapBoard: Sendable {
+    private let gaps = Mutex<[Gap]>([])
+    private let forgotten = Atomic<Int>(0)
+
+    package init() {}
+
+    package func add(_ gap: Gap) {
+        gaps.withLock { gaps in
+            if gaps.count < Limits.gapCountMax { gaps.append(gap) } else { forgotten.add(1, ordering: .relaxed) }
+        }
+    }
+
+    /// True when the candle was missing: it is taken out, and what is left of its gap stays.
+    package func fill(_ series: Series, openTimeMs: Int64) -> Bool {
+        gaps.withLock { gaps in
+            guard let index = gaps.firstIndex(where: { $0.series == series && $0.fromMs <= openTimeMs && openTimeMs < $0.untilMs }) else { return false }
+            let gap = gaps.remove(at: index)
+            let after = series.interval.nextOpenTime(after: openTimeMs)
+            if gap.fromMs < openTimeMs { gaps.append(Gap(series: series, fromMs: gap.fromMs, untilMs: openTimeMs, cause: gap.cause)) }
+            if after < gap.untilMs { gaps.append(Gap(series: series, fromMs: after, untilMs: gap.untilMs, cause: gap.cause)) }
+            return true
+        }
+    }
+
+    package var open: [Gap] { gaps.withLock { $0 } }
+    package var forgottenCount: Int { forgotten.load(ordering: .relaxed) }
+}

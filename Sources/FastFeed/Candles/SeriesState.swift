@@ -1,0 +1,44 @@
+// What the sink knows of a series besides its newest candle: one cache line each, indexed by series id.
+
+/// Bits of `SeriesState.flags`.
+enum SeriesFlags {
+    /// The series is followed; records for it are taken.
+    static let active: UInt8 = 1
+    /// There is a newest candle.
+    static let known: UInt8 = 2
+    /// The newest candle must be written to `latest:*` and published.
+    static let dirty: UInt8 = 4
+    /// The newest candle is a forming state that no write has taken yet; it counts as one record.
+    static let formingPending: UInt8 = 8
+    /// The newest candle is closed.
+    static let newestClosed: UInt8 = 16
+    /// Scratch of the batch being built: the series has a place in it already.
+    static let inBatch: UInt8 = 32
+}
+
+struct SeriesState: BitwiseCopyable {
+    /// Of the newest candle.
+    var openTimeMs: Int64 = 0
+    var eventTimeMs: Int64 = 0
+    var tradeCount: Int64 = 0
+    /// Open time of the closed candle that must come next; what makes a hole visible.
+    var nextClosedOpenMs: Int64 = 0
+    /// Kline events since the last flush of this series.
+    var updates: UInt32 = 0
+    /// Scratch of the batch being built: first and last closed candle of this series in it (queue offsets).
+    var batchClosedFirst: UInt32 = .max
+    var batchClosedLast: UInt32 = .max
+    /// Where the newest candle's JSON lies in the batch's scratch.
+    var batchJSON: UInt32 = 0
+    var batchJSONCount: UInt16 = 0
+    var batchClosedCount: UInt16 = 0
+    /// Closed candles known to be missing.
+    var missing: UInt32 = 0
+    var generation: UInt16 = 0
+    var flags: UInt8 = 0
+    var interval: UInt8 = 0
+    private var spare: UInt32 = 0
+
+    @inline(__always)
+    func has(_ flag: UInt8) -> Bool { flags & flag != 0 }
+}

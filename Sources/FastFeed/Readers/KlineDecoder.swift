@@ -1,0 +1,76 @@
+// The hot path of a reader: frames of one window become records in the ring. A plain value behind a pointer,
+// so that no access check and no reference count stands between two messages.
+
+/// What ended a run over a window.
+enum WindowEnd {
+    case consumed
+    /// A control frame or notice that the connection must handle; go on afterwards.
+    case ping(UnsafeRawBufferPointer)
+    case close(code: UInt16, reason: UnsafeRawBufferPointer)
+    case notice(UnsafeRawBufferPointer)
+    case violation(code: UInt16, reason: StaticString)
+    /// A text that is not UTF-8.
+    case notUTF8
+}
+
+struct KlineDecoder: ~Copyable {
+    private let parser = KlineParser()
+    var index = SeriesIndex()
+    private var producer: SPSCRing<Candle>.Producer
+    private let counters: CounterBank
+
+    init(ring: SPSCRing<Candle>, counters: CounterBank) {
+        producer = SPSCRing.Producer(ring)
+        self.counters = counters
+    }
+
+    /// Bytes that may be read now so that every kline in them finds a slot: a kline has at least
+    /// `Limits.klineBytesMin` bytes, and one may be here already but for its end.
+    mutating func readableBytes() -> Int { min(Limits.receiveBytesMax, (producer.room() - 1) * Limits.klineBytesMin) }
+
+    /// Makes the records kept so far visible to the sink. True when there were any.
+    mutating func publish() -> Bool { producer.publish() }
+
+    /// Takes messages from the decoder's window until it is used up or something needs the connection.
+    mutating func run(_ frames: inout FrameDecoder, nowNs: UInt64) -> WindowEnd {
+        var messages = 0
+        defer { counters.add(.messagesReceived, messages) }
+        var symbol = UnsafeRawBufferPointer(start: nil, count: 0)
+        while true {
+            switch frames.takeEvent() {
+            case .message(let isText, let payload):
+                messages &+= 1
+                guard isText else {
+                    counters.add(.rejectedBinary)
+                    continue
+                }
+                guard payload.count >= Limits.klineBytesMin else {
+                    // Too short for a kline: a notice, or rubbish.
+                    return .notice(payload)
+                }
+                precondition(producer.room() > 0, "the read was larger than the ring's room")
+                let slot = producer.slot
+                switch parser.parse(payload, into: slot, symbol: &symbol) {
+                case .kline:
+                    guard let handle = index.find(symbol: symbol, interval: slot.pointee.intervalCode) else {
+                        counters.add(.rejectedUnknownSeries)
+                        continue
+                    }
+                    slot.pointee.seriesID = handle.id
+                    slot.pointee.generation = handle.generation
+                    slot.pointee.receivedNs = nowNs
+                    producer.keep()
+                case .notice: return .notice(payload)
+                case .rejected(let reason):
+                    counters.add(reason)
+                    if reason == .rejectedNotUTF8 { return .notUTF8 }
+                }
+            case .needMore: return .consumed
+            case .ping(let payload): return .ping(payload)
+            case .pong: continue
+            case .close(let code, let reason): return .close(code: code, reason: reason)
+            case .violation(let code, let reason): return .violation(code: code, reason: reason)
+            }
+        }
+    }
+}

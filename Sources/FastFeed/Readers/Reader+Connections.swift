@@ -1,0 +1,262 @@
+// Opening, reading, closing and replacing connections. Cold but for `readOpen`.
+
+extension Reader {
+    // MARK: Slots
+
+    /// A slot for these streams: a retired one, or a new one. Nil when the reader is full.
+    func addConnection(_ streams: [String], predecessor: Int?) -> Int? {
+        let subscription = freshSubscription(streams)
+        let free = (0..<connectionCount).first {
+            connections[$0].isRetired && connections[$0].phase == nil && !connections[$0].isReady
+        }
+        let slot: Int
+        var made = ReaderConnection(number: free ?? connectionCount, streams: streams, subscription: subscription, seed: random.next())
+        made.predecessor = predecessor
+        if let free {
+            made.generation = connections[free].generation &+ 1
+            connections[free] = made
+            slot = free
+        } else {
+            guard connectionCount < Limits.connectionsPerReaderMax else { return nil }
+            slot = connectionCount
+            (connections + slot).initialize(to: made)
+            connectionCount += 1
+        }
+        timersDueNs = 0
+        return slot
+    }
+
+    func freshSubscription(_ streams: [String]) -> Subscription {
+        Subscription(streams: streams, profile: settings.profile, form: settings.form, combined: settings.combined)
+    }
+
+    // MARK: Turning
+
+    func turn(_ slot: Int, _ nowNs: UInt64) {
+        guard let phase = connections[slot].phase else { return }
+        switch phase {
+        case .resolving, .connecting, .securing, .upgrading: open(slot, nowNs)
+        case .open, .closing: readOpen(slot, nowNs)
+        case .closed: break
+        }
+    }
+
+    private func open(_ slot: Int, _ nowNs: UInt64) {
+        switch connections[slot].socket!.open(nowNs: nowNs) {
+        case .pending: break
+        case .failed(let reason, let retryAfter):
+            counters.add(.connectFailures)
+            let delayNs = connections[slot].backoff.nextDelayNs(atLeastSeconds: retryAfter ?? 0)
+            journal.note(.warning, "cannot connect to the exchange", key: "connect-failed:\(reason)",
+                ("url", "\(settings.base)"), ("reason", reason), ("retry_in_ms", "\(delayNs / 1_000_000)"))
+            vacate(slot, retryAtNs: nowNs + delayNs)
+        case .opened: onOpened(slot, nowNs)
+        }
+    }
+
+    private func onOpened(_ slot: Int, _ nowNs: UInt64) {
+        counters.add(.connectionsOpened)
+        connections[slot].lastReceivedNs = nowNs
+        // Up to half an hour earlier than the limit, so that not all are replaced at once.
+        let earlierMs = random.next() % UInt64(max(1, settings.connectionAgeMs / 48))
+        connections[slot].rollAtNs = nowNs + (UInt64(settings.connectionAgeMs) - earlierMs) * 1_000_000
+        journal.note(.info, "connected to the exchange", ("connection", label(slot)), ("streams", "\(connections[slot].streams.count)"))
+        sendSubscriptions(slot, nowNs)
+        checkLive(slot, nowNs)
+        let early = connections[slot].socket!.takeEarlyBytes()
+        if !early.isEmpty {
+            early.withUnsafeBytes { buffer.base.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+            take(early.count, slot, nowNs)
+        }
+        markReady(slot)
+        timersDueNs = 0
+    }
+
+    func label(_ slot: Int) -> String { "\(index).\(slot)" }
+
+    // MARK: Reading
+
+    /// One read of at most a buffer, and everything in it.
+    private func readOpen(_ slot: Int, _ nowNs: UInt64) {
+        let bytesMax = decode.pointee.readableBytes()
+        guard bytesMax >= 4_096 else {
+            stall(slot)
+            return
+        }
+        switch connections[slot].socket!.read(into: buffer.base, count: bytesMax) {
+        case .bytes(let count):
+            connections[slot].lastReceivedNs = nowNs
+            counters.add(.bytesReceived, count)
+            take(count, slot, nowNs)
+            if count == bytesMax || connections[slot].hasPending { markReady(slot) }
+        case .wouldBlock: break
+        case .endOfStream: lose(slot, "the exchange ended the connection without a close frame (1006)", nowNs)
+        case .failed(let code):
+            let reason = connections[slot].socket!.describe(code)
+            lose(slot, reason, nowNs)
+        }
+    }
+
+    /// Decodes `count` bytes of the buffer and hands the records over.
+    private func take(_ count: Int, _ slot: Int, _ nowNs: UInt64) {
+        connections[slot].socket!.decoder.supply(buffer.base, count: count)
+        window: while connections[slot].phase != nil {
+            switch decode.pointee.run(&connections[slot].socket!.decoder, nowNs: nowNs) {
+            case .consumed: break window
+            case .ping(let payload):
+                connections[slot].subscription.noteSent(nowNs: nowNs)
+                if !connections[slot].socket!.send(.pong, payload) { lose(slot, "cannot answer a ping", nowNs) }
+            case .notice(let message): onNotice(slot, message, nowNs)
+            case .close(let code, let reason): onClose(slot, code, Ascii.printable(reason, limit: 123), nowNs)
+            case .notUTF8: violate(slot, 1007, "text that is not UTF-8", nowNs)
+            case .violation(let code, let reason): violate(slot, code, "\(reason)", nowNs)
+            }
+        }
+        if decode.pointee.publish() { sinkWakeUp?.signal() }
+    }
+
+    /// The ring is full: leave the socket alone until there is room; the kernel's window does the rest.
+    private func stall(_ slot: Int) {
+        counters.add(.backPressureStalls)
+        guard !connections[slot].isStalled else { return }
+        connections[slot].isStalled = true
+        stalledCount += 1
+        connections[slot].socket!.setReading(false)
+        timersDueNs = 0
+    }
+
+    func resumeStalled() {
+        guard decode.pointee.readableBytes() >= Limits.receiveBytesMax / 4 else { return }
+        for slot in 0..<connectionCount where connections[slot].isStalled {
+            connections[slot].isStalled = false
+            connections[slot].socket?.setReading(true)
+            markReady(slot)
+        }
+        stalledCount = 0
+    }
+
+    // MARK: What the exchange says
+
+    private func onNotice(_ slot: Int, _ message: UnsafeRawBufferPointer, _ nowNs: UInt64) {
+        guard let notice = VenueNotice(message) else {
+            counters.add(UTF8Validator.isValid(message) ? .rejectedMalformed : .rejectedNotUTF8)
+            if !UTF8Validator.isValid(message) { violate(slot, 1007, "text that is not UTF-8", nowNs) }
+            return
+        }
+        counters.add(.noticesReceived)
+        switch notice {
+        case .result(let id):
+            connections[slot].subscription.onResult(id: id)
+            checkLive(slot, nowNs)
+        case .error(let id, let code, let text):
+            counters.add(.subscribeErrors)
+            connections[slot].subscription.onError(id: id)
+            journal.note(.error, "the exchange refused a subscription", key: "subscribe-refused:\(text)",
+                ("connection", label(slot)), ("code", "\(code)"), ("message", text))
+            checkLive(slot, nowNs)
+        case .serverShutdown:
+            journal.note(.notice, "the exchange announces a shutdown; replacing the connection", ("connection", label(slot)))
+            replace(slot)
+        case .other(let event):
+            journal.note(.debug, "an event that is not a kline", key: "other-event", ("event", event))
+        }
+    }
+
+    private func onClose(_ slot: Int, _ code: UInt16, _ reason: String, _ nowNs: UInt64) {
+        if connections[slot].phase == .closing {
+            // The answer to our own close.
+            vacateClosed(slot, nowNs)
+            return
+        }
+        connections[slot].socket!.answerClose(code: code, nowNs: nowNs)
+        lose(slot, "close \(code)\(reason.isEmpty ? "" : " '\(reason)'")", nowNs)
+    }
+
+    private func violate(_ slot: Int, _ code: UInt16, _ reason: String, _ nowNs: UInt64) {
+        counters.add(.protocolViolations)
+        connections[slot].socket!.close(code: code, reason: reason, nowNs: nowNs)
+        lose(slot, "protocol violation: \(reason) (closed with \(code))", nowNs)
+    }
+
+    // MARK: Endings
+
+    /// The connection is no more. It is opened again unless another has taken its place.
+    func lose(_ slot: Int, _ reason: String, _ nowNs: UInt64) {
+        guard connections[slot].phase != nil else { return }
+        if connections[slot].isRetired || connections[slot].phase == .closing && connections[slot].isRetired {
+            vacateClosed(slot, nowNs)
+            return
+        }
+        counters.add(.connectionsClosed)
+        let wasSuperseded = connections[slot].successor != nil
+        // A connection that held for a while starts again at once; one that dies young waits longer each time.
+        if connections[slot].isLive { connections[slot].backoff.succeeded() }
+        let delayNs = connections[slot].backoff.nextDelayNs()
+        journal.note(.warning, "connection to the exchange lost", key: wasSuperseded ? nil : "lost:\(reason)",
+            ("connection", label(slot)), ("reason", reason),
+            ("retry_in_ms", wasSuperseded ? "never: replaced" : "\(delayNs / 1_000_000)"))
+        vacate(slot, retryAtNs: nowNs + delayNs)
+        if wasSuperseded { retire(slot) }
+    }
+
+    private func vacateClosed(_ slot: Int, _ nowNs: UInt64) {
+        counters.add(.connectionsClosed)
+        vacate(slot, retryAtNs: .max)
+        finishStopIfDone()
+    }
+
+    /// Ends the socket and readies the slot for the next attempt.
+    private func vacate(_ slot: Int, retryAtNs: UInt64) {
+        setLive(slot, false)
+        if connections[slot].isStalled {
+            connections[slot].isStalled = false
+            stalledCount -= 1
+        }
+        connections[slot].socket?.drop()
+        connections[slot].socket = nil
+        connections[slot].generation &+= 1
+        connections[slot].retryAtNs = retryAtNs
+        timersDueNs = 0
+    }
+
+    private func retire(_ slot: Int) {
+        connections[slot].isRetired = true
+        connections[slot].retryAtNs = .max
+        if let successor = connections[slot].successor, connections[successor].predecessor == slot {
+            connections[successor].predecessor = nil
+        }
+    }
+
+    // MARK: Replacing
+
+    /// Opens a second connection for the same streams; this one ends when that one is live.
+    func replace(_ slot: Int) {
+        guard !connections[slot].isRetired, connections[slot].successor == nil, !isStopping else { return }
+        guard let successor = addConnection(connections[slot].streams, predecessor: slot) else { return }
+        connections[slot].successor = successor
+        connections[slot].rollAtNs = .max
+    }
+
+    /// Open and fully subscribed: from now on it counts, and the one it replaces may go.
+    private func checkLive(_ slot: Int, _ nowNs: UInt64) {
+        guard !connections[slot].isLive, connections[slot].subscription.isComplete, connections[slot].phase == .open else { return }
+        setLive(slot, true)
+        guard let predecessor = connections[slot].predecessor else { return }
+        connections[slot].predecessor = nil
+        counters.add(.rollovers)
+        journal.note(.info, "connection replaced", ("old", label(predecessor)), ("new", label(slot)))
+        retire(predecessor)
+        setLive(predecessor, false)
+        connections[predecessor].socket?.close(code: 1000, nowNs: nowNs)
+    }
+
+    func sendSubscriptions(_ slot: Int, _ nowNs: UInt64) {
+        while let message = connections[slot].subscription.nextMessage(nowNs: nowNs) {
+            counters.add(.subscribeRequests)
+            if !connections[slot].socket!.send(.text, message) {
+                lose(slot, "cannot send a subscription", nowNs)
+                return
+            }
+        }
+    }
+}

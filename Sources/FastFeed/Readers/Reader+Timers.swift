@@ -1,0 +1,70 @@
+// Everything that happens because time has passed: attempts, time-outs, silence, subscriptions, rollover.
+
+extension Reader {
+    func turnTimers(_ nowNs: UInt64) {
+        for slot in 0..<connectionCount { turnTimers(of: slot, nowNs) }
+        var due = UInt64.max
+        for slot in 0..<connectionCount { due = min(due, connections[slot].nextDeadlineNs()) }
+        // A stalled connection looks for room often; a resolver is asked often, while it works.
+        if stalledCount > 0 { due = min(due, nowNs + 100_000) }
+        for slot in 0..<connectionCount where connections[slot].phase == .resolving { due = min(due, nowNs + 2_000_000) }
+        timersDueNs = due
+        finishStopIfDone()
+    }
+
+    private func turnTimers(of slot: Int, _ nowNs: UInt64) {
+        guard let phase = connections[slot].phase else {
+            if !connections[slot].isRetired && nowNs >= connections[slot].retryAtNs { attempt(slot, nowNs) }
+            return
+        }
+        switch phase {
+        case .resolving, .connecting, .securing, .upgrading: turn(slot, nowNs)
+        case .open: turnOpen(slot, nowNs)
+        case .closing:
+            if nowNs >= connections[slot].socketDeadlineNs { lose(slot, "no answer to our close frame", nowNs) }
+        case .closed: break
+        }
+    }
+
+    private func attempt(_ slot: Int, _ nowNs: UInt64) {
+        if let laterNs = budget.take(nowNs: nowNs) {
+            connections[slot].retryAtNs = laterNs
+            journal.note(.warning, "connection attempts held back: the exchange allows 300 in 5 minutes", key: "connect-budget")
+            return
+        }
+        if connections[slot].hasConnectedBefore { counters.add(.reconnects) }
+        connections[slot].hasConnectedBefore = true
+        connections[slot].subscription = freshSubscription(connections[slot].streams)
+        var options = ConnectionOptions()
+        options.allowsPlainRemote = settings.allowsPlainRemote
+        options.decoder.checksTextInPlace = false  // simdjson does, with the parse
+        connections[slot].socket = WebSocketConnection(
+            endpoint: settings.base.appending(connections[slot].subscription.target), options: options, tls: settings.tls,
+            port: port!, token: port!.token(slot: slot, generation: connections[slot].generation), nowNs: nowNs)
+        markReady(slot)
+    }
+
+    private func turnOpen(_ slot: Int, _ nowNs: UInt64) {
+        let overdue = connections[slot].subscription.requeueOverdue(nowNs: nowNs)
+        if overdue > 0 {
+            counters.add(.subscribeErrors, overdue)
+            journal.note(.warning, "no answer to a subscription; asking again", key: "subscribe-timeout", ("connection", label(slot)))
+        }
+        sendSubscriptions(slot, nowNs)
+        guard connections[slot].phase != nil else { return }
+        if nowNs >= connections[slot].rollAtNs {
+            journal.note(.info, "replacing a connection before the exchange's age limit", ("connection", label(slot)))
+            replace(slot)
+        }
+        let silentNs = nowNs &- connections[slot].lastReceivedNs
+        if silentNs >= UInt64(Limits.venueSilenceDropMs) * 1_000_000 {
+            lose(slot, "silent for \(Limits.venueSilenceDropMs / 1_000) s", nowNs)
+        } else if silentNs >= UInt64(Limits.venueSilencePingMs) * 1_000_000,
+            nowNs &- connections[slot].lastPingNs >= UInt64(Limits.venueSilencePingMs) * 1_000_000
+        {
+            connections[slot].lastPingNs = nowNs
+            connections[slot].subscription.noteSent(nowNs: nowNs)
+            if !connections[slot].socket!.send(.ping, []) { lose(slot, "cannot send a ping", nowNs) }
+        }
+    }
+}

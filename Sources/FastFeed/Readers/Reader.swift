@@ -1,0 +1,159 @@
+// The agent on each core: polls its sockets, decodes frames, parses klines straight into ring slots.
+// Thread: its runner's. Never blocks; a full ring stops its reading (TCP back-pressure), nothing is
+// overwritten. Per message it allocates nothing, takes no lock and touches no reference count.
+
+import Synchronization
+
+package struct ReaderSettings: Sendable {
+    package var base: WebSocketEndpoint
+    package var profile: VenueProfile
+    package var tls: TLSContext?
+    package var form = SubscribeForm.automatic
+    package var combined = true
+    package var allowsPlainRemote = false
+    package var connectionAgeMs = Limits.venueConnectionAgeMs
+    package var seed: UInt64
+
+    package init(base: WebSocketEndpoint, profile: VenueProfile, tls: TLSContext?, seed: UInt64) {
+        self.base = base
+        self.profile = profile
+        self.tls = tls
+        self.seed = seed
+    }
+}
+
+package final class Reader: Agent, @unchecked Sendable {
+    // Everything below is its thread's alone, except `commands`, `counters` and `isStopped`, which are made
+    // for sharing.
+    let index: Int
+    let settings: ReaderSettings
+    let journal: Journal
+    let budget: ConnectBudget
+    package let counters = CounterBank()
+    package let commands = CommandQueue<ReaderCommand>()
+    private let stopped = Atomic<Bool>(false)
+
+    var port: PollerPort?
+    /// The thread that takes the records, if it is not this one.
+    package var sinkWakeUp: WakeUp?
+
+    let connections: UnsafeMutablePointer<ReaderConnection>
+    var connectionCount = 0
+    var stalledCount = 0
+    var random: SplitMix64
+    /// The earliest deadline of all connections; recomputed when it has passed or something changed.
+    var timersDueNs: UInt64 = 0
+    var isStopping = false
+    private var readySlots: [Int] = []
+
+    let buffer = PaddedBuffer(count: Limits.receiveBytesMax)
+    let decode: UnsafeMutablePointer<KlineDecoder>
+
+    package init(index: Int, settings: ReaderSettings, ring: SPSCRing<Candle>, journal: Journal, budget: ConnectBudget) {
+        self.index = index
+        self.settings = settings
+        self.journal = journal
+        self.budget = budget
+        random = SplitMix64(seed: settings.seed &+ UInt64(index))
+        connections = .allocate(capacity: Limits.connectionsPerReaderMax)
+        decode = .allocate(capacity: 1)
+        decode.initialize(to: KlineDecoder(ring: ring, counters: counters))
+        readySlots.reserveCapacity(Limits.connectionsPerReaderMax)
+    }
+
+    deinit {
+        connections.deinitialize(count: connectionCount)
+        connections.deallocate()
+        decode.deinitialize(count: 1)
+        decode.deallocate()
+    }
+
+    package var roleName: String { "reader-\(index)" }
+
+    /// True once `.stop` has been carried out and every connection is gone.
+    package var isStopped: Bool { stopped.load(ordering: .acquiring) }
+
+    package func onStart(_ port: PollerPort) { self.port = port }
+
+    package func onReady(_ token: PollToken, _ readiness: Readiness, nowNs: UInt64) {
+        let slot = Int(token.slot)
+        guard slot < connectionCount, connections[slot].generation & 0xFF_FFFF == token.generation else { return }
+        if readiness.contains(.writable) && connections[slot].phase == .open {
+            if connections[slot].socket?.flush() == false { lose(slot, "write failed", nowNs) }
+        }
+        markReady(slot)
+    }
+
+    func markReady(_ slot: Int) {
+        guard !connections[slot].isReady else { return }
+        connections[slot].isReady = true
+        readySlots.append(slot)
+    }
+
+    package func hasWork() -> Bool { !readySlots.isEmpty || commands.isWaiting }
+
+    package func nextDeadlineNs() -> UInt64 { timersDueNs }
+
+    package func doWork(nowNs: UInt64) {
+        if commands.isWaiting { for command in commands.takeAll() { carryOut(command, nowNs) } }
+        if !readySlots.isEmpty { turnReady(nowNs) }
+        if stalledCount > 0 { resumeStalled() }
+        if nowNs >= timersDueNs { turnTimers(nowNs) }
+    }
+
+    /// Each ready connection once; one that may have more stays ready for the next turn, behind the others.
+    private func turnReady(_ nowNs: UInt64) {
+        let count = readySlots.count
+        for index in 0..<count {
+            let slot = readySlots[index]
+            connections[slot].isReady = false
+            turn(slot, nowNs)
+        }
+        readySlots.removeFirst(count)
+    }
+
+    package func onClose() {
+        for slot in 0..<connectionCount { connections[slot].socket?.drop() }
+        stopped.store(true, ordering: .releasing)
+    }
+
+    // MARK: Commands
+
+    /// Carries a command out at once; only before the thread starts.
+    package func prepare(_ command: ReaderCommand) { carryOut(command, 0) }
+
+    private func carryOut(_ command: ReaderCommand, _ nowNs: UInt64) {
+        switch command {
+        case .follow(let series, let handle): decode.pointee.index.set(series.symbol, series.interval, handle)
+        case .unfollow(let series): decode.pointee.index.remove(series.symbol, series.interval)
+        case .connect(let streams):
+            if addConnection(streams, predecessor: nil) == nil {
+                journal.note(.error, "reader has no room for another connection", ("reader", "\(index)"))
+            }
+        case .stop: stop(nowNs)
+        }
+        timersDueNs = 0
+    }
+
+    private func stop(_ nowNs: UInt64) {
+        isStopping = true
+        for slot in 0..<connectionCount {
+            connections[slot].isRetired = true
+            connections[slot].socket?.close(code: 1000, reason: "", nowNs: nowNs)
+            if connections[slot].isLive { setLive(slot, false) }
+        }
+        finishStopIfDone()
+    }
+
+    func finishStopIfDone() {
+        guard isStopping else { return }
+        for slot in 0..<connectionCount where connections[slot].phase != nil { return }
+        stopped.store(true, ordering: .releasing)
+    }
+
+    func setLive(_ slot: Int, _ live: Bool) {
+        guard connections[slot].isLive != live else { return }
+        connections[slot].isLive = live
+        counters.set(.connectionsLive, (0..<connectionCount).count { connections[$0].isLive })
+    }
+}

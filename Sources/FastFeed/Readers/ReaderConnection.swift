@@ -1,0 +1,70 @@
+// One connection as its reader sees it: what it carries, when it may try again, and the socket while there is
+// one. Owned by the reader's thread.
+
+struct ReaderConnection: ~Copyable {
+    let number: Int
+    let streams: [String]
+    /// Counts uses of the slot, so that a late report of the poller is recognised.
+    var generation: UInt32 = 0
+    var socket: WebSocketConnection?
+    var subscription: Subscription
+    var backoff: Backoff
+    /// When to try again, while there is no socket.
+    var retryAtNs: UInt64 = 0
+    var lastReceivedNs: UInt64 = 0
+    var lastPingNs: UInt64 = 0
+    /// When to replace the connection, before the exchange ends it.
+    var rollAtNs = UInt64.max
+    var hasConnectedBefore = false
+    /// Open, and every stream asked for and answered.
+    var isLive = false
+    /// The poller (or a full read) says there is something to do.
+    var isReady = false
+    var isStalled = false
+    /// The slot of the connection that replaces this one.
+    var successor: Int?
+    /// The slot of the connection that this one replaces once it is live.
+    var predecessor: Int?
+    /// Nothing is to be opened here any more.
+    var isRetired = false
+
+    init(number: Int, streams: [String], subscription: Subscription, seed: UInt64) {
+        self.number = number
+        self.streams = streams
+        self.subscription = subscription
+        backoff = Backoff(.venue, seed: seed)
+    }
+
+    /// Where the socket stands; nil when there is none.
+    var phase: WebSocketConnection.Phase? {
+        switch socket {
+        case .none: nil
+        case .some(let socket): socket.phase
+        }
+    }
+
+    var hasPending: Bool {
+        switch socket {
+        case .none: false
+        case .some(let socket): socket.hasPending
+        }
+    }
+
+    var socketDeadlineNs: UInt64 {
+        switch socket {
+        case .none: .max
+        case .some(let socket): socket.nextDeadlineNs
+        }
+    }
+
+    /// When this connection wants a turn though nothing is ready.
+    func nextDeadlineNs() -> UInt64 {
+        switch socket {
+        case .none: return isRetired ? .max : retryAtNs
+        case .some(let socket):
+            guard socket.phase == .open else { return socket.nextDeadlineNs }
+            let silence = max(lastReceivedNs, lastPingNs) + UInt64(Limits.venueSilencePingMs) * 1_000_000
+            return min(silence, subscription.nextDeadlineNs, rollAtNs)
+        }
+    }
+}

@@ -1,0 +1,103 @@
+// Bytes appended to memory whose room the caller has measured. The unchecked room behind the checked door:
+// `BatchBuilder` reserves `Limits.candleRespBytesMax` per candle before it writes one.
+
+struct ByteWriter: ~Copyable {
+    private let base: UnsafeMutablePointer<UInt8>
+    let capacity: Int
+    private(set) var count = 0
+
+    init(_ memory: UnsafeMutableRawPointer, capacity: Int) {
+        base = memory.assumingMemoryBound(to: UInt8.self)
+        self.capacity = capacity
+    }
+
+    var room: Int { capacity - count }
+    var start: UnsafeRawPointer { UnsafeRawPointer(base) }
+
+    mutating func removeAll() { count = 0 }
+
+    @inline(__always)
+    mutating func advance(_ bytes: Int) { count &+= bytes }
+
+    @inline(__always)
+    mutating func rewind(to place: Int) { count = place }
+
+    /// Moves bytes already written behind the end to the end.
+    @inline(__always)
+    mutating func move(from: Int, length: Int) {
+        UnsafeMutableRawPointer(base + count).copyMemory(from: base + from, byteCount: length)
+        count &+= length
+    }
+
+    @inline(__always)
+    mutating func put(_ bytes: UnsafeBufferPointer<UInt8>) {
+        UnsafeMutableRawPointer(base + count).copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
+        count &+= bytes.count
+    }
+
+    @inline(__always)
+    mutating func put(_ bytes: UnsafeRawPointer, count: Int) {
+        UnsafeMutableRawPointer(base + self.count).copyMemory(from: bytes, byteCount: count)
+        self.count &+= count
+    }
+
+    @inline(__always)
+    mutating func put(_ literal: StaticString) { put(literal.utf8Start, count: literal.utf8CodeUnitCount) }
+
+    @inline(__always)
+    mutating func put(_ byte: UInt8) {
+        base[count] = byte
+        count &+= 1
+    }
+
+    @inline(__always)
+    mutating func put(_ value: Int64) { count &+= DigitWriter.write(value, to: base + count) }
+
+    /// 32 bytes are written whatever the length, then the count moves by the length.
+    @inline(__always)
+    mutating func put(_ decimal: DecimalText) {
+        let out = UnsafeMutableRawPointer(base + count)
+        out.storeBytes(of: decimal.words.0, as: UInt64.self)
+        out.storeBytes(of: decimal.words.1, toByteOffset: 8, as: UInt64.self)
+        out.storeBytes(of: decimal.words.2, toByteOffset: 16, as: UInt64.self)
+        out.storeBytes(of: decimal.words.3, toByteOffset: 24, as: UInt64.self)
+        count &+= decimal.count
+    }
+
+    /// `$<length>\r\n`
+    @inline(__always)
+    mutating func putBulkHead(_ length: Int) {
+        put(UInt8(ascii: "$"))
+        put(Int64(length))
+        putLineEnd()
+    }
+
+    @inline(__always)
+    mutating func putLineEnd() {
+        base[count] = 13
+        base[count &+ 1] = 10
+        count &+= 2
+    }
+
+    @inline(__always)
+    mutating func putBulk(_ decimal: DecimalText) {
+        putBulkHead(decimal.count)
+        put(decimal)
+        putLineEnd()
+    }
+
+    @inline(__always)
+    mutating func putBulk(_ value: Int64) {
+        let digits = DigitWriter.digitCount(value.magnitude) &+ (value < 0 ? 1 : 0)
+        putBulkHead(digits)
+        put(value)
+        putLineEnd()
+    }
+
+    @inline(__always)
+    mutating func putBulk(_ literal: StaticString) {
+        putBulkHead(literal.utf8CodeUnitCount)
+        put(literal)
+        putLineEnd()
+    }
+}

@@ -1,0 +1,66 @@
+// Names of keys and channels, and what of each command never changes, rendered once per series.
+//
+// The braces in candle keys are literal: a Redis Cluster hash tag, so that all keys of a symbol live in one
+// slot. Markets other than spot put `um:` in front of the symbol.
+
+package struct KeySchema: Sendable {
+    package let prefix: String
+    package let history: Int
+
+    package init(prefix: String, history: Int) {
+        self.prefix = prefix
+        self.history = history
+    }
+
+    private func tag(_ series: Series) -> String { "{\(series.market.keyPrefix)\(series.symbol)}" }
+
+    /// The stream of closed candles: `candles:{btcusdt}:1m`.
+    package func historyKey(_ series: Series) -> String { "\(prefix)candles:\(tag(series)):\(series.interval.token)" }
+    /// The hash of newest states, a field per symbol: `latest:1m`, `latest:um:1m`.
+    package func latestKey(_ market: Market, _ interval: Interval) -> String { "\(prefix)latest:\(market.keyPrefix)\(interval.token)" }
+    /// The channel of updates: `updates:{btcusdt}:1m`.
+    package func updatesChannel(_ series: Series) -> String { "\(prefix)updates:\(tag(series)):\(series.interval.token)" }
+}
+
+enum RESP {
+    static func bulk(_ text: String) -> [UInt8] { Array("$\(text.utf8.count)\r\n\(text)\r\n".utf8) }
+
+    /// A whole command; for the control path.
+    static func command(_ arguments: [String]) -> [UInt8] { Array("*\(arguments.count)\r\n".utf8) + arguments.flatMap(bulk) }
+}
+
+/// The constant bytes of one series' commands, in one piece of memory that lives as long as the sink: series
+/// ids are few and are used again.
+struct SeriesText: BitwiseCopyable {
+    private let storage: UnsafeMutablePointer<UInt8>?
+    /// `*34 XADD key MAXLEN ~ n`, up to the entry id.
+    let append: UnsafeBufferPointer<UInt8>
+    /// `*3 PUBLISH channel`, up to the message.
+    let publish: UnsafeBufferPointer<UInt8>
+    /// `{"symbol":"btcusdt","interval":"1m",` opens a candle and an update alike.
+    let json: UnsafeBufferPointer<UInt8>
+    /// The field of `latest:*`, as a bulk string.
+    let field: UnsafeBufferPointer<UInt8>
+
+    init(_ series: Series, _ schema: KeySchema) {
+        let pieces: [[UInt8]] = [
+            Array("*34\r\n".utf8) + RESP.bulk("XADD") + RESP.bulk(schema.historyKey(series)) + RESP.bulk("MAXLEN") + RESP.bulk("~")
+                + RESP.bulk(String(schema.history)),
+            Array("*3\r\n".utf8) + RESP.bulk("PUBLISH") + RESP.bulk(schema.updatesChannel(series)),
+            Array("{\"symbol\":\"\(series.symbol)\",\"interval\":\"\(series.interval.token)\",".utf8),
+            RESP.bulk(series.symbol.name),
+        ]
+        let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: pieces.reduce(0) { $0 + $1.count })
+        var next = memory
+        var views: [UnsafeBufferPointer<UInt8>] = []
+        for piece in pieces {
+            next.initialize(from: piece, count: piece.count)
+            views.append(UnsafeBufferPointer(start: next, count: piece.count))
+            next += piece.count
+        }
+        storage = memory
+        (append, publish, json, field) = (views[0], views[1], views[2], views[3])
+    }
+
+    func free() { storage?.deallocate() }
+}

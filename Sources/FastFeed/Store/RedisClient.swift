@@ -1,0 +1,177 @@
+// A small synchronous Redis client for the control side: views, tests, commands. Not for the data path.
+// One thread at a time; blocks up to its time-out.
+
+import CShims
+import Glibc
+
+/// A reply as a value.
+public indirect enum RedisValue: Sendable, Equatable {
+    /// Bulk and status strings; bytes that are not UTF-8 are repaired.
+    case string(String)
+    case integer(Int64)
+    case array([RedisValue])
+    case null
+    case error(String)
+
+    public var text: String? { if case .string(let text) = self { text } else { nil } }
+    public var integer: Int64? { if case .integer(let value) = self { value } else { nil } }
+    public var elements: [RedisValue] { if case .array(let values) = self { values } else { [] } }
+    /// The strings of an array.
+    public var strings: [String] { elements.compactMap(\.text) }
+}
+
+public final class RedisClient {
+    private var transport: Transport
+    private let reader: OpaquePointer
+    private let timeoutMs: Int
+
+    private init(_ transport: consuming Transport, timeoutMs: Int) {
+        self.transport = transport
+        self.timeoutMs = timeoutMs
+        guard let made = ff_tree_reader_create() else { fatalError("out of memory: reply reader") }
+        reader = made
+    }
+
+    deinit { ff_tree_reader_free(reader) }
+
+    /// Connects, authenticates and selects.
+    /// - Throws: one sentence saying what failed.
+    public static func connect(_ endpoint: RedisEndpoint, timeoutMs: Int = 5_000) throws(FeedError) -> RedisClient {
+        let tls = endpoint.isSecure
+            ? try TLSContext.client(authorityFile: endpoint.authorityFile, certificateFile: endpoint.certificateFile, keyFile: endpoint.keyFile) : nil
+        var reason = "no address"
+        for address in try addresses(endpoint) {
+            do {
+                var transport = try Transport.connect(to: address)
+                guard wait(transport.number, POLLOUT, timeoutMs) else { throw SystemError("connect", code: ETIMEDOUT) }
+                if let error = transport.finishConnect() { throw error }
+                if let tls, case .tcp(let host, _) = endpoint.place {
+                    transport.startTLS(tls, host: host)
+                    if let failure = handshake(&transport, timeoutMs) { throw FeedError(.redis, "cannot connect to \(endpoint): \(failure)") }
+                }
+                let client = RedisClient(transport, timeoutMs: timeoutMs)
+                try client.greet(endpoint)
+                return client
+            } catch let error as FeedError {
+                throw error
+            } catch {
+                reason = "\(error)"
+            }
+        }
+        throw FeedError(.redis, "cannot connect to \(endpoint): \(reason)")
+    }
+
+    private static func addresses(_ endpoint: RedisEndpoint) throws(FeedError) -> [SocketAddress] {
+        switch endpoint.place {
+        case .unix(let path):
+            guard let address = SocketAddress(unixPath: path) else { throw FeedError(.redis, "socket path too long: \(path)") }
+            return [address]
+        case .tcp(let host, let port):
+            let query = Resolver.ask(host: host, port: port, wakeUp: nil)
+            for _ in 0..<2_500 {
+                if let answer = query.answer {
+                    if case .addresses(let found) = answer { return found }
+                    if case .failed(let why) = answer { throw FeedError(.redis, "cannot resolve '\(host)': \(why)") }
+                }
+                usleep(2_000)
+            }
+            throw FeedError(.redis, "cannot resolve '\(host)': no answer")
+        }
+    }
+
+    private static func handshake(_ transport: inout Transport, _ timeoutMs: Int) -> String? {
+        while true {
+            switch transport.handshake() {
+            case .done: return nil
+            case .failed(let reason): return reason
+            case .wantRead: if !wait(transport.number, POLLIN, timeoutMs) { return "TLS handshake: no answer" }
+            case .wantWrite: if !wait(transport.number, POLLOUT, timeoutMs) { return "TLS handshake: no answer" }
+            }
+        }
+    }
+
+    private static func wait(_ number: Int32, _ events: Int32, _ timeoutMs: Int) -> Bool {
+        var entry = pollfd(fd: number, events: Int16(events), revents: 0)
+        return Glibc.poll(&entry, 1, Int32(timeoutMs)) == 1
+    }
+
+    private func greet(_ endpoint: RedisEndpoint) throws(FeedError) {
+        var commands: [[String]] = []
+        if let password = endpoint.password { commands.append(endpoint.user.map { ["AUTH", $0, password] } ?? ["AUTH", password]) }
+        if endpoint.database != 0 { commands.append(["SELECT", String(endpoint.database)]) }
+        commands.append(["PING"])
+        for reply in try pipeline(commands) {
+            if case .error(let message) = reply { throw FeedError(.redis, "\(endpoint) says: \(Ascii.printable(message.utf8))") }
+        }
+    }
+
+    /// Ends our side of the connection; what is under way is lost.
+    public func close() { transport.shutDown() }
+
+    /// One command, one reply. An error reply is a value, not a throw.
+    public func command(_ arguments: [String]) throws(FeedError) -> RedisValue { try pipeline([arguments])[0] }
+
+    public func command(_ arguments: String...) throws(FeedError) -> RedisValue { try pipeline([arguments])[0] }
+
+    /// Many commands in one go; replies in the same order.
+    public func pipeline(_ commands: [[String]]) throws(FeedError) -> [RedisValue] {
+        try send(commands.flatMap(RESP.command))
+        var replies: [RedisValue] = []
+        while replies.count < commands.count {
+            guard let reply = try receive(timeoutMs: timeoutMs) else { throw FeedError(.redis, "no reply from Redis within \(timeoutMs) ms") }
+            replies.append(reply)
+        }
+        return replies
+    }
+
+    private func send(_ bytes: [UInt8]) throws(FeedError) {
+        var sent = 0
+        while sent < bytes.count {
+            switch bytes.withUnsafeBytes({ transport.write($0.baseAddress! + sent, count: $0.count - sent) }) {
+            case .bytes(let count): sent += count
+            case .wouldBlock:
+                guard RedisClient.wait(transport.number, POLLOUT, timeoutMs) else { throw FeedError(.redis, "Redis takes no bytes") }
+            case .endOfStream, .failed: throw FeedError(.redis, "the connection to Redis is lost")
+            }
+        }
+    }
+
+    /// The next reply or pushed message; nil when none comes in time.
+    public func receive(timeoutMs: Int) throws(FeedError) -> RedisValue? {
+        let deadlineNs = MonotonicClock.nowNs() + UInt64(timeoutMs) * 1_000_000
+        var chunk = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            var tree: OpaquePointer?
+            guard ff_tree_reader_next(reader, &tree) == 0 else { throw FeedError(.redis, "protocol error from Redis") }
+            if let tree {
+                defer { ff_tree_free(tree) }
+                return RedisClient.value(tree)
+            }
+            switch chunk.withUnsafeMutableBytes({ transport.read(into: $0.baseAddress!, count: $0.count) }) {
+            case .bytes(let count):
+                guard chunk.withUnsafeBytes({ ff_tree_reader_feed(reader, $0.baseAddress!, count) }) == 0 else { throw FeedError(.redis, "protocol error from Redis") }
+            case .wouldBlock:
+                let nowNs = MonotonicClock.nowNs()
+                guard nowNs < deadlineNs else { return nil }
+                _ = RedisClient.wait(transport.number, POLLIN, Int((deadlineNs - nowNs) / 1_000_000) + 1)
+            case .endOfStream, .failed: throw FeedError(.redis, "the connection to Redis is lost")
+            }
+        }
+    }
+
+    private static func value(_ tree: OpaquePointer) -> RedisValue {
+        func text() -> String {
+            var length = 0
+            let bytes = ff_tree_text(tree, &length)
+            return String(decoding: UnsafeRawBufferPointer(start: bytes, count: length), as: UTF8.self)
+        }
+        switch UInt32(ff_tree_kind(tree)) {
+        case FF_REPLY_STRING.rawValue, FF_REPLY_STATUS.rawValue: return .string(text())
+        case FF_REPLY_INTEGER.rawValue: return .integer(ff_tree_integer(tree))
+        case FF_REPLY_ERROR.rawValue: return .error(text())
+        case FF_REPLY_ARRAY.rawValue:
+            return .array((0..<ff_tree_count(tree)).map { value(ff_tree_element(tree, $0)) })
+        default: return .null
+        }
+    }
+}

@@ -1,0 +1,104 @@
+// The agent behind the rings: takes records into the candle table, writes what is to be written to Redis, and
+// settles the replies. Thread: its runner's. Everything is bounded: records per turn by the ring, a batch by its
+// size, batches in flight by the window, closed candles by their queue.
+
+import CShims
+import Synchronization
+
+package struct SinkSettings: Sendable {
+    package var redis: RedisEndpoint
+    package var tls: TLSContext?
+    package var market: Market
+    package var schema: KeySchema
+    package var batchSize: Int
+    package var coalesces: Bool
+    package var seed: UInt64
+    package var closedMax = Limits.closedQueueCountMax
+
+    package init(redis: RedisEndpoint, tls: TLSContext?, market: Market, schema: KeySchema, batchSize: Int, coalesces: Bool, seed: UInt64) {
+        self.redis = redis
+        self.tls = tls
+        self.market = market
+        self.schema = schema
+        self.batchSize = batchSize
+        self.coalesces = coalesces
+        self.seed = seed
+    }
+}
+
+package enum SinkCommand: Sendable {
+    case follow(Series, SeriesHandle)
+    case unfollow(SeriesHandle)
+    /// Nothing more will come: write all there is and say so.
+    case drain
+}
+
+package final class Sink: Agent, @unchecked Sendable {
+    // Its thread's alone, except `commands`, `counters`, `latency` and the two flags, which are made for sharing.
+    let settings: SinkSettings
+    let journal: Journal
+    package let counters: CounterBank
+    package let latency = LatencyHistogram()
+    package let commands = CommandQueue<SinkCommand>()
+    private let drained = Atomic<Bool>(false)
+    private let connected = Atomic<Bool>(false)
+    private let formingLeft = Atomic<Int>(0)
+
+    let core: UnsafeMutablePointer<SinkCore>
+    private var port: PollerPort?
+    private var isDraining = false
+
+    package init(settings: SinkSettings, rings: [SPSCRing<Candle>], journal: Journal, gaps: GapBoard) {
+        self.settings = settings
+        self.journal = journal
+        counters = CounterBank()
+        core = .allocate(capacity: 1)
+        core.initialize(to: SinkCore(settings: settings, rings: rings, counters: counters, latency: latency, journal: journal, gaps: gaps))
+    }
+
+    deinit {
+        core.deinitialize(count: 1)
+        core.deallocate()
+    }
+
+    package var roleName: String { "sink" }
+    /// After `.drain`: everything is acknowledged.
+    package var isDrained: Bool { drained.load(ordering: .acquiring) }
+    package var isConnected: Bool { connected.load(ordering: .relaxed) }
+    /// Forming states not written, as of the last turn while draining.
+    package var formingUnwritten: Int { formingLeft.load(ordering: .relaxed) }
+
+    package func onStart(_ port: PollerPort) { self.port = port }
+
+    package func onReady(_ token: PollToken, _ readiness: Readiness, nowNs: UInt64) {
+        guard token.generation == core.pointee.link.generation & 0xFF_FFFF else { return }
+        core.pointee.onReady(readiness)
+    }
+
+    package func hasWork() -> Bool { commands.isWaiting || core.pointee.hasWork() }
+
+    package func nextDeadlineNs() -> UInt64 { core.pointee.nextDeadlineNs }
+
+    package func doWork(nowNs: UInt64) {
+        if commands.isWaiting { for command in commands.takeAll() { carryOut(command) } }
+        core.pointee.turn(nowNs: nowNs, port: port!)
+        if core.pointee.link.isReady != isConnected { connected.store(core.pointee.link.isReady, ordering: .relaxed) }
+        if isDraining {
+            formingLeft.store(core.pointee.formingUnwritten, ordering: .relaxed)
+            drained.store(core.pointee.isSettled, ordering: .releasing)
+        }
+    }
+
+    /// Carries a command out at once; only before the thread starts.
+    package func prepare(_ command: SinkCommand) { carryOut(command) }
+
+    private func carryOut(_ command: SinkCommand) {
+        switch command {
+        case .follow(let series, let handle): core.pointee.follow(series, handle)
+        case .unfollow(let handle): core.pointee.table.unfollow(handle.id)
+        case .drain: isDraining = true
+        }
+    }
+
+    package func onClose() { core.pointee.link.close() }
+}

@@ -1,0 +1,330 @@
+// The sink's work as one plain value behind a pointer, so that its parts are reached without access checks.
+
+import CShims
+
+struct SinkCore: ~Copyable {
+    var table: CandleTable
+    var builder: BatchBuilder
+    var link: RedisLink
+    private var consumers: ConsumerList
+    /// Batches in flight, oldest first, as a ring of reusable ones.
+    private let batches: UnsafeMutablePointer<Batch>
+    private var firstBatch = 0
+    private var batchCount = 0
+    private var unsentFrom = 0
+    private var unsentCount = 0
+    private var pausedUntilNs: UInt64 = 0
+    private var retryBackoff: Backoff
+    private var isReadable = false
+    /// Without coalescing: the next record must wait until the state before it is in a batch.
+    private var isBlocked = false
+    private let counters: CounterBank
+    private let latency: LatencyHistogram
+    private let journal: Journal
+    private let coalesces: Bool
+    private(set) var nextDeadlineNs: UInt64 = 0
+
+    init(settings: SinkSettings, rings: [SPSCRing<Candle>], counters: CounterBank, latency: LatencyHistogram, journal: Journal, gaps: GapBoard) {
+        table = CandleTable(closedMax: settings.closedMax, counters: counters, gaps: gaps)
+        builder = BatchBuilder(schema: settings.schema, market: settings.market, batchSize: settings.batchSize)
+        link = RedisLink(endpoint: settings.redis, tls: settings.tls, seed: settings.seed)
+        consumers = ConsumerList(rings)
+        batches = .allocate(capacity: Limits.batchesInFlightMax)
+        for index in 0..<Limits.batchesInFlightMax { (batches + index).initialize(to: Batch(capacity: settings.batchSize)) }
+        retryBackoff = Backoff(.redis, seed: settings.seed ^ 1)
+        coalesces = settings.coalesces
+        self.counters = counters
+        self.latency = latency
+        self.journal = journal
+    }
+
+    deinit {
+        batches.deinitialize(count: Limits.batchesInFlightMax)
+        batches.deallocate()
+    }
+
+    mutating func follow(_ series: Series, _ handle: SeriesHandle) {
+        table.follow(series, handle.id, generation: handle.generation)
+        builder.follow(series, handle.id)
+    }
+
+    mutating func onReady(_ readiness: Readiness) { isReadable = true }
+
+    /// Something can be done without waiting.
+    func hasWork() -> Bool { canTake && consumers.hasRecords || canBuild && hasUnwritten }
+
+    /// The queue of closed candles may overflow only while Redis is away; otherwise the rings wait.
+    private var canTake: Bool { !isBlocked && (!link.isReady || !table.closed.isFull) }
+    private var canBuild: Bool { link.isReady && unsentCount == 0 && batchCount < Limits.batchesInFlightMax && pausedUntilNs == 0 }
+    private var hasUnwritten: Bool { table.dirtyCount > 0 || table.closed.unsentCount > 0 }
+
+    /// Nothing is waiting anywhere.
+    var isSettled: Bool { batchCount == 0 && !hasUnwritten && table.closed.count == 0 && !consumers.hasRecords }
+
+    var formingUnwritten: Int {
+        var count = table.formingPendingCount
+        for index in 0..<batchCount {
+            let batch = batches + (firstBatch + index) % Limits.batchesInFlightMax
+            for place in 0..<batch.pointee.seriesCount where batch.pointee.seriesWasForming.base[place] { count += 1 }
+        }
+        return count
+    }
+
+    // MARK: One turn
+
+    mutating func turn(nowNs: UInt64, port: PollerPort) {
+        takeRecords()
+        if link.isReady {
+            turnReady(nowNs, port)
+        } else {
+            switch link.open(nowNs: nowNs, port: port) {
+            case .pending: break
+            case .becameReady:
+                onConnected()
+                turnReady(nowNs, port)
+            case .lost(let reason): lose(reason, nowNs)
+            }
+        }
+        counters.set(.closedPending, table.closed.count)
+        scheduleNext(nowNs)
+    }
+
+    private mutating func turnReady(_ nowNs: UInt64, _ port: PollerPort) {
+        if isReadable {
+            isReadable = false
+            readReplies(nowNs)
+            guard link.isReady else { return }
+        }
+        if unsentCount > 0 { sendRest(nowNs, port) }
+        if pausedUntilNs != 0 && nowNs >= pausedUntilNs { pausedUntilNs = 0 }
+        while canBuild && hasUnwritten {
+            guard writeBatch(nowNs, port) else { break }
+            if !coalesces { takeRecords() }
+        }
+        if batchCount > 0, nowNs &- batches[firstBatch].sentNs > UInt64(Limits.redisReplyTimeoutMs) * 1_000_000, batches[firstBatch].sentNs < nowNs {
+            lose("no reply within \(Limits.redisReplyTimeoutMs) ms", nowNs)
+        }
+    }
+
+    private mutating func scheduleNext(_ nowNs: UInt64) {
+        if !link.isReady {
+            nextDeadlineNs = link.nextDeadlineNs(nowNs: nowNs)
+        } else if pausedUntilNs != 0 {
+            nextDeadlineNs = pausedUntilNs
+        } else {
+            nextDeadlineNs = batchCount > 0 ? batches[firstBatch].sentNs &+ UInt64(Limits.redisReplyTimeoutMs) * 1_000_000 &+ 1 : .max
+        }
+    }
+
+    /// Takes all records that the rings show now.
+    private mutating func takeRecords() {
+        var taken = 0
+        for index in 0..<consumers.count {
+            guard canTake else { break }
+            let consumer = consumers.base + index
+            let available = consumer.pointee.available()
+            var done = 0
+            while done < available {
+                let record = consumer.pointee.record(done)
+                if !coalesces && link.isReady && table.wouldCoalesce(record) {
+                    isBlocked = true
+                    break
+                }
+                if record.pointee.isClosed && !canTake { break }
+                table.accept(record)
+                done &+= 1
+            }
+            if done > 0 { consumer.pointee.free(done) }
+            taken &+= done
+        }
+        if taken > 0 { counters.add(.recordsTaken, taken) }
+    }
+
+    // MARK: Writing
+
+    private mutating func writeBatch(_ nowNs: UInt64, _ port: PollerPort) -> Bool {
+        let slot = (firstBatch &+ batchCount) % Limits.batchesInFlightMax
+        guard builder.build(&table, into: &batches[slot]) else { return false }
+        batches[slot].sentNs = nowNs
+        isBlocked = false
+        batchCount &+= 1
+        counters.add(.batchesSent)
+        (unsentFrom, unsentCount) = (0, builder.out.count)
+        sendRest(nowNs, port)
+        return link.isReady
+    }
+
+    private mutating func sendRest(_ nowNs: UInt64, _ port: PollerPort) {
+        guard let sent = link.write(builder.out.start + unsentFrom, count: unsentCount, port: port) else {
+            lose("write failed", nowNs)
+            return
+        }
+        counters.add(.bytesSent, sent)
+        unsentFrom &+= sent
+        unsentCount &-= sent
+    }
+
+    // MARK: Replies
+
+    private mutating func readReplies(_ nowNs: UInt64) {
+        let ackNs = MonotonicClock.nowNs()
+        var mayHaveMore = true
+        while mayHaveMore {
+            switch link.fill() {
+            case .empty: mayHaveMore = false
+            case .lost(let reason):
+                lose(reason, nowNs)
+                return
+            case .filled(let more):
+                mayHaveMore = more
+                if let reason = settleAll(ackNs) {
+                    lose(reason, nowNs)
+                    return
+                }
+            }
+        }
+        if batchCount == 0 && pausedUntilNs == 0 { retryBackoff.succeeded() }
+    }
+
+    /// Settles every reply that has been read. A reason to reconnect, if there is one.
+    private mutating func settleAll(_ nowNs: UInt64) -> String? {
+        while true {
+            guard let count = link.takeReplies() else { return link.protocolError }
+            counters.add(.repliesReceived, count)
+            for index in 0..<count {
+                if let reason = settle(link.replies + index, nowNs) { return reason }
+            }
+            if count < ReplyReader.capacity { return nil }
+        }
+    }
+
+    /// One reply, for the oldest unanswered command. A reason to reconnect, if it is one.
+    private mutating func settle(_ reply: UnsafeMutablePointer<ff_reply>, _ nowNs: UInt64) -> String? {
+        guard batchCount > 0 else { return "a reply that nobody asked for" }
+        let batch = batches + firstBatch
+        let command = batch.pointee.command(batch.pointee.answered)
+        batch.pointee.answered &+= 1
+        var verdict = ReplyVerdict.done
+        if reply.pointee.isError { verdict = judge(reply, command) }
+        if case .closed(let index) = command { settleClosed(batch.pointee.closedPositions.base[index], verdict, nowNs, batch.pointee.closedReceivedNs.base[index]) }
+        if case .hash(let index) = command, verdict == .never { refuseHash(batch, index) }
+        switch verdict {
+        case .later:
+            batch.pointee.mustRetry = true
+            if pausedUntilNs == 0 { pausedUntilNs = nowNs + retryBackoff.nextDelayNs() }
+        case .reconnect: return "Redis says: \(reply.pointee.message)"
+        case .done, .notNewest, .never: break
+        }
+        if batch.pointee.isAnswered { finish(batch, nowNs) }
+        return nil
+    }
+
+    @inline(never)
+    private func judge(_ reply: UnsafeMutablePointer<ff_reply>, _ command: Batch.Command) -> ReplyVerdict {
+        let message = reply.pointee.message
+        let verdict = ReplyVerdict(error: message)
+        switch verdict {
+        case .later:
+            counters.add(.redisErrorsRetried)
+            journal.note(.warning, "Redis refuses for now; trying again", key: "redis-later:\(message.prefix(12))", ("reply", message))
+        case .never:
+            if command != .publish { journal.note(.error, "Redis refuses a write", key: "redis-never:\(message.prefix(12))", ("reply", message)) }
+        default: break
+        }
+        return verdict
+    }
+
+    private mutating func settleClosed(_ position: Int, _ verdict: ReplyVerdict, _ nowNs: UInt64, _ receivedNs: UInt64) {
+        guard position >= table.closed.head, table.closed.state(position) != .acknowledged else { return }
+        switch verdict {
+        case .done:
+            if table.closed.state(position) == .needsScript { counters.add(.historyScripts) }
+            table.closed.mark(position, .acknowledged)
+            counters.add(.closedWritten)
+            counters.add(.candlesWritten)
+            latency.record(nowNs &- receivedNs)
+        case .notNewest: table.closed.mark(position, .needsScript)
+        case .later, .reconnect: table.closed.sent = min(table.closed.sent, position)
+        case .never:
+            table.closed.mark(position, .acknowledged)
+            counters.add(.redisRejected)
+            table.noteLost(table.closed.candle(position).pointee, .refused)
+        }
+    }
+
+    private mutating func refuseHash(_ batch: UnsafeMutablePointer<Batch>, _ index: Int) {
+        for place in batch.pointee.seriesRange(ofHash: index) where batch.pointee.seriesWasForming.base[place] {
+            batch.pointee.seriesWasForming.base[place] = false
+            counters.add(.redisRejected)
+        }
+    }
+
+    /// All replies of the oldest batch are in.
+    private mutating func finish(_ batch: UnsafeMutablePointer<Batch>, _ nowNs: UInt64) {
+        if batch.pointee.mustRetry {
+            restore(batch)
+        } else {
+            var written = 0
+            for place in 0..<batch.pointee.seriesCount where batch.pointee.seriesWasForming.base[place] {
+                written &+= 1
+                latency.record(nowNs &- batch.pointee.seriesReceivedNs.base[place])
+            }
+            counters.add(.candlesWritten, written)
+        }
+        table.closed.advance()
+        firstBatch = (firstBatch &+ 1) % Limits.batchesInFlightMax
+        batchCount &-= 1
+    }
+
+    private mutating func restore(_ batch: UnsafeMutablePointer<Batch>) {
+        for place in 0..<batch.pointee.seriesCount {
+            table.restore(Int(batch.pointee.seriesIDs.base[place]), wasForming: batch.pointee.seriesWasForming.base[place])
+        }
+    }
+
+    // MARK: Connection
+
+    private mutating func onConnected() {
+        journal.note(.info, "connected to Redis", key: "redis-connected")
+        // What Redis knows may be older than what it acknowledged (a failover, a restart without its log): the
+        // newest states are written again, and every closed candle it has not acknowledged.
+        table.markAllDirty()
+        table.closed.rewind()
+        (unsentFrom, unsentCount, pausedUntilNs) = (0, 0, 0)
+        isReadable = true
+    }
+
+    private mutating func lose(_ reason: String, _ nowNs: UInt64) {
+        let wasReady = link.isReady
+        isBlocked = false
+        for index in 0..<batchCount { restore(batches + (firstBatch + index) % Limits.batchesInFlightMax) }
+        (batchCount, unsentFrom, unsentCount) = (0, 0, 0)
+        table.closed.rewind()
+        let delayNs = link.lose(nowNs: nowNs)
+        counters.add(.redisReconnects)
+        journal.note(.warning, wasReady ? "connection to Redis lost" : "cannot connect to Redis", key: "redis-lost:\(reason)",
+            ("reason", reason), ("retry_in_ms", "\(delayNs / 1_000_000)"))
+    }
+}
+
+/// The consumers of all rings, in fixed memory.
+struct ConsumerList: ~Copyable {
+    let base: UnsafeMutablePointer<SPSCRing<Candle>.Consumer>
+    let count: Int
+
+    init(_ rings: [SPSCRing<Candle>]) {
+        count = rings.count
+        base = .allocate(capacity: rings.count)
+        for (index, ring) in rings.enumerated() { (base + index).initialize(to: SPSCRing.Consumer(ring)) }
+    }
+
+    deinit {
+        base.deinitialize(count: count)
+        base.deallocate()
+    }
+
+    var hasRecords: Bool {
+        for index in 0..<count where base[index].available() > 0 { return true }
+        return false
+    }
+}

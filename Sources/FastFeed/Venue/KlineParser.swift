@@ -1,0 +1,90 @@
+// A kline message into a record: one call into the simdjson shim per message.
+
+import CShims
+
+/// What a message turned out to be.
+package enum KlineResult: Equatable {
+    case kline
+    /// Valid JSON that is no kline event.
+    case notice
+    /// Refused; counted under this reason.
+    case rejected(CounterID)
+}
+
+package struct KlineParser: ~Copyable {
+    private let parser: OpaquePointer
+
+    package init(messageBytesMax: Int = Limits.venueMessageBytesMax) {
+        guard let made = ff_kline_parser_create(messageBytesMax) else { fatalError("out of memory: JSON parser") }
+        parser = made
+    }
+
+    deinit { ff_kline_parser_free(parser) }
+
+    /// The simdjson kernel chosen for this CPU.
+    package static var kernel: String { String(cString: ff_kline_parser_kernel()) }
+
+    /// Parses a raw or combined kline event straight into `record`; series id, generation and receive time are
+    /// the caller's to set. `message` must have `Limits.paddingBytes` readable behind it. `symbol` points into
+    /// the message. On a rejection `record` holds rubbish.
+    @inline(__always)
+    package func parse(
+        _ message: UnsafeRawBufferPointer, into record: UnsafeMutablePointer<Candle>, symbol: inout UnsafeRawBufferPointer
+    ) -> KlineResult {
+        var found = ff_kline_symbol()
+        let base = message.baseAddress!.assumingMemoryBound(to: CChar.self)
+        let out = UnsafeMutableRawPointer(record).assumingMemoryBound(to: ff_candle.self)
+        let result = ff_kline_parse(parser, base, message.count, out, &found)
+        if result == FF_KLINE {
+            symbol = UnsafeRawBufferPointer(start: found.bytes, count: found.length)
+            return .kline
+        }
+        return KlineParser.classify(result)
+    }
+
+    @inline(never)
+    private static func classify(_ result: ff_kline_result) -> KlineResult {
+        switch result {
+        case FF_KLINE_OTHER: .notice
+        case FF_KLINE_NOT_UTF8: .rejected(.rejectedNotUTF8)
+        case FF_KLINE_MISSING: .rejected(.rejectedMissing)
+        case FF_KLINE_TYPE: .rejected(.rejectedType)
+        case FF_KLINE_LONG: .rejected(.rejectedLong)
+        case FF_KLINE_NUMBER: .rejected(.rejectedNumber)
+        case FF_KLINE_REPEATED: .rejected(.rejectedRepeated)
+        case FF_KLINE_INTERVAL: .rejected(.rejectedInterval)
+        case FF_KLINE_CONTRADICTION: .rejected(.rejectedContradiction)
+        default: .rejected(.rejectedMalformed)
+        }
+    }
+}
+
+/// A message that is no kline: what the exchange says about the connection.
+package enum VenueNotice: Equatable {
+    /// The answer to a control message; nil id where it had none.
+    case result(id: Int64?)
+    case error(id: Int64?, code: Int64, message: String)
+    /// The server goes down: reconnect at once.
+    case serverShutdown
+    /// Another event type, or something we do not know.
+    case other(String)
+
+    /// Control path. Nil when the bytes are not JSON.
+    package init?(_ message: UnsafeRawBufferPointer) {
+        var notice = ff_notice()
+        guard let base = message.baseAddress?.assumingMemoryBound(to: CChar.self), ff_notice_parse(base, message.count, &notice) == 0 else { return nil }
+        let id = notice.has_id != 0 ? notice.id : nil
+        switch Int(notice.kind) {
+        case FF_NOTICE_RESULT.index: self = .result(id: id)
+        case FF_NOTICE_ERROR.index:
+            let text = withUnsafeBytes(of: notice.msg) { Ascii.printable($0.prefix(Int(notice.msg_length))) }
+            self = .error(id: id, code: notice.code, message: text)
+        case FF_NOTICE_SHUTDOWN.index: self = .serverShutdown
+        default: self = .other(withUnsafeBytes(of: notice.event) { Ascii.printable($0.prefix(Int(notice.event_length))) })
+        }
+    }
+}
+
+extension ff_notice_kind {
+    fileprivate var index: Int { Int(rawValue) }
+}

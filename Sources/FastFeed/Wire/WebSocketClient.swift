@@ -1,0 +1,203 @@
+// The same connection code as the readers use, as a small client for any WebSocket server: synchronous, one
+// thread at a time.
+
+import Glibc
+
+/// A WebSocket client (RFC 6455, no extensions).
+///
+///     let client = try WebSocketClient.connect(url: "ws://127.0.0.1:9443/ws/btcusdt@kline_1m")
+///     while let message = try client.receive(timeoutMs: 5_000) {
+///         if case .text(let bytes) = message { print(String(decoding: bytes, as: UTF8.self)) }
+///         if case .closed = message { break }
+///     }
+///     client.close()
+///
+/// Pings are answered while `receive` runs. Blocking calls block up to their time-out.
+public final class WebSocketClient {
+    public struct Options: Sendable {
+        /// The longest message taken, whole or in fragments. Beyond: close 1009.
+        public var messageBytesMax = 1024 * 1024
+        /// Fragments of one message. Beyond: close 1008.
+        public var fragmentCountMax = 65_536
+        /// TCP, TLS and upgrade together.
+        public var handshakeTimeoutMs = Limits.handshakeTimeoutMs
+        /// PEM file of the authority to trust instead of the system's store.
+        public var authorityFile: String?
+        /// Allow plain `ws://` to a host that is not this machine.
+        public var allowsPlainRemote = false
+        /// Further request headers.
+        public var headers: [(String, String)] = []
+
+        public init() {}
+    }
+
+    public enum Message: Sendable, Equatable {
+        /// UTF-8, checked.
+        case text([UInt8])
+        case binary([UInt8])
+        /// The connection is over. 1005: the peer's close frame had no code; 1006: there was none. When this side
+        /// closed it because the peer broke the protocol, its own code and reason.
+        case closed(code: UInt16, reason: String)
+    }
+
+    private let poller: Poller
+    private var connection: WebSocketConnection
+    private let buffer = PaddedBuffer(count: Limits.receiveBytesMax)
+    private var hasWindow = false
+    private var ended: Message?
+
+    private init(_ endpoint: WebSocketEndpoint, _ options: Options) throws(FeedError) {
+        do {
+            poller = try Poller()
+            let port = PollerPort(poller: poller, wakeUp: try WakeUp(), agent: 0)
+            let tls = endpoint.isSecure ? try TLSContext.client(authorityFile: options.authorityFile) : nil
+            var settings = ConnectionOptions()
+            settings.handshakeTimeoutMs = options.handshakeTimeoutMs
+            settings.allowsPlainRemote = options.allowsPlainRemote
+            settings.headers = options.headers
+            settings.decoder.messageBytesMax = options.messageBytesMax
+            settings.decoder.fragmentCountMax = options.fragmentCountMax
+            settings.outboundBytesMax = max(Limits.outboundBytesMax, options.messageBytesMax + FrameEncoder.headerBytesMax + 4_096)
+            connection = WebSocketConnection(
+                endpoint: endpoint, options: settings, tls: tls, port: port, token: port.token(slot: 0, generation: 0),
+                nowNs: MonotonicClock.nowNs())
+        } catch let error as FeedError {
+            throw error
+        } catch {
+            throw FeedError(.system, "\(error)")
+        }
+    }
+
+    /// Connects and upgrades.
+    /// - Throws: one sentence saying what failed: URL, name, TLS, or which check of the upgrade.
+    public static func connect(url: String, options: Options = Options()) throws(FeedError) -> WebSocketClient {
+        try connect(WebSocketEndpoint(url: url), options: options)
+    }
+
+    public static func connect(_ endpoint: WebSocketEndpoint, options: Options = Options()) throws(FeedError) -> WebSocketClient {
+        let client = try WebSocketClient(endpoint, options)
+        while true {
+            let nowNs = MonotonicClock.nowNs()
+            switch client.connection.open(nowNs: nowNs) {
+            case .opened:
+                client.takeEarlyBytes()
+                return client
+            case .failed(let reason, _): throw FeedError(.handshake, "cannot connect to \(endpoint): \(reason)")
+            case .pending:
+                // A resolver works on its own thread: look again soon.
+                let waitMs: UInt64 = client.connection.phase == .resolving ? 2 : 1_000
+                _ = client.poller.wait(timeoutNs: Int64(min(waitMs * 1_000_000, client.connection.nextDeadlineNs &- min(nowNs, client.connection.nextDeadlineNs) &+ 1)))
+            }
+        }
+    }
+
+    private func takeEarlyBytes() {
+        let early = connection.takeEarlyBytes()
+        guard !early.isEmpty else { return }
+        early.withUnsafeBytes { buffer.base.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+        connection.decoder.supply(buffer.base, count: early.count)
+        hasWindow = true
+    }
+
+    // MARK: Sending
+
+    public func send(text: String) throws(FeedError) { try send(.text, Array(text.utf8)) }
+    public func send(text: [UInt8]) throws(FeedError) { try send(.text, text) }
+    public func send(binary: [UInt8]) throws(FeedError) { try send(.binary, binary) }
+    /// - Parameter payload: at most 125 bytes.
+    public func ping(_ payload: [UInt8] = []) throws(FeedError) {
+        guard payload.count <= 125 else { throw FeedError(.webSocket, "a ping carries at most 125 bytes, not \(payload.count)") }
+        try send(.ping, payload)
+    }
+
+    private func send(_ opcode: FrameOpcode, _ payload: [UInt8]) throws(FeedError) {
+        guard ended == nil, connection.send(opcode, payload) else { throw FeedError(.webSocket, "the connection is closed, or the message is longer than its limit") }
+        try drain()
+    }
+
+    /// Blocks until the socket has taken everything.
+    private func drain() throws(FeedError) {
+        let deadlineNs = MonotonicClock.nowNs() + 30_000_000_000
+        while !connection.outbox.isEmpty {
+            guard MonotonicClock.nowNs() < deadlineNs else { throw FeedError(.webSocket, "the peer takes no bytes") }
+            _ = poller.wait(timeoutNs: 10_000_000)
+            guard connection.flush() else { throw FeedError(.webSocket, "the connection is lost") }
+        }
+    }
+
+    // MARK: Receiving
+
+    /// The next message. Nil when none came in time; `.closed` once the connection is over, and ever after.
+    /// - Parameter timeoutMs: nil waits for ever.
+    public func receive(timeoutMs: Int? = nil) throws(FeedError) -> Message? {
+        if let ended { return ended }
+        let deadlineNs = timeoutMs.map { MonotonicClock.nowNs() + UInt64($0) * 1_000_000 } ?? .max
+        while true {
+            if hasWindow, let message = takeMessage() { return message }
+            switch connection.read(into: buffer.base, count: buffer.count) {
+            case .bytes(let count):
+                connection.decoder.supply(buffer.base, count: count)
+                hasWindow = true
+            case .wouldBlock:
+                let nowNs = MonotonicClock.nowNs()
+                guard nowNs < deadlineNs else { return nil }
+                _ = poller.wait(timeoutNs: deadlineNs == .max ? -1 : Int64(clamping: deadlineNs - nowNs))
+                if !connection.flush() { return end(1006, "write failed") }
+            case .endOfStream: return end(1006, "the peer ended the connection without a close frame")
+            case .failed(let code): return end(1006, connection.describe(code))
+            }
+        }
+    }
+
+    private func end(_ code: UInt16, _ reason: String) -> Message {
+        connection.drop()
+        let message = Message.closed(code: code, reason: reason)
+        ended = message
+        return message
+    }
+
+    /// The next message of the window; nil when it is used up.
+    private func takeMessage() -> Message? {
+        while true {
+            switch connection.decoder.takeEvent() {
+            case .needMore:
+                hasWindow = false
+                return nil
+            case .message(let isText, let payload): return isText ? .text(Array(payload)) : .binary(Array(payload))
+            case .ping(let payload): _ = connection.send(.pong, payload)
+            case .pong: break
+            case .close(let code, let reason):
+                let text = String(decoding: reason, as: UTF8.self)
+                connection.answerClose(code: code, nowNs: MonotonicClock.nowNs())
+                linger()
+                return end(code, text)
+            case .violation(let code, let reason):
+                connection.close(code: code, reason: "\(reason)", nowNs: MonotonicClock.nowNs())
+                linger()
+                return end(code, "\(reason)")
+            }
+        }
+    }
+
+    /// Our close frame is out: read and forget until the server ends TCP (RFC 6455, 7.1.1), at most two seconds,
+    /// so that the kernel does not turn unread bytes into a reset that swallows the frame.
+    private func linger() {
+        let deadlineNs = MonotonicClock.nowNs() + UInt64(Limits.closeTimeoutMs) * 1_000_000
+        while MonotonicClock.nowNs() < deadlineNs {
+            guard connection.flush() else { return }
+            switch connection.read(into: buffer.base, count: buffer.count) {
+            case .bytes: continue
+            case .wouldBlock: _ = poller.wait(timeoutNs: 50_000_000)
+            case .endOfStream, .failed: return
+            }
+        }
+    }
+
+    /// The closing handshake from our side: sends the code, waits for the answer (two seconds), ends TCP.
+    public func close(code: UInt16 = 1000, reason: String = "") {
+        guard ended == nil else { return }
+        connection.close(code: code, reason: reason, nowNs: MonotonicClock.nowNs())
+        linger()
+        _ = end(code, reason)
+    }
+}

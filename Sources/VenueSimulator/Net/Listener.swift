@@ -1,0 +1,60 @@
+// The listening socket: loopback only.
+
+import FastFeed
+import Glibc
+
+struct Listener: ~Copyable {
+    private let descriptor: Descriptor
+    let port: UInt16
+
+    var number: Int32 { descriptor.number }
+
+    /// - Parameter port: 0 takes any free one.
+    init(port: UInt16) throws(SystemError) {
+        let number = try Listener.bound(port)
+        descriptor = Descriptor(owning: number)
+        self.port = Listener.port(of: number)
+    }
+
+    private static func bound(_ port: UInt16) throws(SystemError) -> Int32 {
+        let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        let number = socket(AF_INET, kind, 0)
+        guard number >= 0 else { throw SystemError("socket") }
+        var one: Int32 = 1
+        unsafe setsockopt(number, SOL_SOCKET, SO_REUSEADDR, &one, socklen_t(MemoryLayout<Int32>.size))
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        let code = unsafe withUnsafePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic -> Int32 in
+                if unsafe bind(number, generic, socklen_t(MemoryLayout<sockaddr_in>.size)) != 0 { return errno }
+                return listen(number, 1_024) == 0 ? 0 : errno
+            }
+        }
+        guard code == 0 else {
+            _ = Glibc.close(number)
+            throw SystemError("listen on port \(port)", code: code)
+        }
+        return number
+    }
+
+    private static func port(of number: Int32) -> UInt16 {
+        var address = sockaddr_in()
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let code = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe getsockname(number, $0, &size) }
+        }
+        precondition(code == 0, "a bound socket has a name")
+        return UInt16(bigEndian: address.sin_port)
+    }
+
+    /// An accepted, non-blocking socket, or nil when none waits.
+    func accept() -> Int32? {
+        let accepted = Glibc.accept(number, nil, nil)
+        guard accepted >= 0 else { return nil }
+        _ = fcntl(accepted, F_SETFL, O_NONBLOCK)
+        _ = fcntl(accepted, F_SETFD, FD_CLOEXEC)
+        return accepted
+    }
+}

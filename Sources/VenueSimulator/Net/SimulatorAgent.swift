@@ -1,0 +1,356 @@
+// The simulator's one thread: accepts, reads, advances virtual time, fans out, writes. Everything the
+// exchange is lives in values owned here; other threads ask through the request queue.
+
+import FastFeed
+import Glibc
+
+@safe final class SimulatorAgent: Agent {
+    let roleName = "simulator"
+    let configuration: SimulatorConfiguration
+    let listener: Listener
+    private let tls: TLSContext?
+    let requests = CommandQueue<SimulatorRequest>()
+
+    var engine: PushEngine
+    var fanout: Fanout
+    var rest: RestResponder
+    var connects: ConnectLedger
+    private var port: PollerPort?
+    private var clock: VirtualClock
+    private var nextGeneration: UInt32 = 1
+    var acceptedCount = 0
+    private var nextHousekeepingMs: Int64 = 0
+    private var monotonicNs: UInt64 = 0
+    private let receiveBuffer: UnsafeMutableRawPointer
+
+    static let receiveBytes = 64 << 10
+    private static let eventsPerTurnMax = 16_384
+    private static let listenerSlot = 0xFFFF_FFFF
+    private static let closeWaitMs: Int64 = 2_000
+
+    init(configuration: SimulatorConfiguration, tls: TLSContext?) throws(SystemError) {
+        self.configuration = configuration
+        self.tls = tls
+        listener = try Listener(port: configuration.port)
+        let startMs = configuration.startTimeMs ?? WallClock.nowMs() + configuration.clockOffsetMs
+        engine = PushEngine(configuration: configuration, startMs: startMs)
+        fanout = Fanout(configuration: configuration)
+        rest = RestResponder(configuration: configuration, symbols: engine.symbols)
+        connects = ConnectLedger(perWindowMax: configuration.connectsPerFiveMinutesMax)
+        clock = VirtualClock(pace: configuration.pace, startMs: startMs)
+        unsafe receiveBuffer = .allocate(byteCount: SimulatorAgent.receiveBytes + Limits.paddingBytes, alignment: 64)
+        unsafe receiveBuffer.initializeMemory(as: UInt8.self, repeating: 0, count: SimulatorAgent.receiveBytes + Limits.paddingBytes)
+    }
+
+    deinit { unsafe receiveBuffer.deallocate() }
+
+    /// Wall clock of this turn.
+    var wallMs: Int64 { fanout.wallMs }
+
+    // MARK: Turns
+
+    func onStart(_ port: PollerPort) {
+        self.port = port
+        let token = port.token(slot: SimulatorAgent.listenerSlot, generation: 0)
+        do {
+            try port.poller.add(listener.number, .readable, token: token)
+        } catch {
+            preconditionFailure("the listening socket cannot be watched: \(error)")
+        }
+        fanout.wallMs = WallClock.nowMs()
+        clock.begin(nowNs: MonotonicClock.nowNs())
+        for fault in configuration.faults { fanout.faults.arm(fault, nowMs: fanout.wallMs) }
+    }
+
+    /// The first thing in every turn, whoever is called first: nobody is answered with an old time.
+    private func beginTurn(nowNs: UInt64) {
+        guard nowNs != monotonicNs else { return }
+        monotonicNs = nowNs
+        fanout.wallMs = WallClock.nowMs()
+        guard configuration.pace != .flatOut else { return }
+        // Bounded, so that a pace no machine could keep does not starve the sockets: time then lags.
+        _ = engine.run(
+            untilMs: clock.virtualMs(nowNs: nowNs), eventsMax: SimulatorAgent.eventsPerTurnMax, into: &fanout)
+    }
+
+    func onReady(_ token: PollToken, _ readiness: Readiness, nowNs: UInt64) {
+        beginTurn(nowNs: nowNs)
+        if Int(token.slot) == SimulatorAgent.listenerSlot { return acceptAll() }
+        guard let peer = fanout.peers[Int(token.slot)], peer.generation == token.generation else { return }
+        // A silent peer's socket is only watched for its death, which would be reported for ever.
+        if peer.phase == .silent { return end(peer, isDeliberate: false, wasReset: true) }
+        if readiness.contains(.writable) { fanout.markDirty(peer) }
+        if readiness.contains(.readable) || readiness.contains(.hangUp) { read(peer) }
+    }
+
+    func doWork(nowNs: UInt64) {
+        beginTurn(nowNs: nowNs)
+        if requests.isWaiting {
+            for request in requests.takeAll() { request.carryOut(self) }
+        }
+        if fanout.wallMs >= nextHousekeepingMs {
+            keepHouse()
+            nextHousekeepingMs = fanout.wallMs + 5
+        }
+        if canRunFlatOut {
+            // Far enough that the budget ends the run, not the time.
+            _ = engine.run(untilMs: engine.nowMs + 86_400_000, eventsMax: configuration.eventsPerCycleMax, into: &fanout)
+        }
+        flushDirty()
+    }
+
+    func hasWork() -> Bool { requests.isWaiting || canRunFlatOut || !fanout.dirty.isEmpty }
+
+    func nextDeadlineNs() -> UInt64 {
+        if engine.hasPending && configuration.pace != .flatOut { return monotonicNs + 1_000_000 }
+        return fanout.peers.contains { $0 != nil } ? monotonicNs + 5_000_000 : .max
+    }
+
+    func onClose() {
+        for case let peer? in fanout.peers { end(peer, isDeliberate: false) }
+    }
+
+    // MARK: Time
+
+    /// Flat out, time passes only for those who read: neither for nobody nor for silent connections.
+    private var canRunFlatOut: Bool {
+        configuration.pace == .flatOut && !fanout.isStalled
+            && fanout.peers.contains { peer in peer.map { $0.isListening && !$0.streams.isEmpty } ?? false }
+    }
+
+    // MARK: Connections
+
+    private func acceptAll() {
+        while let socket = listener.accept() {
+            let slot = fanout.peers.firstIndex { $0 == nil } ?? fanout.peers.count
+            guard slot < configuration.connectionsMax, let port else {
+                _ = Glibc.close(socket)
+                continue
+            }
+            acceptedCount += 1
+            fanout.statistics.connectionsAccepted += 1
+            let peer = Peer(
+                slot: slot, generation: nextGeneration, number: acceptedCount, socket: socket,
+                configuration: configuration, nowMs: WallClock.nowMs())
+            nextGeneration = nextGeneration & 0xFF_FFFF == 0xFF_FFFF ? 1 : nextGeneration + 1
+            if let tls { peer.transport.startServerTLS(tls) }
+            do {
+                try port.poller.add(socket, .readable, token: port.token(slot: slot, generation: peer.generation))
+            } catch { continue }
+            if slot == fanout.peers.count { fanout.peers.append(peer) } else { fanout.peers[slot] = peer }
+        }
+    }
+
+    private func read(_ peer: Peer) {
+        if peer.phase == .silent { return }
+        if peer.phase == .securing {
+            switch peer.transport.handshake() {
+            case .done: peer.phase = .http
+            case .wantRead: return setInterest(peer, .readable)
+            case .wantWrite: return setInterest(peer, [.readable, .writable])
+            case .failed: return end(peer, isDeliberate: false)
+            }
+            setInterest(peer, .readable)
+        }
+        while fanout.peers[peer.slot] === peer {
+            switch unsafe peer.transport.read(into: receiveBuffer, count: SimulatorAgent.receiveBytes) {
+            case .bytes(let count): unsafe take(receiveBuffer, count, from: peer)
+            case .wouldBlock: return
+            case .endOfStream: return end(peer, isDeliberate: false)
+            case .failed: return end(peer, isDeliberate: false, wasReset: true)
+            }
+        }
+    }
+
+    private func take(_ bytes: UnsafeMutableRawPointer, _ count: Int, from peer: Peer) {
+        switch peer.phase {
+        case .http:
+            unsafe peer.input.append(contentsOf: UnsafeRawBufferPointer(start: bytes, count: count))
+            takeRequests(of: peer)
+        case .webSocket, .closing: unsafe takeFrames(bytes, count, from: peer)
+        case .securing, .silent: break
+        }
+    }
+
+    func setInterest(_ peer: Peer, _ wanted: Readiness) {
+        guard peer.interest != wanted, let port else { return }
+        peer.interest = wanted
+        port.poller.change(peer.transport.number, wanted, token: port.token(slot: peer.slot, generation: peer.generation))
+    }
+
+    /// Ends a connection now. What was only just handed to the kernel is not counted as delivered when the
+    /// connection was reset.
+    func end(_ peer: Peer, isDeliberate: Bool, wasReset: Bool = false) {
+        guard fanout.peers[peer.slot] === peer else { return }
+        for stream in peer.streams.sorted() {
+            fanout.unsubscribe(peer, fromStream: stream)
+            engine.unsubscribe(stream, in: peer.unit, isDeliberate: isDeliberate)
+        }
+        if wasReset {
+            for mark in peer.recent where mark.atMs >= wallMs - configuration.deliveryGraceMs {
+                engine.truth.addDelivery(mark.sequence, by: -1)
+            }
+        }
+        if !wasReset { discardUnread(peer) }
+        port?.poller.remove(peer.transport.number)
+        fanout.peers[peer.slot] = nil
+        fanout.statistics.connectionsClosed += 1
+        if fanout.isStalled { lookForStall() }
+    }
+
+    /// Closing a socket with unread input makes the kernel send RST and forget what it has yet to send.
+    private func discardUnread(_ peer: Peer) {
+        guard peer.phase != .securing else { return }
+        while case .bytes = unsafe peer.transport.read(into: receiveBuffer, count: SimulatorAgent.receiveBytes) {}
+    }
+
+    // MARK: Writing
+
+    private func flushDirty() {
+        let dirty = fanout.dirty
+        fanout.dirty.removeAll(keepingCapacity: true)
+        for peer in dirty {
+            peer.isDirty = false
+            guard fanout.peers[peer.slot] === peer, peer.phase != .silent else { continue }
+            flush(peer)
+        }
+        if fanout.isStalled { lookForStall() }
+    }
+
+    private func flush(_ peer: Peer) {
+        guard peer.phase != .securing else { return read(peer) }
+        let before = peer.output.flushed
+        var result = IOResult.wouldBlock
+        if fanout.faults.holds(.splitWrites, connection: peer.number, nowMs: wallMs) {
+            for _ in 0..<8 where peer.output.count > 0 {
+                result = peer.output.flush(to: &peer.transport, pieceMax: 1 + fanout.faults.pick(below: 200))
+            }
+            if peer.output.count > 0 { fanout.markDirty(peer) }
+        } else {
+            result = peer.output.flush(to: &peer.transport)
+        }
+        fanout.statistics.bytesSent += Int(peer.output.flushed - before)
+        peer.takeDelivered(nowMs: wallMs, graceMs: configuration.deliveryGraceMs) { engine.truth.addDelivery($0) }
+        switch result {
+        case .endOfStream, .failed: return end(peer, isDeliberate: false, wasReset: true)
+        case .wouldBlock: setInterest(peer, peer.output.count > 0 ? [.readable, .writable] : .readable)
+        case .bytes: setInterest(peer, .readable)
+        }
+        if peer.isOverfull && peer.ending == .none {
+            // Behind by more than the exchange keeps for anyone.
+            fanout.statistics.slowConsumersClosed += 1
+            return end(peer, isDeliberate: false)
+        }
+        guard peer.output.count == 0 else { return }
+        switch peer.ending {
+        case .none: break
+        case .drop:
+            peer.transport.shutDown()
+            end(peer, isDeliberate: false)
+        case .reset: reset(peer)
+        }
+    }
+
+    func reset(_ peer: Peer) {
+        peer.armReset()
+        end(peer, isDeliberate: false, wasReset: true)
+    }
+
+    private func lookForStall() {
+        fanout.isStalled = fanout.peers.contains { peer in
+            guard let peer, peer.phase == .webSocket else { return false }
+            return peer.output.count > 1 << 18
+        }
+    }
+
+    // MARK: Housekeeping
+
+    private func keepHouse() {
+        let connections = fanout.peers.compactMap { $0?.phase == .webSocket ? $0 : nil }.sorted { $0.number < $1.number }
+        if !fanout.faults.isQuiet {
+            for strike in fanout.faults.connectionStrikes(nowMs: wallMs, connections: connections.map(\.number)) {
+                guard let peer = connections.first(where: { $0.number == strike.connection }) else { continue }
+                carryOut(strike.fault, on: peer)
+            }
+        }
+        for case let peer? in fanout.peers {
+            sendDelayed(peer)
+            if peer.phase == .webSocket { keepAlive(peer) }
+            if peer.closeDeadlineMs <= wallMs { end(peer, isDeliberate: false) }
+        }
+    }
+
+    private func sendDelayed(_ peer: Peer) {
+        while let first = peer.delayed.first, first.dueMs <= wallMs {
+            peer.delayed.removeFirst()
+            fanout.markDirty(peer)
+            if first.isFrame {
+                peer.sendFrame(.text, first.bytes)
+                continue
+            }
+            _ = peer.output.append(first.bytes)
+            if peer.endsAfterDelayed { peer.ending = .drop }
+            takeRequests(of: peer)
+        }
+    }
+
+    private func keepAlive(_ peer: Peer) {
+        if let age = configuration.connectionAgeMaxMs {
+            let lived = wallMs - peer.acceptedMs
+            if let notice = configuration.shutdownNoticeMs, lived >= age - notice, !peer.hasShutdownNotice {
+                sendShutdownNotice(peer)
+            }
+            if lived >= age {
+                return configuration.ageLimitClose == .drop ? end(peer, isDeliberate: false) : close(peer, code: 1001, reason: "")
+            }
+        }
+        if let oldest = peer.openPings.first, wallMs - oldest.sentMs >= configuration.pongWithinMs {
+            return close(peer, code: 1008, reason: "Pong timeout")
+        }
+        guard wallMs >= peer.nextPingMs else { return }
+        peer.nextPingMs = wallMs + configuration.pingEveryMs
+        guard fanout.faults.isQuiet || !fanout.faults.holds(.muteAll, connection: peer.number, nowMs: wallMs) else { return }
+        let payload = Array(String(wallMs).utf8)
+        peer.openPings.append((payload, wallMs))
+        peer.sendFrame(.ping, payload)
+        fanout.statistics.pings += 1
+        fanout.markDirty(peer)
+    }
+
+    func sendShutdownNotice(_ peer: Peer) {
+        peer.hasShutdownNotice = true
+        let perMs: Int64 = peer.unit == .microsecond ? 1_000 : 1
+        let event = "{\"e\":\"serverShutdown\",\"E\":\(engine.nowMs * perMs)}"
+        let text = peer.isCombined ? "{\"stream\":\"!serverShutdown\",\"data\":\(event)}" : event
+        peer.sendFrame(.text, Array(text.utf8))
+        fanout.statistics.shutdownNotices += 1
+        fanout.markDirty(peer)
+    }
+
+    /// Sends a close frame and gives the peer a moment to answer it.
+    func close(_ peer: Peer, code: UInt16, reason: String) {
+        guard peer.phase == .webSocket else { return }
+        peer.sendFrame(.close, FrameEncoder.closePayload(code: code, reason: reason))
+        peer.phase = .closing
+        peer.closeDeadlineMs = wallMs + SimulatorAgent.closeWaitMs
+        fanout.statistics.closesSent += 1
+        fanout.markDirty(peer)
+    }
+
+    private func carryOut(_ fault: Fault, on peer: Peer) {
+        switch fault.kind {
+        case .reset: reset(peer)
+        case .drop: end(peer, isDeliberate: false)
+        case .close: close(peer, code: UInt16(clamping: fault.value), reason: fault.value == 1008 ? "Too many requests" : "")
+        case .massDisconnect:
+            if fault.value == 0 { end(peer, isDeliberate: false) } else { close(peer, code: UInt16(clamping: fault.value), reason: "") }
+        case .cutFrame: peer.cutsNextFrame = true
+        case .halfOpen:
+            peer.phase = .silent
+            peer.output.drop()
+            setInterest(peer, [])
+        case .serverShutdown: sendShutdownNotice(peer)
+        default: break
+        }
+    }
+}

@@ -1,0 +1,154 @@
+// The simulated exchange as other code sees it: made, started, asked, hurt and stopped from any thread.
+
+import Dispatch
+import FastFeed
+import Glibc
+import Synchronization
+
+/// Something to be done on the simulator's thread.
+struct SimulatorRequest: Sendable {
+    private let body: @Sendable (SimulatorAgent) -> Void
+
+    init(_ body: @escaping @Sendable (SimulatorAgent) -> Void) { self.body = body }
+
+    func carryOut(_ agent: SimulatorAgent) { body(agent) }
+}
+
+/// A local exchange that speaks the market-data protocol: streams, REST, the truth and faults on one port of
+/// 127.0.0.1. One thread of its own; every method may be called from any thread.
+public final class VenueSimulator: @unchecked Sendable {
+    // The agent is touched by its own thread while running and under `lifecycle` otherwise.
+    private let agent: SimulatorAgent
+    private let runner: AgentRunner
+    private let lifecycle = Mutex(Phase.idle)
+    public let configuration: SimulatorConfiguration
+    /// Where it listens; known from the start.
+    public let port: UInt16
+    /// PEM file of the authority that signed the certificate, when it speaks TLS.
+    public let certificateAuthorityFile: String?
+    private let certificateDirectory: String?
+
+    private enum Phase { case idle, running, stopped }
+
+    /// Binds the port; nothing is answered before `start`.
+    public init(configuration: SimulatorConfiguration) throws {
+        try configuration.validate()
+        self.configuration = configuration
+        var tls: TLSContext?
+        if configuration.usesTLS {
+            let directory = try VenueSimulator.temporaryDirectory()
+            try TLSContext.makeLocalAuthority(directory: directory)
+            tls = try TLSContext.server(certificateFile: directory + "/cert.pem", keyFile: directory + "/key.pem")
+            certificateDirectory = directory
+            certificateAuthorityFile = directory + "/ca.pem"
+        } else {
+            certificateDirectory = nil
+            certificateAuthorityFile = nil
+        }
+        agent = try SimulatorAgent(configuration: configuration, tls: tls)
+        port = agent.listener.port
+        runner = try AgentRunner(agents: [agent], idle: .park)
+    }
+
+    private static func temporaryDirectory() throws(SystemError) -> String {
+        let variable = unsafe getenv("TMPDIR")
+        let base = unsafe variable == nil ? "/tmp" : String(cString: variable!)
+        var template = Array((base + "/simulator-XXXXXX").utf8CString)
+        guard unsafe mkdtemp(&template) != nil else { throw SystemError("mkdtemp in \(base)") }
+        return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    deinit { stop() }
+
+    /// - Parameter core: the CPU its thread is bound to; nil leaves that to the kernel.
+    public func start(core: Int? = nil) throws {
+        try lifecycle.withLock { phase in
+            precondition(phase == .idle, "a simulator starts once")
+            try runner.start(core: core)
+            phase = .running
+        }
+    }
+
+    /// Ends every connection and the thread; writes the truth file. The truth can still be asked for.
+    public func stop() {
+        lifecycle.withLock { phase in
+            guard phase != .stopped else { return }
+            if phase == .running { runner.stop() }
+            phase = .stopped
+            writeTruthFile()
+            guard let certificateDirectory else { return }
+            for name in ["ca.pem", "cert.pem", "key.pem"] { unsafe unlink(certificateDirectory + "/" + name) }
+            unsafe rmdir(certificateDirectory)
+        }
+    }
+
+    // MARK: Addresses
+
+    public var webSocketBase: String { "\(configuration.usesTLS ? "wss" : "ws")://127.0.0.1:\(port)" }
+    public var restBase: String { "\(configuration.usesTLS ? "https" : "http")://127.0.0.1:\(port)" }
+
+    // MARK: Truth
+
+    /// Closed candles announced or due, oldest first.
+    /// - Parameter sequence: the first one's place in the whole run.
+    public func closedCandles(from sequence: Int64 = 0, max: Int = .max) -> [ClosedCandle] {
+        ask { $0.engine.closedCandles(from: sequence, max: max) }
+    }
+
+    /// The newest state pushed of each stream.
+    public func latestStates() -> [LatestState] { ask { $0.engine.latestCandles() } }
+
+    public func statistics() -> SimulatorStatistics { ask { $0.currentStatistics() } }
+
+    public var symbols: [SymbolSpec] { ask { $0.engine.symbols } }
+
+    /// The exchange's clock, Unix milliseconds.
+    public var virtualTimeMs: Int64 { ask { $0.engine.nowMs } }
+
+    // MARK: Faults
+
+    public func inject(_ fault: Fault) { ask { $0.fanout.faults.arm(fault, nowMs: WallClock.nowMs()) } }
+
+    public func clearFaults() { ask { $0.fanout.faults.clear() } }
+
+    // MARK: Asking
+
+    /// Runs something on the simulator's thread and waits for it.
+    private func ask<Answer: Sendable>(_ body: @escaping @Sendable (SimulatorAgent) -> Answer) -> Answer {
+        lifecycle.withLock { phase in
+            guard phase == .running else { return body(agent) }
+            let box = AnswerBox<Answer>()
+            let request = SimulatorRequest { agent in box.put(body(agent)) }
+            while !agent.requests.offer(request, waking: runner.wakeUp) { usleep(100) }
+            return box.take()
+        }
+    }
+
+    private func writeTruthFile() {
+        guard let path = configuration.truthFile, let file = unsafe fopen(path, "w") else { return }
+        var sequence = agent.engine.truth.forgotten
+        while true {
+            let page = agent.engine.closedCandles(from: sequence, max: 10_000)
+            if page.isEmpty { break }
+            for candle in page { unsafe fputs(TruthJSON.line(candle) + "\n", file) }
+            sequence += Int64(page.count)
+        }
+        unsafe fclose(file)
+    }
+}
+
+/// Where an answer from the simulator's thread is waited for.
+private final class AnswerBox<Answer: Sendable>: Sendable {
+    private let answer = Mutex<Answer?>(nil)
+    private let ready = DispatchSemaphore(value: 0)
+
+    func put(_ value: Answer) {
+        answer.withLock { $0 = value }
+        ready.signal()
+    }
+
+    func take() -> Answer {
+        ready.wait()
+        return answer.withLock { $0! }
+    }
+}

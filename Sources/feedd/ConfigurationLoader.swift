@@ -1,0 +1,157 @@
+// From settings as text to a checked plan. Every refusal is one sentence that names the setting, its place
+// and what is wrong with it; a password is never repeated.
+
+import FastFeed
+import Foundation
+import Logging
+
+enum LogFormat: String, CaseIterable { case text, json }
+
+/// Where candles go.
+enum RedisPlace {
+    case endpoint(RedisEndpoint)
+    /// A server of our own; nil: in a temporary directory.
+    case embedded(directory: String?, password: String?)
+}
+
+/// What `feedd run` is going to do.
+struct RunPlan {
+    var engine = EngineConfiguration()
+    var redis = RedisPlace.endpoint(.local)
+    var reportSeconds = 10
+    var logFormat = LogFormat.text
+    var logLevel = Logger.Level.info
+    /// Things to say once the log is there.
+    var remarks: [String] = []
+}
+
+enum ConfigurationLoader {
+    static func load(flags: [Setting: String], environment: [String: String]) throws -> RunPlan {
+        let settings = try Settings(flags: flags, environment: environment)
+        var plan = RunPlan()
+        plan.remarks = settings.unknownVariables.map { "the environment variable \($0) means nothing to feedd" }
+        try readProgram(settings, &plan)
+        try readFluxes(settings, &plan.engine)
+        try readVenue(settings, &plan.engine)
+        try readThreads(settings, &plan.engine)
+        plan.redis = try readRedis(settings)
+        try readStore(settings, &plan.engine)
+        try plan.engine.validate()
+        return plan
+    }
+
+    private static func readProgram(_ settings: Settings, _ plan: inout RunPlan) throws {
+        plan.logFormat = try settings.choice(.logFormat) ?? plan.logFormat
+        plan.logLevel = try settings.choice(.logLevel) ?? plan.logLevel
+        if let seconds = try settings.integer(.reportSeconds) {
+            guard (0...86_400).contains(seconds) else { throw Failure.usage("report-seconds must be 0 to 86400, not \(seconds)") }
+            plan.reportSeconds = seconds
+        }
+    }
+
+    private static func readFluxes(_ settings: Settings, _ engine: inout EngineConfiguration) throws {
+        guard let found = try settings[.flux] else {
+            throw Failure.usage("no flux: name at least one, as in --flux btcusdt:1m")
+        }
+        for text in found.text.split(whereSeparator: { $0 == " " || $0 == ";" || $0 == "\n" || $0 == "\t" }) {
+            engine.fluxes.append(try FluxDefinition(String(text)))
+        }
+    }
+
+    private static func readVenue(_ settings: Settings, _ engine: inout EngineConfiguration) throws {
+        engine.market = try settings.choice(.market) ?? engine.market
+        if let url = try settings.text(.venueWS) { engine.venue = try WebSocketEndpoint(url: url) }
+        if let found = try settings[.venueREST], found.text != "off" { try checkREST(found) }
+        engine.venueAuthorityFile = try settings.file(.authorityFile)
+        if let file = engine.venueAuthorityFile { _ = try TLSContext.client(authorityFile: file) }
+        engine.allowsPlainRemote = try settings.truth(.allowPlainRemote) ?? false
+        engine.subscribeForm = try settings.choice(.subscribe) ?? engine.subscribeForm
+        engine.usesCombinedStreams = try !(settings.truth(.rawStreams) ?? false)
+        engine.streamsPerConnectionMax = try settings.integer(.streamsPerConnection) ?? engine.streamsPerConnectionMax
+    }
+
+    private static func checkREST(_ found: Found) throws {
+        for (scheme, likeness) in [("https://", "wss://"), ("http://", "ws://")] where found.text.hasPrefix(scheme) {
+            guard (try? WebSocketEndpoint(url: likeness + found.text.dropFirst(scheme.count))) != nil else { break }
+            return
+        }
+        throw found.refused("is no REST base: https://host[:port], http://host[:port] or off")
+    }
+
+    private static func readThreads(_ settings: Settings, _ engine: inout EngineConfiguration) throws {
+        engine.readerCount = try settings.integer(.readers) ?? engine.readerCount
+        engine.threading = try settings.choice(.threading)
+        guard let found = try settings[.idle] else { return }
+        switch found.text {
+        case "park": engine.idle = .park
+        case "spin": engine.idle = .spin
+        default:
+            guard found.text.hasPrefix("pause:"), let micros = UInt64(found.text.dropFirst(6)), (1...100_000).contains(micros) else {
+                throw found.refused("must be park, spin, or pause:MICROS with 1 to 100000 microseconds")
+            }
+            engine.idle = .pause(nanoseconds: micros * 1_000)
+        }
+    }
+
+    private static func readStore(_ settings: Settings, _ engine: inout EngineConfiguration) throws {
+        engine.keyPrefix = try settings.text(.keyPrefix) ?? engine.keyPrefix
+        engine.batchSize = try settings.integer(.batchSize) ?? engine.batchSize
+        engine.history = try settings.integer(.history) ?? engine.history
+        engine.coalesces = try !(settings.truth(.noCoalesce) ?? false)
+    }
+
+    // MARK: Redis
+
+    private static func readRedis(_ settings: Settings) throws -> RedisPlace {
+        let found = try settings[.redis]
+        let password = try settings.file(.redisPasswordFile).map(readPassword)
+        let user = try settings.text(.redisUser)
+        if let text = found?.text, text == "embedded" || text.hasPrefix("embedded:") {
+            for setting in [Setting.redisUser, .redisAuthorityFile, .redisCertificateFile, .redisKeyFile] {
+                if let other = try settings[setting] { throw Failure.usage("\(other.origin) has no meaning with an embedded Redis") }
+            }
+            let directory = text.dropFirst("embedded:".count)
+            guard text == "embedded" || !directory.isEmpty else { throw Failure.usage("\(found!.origin) 'embedded:' names no directory") }
+            return .embedded(directory: directory.isEmpty ? nil : String(directory), password: password)
+        }
+        var endpoint = RedisEndpoint.local
+        if let found { endpoint = try RedisEndpoint(url: found.text) }
+        if found?.isFlag == true, endpoint.password != nil {
+            throw Failure.usage(
+                "--redis has a password in its URL, which the process list would show: use --redis-password-file, or FEEDD_REDIS in the environment")
+        }
+        endpoint.password = password ?? endpoint.password
+        endpoint.user = user ?? endpoint.user
+        if endpoint.user != nil, endpoint.password == nil {
+            throw Failure.usage("a Redis user is named, but no password: use --redis-password-file")
+        }
+        try readRedisTLS(settings, &endpoint)
+        return .endpoint(endpoint)
+    }
+
+    private static func readRedisTLS(_ settings: Settings, _ endpoint: inout RedisEndpoint) throws {
+        endpoint.authorityFile = try settings.file(.redisAuthorityFile)
+        endpoint.certificateFile = try settings.file(.redisCertificateFile)
+        endpoint.keyFile = try settings.file(.redisKeyFile)
+        for setting in [Setting.redisAuthorityFile, .redisCertificateFile, .redisKeyFile] where !endpoint.isSecure {
+            if let found = try settings[setting] { throw Failure.usage("\(found.origin) needs TLS: a rediss:// URL") }
+        }
+        guard (endpoint.certificateFile == nil) == (endpoint.keyFile == nil) else {
+            throw Failure.usage("redis-cert-file and redis-key-file belong together: one of them is missing")
+        }
+        if endpoint.isSecure {
+            _ = try TLSContext.client(
+                authorityFile: endpoint.authorityFile, certificateFile: endpoint.certificateFile, keyFile: endpoint.keyFile)
+        }
+    }
+
+    private static func readPassword(_ path: String) throws -> String {
+        guard let data = FileManager.default.contents(atPath: path), data.count <= 4_096,
+            let text = String(data: data, encoding: .utf8)
+        else { throw Failure.usage("the password file '\(path)' cannot be read as text of at most 4096 bytes") }
+        guard let line = text.split(whereSeparator: \.isNewline).first else {
+            throw Failure.usage("the password file '\(path)' is empty")
+        }
+        return String(line)
+    }
+}

@@ -1,0 +1,176 @@
+// The live view as text: a model goes in, lines no wider than the terminal come out. Pure.
+
+import FastFeed
+
+/// A line of pieces that is cut at a width before it is coloured.
+struct StyledLine {
+    private var pieces: [(text: String, style: Style)] = []
+    private(set) var width = 0
+
+    mutating func add(_ text: String, _ style: Style = .plain) {
+        pieces.append((text, style))
+        width += text.count
+    }
+
+    /// Blanks up to a column.
+    mutating func pad(to column: Int) { if column > width { add(String(repeating: " ", count: column - width)) } }
+
+    func rendered(columns: Int, usesColour: Bool) -> String {
+        var room = columns
+        var line = ""
+        for (text, style) in pieces where room > 0 {
+            let cut = String(text.prefix(room))
+            line += usesColour ? style.paint(cut) : cut
+            room -= cut.count
+        }
+        return line
+    }
+}
+
+struct DemoView {
+    private let usesColour: Bool
+    private let speed: Double
+    private let interval: Interval
+    private let seriesCount: Int
+    private let socketPath: String
+    private let firstSymbol: Symbol
+    private let columns: [DemoColumn]
+
+    init(_ world: DemoWorld, usesColour: Bool) {
+        self.usesColour = usesColour
+        speed = world.speed
+        interval = world.shownInterval
+        seriesCount = world.configuration.seriesList.count
+        socketPath = world.redis.socketPath
+        firstSymbol = world.symbols[0]
+        columns = DemoColumn.all(world.shownInterval)
+    }
+
+    // MARK: The live view
+
+    func frame(_ model: DemoModel, columns width: Int, rows height: Int) -> [String] {
+        var lines = header(model, width)
+        let footer = footer(width)
+        let shown = DemoColumn.fitting(columns, width: width)
+        lines.append(StyledLine())
+        lines.append(titles(shown))
+        let room = max(1, height - lines.count - footer.count - 1)
+        for row in model.rows.prefix(model.rows.count > room ? room - 1 : room) { lines.append(tableLine(row, shown, model.nowNs)) }
+        if model.rows.count > room {
+            var more = StyledLine()
+            more.add(" … and \(model.rows.count - room + 1) more", .dim)
+            lines.append(more)
+        }
+        // The footer stays at the bottom, or goes where there is no room for it.
+        if lines.count + footer.count < height {
+            lines += Array(repeating: StyledLine(), count: height - lines.count - footer.count)
+            lines += footer
+        }
+        return lines.prefix(height).map { $0.rendered(columns: width, usesColour: usesColour) }
+    }
+
+    private func header(_ model: DemoModel, _ width: Int) -> [StyledLine] {
+        var title = StyledLine()
+        title.add(" FastFeed ", .inverse)
+        title.add("  simulated exchange ×\(Numbers.fixed(speed, digits: 0)) → feedd → Redis", .bold)
+        title.add("   \(seriesCount) series", .dim)
+        guard let snapshot = model.snapshot, let figures = model.figures else { return [title] }
+        let uptime = "up " + Numbers.duration(seconds: Int(snapshot.uptimeNs / 1_000_000_000)) + " "
+        title.pad(to: width - uptime.count)
+        title.add(uptime, .dim)
+        var line = StyledLine()
+        line.add(" ")
+        add(&line, "frames/s", Numbers.grouped(Int(figures.framesPerSecond.rounded())), 7)
+        add(&line, "candles/s", Numbers.grouped(Int(figures.candlesPerSecond.rounded())), 7)
+        line.add("latency ", .dim)
+        for (name, value) in [("p50", figures.p50), ("p99", figures.p99), ("p99.9", figures.p999)] {
+            line.add("\(name) ", .dim)
+            line.add(Numbers.milliseconds(value).left(5))
+        }
+        line.add("ms   ", .dim)
+        add(&line, "memory", Numbers.mebibytes(snapshot.residentBytes) + " MiB", 10)
+        add(&line, "redis", isUp: snapshot.isRedisConnected)
+        add(&line, "exchange", isUp: snapshot.counters[.connectionsLive] > 0)
+        var totals = StyledLine()
+        totals.add(" ")
+        for (name, value) in [
+            ("frames", figures.messages), ("written", figures.written), ("closed", figures.closedWritten), ("coalesced", figures.coalesced),
+            ("rejected", figures.rejected), ("gaps", figures.gaps), ("reconnects", figures.reconnects),
+        ] {
+            totals.add("\(name) ", .dim)
+            let isTrouble = ["rejected", "gaps"].contains(name) && value > 0
+            totals.add(Numbers.grouped(value) + "   ", isTrouble ? .yellow : .plain)
+        }
+        return [title, StyledLine(), line, totals]
+    }
+
+    private func add(_ line: inout StyledLine, _ name: String, _ value: String, _ width: Int) {
+        line.add(name + " ", .dim)
+        line.add(value.left(width) + "  ", .bold)
+    }
+
+    private func add(_ line: inout StyledLine, _ name: String, isUp: Bool) {
+        line.add(name + " ", .dim)
+        line.add(isUp ? "● up   " : "○ down ", isUp ? .green : .brightRed)
+    }
+
+    private func titles(_ shown: [DemoColumn]) -> StyledLine {
+        var line = StyledLine()
+        for column in shown { line.add(" " + column.aligned(column.title) + " ", .dim) }
+        return line
+    }
+
+    private func tableLine(_ row: DemoRow, _ shown: [DemoColumn], _ nowNs: UInt64) -> StyledLine {
+        var line = StyledLine()
+        for column in shown {
+            let (text, style) = column.cell(row, nowNs)
+            line.add(" " + column.aligned(text) + " ", style)
+        }
+        return line
+    }
+
+    private func footer(_ width: Int) -> [StyledLine] {
+        var lines: [StyledLine] = []
+        var title = StyledLine()
+        title.add(" Try it from another terminal", .bold)
+        let keys = "q: end "
+        title.pad(to: width - keys.count)
+        title.add(keys, .dim)
+        lines.append(title)
+        for command in commands {
+            var line = StyledLine()
+            line.add("   redis-cli -s \(socketPath) ", .dim)
+            line.add(command, .cyan)
+            lines.append(line)
+        }
+        return lines
+    }
+
+    private var commands: [String] {
+        [
+            "HGET latest:\(interval.token) \(firstSymbol)",
+            "XREVRANGE candles:{\(firstSymbol)}:\(interval.token) + - COUNT 3",
+            "SUBSCRIBE updates:{\(firstSymbol)}:\(interval.token)",
+        ]
+    }
+
+    // MARK: Lines
+
+    var greeting: [String] {
+        ["simulated exchange ×\(Numbers.fixed(speed, digits: 0)) → feedd → Redis, \(seriesCount) series. Try it from another terminal:"]
+            + commands.map { "  redis-cli -s \(socketPath) \($0)" }
+    }
+
+    func line(_ model: DemoModel) -> String {
+        guard let figures = model.figures, let snapshot = model.snapshot else { return "" }
+        var line = Numbers.duration(seconds: Int(snapshot.uptimeNs / 1_000_000_000)).right(6)
+        line += Numbers.grouped(Int(figures.framesPerSecond.rounded())).right(8) + " frames/s "
+        line += Numbers.grouped(figures.written).right(9) + " written " + Numbers.grouped(figures.closedWritten).right(7) + " closed  "
+        line += "p50 \(Numbers.milliseconds(figures.p50)) p99 \(Numbers.milliseconds(figures.p99)) ms "
+        for row in model.rows.prefix(3) {
+            guard let candle = row.candle else { continue }
+            line += " | \(row.symbol) \(DemoColumn.trimmed(candle.close)) \(row.changePercent.map(Numbers.percent) ?? "")"
+        }
+        return line
+    }
+}

@@ -1,0 +1,64 @@
+// The parts of the demo and their order of coming and going.
+
+import FastFeed
+import Logging
+import VenueSimulator
+
+final class DemoWorld {
+    let simulator: VenueSimulator
+    let redis: RedisServerProcess
+    let engine: Engine
+    let configuration: EngineConfiguration
+    let speed: Double
+    /// What the table shows.
+    let shownInterval: Interval
+    private let logger: Logger
+
+    /// - Parameter logsToFile: beside the data instead of over the view.
+    init(symbols: Int, intervals: String, speed: Double, logsToFile: Bool) throws {
+        guard (1...500).contains(symbols) else { throw Failure.usage("--symbols must be 1 to 500, not \(symbols)") }
+        self.speed = speed
+        var venue = SimulatorConfiguration()
+        venue.symbolCount = symbols
+        venue.pace = .realTime(speed: speed)
+        venue.illiquidEvery = 0
+        do {
+            simulator = try VenueSimulator(configuration: venue)
+        } catch let error as SimulatorConfigurationError {
+            throw Failure.usage("\(error)")
+        } catch let error as SystemError {
+            throw Failure(Failure.refused, "the simulated exchange cannot start: \(error)")
+        }
+        try simulator.start()
+        redis = try RedisServerProcess()
+        logger = try Log.make(.text, level: logsToFile ? .debug : .warning, to: logsToFile ? LogSink(file: redis.directory + "/feedd.log") : .standardError)
+        var configuration = EngineConfiguration()
+        let names = simulator.symbols.map(\.symbol.name).joined(separator: ",")
+        let flux = try FluxDefinition("\(names):\(intervals)")
+        configuration.fluxes = [flux]
+        configuration.venue = try WebSocketEndpoint(url: simulator.webSocketBase)
+        configuration.redis = redis.endpoint
+        configuration.history = 5_000
+        try configuration.validate()
+        self.configuration = configuration
+        shownInterval = flux.intervals.contains(.m1) ? .m1 : flux.intervals[0]
+        engine = try Engine(configuration)
+    }
+
+    func start() throws { try engine.start() }
+
+    func drainLog() { logger.drain(engine) }
+
+    func stopEngine() -> StopReport {
+        let left = engine.stop(timeoutMs: 3_000)
+        drainLog()
+        return left
+    }
+
+    func stop() {
+        simulator.stop()
+        redis.stop(timeoutMs: 1_500)
+    }
+
+    var symbols: [Symbol] { configuration.fluxes[0].symbols }
+}

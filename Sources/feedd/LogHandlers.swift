@@ -1,0 +1,163 @@
+// Where log lines go: standard error or a file, as text for people or JSON for programs. Any thread; one
+// write per line, so lines of several threads do not mix.
+
+import FastFeed
+import Glibc
+import Logging
+
+/// A descriptor that takes whole lines. A line that cannot be written is lost: a log must never stop the feed.
+final class LogSink: Sendable {
+    static let standardOutput = LogSink(descriptor: 1)
+    static let standardError = LogSink(descriptor: 2)
+
+    private let descriptor: Int32
+
+    private init(descriptor: Int32) { self.descriptor = descriptor }
+
+    /// Appends to a file, made with mode 0600.
+    init(file: String) throws {
+        descriptor = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        if descriptor < 0 { throw Failure(Failure.refused, "cannot write the log '\(file)': \(SystemError("open").reason)") }
+    }
+
+    deinit { if descriptor > 2 { close(descriptor) } }
+
+    var isTerminal: Bool { isatty(descriptor) == 1 }
+
+    func write(_ text: String) {
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let written = rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if written < 0 && errno == EINTR { continue }
+            guard written > 0 else { return }
+            rest = rest.dropFirst(written)
+        }
+    }
+}
+
+enum Log {
+    static func make(_ format: LogFormat, level: Logger.Level, to sink: LogSink = .standardError) -> Logger {
+        var logger = Logger(label: "feedd") { _ in
+            switch format {
+            case .text: TextLogHandler(sink: sink)
+            case .json: JSONLogHandler(sink: sink)
+            }
+        }
+        logger.logLevel = level
+        return logger
+    }
+}
+
+/// `04:31:09.123 warning  redis connection lost  endpoint=unix:///run/redis.sock attempt=3`
+struct TextLogHandler: LogHandler {
+    var logLevel = Logger.Level.info
+    var metadata = Logger.Metadata()
+    var metadataProvider: Logger.MetadataProvider?
+    private let sink: LogSink
+    private let usesColour: Bool
+
+    init(sink: LogSink) {
+        self.sink = sink
+        usesColour = sink.isTerminal && Style.isColourWanted
+    }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        let name = event.level.rawValue
+        let padded = name + String(repeating: " ", count: max(0, 8 - name.count))
+        // Who watches a terminal knows the date.
+        var line = paint(.dim, LogText.time(WallClock.nowMs(), withDate: !sink.isTerminal)) + " "
+        line += paint(TextLogHandler.style(event.level), padded) + " " + LogText.escaped(event.message.description)
+        for (key, value) in LogFields.merged(metadata, event) {
+            line += "  " + paint(.dim, LogText.escaped(key) + "=") + LogText.field(value.description)
+        }
+        sink.write(line + "\n")
+    }
+
+    private func paint(_ style: Style, _ text: String) -> String { usesColour ? style.paint(text) : text }
+
+    private static func style(_ level: Logger.Level) -> Style {
+        switch level {
+        case .trace, .debug: .dim
+        case .info, .notice: .green
+        case .warning: .yellow
+        case .error, .critical: .red
+        }
+    }
+}
+
+/// `{"time":"2026-11-21T04:31:09.123Z","level":"info","message":"report","messages":120061}`
+struct JSONLogHandler: LogHandler {
+    var logLevel = Logger.Level.info
+    var metadata = Logger.Metadata()
+    var metadataProvider: Logger.MetadataProvider?
+    private let sink: LogSink
+
+    init(sink: LogSink) { self.sink = sink }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        var line = "{\"time\":\"\(LogText.time(WallClock.nowMs(), withDate: true))\",\"level\":\"\(event.level.rawValue)\""
+        line += ",\"message\":" + LogText.json(event.message.description)
+        for (key, value) in LogFields.merged(metadata, event) {
+            let isTaken = ["time", "level", "message"].contains(key)
+            line += "," + LogText.json(isTaken ? "field_" + key : key) + ":" + JSONLogHandler.render(value)
+        }
+        sink.write(line + "}\n")
+    }
+
+    /// Numbers and truth values stay what they are; everything else is text.
+    private static func render(_ value: Logger.MetadataValue) -> String {
+        switch value {
+        case .stringConvertible(let number as any FixedWidthInteger): return "\(number)"
+        case .stringConvertible(let number as Double) where number.isFinite: return "\(number)"
+        case .stringConvertible(let truth as Bool): return truth ? "true" : "false"
+        case .dictionary(let members):
+            let pairs = members.sorted { $0.key < $1.key }.map { LogText.json($0.key) + ":" + render($0.value) }
+            return "{" + pairs.joined(separator: ",") + "}"
+        case .array(let elements): return "[" + elements.map(render).joined(separator: ",") + "]"
+        default: return LogText.json(value.description)
+        }
+    }
+}
+
+/// A line's particulars; the event's own win. By name, since a dictionary has no order of its own.
+enum LogFields {
+    static func merged(_ metadata: Logger.Metadata, _ event: LogEvent) -> [(key: String, value: Logger.MetadataValue)] {
+        var all = metadata.merging(event.metadata ?? [:]) { $1 }
+        if let error = event.error { all["error"] = "\(error)" }
+        return all.sorted { $0.key < $1.key }
+    }
+}
+
+extension Logger {
+    /// What the engine's agents have noted since the last time.
+    func drain(_ engine: Engine) {
+        for line in engine.drainJournal() {
+            var fields = Logger.Metadata()
+            for (key, value) in line.fields { fields[key] = Int(value).map { .stringConvertible($0) } ?? .string(value) }
+            if line.suppressed > 0 { fields["suppressed"] = .stringConvertible(line.suppressed) }
+            log(level: line.level.logLevel, "\(line.message)", metadata: fields)
+        }
+    }
+}
+
+extension JournalLevel {
+    fileprivate var logLevel: Logger.Level {
+        switch self {
+        case .debug: .debug
+        case .info: .info
+        case .notice: .notice
+        case .warning: .warning
+        case .error: .error
+        }
+    }
+}

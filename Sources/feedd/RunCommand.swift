@@ -1,0 +1,118 @@
+// `feedd run`: the service. The main thread starts everything, prints, and waits for the signal to end.
+
+import ArgumentParser
+import FastFeed
+import Foundation
+import Logging
+
+struct Run: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run the service: follow klines and write them into Redis.",
+        discussion: """
+            Each setting is a flag, an environment variable (--batch-size: FEEDD_BATCH_SIZE) and a key of the --config file \
+            ("batch-size"); a flag wins over the environment, that over the file. FEEDD_FLUX and "flux" may hold several, \
+            separated by spaces or semicolons; "flux" may also be a list.
+
+            SIGTERM or Ctrl-C: stop reading, write what is held, wait for Redis, end with 0 within five seconds. A second one \
+            ends at once.
+
+              feedd run --flux btcusdt,ethusdt:1m --redis embedded:/var/lib/feedd
+              feedd run --flux btcusdt:1m --redis rediss://feed@redis.internal:6380 --redis-password-file /run/secrets/redis
+            """
+    )
+
+    @OptionGroup var options: RunOptions
+
+    func run() throws {
+        let plan = try ConfigurationLoader.load(flags: options.values, environment: ProcessInfo.processInfo.environment)
+        var service = try Service(plan)
+        try service.run()
+    }
+}
+
+/// Engine, Redis of our own if wanted, and the log.
+struct Service {
+    private let plan: RunPlan
+    private let logger: Logger
+    private let redis: RedisServerProcess?
+    private let engine: Engine
+    private var reporter: Reporter
+
+    /// All of it within the five seconds that a stop may take.
+    private static let flushTimeoutMs = 3_500
+    private static let redisStopTimeoutMs = 1_200
+
+    init(_ plan: RunPlan) throws {
+        self.plan = plan
+        logger = Log.make(plan.logFormat, level: plan.logLevel)
+        for remark in plan.remarks { logger.warning("\(remark)") }
+        var configuration = plan.engine
+        switch plan.redis {
+        case .endpoint(let endpoint):
+            redis = nil
+            configuration.redis = endpoint
+        case .embedded(let directory, let password):
+            var options = RedisServerProcess.Options(directory: directory)
+            options.password = password
+            let server = try RedisServerProcess(options)
+            redis = server
+            configuration.redis = server.endpoint
+            let lifetime = directory == nil ? "temporary" : "kept"
+            logger.info(
+                "embedded Redis is up",
+                metadata: ["socket": .string(server.socketPath), "pid": .stringConvertible(server.pid ?? 0), "data": .string(lifetime)])
+        }
+        engine = try Engine(configuration)
+        reporter = Reporter(format: plan.logFormat)
+        logger.info(
+            "starting",
+            metadata: [
+                "series": .stringConvertible(configuration.seriesList.count), "venue": .string("\(configuration.venueEndpoint)"),
+                "redis": .string("\(configuration.redis)"), "pid": .stringConvertible(Int(getpid())),
+            ])
+    }
+
+    mutating func run() throws {
+        try engine.start()
+        let reportNs = UInt64(plan.reportSeconds) * 1_000_000_000
+        var nextReportNs = MonotonicClock.nowNs() + reportNs
+        var reason: String?
+        while reason == nil {
+            reason = Signals.wait(milliseconds: 100)
+            logger.drain(engine)
+            try restartRedisIfEnded()
+            if reportNs > 0, MonotonicClock.nowNs() >= nextReportNs {
+                nextReportNs += reportNs
+                reporter.report(engine.snapshot(), to: logger)
+            }
+        }
+        stop(reason ?? "")
+    }
+
+    /// Our own server is ours to bring back; the engine reconnects by itself and sends again what was not acknowledged.
+    private func restartRedisIfEnded() throws {
+        guard let redis, redis.pid == nil else { return }
+        logger.error("the embedded Redis has ended: starting it again", metadata: ["log": .string(redis.logPath)])
+        try redis.restart()
+        logger.notice("embedded Redis is up", metadata: ["pid": .stringConvertible(redis.pid ?? 0)])
+    }
+
+    private mutating func stop(_ reason: String) {
+        logger.info("stopping: \(reason)")
+        Signals.endAtOnceOnNext()
+        let left = engine.stop(timeoutMs: Service.flushTimeoutMs)
+        logger.drain(engine)
+        reporter.report(engine.snapshot(), to: logger, isFinal: true)
+        redis?.stop(timeoutMs: Service.redisStopTimeoutMs)
+        if left.isClean {
+            logger.info("stopped: everything received is in Redis")
+        } else {
+            logger.warning(
+                "stopped: Redis has not acknowledged everything",
+                metadata: [
+                    "closed_unwritten": .stringConvertible(left.closedUnwritten),
+                    "forming_unwritten": .stringConvertible(left.formingUnwritten),
+                ])
+        }
+    }
+}

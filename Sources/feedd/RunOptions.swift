@@ -1,0 +1,106 @@
+// The flags of `feedd run`, as text: what they mean is decided in one place for flags, environment and file
+// (ConfigurationLoader), so that all three are read alike.
+
+import ArgumentParser
+
+struct RunOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Symbols and intervals to follow, as in btcusdt,ethusdt:1m,5m. May be repeated.", valueName: "symbols:intervals"))
+    var flux: [String] = []
+
+    @Option(help: ArgumentHelp("spot or um (USD-M futures). (default: spot)", valueName: "market"))
+    var market: String?
+
+    @Option(help: ArgumentHelp("Base of the stream URLs. (default: the market's, wss://stream.binance.com:9443)", valueName: "url"))
+    var venueWs: String?
+
+    @Option(help: ArgumentHelp("Base of the REST URLs, or off. Checked, but not used yet: gaps are seen and counted, not filled.", valueName: "url"))
+    var venueRest: String?
+
+    @Option(help: ArgumentHelp("PEM file to trust for the exchange instead of the system's store.", valueName: "file"))
+    var caFile: String?
+
+    @Flag(help: "Allow ws:// (no TLS) to another machine.")
+    var allowPlainRemote = false
+
+    @Option(help: ArgumentHelp("How streams are asked for: auto, url or message. (default: auto)", valueName: "form"))
+    var subscribe: String?
+
+    @Flag(help: "Raw streams (/ws) instead of combined ones (/stream).")
+    var rawStreams = false
+
+    @Option(help: ArgumentHelp("Streams per connection, at most 1024. (default: 1024)", valueName: "n"))
+    var streamsPerConnection: String?
+
+    @Option(help: ArgumentHelp("Reader threads. (default: 1)", valueName: "n"))
+    var readers: String?
+
+    @Option(help: ArgumentHelp("dedicated (a thread per reader and one for the sink) or shared (one for all). (default: by cores)", valueName: "mode"))
+    var threading: String?
+
+    @Option(help: ArgumentHelp("When there is nothing to do: park, spin, or pause:MICROS after each busy turn. (default: park)", valueName: "strategy"))
+    var idle: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "redis://[user@]host:port/db, rediss://…, unix:///path, or embedded[:DIR]. A password does not belong here. (default: redis://127.0.0.1:6379)",
+            valueName: "url"))
+    var redis: String?
+
+    @Option(help: ArgumentHelp("File whose first line is the Redis password.", valueName: "file"))
+    var redisPasswordFile: String?
+
+    @Option(help: ArgumentHelp("Redis ACL user.", valueName: "name"))
+    var redisUser: String?
+
+    @Option(help: ArgumentHelp("PEM file to trust for rediss:// instead of the system's store.", valueName: "file"))
+    var redisCaFile: String?
+
+    @Option(help: ArgumentHelp("Client certificate (PEM) for rediss://.", valueName: "file"))
+    var redisCertFile: String?
+
+    @Option(help: ArgumentHelp("Its key (PEM).", valueName: "file"))
+    var redisKeyFile: String?
+
+    @Option(help: ArgumentHelp("Stands in front of all keys and channels. (default: empty)", valueName: "text"))
+    var keyPrefix: String?
+
+    @Option(help: ArgumentHelp("Candle states per pipelined batch, at most. (default: 1500)", valueName: "n"))
+    var batchSize: String?
+
+    @Option(help: ArgumentHelp("Closed candles kept per series. (default: 1500)", valueName: "n"))
+    var history: String?
+
+    @Flag(help: "Write every update, also those already replaced by a newer one.")
+    var noCoalesce = false
+
+    @Option(help: ArgumentHelp("Seconds between reports; 0: only at the end. (default: 10)", valueName: "s"))
+    var reportSeconds: String?
+
+    @Option(help: ArgumentHelp("text, or json: one object per line. (default: text)", valueName: "format"))
+    var logFormat: String?
+
+    @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical. (default: info)", valueName: "level"))
+    var logLevel: String?
+
+    @Option(help: ArgumentHelp("JSON file with any of these settings, keys named as the flags.", valueName: "file"))
+    var config: String?
+
+    /// What was written on the command line, by setting.
+    var values: [Setting: String] {
+        var values: [Setting: String] = [:]
+        if !flux.isEmpty { values[.flux] = flux.joined(separator: " ") }
+        if allowPlainRemote { values[.allowPlainRemote] = "true" }
+        if rawStreams { values[.rawStreams] = "true" }
+        if noCoalesce { values[.noCoalesce] = "true" }
+        let texts: [(Setting, String?)] = [
+            (.market, market), (.venueWS, venueWs), (.venueREST, venueRest), (.authorityFile, caFile), (.subscribe, subscribe),
+            (.streamsPerConnection, streamsPerConnection), (.readers, readers), (.threading, threading), (.idle, idle),
+            (.redis, redis), (.redisPasswordFile, redisPasswordFile), (.redisUser, redisUser),
+            (.redisAuthorityFile, redisCaFile), (.redisCertificateFile, redisCertFile), (.redisKeyFile, redisKeyFile),
+            (.keyPrefix, keyPrefix), (.batchSize, batchSize), (.history, history), (.reportSeconds, reportSeconds),
+            (.logFormat, logFormat), (.logLevel, logLevel), (.config, config),
+        ]
+        for case (let setting, let text?) in texts { values[setting] = text }
+        return values
+    }
+}

@@ -1,0 +1,35 @@
+// What `feedd run` can be told, by one name everywhere: the flag `--batch-size`, the variable
+// FEEDD_BATCH_SIZE and the key "batch-size" of the configuration file.
+
+/// Every setting of `feedd run`. The raw value is the flag's name without its dashes.
+enum Setting: String, CaseIterable {
+    case flux, market
+    case venueWS = "venue-ws"
+    case venueREST = "venue-rest"
+    case authorityFile = "ca-file"
+    case allowPlainRemote = "allow-plain-remote"
+    case subscribe
+    case rawStreams = "raw-streams"
+    case streamsPerConnection = "streams-per-connection"
+    case readers, threading, idle
+    case redis
+    case redisPasswordFile = "redis-password-file"
+    case redisUser = "redis-user"
+    case redisAuthorityFile = "redis-ca-file"
+    case redisCertificateFile = "redis-cert-file"
+    case redisKeyFile = "redis-key-file"
+    case keyPrefix = "key-prefix"
+    case batchSize = "batch-size"
+    case history
+    case noCoalesce = "no-coalesce"
+    case reportSeconds = "report-seconds"
+    case logFormat = "log-format"
+    case logLevel = "log-level"
+    case config
+
+    var flag: String { "--\(rawValue)" }
+
+    var variable: String {
+        "FEEDD_" + String(rawValue.uppercased().map { $0 == "-" ? "_" : $0 })
+    }
+}

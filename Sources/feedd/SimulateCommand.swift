@@ -1,0 +1,133 @@
+// `feedd simulate`: the local exchange as a program of its own.
+
+import ArgumentParser
+import FastFeed
+import VenueSimulator
+
+struct Simulate: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run a local exchange: the same protocol, deterministic prices, faults on demand.",
+        discussion: """
+            Listens on 127.0.0.1 only. Streams (/ws, /stream), REST (/api/v3/klines, exchangeInfo, …) share one port.
+
+              feedd simulate --symbols 200 --speed 10
+              feedd simulate --tls --fault drop,after=30000 --fault lose,probability=0.001,count=0
+              feedd run --flux btcusdt,ethusdt:1m --venue-ws ws://127.0.0.1:9443
+            """
+    )
+
+    @Option(help: "Port of 127.0.0.1; 0: any free one.")
+    var port: UInt16 = 9_443
+
+    @Option(help: "How many symbols: btcusdt, ethusdt, … then sim0001usdt, …")
+    var symbols = 20
+
+    @Option(help: "Prices, trades and faults are a function of this number.")
+    var seed: UInt64 = 1
+
+    @Option(help: "spot or um.")
+    var market = "spot"
+
+    @Option(help: "The exchange's clock against ours: 60 makes an hour a minute.")
+    var speed = 1.0
+
+    @Flag(help: "As fast as the slowest subscriber reads, instead of --speed.")
+    var flatOut = false
+
+    @Option(help: ArgumentHelp("Milliseconds between pushes of a stream, on the exchange's clock. (default: the market's habit)", valueName: "ms"))
+    var pushMs: Int64?
+
+    @Flag(help: "Speak TLS, with an authority made for this run.")
+    var tls = false
+
+    @Option(help: ArgumentHelp("Minutes of history before the start.", valueName: "n"))
+    var historyMinutes = 180
+
+    @Option(help: ArgumentHelp("The exchange's time at the start, Unix milliseconds. (default: now)", valueName: "ms"))
+    var startTime: Int64?
+
+    @Option(help: ArgumentHelp("Every n-th generated symbol hardly trades; 0: none.", valueName: "n"))
+    var illiquidEvery = 4
+
+    @Option(help: ArgumentHelp("Streams one connection may carry.", valueName: "n"))
+    var streamsPerConnection = 1_024
+
+    @Option(help: ArgumentHelp("End each connection at this age. (default: never)", valueName: "s"))
+    var connectionSeconds: Int64?
+
+    @Option(
+        help: ArgumentHelp(
+            "A fault: KIND[,stream=S][,connection=N][,after=MS][,duration=MS][,count=N][,probability=P][,value=N]. May be repeated. Kinds: "
+                + FaultKind.allCases.map(\.rawValue).joined(separator: " "),
+            valueName: "fault"))
+    var fault: [String] = []
+
+    @Option(help: ArgumentHelp("Write what was announced, as JSON lines, at the end.", valueName: "file"))
+    var truthFile: String?
+
+    @Option(help: ArgumentHelp("Seconds between status lines; 0: none.", valueName: "s"))
+    var statusSeconds = 10
+
+    func run() throws {
+        let simulator = try start()
+        let market = simulator.configuration.market == .um ? "um" : "spot"
+        var line = "simulating \(market): \(simulator.webSocketBase)  rest \(simulator.restBase)"
+        if let file = simulator.certificateAuthorityFile { line += "  ca-file \(file)" }
+        Terminal.output.write(line + "\n")
+        var before = simulator.statistics()
+        var waitedMs = 0
+        while Signals.wait(milliseconds: 200) == nil {
+            waitedMs += 200
+            guard statusSeconds > 0, waitedMs >= statusSeconds * 1_000 else { continue }
+            let now = simulator.statistics()
+            Terminal.output.write(Simulate.statusLine(now, before, seconds: Double(waitedMs) / 1_000) + "\n")
+            (before, waitedMs) = (now, 0)
+        }
+        Signals.endAtOnceOnNext()
+        simulator.stop()
+    }
+
+    private func start() throws -> VenueSimulator {
+        do {
+            let simulator = try VenueSimulator(configuration: makeConfiguration())
+            try simulator.start()
+            return simulator
+        } catch let error as SimulatorConfigurationError {
+            throw Failure.usage("\(error)")
+        } catch let error as SystemError {
+            throw Failure(Failure.refused, "cannot listen on 127.0.0.1:\(port): \(error)")
+        }
+    }
+
+    private func makeConfiguration() throws -> SimulatorConfiguration {
+        var configuration = SimulatorConfiguration()
+        guard let market = Market(rawValue: market) else { throw Failure.usage("--market '\(market)': must be spot or um") }
+        configuration.market = market
+        configuration.port = port
+        configuration.symbolCount = symbols
+        configuration.seed = seed
+        configuration.pace = flatOut ? .flatOut : .realTime(speed: speed)
+        configuration.pushPeriodMs = pushMs
+        configuration.usesTLS = tls
+        configuration.historyMinutes = historyMinutes
+        configuration.startTimeMs = startTime
+        configuration.illiquidEvery = illiquidEvery
+        configuration.streamsPerConnectionMax = streamsPerConnection
+        configuration.connectionAgeMaxMs = connectionSeconds.map { $0 * 1_000 }
+        configuration.truthFile = truthFile
+        do {
+            configuration.faults = try fault.map { try Fault(text: $0) }
+        } catch {
+            throw Failure.usage("--\(error)")
+        }
+        return configuration
+    }
+
+    static func statusLine(_ now: SimulatorStatistics, _ before: SimulatorStatistics, seconds: Double) -> String {
+        let perSecond = Double(now.klineFrames - before.klineFrames) / seconds
+        let open = now.connectionsAccepted - now.connectionsClosed
+        return Numbers.grouped(Int(perSecond.rounded())).right(9) + " frames/s  " + Numbers.grouped(now.klineFrames).right(12) + " frames  "
+            + Numbers.grouped(now.closedKlineFrames).right(9) + " closed  \(open) connections  \(now.faultsApplied) faults  "
+            + "exchange time \(LogText.time(now.virtualTimeMs, withDate: true))"
+    }
+}

@@ -1,5 +1,0 @@
-import ArgumentParser
-import Logging
-import Configuration
-import FastFeed
-print(hello())

@@ -1,0 +1,51 @@
+// What the simulator's tests share: a sink that keeps texts, a world that starts at a known instant.
+
+import FastFeed
+@testable import VenueSimulator
+
+/// 2026-09-21 13:47:16.400 UTC: a Monday, in the middle of every bar.
+let testStartMs: Int64 = 1_789_998_436_400
+
+func testConfiguration(market: Market = .spot, seed: UInt64 = 7, symbols: Int = 16) -> SimulatorConfiguration {
+    var configuration = SimulatorConfiguration()
+    configuration.market = market
+    configuration.seed = seed
+    configuration.symbolCount = symbols
+    configuration.startTimeMs = testStartMs
+    return configuration
+}
+
+/// Keeps everything pushed.
+struct CollectingSink: PushSink {
+    struct Entry {
+        let event: PushEvent
+        let unit: TimeUnit
+        let wrapped: String
+        let bare: String
+        /// Virtual time is the event's own.
+        var json: JSONValue { try! JSONValue(parsing: Array(bare.utf8)) }
+    }
+
+    var entries: [Entry] = []
+    var acceptsMore = true
+
+    mutating func push(_ event: PushEvent, in unit: TimeUnit, wrapped: RawSpan, bare: RawSpan) {
+        entries.append(Entry(event: event, unit: unit, wrapped: text(wrapped), bare: text(bare)))
+    }
+}
+
+func text(_ span: RawSpan) -> String {
+    var bytes: [UInt8] = []
+    for offset in 0..<span.byteCount { bytes.append(span.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt8.self)) }
+    return String(decoding: bytes, as: UTF8.self)
+}
+
+extension JSONValue {
+    var text: String { if case .string(let text) = self { text } else { "" } }
+    var int: Int64 { if case .integer(let value) = self { value } else { .min } }
+    var isTrue: Bool { self == .bool(true) }
+}
+
+func request(_ target: String, headers: [String: String] = [:]) -> RequestHead {
+    RequestHead(method: "GET", target: target, headers: headers)
+}

@@ -1,0 +1,223 @@
+// What the night brings: cuts, kills, refusals. Nothing delivered is lost, nothing is there twice.
+
+import FastFeed
+import Foundation
+import Testing
+import VenueSimulator
+
+@Suite(.serialized)
+struct FaultTests {
+    private func rig(symbols: Int = 100, speed: Double = 10, _ adjust: (inout Rig.Options) -> Void = { _ in }) throws -> Rig {
+        var options = Rig.Options()
+        options.simulator.symbolCount = symbols
+        options.simulator.pace = .realTime(speed: speed)
+        adjust(&options)
+        return try Rig(options)
+    }
+
+    private func waitForCloses(_ rig: Rig, _ more: UInt64) {
+        let target = rig.counters[.closedWritten] + more
+        rig.wait(seconds: 60, "\(more) more closed candles written") { rig.counters[.closedWritten] >= target }
+    }
+
+    private func expectWhole(_ rig: Rig, allowsUndelivered: Bool = false) throws {
+        let report = rig.finish()
+        #expect(report.isClean, "left: \(report)")
+        try rig.expectTruth(allowsUndelivered: allowsUndelivered)
+        try rig.expectLatest()
+    }
+
+    // MARK: Redis
+
+    @Test func redisKilledAndRestartedInMidRun() throws {
+        let rig = try rig { $0.redis.isDurable = true }
+        for _ in 0..<3 {
+            waitForCloses(rig, 2_000)
+            rig.redis.kill9()
+            usleep(700_000)
+            try rig.redis.restart()
+        }
+        waitForCloses(rig, 2_000)
+        #expect(rig.counters[.redisReconnects] >= 3)
+        rig.reconnectClient()
+        try expectWhole(rig)
+        #expect(rig.counters[.gapsSeen] == 0)
+    }
+
+    @Test(arguments: [
+        ["CONFIG", "SET", "maxmemory", "1"], ["CONFIG", "SET", "min-replicas-to-write", "1"], ["REPLICAOF", "127.0.0.1", "1"],
+    ])
+    func redisRefusesForAWhile(_ fault: [String]) throws {
+        let undo = ["maxmemory": "0", "min-replicas-to-write": "0"]
+        let rig = try rig(symbols: 30)
+        waitForCloses(rig, 300)
+        #expect(try rig.client.command(fault) == .string("OK"))
+        rig.wait(seconds: 20, "refusals counted") { rig.counters[.redisErrorsRetried] > 0 }
+        usleep(1_000_000)
+        let back = fault[0] == "REPLICAOF" ? ["REPLICAOF", "NO", "ONE"] : ["CONFIG", "SET", fault[2], undo[fault[2]]!]
+        #expect(try rig.client.command(back) == .string("OK"))
+        waitForCloses(rig, 300)
+        try expectWhole(rig)
+        #expect(rig.counters[.redisRejected] == 0)
+    }
+
+    @Test func redisStallsAndConnectionIsKilled() throws {
+        let rig = try rig(symbols: 100)
+        waitForCloses(rig, 500)
+        #expect(try rig.client.command("CLIENT", "PAUSE", "1500", "WRITE") == .string("OK"))
+        usleep(2_000_000)
+        for _ in 0..<5 {
+            waitForCloses(rig, 200)
+            _ = try rig.client.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        }
+        waitForCloses(rig, 500)
+        try expectWhole(rig)
+    }
+
+    @Test func wrongTypeIsRejectedAndCounted() throws {
+        let rig = try rig(symbols: 10) { $0.intervals = [.s1] }
+        waitForCloses(rig, 50)
+        _ = try rig.client.command("DEL", "candles:{btcusdt}:1s")
+        _ = try rig.client.command("SET", "candles:{btcusdt}:1s", "not a stream")
+        rig.wait(seconds: 20, "rejections counted") { rig.counters[.redisRejected] > 3 }
+        waitForCloses(rig, 100)
+        #expect(rig.engine.openGaps.contains { $0.series.symbol.name == "btcusdt" && $0.cause == .refused })
+        _ = rig.finish()
+        // The others are whole.
+        let others = rig.venue.closedCandles().filter { $0.series.symbol.name != "btcusdt" }
+        for closed in others where closed.delivered {
+            #expect(try rig.storedHistory(closed.series)[closed.candle.openTimeMs] == Rig.fields(closed.candle))
+        }
+    }
+
+    @Test func redisAwayLongerThanTheQueueLasts() throws {
+        let rig = try rig(symbols: 50, speed: 10) {
+            $0.intervals = [.s1]
+            $0.adjust = { $0.closedQueueCount = 1_024 }
+        }
+        waitForCloses(rig, 500)
+        rig.redis.kill9()
+        rig.wait(seconds: 30, "the queue to overflow") { rig.counters[.closedQueueOverflow] > 200 }
+        try rig.redis.restart()
+        waitForCloses(rig, 500)
+        rig.reconnectClient()
+        _ = rig.finish()
+        rig.expectBalance()
+        // What was pushed out is known, one by one.
+        let lost = rig.engine.openGaps.filter { $0.cause == .overflow }.count
+        #expect(UInt64(lost) == rig.counters[.closedQueueOverflow])
+        var missing = 0
+        for closed in rig.venue.closedCandles() where closed.delivered {
+            if try rig.storedHistory(closed.series)[closed.candle.openTimeMs] == nil { missing += 1 }
+        }
+        #expect(missing == lost)
+    }
+
+    // MARK: Exchange
+
+    @Test func exchangeConnectionCutInMidFrame() throws {
+        let rig = try rig(symbols: 100)
+        for _ in 0..<4 {
+            waitForCloses(rig, 1_000)
+            rig.venue.inject(Fault(.cutFrame))
+            rig.wait(seconds: 20, "a reconnect") { rig.counters[.connectionsLive] > 0 }
+        }
+        waitForCloses(rig, 1_000)
+        #expect(rig.counters[.reconnects] >= 4)
+        try expectWhole(rig, allowsUndelivered: true)
+        try expectGapsMatchTruth(rig)
+    }
+
+    @Test(arguments: [FaultKind.reset, .drop, .close, .massDisconnect])
+    func exchangeEndsConnections(_ kind: FaultKind) throws {
+        let rig = try rig(symbols: 50) { $0.adjust = { $0.streamsPerConnectionMax = 30 } }
+        for _ in 0..<3 {
+            waitForCloses(rig, 400)
+            let before = rig.counters[.connectionsClosed]
+            rig.venue.inject(Fault(kind))
+            rig.wait(seconds: 20, "the loss noticed") { rig.counters[.connectionsClosed] > before }
+            rig.wait(seconds: 20, "all connections back") { rig.counters[.connectionsLive] == 4 }
+        }
+        waitForCloses(rig, 400)
+        try expectWhole(rig, allowsUndelivered: true)
+        try expectGapsMatchTruth(rig)
+    }
+
+    @Test func shutdownNoticeReplacesConnectionsWithoutAGap() throws {
+        let rig = try rig(symbols: 50)
+        waitForCloses(rig, 500)
+        rig.venue.inject(Fault(.serverShutdown))
+        rig.wait(seconds: 20, "a rollover") { rig.counters[.rollovers] >= 1 }
+        waitForCloses(rig, 500)
+        #expect(rig.counters[.gapsSeen] == 0)
+        try expectWhole(rig)
+    }
+
+    @Test(arguments: [
+        (FaultKind.corruptJSON, CounterID.rejectedMalformed), (.truncateJSON, .rejectedMalformed), (.longDecimals, .rejectedLong),
+        (.nonASCIISymbol, .rejectedUnknownSeries), (.unknownEvent, .noticesReceived),
+    ])
+    func damagedFramesAreCountedAndSkipped(_ kind: FaultKind, _ counter: CounterID) throws {
+        let rig = try rig(symbols: 20)
+        waitForCloses(rig, 200)
+        let before = rig.counters[counter]
+        var fault = Fault(kind)
+        fault.count = 25
+        rig.venue.inject(fault)
+        rig.wait(seconds: 20, "all 25 counted") { rig.counters[counter] >= before + 25 }
+        waitForCloses(rig, 200)
+        _ = rig.finish()
+        #expect(rig.counters[counter] == before + 25)
+        #expect(rig.counters[.connectionsClosed] <= 1)
+        rig.expectBalance()
+    }
+
+    @Test(arguments: [FaultKind.unknownFields, .fragment, .splitWrites, .duplicate])
+    func harmlessOdditiesChangeNothing(_ kind: FaultKind) throws {
+        let rig = try rig(symbols: 20)
+        waitForCloses(rig, 200)
+        var fault = Fault(kind)
+        fault.probability = 0.5
+        fault.count = 0
+        rig.venue.inject(fault)
+        waitForCloses(rig, 1_000)
+        try expectWhole(rig)
+        #expect(rig.counters.rejected == 0)
+        if kind == .duplicate { #expect(rig.counters[.duplicates] > 0) }
+    }
+
+    @Test func lostAcknowledgementIsAskedForAgain() throws {
+        // The first SUBSCRIBE gets no answer; ten seconds later it is sent again, and nothing is delivered twice.
+        let rig = try rig(symbols: 10) {
+            $0.simulator.faults = [Fault(.loseAck)]
+            $0.adjust = { $0.subscribeForm = .message }
+        }
+        rig.wait(seconds: 20, "live after the second request") { rig.counters[.connectionsLive] == 1 }
+        #expect(rig.counters[.subscribeErrors] == 1)
+        waitForCloses(rig, 50)
+        try expectWhole(rig)
+    }
+
+    @Test func nobodyThereIsTriedForEver() throws {
+        let rig = try rig(symbols: 5) { $0.adjust = { $0.venue = try? WebSocketEndpoint(url: "ws://127.0.0.1:\(freePort())") } }
+        rig.wait(seconds: 20, "several attempts") { rig.counters[.connectFailures] >= 4 }
+        let warnings = rig.engine.drainJournal().filter { $0.message.contains("cannot connect") }
+        #expect(warnings.count == 1, "said once, then rarely")
+        #expect(rig.engine.stop().isClean)
+        rig.venue.stop()
+    }
+
+    /// The candles missing in Redis are exactly the gaps that were seen, but for those before the first or after
+    /// the last candle of a series, which no later candle has shown yet.
+    private func expectGapsMatchTruth(_ rig: Rig) throws {
+        let open = rig.engine.openGaps
+        for (series, list) in Dictionary(grouping: rig.venue.closedCandles(), by: \.series) {
+            let stored = try rig.storedHistory(series)
+            guard let first = stored.keys.min(), let last = stored.keys.max() else { continue }
+            let missing = list.map(\.candle.openTimeMs).filter { $0 > first && $0 < last && stored[$0] == nil }
+            for openTime in missing {
+                #expect(open.contains { $0.series == series && $0.fromMs <= openTime && openTime < $0.untilMs }, "\(series) \(openTime): a hole nobody saw")
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Formats all Swift sources by .swift-format; with --check only says what differs.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+sources=(Package.swift Sources Tests Benchmarks)
+case "${1:-}" in
+    --check) swift format lint --strict --parallel --recursive "${sources[@]}" ;;
+    "") swift format format --in-place --parallel --recursive "${sources[@]}" ;;
+    *) fail "usage: $(basename "$0") [--check]" ;;
+esac
