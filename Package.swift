@@ -18,7 +18,7 @@ let base: [SwiftSetting] = [
 ]
 
 /// Product code also marks each unsafe expression. (Tests cannot: `#expect` expansions over spans are refused.)
-let strict: [SwiftSetting] = base
+let strict: [SwiftSetting] = base + [.strictMemorySafety()]
 
 let package = Package(
     name: "FastFeed",

@@ -10,4 +10,5 @@ step "format" scripts/format.sh --check
 # The configuration of demo.sh, so that nothing is built twice.
 step "build" swift build -c release --build-tests
 say "tests"
-swift test -c release --skip-build "$@"
+# One test at a time: most of them start servers, and two cores are soon busy.
+swift test -c release --skip-build --no-parallel "$@"

@@ -11,6 +11,9 @@
 #include <memory>
 #include <new>
 #include <simdjson.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 static_assert(sizeof(ff_decimal) == 32 && sizeof(ff_candle) == 320, "shared with Swift's Candle");
 static_assert(FF_JSON_PADDING >= simdjson::SIMDJSON_PADDING, "the buffers promise this many bytes");
@@ -26,68 +29,69 @@ namespace {
 
 enum { depth_max = 64 };
 
+// Which fields were seen. The bar's come first, in the order of the exchange's own messages.
 enum field : uint32_t {
-    f_k = 1u << 0, f_e = 1u << 1, f_event_time = 1u << 2, f_s = 1u << 3,
-    k_t = 1u << 4, k_T = 1u << 5, k_s = 1u << 6, k_i = 1u << 7, k_f = 1u << 8, k_L = 1u << 9,
-    k_o = 1u << 10, k_c = 1u << 11, k_h = 1u << 12, k_l = 1u << 13, k_v = 1u << 14, k_n = 1u << 15,
-    k_x = 1u << 16, k_q = 1u << 17, k_V = 1u << 18, k_Q = 1u << 19,
-    f_data = 1u << 20, f_stream = 1u << 21,
+    k_t = 1u << 0, k_T = 1u << 1, k_s = 1u << 2, k_i = 1u << 3, k_f = 1u << 4, k_L = 1u << 5, k_o = 1u << 6,
+    k_c = 1u << 7, k_h = 1u << 8, k_l = 1u << 9, k_v = 1u << 10, k_n = 1u << 11, k_x = 1u << 12, k_q = 1u << 13,
+    k_V = 1u << 14, k_Q = 1u << 15,
+    f_e = 1u << 16, f_event_time = 1u << 17, f_s = 1u << 18, f_k = 1u << 19, f_data = 1u << 20, f_stream = 1u << 21,
 };
-const uint32_t required = f_k | f_e | f_event_time | k_t | k_T | k_s | k_i | k_f | k_L | k_o | k_c | k_h | k_l |
-                          k_v | k_n | k_x | k_q | k_V | k_Q;
-
-/// One message being walked. `index` moves over the structural positions; `failed` means not JSON.
-struct walk {
-    const uint8_t *bytes;
-    const uint32_t *index;
-    const uint32_t *end;
-    ff_candle *out;
-    uint32_t seen = 0;
-    uint32_t fault = FF_KLINE;  // the first field fault; reported only if the event is a kline
-    bool is_kline = false;
-    bool failed = false;
-    const uint8_t *symbol = nullptr, *event_symbol = nullptr;
-    size_t symbol_length = 0, event_symbol_length = 0;
-};
+const uint32_t required = 0xFFFF | f_e | f_event_time | f_k;
 
 struct text {
     const uint8_t *bytes;
     size_t length;
 };
 
-FF_INLINE bool is_space(uint8_t c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+/// One message: its bytes, where its structural positions end, and what has been found in it.
+struct message {
+    const uint8_t *bytes;
+    const uint32_t *end;
+    ff_candle *out;
+    uint32_t seen = 0;
+    uint32_t fault = FF_KLINE;  // the first field fault; it counts only if the event is a kline
+    bool is_kline = false;
+    text symbol = {nullptr, 0}, event_symbol = {nullptr, 0};
+};
 
-/// The token at the cursor: from its structural position to the next one, trailing white space cut.
-FF_INLINE text token(const walk &w) {
-    const uint8_t *first = w.bytes + w.index[0];
-    const uint8_t *last = w.bytes + w.index[1];
-    while (last > first && is_space(last[-1])) last--;
+// A position is a pointer into the structural indexes. Functions take the position of a value and return the
+// position behind it, or NULL when the bytes are not JSON.
+typedef const uint32_t *position;
+
+FF_INLINE bool is_space(uint8_t c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+FF_INLINE bool is_digit(uint8_t c) { return uint8_t(c - '0') < 10; }
+
+/// The token at `at`: up to the next structural position, trailing white space cut.
+FF_INLINE text token(const uint8_t *bytes, position at) {
+    const uint8_t *first = bytes + at[0];
+    const uint8_t *last = bytes + at[1];
+    while (last > first && __builtin_expect(is_space(last[-1]), 0)) last--;
     return {first, size_t(last - first)};
 }
 
-FF_INLINE void note(walk &w, uint32_t fault) {
-    if (w.fault == FF_KLINE) w.fault = fault;
+/// The body of the string token at `at`, still escaped; NULL bytes when something else is glued to it.
+FF_INLINE text string_body(const uint8_t *bytes, position at) {
+    text t = token(bytes, at);
+    if (__builtin_expect(t.length < 2 || t.bytes[t.length - 1] != '"', 0)) return {nullptr, 0};
+    return {t.bytes + 1, t.length - 2};
 }
 
-/// The body of the string token at the cursor, still escaped. Stage 1 has proved that it is closed.
-FF_INLINE text string_body(const walk &w) {
-    text t = token(w);
-    if (t.length < 2 || t.bytes[t.length - 1] != '"') return {nullptr, 0};
-    return {t.bytes + 1, t.length - 2};
+FF_INLINE bool is(text t, const char *word, size_t length) {
+    return t.length == length && memcmp(t.bytes, word, length) == 0;
 }
 
 bool hex4(const uint8_t *p, const uint8_t *end) {
     if (end - p < 4) return false;
     for (int i = 0; i < 4; i++) {
         uint8_t c = p[i] | 0x20;
-        if (!((p[i] >= '0' && p[i] <= '9') || (c >= 'a' && c <= 'f'))) return false;
+        if (!(is_digit(p[i]) || (c >= 'a' && c <= 'f'))) return false;
     }
     return true;
 }
 
 bool escapes_are_valid(text t) {
     const uint8_t *p = t.bytes, *end = t.bytes + t.length;
-    while ((p = static_cast<const uint8_t *>(memchr(p, '\\', size_t(end - p)))) != nullptr) {
+    while (p < end && (p = static_cast<const uint8_t *>(memchr(p, '\\', size_t(end - p)))) != nullptr) {
         if (++p == end) return false;
         if (*p == 'u') {
             if (!hex4(p + 1, end)) return false;
@@ -96,14 +100,13 @@ bool escapes_are_valid(text t) {
             if (memchr("\"\\/bfnrt", *p, 8) == nullptr) return false;
             p++;
         }
-        if (p == end) break;
     }
     return true;
 }
 
 bool number_is_valid(text t) {
     const uint8_t *p = t.bytes, *end = t.bytes + t.length;
-    auto digits = [&] { const uint8_t *from = p; while (p < end && *p >= '0' && *p <= '9') p++; return p > from; };
+    auto digits = [&] { const uint8_t *from = p; while (p < end && is_digit(*p)) p++; return p > from; };
     if (p < end && *p == '-') p++;
     if (p < end && *p == '0') p++;
     else if (!digits()) return false;
@@ -116,307 +119,381 @@ bool number_is_valid(text t) {
     return p == end;
 }
 
-FF_INLINE bool is(text t, const char *word, size_t length) {
-    return t.length == length && memcmp(t.bytes, word, length) == 0;
-}
-
-/// A string, number, true, false or null that nobody reads: checked, and stepped over.
-void skip_scalar(walk &w) {
-    text t = token(w);
+/// A string, number, true, false or null that nobody reads.
+position skip_scalar(const uint8_t *bytes, position at) {
+    text t = token(bytes, at);
     bool valid;
     if (t.length == 0) valid = false;
     else if (t.bytes[0] == '"') {
-        text body = string_body(w);
+        text body = string_body(bytes, at);
         valid = body.bytes != nullptr && escapes_are_valid(body);
-    } else if (t.bytes[0] == '-' || (t.bytes[0] >= '0' && t.bytes[0] <= '9')) valid = number_is_valid(t);
+    } else if (t.bytes[0] == '-' || is_digit(t.bytes[0])) valid = number_is_valid(t);
     else valid = is(t, "true", 4) || is(t, "false", 5) || is(t, "null", 4);
-    if (!valid) w.failed = true;
-    w.index++;
+    return valid ? at + 1 : nullptr;
+}
+
+/// `"key":` of a member nobody reads.
+position skip_key(const uint8_t *bytes, position at, position end) {
+    if (end - at < 3 || bytes[at[0]] != '"' || bytes[at[1]] != ':') return nullptr;
+    text body = string_body(bytes, at);
+    return body.bytes != nullptr && escapes_are_valid(body) ? at + 2 : nullptr;
 }
 
 /// Any value that nobody reads, without recursion: a bit per level says whether it is an object.
-void skip_value(walk &w, int depth) {
+__attribute__((noinline)) position skip_value(const uint8_t *bytes, position at, position end, int depth) {
     uint64_t objects = 0;
     int level = 0;
     for (;;) {
-        if (w.index >= w.end) { w.failed = true; return; }
-        uint8_t c = w.bytes[*w.index];
+        if (at >= end) return nullptr;
+        uint8_t c = bytes[*at];
         if (c == '{' || c == '[') {
-            if (depth + ++level > depth_max) { w.failed = true; return; }
+            if (depth + ++level > depth_max) return nullptr;
             objects = (objects << 1) | (c == '{');
-            w.index++;
-            if (w.index >= w.end) { w.failed = true; return; }
-            uint8_t next = w.bytes[*w.index];
-            if (next != (c == '{' ? '}' : ']')) {
-                if (c == '[') continue;
-                goto key;
+            if (++at >= end) return nullptr;
+            if (bytes[*at] != (c == '{' ? '}' : ']')) {
+                if (c == '{' && (at = skip_key(bytes, at, end)) == nullptr) return nullptr;
+                continue;
             }
-            // empty: fall through to the closing below
         } else if (c == '}' || c == ']' || c == ',' || c == ':') {
-            w.failed = true;
-            return;
+            return nullptr;
         } else {
-            skip_scalar(w);
-            if (w.failed) return;
-            if (level == 0) return;
+            if ((at = skip_scalar(bytes, at)) == nullptr) return nullptr;
+            if (level == 0) return at;
         }
-        // After a value: separators and closings until the next value begins.
+        // After a value: closings, until a comma says that another follows.
         for (;;) {
-            if (w.index >= w.end) { w.failed = true; return; }
-            c = w.bytes[*w.index++];
+            if (at >= end) return nullptr;
+            c = bytes[*at++];
             if (c == ',') break;
-            if (c != ((objects & 1) ? '}' : ']')) { w.failed = true; return; }
+            if (c != ((objects & 1) ? '}' : ']')) return nullptr;
             objects >>= 1;
-            if (--level == 0) return;
+            if (--level == 0) return at;
         }
-        if (!(objects & 1)) continue;
-    key:
-        if (w.end - w.index < 2) { w.failed = true; return; }
-        text body = string_body(w);
-        if (w.bytes[*w.index] != '"' || body.bytes == nullptr || !escapes_are_valid(body) ||
-            w.bytes[w.index[1]] != ':') {
-            w.failed = true;
-            return;
-        }
-        w.index += 2;
+        if ((objects & 1) && (at = skip_key(bytes, at, end)) == nullptr) return nullptr;
     }
 }
 
-/// Marks a field as seen; a second sighting is a fault. Returns false when the value must be skipped.
-FF_INLINE bool first_sight(walk &w, uint32_t bit, int depth) {
-    if (__builtin_expect((w.seen & bit) == 0, 1)) {
-        w.seen |= bit;
-        return true;
-    }
-    note(w, FF_KLINE_REPEATED);
-    skip_value(w, depth);
-    return false;
-}
+// MARK: Field values
 
-/// The string value at the cursor, stepped over; null bytes (and the fault noted) when it is none.
-FF_INLINE text take_string(walk &w, int depth) {
-    if (__builtin_expect(w.bytes[*w.index] != '"', 0)) {
-        note(w, FF_KLINE_TYPE);
-        skip_value(w, depth);
-        return {nullptr, 0};
-    }
-    text body = string_body(w);
-    if (body.bytes == nullptr) w.failed = true;
-    w.index++;
-    return body;
-}
-
-FF_INLINE void take_decimal(walk &w, uint32_t bit, ff_decimal *out, int depth) {
-    if (!first_sight(w, bit, depth)) return;
-    text t = take_string(w, depth);
-    if (t.bytes == nullptr) return;
-    if (__builtin_expect(t.length > sizeof out->text, 0)) {
-        note(w, FF_KLINE_LONG);
-        if (!escapes_are_valid(t)) w.failed = true;
-        return;
-    }
-    const uint8_t *p = t.bytes, *end = p + t.length;
+/// `length` bytes of digits, at most one point, not at either end; a minus sign may stand in front.
+bool is_decimal_slow(const uint8_t *p, size_t length) {
+    const uint8_t *end = p + length;
     if (p < end && *p == '-') p++;
     size_t whole = 0, fraction = 0;
-    while (p < end && uint8_t(*p - '0') < 10) { p++; whole++; }
-    bool point = p < end && *p == '.';
-    if (point) {
-        p++;
-        while (p < end && uint8_t(*p - '0') < 10) { p++; fraction++; }
-    }
-    if (__builtin_expect(p != end || whole == 0 || (point && fraction == 0), 0)) {
-        note(w, FF_KLINE_NUMBER);
-        if (!escapes_are_valid(t)) w.failed = true;
-        return;
-    }
-    // Zero the tail, so that equal texts are equal bytes.
-    memset(out, 0, sizeof *out);
-    memcpy(out->text, t.bytes, t.length);
-    out->length = uint8_t(t.length);
+    while (p < end && is_digit(*p)) { p++; whole++; }
+    if (p == end) return whole > 0;
+    if (*p++ != '.') return false;
+    while (p < end && is_digit(*p)) { p++; fraction++; }
+    return p == end && whole > 0 && fraction > 0;
 }
 
-FF_INLINE void take_integer(walk &w, uint32_t bit, int64_t *out, int depth) {
-    if (!first_sight(w, bit, depth)) return;
-    text t = token(w);
-    if (__builtin_expect(!(t.bytes[0] == '-' || uint8_t(t.bytes[0] - '0') < 10), 0)) {
-        note(w, FF_KLINE_TYPE);
-        skip_value(w, depth);
-        return;
-    }
-    w.index++;
-    size_t i = t.bytes[0] == '-' ? 1 : 0, first = i;
-    uint64_t value = 0;
-    for (; i < t.length && uint8_t(t.bytes[i] - '0') < 10 && i - first < 18; i++) value = value * 10 + (t.bytes[i] - '0');
-    if (__builtin_expect(i == first || i != t.length || (t.bytes[first] == '0' && t.length - first > 1), 0)) {
-        if (!number_is_valid(t)) w.failed = true;
-        note(w, FF_KLINE_NUMBER);
-        return;
-    }
-    *out = first == 1 ? -int64_t(value) : int64_t(value);
+#if defined(__SSE2__)
+/// Checks and copies a decimal with two 16-byte loads. The message is padded, so reading past the text is
+/// allowed; what is not text becomes zero, so that equal texts are equal bytes.
+FF_INLINE bool copy_decimal(const uint8_t *p, size_t length, ff_decimal *out) {
+    static const uint8_t keep[64] = {
+        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
+    __m128i low = _mm_loadu_si128((const __m128i *)p), high = _mm_loadu_si128((const __m128i *)(p + 16));
+    const __m128i zero = _mm_set1_epi8('0'), nine = _mm_set1_epi8(9), point = _mm_set1_epi8('.');
+    __m128i low_digit = _mm_sub_epi8(low, zero), high_digit = _mm_sub_epi8(high, zero);
+    uint32_t digits = uint32_t(_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(low_digit, nine), low_digit))) |
+                      uint32_t(_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(high_digit, nine), high_digit))) << 16;
+    uint32_t points = uint32_t(_mm_movemask_epi8(_mm_cmpeq_epi8(low, point))) |
+                      uint32_t(_mm_movemask_epi8(_mm_cmpeq_epi8(high, point))) << 16;
+    uint32_t all = (1u << length) - 1;
+    digits &= all;
+    points &= all;
+    uint32_t ends = 1u | 1u << (length - 1);
+    bool plain = (digits | points) == all && (points & (points - 1)) == 0 && (digits & ends) == ends;
+    if (__builtin_expect(!plain, 0) && !is_decimal_slow(p, length)) return false;
+    const uint8_t *mask = keep + 32 - length;
+    low = _mm_and_si128(low, _mm_loadu_si128((const __m128i *)mask));
+    high = _mm_and_si128(high, _mm_loadu_si128((const __m128i *)(mask + 16)));
+    _mm_storeu_si128((__m128i *)out->text, low);
+    _mm_storeu_si128((__m128i *)(out->text + 16), high);
+    out->length = uint8_t(length);
+    return true;
+}
+#else
+FF_INLINE bool copy_decimal(const uint8_t *p, size_t length, ff_decimal *out) {
+    if (!is_decimal_slow(p, length)) return false;
+    memset(out, 0, sizeof *out);
+    memcpy(out->text, p, length);
+    out->length = uint8_t(length);
+    return true;
+}
+#endif
+
+/// Eight digit values, the first in the lowest byte, as a number.
+FF_INLINE uint64_t eight_digits(uint64_t v) {
+    v = v * 10 + (v >> 8);
+    return (((v & 0x000000FF000000FF) * 0x000F424000000064) + (((v >> 16) & 0x000000FF000000FF) * 0x0000271000000001)) >> 32;
+}
+
+/// The first `count` (1…8) bytes at `p` as digits. Sets `bad` if one is none.
+FF_INLINE uint64_t some_digits(const uint8_t *p, size_t count, uint64_t &bad) {
+    uint64_t v;
+    memcpy(&v, p, 8);
+    v -= 0x3030303030303030;
+    v <<= 8 * (8 - count);  // digits before the first are zero
+    bad |= (v | (v + 0x7676767676767676)) & 0x8080808080808080;
+    return eight_digits(v);
+}
+
+/// A JSON integer of at most 18 digits.
+FF_INLINE bool read_integer(text t, int64_t *out) {
+    bool negative = t.bytes[0] == '-';
+    const uint8_t *p = t.bytes + negative;
+    size_t count = t.length - negative;
+    if (__builtin_expect(count == 0 || count > 18 || (p[0] == '0' && count > 1), 0)) return false;
+    uint64_t bad = 0, value;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    size_t first = (count - 1) % 8 + 1;
+    value = some_digits(p, first, bad);
+    for (p += first, count -= first; count > 0; p += 8, count -= 8) value = value * 100000000 + some_digits(p, 8, bad);
+#else
+    value = 0;
+    for (size_t i = 0; i < count; i++) { bad |= !is_digit(p[i]); value = value * 10 + (p[i] - '0'); }
+#endif
+    *out = negative ? -int64_t(value) : int64_t(value);
+    return bad == 0;
 }
 
 /// Unix time in ms, from ms or µs (16 digits), as either time unit of the stream gives it.
-FF_INLINE void take_time(walk &w, uint32_t bit, int64_t *out, int depth) {
-    take_integer(w, bit, out, depth);
-    if (*out >= 100000000000000) *out /= 1000;
-}
+FF_INLINE int64_t milliseconds(int64_t time) { return __builtin_expect(time >= 100000000000000, 0) ? time / 1000 : time; }
 
-FF_INLINE void take_interval(walk &w, int depth) {
-    if (!first_sight(w, k_i, depth)) return;
-    text t = take_string(w, depth);
-    if (t.bytes == nullptr) return;
-    static const char tokens[16][4] = {"1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h",
-                                       "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M"};
-    for (uint8_t code = 0; code < 16; code++) {
-        if (is(t, tokens[code], strlen(tokens[code]))) {
-            w.out->interval = code;
-            return;
-        }
+/// The interval's code, or 16.
+FF_INLINE uint8_t interval_code(text t) {
+    if (t.length < 2 || t.length > 3) return 16;
+    uint32_t key = t.bytes[0] | t.bytes[1] << 8 | (t.length == 3 ? t.bytes[2] << 16 : 0);
+#define TOKEN2(a, b) ((a) | (b) << 8)
+#define TOKEN3(a, b, c) ((a) | (b) << 8 | (c) << 16)
+    switch (key) {
+    case TOKEN2('1', 's'): return 0;
+    case TOKEN2('1', 'm'): return 1;
+    case TOKEN2('3', 'm'): return 2;
+    case TOKEN2('5', 'm'): return 3;
+    case TOKEN3('1', '5', 'm'): return 4;
+    case TOKEN3('3', '0', 'm'): return 5;
+    case TOKEN2('1', 'h'): return 6;
+    case TOKEN2('2', 'h'): return 7;
+    case TOKEN2('4', 'h'): return 8;
+    case TOKEN2('6', 'h'): return 9;
+    case TOKEN2('8', 'h'): return 10;
+    case TOKEN3('1', '2', 'h'): return 11;
+    case TOKEN2('1', 'd'): return 12;
+    case TOKEN2('3', 'd'): return 13;
+    case TOKEN2('1', 'w'): return 14;
+    case TOKEN2('1', 'M'): return 15;
+    default: return 16;
     }
-    if (!escapes_are_valid(t)) w.failed = true;
-    note(w, FF_KLINE_INTERVAL);
+#undef TOKEN2
+#undef TOKEN3
 }
 
-FF_INLINE void take_symbol(walk &w, uint32_t bit, const uint8_t **bytes, size_t *length, int depth) {
-    if (!first_sight(w, bit, depth)) return;
-    text t = take_string(w, depth);
-    if (t.bytes == nullptr) return;
-    if (!escapes_are_valid(t)) w.failed = true;
-    if (t.length == 0 || t.length > 255) note(w, FF_KLINE_LONG);
-    *bytes = t.bytes;
-    *length = t.length;
+FF_INLINE void note(uint32_t &fault, uint32_t reason) {
+    if (fault == FF_KLINE) fault = reason;
 }
 
-FF_INLINE void take_closed(walk &w, int depth) {
-    if (!first_sight(w, k_x, depth)) return;
-    text t = token(w);
-    if (is(t, "false", 5)) {
-        w.out->flags = 0;
-        w.index++;
-    } else if (is(t, "true", 4)) {
-        w.out->flags = 1;
-        w.index++;
-    } else {
-        note(w, FF_KLINE_TYPE);
-        skip_value(w, depth);
+/// A field whose value is refused: the fault is noted, and the value still has to be JSON.
+__attribute__((noinline)) position refuse(message &m, uint32_t reason, position at, int depth) {
+    note(m.fault, reason);
+    return skip_value(m.bytes, at, m.end, depth);
+}
+
+FF_INLINE position take_decimal(message &m, position at, ff_decimal *out, int depth) {
+    if (__builtin_expect(m.bytes[*at] != '"', 0)) return refuse(m, FF_KLINE_TYPE, at, depth);
+    text t = string_body(m.bytes, at);
+    if (__builtin_expect(t.bytes == nullptr, 0)) return nullptr;
+    if (__builtin_expect(t.length - 1 >= sizeof out->text, 0)) return refuse(m, t.length == 0 ? FF_KLINE_NUMBER : FF_KLINE_LONG, at, depth);
+    if (__builtin_expect(!copy_decimal(t.bytes, t.length, out), 0)) return refuse(m, FF_KLINE_NUMBER, at, depth);
+    return at + 1;
+}
+
+FF_INLINE position take_integer(message &m, position at, int64_t *out, int depth) {
+    text t = token(m.bytes, at);
+    if (__builtin_expect(!(is_digit(t.bytes[0]) || t.bytes[0] == '-'), 0)) return refuse(m, FF_KLINE_TYPE, at, depth);
+    if (__builtin_expect(!read_integer(t, out), 0)) return refuse(m, FF_KLINE_NUMBER, at, depth);
+    return at + 1;
+}
+
+FF_INLINE position take_time(message &m, position at, int64_t *out, int depth) {
+    int64_t time = 0;
+    at = take_integer(m, at, &time, depth);
+    *out = milliseconds(time);
+    return at;
+}
+
+FF_INLINE position take_symbol(message &m, position at, text *out, int depth) {
+    if (__builtin_expect(m.bytes[*at] != '"', 0)) return refuse(m, FF_KLINE_TYPE, at, depth);
+    text t = string_body(m.bytes, at);
+    if (__builtin_expect(t.bytes == nullptr || !escapes_are_valid(t), 0)) return nullptr;
+    if (t.length == 0 || t.length > 255) note(m.fault, FF_KLINE_LONG);
+    *out = t;
+    return at + 1;
+}
+
+FF_INLINE position take_interval(message &m, position at, int depth) {
+    if (__builtin_expect(m.bytes[*at] != '"', 0)) return refuse(m, FF_KLINE_TYPE, at, depth);
+    text t = string_body(m.bytes, at);
+    if (__builtin_expect(t.bytes == nullptr, 0)) return nullptr;
+    uint8_t code = interval_code(t);
+    if (__builtin_expect(code == 16, 0)) return refuse(m, FF_KLINE_INTERVAL, at, depth);
+    m.out->interval = code;
+    return at + 1;
+}
+
+FF_INLINE position take_closed(message &m, position at, int depth) {
+    text t = token(m.bytes, at);
+    if (is(t, "false", 5)) m.out->flags = 0;
+    else if (is(t, "true", 4)) m.out->flags = 1;
+    else return refuse(m, FF_KLINE_TYPE, at, depth);
+    return at + 1;
+}
+
+// MARK: Objects
+
+/// The bit of a bar's one-letter key, 0 for a letter that is none.
+FF_INLINE uint32_t bar_field(uint8_t letter) {
+    switch (letter) {
+    case 't': return k_t;
+    case 'T': return k_T;
+    case 's': return k_s;
+    case 'i': return k_i;
+    case 'f': return k_f;
+    case 'L': return k_L;
+    case 'o': return k_o;
+    case 'c': return k_c;
+    case 'h': return k_h;
+    case 'l': return k_l;
+    case 'v': return k_v;
+    case 'n': return k_n;
+    case 'x': return k_x;
+    case 'q': return k_q;
+    case 'V': return k_V;
+    case 'Q': return k_Q;
+    default: return 0;
     }
 }
 
-/// Steps over `"key":` and returns the key. The cursor is at the value afterwards.
-FF_INLINE text take_key(walk &w) {
-    if (__builtin_expect(w.end - w.index < 3 || w.bytes[*w.index] != '"' || w.bytes[w.index[1]] != ':', 0)) {
-        w.failed = true;
-        return {nullptr, 0};
+FF_INLINE position take_bar_field(message &m, uint8_t letter, position at, int depth) {
+    ff_candle &out = *m.out;
+    switch (letter) {
+    case 't': return take_time(m, at, &out.open_time, depth);
+    case 'T': return take_time(m, at, &out.close_time, depth);
+    case 's': return take_symbol(m, at, &m.symbol, depth);
+    case 'i': return take_interval(m, at, depth);
+    case 'f': return take_integer(m, at, &out.first_trade_id, depth);
+    case 'L': return take_integer(m, at, &out.last_trade_id, depth);
+    case 'o': return take_decimal(m, at, &out.open, depth);
+    case 'c': return take_decimal(m, at, &out.close, depth);
+    case 'h': return take_decimal(m, at, &out.high, depth);
+    case 'l': return take_decimal(m, at, &out.low, depth);
+    case 'v': return take_decimal(m, at, &out.volume, depth);
+    case 'n': return take_integer(m, at, &out.trade_count, depth);
+    case 'x': return take_closed(m, at, depth);
+    case 'q': return take_decimal(m, at, &out.quote_volume, depth);
+    case 'V': return take_decimal(m, at, &out.taker_buy_volume, depth);
+    default: return take_decimal(m, at, &out.taker_buy_quote_volume, depth);
     }
-    text key = string_body(w);
-    if (key.bytes == nullptr) w.failed = true;
-    w.index += 2;
-    return key;
 }
 
-/// After a member: true when another follows, false at the object's end (or on failure).
-FF_INLINE bool another(walk &w) {
-    if (w.index >= w.end) {
-        w.failed = true;
-        return false;
-    }
-    uint8_t c = w.bytes[*w.index++];
-    if (__builtin_expect(c == ',', 1)) return true;
-    if (c != '}') w.failed = true;
-    return false;
-}
-
-/// Enters an object: true when it has members.
-FF_INLINE bool enter(walk &w) {
-    w.index++;
-    if (w.index < w.end && w.bytes[*w.index] == '}') {
-        w.index++;
-        return false;
-    }
-    return true;
-}
-
-FF_INLINE void skip_member(walk &w, text key, int depth) {
-    if (!escapes_are_valid(key)) w.failed = true;
-    skip_value(w, depth);
-}
-
-void walk_bar(walk &w, int depth) {
-    if (w.bytes[*w.index] != '{') {
-        note(w, FF_KLINE_TYPE);
-        skip_value(w, depth);
-        return;
-    }
-    if (!enter(w)) return;
-    do {
-        text key = take_key(w);
-        if (w.failed) return;
-        switch (key.length == 1 ? key.bytes[0] : 0) {
-        case 't': take_time(w, k_t, &w.out->open_time, depth); break;
-        case 'T': take_time(w, k_T, &w.out->close_time, depth); break;
-        case 's': take_symbol(w, k_s, &w.symbol, &w.symbol_length, depth); break;
-        case 'i': take_interval(w, depth); break;
-        case 'f': take_integer(w, k_f, &w.out->first_trade_id, depth); break;
-        case 'L': take_integer(w, k_L, &w.out->last_trade_id, depth); break;
-        case 'o': take_decimal(w, k_o, &w.out->open, depth); break;
-        case 'c': take_decimal(w, k_c, &w.out->close, depth); break;
-        case 'h': take_decimal(w, k_h, &w.out->high, depth); break;
-        case 'l': take_decimal(w, k_l, &w.out->low, depth); break;
-        case 'v': take_decimal(w, k_v, &w.out->volume, depth); break;
-        case 'n': take_integer(w, k_n, &w.out->trade_count, depth); break;
-        case 'x': take_closed(w, depth); break;
-        case 'q': take_decimal(w, k_q, &w.out->quote_volume, depth); break;
-        case 'V': take_decimal(w, k_V, &w.out->taker_buy_volume, depth); break;
-        case 'Q': take_decimal(w, k_Q, &w.out->taker_buy_quote_volume, depth); break;
-        default: skip_member(w, key, depth); break;
-        }
-        if (w.failed) return;
-    } while (another(w));
-}
-
-/// The event object, or the envelope around it: `data` leads one level down.
-void walk_event(walk &w, int depth) {
-    if (!enter(w)) return;
-    do {
-        text key = take_key(w);
-        if (w.failed) return;
-        if (is(key, "e", 1)) {
-            if (first_sight(w, f_e, depth)) {
-                if (w.bytes[*w.index] == '"') w.is_kline = is(string_body(w), "kline", 5);
-                skip_value(w, depth);
-            }
-        } else if (is(key, "E", 1)) {
-            take_time(w, f_event_time, &w.out->event_time, depth);
-        } else if (is(key, "s", 1)) {
-            take_symbol(w, f_s, &w.event_symbol, &w.event_symbol_length, depth);
-        } else if (is(key, "k", 1)) {
-            if (first_sight(w, f_k, depth)) walk_bar(w, depth + 1);
-        } else if (depth == 1 && is(key, "data", 4)) {
-            if (!first_sight(w, f_data, depth)) {
-            } else if (w.bytes[*w.index] == '{') walk_event(w, depth + 1);
-            else skip_value(w, depth);
-        } else if (depth == 1 && is(key, "stream", 6)) {
-            if (first_sight(w, f_stream, depth)) skip_value(w, depth);
+/// A bar: `at` is behind its opening brace.
+position walk_bar(message &m, position at, int depth) {
+    if (at < m.end && m.bytes[*at] == '}') return at + 1;
+    for (;;) {
+        if (__builtin_expect(m.end - at < 4 || m.bytes[at[0]] != '"' || m.bytes[at[1]] != ':', 0)) return nullptr;
+        // A key of one letter: its closing quote is the byte behind it.
+        const uint8_t *key = m.bytes + at[0] + 1;
+        uint32_t bit = key[1] == '"' ? bar_field(key[0]) : 0;
+        if (__builtin_expect(bit != 0 && (m.seen & bit) == 0 && string_body(m.bytes, at).length == 1, 1)) {
+            m.seen |= bit;
+            at = take_bar_field(m, key[0], at + 2, depth);
         } else {
-            skip_member(w, key, depth);
+            if (bit != 0) note(m.fault, FF_KLINE_REPEATED);
+            if ((at = skip_key(m.bytes, at, m.end)) == nullptr) return nullptr;
+            at = skip_value(m.bytes, at, m.end, depth);
         }
-        if (w.failed) return;
-    } while (another(w));
+        if (__builtin_expect(at == nullptr || at >= m.end, 0)) return nullptr;
+        uint8_t c = m.bytes[*at++];
+        if (c == '}') return at;
+        if (__builtin_expect(c != ',', 0)) return nullptr;
+    }
 }
 
-ff_kline_result judge(const walk &w, ff_kline_symbol *symbol) {
-    if (!w.is_kline) return FF_KLINE_OTHER;
-    if (w.fault != FF_KLINE) return ff_kline_result(w.fault);
-    if ((w.seen & required) != required) return FF_KLINE_MISSING;
-    const ff_candle &c = *w.out;
-    if (w.event_symbol != nullptr && (w.event_symbol_length != w.symbol_length ||
-                                      memcmp(w.event_symbol, w.symbol, w.symbol_length) != 0)) {
+position walk_event(message &m, position at, int depth);
+
+/// The value of an event's or an envelope's member.
+FF_INLINE position take_event_field(message &m, text key, position at, int depth) {
+    auto first = [&](uint32_t bit) {
+        if ((m.seen & bit) != 0) {
+            note(m.fault, FF_KLINE_REPEATED);
+            return false;
+        }
+        m.seen |= bit;
+        return true;
+    };
+    uint8_t opening = m.bytes[*at];
+    if (key.length == 1) {
+        switch (key.bytes[0]) {
+        case 'e':
+            if (first(f_e) && opening == '"') {
+                text t = string_body(m.bytes, at);
+                m.is_kline = t.bytes != nullptr && is(t, "kline", 5);
+            }
+            break;
+        case 'E': if (first(f_event_time)) return take_time(m, at, &m.out->event_time, depth); break;
+        case 's': if (first(f_s)) return take_symbol(m, at, &m.event_symbol, depth); break;
+        case 'k':
+            if (first(f_k)) {
+                if (opening == '{') return walk_bar(m, at + 1, depth + 1);
+                note(m.fault, FF_KLINE_TYPE);
+            }
+            break;
+        default: break;
+        }
+    } else if (depth == 1 && is(key, "data", 4)) {
+        if (first(f_data) && opening == '{') return walk_event(m, at + 1, 2);
+    } else if (depth == 1 && is(key, "stream", 6)) {
+        first(f_stream);
+    }
+    return skip_value(m.bytes, at, m.end, depth);
+}
+
+/// An event object, or the envelope around one (`data` leads one level down). `at` is behind the brace.
+position walk_event(message &m, position at, int depth) {
+    if (at < m.end && m.bytes[*at] == '}') return at + 1;
+    for (;;) {
+        if (__builtin_expect(m.end - at < 4 || m.bytes[at[0]] != '"' || m.bytes[at[1]] != ':', 0)) return nullptr;
+        text key = string_body(m.bytes, at);
+        if (__builtin_expect(key.bytes == nullptr || !escapes_are_valid(key), 0)) return nullptr;
+        at = take_event_field(m, key, at + 2, depth);
+        if (__builtin_expect(at == nullptr || at >= m.end, 0)) return nullptr;
+        uint8_t c = m.bytes[*at++];
+        if (c == '}') return at;
+        if (__builtin_expect(c != ',', 0)) return nullptr;
+    }
+}
+
+ff_kline_result judge(const message &m, ff_kline_symbol *symbol) {
+    if (!m.is_kline) return FF_KLINE_OTHER;
+    if (m.fault != FF_KLINE) return ff_kline_result(m.fault);
+    if ((m.seen & required) != required) return FF_KLINE_MISSING;
+    const ff_candle &c = *m.out;
+    if (m.event_symbol.bytes != nullptr && (m.event_symbol.length != m.symbol.length ||
+                                            memcmp(m.event_symbol.bytes, m.symbol.bytes, m.symbol.length) != 0)) {
         return FF_KLINE_CONTRADICTION;
     }
     if (c.open_time < 0 || c.event_time < 0 || c.trade_count < 0) return FF_KLINE_NUMBER;
-    if (c.open_time >= 100000000000000 || c.close_time < c.open_time) return FF_KLINE_CONTRADICTION;
-    symbol->bytes = reinterpret_cast<const char *>(w.symbol);
-    symbol->length = w.symbol_length;
+    // A bar is at most a month long and has opened before anybody reports on it; a clock's second is forgiven.
+    // (One bar from a far future would make every later one look old.)
+    const int64_t month_ms = 31LL * 86400000, second_ms = 1000;
+    if (c.close_time < c.open_time || c.close_time - c.open_time >= month_ms || c.open_time > c.event_time + second_ms) {
+        return FF_KLINE_CONTRADICTION;
+    }
+    symbol->bytes = reinterpret_cast<const char *>(m.symbol.bytes);
+    symbol->length = m.symbol.length;
     return FF_KLINE;
 }
 
@@ -449,16 +526,15 @@ ff_kline_result ff_kline_parse(ff_kline_parser *parser, const char *bytes, size_
     if (__builtin_expect(error != simdjson::SUCCESS, 0)) {
         return error == simdjson::UTF8_ERROR ? FF_KLINE_NOT_UTF8 : FF_KLINE_MALFORMED;
     }
-    // Stage 1 leaves the length as a sentinel behind the last position, so index[1] is always readable.
-    walk w;
-    w.bytes = reinterpret_cast<const uint8_t *>(bytes);
-    w.index = stage.structural_indexes.get();
-    w.end = w.index + stage.n_structural_indexes;
-    w.out = out;
-    if (w.bytes[*w.index] == '{') walk_event(w, 1);
-    else skip_value(w, 0);
-    if (w.failed || w.index != w.end) return FF_KLINE_MALFORMED;
-    return judge(w, symbol);
+    // Stage 1 leaves the length as a sentinel behind the last position, so at[1] is always readable.
+    message m;
+    m.bytes = reinterpret_cast<const uint8_t *>(bytes);
+    m.out = out;
+    position at = stage.structural_indexes.get();
+    m.end = at + stage.n_structural_indexes;
+    at = m.bytes[*at] == '{' ? walk_event(m, at + 1, 1) : skip_value(m.bytes, at, m.end, 0);
+    if (at != m.end) return FF_KLINE_MALFORMED;
+    return judge(m, symbol);
 }
 
 int ff_utf8_is_valid(const char *bytes, size_t length) { return simdjson::validate_utf8(bytes, length); }

@@ -1,6 +1,7 @@
 #include "ff_redis.h"
 
 #include <hiredis/hiredis.h>
+#include <hiredis/sds.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,7 +69,10 @@ ff_reply_reader *ff_reply_reader_create(void) {
         return NULL;
     }
     self->reader->privdata = self;
-    self->reader->maxbuf = 0;  // keep the buffer when it runs empty: steady state allocates nothing
+    // Room for two full reads, kept when it runs empty: steady state allocates nothing.
+    self->reader->maxbuf = 0;
+    sds roomy = sdsMakeRoomFor(self->reader->buf, 128 * 1024);
+    if (roomy != NULL) self->reader->buf = roomy;
     return self;
 }
 

@@ -45,6 +45,12 @@ public struct SimulatorConfiguration: Sendable {
     /// Open of any three-day bar; nil: each symbol's listing day.
     public var threeDayAnchorMs: Int64?
 
+    // The calendar; more can be added while it runs.
+    public var symbolChanges: [SymbolChange] = []
+    public var maintenance: [MaintenanceWindow] = []
+    /// How connections end when maintenance begins.
+    public var maintenanceClose: AgeLimitClose = .goingAway
+
     // Pace.
     public var pace: SimulatorPace = .realTime(speed: 1)
     /// Instead of the market's own periods (spot: 1000 ms for 1s, 2000 ms otherwise; um: 250 ms).
@@ -53,6 +59,10 @@ public struct SimulatorConfiguration: Sendable {
     public var pushOnlyOnChange: Bool?
     /// Virtual delay of a bar's closed event after its end.
     public var closeDelayMs: ClosedRange<Int64> = 2...300
+    /// Beyond that, for some bars; nil: none.
+    public var closeDelayTail: CloseDelayTail?
+    /// A bar without trades is announced closed only with the next trade's push, as seen on idle futures; um only.
+    public var idleBarsCloseWithTrade = false
     /// Events between two looks at the sockets.
     public var eventsPerCycleMax = 512
 
@@ -131,6 +141,23 @@ public struct SimulatorConfiguration: Sendable {
         }
         try require(
             closeDelayMs.lowerBound >= 0 && closeDelayMs.upperBound <= 60_000, "closeDelayMs", "must lie in 0…60000")
+        try require(!idleBarsCloseWithTrade || market == .um, "idleBarsCloseWithTrade", "is a habit of futures")
+        if let tail = closeDelayTail {
+            try require((0...1).contains(tail.probability), "closeDelayTail", "needs a probability in 0…1")
+            try require((closeDelayMs.upperBound...60_000).contains(tail.maxMs), "closeDelayTail", "must end in closeDelayMs…60000")
+        }
+        if !symbolChanges.isEmpty {
+            let names = Set(
+                SymbolSpec.list(seed: seed, market: market, count: symbolCount, illiquidEvery: illiquidEvery).map(\.symbol.name))
+            for change in symbolChanges {
+                try require(names.contains(change.symbol.lowercased()), "symbolChanges", "names '\(change.symbol)', which is not simulated")
+                try require((0...Calendar.delayMaxMs).contains(change.afterMs), "symbolChanges", "must come after 0 ms…100 years")
+            }
+        }
+        for window in maintenance {
+            try require((0...Calendar.delayMaxMs).contains(window.afterMs), "maintenance", "must begin after 0 ms…100 years")
+            try require((1...Calendar.delayMaxMs).contains(window.durationMs), "maintenance", "must last 1 ms…100 years")
+        }
         try require(eventsPerCycleMax > 0, "eventsPerCycleMax", "must be positive")
         try require(pingEveryMs > 0, "pingIntervalMs", "must be positive")
         try require(pongWithinMs > 0, "pongTimeoutMs", "must be positive")

@@ -46,7 +46,7 @@ public final class VenueSimulator: @unchecked Sendable {
             certificateAuthorityFile = nil
         }
         agent = try SimulatorAgent(configuration: configuration, tls: tls)
-        port = agent.listener.port
+        port = agent.listenPort
         runner = try AgentRunner(agents: [agent], idle: .park)
     }
 
@@ -110,6 +110,30 @@ public final class VenueSimulator: @unchecked Sendable {
     public func inject(_ fault: Fault) { ask { $0.fanout.faults.arm(fault, nowMs: WallClock.nowMs()) } }
 
     public func clearFaults() { ask { $0.fanout.faults.clear() } }
+
+    // MARK: The calendar
+
+    /// Changes an instrument's standing: see `SymbolState` for what that does.
+    /// - Parameter change: `afterMs` counts from now, in virtual milliseconds.
+    /// - Returns: the virtual instant of the change.
+    @discardableResult
+    public func plan(_ change: SymbolChange) throws(SimulatorConfigurationError) -> Int64 {
+        guard let index = agent.engine.symbolIndexes[change.symbol.lowercased()] else {
+            throw SimulatorConfigurationError(field: "symbolChanges", reason: "names '\(change.symbol)', which is not simulated")
+        }
+        return ask { $0.engine.plan(index, change.state, afterMs: change.afterMs) }
+    }
+
+    /// Closes the exchange for a time: see `MaintenanceWindow`.
+    /// - Parameter window: `afterMs` counts from now, in virtual milliseconds.
+    /// - Returns: first and last virtual instant.
+    @discardableResult
+    public func plan(_ window: MaintenanceWindow) -> ClosedRange<Int64> {
+        ask { $0.engine.planMaintenance(afterMs: window.afterMs, durationMs: window.durationMs) }
+    }
+
+    /// Standing of every instrument, in the order of `symbols`.
+    public var symbolStates: [SymbolState] { ask { $0.engine.symbolStates } }
 
     // MARK: Asking
 

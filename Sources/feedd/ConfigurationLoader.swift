@@ -97,6 +97,7 @@ enum ConfigurationLoader {
         engine.keyPrefix = try settings.text(.keyPrefix) ?? engine.keyPrefix
         engine.batchSize = try settings.integer(.batchSize) ?? engine.batchSize
         engine.history = try settings.integer(.history) ?? engine.history
+        engine.closedQueueCount = try settings.integer(.closedQueue) ?? engine.closedQueueCount
         engine.coalesces = try !(settings.truth(.noCoalesce) ?? false)
     }
 
@@ -118,7 +119,8 @@ enum ConfigurationLoader {
         if let found { endpoint = try RedisEndpoint(url: found.text) }
         if found?.isFlag == true, endpoint.password != nil {
             throw Failure.usage(
-                "--redis has a password in its URL, which the process list would show: use --redis-password-file, or FEEDD_REDIS in the environment")
+                "--redis has a password in its URL, which the process list would show: use --redis-password-file, or FEEDD_REDIS in the environment"
+            )
         }
         endpoint.password = password ?? endpoint.password
         endpoint.user = user ?? endpoint.user

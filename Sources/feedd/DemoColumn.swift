@@ -4,13 +4,21 @@ import FastFeed
 
 struct DemoColumn {
     let title: String
-    let width: Int
+    var width: Int
     /// Lower stays longer.
     let rank: Int
     let isLeft: Bool
-    let cell: (DemoRow, _ nowNs: UInt64) -> (String, Style)
+    let cell: (DemoRow, CellContext) -> (String, Style)
 
-    init(_ title: String, _ width: Int, rank: Int, isLeft: Bool = false, cell: @escaping (DemoRow, UInt64) -> (String, Style)) {
+    /// What a cell may depend on besides its row.
+    struct CellContext {
+        let nowNs: UInt64
+        let width: Int
+    }
+
+    init(
+        _ title: String, _ width: Int, rank: Int, isLeft: Bool = false, cell: @escaping (DemoRow, CellContext) -> (String, Style)
+    ) {
         self.title = title
         self.width = width
         self.rank = rank
@@ -20,65 +28,72 @@ struct DemoColumn {
 
     func aligned(_ text: String) -> String { isLeft ? text.left(width) : text.right(width) }
 
-    /// The most important ones that fit, in their order.
+    private static let closesWidthMax = DemoModel.closesShownMax
+
+    /// The most important ones that fit, in their order; the last one takes what room is left.
     static func fitting(_ columns: [DemoColumn], width: Int) -> [DemoColumn] {
+        func total(_ columns: [DemoColumn]) -> Int { columns.reduce(0) { $0 + $1.width + 2 } }
         var shown = columns
-        while shown.count > 1, shown.reduce(0, { $0 + $1.width + 2 }) > width {
-            let least = shown.map(\.rank).max()!
+        while shown.count > 1, total(shown) > width, let least = shown.map(\.rank).max() {
             shown.removeAll { $0.rank == least }
         }
+        guard var last = shown.last, last.rank == closesRank else { return shown }
+        last.width = min(closesWidthMax, last.width + width - total(shown))
+        shown[shown.count - 1] = last
         return shown
     }
 
+    private static let closesRank = 3
+
     static func all(_ interval: Interval) -> [DemoColumn] {
         func price(_ title: String, rank: Int, _ value: @escaping (ShownCandle) -> String) -> DemoColumn {
-            DemoColumn(title, 12, rank: rank) { row, _ in (row.candle.map { trimmed(value($0)) } ?? "", .plain) }
+            DemoColumn(title, 11, rank: rank) { row, _ in (row.candle.map { row.priceText(value($0)) } ?? "", .plain) }
         }
         return [
             DemoColumn("symbol", 11, rank: 0, isLeft: true) { row, _ in (row.symbol.upperCased, .bold) },
-            DemoColumn("price", 14, rank: 1, cell: priceCell),
+            DemoColumn("price", 13, rank: 1, cell: priceCell),
             DemoColumn("change", 8, rank: 2, cell: changeCell),
             price("open", rank: 9) { $0.open },
             price("high", rank: 8) { $0.high },
             price("low", rank: 8) { $0.low },
             DemoColumn("volume", 7, rank: 5) { row, _ in (row.candle.flatMap { Double($0.volume) }.map(Numbers.short) ?? "", .plain) },
-            DemoColumn("trades", 7, rank: 6) { row, _ in (row.candle.map { Numbers.grouped($0.count) } ?? "", .plain) },
-            DemoColumn("updates/s", 9, rank: 7) { row, _ in (row.candle == nil ? "" : Numbers.fixed(row.updatesPerSecond, digits: 1), .dim) },
-            DemoColumn("\(interval.token) candle", 12, rank: 4, isLeft: true) { row, _ in (progressBar(row.candle, interval, width: 12), .cyan) },
-            DemoColumn("recent closes", 32, rank: 3, isLeft: true, cell: sparkCell),
+            DemoColumn("trades", 6, rank: 6) { row, _ in (row.candle.map { Numbers.grouped($0.count) } ?? "", .plain) },
+            DemoColumn("updates/s", 9, rank: 7) { row, _ in
+                (row.candle == nil ? "" : Numbers.fixed(row.updatesPerSecond, digits: 1), .dim)
+            },
+            DemoColumn("\(interval.token) candle", 12, rank: 4, isLeft: true) { row, context in
+                (progressBar(row.candle, interval, width: context.width), .cyan)
+            },
+            DemoColumn("recent closes", 16, rank: closesRank, isLeft: true, cell: closesCell),
         ]
     }
 
+    // MARK: Cells
+
     private static let flashNs: UInt64 = 500_000_000
 
-    private static func priceCell(_ row: DemoRow, _ nowNs: UInt64) -> (String, Style) {
+    private static func priceCell(_ row: DemoRow, _ context: CellContext) -> (String, Style) {
         guard let candle = row.candle else { return ("waiting", .dim) }
-        let isFresh = nowNs - row.changedNs < flashNs
+        let isFresh = context.nowNs - row.changedNs < flashNs
+        let text = row.priceText(candle.close)
         switch row.direction {
-        case 1: return (trimmed(candle.close) + " ▲", isFresh ? .brightGreen : .green)
-        case -1: return (trimmed(candle.close) + " ▼", isFresh ? .brightRed : .red)
-        default: return (trimmed(candle.close) + "  ", .plain)
+        case 1: return (text + " ▲", isFresh ? .brightGreen : .green)
+        case -1: return (text + " ▼", isFresh ? .brightRed : .red)
+        default: return (text + "  ", .plain)
         }
     }
 
-    private static func changeCell(_ row: DemoRow, _ nowNs: UInt64) -> (String, Style) {
+    private static func changeCell(_ row: DemoRow, _ context: CellContext) -> (String, Style) {
         guard let percent = row.changePercent else { return ("", .plain) }
-        return (Numbers.percent(percent), percent > 0 ? .green : percent < 0 ? .red : .plain)
+        let text = Numbers.percent(percent)
+        return (text, text == "+0.00%" ? .plain : percent > 0 ? .green : .red)
     }
 
-    private static func sparkCell(_ row: DemoRow, _ nowNs: UInt64) -> (String, Style) {
+    private static func closesCell(_ row: DemoRow, _ context: CellContext) -> (String, Style) {
         let closes = row.closes + (row.candle.flatMap { Double($0.close) }.map { [$0] } ?? [])
-        let shown = Array(closes.suffix(32))
+        let shown = Array(closes.suffix(context.width))
         guard let first = shown.first, let last = shown.last, shown.count > 1 else { return ("", .plain) }
         return (sparkline(shown), last > first ? .green : last < first ? .red : .plain)
-    }
-
-    /// The exchange writes eight decimals on spot; zeros beyond the second say nothing to a reader.
-    static func trimmed(_ text: String) -> String {
-        guard let point = text.firstIndex(of: ".") else { return text }
-        var digits = text[text.index(after: point)...]
-        while digits.count > 2, digits.last == "0" { digits = digits.dropLast() }
-        return String(text[...point]) + digits
     }
 
     /// How much of the candle's time is over, in eighths of a cell.
@@ -95,8 +110,9 @@ struct DemoColumn {
     static func sparkline(_ values: [Double]) -> String {
         guard let low = values.min(), let high = values.max() else { return "" }
         let blocks = Array("▁▂▃▄▅▆▇█")
-        return String(values.map { value in
-            high > low ? blocks[min(7, Int((value - low) / (high - low) * 8))] : blocks[3]
-        })
+        return String(
+            values.map { value in
+                high > low ? blocks[min(7, Int((value - low) / (high - low) * 8))] : blocks[3]
+            })
     }
 }

@@ -24,12 +24,27 @@ struct DemoRow {
     var candle: ShownCandle?
     /// Closes of the newest closed candles, oldest first.
     var closes: [Double] = []
+    /// Digits behind the point that the symbol's prices have been seen to need, at least two.
+    private(set) var decimals = 2
     /// −1, 0 or 1: where the price went last.
     var direction = 0
     var changedNs: UInt64 = 0
     /// Kline events a second, as announced on the channel `updates:…`.
     fileprivate(set) var updatesPerSecond = 0.0
     fileprivate var updatesHeard = 0
+
+    /// A price without the zeros that the exchange appends, in the same width as the symbol's others.
+    func priceText(_ text: String) -> String {
+        guard let point = text.firstIndex(of: ".") else { return text }
+        return String(text[...point]) + String(text[text.index(after: point)...].prefix(decimals))
+    }
+
+    private static func decimalsUsed(_ text: String) -> Int {
+        guard let point = text.firstIndex(of: ".") else { return 0 }
+        var digits = text[text.index(after: point)...]
+        while digits.last == "0" { digits = digits.dropLast() }
+        return digits.count
+    }
 
     /// Of the candle, in percent.
     var changePercent: Double? {
@@ -52,7 +67,7 @@ struct DemoModel {
     private let decoder = JSONDecoder()
     private var past: [EngineSnapshot] = []
 
-    static let closesShownMax = 32
+    static let closesShownMax = 60
     /// Figures are those of the last three seconds.
     private static let pastMax = 15
 
@@ -128,6 +143,7 @@ extension DemoRow {
             changedNs = nowNs
         }
         candle = new
+        for price in [new.high, new.low, new.close] { decimals = max(decimals, DemoRow.decimalsUsed(price)) }
     }
 }
 

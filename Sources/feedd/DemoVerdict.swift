@@ -79,15 +79,16 @@ struct DemoVerdict {
         let series = world.configuration.seriesList.count
         let seconds = Int(uptimeNs / 1_000_000_000)
         let quantiles = [figures.p50, figures.p99, figures.p999].map { Numbers.milliseconds($0) }
+        let speed = Numbers.fixed(world.speed, digits: 0)
+        let number = { (value: UInt64) in Numbers.grouped(value) }
         var lines = [
             "",
-            "feedd demo: \(seconds) s, \(series) series of \(world.symbols.count) symbols, market time ×\(Numbers.fixed(world.speed, digits: 0))",
-            "  received          \(Numbers.grouped(figures.messages)) frames, \(figures.rejected) rejected, \(figures.reconnects) reconnects",
-            "  written           \(Numbers.grouped(figures.written)) candle states, \(Numbers.grouped(figures.closedWritten)) of them closed; "
-                + "\(Numbers.grouped(figures.coalesced)) coalesced",
+            "feedd demo: \(seconds) s, \(series) series of \(world.symbols.count) symbols, market time ×\(speed)",
+            "  received          \(number(figures.messages)) frames, \(figures.rejected) rejected, \(figures.reconnects) reconnects",
+            "  written           \(number(figures.written)) candle states, \(number(figures.coalesced)) coalesced",
             "  socket to Redis   p50 \(quantiles[0])  p99 \(quantiles[1])  p99.9 \(quantiles[2]) ms",
-            "  checked           \(Numbers.grouped(tally.announced)) closed candles announced by the exchange: \(Numbers.grouped(tally.same)) in Redis "
-                + "with the same values, \(tally.different) different, \(tally.missing) missing",
+            "  closed candles    \(Numbers.grouped(tally.announced)) announced by the exchange; in Redis:",
+            "                    \(Numbers.grouped(tally.same)) the same, \(tally.different) different, \(tally.missing) missing",
         ]
         if !left.isClean { lines.append("  not written       \(left.closedUnwritten) closed, \(left.formingUnwritten) forming") }
         if let wrong = tally.firstWrong { lines.append("  first difference  \(wrong)") }

@@ -50,22 +50,21 @@ struct DemoView {
 
     func frame(_ model: DemoModel, columns width: Int, rows height: Int) -> [String] {
         var lines = header(model, width)
-        let footer = footer(width)
         let shown = DemoColumn.fitting(columns, width: width)
         lines.append(StyledLine())
         lines.append(titles(shown))
-        let room = max(1, height - lines.count - footer.count - 1)
+        // Candles matter more than advice: the footer goes first when there is little height.
+        let wanted = footer(width)
+        let footer = height - lines.count - wanted.count > min(model.rows.count, 4) ? wanted : []
+        let room = max(1, height - lines.count - (footer.isEmpty ? 0 : footer.count + 1))
         for row in model.rows.prefix(model.rows.count > room ? room - 1 : room) { lines.append(tableLine(row, shown, model.nowNs)) }
         if model.rows.count > room {
             var more = StyledLine()
             more.add(" … and \(model.rows.count - room + 1) more", .dim)
             lines.append(more)
         }
-        // The footer stays at the bottom, or goes where there is no room for it.
-        if lines.count + footer.count < height {
-            lines += Array(repeating: StyledLine(), count: height - lines.count - footer.count)
-            lines += footer
-        }
+        lines += Array(repeating: StyledLine(), count: max(0, height - lines.count - footer.count))
+        lines += footer
         return lines.prefix(height).map { $0.rendered(columns: width, usesColour: usesColour) }
     }
 
@@ -81,14 +80,16 @@ struct DemoView {
         var line = StyledLine()
         line.add(" ")
         add(&line, "frames/s", Numbers.grouped(Int(figures.framesPerSecond.rounded())), 7)
-        add(&line, "candles/s", Numbers.grouped(Int(figures.candlesPerSecond.rounded())), 7)
+        // On a narrow terminal, whether the connections are up is worth more.
+        let isWide = width >= 120
+        if isWide { add(&line, "candles/s", Numbers.grouped(Int(figures.candlesPerSecond.rounded())), 7) }
         line.add("latency ", .dim)
         for (name, value) in [("p50", figures.p50), ("p99", figures.p99), ("p99.9", figures.p999)] {
             line.add("\(name) ", .dim)
             line.add(Numbers.milliseconds(value).left(5))
         }
         line.add("ms   ", .dim)
-        add(&line, "memory", Numbers.mebibytes(snapshot.residentBytes) + " MiB", 10)
+        if isWide { add(&line, "memory", Numbers.mebibytes(snapshot.residentBytes) + " MiB", 10) }
         add(&line, "redis", isUp: snapshot.isRedisConnected)
         add(&line, "exchange", isUp: snapshot.counters[.connectionsLive] > 0)
         var totals = StyledLine()
@@ -123,7 +124,7 @@ struct DemoView {
     private func tableLine(_ row: DemoRow, _ shown: [DemoColumn], _ nowNs: UInt64) -> StyledLine {
         var line = StyledLine()
         for column in shown {
-            let (text, style) = column.cell(row, nowNs)
+            let (text, style) = column.cell(row, DemoColumn.CellContext(nowNs: nowNs, width: column.width))
             line.add(" " + column.aligned(text) + " ", style)
         }
         return line
@@ -169,7 +170,7 @@ struct DemoView {
         line += "p50 \(Numbers.milliseconds(figures.p50)) p99 \(Numbers.milliseconds(figures.p99)) ms "
         for row in model.rows.prefix(3) {
             guard let candle = row.candle else { continue }
-            line += " | \(row.symbol) \(DemoColumn.trimmed(candle.close)) \(row.changePercent.map(Numbers.percent) ?? "")"
+            line += " | \(row.symbol) \(row.priceText(candle.close)) \(row.changePercent.map(Numbers.percent) ?? "")"
         }
         return line
     }

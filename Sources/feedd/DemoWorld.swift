@@ -31,7 +31,8 @@ final class DemoWorld {
         }
         try simulator.start()
         redis = try RedisServerProcess()
-        logger = try Log.make(.text, level: logsToFile ? .debug : .warning, to: logsToFile ? LogSink(file: redis.directory + "/feedd.log") : .standardError)
+        let sink = logsToFile ? try LogSink(file: redis.directory + "/feedd.log") : .standardError
+        logger = Log.make(.text, level: logsToFile ? .debug : .warning, to: sink)
         var configuration = EngineConfiguration()
         let names = simulator.symbols.map(\.symbol.name).joined(separator: ",")
         let flux = try FluxDefinition("\(names):\(intervals)")

@@ -55,11 +55,11 @@ enum LogText {
     /// `2026-11-21T04:31:09.123Z`, or the time of day alone.
     static func time(_ unixMs: Int64, withDate: Bool) -> String {
         var seconds = time_t(unixMs / 1_000)
-        var parts = tm()
-        gmtime_r(&seconds, &parts)
-        let clock = "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)).\(three(Int32(unixMs % 1_000)))"
+        var parts = unsafe tm()
+        unsafe gmtime_r(&seconds, &parts)
+        let clock = unsafe "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)).\(three(Int32(unixMs % 1_000)))"
         guard withDate else { return clock }
-        return "\(parts.tm_year + 1_900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))T\(clock)Z"
+        return unsafe "\(parts.tm_year + 1_900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))T\(clock)Z"
     }
 
     private static func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }

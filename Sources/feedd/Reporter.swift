@@ -45,7 +45,8 @@ struct ReportFigures {
         line += Numbers.grouped(closedWritten).right(8) + " closed " + Numbers.grouped(coalesced).right(9) + " coalesced  "
         line += "p50/99/99.9 " + [p50, p99, p999].map { Numbers.milliseconds($0).right(4) }.joined(separator: " ") + " ms "
         line += Numbers.mebibytes(residentBytes).right(6) + " MiB  rejected \(Numbers.grouped(rejected))"
-        if !rejections.isEmpty { line += " (" + rejections.map { "\($0.name.dropFirst("rejected_".count)) \($0.count)" }.joined(separator: ", ") + ")" }
+        let reasons = rejections.map { "\($0.name.dropFirst("rejected_".count)) \($0.count)" }
+        if !reasons.isEmpty { line += " (" + reasons.joined(separator: ", ") + ")" }
         return line + "  duplicates \(Numbers.grouped(duplicates))  gaps \(gaps)  reconnects \(reconnects)"
     }
 

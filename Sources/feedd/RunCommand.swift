@@ -39,7 +39,7 @@ struct Service {
     private var reporter: Reporter
 
     /// All of it within the five seconds that a stop may take.
-    private static let flushTimeoutMs = 3_500
+    private static let flushTimeoutMs = 3_200
     private static let redisStopTimeoutMs = 1_200
 
     init(_ plan: RunPlan) throws {

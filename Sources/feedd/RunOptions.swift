@@ -4,7 +4,10 @@
 import ArgumentParser
 
 struct RunOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Symbols and intervals to follow, as in btcusdt,ethusdt:1m,5m. May be repeated.", valueName: "symbols:intervals"))
+    @Option(
+        help: ArgumentHelp(
+            "Symbols and intervals to follow, as in btcusdt,ethusdt:1m,5m. May be repeated.",
+            valueName: "symbols:intervals"))
     var flux: [String] = []
 
     @Option(help: ArgumentHelp("spot or um (USD-M futures). (default: spot)", valueName: "market"))
@@ -13,7 +16,10 @@ struct RunOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Base of the stream URLs. (default: the market's, wss://stream.binance.com:9443)", valueName: "url"))
     var venueWs: String?
 
-    @Option(help: ArgumentHelp("Base of the REST URLs, or off. Checked, but not used yet: gaps are seen and counted, not filled.", valueName: "url"))
+    @Option(
+        help: ArgumentHelp(
+            "Base of the REST URLs, or off. Checked, but not used yet: gaps are seen and counted, not filled.",
+            valueName: "url"))
     var venueRest: String?
 
     @Option(help: ArgumentHelp("PEM file to trust for the exchange instead of the system's store.", valueName: "file"))
@@ -34,10 +40,16 @@ struct RunOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Reader threads. (default: 1)", valueName: "n"))
     var readers: String?
 
-    @Option(help: ArgumentHelp("dedicated (a thread per reader and one for the sink) or shared (one for all). (default: by cores)", valueName: "mode"))
+    @Option(
+        help: ArgumentHelp(
+            "dedicated (a thread per reader and one for the sink) or shared (one for all). (default: by cores)",
+            valueName: "mode"))
     var threading: String?
 
-    @Option(help: ArgumentHelp("When there is nothing to do: park, spin, or pause:MICROS after each busy turn. (default: park)", valueName: "strategy"))
+    @Option(
+        help: ArgumentHelp(
+            "When there is nothing to do: park, spin, or pause:MICROS after each busy turn. (default: park)",
+            valueName: "strategy"))
     var idle: String?
 
     @Option(
@@ -70,6 +82,9 @@ struct RunOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Closed candles kept per series. (default: 1500)", valueName: "n"))
     var history: String?
 
+    @Option(help: ArgumentHelp("Closed candles that wait while Redis is away; beyond, the oldest become gaps. (default: 131072)", valueName: "n"))
+    var closedQueue: String?
+
     @Flag(help: "Write every update, also those already replaced by a newer one.")
     var noCoalesce = false
 
@@ -97,7 +112,7 @@ struct RunOptions: ParsableArguments {
             (.streamsPerConnection, streamsPerConnection), (.readers, readers), (.threading, threading), (.idle, idle),
             (.redis, redis), (.redisPasswordFile, redisPasswordFile), (.redisUser, redisUser),
             (.redisAuthorityFile, redisCaFile), (.redisCertificateFile, redisCertFile), (.redisKeyFile, redisKeyFile),
-            (.keyPrefix, keyPrefix), (.batchSize, batchSize), (.history, history), (.reportSeconds, reportSeconds),
+            (.keyPrefix, keyPrefix), (.batchSize, batchSize), (.history, history), (.closedQueue, closedQueue), (.reportSeconds, reportSeconds),
             (.logFormat, logFormat), (.logLevel, logLevel), (.config, config),
         ]
         for case (let setting, let text?) in texts { values[setting] = text }

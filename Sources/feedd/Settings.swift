@@ -93,7 +93,9 @@ struct Settings {
     func file(_ setting: Setting) throws -> String? {
         guard let found = try self[setting] else { return nil }
         var isDirectory: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: found.text, isDirectory: &isDirectory) else { throw found.refused("there is no such file") }
+        guard unsafe FileManager.default.fileExists(atPath: found.text, isDirectory: &isDirectory) else {
+            throw found.refused("there is no such file")
+        }
         guard !isDirectory.boolValue else { throw found.refused("is a directory, not a file") }
         guard FileManager.default.isReadableFile(atPath: found.text) else { throw found.refused("cannot be read by this user") }
         return found.text

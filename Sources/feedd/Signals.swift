@@ -9,14 +9,14 @@ enum Signals {
     static func claim() {
         signal(SIGPIPE, SIG_IGN)
         var mine = set
-        pthread_sigmask(SIG_BLOCK, &mine, nil)
+        unsafe pthread_sigmask(SIG_BLOCK, &mine, nil)
     }
 
     /// Waits for a request to end. Nil when none came in time.
     static func wait(milliseconds: Int) -> String? {
         var mine = set
         var time = timespec(tv_sec: milliseconds / 1_000, tv_nsec: milliseconds % 1_000 * 1_000_000)
-        switch sigtimedwait(&mine, nil, &time) {
+        switch unsafe sigtimedwait(&mine, nil, &time) {
         case SIGTERM: return "SIGTERM"
         case SIGINT: return "SIGINT"
         default: return nil
@@ -35,9 +35,9 @@ enum Signals {
 
     private static var set: sigset_t {
         var set = sigset_t()
-        sigemptyset(&set)
-        sigaddset(&set, SIGTERM)
-        sigaddset(&set, SIGINT)
+        unsafe sigemptyset(&set)
+        unsafe sigaddset(&set, SIGTERM)
+        unsafe sigaddset(&set, SIGINT)
         return set
     }
 }

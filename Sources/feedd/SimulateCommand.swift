@@ -34,7 +34,10 @@ struct Simulate: ParsableCommand {
     @Flag(help: "As fast as the slowest subscriber reads, instead of --speed.")
     var flatOut = false
 
-    @Option(help: ArgumentHelp("Milliseconds between pushes of a stream, on the exchange's clock. (default: the market's habit)", valueName: "ms"))
+    @Option(
+        help: ArgumentHelp(
+            "Milliseconds between pushes of a stream, on the exchange's clock. (default: the market's habit)",
+            valueName: "ms"))
     var pushMs: Int64?
 
     @Flag(help: "Speak TLS, with an authority made for this run.")

@@ -2,7 +2,7 @@
 
 import FastFeed
 import Testing
-@testable import VenueSimulator
+import VenueSimulator
 
 struct ControlTests {
     private func session(_ configuration: SimulatorConfiguration, combined: Bool = false, route: Route = .all) -> ControlSession {
@@ -18,16 +18,19 @@ struct ControlTests {
     @Test func theFiveMethods() {
         var one = session(testConfiguration())
         func say(_ text: String) -> [ControlAction] { one.receive(Array(text.utf8)) }
-        #expect(say(#"{"method":"SUBSCRIBE","params":["btcusdt@kline_1m","ethusdt@aggTrade"],"id":7}"#)
-            == [.subscribe("btcusdt@kline_1m"), .reply(#"{"result":null,"id":7}"#)])
-        #expect(say(#"{"id":"a-1","method":"LIST_SUBSCRIPTIONS"}"#)
-            == [.reply(#"{"result":["btcusdt@kline_1m","ethusdt@aggTrade"],"id":"a-1"}"#)])
+        #expect(
+            say(#"{"method":"SUBSCRIBE","params":["btcusdt@kline_1m","ethusdt@aggTrade"],"id":7}"#)
+                == [.subscribe("btcusdt@kline_1m"), .reply(#"{"result":null,"id":7}"#)])
+        #expect(
+            say(#"{"id":"a-1","method":"LIST_SUBSCRIPTIONS"}"#)
+                == [.reply(#"{"result":["btcusdt@kline_1m","ethusdt@aggTrade"],"id":"a-1"}"#)])
         #expect(say(#"{"method":"SUBSCRIBE","params":["btcusdt@kline_1m"],"id":null}"#) == [.reply(#"{"result":null,"id":null}"#)])
         #expect(say(#"{"method":"GET_PROPERTY","params":["combined"],"id":1}"#) == [.reply(#"{"result":false,"id":1}"#)])
         #expect(say(#"{"method":"SET_PROPERTY","params":["combined",true],"id":2}"#) == [.reply(#"{"result":null,"id":2}"#)])
         #expect(say(#"{"method":"GET_PROPERTY","params":["combined"],"id":3}"#) == [.reply(#"{"result":true,"id":3}"#)])
-        #expect(say(#"{"method":"UNSUBSCRIBE","params":["btcusdt@kline_1m","x@trade"],"id":-4}"#)
-            == [.unsubscribe("btcusdt@kline_1m"), .reply(#"{"result":null,"id":-4}"#)])
+        #expect(
+            say(#"{"method":"UNSUBSCRIBE","params":["btcusdt@kline_1m","x@trade"],"id":-4}"#)
+                == [.unsubscribe("btcusdt@kline_1m"), .reply(#"{"result":null,"id":-4}"#)])
         #expect(one.subscriptions == ["ethusdt@aggTrade"])
     }
 
@@ -54,7 +57,10 @@ struct ControlTests {
 
     @Test(arguments: [("{nonsense}", 2), ("", 1), ("{\"a\":1}x", 8), ("{\"a\":01}", 7), ("\u{7}", 1)])
     func brokenJSON(_ text: String, _ column: Int) {
-        #expect(answer(text) == [.reply("{\"error\":{\"code\":3,\"msg\":\"Invalid JSON: expected value at line 1 column \(column)\"},\"id\":null}")])
+        #expect(
+            answer(text) == [
+                .reply("{\"error\":{\"code\":3,\"msg\":\"Invalid JSON: expected value at line 1 column \(column)\"},\"id\":null}")
+            ])
     }
 
     @Test func identifiersByMarket() {

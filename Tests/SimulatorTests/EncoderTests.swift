@@ -2,7 +2,7 @@
 
 import FastFeed
 import Testing
-@testable import VenueSimulator
+import VenueSimulator
 
 struct EncoderTests {
     private func spec(_ market: Market = .spot) -> SymbolSpec {
@@ -25,11 +25,12 @@ struct EncoderTests {
 
     @Test func spotText() {
         let (wrapped, bare) = encode(state)
-        #expect(bare == """
-            {"e":"kline","E":1790001241004,"s":"BTCUSDT","k":{"t":1790001240000,"T":1790001299999,"s":"BTCUSDT","i":"1m",\
-            "f":4100000001,"L":4100000120,"o":"70010.10000000","c":"70012.30000000","h":"70020.00000000","l":"70001.00000000",\
-            "v":"3.21000000","n":120,"x":false,"q":"224730.11000000","V":"1.50000000","Q":"105015.00000000","B":"0"}}
-            """)
+        #expect(
+            bare == """
+                {"e":"kline","E":1790001241004,"s":"BTCUSDT","k":{"t":1790001240000,"T":1790001299999,"s":"BTCUSDT","i":"1m",\
+                "f":4100000001,"L":4100000120,"o":"70010.10000000","c":"70012.30000000","h":"70020.00000000","l":"70001.00000000",\
+                "v":"3.21000000","n":120,"x":false,"q":"224730.11000000","V":"1.50000000","Q":"105015.00000000","B":"0"}}
+                """)
         #expect(wrapped == "{\"stream\":\"btcusdt@kline_1m\",\"data\":" + bare + "}")
     }
 

@@ -2,7 +2,7 @@
 
 import FastFeed
 import Testing
-@testable import VenueSimulator
+import VenueSimulator
 
 struct FaultTests {
     @Test func spelling() throws {
@@ -19,7 +19,9 @@ struct FaultTests {
     @Test func countsTimesAndTargets() {
         var plan = FaultPlan(seed: 1)
         plan.arm(Fault(.lose, stream: "a", count: 2, afterMs: 10), nowMs: 100)
-        func strike(_ stream: String, _ now: Int64) -> FaultKind? { plan.eventStrike(stream: stream, connection: 1, isClosed: false, nowMs: now) }
+        func strike(_ stream: String, _ now: Int64) -> FaultKind? {
+            plan.eventStrike(stream: stream, connection: 1, isClosed: false, nowMs: now)?.kind
+        }
         let early = strike("a", 105), other = strike("b", 200)
         let hits = (0..<4).map { _ in strike("a", 200) }
         #expect(early == nil && other == nil && hits == [.lose, .lose, nil, nil])
@@ -30,7 +32,7 @@ struct FaultTests {
         #expect(mutes == [.mute, .mute, nil])
         plan.arm(Fault(.missingClose), nowMs: 2_000)
         let open = strike("x", 2_000)
-        let closed = plan.eventStrike(stream: "x", connection: 1, isClosed: true, nowMs: 2_000)
+        let closed = plan.eventStrike(stream: "x", connection: 1, isClosed: true, nowMs: 2_000)?.kind
         #expect(open == nil && closed == .missingClose)
     }
 
@@ -56,10 +58,13 @@ struct FaultTests {
     }
 
     static let sample = Array(
-        #"{"stream":"btcusdt@kline_1m","data":{"e":"kline","E":5,"s":"BTCUSDT","k":{"t":0,"s":"BTCUSDT","o":"70010.10000000","x":true,"B":"0"}}}"#.utf8)
+        #"{"stream":"btcusdt@kline_1m","data":{"e":"kline","E":5,"s":"BTCUSDT","k":{"t":0,"s":"BTCUSDT","o":"70010.10000000","x":true,"B":"0"}}}"#
+            .utf8)
 
     @Test func damage() throws {
-        func damaged(_ kind: FaultKind, _ place: Int = 3) -> [UInt8] { DamagedText.apply(kind, to: FaultTests.sample) { $0 > place ? place : 0 }! }
+        func damaged(_ kind: FaultKind, _ place: Int = 3) -> [UInt8] {
+            DamagedText.apply(kind, to: FaultTests.sample) { $0 > place ? place : 0 }!
+        }
         #expect(throws: JSONValue.SyntaxError.self) { try JSONValue(parsing: damaged(.corruptJSON)) }
         #expect(throws: JSONValue.SyntaxError.self) { try JSONValue(parsing: damaged(.truncateJSON, 20)) }
         let unknown = try JSONValue(parsing: damaged(.unknownEvent))

@@ -3,7 +3,7 @@
 
 import FastFeed
 import Testing
-@testable import VenueSimulator
+import VenueSimulator
 
 struct ForeignBytesTests {
     private static let texts = [

@@ -4,7 +4,7 @@
 import FastFeed
 import Foundation
 import Glibc
-@testable import VenueSimulator
+import VenueSimulator
 
 final class LoopbackClient {
     enum Event: Equatable {

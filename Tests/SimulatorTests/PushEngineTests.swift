@@ -2,7 +2,7 @@
 
 import FastFeed
 import Testing
-@testable import VenueSimulator
+import VenueSimulator
 
 struct PushEngineTests {
     /// Runs an exchange for some virtual time with some streams subscribed.
@@ -51,7 +51,8 @@ struct PushEngineTests {
                 }
                 (lastE, open, isOpenClosed) = (event["E"]!.int, k["t"]!.int, k["x"]!.isTrue)
             }
-            let minutes: Int64 = names[stream].hasSuffix("1s") ? 900 : names[stream].hasSuffix("1m") ? 15 : names[stream].hasSuffix("3m") ? 5 : 3
+            let minutes: Int64 =
+                names[stream].hasSuffix("1s") ? 900 : names[stream].hasSuffix("1m") ? 15 : names[stream].hasSuffix("3m") ? 5 : 3
             #expect(Int64(closes) >= minutes - 1 && Int64(closes) <= minutes + 1)
         }
         #expect(result.closed.count == result.entries.count { $0.event.isClosed })
@@ -80,9 +81,10 @@ struct PushEngineTests {
 
     @Test func liveBarsEqualHistory() throws {
         let configuration = testConfiguration()
-        let names = ["btcusdt", "sim0004usdt", "sim0002usdt"].flatMap { symbol in
-            Interval.allCases.map { "\(symbol)@kline_\($0.token)" }
-        } + ["btcusdt@kline_1d@+08:00"]
+        let names =
+            ["btcusdt", "sim0004usdt", "sim0002usdt"].flatMap { symbol in
+                Interval.allCases.map { "\(symbol)@kline_\($0.token)" }
+            } + ["btcusdt@kline_1d@+08:00"]
         let result = try run(configuration, names, forMs: 3_700_000)
         var histories: [Symbol: BarHistory] = [:]
         for spec in SymbolSpec.list(seed: 7, market: .spot, count: 16, illiquidEvery: 4) {
@@ -132,7 +134,7 @@ struct PushEngineTests {
     @Test func lostSubscribersLeaveCandlesDue() throws {
         var engine = PushEngine(configuration: testConfiguration(), startMs: testStartMs)
         let known = engine.streamIndex(ofName: "btcusdt@kline_1s")
-            let index = try #require(known)
+        let index = try #require(known)
         engine.subscribe(index, in: .millisecond)
         var sink = CollectingSink()
         _ = engine.run(untilMs: testStartMs + 5_000, eventsMax: .max, into: &sink)

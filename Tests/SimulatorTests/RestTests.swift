@@ -2,7 +2,7 @@
 
 import FastFeed
 import Testing
-@testable import VenueSimulator
+import VenueSimulator
 
 struct RestTests {
     /// An exchange at one instant.
@@ -21,7 +21,8 @@ struct RestTests {
         }
 
         mutating func get(_ target: String, headers: [String: String] = [:], wallMs: Int64 = 1) -> HTTPResponse {
-            rest.respond(to: request(target, headers: headers), from: "127.0.0.1", nowMs: testStartMs, wallMs: wallMs, histories: &histories)
+            rest.respond(
+                to: request(target, headers: headers), from: "127.0.0.1", nowMs: testStartMs, wallMs: wallMs, histories: &histories)
         }
 
         mutating func rows(_ target: String) throws -> [[JSONValue]] {
@@ -37,7 +38,8 @@ struct RestTests {
         var world = World(testConfiguration())
         #expect(world.get("/api/v3/ping").body == Array("{}".utf8))
         #expect(world.get("/api/v3/time").body == Array("{\"serverTime\":\(testStartMs)}".utf8))
-        #expect(world.get("/api/v3/time", headers: ["x-mbx-time-unit": "MICROSECOND"]).body == Array("{\"serverTime\":\(testStartMs)000}".utf8))
+        #expect(
+            world.get("/api/v3/time", headers: ["x-mbx-time-unit": "MICROSECOND"]).body == Array("{\"serverTime\":\(testStartMs)000}".utf8))
         #expect(code(world.get("/api/v3/time", headers: ["x-mbx-time-unit": "DAY"])) == -1194)
         #expect(world.get("/api/v3/nothing").status == 404)
         #expect(world.get("/fapi/v1/ping").status == 404)
@@ -153,9 +155,12 @@ struct RestTests {
         }
         #expect(decide("/ws") == open(false, []))
         #expect(decide("/ws/btcusdt@kline_1m/ethusdt@kline_1m") == open(false, ["btcusdt@kline_1m", "ethusdt@kline_1m"]))
-        #expect(decide("/ws/btcusdt%40kline_1d%40%2B08%3A00?timeUnit=MICROSECOND") == open(false, ["btcusdt@kline_1d@+08:00"], .microsecond))
+        #expect(
+            decide("/ws/btcusdt%40kline_1d%40%2B08%3A00?timeUnit=MICROSECOND") == open(false, ["btcusdt@kline_1d@+08:00"], .microsecond))
         #expect(decide("/stream") == open(true, []))
-        #expect(decide("/stream?streams=a@kline_1m/b@kline_1d@+08:00&timeUnit=microsecond") == open(true, ["a@kline_1m", "b@kline_1d@+08:00"], .microsecond))
+        #expect(
+            decide("/stream?streams=a@kline_1m/b@kline_1d@+08:00&timeUnit=microsecond")
+                == open(true, ["a@kline_1m", "b@kline_1d@+08:00"], .microsecond))
         #expect(decide("/market/ws/btcusdt@kline_1m") == .refuse(404))
         #expect(decide("/market/stream", .um) == open(true, [], .millisecond, .market))
         #expect(decide("/public/ws", .um) == open(false, [], .millisecond, .book))

@@ -1,7 +1,7 @@
 // What the simulator's tests share: a sink that keeps texts, a world that starts at a known instant.
 
 import FastFeed
-@testable import VenueSimulator
+import VenueSimulator
 
 /// 2026-09-21 13:47:16.400 UTC: a Monday, in the middle of every bar.
 let testStartMs: Int64 = 1_789_998_436_400

@@ -3,7 +3,7 @@
 import FastFeed
 import Foundation
 import Testing
-@testable import VenueSimulator
+import VenueSimulator
 
 @Suite(.serialized)
 struct SocketTests {

@@ -2,7 +2,7 @@
 
 import FastFeed
 import Testing
-@testable import VenueSimulator
+import VenueSimulator
 
 struct TapeTests {
     static let specs = SymbolSpec.list(seed: 7, market: .spot, count: 20, illiquidEvery: 4)

@@ -31,10 +31,10 @@ package enum DigitWriter {
     @inline(__always)
     package static func write(_ value: Int64, to out: UnsafeMutablePointer<UInt8>) -> Int {
         if value < 0 {
-            out[0] = UInt8(ascii: "-")
-            return 1 + write(magnitude: value.magnitude, to: out + 1)
+            unsafe out[0] = UInt8(ascii: "-")
+            return unsafe 1 + write(magnitude: value.magnitude, to: out + 1)
         }
-        return write(magnitude: UInt64(bitPattern: value), to: out)
+        return unsafe write(magnitude: UInt64(bitPattern: value), to: out)
     }
 
     @inline(__always)
@@ -45,10 +45,10 @@ package enum DigitWriter {
         while rest >= 10 {
             let (quotient, digit) = rest.quotientAndRemainder(dividingBy: 10)
             place &-= 1
-            out[place] = 0x30 &+ UInt8(truncatingIfNeeded: digit)
+            unsafe out[place] = 0x30 &+ UInt8(truncatingIfNeeded: digit)
             rest = quotient
         }
-        out[0] = 0x30 &+ UInt8(truncatingIfNeeded: rest)
+        unsafe out[0] = 0x30 &+ UInt8(truncatingIfNeeded: rest)
         return count
     }
 

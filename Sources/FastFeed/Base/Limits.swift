@@ -33,6 +33,8 @@ public enum Limits {
     public static let venueSilenceDropMs = 45_000
     /// The exchange cuts at 24 h; we replace the connection before.
     public static let venueConnectionAgeMs = 23 * 3_600_000
+    /// A connection that held this long has proven itself: after its loss the first retry comes at once.
+    public static let connectionProvenMs = 60_000
     /// A SUBSCRIBE message without an answer for this long is sent again.
     public static let subscribeTimeoutMs = 10_000
     /// Connection attempts to the exchange in any five minutes, all readers together; it allows 300.

@@ -4,9 +4,9 @@
 // Order within a series: by open time, then closed over forming, then event time, then trade count. Forming
 // states coalesce in place; closed candles go into their queue one by one, never dropped or reordered.
 
-package struct CandleTable: ~Copyable {
+@safe package struct CandleTable: ~Copyable {
     let states: MappedArray<SeriesState>
-    let newest: MappedArray<Candle>
+    package let newest: MappedArray<Candle>
     package var closed: ClosedQueue
     /// Series with something to write, each once, in order of first touch.
     private let dirty: MappedArray<UInt32>
@@ -36,25 +36,25 @@ package struct CandleTable: ~Copyable {
         precondition(Int(id) <= mask)
         while names.count <= Int(id) { names.append(nil) }
         names[Int(id)] = series
-        let keptDirty = states.base[Int(id)].flags & SeriesFlags.dirty
-        states.base[Int(id)] = SeriesState()
-        states.base[Int(id)].flags = SeriesFlags.active | keptDirty
-        states.base[Int(id)].generation = generation
-        states.base[Int(id)].interval = series.interval.rawValue
-        states.base[Int(id)].batchClosedFirst = .max
+        let keptDirty = unsafe states.base[Int(id)].flags & SeriesFlags.dirty
+        unsafe states.base[Int(id)] = SeriesState()
+        unsafe states.base[Int(id)].flags = SeriesFlags.active | keptDirty
+        unsafe states.base[Int(id)].generation = generation
+        unsafe states.base[Int(id)].interval = series.interval.rawValue
+        unsafe states.base[Int(id)].batchClosedFirst = .max
         counters.set(.seriesActive, activeCount)
     }
 
     /// Records of the id are stale from now on; a pending forming state is given up. The name stays, because
     /// closed candles of the series may still be on their way: an id must not be used again before they are gone.
     package mutating func unfollow(_ id: UInt32) {
-        let state = states.base + Int(id)
-        if state.pointee.has(SeriesFlags.formingPending) { counters.add(.coalesced) }
-        state.pointee.flags &= ~(SeriesFlags.active | SeriesFlags.known | SeriesFlags.formingPending)
+        let state = unsafe states.base + Int(id)
+        if unsafe state.pointee.has(SeriesFlags.formingPending) { counters.add(.coalesced) }
+        unsafe state.pointee.flags &= ~(SeriesFlags.active | SeriesFlags.known | SeriesFlags.formingPending)
         counters.set(.seriesActive, activeCount)
     }
 
-    private var activeCount: Int { (0..<names.count).count { states.base[$0].has(SeriesFlags.active) } }
+    private var activeCount: Int { (0..<names.count).count { unsafe states.base[$0].has(SeriesFlags.active) } }
 
     package func series(_ id: UInt32) -> Series? { Int(id) < names.count ? names[Int(id)] : nil }
     package var seriesCount: Int { names.count }
@@ -64,54 +64,54 @@ package struct CandleTable: ~Copyable {
     /// Takes one record.
     @inline(__always)
     package mutating func accept(_ record: UnsafePointer<Candle>) {
-        let id = Int(record.pointee.seriesID) & mask
-        let state = states.base + id
-        guard state.pointee.generation == record.pointee.generation, state.pointee.has(SeriesFlags.active) else {
+        let id = unsafe Int(record.pointee.seriesID) & mask
+        let state = unsafe states.base + id
+        guard unsafe state.pointee.generation == record.pointee.generation, unsafe state.pointee.has(SeriesFlags.active) else {
             counters.add(.staleGeneration)
             return
         }
-        if record.pointee.isClosed || record.pointee.openTimeMs != state.pointee.openTimeMs || !state.pointee.has(SeriesFlags.known) {
-            acceptTurningPoint(record, id)
+        if unsafe record.pointee.isClosed || record.pointee.openTimeMs != state.pointee.openTimeMs || !state.pointee.has(SeriesFlags.known) {
+            unsafe acceptTurningPoint(record, id)
             return
         }
-        guard !state.pointee.has(SeriesFlags.newestClosed), CandleTable.isNewer(record, than: state) else {
+        guard unsafe !state.pointee.has(SeriesFlags.newestClosed), unsafe CandleTable.isNewer(record, than: state) else {
             counters.add(.duplicates)
             return
         }
-        acceptForming(record, id)
+        unsafe acceptForming(record, id)
     }
 
     /// True when taking this record would coalesce away a state that nobody has written.
     @inline(__always)
     package func wouldCoalesce(_ record: UnsafePointer<Candle>) -> Bool {
-        states.base[Int(record.pointee.seriesID) & mask].has(SeriesFlags.formingPending)
+        unsafe states.base[Int(record.pointee.seriesID) & mask].has(SeriesFlags.formingPending)
     }
 
     /// Same candle, both forming: does the record say something later?
     @inline(__always)
     private static func isNewer(_ record: UnsafePointer<Candle>, than state: UnsafeMutablePointer<SeriesState>) -> Bool {
-        if record.pointee.eventTimeMs != state.pointee.eventTimeMs { return record.pointee.eventTimeMs > state.pointee.eventTimeMs }
-        return record.pointee.tradeCount > state.pointee.tradeCount
+        if unsafe record.pointee.eventTimeMs != state.pointee.eventTimeMs { return unsafe record.pointee.eventTimeMs > state.pointee.eventTimeMs }
+        return unsafe record.pointee.tradeCount > state.pointee.tradeCount
     }
 
     @inline(__always)
     private mutating func acceptForming(_ record: UnsafePointer<Candle>, _ id: Int) {
-        let state = states.base + id
-        if state.pointee.has(SeriesFlags.formingPending) { counters.add(.coalesced) }
-        state.pointee.flags |= SeriesFlags.formingPending
-        replaceNewest(record, id)
+        let state = unsafe states.base + id
+        if unsafe state.pointee.has(SeriesFlags.formingPending) { counters.add(.coalesced) }
+        unsafe state.pointee.flags |= SeriesFlags.formingPending
+        unsafe replaceNewest(record, id)
     }
 
     @inline(__always)
     private mutating func replaceNewest(_ record: UnsafePointer<Candle>, _ id: Int) {
-        let state = states.base + id
-        newest.base[id] = record.pointee
-        state.pointee.openTimeMs = record.pointee.openTimeMs
-        state.pointee.eventTimeMs = record.pointee.eventTimeMs
-        state.pointee.tradeCount = record.pointee.tradeCount
-        state.pointee.updates &+= 1
-        if !state.pointee.has(SeriesFlags.dirty) {
-            state.pointee.flags |= SeriesFlags.dirty
+        let state = unsafe states.base + id
+        unsafe newest.base[id] = unsafe record.pointee
+        unsafe state.pointee.openTimeMs = unsafe record.pointee.openTimeMs
+        unsafe state.pointee.eventTimeMs = unsafe record.pointee.eventTimeMs
+        unsafe state.pointee.tradeCount = unsafe record.pointee.tradeCount
+        unsafe state.pointee.updates &+= 1
+        if unsafe !state.pointee.has(SeriesFlags.dirty) {
+            unsafe state.pointee.flags |= SeriesFlags.dirty
             pushDirty(UInt32(truncatingIfNeeded: id))
         }
     }
@@ -121,67 +121,67 @@ package struct CandleTable: ~Copyable {
     /// A closed candle, the first record of a series, or a record of another bar than the newest.
     @inline(never)
     private mutating func acceptTurningPoint(_ record: UnsafePointer<Candle>, _ id: Int) {
-        let state = states.base + id
-        if !state.pointee.has(SeriesFlags.known) {
-            state.pointee.flags |= SeriesFlags.known
-            state.pointee.openTimeMs = record.pointee.openTimeMs
-            state.pointee.eventTimeMs = .min
-            state.pointee.nextClosedOpenMs = record.pointee.openTimeMs
+        let state = unsafe states.base + id
+        if unsafe !state.pointee.has(SeriesFlags.known) {
+            unsafe state.pointee.flags |= SeriesFlags.known
+            unsafe state.pointee.openTimeMs = unsafe record.pointee.openTimeMs
+            unsafe state.pointee.eventTimeMs = .min
+            unsafe state.pointee.nextClosedOpenMs = unsafe record.pointee.openTimeMs
         }
-        if record.pointee.isClosed {
-            acceptClosed(record, id)
-        } else if record.pointee.openTimeMs < state.pointee.openTimeMs {
+        if unsafe record.pointee.isClosed {
+            unsafe acceptClosed(record, id)
+        } else if unsafe record.pointee.openTimeMs < state.pointee.openTimeMs {
             counters.add(.duplicates)
-        } else if record.pointee.openTimeMs == state.pointee.openTimeMs {
+        } else if unsafe record.pointee.openTimeMs == state.pointee.openTimeMs {
             // The first record of the series, forming.
-            acceptForming(record, id)
+            unsafe acceptForming(record, id)
         } else {
-            noteHole(upTo: record.pointee.openTimeMs, id)
-            state.pointee.flags &= ~SeriesFlags.newestClosed
-            acceptForming(record, id)
+            unsafe noteHole(upTo: record.pointee.openTimeMs, id)
+            unsafe state.pointee.flags &= ~SeriesFlags.newestClosed
+            unsafe acceptForming(record, id)
         }
     }
 
     private mutating func acceptClosed(_ record: UnsafePointer<Candle>, _ id: Int) {
-        let state = states.base + id
-        let open = record.pointee.openTimeMs
-        if open < state.pointee.nextClosedOpenMs {
-            guard state.pointee.missing > 0, gaps.fill(names[id]!, openTimeMs: open) else {
+        let state = unsafe states.base + id
+        let open = unsafe record.pointee.openTimeMs
+        if unsafe open < state.pointee.nextClosedOpenMs {
+            guard unsafe state.pointee.missing > 0, gaps.fill(names[id]!, openTimeMs: open) else {
                 counters.add(.duplicates)
                 return
             }
-            state.pointee.missing -= 1
+            unsafe state.pointee.missing -= 1
             counters.add(.gapCandlesFilled)
         } else {
             noteHole(upTo: open, id)
-            let interval = Interval(rawValue: state.pointee.interval)!
-            state.pointee.nextClosedOpenMs = interval.nextOpenTime(after: open)
+            let interval = unsafe Interval(rawValue: state.pointee.interval)!
+            unsafe state.pointee.nextClosedOpenMs = interval.nextOpenTime(after: open)
         }
         counters.add(.closedReceived)
         makeRoomForClosed()
-        closed.append(record)
-        guard open >= state.pointee.openTimeMs else {
-            state.pointee.updates &+= 1
+        unsafe closed.append(record)
+        guard unsafe open >= state.pointee.openTimeMs else {
+            unsafe state.pointee.updates &+= 1
             return
         }
         // It replaces the newest state, whether of its own bar or of one before.
-        if state.pointee.has(SeriesFlags.formingPending) { counters.add(.coalesced) }
-        state.pointee.flags = (state.pointee.flags & ~SeriesFlags.formingPending) | SeriesFlags.newestClosed
-        replaceNewest(record, id)
+        if unsafe state.pointee.has(SeriesFlags.formingPending) { counters.add(.coalesced) }
+        unsafe state.pointee.flags = unsafe (state.pointee.flags & ~SeriesFlags.formingPending) | SeriesFlags.newestClosed
+        unsafe replaceNewest(record, id)
     }
 
     /// Closed candles that should have come before the bar opening at `openMs`.
     private mutating func noteHole(upTo openMs: Int64, _ id: Int) {
-        let state = states.base + id
-        let from = state.pointee.nextClosedOpenMs
+        let state = unsafe states.base + id
+        let from = unsafe state.pointee.nextClosedOpenMs
         guard from < openMs else { return }
         let series = names[id]!
         let count = series.interval.barCount(from: from, until: openMs)
         counters.add(.gapsSeen)
         counters.add(.gapCandlesMissing, Int(count))
-        state.pointee.missing = UInt32(clamping: Int64(state.pointee.missing) + count)
+        unsafe state.pointee.missing = unsafe UInt32(clamping: Int64(state.pointee.missing) + count)
         gaps.add(Gap(series: series, fromMs: from, untilMs: openMs, cause: .missed))
-        state.pointee.nextClosedOpenMs = openMs
+        unsafe state.pointee.nextClosedOpenMs = openMs
     }
 
     /// The queue is full: its oldest candle becomes a gap. (While Redis is up the sink stops taking records
@@ -196,7 +196,7 @@ package struct CandleTable: ~Copyable {
     /// A closed candle that will not be written: it becomes a gap for the healer.
     package mutating func noteLost(_ candle: Candle, _ cause: Gap.Cause) {
         guard let series = series(candle.seriesID) else { return }
-        states.base[Int(candle.seriesID)].missing += 1
+        unsafe states.base[Int(candle.seriesID)].missing += 1
         let until = series.interval.nextOpenTime(after: candle.openTimeMs)
         gaps.add(Gap(series: series, fromMs: candle.openTimeMs, untilMs: until, cause: cause))
     }
@@ -205,7 +205,7 @@ package struct CandleTable: ~Copyable {
 
     @inline(__always)
     private mutating func pushDirty(_ id: UInt32) {
-        dirty.base[dirtyTail & mask] = id
+        unsafe dirty.base[dirtyTail & mask] = id
         dirtyTail &+= 1
     }
 
@@ -213,36 +213,36 @@ package struct CandleTable: ~Copyable {
 
     /// The next series to write; it is clean from now on. Nil when there is none.
     @inline(__always)
-    mutating func popDirty() -> Int? {
+    package mutating func popDirty() -> Int? {
         guard dirtyHead < dirtyTail else { return nil }
-        let id = Int(dirty.base[dirtyHead & mask])
+        let id = unsafe Int(dirty.base[dirtyHead & mask])
         dirtyHead &+= 1
-        states.base[id].flags &= ~SeriesFlags.dirty
+        unsafe states.base[id].flags &= ~SeriesFlags.dirty
         return id
     }
 
     /// A write of this series' newest state came to nothing. If a newer one waits already, the lost one counts
     /// as coalesced.
-    mutating func restore(_ id: Int, wasForming: Bool) {
-        let state = states.base + id
-        guard state.pointee.has(SeriesFlags.known) else {
+    package mutating func restore(_ id: Int, wasForming: Bool) {
+        let state = unsafe states.base + id
+        guard unsafe state.pointee.has(SeriesFlags.known) else {
             if wasForming { counters.add(.coalesced) }
             return
         }
         if wasForming {
-            if state.pointee.has(SeriesFlags.formingPending) || state.pointee.has(SeriesFlags.newestClosed) {
+            if unsafe state.pointee.has(SeriesFlags.formingPending) || state.pointee.has(SeriesFlags.newestClosed) {
                 counters.add(.coalesced)
             } else {
-                state.pointee.flags |= SeriesFlags.formingPending
+                unsafe state.pointee.flags |= SeriesFlags.formingPending
             }
         }
         markDirty(id)
     }
 
-    mutating func markDirty(_ id: Int) {
-        let state = states.base + id
-        guard state.pointee.has(SeriesFlags.known), !state.pointee.has(SeriesFlags.dirty) else { return }
-        state.pointee.flags |= SeriesFlags.dirty
+    package mutating func markDirty(_ id: Int) {
+        let state = unsafe states.base + id
+        guard unsafe state.pointee.has(SeriesFlags.known), unsafe !state.pointee.has(SeriesFlags.dirty) else { return }
+        unsafe state.pointee.flags |= SeriesFlags.dirty
         pushDirty(UInt32(id))
     }
 
@@ -251,6 +251,6 @@ package struct CandleTable: ~Copyable {
 
     /// Forming states that nobody has acknowledged or even taken.
     package var formingPendingCount: Int {
-        (0..<names.count).count { states.base[$0].has(SeriesFlags.formingPending) }
+        (0..<names.count).count { unsafe states.base[$0].has(SeriesFlags.formingPending) }
     }
 }

@@ -2,7 +2,7 @@
 // Positions only grow; an entry leaves when everything before it is acknowledged. The memory is reserved for
 // the bound and touched only as far as it is used.
 
-package struct ClosedQueue: ~Copyable {
+@safe package struct ClosedQueue: ~Copyable {
     package enum EntryState: UInt8 {
         /// Not acknowledged; to be appended.
         case pending = 0
@@ -36,8 +36,8 @@ package struct ClosedQueue: ~Copyable {
     package mutating func append(_ candle: UnsafePointer<Candle>) {
         precondition(!isFull)
         if head == tail && head > 1_024 { restart() }
-        candles.base[tail & mask] = candle.pointee
-        states.base[tail & mask] = EntryState.pending.rawValue
+        unsafe candles.base[tail & mask] = unsafe candle.pointee
+        unsafe states.base[tail & mask] = EntryState.pending.rawValue
         tail += 1
     }
 
@@ -45,23 +45,23 @@ package struct ClosedQueue: ~Copyable {
     /// No batch in flight refers to a position, because nothing is unacknowledged.
     private mutating func restart() { (head, tail, sent) = (0, 0, 0) }
 
-    package func candle(_ position: Int) -> UnsafePointer<Candle> { UnsafePointer(candles.base + (position & mask)) }
+    package func candle(_ position: Int) -> UnsafePointer<Candle> { unsafe UnsafePointer(candles.base + (position & mask)) }
     package func offset(_ position: Int) -> UInt32 { UInt32(position & mask) }
-    package func candle(offset: UInt32) -> UnsafePointer<Candle> { UnsafePointer(candles.base + Int(offset)) }
-    package func link(_ offset: UInt32) -> UInt32 { links.base[Int(offset)] }
-    package func setLink(_ offset: UInt32, _ next: UInt32) { links.base[Int(offset)] = next }
+    package func candle(offset: UInt32) -> UnsafePointer<Candle> { unsafe UnsafePointer(candles.base + Int(offset)) }
+    package func link(_ offset: UInt32) -> UInt32 { unsafe links.base[Int(offset)] }
+    package func setLink(_ offset: UInt32, _ next: UInt32) { unsafe links.base[Int(offset)] = next }
 
-    package func state(_ position: Int) -> EntryState { EntryState(rawValue: states.base[position & mask])! }
+    package func state(_ position: Int) -> EntryState { unsafe EntryState(rawValue: states.base[position & mask])! }
 
     package mutating func mark(_ position: Int, _ state: EntryState) {
         guard position >= head else { return }
-        states.base[position & mask] = state.rawValue
+        unsafe states.base[position & mask] = state.rawValue
         if state == .needsScript { sent = min(sent, position) }
     }
 
     /// Lets go of everything acknowledged at the front.
     package mutating func advance() {
-        while head < tail && states.base[head & mask] == EntryState.acknowledged.rawValue { head += 1 }
+        while unsafe head < tail && states.base[head & mask] == EntryState.acknowledged.rawValue { head += 1 }
         sent = max(sent, head)
     }
 
@@ -70,7 +70,7 @@ package struct ClosedQueue: ~Copyable {
 
     /// The oldest entry, given up; the caller makes a gap of it.
     package mutating func dropOldest() -> Candle {
-        let candle = candles.base[head & mask]
+        let candle = unsafe candles.base[head & mask]
         head += 1
         sent = max(sent, head)
         advance()

@@ -16,7 +16,7 @@ enum SeriesFlags {
     static let inBatch: UInt8 = 32
 }
 
-struct SeriesState: BitwiseCopyable {
+package struct SeriesState: BitwiseCopyable {
     /// Of the newest candle.
     var openTimeMs: Int64 = 0
     var eventTimeMs: Int64 = 0

@@ -11,6 +11,8 @@ public struct EngineSnapshot: Sendable {
     public var latency: HistogramSnapshot
     public var residentBytes: UInt64
     public var heapAllocatedBytes: UInt64?
+    /// Bytes ever allocated by the data path's threads: does not grow while nothing but data flows.
+    public var dataThreadsAllocatedBytes: UInt64
     /// True while the Redis connection is up.
     public var isRedisConnected: Bool
 }
@@ -164,6 +166,7 @@ public final class Engine: Sendable {
             latency: sink.latency.snapshot(),
             residentBytes: ProcessMemory.residentBytes(),
             heapAllocatedBytes: HeapStatistics.read()?.allocatedBytes,
+            dataThreadsAllocatedBytes: runners.withLock { $0.reduce(0) { $0 + $1.threadAllocatedBytes } },
             isRedisConnected: sink.isConnected)
     }
 

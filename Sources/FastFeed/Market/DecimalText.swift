@@ -19,9 +19,9 @@ public struct DecimalText: BitwiseCopyable, Sendable, Hashable {
         self.init()
         let bytes = Array(text.utf8)
         guard bytes.count <= DecimalText.capacity, DecimalText.isPlainDecimal(bytes) else { return nil }
-        withUnsafeMutableBytes(of: &words) { raw in
-            raw.copyBytes(from: bytes)
-            raw[31] = UInt8(bytes.count)
+        unsafe withUnsafeMutableBytes(of: &words) { raw in
+            unsafe raw.copyBytes(from: bytes)
+            unsafe raw[31] = UInt8(bytes.count)
         }
     }
 
@@ -50,6 +50,6 @@ public struct DecimalText: BitwiseCopyable, Sendable, Hashable {
 
 extension DecimalText: CustomStringConvertible {
     public var description: String {
-        withUnsafeBytes(of: words) { String(decoding: $0.prefix(count), as: UTF8.self) }
+        unsafe withUnsafeBytes(of: words) { unsafe String(decoding: $0.prefix(count), as: UTF8.self) }
     }
 }

@@ -58,3 +58,14 @@ public struct Series: Sendable, Hashable, CustomStringConvertible {
 
     public var description: String { "\(market.keyPrefix)\(symbol):\(interval.token)" }
 }
+
+/// What a series is to the data path: its dense id, the index of every table, and which use of the id.
+package struct SeriesHandle: Sendable, Equatable, BitwiseCopyable {
+    package var id: UInt32
+    package var generation: UInt16
+
+    package init(id: UInt32, generation: UInt16) {
+        self.id = id
+        self.generation = generation
+    }
+}

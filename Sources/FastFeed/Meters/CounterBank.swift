@@ -2,7 +2,7 @@
 
 import Synchronization
 
-package final class CounterBank: @unchecked Sendable {
+@safe package final class CounterBank: @unchecked Sendable {
     // Never moved or resized; the only cross-thread access is through atomics.
     private let cells: UnsafeMutablePointer<Atomic<UInt64>>
 
@@ -10,25 +10,25 @@ package final class CounterBank: @unchecked Sendable {
         // On cache lines of its own, so that two banks never share one.
         let bytes = CounterID.allCases.count * MemoryLayout<Atomic<UInt64>>.stride
         let raw = UnsafeMutableRawPointer.allocate(byteCount: (bytes + 127) & ~63, alignment: 64)
-        cells = raw.bindMemory(to: Atomic<UInt64>.self, capacity: CounterID.allCases.count)
-        for index in 0..<CounterID.allCases.count { (cells + index).initialize(to: Atomic(0)) }
+        unsafe cells = unsafe raw.bindMemory(to: Atomic<UInt64>.self, capacity: CounterID.allCases.count)
+        for index in 0..<CounterID.allCases.count { unsafe (cells + index).initialize(to: Atomic(0)) }
     }
 
-    deinit { UnsafeMutableRawPointer(cells).deallocate() }
+    deinit { unsafe UnsafeMutableRawPointer(cells).deallocate() }
 
     /// Owner thread only: no read-modify-write is needed where there is one writer.
     @inline(__always)
     package func add(_ id: CounterID, _ amount: Int = 1) {
-        let cell = cells + id.rawValue
-        cell.pointee.store(cell.pointee.load(ordering: .relaxed) &+ UInt64(truncatingIfNeeded: amount), ordering: .relaxed)
+        let cell = unsafe cells + id.rawValue
+        unsafe cell.pointee.store(cell.pointee.load(ordering: .relaxed) &+ UInt64(truncatingIfNeeded: amount), ordering: .relaxed)
     }
 
     /// Owner thread only: for the gauges.
     package func set(_ id: CounterID, _ value: Int) {
-        cells[id.rawValue].store(UInt64(truncatingIfNeeded: value), ordering: .relaxed)
+        unsafe cells[id.rawValue].store(UInt64(truncatingIfNeeded: value), ordering: .relaxed)
     }
 
-    package func value(_ id: CounterID) -> UInt64 { cells[id.rawValue].load(ordering: .relaxed) }
+    package func value(_ id: CounterID) -> UInt64 { unsafe cells[id.rawValue].load(ordering: .relaxed) }
 }
 
 /// All banks summed, at one instant (each counter read once; not one consistent cut across threads).

@@ -25,7 +25,7 @@ public enum CounterID: Int, CaseIterable, Sendable {
     public var isRejection: Bool { rawValue >= CounterID.rejectedMalformed.rawValue && rawValue <= CounterID.rejectedBinary.rawValue }
 
     // In the order of the cases; a test pins the correspondence.
-    static let descriptions: [(name: String, unit: String, sentence: String)] = [
+    package static let descriptions: [(name: String, unit: String, sentence: String)] = [
         ("bytes_received", "bytes", "Bytes read from exchange connections, after TLS."),
         ("messages_received", "messages", "Complete WebSocket data messages from the exchange."),
         ("notices_received", "messages", "Messages that are no klines: acknowledgements, errors, shutdown notices."),

@@ -4,7 +4,7 @@
 
 import Synchronization
 
-package final class LatencyHistogram: @unchecked Sendable {
+@safe package final class LatencyHistogram: @unchecked Sendable {
     private static let subBucketBits: UInt64 = 6
     private static let subBuckets: UInt64 = 64
     /// Values above 2^40 ns (18 minutes) count as that.
@@ -14,11 +14,11 @@ package final class LatencyHistogram: @unchecked Sendable {
     private let cells: UnsafeMutablePointer<Atomic<UInt64>>
 
     package init() {
-        cells = .allocate(capacity: LatencyHistogram.bucketCount)
-        for index in 0..<LatencyHistogram.bucketCount { (cells + index).initialize(to: Atomic(0)) }
+        unsafe cells = .allocate(capacity: LatencyHistogram.bucketCount)
+        for index in 0..<LatencyHistogram.bucketCount { unsafe (cells + index).initialize(to: Atomic(0)) }
     }
 
-    deinit { cells.deallocate() }
+    deinit { unsafe cells.deallocate() }
 
     @inline(__always)
     static func bucket(of valueNs: UInt64) -> Int {
@@ -42,12 +42,12 @@ package final class LatencyHistogram: @unchecked Sendable {
     /// Owner thread only.
     @inline(__always)
     package func record(_ valueNs: UInt64, count: UInt64 = 1) {
-        let cell = cells + LatencyHistogram.bucket(of: valueNs)
-        cell.pointee.store(cell.pointee.load(ordering: .relaxed) &+ count, ordering: .relaxed)
+        let cell = unsafe cells + LatencyHistogram.bucket(of: valueNs)
+        unsafe cell.pointee.store(cell.pointee.load(ordering: .relaxed) &+ count, ordering: .relaxed)
     }
 
     package func snapshot() -> HistogramSnapshot {
-        HistogramSnapshot(counts: (0..<LatencyHistogram.bucketCount).map { cells[$0].load(ordering: .relaxed) })
+        HistogramSnapshot(counts: (0..<LatencyHistogram.bucketCount).map { unsafe cells[$0].load(ordering: .relaxed) })
     }
 }
 

@@ -7,7 +7,7 @@ package enum MonotonicClock {
     @inline(__always)
     package static func nowNs() -> UInt64 {
         var now = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &now)
+        unsafe clock_gettime(CLOCK_MONOTONIC, &now)
         return UInt64(now.tv_sec) &* 1_000_000_000 &+ UInt64(now.tv_nsec)
     }
 }
@@ -16,7 +16,7 @@ package enum MonotonicClock {
 package enum WallClock {
     package static func nowMs() -> Int64 {
         var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
+        unsafe clock_gettime(CLOCK_REALTIME, &now)
         return Int64(now.tv_sec) * 1_000 + Int64(now.tv_nsec) / 1_000_000
     }
 }
@@ -25,7 +25,7 @@ package enum WallClock {
 package enum ThreadClock {
     package static func nowNs() -> UInt64 {
         var now = timespec()
-        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now)
+        unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now)
         return UInt64(now.tv_sec) &* 1_000_000_000 &+ UInt64(now.tv_nsec)
     }
 }
@@ -37,7 +37,7 @@ package struct ProcessUsage: Sendable {
 
     package static func now() -> ProcessUsage {
         var usage = rusage()
-        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         func ns(_ time: timeval) -> UInt64 { UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_usec) * 1_000 }
         return ProcessUsage(userNs: ns(usage.ru_utime), systemNs: ns(usage.ru_stime))
     }

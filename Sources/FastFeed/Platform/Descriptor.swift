@@ -13,7 +13,7 @@ package struct Descriptor: ~Copyable {
     @inline(__always)
     package func read(into bytes: UnsafeMutableRawPointer, count: Int) -> IOResult {
         while true {
-            let got = Glibc.recv(number, bytes, count, 0)
+            let got = unsafe Glibc.recv(number, bytes, count, 0)
             if got > 0 { return .bytes(got) }
             if got == 0 { return .endOfStream }
             let code = errno
@@ -26,7 +26,7 @@ package struct Descriptor: ~Copyable {
     @inline(__always)
     package func write(_ bytes: UnsafeRawPointer, count: Int) -> IOResult {
         while true {
-            let sent = Glibc.send(number, bytes, count, Int32(MSG_NOSIGNAL))
+            let sent = unsafe Glibc.send(number, bytes, count, Int32(MSG_NOSIGNAL))
             if sent >= 0 { return .bytes(sent) }
             let code = errno
             if code == EAGAIN || code == EWOULDBLOCK { return .wouldBlock }

@@ -9,7 +9,7 @@ package struct HeapStatistics: Sendable {
     /// Nil when the process runs on another allocator (a sanitizer's).
     package static func read() -> HeapStatistics? {
         var stats = ff_heap_stats()
-        guard ff_heap_read(&stats) == 0 else { return nil }
+        guard unsafe ff_heap_read(&stats) == 0 else { return nil }
         return HeapStatistics(allocatedBytes: stats.allocated, residentBytes: stats.resident)
     }
 

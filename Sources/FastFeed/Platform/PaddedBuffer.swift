@@ -4,7 +4,7 @@ import CShims
 
 /// Bytes with `Limits.paddingBytes` of readable room behind them: the promise that wide loads and simdjson
 /// rely on lives in this type.
-package struct PaddedBuffer: ~Copyable {
+@safe package struct PaddedBuffer: ~Copyable {
     package let base: UnsafeMutableRawPointer
     package let count: Int
     private let mappedBytes: Int
@@ -12,35 +12,71 @@ package struct PaddedBuffer: ~Copyable {
     package init(count: Int) {
         self.count = count
         mappedBytes = (count + Limits.paddingBytes + 4095) & ~4095
-        guard let memory = ff_map(mappedBytes) else { fatalError("out of memory: cannot map \(mappedBytes) bytes") }
-        base = memory
+        guard let memory = unsafe ff_map(mappedBytes) else { fatalError("out of memory: cannot map \(mappedBytes) bytes") }
+        unsafe base = unsafe memory
     }
 
-    deinit { ff_unmap(base, mappedBytes) }
+    deinit { unsafe ff_unmap(base, mappedBytes) }
 
     /// Gives the touched pages back; the content reads as zero afterwards.
-    package func discard() { ff_map_discard(base, mappedBytes) }
+    package func discard() { unsafe ff_map_discard(base, mappedBytes) }
 }
 
 /// A fixed array of plain records in mapped memory.
-package struct MappedArray<Element: BitwiseCopyable>: ~Copyable {
+@safe package struct MappedArray<Element: BitwiseCopyable>: ~Copyable {
     package let base: UnsafeMutablePointer<Element>
     package let count: Int
     private let buffer: PaddedBuffer
 
     package init(count: Int, initial: Element) {
         buffer = PaddedBuffer(count: count * MemoryLayout<Element>.stride)
-        base = buffer.base.bindMemory(to: Element.self, capacity: count)
+        unsafe base = unsafe buffer.base.bindMemory(to: Element.self, capacity: count)
         self.count = count
-        base.initialize(repeating: initial, count: count)
+        unsafe base.initialize(repeating: initial, count: count)
     }
 
     /// All bytes zero and untouched; for records whose zero is a valid value.
     package init(zeroed count: Int) {
         buffer = PaddedBuffer(count: count * MemoryLayout<Element>.stride)
-        base = buffer.base.bindMemory(to: Element.self, capacity: count)
+        unsafe base = unsafe buffer.base.bindMemory(to: Element.self, capacity: count)
         self.count = count
     }
 
     package func discard() { buffer.discard() }
+}
+
+/// Places for values that cannot be copied, filled one after another and never given back. The places do not
+/// move, and reaching into one is checked against the count only: one thread owns them.
+@safe package struct FixedSlots<Element: ~Copyable>: ~Copyable {
+    private let base: UnsafeMutablePointer<Element>
+    package let capacity: Int
+    package private(set) var count = 0
+
+    package init(capacity: Int) {
+        self.capacity = capacity
+        unsafe base = .allocate(capacity: capacity)
+    }
+
+    deinit {
+        unsafe base.deinitialize(count: count)
+        unsafe base.deallocate()
+    }
+
+    /// Fills the next place. The caller has seen `count < capacity`.
+    package mutating func append(_ element: consuming Element) {
+        precondition(count < capacity)
+        unsafe (base + count).initialize(to: element)
+        count += 1
+    }
+
+    package subscript(index: Int) -> Element {
+        _read {
+            precondition(index < count)
+            yield unsafe base[index]
+        }
+        nonmutating _modify {
+            precondition(index < count)
+            yield unsafe &base[index]
+        }
+    }
 }

@@ -22,15 +22,15 @@ package final class PinnedThread: @unchecked Sendable {
         name: String, core: Int? = nil, body: @escaping @Sendable () -> Void
     ) throws(SystemError) -> PinnedThread {
         let thread = PinnedThread(name: name, core: core, body: body)
-        let context = Unmanaged.passRetained(thread).toOpaque()
+        let context = unsafe Unmanaged.passRetained(thread).toOpaque()
         var all = sigset_t()
         var previous = sigset_t()
-        sigfillset(&all)
-        pthread_sigmask(SIG_SETMASK, &all, &previous)
-        let code = pthread_create(&thread.handle, nil, { PinnedThread.run($0) }, context)
-        pthread_sigmask(SIG_SETMASK, &previous, nil)
+        unsafe sigfillset(&all)
+        unsafe pthread_sigmask(SIG_SETMASK, &all, &previous)
+        let code = unsafe pthread_create(&thread.handle, nil, { unsafe PinnedThread.run($0) }, unsafe context)
+        unsafe pthread_sigmask(SIG_SETMASK, &previous, nil)
         guard code == 0 else {
-            Unmanaged<PinnedThread>.fromOpaque(context).release()
+            unsafe Unmanaged<PinnedThread>.fromOpaque(context).release()
             throw SystemError("pthread_create", code: code)
         }
         return thread
@@ -42,8 +42,8 @@ package final class PinnedThread: @unchecked Sendable {
     package func detach() { pthread_detach(handle) }
 
     private static func run(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-        let thread = Unmanaged<PinnedThread>.fromOpaque(context!).takeRetainedValue()
-        ff_thread_name(thread.name)
+        let thread = unsafe Unmanaged<PinnedThread>.fromOpaque(context!).takeRetainedValue()
+        unsafe ff_thread_name(thread.name)
         // A refused pin (the core was taken from us meanwhile) costs speed, not correctness.
         if let core = thread.core { _ = ff_thread_pin(Int32(core)) }
         thread.body()

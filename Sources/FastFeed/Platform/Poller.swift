@@ -32,7 +32,7 @@ package struct PollToken: Sendable, Equatable {
     package var slot: UInt32 { UInt32(truncatingIfNeeded: rawValue) }
 }
 
-package final class Poller {
+@safe package final class Poller {
     private let descriptor: Int32
     private let ready: UnsafeMutablePointer<ff_ready>
 
@@ -40,12 +40,12 @@ package final class Poller {
         let created = ff_poll_create()
         guard created >= 0 else { throw SystemError("epoll_create", code: -created) }
         descriptor = created
-        ready = .allocate(capacity: Int(FF_READY_MAX))
-        ready.initialize(repeating: ff_ready(), count: Int(FF_READY_MAX))
+        unsafe ready = .allocate(capacity: Int(FF_READY_MAX))
+        unsafe ready.initialize(repeating: ff_ready(), count: Int(FF_READY_MAX))
     }
 
     deinit {
-        ready.deallocate()
+        unsafe ready.deallocate()
         _ = Glibc.close(descriptor)
     }
 
@@ -66,13 +66,13 @@ package final class Poller {
 
     /// Waits and returns how many reports `report(_:)` can be asked for. A negative time waits for ever.
     package func wait(timeoutNs: Int64) -> Int {
-        let count = ff_poll_wait(descriptor, ready, Int32(FF_READY_MAX), timeoutNs)
+        let count = unsafe ff_poll_wait(descriptor, ready, Int32(FF_READY_MAX), timeoutNs)
         precondition(count >= 0, "epoll_wait refused a valid call")
         return Int(count)
     }
 
     @inline(__always)
     package func report(_ index: Int) -> (token: PollToken, readiness: Readiness) {
-        (PollToken(rawValue: ready[index].token), Readiness(rawValue: ready[index].events))
+        unsafe (PollToken(rawValue: ready[index].token), Readiness(rawValue: ready[index].events))
     }
 }

@@ -18,15 +18,15 @@ package struct SocketAddress: Sendable, Equatable {
         var v4 = sockaddr_in()
         v4.sin_family = sa_family_t(AF_INET)
         v4.sin_port = port.bigEndian
-        if inet_pton(AF_INET, host, &v4.sin_addr) == 1 {
-            self.init(family: AF_INET, bytes: withUnsafeBytes(of: v4) { Array($0) })
+        if unsafe inet_pton(AF_INET, host, &v4.sin_addr) == 1 {
+            unsafe self.init(family: AF_INET, bytes: withUnsafeBytes(of: v4) { unsafe Array($0) })
             return
         }
         var v6 = sockaddr_in6()
         v6.sin6_family = sa_family_t(AF_INET6)
         v6.sin6_port = port.bigEndian
-        guard inet_pton(AF_INET6, host, &v6.sin6_addr) == 1 else { return nil }
-        self.init(family: AF_INET6, bytes: withUnsafeBytes(of: v6) { Array($0) })
+        guard unsafe inet_pton(AF_INET6, host, &v6.sin6_addr) == 1 else { return nil }
+        unsafe self.init(family: AF_INET6, bytes: withUnsafeBytes(of: v6) { unsafe Array($0) })
     }
 
     /// A Unix socket path; nil when it is longer than the kernel takes (107 bytes).
@@ -35,8 +35,8 @@ package struct SocketAddress: Sendable, Equatable {
         address.sun_family = sa_family_t(AF_UNIX)
         let bytes = Array(path.utf8)
         guard !bytes.isEmpty, bytes.count < MemoryLayout.size(ofValue: address.sun_path) else { return nil }
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
-        self.init(family: AF_UNIX, bytes: withUnsafeBytes(of: address) { Array($0) })
+        unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: bytes) }
+        unsafe self.init(family: AF_UNIX, bytes: withUnsafeBytes(of: address) { unsafe Array($0) })
     }
 
     /// True for 127.0.0.0/8, ::1 and Unix sockets.
@@ -71,16 +71,16 @@ package final class ResolverQuery: Sendable {
     package var answer: Answer? { result.withLock { $0 } }
 
     func resolve() {
-        var hints = addrinfo()
-        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        var hints = unsafe addrinfo()
+        unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         var list: UnsafeMutablePointer<addrinfo>?
-        let code = getaddrinfo(host, String(port), &hints, &list)
+        let code = unsafe getaddrinfo(host, String(port), &hints, &list)
         let answer: Answer
         if code == 0 {
-            answer = .addresses(ResolverQuery.addresses(of: list))
-            freeaddrinfo(list)
+            answer = unsafe .addresses(ResolverQuery.addresses(of: list))
+            unsafe freeaddrinfo(list)
         } else {
-            answer = .failed(String(cString: gai_strerror(code)))
+            answer = unsafe .failed(String(cString: gai_strerror(code)))
         }
         result.withLock { $0 = answer }
         wakeUp?.signal()
@@ -88,13 +88,13 @@ package final class ResolverQuery: Sendable {
 
     private static func addresses(of list: UnsafeMutablePointer<addrinfo>?) -> [SocketAddress] {
         var found: [SocketAddress] = []
-        var next = list
-        while let entry = next?.pointee, found.count < 16 {
-            if let address = entry.ai_addr {
-                let bytes = UnsafeRawBufferPointer(start: address, count: Int(entry.ai_addrlen))
-                found.append(SocketAddress(family: entry.ai_family, bytes: Array(bytes)))
+        var next = unsafe list
+        while let entry = unsafe next?.pointee, found.count < 16 {
+            if let address = unsafe entry.ai_addr {
+                let bytes = unsafe UnsafeRawBufferPointer(start: address, count: Int(entry.ai_addrlen))
+                unsafe found.append(SocketAddress(family: entry.ai_family, bytes: Array(bytes)))
             }
-            next = entry.ai_next
+            unsafe next = unsafe entry.ai_next
         }
         return found
     }

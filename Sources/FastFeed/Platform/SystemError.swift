@@ -12,7 +12,7 @@ package struct SystemError: Error, Sendable, Equatable, CustomStringConvertible 
         self.code = code
     }
 
-    package var reason: String { String(cString: strerror(code)) }
+    package var reason: String { unsafe String(cString: strerror(code)) }
     package var description: String { "\(call): \(reason)" }
 }
 

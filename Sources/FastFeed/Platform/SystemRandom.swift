@@ -4,12 +4,12 @@ import CShims
 
 package enum SystemRandom {
     package static func fill(_ bytes: UnsafeMutableRawPointer, count: Int) {
-        precondition(ff_random(bytes, count) == 0, "the kernel gives no random bytes")
+        unsafe precondition(ff_random(bytes, count) == 0, "the kernel gives no random bytes")
     }
 
     package static func word() -> UInt64 {
         var value: UInt64 = 0
-        fill(&value, count: 8)
+        unsafe fill(&value, count: 8)
         return value
     }
 }

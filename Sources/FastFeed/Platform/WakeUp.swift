@@ -33,7 +33,7 @@ package final class WakeUp: Sendable {
     /// Sleeper: takes the signal off the descriptor after it was reported readable.
     package func drain() {
         var count: UInt64 = 0
-        _ = Glibc.read(descriptorNumber, &count, 8)
+        _ = unsafe Glibc.read(descriptorNumber, &count, 8)
     }
 
     /// Waker: call after publishing.
@@ -47,6 +47,6 @@ package final class WakeUp: Sendable {
     private func ring() {
         guard parked.exchange(false, ordering: .relaxed) else { return }
         var one: UInt64 = 1
-        _ = Glibc.write(descriptorNumber, &one, 8)
+        _ = unsafe Glibc.write(descriptorNumber, &one, 8)
     }
 }

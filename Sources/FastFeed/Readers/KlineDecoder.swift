@@ -2,7 +2,7 @@
 // so that no access check and no reference count stands between two messages.
 
 /// What ended a run over a window.
-enum WindowEnd {
+@safe enum WindowEnd {
     case consumed
     /// A control frame or notice that the connection must handle; go on afterwards.
     case ping(UnsafeRawBufferPointer)
@@ -13,7 +13,7 @@ enum WindowEnd {
     case notUTF8
 }
 
-struct KlineDecoder: ~Copyable {
+@safe struct KlineDecoder: ~Copyable {
     private let parser = KlineParser()
     var index = SeriesIndex()
     private var producer: SPSCRing<Candle>.Producer
@@ -35,7 +35,7 @@ struct KlineDecoder: ~Copyable {
     mutating func run(_ frames: inout FrameDecoder, nowNs: UInt64) -> WindowEnd {
         var messages = 0
         defer { counters.add(.messagesReceived, messages) }
-        var symbol = UnsafeRawBufferPointer(start: nil, count: 0)
+        var symbol = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
         while true {
             switch frames.takeEvent() {
             case .message(let isText, let payload):
@@ -46,29 +46,29 @@ struct KlineDecoder: ~Copyable {
                 }
                 guard payload.count >= Limits.klineBytesMin else {
                     // Too short for a kline: a notice, or rubbish.
-                    return .notice(payload)
+                    return unsafe .notice(payload)
                 }
                 precondition(producer.room() > 0, "the read was larger than the ring's room")
-                let slot = producer.slot
-                switch parser.parse(payload, into: slot, symbol: &symbol) {
+                let slot = unsafe producer.slot
+                switch unsafe parser.parse(payload, into: slot, symbol: &symbol) {
                 case .kline:
-                    guard let handle = index.find(symbol: symbol, interval: slot.pointee.intervalCode) else {
+                    guard let handle = unsafe index.find(symbol: symbol, interval: slot.pointee.intervalCode) else {
                         counters.add(.rejectedUnknownSeries)
                         continue
                     }
-                    slot.pointee.seriesID = handle.id
-                    slot.pointee.generation = handle.generation
-                    slot.pointee.receivedNs = nowNs
+                    unsafe slot.pointee.seriesID = handle.id
+                    unsafe slot.pointee.generation = handle.generation
+                    unsafe slot.pointee.receivedNs = nowNs
                     producer.keep()
-                case .notice: return .notice(payload)
+                case .notice: return unsafe .notice(payload)
                 case .rejected(let reason):
                     counters.add(reason)
                     if reason == .rejectedNotUTF8 { return .notUTF8 }
                 }
             case .needMore: return .consumed
-            case .ping(let payload): return .ping(payload)
+            case .ping(let payload): return unsafe .ping(payload)
             case .pong: continue
-            case .close(let code, let reason): return .close(code: code, reason: reason)
+            case .close(let code, let reason): return unsafe .close(code: code, reason: reason)
             case .violation(let code, let reason): return .violation(code: code, reason: reason)
             }
         }

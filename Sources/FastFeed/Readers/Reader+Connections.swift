@@ -6,21 +6,20 @@ extension Reader {
     /// A slot for these streams: a retired one, or a new one. Nil when the reader is full.
     func addConnection(_ streams: [String], predecessor: Int?) -> Int? {
         let subscription = freshSubscription(streams)
-        let free = (0..<connectionCount).first {
+        let free = (0..<connections.count).first {
             connections[$0].isRetired && connections[$0].phase == nil && !connections[$0].isReady
         }
         let slot: Int
-        var made = ReaderConnection(number: free ?? connectionCount, streams: streams, subscription: subscription, seed: random.next())
+        var made = ReaderConnection(number: free ?? connections.count, streams: streams, subscription: subscription, seed: random.next())
         made.predecessor = predecessor
         if let free {
             made.generation = connections[free].generation &+ 1
             connections[free] = made
             slot = free
         } else {
-            guard connectionCount < Limits.connectionsPerReaderMax else { return nil }
-            slot = connectionCount
-            (connections + slot).initialize(to: made)
-            connectionCount += 1
+            guard connections.count < connections.capacity else { return nil }
+            slot = connections.count
+            connections.append(made)
         }
         timersDueNs = 0
         return slot
@@ -56,6 +55,7 @@ extension Reader {
 
     private func onOpened(_ slot: Int, _ nowNs: UInt64) {
         counters.add(.connectionsOpened)
+        connections[slot].openedNs = nowNs
         connections[slot].lastReceivedNs = nowNs
         // Up to half an hour earlier than the limit, so that not all are replaced at once.
         let earlierMs = random.next() % UInt64(max(1, settings.connectionAgeMs / 48))
@@ -65,7 +65,7 @@ extension Reader {
         checkLive(slot, nowNs)
         let early = connections[slot].socket!.takeEarlyBytes()
         if !early.isEmpty {
-            early.withUnsafeBytes { buffer.base.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+            unsafe early.withUnsafeBytes { unsafe buffer.base.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
             take(early.count, slot, nowNs)
         }
         markReady(slot)
@@ -78,12 +78,12 @@ extension Reader {
 
     /// One read of at most a buffer, and everything in it.
     private func readOpen(_ slot: Int, _ nowNs: UInt64) {
-        let bytesMax = decode.pointee.readableBytes()
+        let bytesMax = unsafe decode.pointee.readableBytes()
         guard bytesMax >= 4_096 else {
             stall(slot)
             return
         }
-        switch connections[slot].socket!.read(into: buffer.base, count: bytesMax) {
+        switch unsafe connections[slot].socket!.read(into: buffer.base, count: bytesMax) {
         case .bytes(let count):
             connections[slot].lastReceivedNs = nowNs
             counters.add(.bytesReceived, count)
@@ -99,20 +99,20 @@ extension Reader {
 
     /// Decodes `count` bytes of the buffer and hands the records over.
     private func take(_ count: Int, _ slot: Int, _ nowNs: UInt64) {
-        connections[slot].socket!.decoder.supply(buffer.base, count: count)
+        unsafe connections[slot].socket!.decoder.supply(buffer.base, count: count)
         window: while connections[slot].phase != nil {
-            switch decode.pointee.run(&connections[slot].socket!.decoder, nowNs: nowNs) {
+            switch unsafe decode.pointee.run(&connections[slot].socket!.decoder, nowNs: nowNs) {
             case .consumed: break window
             case .ping(let payload):
                 connections[slot].subscription.noteSent(nowNs: nowNs)
-                if !connections[slot].socket!.send(.pong, payload) { lose(slot, "cannot answer a ping", nowNs) }
-            case .notice(let message): onNotice(slot, message, nowNs)
-            case .close(let code, let reason): onClose(slot, code, Ascii.printable(reason, limit: 123), nowNs)
+                if unsafe !connections[slot].socket!.send(.pong, payload) { lose(slot, "cannot answer a ping", nowNs) }
+            case .notice(let message): unsafe onNotice(slot, message, nowNs)
+            case .close(let code, let reason): unsafe onClose(slot, code, Ascii.printable(reason, limit: 123), nowNs)
             case .notUTF8: violate(slot, 1007, "text that is not UTF-8", nowNs)
             case .violation(let code, let reason): violate(slot, code, "\(reason)", nowNs)
             }
         }
-        if decode.pointee.publish() { sinkWakeUp?.signal() }
+        if unsafe decode.pointee.publish() { sinkWakeUp?.signal() }
     }
 
     /// The ring is full: leave the socket alone until there is room; the kernel's window does the rest.
@@ -126,8 +126,8 @@ extension Reader {
     }
 
     func resumeStalled() {
-        guard decode.pointee.readableBytes() >= Limits.receiveBytesMax / 4 else { return }
-        for slot in 0..<connectionCount where connections[slot].isStalled {
+        guard unsafe decode.pointee.readableBytes() >= Limits.receiveBytesMax / 4 else { return }
+        for slot in 0..<connections.count where connections[slot].isStalled {
             connections[slot].isStalled = false
             connections[slot].socket?.setReading(true)
             markReady(slot)
@@ -138,9 +138,9 @@ extension Reader {
     // MARK: What the exchange says
 
     private func onNotice(_ slot: Int, _ message: UnsafeRawBufferPointer, _ nowNs: UInt64) {
-        guard let notice = VenueNotice(message) else {
-            counters.add(UTF8Validator.isValid(message) ? .rejectedMalformed : .rejectedNotUTF8)
-            if !UTF8Validator.isValid(message) { violate(slot, 1007, "text that is not UTF-8", nowNs) }
+        guard let notice = unsafe VenueNotice(message) else {
+            unsafe counters.add(UTF8Validator.isValid(message) ? .rejectedMalformed : .rejectedNotUTF8)
+            if unsafe !UTF8Validator.isValid(message) { violate(slot, 1007, "text that is not UTF-8", nowNs) }
             return
         }
         counters.add(.noticesReceived)
@@ -183,14 +183,15 @@ extension Reader {
     /// The connection is no more. It is opened again unless another has taken its place.
     func lose(_ slot: Int, _ reason: String, _ nowNs: UInt64) {
         guard connections[slot].phase != nil else { return }
-        if connections[slot].isRetired || connections[slot].phase == .closing && connections[slot].isRetired {
+        if connections[slot].isRetired {
             vacateClosed(slot, nowNs)
             return
         }
         counters.add(.connectionsClosed)
         let wasSuperseded = connections[slot].successor != nil
         // A connection that held for a while starts again at once; one that dies young waits longer each time.
-        if connections[slot].isLive { connections[slot].backoff.succeeded() }
+        let ageNs = nowNs &- connections[slot].openedNs
+        if ageNs >= UInt64(Limits.connectionProvenMs) * 1_000_000 { connections[slot].backoff.succeeded() }
         let delayNs = connections[slot].backoff.nextDelayNs()
         journal.note(.warning, "connection to the exchange lost", key: wasSuperseded ? nil : "lost:\(reason)",
             ("connection", label(slot)), ("reason", reason),
@@ -232,9 +233,13 @@ extension Reader {
     /// Opens a second connection for the same streams; this one ends when that one is live.
     func replace(_ slot: Int) {
         guard !connections[slot].isRetired, connections[slot].successor == nil, !isStopping else { return }
-        guard let successor = addConnection(connections[slot].streams, predecessor: slot) else { return }
-        connections[slot].successor = successor
         connections[slot].rollAtNs = .max
+        guard let successor = addConnection(connections[slot].streams, predecessor: slot) else {
+            // The exchange will end it, and then it is opened again like any other.
+            journal.note(.warning, "no room to replace a connection", key: "no-room", ("connection", label(slot)))
+            return
+        }
+        connections[slot].successor = successor
     }
 
     /// Open and fully subscribed: from now on it counts, and the one it replaces may go.

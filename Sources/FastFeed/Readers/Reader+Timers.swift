@@ -2,12 +2,12 @@
 
 extension Reader {
     func turnTimers(_ nowNs: UInt64) {
-        for slot in 0..<connectionCount { turnTimers(of: slot, nowNs) }
+        for slot in 0..<connections.count { turnTimers(of: slot, nowNs) }
         var due = UInt64.max
-        for slot in 0..<connectionCount { due = min(due, connections[slot].nextDeadlineNs()) }
+        for slot in 0..<connections.count { due = min(due, connections[slot].nextDeadlineNs()) }
         // A stalled connection looks for room often; a resolver is asked often, while it works.
         if stalledCount > 0 { due = min(due, nowNs + 100_000) }
-        for slot in 0..<connectionCount where connections[slot].phase == .resolving { due = min(due, nowNs + 2_000_000) }
+        for slot in 0..<connections.count where connections[slot].phase == .resolving { due = min(due, nowNs + 2_000_000) }
         timersDueNs = due
         finishStopIfDone()
     }

@@ -22,7 +22,7 @@ package struct ReaderSettings: Sendable {
     }
 }
 
-package final class Reader: Agent, @unchecked Sendable {
+@safe package final class Reader: Agent, @unchecked Sendable {
     // Everything below is its thread's alone, except `commands`, `counters` and `isStopped`, which are made
     // for sharing.
     let index: Int
@@ -37,8 +37,7 @@ package final class Reader: Agent, @unchecked Sendable {
     /// The thread that takes the records, if it is not this one.
     package var sinkWakeUp: WakeUp?
 
-    let connections: UnsafeMutablePointer<ReaderConnection>
-    var connectionCount = 0
+    var connections = FixedSlots<ReaderConnection>(capacity: Limits.connectionsPerReaderMax)
     var stalledCount = 0
     var random: SplitMix64
     /// The earliest deadline of all connections; recomputed when it has passed or something changed.
@@ -55,17 +54,14 @@ package final class Reader: Agent, @unchecked Sendable {
         self.journal = journal
         self.budget = budget
         random = SplitMix64(seed: settings.seed &+ UInt64(index))
-        connections = .allocate(capacity: Limits.connectionsPerReaderMax)
-        decode = .allocate(capacity: 1)
-        decode.initialize(to: KlineDecoder(ring: ring, counters: counters))
+        unsafe decode = .allocate(capacity: 1)
+        unsafe decode.initialize(to: KlineDecoder(ring: ring, counters: counters))
         readySlots.reserveCapacity(Limits.connectionsPerReaderMax)
     }
 
     deinit {
-        connections.deinitialize(count: connectionCount)
-        connections.deallocate()
-        decode.deinitialize(count: 1)
-        decode.deallocate()
+        unsafe decode.deinitialize(count: 1)
+        unsafe decode.deallocate()
     }
 
     package var roleName: String { "reader-\(index)" }
@@ -77,7 +73,7 @@ package final class Reader: Agent, @unchecked Sendable {
 
     package func onReady(_ token: PollToken, _ readiness: Readiness, nowNs: UInt64) {
         let slot = Int(token.slot)
-        guard slot < connectionCount, connections[slot].generation & 0xFF_FFFF == token.generation else { return }
+        guard slot < connections.count, connections[slot].generation & 0xFF_FFFF == token.generation else { return }
         if readiness.contains(.writable) && connections[slot].phase == .open {
             if connections[slot].socket?.flush() == false { lose(slot, "write failed", nowNs) }
         }
@@ -113,7 +109,7 @@ package final class Reader: Agent, @unchecked Sendable {
     }
 
     package func onClose() {
-        for slot in 0..<connectionCount { connections[slot].socket?.drop() }
+        for slot in 0..<connections.count { connections[slot].socket?.drop() }
         stopped.store(true, ordering: .releasing)
     }
 
@@ -124,8 +120,8 @@ package final class Reader: Agent, @unchecked Sendable {
 
     private func carryOut(_ command: ReaderCommand, _ nowNs: UInt64) {
         switch command {
-        case .follow(let series, let handle): decode.pointee.index.set(series.symbol, series.interval, handle)
-        case .unfollow(let series): decode.pointee.index.remove(series.symbol, series.interval)
+        case .follow(let series, let handle): unsafe decode.pointee.index.set(series.symbol, series.interval, handle)
+        case .unfollow(let series): unsafe decode.pointee.index.remove(series.symbol, series.interval)
         case .connect(let streams):
             if addConnection(streams, predecessor: nil) == nil {
                 journal.note(.error, "reader has no room for another connection", ("reader", "\(index)"))
@@ -137,7 +133,7 @@ package final class Reader: Agent, @unchecked Sendable {
 
     private func stop(_ nowNs: UInt64) {
         isStopping = true
-        for slot in 0..<connectionCount {
+        for slot in 0..<connections.count {
             connections[slot].isRetired = true
             connections[slot].socket?.close(code: 1000, reason: "", nowNs: nowNs)
             if connections[slot].isLive { setLive(slot, false) }
@@ -147,13 +143,13 @@ package final class Reader: Agent, @unchecked Sendable {
 
     func finishStopIfDone() {
         guard isStopping else { return }
-        for slot in 0..<connectionCount where connections[slot].phase != nil { return }
+        for slot in 0..<connections.count where connections[slot].phase != nil { return }
         stopped.store(true, ordering: .releasing)
     }
 
     func setLive(_ slot: Int, _ live: Bool) {
         guard connections[slot].isLive != live else { return }
         connections[slot].isLive = live
-        counters.set(.connectionsLive, (0..<connectionCount).count { connections[$0].isLive })
+        counters.set(.connectionsLive, (0..<connections.count).count { connections[$0].isLive })
     }
 }

@@ -11,6 +11,7 @@ struct ReaderConnection: ~Copyable {
     var backoff: Backoff
     /// When to try again, while there is no socket.
     var retryAtNs: UInt64 = 0
+    var openedNs: UInt64 = 0
     var lastReceivedNs: UInt64 = 0
     var lastPingNs: UInt64 = 0
     /// When to replace the connection, before the exchange ends it.

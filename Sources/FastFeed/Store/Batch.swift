@@ -4,22 +4,22 @@
 //
 // All arrays are made once, for the largest batch.
 
-struct Batch: ~Copyable {
+@safe package struct Batch: ~Copyable {
     /// Queue positions of the closed candles, one command each.
-    let closedPositions: MappedArray<Int>
+    package let closedPositions: MappedArray<Int>
     /// Receive times of the closed candles.
     let closedReceivedNs: MappedArray<UInt64>
     /// Series whose newest state is written, grouped by interval.
-    let seriesIDs: MappedArray<UInt32>
+    package let seriesIDs: MappedArray<UInt32>
     let seriesReceivedNs: MappedArray<UInt64>
     /// Per series: the state was a forming one that counts as a record.
-    let seriesWasForming: MappedArray<Bool>
-    var closedCount = 0
-    var seriesCount = 0
-    var hashCount = 0
+    package let seriesWasForming: MappedArray<Bool>
+    package var closedCount = 0
+    package var seriesCount = 0
+    package var hashCount = 0
     /// Where each HSET's series end in `seriesIDs`.
     var hashEnds: (Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int)
-    var publishCount = 0
+    package var publishCount = 0
     /// Replies seen so far.
     var answered = 0
     var sentNs: UInt64 = 0
@@ -28,7 +28,7 @@ struct Batch: ~Copyable {
     /// Series of HSETs that were refused for good, as a count for the books.
     var refusedForming = 0
 
-    init(capacity: Int) {
+    package init(capacity: Int) {
         closedPositions = MappedArray(zeroed: capacity)
         closedReceivedNs = MappedArray(zeroed: capacity)
         seriesIDs = MappedArray(zeroed: capacity)
@@ -37,7 +37,7 @@ struct Batch: ~Copyable {
         hashEnds = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     }
 
-    var commandCount: Int { closedCount + hashCount + publishCount }
+    package var commandCount: Int { closedCount + hashCount + publishCount }
     var isAnswered: Bool { answered == commandCount }
 
     mutating func clear() {
@@ -45,25 +45,25 @@ struct Batch: ~Copyable {
         (mustRetry, refusedForming) = (false, 0)
     }
 
-    func hashEnd(_ index: Int) -> Int { withUnsafeBytes(of: hashEnds) { $0.load(fromByteOffset: index * 8, as: Int.self) } }
+    func hashEnd(_ index: Int) -> Int { unsafe withUnsafeBytes(of: hashEnds) { unsafe $0.load(fromByteOffset: index * 8, as: Int.self) } }
 
     mutating func endHash() {
         let (index, end) = (hashCount, seriesCount)
-        withUnsafeMutableBytes(of: &hashEnds) { $0.storeBytes(of: end, toByteOffset: index * 8, as: Int.self) }
+        unsafe withUnsafeMutableBytes(of: &hashEnds) { unsafe $0.storeBytes(of: end, toByteOffset: index * 8, as: Int.self) }
         hashCount += 1
     }
 
     /// The series of one HSET, as a range of `seriesIDs`.
-    func seriesRange(ofHash index: Int) -> Range<Int> { (index == 0 ? 0 : hashEnd(index - 1))..<hashEnd(index) }
+    package func seriesRange(ofHash index: Int) -> Range<Int> { (index == 0 ? 0 : hashEnd(index - 1))..<hashEnd(index) }
 
     /// What the next reply answers.
-    enum Command: Equatable {
+    package enum Command: Equatable {
         case closed(Int)
         case hash(Int)
         case publish
     }
 
-    func command(_ reply: Int) -> Command {
+    package func command(_ reply: Int) -> Command {
         if reply < closedCount { return .closed(reply) }
         if reply < closedCount + hashCount { return .hash(reply - closedCount) }
         return .publish

@@ -1,18 +1,18 @@
 // Bytes appended to memory whose room the caller has measured. The unchecked room behind the checked door:
 // `BatchBuilder` reserves `Limits.candleRespBytesMax` per candle before it writes one.
 
-struct ByteWriter: ~Copyable {
+@safe package struct ByteWriter: ~Copyable {
     private let base: UnsafeMutablePointer<UInt8>
     let capacity: Int
-    private(set) var count = 0
+    package private(set) var count = 0
 
     init(_ memory: UnsafeMutableRawPointer, capacity: Int) {
-        base = memory.assumingMemoryBound(to: UInt8.self)
+        unsafe base = unsafe memory.assumingMemoryBound(to: UInt8.self)
         self.capacity = capacity
     }
 
     var room: Int { capacity - count }
-    var start: UnsafeRawPointer { UnsafeRawPointer(base) }
+    package var start: UnsafeRawPointer { unsafe UnsafeRawPointer(base) }
 
     mutating func removeAll() { count = 0 }
 
@@ -25,42 +25,42 @@ struct ByteWriter: ~Copyable {
     /// Moves bytes already written behind the end to the end.
     @inline(__always)
     mutating func move(from: Int, length: Int) {
-        UnsafeMutableRawPointer(base + count).copyMemory(from: base + from, byteCount: length)
+        unsafe UnsafeMutableRawPointer(base + count).copyMemory(from: base + from, byteCount: length)
         count &+= length
     }
 
     @inline(__always)
     mutating func put(_ bytes: UnsafeBufferPointer<UInt8>) {
-        UnsafeMutableRawPointer(base + count).copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
+        unsafe UnsafeMutableRawPointer(base + count).copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
         count &+= bytes.count
     }
 
     @inline(__always)
     mutating func put(_ bytes: UnsafeRawPointer, count: Int) {
-        UnsafeMutableRawPointer(base + self.count).copyMemory(from: bytes, byteCount: count)
+        unsafe UnsafeMutableRawPointer(base + self.count).copyMemory(from: bytes, byteCount: count)
         self.count &+= count
     }
 
     @inline(__always)
-    mutating func put(_ literal: StaticString) { put(literal.utf8Start, count: literal.utf8CodeUnitCount) }
+    mutating func put(_ literal: StaticString) { unsafe put(literal.utf8Start, count: literal.utf8CodeUnitCount) }
 
     @inline(__always)
     mutating func put(_ byte: UInt8) {
-        base[count] = byte
+        unsafe base[count] = byte
         count &+= 1
     }
 
     @inline(__always)
-    mutating func put(_ value: Int64) { count &+= DigitWriter.write(value, to: base + count) }
+    mutating func put(_ value: Int64) { unsafe count &+= DigitWriter.write(value, to: base + count) }
 
     /// 32 bytes are written whatever the length, then the count moves by the length.
     @inline(__always)
     mutating func put(_ decimal: DecimalText) {
-        let out = UnsafeMutableRawPointer(base + count)
-        out.storeBytes(of: decimal.words.0, as: UInt64.self)
-        out.storeBytes(of: decimal.words.1, toByteOffset: 8, as: UInt64.self)
-        out.storeBytes(of: decimal.words.2, toByteOffset: 16, as: UInt64.self)
-        out.storeBytes(of: decimal.words.3, toByteOffset: 24, as: UInt64.self)
+        let out = unsafe UnsafeMutableRawPointer(base + count)
+        unsafe out.storeBytes(of: decimal.words.0, as: UInt64.self)
+        unsafe out.storeBytes(of: decimal.words.1, toByteOffset: 8, as: UInt64.self)
+        unsafe out.storeBytes(of: decimal.words.2, toByteOffset: 16, as: UInt64.self)
+        unsafe out.storeBytes(of: decimal.words.3, toByteOffset: 24, as: UInt64.self)
         count &+= decimal.count
     }
 
@@ -74,8 +74,8 @@ struct ByteWriter: ~Copyable {
 
     @inline(__always)
     mutating func putLineEnd() {
-        base[count] = 13
-        base[count &+ 1] = 10
+        unsafe base[count] = 13
+        unsafe base[count &+ 1] = 10
         count &+= 2
     }
 

@@ -1,7 +1,7 @@
 // What to do with a closed candle that cannot simply be appended: it may be there already, there with other
 // values, or older than the newest entry. Runs inside Redis, so it is atomic against other writers.
 
-enum HistoryScript {
+package enum HistoryScript {
     /// KEYS[1] the stream; ARGV[1] open time, ARGV[2] entries to keep, then the fourteen names and values.
     /// Returns 0 when nothing had to be done, 1 appended or put in its place, 2 corrected (revision + 1),
     /// 3 older than everything a full history keeps.
@@ -9,7 +9,7 @@ enum HistoryScript {
     /// A stream only grows at its end. To put an entry in the middle, the entries behind it are taken off, the
     /// stream's last id is set back, and all are appended again under their own ids, which keeps consumer groups
     /// alive (unlike deleting the key).
-    static let source = """
+    package static let source = """
         local key, id, keep = KEYS[1], ARGV[1] .. '-0', tonumber(ARGV[2])
         local fields = {}
         for i = 3, #ARGV do fields[#fields + 1] = ARGV[i] end
@@ -40,7 +40,7 @@ enum HistoryScript {
         """
 
     /// `EVAL script 1 key open keep`, up to the fields: 6 + 28 arguments.
-    static func head(key: String, history: Int, openTimeMs: Int64) -> [UInt8] {
+    package static func head(key: String, history: Int, openTimeMs: Int64) -> [UInt8] {
         Array("*34\r\n".utf8) + RESP.bulk("EVAL") + RESP.bulk(source) + RESP.bulk("1") + RESP.bulk(key)
             + RESP.bulk(String(openTimeMs)) + RESP.bulk(String(history))
     }

@@ -31,7 +31,7 @@ enum RESP {
 
 /// The constant bytes of one series' commands, in one piece of memory that lives as long as the sink: series
 /// ids are few and are used again.
-struct SeriesText: BitwiseCopyable {
+@safe struct SeriesText: BitwiseCopyable {
     private let storage: UnsafeMutablePointer<UInt8>?
     /// `*34 XADD key MAXLEN ~ n`, up to the entry id.
     let append: UnsafeBufferPointer<UInt8>
@@ -51,16 +51,16 @@ struct SeriesText: BitwiseCopyable {
             RESP.bulk(series.symbol.name),
         ]
         let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: pieces.reduce(0) { $0 + $1.count })
-        var next = memory
-        var views: [UnsafeBufferPointer<UInt8>] = []
+        var next = unsafe memory
+        var views: [UnsafeBufferPointer<UInt8>] = unsafe []
         for piece in pieces {
-            next.initialize(from: piece, count: piece.count)
-            views.append(UnsafeBufferPointer(start: next, count: piece.count))
-            next += piece.count
+            unsafe next.initialize(from: piece, count: piece.count)
+            unsafe views.append(UnsafeBufferPointer(start: next, count: piece.count))
+            unsafe next += piece.count
         }
-        storage = memory
-        (append, publish, json, field) = (views[0], views[1], views[2], views[3])
+        unsafe storage = unsafe memory
+        unsafe (append, publish, json, field) = unsafe (views[0], views[1], views[2], views[3])
     }
 
-    func free() { storage?.deallocate() }
+    func free() { unsafe storage?.deallocate() }
 }

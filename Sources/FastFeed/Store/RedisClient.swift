@@ -20,7 +20,7 @@ public indirect enum RedisValue: Sendable, Equatable {
     public var strings: [String] { elements.compactMap(\.text) }
 }
 
-public final class RedisClient {
+@safe public final class RedisClient {
     private var transport: Transport
     private let reader: OpaquePointer
     private let timeoutMs: Int
@@ -28,11 +28,11 @@ public final class RedisClient {
     private init(_ transport: consuming Transport, timeoutMs: Int) {
         self.transport = transport
         self.timeoutMs = timeoutMs
-        guard let made = ff_tree_reader_create() else { fatalError("out of memory: reply reader") }
-        reader = made
+        guard let made = unsafe ff_tree_reader_create() else { fatalError("out of memory: reply reader") }
+        unsafe reader = unsafe made
     }
 
-    deinit { ff_tree_reader_free(reader) }
+    deinit { unsafe ff_tree_reader_free(reader) }
 
     /// Connects, authenticates and selects.
     /// - Throws: one sentence saying what failed.
@@ -92,7 +92,7 @@ public final class RedisClient {
 
     private static func wait(_ number: Int32, _ events: Int32, _ timeoutMs: Int) -> Bool {
         var entry = pollfd(fd: number, events: Int16(events), revents: 0)
-        return Glibc.poll(&entry, 1, Int32(timeoutMs)) == 1
+        return unsafe Glibc.poll(&entry, 1, Int32(timeoutMs)) == 1
     }
 
     private func greet(_ endpoint: RedisEndpoint) throws(FeedError) {
@@ -127,7 +127,7 @@ public final class RedisClient {
     private func send(_ bytes: [UInt8]) throws(FeedError) {
         var sent = 0
         while sent < bytes.count {
-            switch bytes.withUnsafeBytes({ transport.write($0.baseAddress! + sent, count: $0.count - sent) }) {
+            switch unsafe bytes.withUnsafeBytes({ unsafe transport.write($0.baseAddress! + sent, count: $0.count - sent) }) {
             case .bytes(let count): sent += count
             case .wouldBlock:
                 guard RedisClient.wait(transport.number, POLLOUT, timeoutMs) else { throw FeedError(.redis, "Redis takes no bytes") }
@@ -142,14 +142,14 @@ public final class RedisClient {
         var chunk = [UInt8](repeating: 0, count: 65_536)
         while true {
             var tree: OpaquePointer?
-            guard ff_tree_reader_next(reader, &tree) == 0 else { throw FeedError(.redis, "protocol error from Redis") }
-            if let tree {
-                defer { ff_tree_free(tree) }
-                return RedisClient.value(tree)
+            guard unsafe ff_tree_reader_next(reader, &tree) == 0 else { throw FeedError(.redis, "protocol error from Redis") }
+            if let tree = unsafe tree {
+                defer { unsafe ff_tree_free(tree) }
+                return unsafe RedisClient.value(tree)
             }
-            switch chunk.withUnsafeMutableBytes({ transport.read(into: $0.baseAddress!, count: $0.count) }) {
+            switch unsafe chunk.withUnsafeMutableBytes({ unsafe transport.read(into: $0.baseAddress!, count: $0.count) }) {
             case .bytes(let count):
-                guard chunk.withUnsafeBytes({ ff_tree_reader_feed(reader, $0.baseAddress!, count) }) == 0 else { throw FeedError(.redis, "protocol error from Redis") }
+                guard unsafe chunk.withUnsafeBytes({ unsafe ff_tree_reader_feed(reader, $0.baseAddress!, count) }) == 0 else { throw FeedError(.redis, "protocol error from Redis") }
             case .wouldBlock:
                 let nowNs = MonotonicClock.nowNs()
                 guard nowNs < deadlineNs else { return nil }
@@ -162,15 +162,15 @@ public final class RedisClient {
     private static func value(_ tree: OpaquePointer) -> RedisValue {
         func text() -> String {
             var length = 0
-            let bytes = ff_tree_text(tree, &length)
-            return String(decoding: UnsafeRawBufferPointer(start: bytes, count: length), as: UTF8.self)
+            let bytes = unsafe ff_tree_text(tree, &length)
+            return unsafe String(decoding: UnsafeRawBufferPointer(start: bytes, count: length), as: UTF8.self)
         }
-        switch UInt32(ff_tree_kind(tree)) {
+        switch unsafe UInt32(ff_tree_kind(tree)) {
         case FF_REPLY_STRING.rawValue, FF_REPLY_STATUS.rawValue: return .string(text())
-        case FF_REPLY_INTEGER.rawValue: return .integer(ff_tree_integer(tree))
+        case FF_REPLY_INTEGER.rawValue: return unsafe .integer(ff_tree_integer(tree))
         case FF_REPLY_ERROR.rawValue: return .error(text())
         case FF_REPLY_ARRAY.rawValue:
-            return .array((0..<ff_tree_count(tree)).map { value(ff_tree_element(tree, $0)) })
+            return unsafe .array((0..<ff_tree_count(tree)).map { unsafe value(ff_tree_element(tree, $0)) })
         default: return .null
         }
     }

@@ -4,7 +4,7 @@
 import CShims
 import Glibc
 
-struct RedisLink: ~Copyable {
+@safe struct RedisLink: ~Copyable {
     enum Phase: Equatable {
         /// Waiting to try (again) at an instant.
         case waiting
@@ -131,7 +131,7 @@ struct RedisLink: ~Copyable {
 
     private mutating func finishConnect(_ port: PollerPort) -> Turn {
         var entry = pollfd(fd: number, events: Int16(POLLOUT), revents: 0)
-        guard Glibc.poll(&entry, 1, 0) == 1 else { return .pending }
+        guard unsafe Glibc.poll(&entry, 1, 0) == 1 else { return .pending }
         if let error = transport!.finishConnect() {
             lastFailure = error.description
             return connectNext(port)
@@ -187,7 +187,7 @@ struct RedisLink: ~Copyable {
         case .filled: break
         }
         guard let count = takeReplies() else { return .lost(protocolError) }
-        for index in 0..<count where replies[index].isError { return .lost("Redis says: \(replies[index].message)") }
+        for index in 0..<count where unsafe replies[index].isError { return .lost(unsafe "Redis says: \(replies[index].message)") }
         greetingLeft -= count
         guard greetingLeft <= 0 else { return .pending }
         phase = .ready
@@ -208,12 +208,12 @@ struct RedisLink: ~Copyable {
 
     /// Reads once from the socket into the reply reader.
     mutating func fill() -> Fill {
-        switch transport!.read(into: input.base, count: input.count) {
+        switch unsafe transport!.read(into: input.base, count: input.count) {
         case .wouldBlock: .empty
         case .endOfStream: .lost("Redis closed the connection")
         case .failed(let code): .lost(describe(code))
         case .bytes(let count):
-            reader.feed(input.base, count: count) ? .filled(more: count == input.count || endpoint.isSecure) : .lost(protocolError)
+            unsafe reader.feed(input.base, count: count) ? .filled(more: count == input.count || endpoint.isSecure) : .lost(protocolError)
         }
     }
 
@@ -221,14 +221,14 @@ struct RedisLink: ~Copyable {
     /// all. Nil on a protocol error.
     func takeReplies() -> Int? { reader.drain() }
 
-    var replies: UnsafeMutablePointer<ff_reply> { reader.replies }
+    var replies: UnsafeMutablePointer<ff_reply> { unsafe reader.replies }
     var protocolError: String { "protocol error from Redis: \(reader.error)" }
 
     /// Writes as much as the socket takes and returns the count; nil when the connection is lost.
     mutating func write(_ bytes: UnsafeRawPointer, count: Int, port: PollerPort) -> Int? {
         var sent = 0
         while sent < count {
-            switch transport!.write(bytes + sent, count: count - sent) {
+            switch unsafe transport!.write(bytes + sent, count: count - sent) {
             case .bytes(let more): sent += more
             case .wouldBlock:
                 setInterest([.readable, .writable], port)

@@ -3,7 +3,7 @@
 import CShims
 
 /// Redis's error replies, sorted by what to do about them.
-enum ReplyVerdict: Equatable {
+package enum ReplyVerdict: Equatable {
     case done
     /// XADD: the entry is not newer than the newest; the history script decides.
     case notNewest
@@ -15,7 +15,7 @@ enum ReplyVerdict: Equatable {
     case never
 
     /// - Parameter error: the reply's text after `-`.
-    init(error: some StringProtocol) {
+    package init(error: some StringProtocol) {
         let word = error.prefix { $0 != " " }
         switch word {
         case "NOAUTH", "WRONGPASS": self = .reconnect
@@ -36,38 +36,38 @@ enum ReplyVerdict: Equatable {
 }
 
 /// The reply reader of hiredis behind a bound.
-struct ReplyReader: ~Copyable {
+@safe struct ReplyReader: ~Copyable {
     private let reader: OpaquePointer
     let replies: UnsafeMutablePointer<ff_reply>
     static let capacity = 512
 
     init() {
-        guard let made = ff_reply_reader_create() else { fatalError("out of memory: reply reader") }
-        reader = made
-        replies = .allocate(capacity: ReplyReader.capacity)
-        replies.initialize(repeating: ff_reply(), count: ReplyReader.capacity)
+        guard let made = unsafe ff_reply_reader_create() else { fatalError("out of memory: reply reader") }
+        unsafe reader = unsafe made
+        unsafe replies = .allocate(capacity: ReplyReader.capacity)
+        unsafe replies.initialize(repeating: ff_reply(), count: ReplyReader.capacity)
     }
 
     deinit {
-        ff_reply_reader_free(reader)
-        replies.deallocate()
+        unsafe ff_reply_reader_free(reader)
+        unsafe replies.deallocate()
     }
 
     /// False on a protocol error.
     func feed(_ bytes: UnsafeRawPointer, count: Int) -> Bool {
-        ff_reply_reader_feed(reader, bytes, count, Limits.replyBytesMax) == 0
+        unsafe ff_reply_reader_feed(reader, bytes, count, Limits.replyBytesMax) == 0
     }
 
     /// How many of `replies` were filled; nil on a protocol error.
     func drain() -> Int? {
-        let count = ff_reply_reader_drain(reader, replies, Int32(ReplyReader.capacity))
+        let count = unsafe ff_reply_reader_drain(reader, replies, Int32(ReplyReader.capacity))
         return count < 0 ? nil : Int(count)
     }
 
-    var error: String { String(cString: ff_reply_reader_error(reader)) }
+    var error: String { unsafe String(cString: ff_reply_reader_error(reader)) }
 }
 
 extension ff_reply {
     var isError: Bool { Int(kind) == Int(FF_REPLY_ERROR.rawValue) }
-    var message: String { withUnsafeBytes(of: text) { Ascii.printable($0.prefix(Int(length))) } }
+    var message: String { unsafe withUnsafeBytes(of: text) { unsafe Ascii.printable($0.prefix(Int(length))) } }
 }

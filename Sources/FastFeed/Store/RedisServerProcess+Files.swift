@@ -20,10 +20,11 @@ extension RedisServerProcess {
         let path = environment("PATH") ?? "/usr/local/bin:/usr/bin:/bin"
         for directory in path.split(separator: ":") {
             let candidate = "\(directory)/redis-server"
-            if access(candidate, X_OK) == 0 { return candidate }
+            if unsafe access(candidate, X_OK) == 0 { return candidate }
         }
         throw FeedError(
-            .redis, "redis-server is not in PATH: install it (Debian: apt-get install redis-server), or name a running one with --redis URL")
+            .redis,
+            "redis-server is not in PATH: install it (Debian: apt-get install redis-server), or name a running one with --redis URL")
     }
 
     /// - Returns: the absolute path of a directory that only we may enter.
@@ -31,25 +32,27 @@ extension RedisServerProcess {
         guard let wanted else {
             let base = environment("TMPDIR") ?? "/tmp"
             var template = Array("\(base)/feedd-redis-XXXXXX".utf8CString)
-            guard mkdtemp(&template) != nil else {
+            guard unsafe mkdtemp(&template) != nil else {
                 throw FeedError(.system, "cannot make a directory in '\(base)': \(SystemError("mkdtemp").reason)")
             }
             return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         }
-        func refuse(_ why: String) -> FeedError { FeedError(.configuration, "the directory '\(Ascii.printable(wanted.utf8))' for the embedded Redis \(why)") }
-        if mkdir(wanted, 0o700) != 0, errno != EEXIST { throw refuse("cannot be made: \(SystemError("mkdir").reason)") }
+        func refuse(_ why: String) -> FeedError {
+            FeedError(.configuration, "the directory '\(Ascii.printable(wanted.utf8))' for the embedded Redis \(why)")
+        }
+        if unsafe mkdir(wanted, 0o700) != 0, errno != EEXIST { throw refuse("cannot be made: \(SystemError("mkdir").reason)") }
         var facts = stat()
-        guard stat(wanted, &facts) == 0, facts.st_mode & S_IFMT == S_IFDIR else { throw refuse("is no directory") }
+        guard unsafe stat(wanted, &facts) == 0, facts.st_mode & S_IFMT == S_IFDIR else { throw refuse("is no directory") }
         guard facts.st_uid == geteuid() else { throw refuse("belongs to another user") }
-        guard let resolved = realpath(wanted, nil) else { throw refuse("cannot be resolved: \(SystemError("realpath").reason)") }
-        defer { free(resolved) }
-        return String(cString: resolved)
+        guard let resolved = unsafe realpath(wanted, nil) else { throw refuse("cannot be resolved: \(SystemError("realpath").reason)") }
+        defer { unsafe free(resolved) }
+        return unsafe String(cString: resolved)
     }
 
     /// One server per directory. Waits a bounded time for a predecessor that is just ending.
     static func takeLock(_ directory: String) throws(FeedError) -> Int32 {
         let path = directory + "/lock"
-        let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        let file = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw FeedError(.system, "cannot write '\(path)': \(SystemError("open").reason)") }
         let deadlineNs = MonotonicClock.nowNs() + UInt64(lockTimeoutMs) * 1_000_000
         while flock(file, LOCK_EX | LOCK_NB) != 0 {
@@ -66,12 +69,12 @@ extension RedisServerProcess {
     static func removeTree(_ path: String) {
         let (pid, _) = ChildProcess.spawn("/bin/rm", ["rm", "-rf", "--", path], descriptors: [])
         var status: Int32 = 0
-        if let pid { waitpid(pid, &status, 0) }
+        if let pid { unsafe waitpid(pid, &status, 0) }
     }
 
     private static func environment(_ name: String) -> String? {
-        guard let value = getenv(name) else { return nil }
-        let text = String(cString: value)
+        guard let value = unsafe getenv(name) else { return nil }
+        let text = unsafe String(cString: value)
         return text.isEmpty ? nil : text
     }
 }
@@ -84,36 +87,40 @@ enum ChildProcess {
     /// is for us alone), standard input from nowhere, and the given descriptors under the given numbers.
     /// - Returns: the pid, or nil and an errno.
     static func spawn(_ path: String, _ arguments: [String], descriptors: [(ours: Int32, theirs: Int32)]) -> (pid: pid_t?, code: Int32) {
-        var actions = posix_spawn_file_actions_t()
+        var actions = unsafe posix_spawn_file_actions_t()
         var attributes = posix_spawnattr_t()
-        posix_spawn_file_actions_init(&actions)
-        posix_spawnattr_init(&attributes)
+        unsafe posix_spawn_file_actions_init(&actions)
+        unsafe posix_spawnattr_init(&attributes)
         defer {
-            posix_spawn_file_actions_destroy(&actions)
-            posix_spawnattr_destroy(&attributes)
+            unsafe posix_spawn_file_actions_destroy(&actions)
+            unsafe posix_spawnattr_destroy(&attributes)
         }
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        unsafe posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         // A number that a later step still needs must not be overwritten by an earlier one, so everything
         // moves out of the way first.
         let base = (descriptors.map(\.ours).max() ?? 0) + 1
-        for (ours, theirs) in descriptors { posix_spawn_file_actions_adddup2(&actions, ours, base + theirs) }
+        for (ours, theirs) in descriptors { unsafe posix_spawn_file_actions_adddup2(&actions, ours, base + theirs) }
         for (_, theirs) in descriptors {
-            posix_spawn_file_actions_adddup2(&actions, base + theirs, theirs)
-            posix_spawn_file_actions_addclose(&actions, base + theirs)
+            unsafe posix_spawn_file_actions_adddup2(&actions, base + theirs, theirs)
+            unsafe posix_spawn_file_actions_addclose(&actions, base + theirs)
         }
         var none = sigset_t()
         var all = sigset_t()
-        sigemptyset(&none)
-        sigfillset(&all)
-        posix_spawnattr_setsigmask(&attributes, &none)
-        posix_spawnattr_setsigdefault(&attributes, &all)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF) | setsidFlag)
+        unsafe sigemptyset(&none)
+        unsafe sigfillset(&all)
+        unsafe posix_spawnattr_setsigmask(&attributes, &none)
+        unsafe posix_spawnattr_setsigdefault(&attributes, &all)
+        unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF) | setsidFlag)
         var pid = pid_t()
         // Of our environment only what finds programs: it may hold secrets.
-        var vector: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
-        var environment: [UnsafeMutablePointer<CChar>?] = [strdup("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), nil]
-        defer { for text in vector + environment { free(text) } }
-        let code = posix_spawn(&pid, path, &actions, &attributes, &vector, &environment)
+        var vector: [UnsafeMutablePointer<CChar>?] = unsafe arguments.map { unsafe strdup($0) } + [nil]
+        let searchPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        var environment: [UnsafeMutablePointer<CChar>?] = unsafe [strdup(searchPath), nil]
+        defer {
+            for index in unsafe vector.indices { unsafe free(vector[index]) }
+            unsafe free(environment[0])
+        }
+        let code = unsafe posix_spawn(&pid, path, &actions, &attributes, &vector, &environment)
         return code == 0 ? (pid, 0) : (nil, code)
     }
 }

@@ -174,16 +174,16 @@ public final class RedisServerProcess: Sendable {
         guard let current = child else { return }
         var status: Int32 = 0
         // Look without reaping, tell the watcher, then reap: it must never signal a pid that is someone else's.
-        var info = siginfo_t()
-        guard waitid(P_PID, id_t(current.pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 else {
+        var info = unsafe siginfo_t()
+        guard unsafe waitid(P_PID, id_t(current.pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 else {
             child = nil
             return
         }
-        guard info.si_signo == SIGCHLD else { return }
+        guard unsafe info.si_signo == SIGCHLD else { return }
         var word = UInt8(ascii: "\n")
-        _ = write(current.leash, &word, 1)
+        _ = unsafe write(current.leash, &word, 1)
         close(current.leash)
-        waitpid(current.pid, &status, 0)
+        unsafe waitpid(current.pid, &status, 0)
         child = nil
     }
 
@@ -214,11 +214,11 @@ public final class RedisServerProcess: Sendable {
             ]
         }
         let path = directory + "/redis.conf"
-        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        let file = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw FeedError(.system, "cannot write '\(path)': \(SystemError("open").reason)") }
         defer { close(file) }
         let bytes = Array((lines.joined(separator: "\n") + "\n").utf8)
-        guard write(file, bytes, bytes.count) == bytes.count else {
+        guard unsafe write(file, bytes, bytes.count) == bytes.count else {
             throw FeedError(.system, "cannot write '\(path)': \(SystemError("write").reason)")
         }
     }
@@ -245,18 +245,18 @@ public final class RedisServerProcess: Sendable {
     private func spawn() throws(FeedError) -> Child {
         var ends: [Int32] = [-1, -1]
         // A socket pair, not a pipe: it is close-on-exec from birth, so no other child can inherit our end.
-        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
+        guard unsafe socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
             throw FeedError(.system, SystemError("socketpair").description)
         }
-        let log = open(logPath, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        let log = unsafe open(logPath, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard log >= 0 else { throw FeedError(.system, "cannot write '\(logPath)': \(SystemError("open").reason)") }
         defer {
             close(log)
             close(ends[0])
         }
-        let arguments =
-            ["sh", "-c", RedisServerProcess.script, "sh", isTemporary ? directory : "", executable, directory + "/redis.conf"] + options.arguments
-        let (pid, code) = ChildProcess.spawn("/bin/sh", arguments, descriptors: [(log, 1), (log, 2), (lock, 3), (ends[0], 4)])
+        let server = [executable, directory + "/redis.conf"] + options.arguments
+        let shell = ["sh", "-c", RedisServerProcess.script, "sh", isTemporary ? directory : ""]
+        let (pid, code) = ChildProcess.spawn("/bin/sh", shell + server, descriptors: [(log, 1), (log, 2), (lock, 3), (ends[0], 4)])
         guard let pid else {
             close(ends[1])
             throw FeedError(.system, "cannot start redis-server: \(SystemError("posix_spawn", code: code).reason)")
@@ -280,12 +280,12 @@ public final class RedisServerProcess: Sendable {
     }
 
     private func lastLogLine() -> String {
-        let file = open(logPath, O_RDONLY | O_CLOEXEC)
+        let file = unsafe open(logPath, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return "no log" }
         defer { close(file) }
         lseek(file, -min(4_096, lseek(file, 0, Int32(SEEK_END))), Int32(SEEK_END))
         var bytes = [UInt8](repeating: 0, count: 4_096)
-        let count = max(0, read(file, &bytes, bytes.count))
+        let count = unsafe max(0, read(file, &bytes, bytes.count))
         let lines = bytes[..<count].split(separator: UInt8(ascii: "\n"))
         return lines.last.map { Ascii.printable($0, limit: 300) } ?? "its log is empty"
     }

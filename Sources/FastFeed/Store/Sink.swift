@@ -33,7 +33,7 @@ package enum SinkCommand: Sendable {
     case drain
 }
 
-package final class Sink: Agent, @unchecked Sendable {
+@safe package final class Sink: Agent, @unchecked Sendable {
     // Its thread's alone, except `commands`, `counters`, `latency` and the two flags, which are made for sharing.
     let settings: SinkSettings
     let journal: Journal
@@ -52,13 +52,13 @@ package final class Sink: Agent, @unchecked Sendable {
         self.settings = settings
         self.journal = journal
         counters = CounterBank()
-        core = .allocate(capacity: 1)
-        core.initialize(to: SinkCore(settings: settings, rings: rings, counters: counters, latency: latency, journal: journal, gaps: gaps))
+        unsafe core = .allocate(capacity: 1)
+        unsafe core.initialize(to: SinkCore(settings: settings, rings: rings, counters: counters, latency: latency, journal: journal, gaps: gaps))
     }
 
     deinit {
-        core.deinitialize(count: 1)
-        core.deallocate()
+        unsafe core.deinitialize(count: 1)
+        unsafe core.deallocate()
     }
 
     package var roleName: String { "sink" }
@@ -71,21 +71,21 @@ package final class Sink: Agent, @unchecked Sendable {
     package func onStart(_ port: PollerPort) { self.port = port }
 
     package func onReady(_ token: PollToken, _ readiness: Readiness, nowNs: UInt64) {
-        guard token.generation == core.pointee.link.generation & 0xFF_FFFF else { return }
-        core.pointee.onReady(readiness)
+        guard unsafe token.generation == core.pointee.link.generation & 0xFF_FFFF else { return }
+        unsafe core.pointee.onReady(readiness)
     }
 
-    package func hasWork() -> Bool { commands.isWaiting || core.pointee.hasWork() }
+    package func hasWork() -> Bool { unsafe commands.isWaiting || core.pointee.hasWork() }
 
-    package func nextDeadlineNs() -> UInt64 { core.pointee.nextDeadlineNs }
+    package func nextDeadlineNs() -> UInt64 { unsafe core.pointee.nextDeadlineNs }
 
     package func doWork(nowNs: UInt64) {
         if commands.isWaiting { for command in commands.takeAll() { carryOut(command) } }
-        core.pointee.turn(nowNs: nowNs, port: port!)
-        if core.pointee.link.isReady != isConnected { connected.store(core.pointee.link.isReady, ordering: .relaxed) }
+        unsafe core.pointee.turn(nowNs: nowNs, port: port!)
+        if unsafe core.pointee.link.isReady != isConnected { unsafe connected.store(core.pointee.link.isReady, ordering: .relaxed) }
         if isDraining {
-            formingLeft.store(core.pointee.formingUnwritten, ordering: .relaxed)
-            drained.store(core.pointee.isSettled, ordering: .releasing)
+            unsafe formingLeft.store(core.pointee.formingUnwritten, ordering: .relaxed)
+            unsafe drained.store(core.pointee.isSettled, ordering: .releasing)
         }
     }
 
@@ -94,11 +94,11 @@ package final class Sink: Agent, @unchecked Sendable {
 
     private func carryOut(_ command: SinkCommand) {
         switch command {
-        case .follow(let series, let handle): core.pointee.follow(series, handle)
-        case .unfollow(let handle): core.pointee.table.unfollow(handle.id)
+        case .follow(let series, let handle): unsafe core.pointee.follow(series, handle)
+        case .unfollow(let handle): unsafe core.pointee.table.unfollow(handle.id)
         case .drain: isDraining = true
         }
     }
 
-    package func onClose() { core.pointee.link.close() }
+    package func onClose() { unsafe core.pointee.link.close() }
 }

@@ -2,7 +2,7 @@
 
 import CShims
 
-struct SinkCore: ~Copyable {
+@safe struct SinkCore: ~Copyable {
     var table: CandleTable
     var builder: BatchBuilder
     var link: RedisLink
@@ -29,8 +29,8 @@ struct SinkCore: ~Copyable {
         builder = BatchBuilder(schema: settings.schema, market: settings.market, batchSize: settings.batchSize)
         link = RedisLink(endpoint: settings.redis, tls: settings.tls, seed: settings.seed)
         consumers = ConsumerList(rings)
-        batches = .allocate(capacity: Limits.batchesInFlightMax)
-        for index in 0..<Limits.batchesInFlightMax { (batches + index).initialize(to: Batch(capacity: settings.batchSize)) }
+        unsafe batches = .allocate(capacity: Limits.batchesInFlightMax)
+        for index in 0..<Limits.batchesInFlightMax { unsafe (batches + index).initialize(to: Batch(capacity: settings.batchSize)) }
         retryBackoff = Backoff(.redis, seed: settings.seed ^ 1)
         coalesces = settings.coalesces
         self.counters = counters
@@ -39,8 +39,8 @@ struct SinkCore: ~Copyable {
     }
 
     deinit {
-        batches.deinitialize(count: Limits.batchesInFlightMax)
-        batches.deallocate()
+        unsafe batches.deinitialize(count: Limits.batchesInFlightMax)
+        unsafe batches.deallocate()
     }
 
     mutating func follow(_ series: Series, _ handle: SeriesHandle) {
@@ -64,8 +64,8 @@ struct SinkCore: ~Copyable {
     var formingUnwritten: Int {
         var count = table.formingPendingCount
         for index in 0..<batchCount {
-            let batch = batches + (firstBatch + index) % Limits.batchesInFlightMax
-            for place in 0..<batch.pointee.seriesCount where batch.pointee.seriesWasForming.base[place] { count += 1 }
+            let batch = unsafe batches + (firstBatch + index) % Limits.batchesInFlightMax
+            for place in unsafe 0..<batch.pointee.seriesCount where unsafe batch.pointee.seriesWasForming.base[place] { count += 1 }
         }
         return count
     }
@@ -101,7 +101,7 @@ struct SinkCore: ~Copyable {
             guard writeBatch(nowNs, port) else { break }
             if !coalesces { takeRecords() }
         }
-        if batchCount > 0, nowNs &- batches[firstBatch].sentNs > UInt64(Limits.redisReplyTimeoutMs) * 1_000_000, batches[firstBatch].sentNs < nowNs {
+        if batchCount > 0, unsafe nowNs &- batches[firstBatch].sentNs > UInt64(Limits.redisReplyTimeoutMs) * 1_000_000, unsafe batches[firstBatch].sentNs < nowNs {
             lose("no reply within \(Limits.redisReplyTimeoutMs) ms", nowNs)
         }
     }
@@ -112,7 +112,7 @@ struct SinkCore: ~Copyable {
         } else if pausedUntilNs != 0 {
             nextDeadlineNs = pausedUntilNs
         } else {
-            nextDeadlineNs = batchCount > 0 ? batches[firstBatch].sentNs &+ UInt64(Limits.redisReplyTimeoutMs) * 1_000_000 &+ 1 : .max
+            nextDeadlineNs = unsafe batchCount > 0 ? batches[firstBatch].sentNs &+ UInt64(Limits.redisReplyTimeoutMs) * 1_000_000 &+ 1 : .max
         }
     }
 
@@ -121,20 +121,20 @@ struct SinkCore: ~Copyable {
         var taken = 0
         for index in 0..<consumers.count {
             guard canTake else { break }
-            let consumer = consumers.base + index
-            let available = consumer.pointee.available()
+            let consumer = unsafe consumers.base + index
+            let available = unsafe consumer.pointee.available()
             var done = 0
             while done < available {
-                let record = consumer.pointee.record(done)
-                if !coalesces && link.isReady && table.wouldCoalesce(record) {
+                let record = unsafe consumer.pointee.record(done)
+                if unsafe !coalesces && link.isReady && table.wouldCoalesce(record) {
                     isBlocked = true
                     break
                 }
-                if record.pointee.isClosed && !canTake { break }
-                table.accept(record)
+                if unsafe record.pointee.isClosed && !canTake { break }
+                unsafe table.accept(record)
                 done &+= 1
             }
-            if done > 0 { consumer.pointee.free(done) }
+            if done > 0 { unsafe consumer.pointee.free(done) }
             taken &+= done
         }
         if taken > 0 { counters.add(.recordsTaken, taken) }
@@ -143,9 +143,9 @@ struct SinkCore: ~Copyable {
     // MARK: Writing
 
     private mutating func writeBatch(_ nowNs: UInt64, _ port: PollerPort) -> Bool {
-        let slot = (firstBatch &+ batchCount) % Limits.batchesInFlightMax
-        guard builder.build(&table, into: &batches[slot]) else { return false }
-        batches[slot].sentNs = nowNs
+        let batch = unsafe batches + (firstBatch &+ batchCount) % Limits.batchesInFlightMax
+        guard unsafe builder.build(&table, into: &batch.pointee) else { return false }
+        unsafe batch.pointee.sentNs = nowNs
         isBlocked = false
         batchCount &+= 1
         counters.add(.batchesSent)
@@ -155,7 +155,7 @@ struct SinkCore: ~Copyable {
     }
 
     private mutating func sendRest(_ nowNs: UInt64, _ port: PollerPort) {
-        guard let sent = link.write(builder.out.start + unsentFrom, count: unsentCount, port: port) else {
+        guard let sent = unsafe link.write(builder.out.start + unsentFrom, count: unsentCount, port: port) else {
             lose("write failed", nowNs)
             return
         }
@@ -192,7 +192,7 @@ struct SinkCore: ~Copyable {
             guard let count = link.takeReplies() else { return link.protocolError }
             counters.add(.repliesReceived, count)
             for index in 0..<count {
-                if let reason = settle(link.replies + index, nowNs) { return reason }
+                if let reason = unsafe settle(link.replies + index, nowNs) { return reason }
             }
             if count < ReplyReader.capacity { return nil }
         }
@@ -201,27 +201,27 @@ struct SinkCore: ~Copyable {
     /// One reply, for the oldest unanswered command. A reason to reconnect, if it is one.
     private mutating func settle(_ reply: UnsafeMutablePointer<ff_reply>, _ nowNs: UInt64) -> String? {
         guard batchCount > 0 else { return "a reply that nobody asked for" }
-        let batch = batches + firstBatch
-        let command = batch.pointee.command(batch.pointee.answered)
-        batch.pointee.answered &+= 1
+        let batch = unsafe batches + firstBatch
+        let command = unsafe batch.pointee.command(batch.pointee.answered)
+        unsafe batch.pointee.answered &+= 1
         var verdict = ReplyVerdict.done
-        if reply.pointee.isError { verdict = judge(reply, command) }
-        if case .closed(let index) = command { settleClosed(batch.pointee.closedPositions.base[index], verdict, nowNs, batch.pointee.closedReceivedNs.base[index]) }
-        if case .hash(let index) = command, verdict == .never { refuseHash(batch, index) }
+        if unsafe reply.pointee.isError { verdict = unsafe judge(reply, command) }
+        if case .closed(let index) = command { unsafe settleClosed(batch.pointee.closedPositions.base[index], verdict, nowNs, batch.pointee.closedReceivedNs.base[index]) }
+        if case .hash(let index) = command, verdict == .never { unsafe refuseHash(batch, index) }
         switch verdict {
         case .later:
-            batch.pointee.mustRetry = true
+            unsafe batch.pointee.mustRetry = true
             if pausedUntilNs == 0 { pausedUntilNs = nowNs + retryBackoff.nextDelayNs() }
-        case .reconnect: return "Redis says: \(reply.pointee.message)"
+        case .reconnect: return unsafe "Redis says: \(reply.pointee.message)"
         case .done, .notNewest, .never: break
         }
-        if batch.pointee.isAnswered { finish(batch, nowNs) }
+        if unsafe batch.pointee.isAnswered { unsafe finish(batch, nowNs) }
         return nil
     }
 
     @inline(never)
     private func judge(_ reply: UnsafeMutablePointer<ff_reply>, _ command: Batch.Command) -> ReplyVerdict {
-        let message = reply.pointee.message
+        let message = unsafe reply.pointee.message
         let verdict = ReplyVerdict(error: message)
         switch verdict {
         case .later:
@@ -248,26 +248,26 @@ struct SinkCore: ~Copyable {
         case .never:
             table.closed.mark(position, .acknowledged)
             counters.add(.redisRejected)
-            table.noteLost(table.closed.candle(position).pointee, .refused)
+            unsafe table.noteLost(table.closed.candle(position).pointee, .refused)
         }
     }
 
     private mutating func refuseHash(_ batch: UnsafeMutablePointer<Batch>, _ index: Int) {
-        for place in batch.pointee.seriesRange(ofHash: index) where batch.pointee.seriesWasForming.base[place] {
-            batch.pointee.seriesWasForming.base[place] = false
+        for place in unsafe batch.pointee.seriesRange(ofHash: index) where unsafe batch.pointee.seriesWasForming.base[place] {
+            unsafe batch.pointee.seriesWasForming.base[place] = false
             counters.add(.redisRejected)
         }
     }
 
     /// All replies of the oldest batch are in.
     private mutating func finish(_ batch: UnsafeMutablePointer<Batch>, _ nowNs: UInt64) {
-        if batch.pointee.mustRetry {
-            restore(batch)
+        if unsafe batch.pointee.mustRetry {
+            unsafe restore(batch)
         } else {
             var written = 0
-            for place in 0..<batch.pointee.seriesCount where batch.pointee.seriesWasForming.base[place] {
+            for place in unsafe 0..<batch.pointee.seriesCount where unsafe batch.pointee.seriesWasForming.base[place] {
                 written &+= 1
-                latency.record(nowNs &- batch.pointee.seriesReceivedNs.base[place])
+                unsafe latency.record(nowNs &- batch.pointee.seriesReceivedNs.base[place])
             }
             counters.add(.candlesWritten, written)
         }
@@ -277,8 +277,8 @@ struct SinkCore: ~Copyable {
     }
 
     private mutating func restore(_ batch: UnsafeMutablePointer<Batch>) {
-        for place in 0..<batch.pointee.seriesCount {
-            table.restore(Int(batch.pointee.seriesIDs.base[place]), wasForming: batch.pointee.seriesWasForming.base[place])
+        for place in unsafe 0..<batch.pointee.seriesCount {
+            unsafe table.restore(Int(batch.pointee.seriesIDs.base[place]), wasForming: batch.pointee.seriesWasForming.base[place])
         }
     }
 
@@ -297,7 +297,7 @@ struct SinkCore: ~Copyable {
     private mutating func lose(_ reason: String, _ nowNs: UInt64) {
         let wasReady = link.isReady
         isBlocked = false
-        for index in 0..<batchCount { restore(batches + (firstBatch + index) % Limits.batchesInFlightMax) }
+        for index in 0..<batchCount { unsafe restore(batches + (firstBatch + index) % Limits.batchesInFlightMax) }
         (batchCount, unsentFrom, unsentCount) = (0, 0, 0)
         table.closed.rewind()
         let delayNs = link.lose(nowNs: nowNs)
@@ -308,23 +308,23 @@ struct SinkCore: ~Copyable {
 }
 
 /// The consumers of all rings, in fixed memory.
-struct ConsumerList: ~Copyable {
+@safe struct ConsumerList: ~Copyable {
     let base: UnsafeMutablePointer<SPSCRing<Candle>.Consumer>
     let count: Int
 
     init(_ rings: [SPSCRing<Candle>]) {
         count = rings.count
-        base = .allocate(capacity: rings.count)
-        for (index, ring) in rings.enumerated() { (base + index).initialize(to: SPSCRing.Consumer(ring)) }
+        unsafe base = .allocate(capacity: rings.count)
+        for (index, ring) in rings.enumerated() { unsafe (base + index).initialize(to: SPSCRing.Consumer(ring)) }
     }
 
     deinit {
-        base.deinitialize(count: count)
-        base.deallocate()
+        unsafe base.deinitialize(count: count)
+        unsafe base.deallocate()
     }
 
     var hasRecords: Bool {
-        for index in 0..<count where base[index].available() > 0 { return true }
+        for index in 0..<count where unsafe base[index].available() > 0 { return true }
         return false
     }
 }

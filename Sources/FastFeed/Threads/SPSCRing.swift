@@ -7,7 +7,7 @@
 
 import Synchronization
 
-package final class SPSCRing<Record: BitwiseCopyable>: @unchecked Sendable {
+@safe package final class SPSCRing<Record: BitwiseCopyable>: @unchecked Sendable {
     // Records between the cursors belong to the consumer, all others to the producer; the acquire/release
     // pair on the cursors hands them over.
     private let records: MappedArray<Record>
@@ -30,7 +30,7 @@ package final class SPSCRing<Record: BitwiseCopyable>: @unchecked Sendable {
     }
 
     /// The producer's half. Make one.
-    package struct Producer: ~Copyable {
+    @safe package struct Producer: ~Copyable {
         private let ring: SPSCRing
         private let base: UnsafeMutablePointer<Record>
         private let mask: Int
@@ -40,7 +40,7 @@ package final class SPSCRing<Record: BitwiseCopyable>: @unchecked Sendable {
 
         package init(_ ring: SPSCRing) {
             self.ring = ring
-            base = ring.records.base
+            unsafe base = unsafe ring.records.base
             mask = ring.mask
             next = ring.published.value.load(ordering: .relaxed)
             visible = next
@@ -56,7 +56,7 @@ package final class SPSCRing<Record: BitwiseCopyable>: @unchecked Sendable {
 
         /// The slot to write next. The caller has seen `room() > 0`.
         @inline(__always)
-        package var slot: UnsafeMutablePointer<Record> { base + (next & mask) }
+        package var slot: UnsafeMutablePointer<Record> { unsafe base + (next & mask) }
 
         /// Keeps what was written into `slot`; it becomes visible with `publish`.
         @inline(__always)
@@ -73,7 +73,7 @@ package final class SPSCRing<Record: BitwiseCopyable>: @unchecked Sendable {
     }
 
     /// The consumer's half. Make one.
-    package struct Consumer: ~Copyable {
+    @safe package struct Consumer: ~Copyable {
         private let ring: SPSCRing
         private let base: UnsafeMutablePointer<Record>
         private let mask: Int
@@ -82,7 +82,7 @@ package final class SPSCRing<Record: BitwiseCopyable>: @unchecked Sendable {
 
         package init(_ ring: SPSCRing) {
             self.ring = ring
-            base = ring.records.base
+            unsafe base = unsafe ring.records.base
             mask = ring.mask
             next = ring.consumed.value.load(ordering: .relaxed)
             known = next
@@ -97,7 +97,7 @@ package final class SPSCRing<Record: BitwiseCopyable>: @unchecked Sendable {
 
         /// The record `offset` places after the first unread one; `offset < available()`.
         @inline(__always)
-        package func record(_ offset: Int) -> UnsafePointer<Record> { UnsafePointer(base + ((next &+ offset) & mask)) }
+        package func record(_ offset: Int) -> UnsafePointer<Record> { unsafe UnsafePointer(base + ((next &+ offset) & mask)) }
 
         /// Gives the first `count` records back to the producer.
         @inline(__always)

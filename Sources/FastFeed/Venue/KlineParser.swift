@@ -11,18 +11,18 @@ package enum KlineResult: Equatable {
     case rejected(CounterID)
 }
 
-package struct KlineParser: ~Copyable {
+@safe package struct KlineParser: ~Copyable {
     private let parser: OpaquePointer
 
     package init(messageBytesMax: Int = Limits.venueMessageBytesMax) {
-        guard let made = ff_kline_parser_create(messageBytesMax) else { fatalError("out of memory: JSON parser") }
-        parser = made
+        guard let made = unsafe ff_kline_parser_create(messageBytesMax) else { fatalError("out of memory: JSON parser") }
+        unsafe parser = unsafe made
     }
 
-    deinit { ff_kline_parser_free(parser) }
+    deinit { unsafe ff_kline_parser_free(parser) }
 
     /// The simdjson kernel chosen for this CPU.
-    package static var kernel: String { String(cString: ff_kline_parser_kernel()) }
+    package static var kernel: String { unsafe String(cString: ff_kline_parser_kernel()) }
 
     /// Parses a raw or combined kline event straight into `record`; series id, generation and receive time are
     /// the caller's to set. `message` must have `Limits.paddingBytes` readable behind it. `symbol` points into
@@ -31,12 +31,12 @@ package struct KlineParser: ~Copyable {
     package func parse(
         _ message: UnsafeRawBufferPointer, into record: UnsafeMutablePointer<Candle>, symbol: inout UnsafeRawBufferPointer
     ) -> KlineResult {
-        var found = ff_kline_symbol()
-        let base = message.baseAddress!.assumingMemoryBound(to: CChar.self)
-        let out = UnsafeMutableRawPointer(record).assumingMemoryBound(to: ff_candle.self)
-        let result = ff_kline_parse(parser, base, message.count, out, &found)
+        var found = unsafe ff_kline_symbol()
+        let base = unsafe message.baseAddress!.assumingMemoryBound(to: CChar.self)
+        let out = unsafe UnsafeMutableRawPointer(record).assumingMemoryBound(to: ff_candle.self)
+        let result = unsafe ff_kline_parse(parser, base, message.count, out, &found)
         if result == FF_KLINE {
-            symbol = UnsafeRawBufferPointer(start: found.bytes, count: found.length)
+            unsafe symbol = unsafe UnsafeRawBufferPointer(start: found.bytes, count: found.length)
             return .kline
         }
         return KlineParser.classify(result)
@@ -72,15 +72,15 @@ package enum VenueNotice: Equatable {
     /// Control path. Nil when the bytes are not JSON.
     package init?(_ message: UnsafeRawBufferPointer) {
         var notice = ff_notice()
-        guard let base = message.baseAddress?.assumingMemoryBound(to: CChar.self), ff_notice_parse(base, message.count, &notice) == 0 else { return nil }
+        guard let base = unsafe message.baseAddress?.assumingMemoryBound(to: CChar.self), unsafe ff_notice_parse(base, message.count, &notice) == 0 else { return nil }
         let id = notice.has_id != 0 ? notice.id : nil
         switch Int(notice.kind) {
         case FF_NOTICE_RESULT.index: self = .result(id: id)
         case FF_NOTICE_ERROR.index:
-            let text = withUnsafeBytes(of: notice.msg) { Ascii.printable($0.prefix(Int(notice.msg_length))) }
+            let text = unsafe withUnsafeBytes(of: notice.msg) { unsafe Ascii.printable($0.prefix(Int(notice.msg_length))) }
             self = .error(id: id, code: notice.code, message: text)
         case FF_NOTICE_SHUTDOWN.index: self = .serverShutdown
-        default: self = .other(withUnsafeBytes(of: notice.event) { Ascii.printable($0.prefix(Int(notice.event_length))) })
+        default: self = unsafe .other(withUnsafeBytes(of: notice.event) { unsafe Ascii.printable($0.prefix(Int(notice.event_length))) })
         }
     }
 }

@@ -1,18 +1,7 @@
 // From the symbol's raw bytes and the interval to the dense series id: one hash over up to 32 bytes, no
 // String. Each reader owns one; control changes it by commands.
 
-/// What a series is to a reader: its id and which use of the id.
-package struct SeriesHandle: Sendable, Equatable, BitwiseCopyable {
-    package var id: UInt32
-    package var generation: UInt16
-
-    package init(id: UInt32, generation: UInt16) {
-        self.id = id
-        self.generation = generation
-    }
-}
-
-package struct SeriesIndex: ~Copyable {
+@safe package struct SeriesIndex: ~Copyable {
     /// The symbol, upper case, zero-padded to 32 bytes.
     private struct Key: BitwiseCopyable {
         var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
@@ -32,21 +21,21 @@ package struct SeriesIndex: ~Copyable {
 
     package init() {
         mask = 63
-        entries = .allocate(capacity: 64)
-        entries.initialize(repeating: Entry(), count: 64)
+        unsafe entries = .allocate(capacity: 64)
+        unsafe entries.initialize(repeating: Entry(), count: 64)
     }
 
-    deinit { entries.deallocate() }
+    deinit { unsafe entries.deallocate() }
 
     /// - Parameter symbol: as the exchange writes it; 32 bytes from its start must be readable.
     @inline(__always)
     package func find(symbol: UnsafeRawBufferPointer, interval: UInt8) -> SeriesHandle? {
         guard symbol.count <= Symbol.lengthMax else { return nil }
-        let key = SeriesIndex.key(symbol.baseAddress!, symbol.count)
+        let key = unsafe SeriesIndex.key(symbol.baseAddress!, symbol.count)
         var place = SeriesIndex.hash(key, interval) & mask
-        while entries[place].state != 0 {
-            let entry = entries + place
-            if entry.pointee.interval == interval && SeriesIndex.equal(entry.pointee.key, key) { return entry.pointee.handle }
+        while unsafe entries[place].state != 0 {
+            let entry = unsafe entries + place
+            if unsafe entry.pointee.interval == interval && SeriesIndex.equal(entry.pointee.key, key) { return unsafe entry.pointee.handle }
             place = (place &+ 1) & mask
         }
         return nil
@@ -57,45 +46,45 @@ package struct SeriesIndex: ~Copyable {
         if (count + 1) * 2 > mask + 1 { grow() }
         let key = SeriesIndex.key(of: symbol)
         let place = place(of: key, interval.rawValue)
-        if entries[place].state == 0 { count += 1 }
-        entries[place] = Entry(key: key, interval: interval.rawValue, state: 1, handle: handle)
+        if unsafe entries[place].state == 0 { count += 1 }
+        unsafe entries[place] = Entry(key: key, interval: interval.rawValue, state: 1, handle: handle)
     }
 
     /// Forgets a series; the cluster behind it is closed up.
     package mutating func remove(_ symbol: Symbol, _ interval: Interval) {
         var hole = place(of: SeriesIndex.key(of: symbol), interval.rawValue)
-        guard entries[hole].state != 0 else { return }
+        guard unsafe entries[hole].state != 0 else { return }
         count -= 1
         var next = (hole + 1) & mask
-        while entries[next].state != 0 {
-            let home = SeriesIndex.hash(entries[next].key, entries[next].interval) & mask
+        while unsafe entries[next].state != 0 {
+            let home = unsafe SeriesIndex.hash(entries[next].key, entries[next].interval) & mask
             // Move back unless the entry's home lies behind the hole, cyclically.
             if (next - home) & mask >= (next - hole) & mask {
-                entries[hole] = entries[next]
+                unsafe entries[hole] = unsafe entries[next]
                 hole = next
             }
             next = (next + 1) & mask
         }
-        entries[hole] = Entry()
+        unsafe entries[hole] = Entry()
     }
 
     private func place(of key: Key, _ interval: UInt8) -> Int {
         var place = SeriesIndex.hash(key, interval) & mask
-        while entries[place].state != 0 && !(entries[place].interval == interval && SeriesIndex.equal(entries[place].key, key)) {
+        while unsafe entries[place].state != 0 && !(entries[place].interval == interval && SeriesIndex.equal(entries[place].key, key)) {
             place = (place + 1) & mask
         }
         return place
     }
 
     private mutating func grow() {
-        let (old, oldCount) = (entries, mask + 1)
+        let (old, oldCount) = unsafe (entries, mask + 1)
         mask = oldCount * 2 - 1
-        entries = .allocate(capacity: oldCount * 2)
-        entries.initialize(repeating: Entry(), count: oldCount * 2)
-        for index in 0..<oldCount where old[index].state != 0 {
-            entries[place(of: old[index].key, old[index].interval)] = old[index]
+        unsafe entries = .allocate(capacity: oldCount * 2)
+        unsafe entries.initialize(repeating: Entry(), count: oldCount * 2)
+        for index in 0..<oldCount where unsafe old[index].state != 0 {
+            unsafe entries[place(of: old[index].key, old[index].interval)] = unsafe old[index]
         }
-        old.deallocate()
+        unsafe old.deallocate()
     }
 
     /// The first `count` bytes, the rest zero. Reads 32 bytes whatever `count` is.
@@ -104,9 +93,9 @@ package struct SeriesIndex: ~Copyable {
         @inline(__always)
         func word(_ index: Int) -> UInt64 {
             let keep = count &- 8 &* index
-            if keep >= 8 { return bytes.loadUnaligned(fromByteOffset: 8 &* index, as: UInt64.self) }
+            if keep >= 8 { return unsafe bytes.loadUnaligned(fromByteOffset: 8 &* index, as: UInt64.self) }
             if keep <= 0 { return 0 }
-            return bytes.loadUnaligned(fromByteOffset: 8 &* index, as: UInt64.self) & ((1 &<< UInt64(8 &* keep)) &- 1)
+            return unsafe bytes.loadUnaligned(fromByteOffset: 8 &* index, as: UInt64.self) & ((1 &<< UInt64(8 &* keep)) &- 1)
         }
         return Key(words: (word(0), word(1), word(2), word(3)))
     }
@@ -115,7 +104,7 @@ package struct SeriesIndex: ~Copyable {
         var bytes = Array(symbol.upperCased.utf8)
         let count = bytes.count
         bytes.append(contentsOf: repeatElement(0, count: Symbol.lengthMax))
-        return bytes.withUnsafeBytes { key($0.baseAddress!, count) }
+        return unsafe bytes.withUnsafeBytes { unsafe key($0.baseAddress!, count) }
     }
 
     @inline(__always)

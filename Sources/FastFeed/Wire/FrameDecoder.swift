@@ -11,7 +11,7 @@
 // announces sizes an allocation: the message buffer grows with the bytes that have really come.
 
 /// What the decoder found. Pointers are valid until the next call.
-package enum FrameEvent {
+@safe package enum FrameEvent {
     case needMore
     /// A complete message. `Limits.paddingBytes` are readable behind it.
     case message(isText: Bool, UnsafeRawBufferPointer)
@@ -23,7 +23,7 @@ package enum FrameEvent {
     case violation(code: UInt16, reason: StaticString)
 }
 
-package struct FrameDecoder: ~Copyable {
+@safe package struct FrameDecoder: ~Copyable {
     /// Which side we are: a client refuses masked frames, a server refuses unmasked ones.
     package enum Role: Sendable { case client, server }
 
@@ -68,24 +68,24 @@ package struct FrameDecoder: ~Copyable {
 
     package init(_ options: Options = Options()) {
         self.options = options
-        nothing = .allocate(capacity: 1)
-        next = nothing
-        end = nothing
+        unsafe nothing = .allocate(capacity: 1)
+        unsafe next = unsafe nothing
+        unsafe end = unsafe nothing
         message = MessageBuffer(bytesMax: options.messageBytesMax)
     }
 
-    deinit { nothing.deallocate() }
+    deinit { unsafe nothing.deallocate() }
 
     /// Gives the next bytes of the stream. The former window must be used up. Masked payloads are unmasked in
     /// place.
     package mutating func supply(_ bytes: UnsafeMutableRawPointer, count: Int) {
-        assert(next == end || isFinished)
-        next = bytes.assumingMemoryBound(to: UInt8.self)
-        end = next + count
+        unsafe assert(next == end || isFinished)
+        unsafe next = unsafe bytes.assumingMemoryBound(to: UInt8.self)
+        unsafe end = unsafe next + count
     }
 
     /// Bytes of the window not yet taken.
-    package var unread: Int { end - next }
+    package var unread: Int { unsafe end - next }
 
     /// True between the first and the last fragment of a message, or inside a frame.
     package var isMidMessage: Bool { inFrame || headerCount > 0 || messageOpcode != 0 }
@@ -94,21 +94,21 @@ package struct FrameDecoder: ~Copyable {
     package mutating func takeEvent() -> FrameEvent {
         // The common case, kept small: a short or medium unmasked final text frame, whole in the window.
         if !inFrame && headerCount == 0 && messageOpcode == 0 && !isFinished && options.role == .client {
-            let available = end - next
-            if available >= 4 && next[0] == 0x81 {
+            let available = unsafe end - next
+            if unsafe available >= 4 && next[0] == 0x81 {
                 var headerBytes = 2
-                var length = Int(next[1])
+                var length = unsafe Int(next[1])
                 if length == 126 {
-                    length = Int(next[2]) << 8 | Int(next[3])
+                    length = unsafe Int(next[2]) << 8 | Int(next[3])
                     headerBytes = 4
                     if length < 126 { return takeEventSlowly() }
                 }
-                if length <= 0xFFFF && next[1] < 127 && headerBytes + length <= available
+                if unsafe length <= 0xFFFF && next[1] < 127 && headerBytes + length <= available
                     && length <= options.messageBytesMax && !options.checksTextInPlace
                 {
-                    let payload = UnsafeRawBufferPointer(start: next + headerBytes, count: length)
-                    next += headerBytes + length
-                    return .message(isText: true, payload)
+                    let payload = unsafe UnsafeRawBufferPointer(start: next + headerBytes, count: length)
+                    unsafe next += headerBytes + length
+                    return unsafe .message(isText: true, payload)
                 }
             }
         }
@@ -132,7 +132,7 @@ package struct FrameDecoder: ~Copyable {
             }
             if let event = takePayload() { return event }
         }
-        next = end  // after close or violation nothing is read any more
+        unsafe next = unsafe end  // after close or violation nothing is read any more
         return .needMore
     }
 
@@ -218,9 +218,9 @@ extension FrameDecoder {
     /// Moves window bytes into `header` until it holds `count`; false when the window ends before.
     private mutating func collectHeader(upTo count: Int) -> Bool {
         while headerCount < count {
-            guard next < end else { return false }
-            let byte = UInt64(next[0])
-            next += 1
+            guard unsafe next < end else { return false }
+            let byte = unsafe UInt64(next[0])
+            unsafe next += 1
             if headerCount < 8 { header.0 |= byte << UInt64(8 * headerCount) } else { header.1 |= byte << UInt64(8 * (headerCount - 8)) }
             headerCount += 1
         }
@@ -237,33 +237,33 @@ extension FrameDecoder {
 extension FrameDecoder {
     /// The frame just begun as a message in place, if it is one: final, unfragmented, whole in the window.
     private mutating func takeWholeMessage() -> FrameEvent? {
-        guard opcode == 1 || opcode == 2, isFinal, remaining <= end - next else { return nil }
-        unmask(next, remaining)
-        let payload = UnsafeRawBufferPointer(start: next, count: remaining)
-        next += remaining
+        guard opcode == 1 || opcode == 2, isFinal, unsafe remaining <= end - next else { return nil }
+        unsafe unmask(next, remaining)
+        let payload = unsafe UnsafeRawBufferPointer(start: next, count: remaining)
+        unsafe next += remaining
         inFrame = false
         messageOpcode = 0
-        if opcode == 1 && options.checksTextInPlace && !UTF8Validator.isValid(payload) {
+        if unsafe opcode == 1 && options.checksTextInPlace && !UTF8Validator.isValid(payload) {
             return violation(1007, "text that is not UTF-8")
         }
-        return .message(isText: opcode == 1, payload)
+        return unsafe .message(isText: opcode == 1, payload)
     }
 
     /// Takes what the window has of the current frame; an event when that completes something.
     private mutating func takePayload() -> FrameEvent? {
-        let count = min(remaining, end - next)
-        unmask(next, count)
-        let piece = UnsafeRawBufferPointer(start: next, count: count)
-        next += count
+        let count = unsafe min(remaining, end - next)
+        unsafe unmask(next, count)
+        let piece = unsafe UnsafeRawBufferPointer(start: next, count: count)
+        unsafe next += count
         remaining -= count
         if opcode & 0x08 != 0 {
-            control.append(piece)
+            unsafe control.append(piece)
             guard remaining == 0 else { return .needMore }
             inFrame = false
             return controlEvent()
         }
-        if messageOpcode == 1 && !validator.accept(piece) { return violation(1007, "text that is not UTF-8") }
-        message.append(piece)
+        if unsafe messageOpcode == 1 && !validator.accept(piece) { return violation(1007, "text that is not UTF-8") }
+        unsafe message.append(piece)
         guard remaining == 0 else { return .needMore }
         inFrame = false
         guard isFinal else { return nil }
@@ -271,30 +271,30 @@ extension FrameDecoder {
         messageOpcode = 0
         messageHandedOut = true
         if isText && !validator.isComplete { return violation(1007, "text that ends inside a character") }
-        return .message(isText: isText, message.bytes)
+        return unsafe .message(isText: isText, message.bytes)
     }
 
     private mutating func controlEvent() -> FrameEvent {
         switch opcode {
-        case 9: return .ping(control.bytes)
-        case 10: return .pong(control.bytes)
+        case 9: return unsafe .ping(control.bytes)
+        case 10: return unsafe .pong(control.bytes)
         default: return closeEvent()
         }
     }
 
     private mutating func closeEvent() -> FrameEvent {
-        let bytes = control.bytes
+        let bytes = unsafe control.bytes
         guard bytes.count > 0 else {
             isFinished = true
-            return .close(code: 1005, reason: bytes)
+            return unsafe .close(code: 1005, reason: bytes)
         }
         guard bytes.count > 1 else { return violation(1002, "a close frame with half a code") }
-        let code = UInt16(bytes[0]) << 8 | UInt16(bytes[1])
-        let reason = UnsafeRawBufferPointer(rebasing: bytes[2...])
+        let code = unsafe UInt16(bytes[0]) << 8 | UInt16(bytes[1])
+        let reason = unsafe UnsafeRawBufferPointer(rebasing: bytes[2...])
         guard FrameDecoder.isCloseCode(code) else { return violation(1002, "a close code that must not be sent") }
-        guard UTF8Validator.isValid(reason) else { return violation(1007, "a close reason that is not UTF-8") }
+        guard unsafe UTF8Validator.isValid(reason) else { return violation(1007, "a close reason that is not UTF-8") }
         isFinished = true
-        return .close(code: code, reason: reason)
+        return unsafe .close(code: code, reason: reason)
     }
 
     /// Codes a peer may send (RFC 6455, 7.4; IANA registry).
@@ -307,7 +307,7 @@ extension FrameDecoder {
 
     private mutating func unmask(_ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) {
         guard maskKey != 0 else { return }
-        FrameMask.apply(maskKey, offset: maskOffset, bytes, count)
+        unsafe FrameMask.apply(maskKey, offset: maskOffset, bytes, count)
         maskOffset = (maskOffset + count) & 3
     }
 }
@@ -322,65 +322,65 @@ package enum FrameMask {
         var index = 0
         let raw = UnsafeMutableRawPointer(bytes)
         while index + 8 <= count {
-            raw.storeBytes(of: raw.loadUnaligned(fromByteOffset: index, as: UInt64.self) ^ wide, toByteOffset: index, as: UInt64.self)
+            unsafe raw.storeBytes(of: raw.loadUnaligned(fromByteOffset: index, as: UInt64.self) ^ wide, toByteOffset: index, as: UInt64.self)
             index += 8
         }
         while index < count {
-            bytes[index] ^= UInt8(truncatingIfNeeded: wide >> UInt64(8 * (index & 7)))
+            unsafe bytes[index] ^= UInt8(truncatingIfNeeded: wide >> UInt64(8 * (index & 7)))
             index += 1
         }
     }
 }
 
 /// The payload of a control frame that arrives in pieces; 125 bytes are its law.
-struct ControlPayload: ~Copyable {
+@safe struct ControlPayload: ~Copyable {
     private let storage: UnsafeMutableRawPointer
     var count = 0
 
-    init() { storage = .allocate(byteCount: 128, alignment: 8) }
-    deinit { storage.deallocate() }
+    init() { unsafe storage = .allocate(byteCount: 128, alignment: 8) }
+    deinit { unsafe storage.deallocate() }
 
     mutating func append(_ piece: UnsafeRawBufferPointer) {
         precondition(count + piece.count <= 125)
-        if let source = piece.baseAddress { (storage + count).copyMemory(from: source, byteCount: piece.count) }
+        if let source = piece.baseAddress { unsafe (storage + count).copyMemory(from: source, byteCount: piece.count) }
         count += piece.count
     }
 
-    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: storage, count: count) }
+    var bytes: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(start: storage, count: count) }
 }
 
 /// A message put together from pieces. Grows by doubling with what has come, never beyond its limit, and keeps
 /// its memory for the next message.
-struct MessageBuffer: ~Copyable {
+@safe struct MessageBuffer: ~Copyable {
     private var storage: UnsafeMutableRawPointer?
     private var capacity = 0
     private let bytesMax: Int
     private(set) var count = 0
 
     init(bytesMax: Int) { self.bytesMax = bytesMax }
-    deinit { storage?.deallocate() }
+    deinit { unsafe storage?.deallocate() }
 
     mutating func append(_ piece: UnsafeRawBufferPointer) {
         guard let source = piece.baseAddress, piece.count > 0 else { return }
         precondition(count + piece.count <= bytesMax, "the header check bounds the message")
         if count + piece.count > capacity { grow(to: count + piece.count) }
-        (storage! + count).copyMemory(from: source, byteCount: piece.count)
+        unsafe (storage! + count).copyMemory(from: source, byteCount: piece.count)
         count += piece.count
     }
 
     private mutating func grow(to needed: Int) {
         let larger = min(bytesMax, max(needed, capacity * 2, 1_024))
         let moved = UnsafeMutableRawPointer.allocate(byteCount: larger + Limits.paddingBytes, alignment: 64)
-        if let storage {
-            moved.copyMemory(from: storage, byteCount: count)
-            storage.deallocate()
+        if let storage = unsafe storage {
+            unsafe moved.copyMemory(from: storage, byteCount: count)
+            unsafe storage.deallocate()
         }
-        (moved + larger).initializeMemory(as: UInt8.self, repeating: 0, count: Limits.paddingBytes)
-        storage = moved
+        unsafe (moved + larger).initializeMemory(as: UInt8.self, repeating: 0, count: Limits.paddingBytes)
+        unsafe storage = unsafe moved
         capacity = larger
     }
 
     mutating func reset() { count = 0 }
 
-    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: storage, count: count) }
+    var bytes: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(start: storage, count: count) }
 }

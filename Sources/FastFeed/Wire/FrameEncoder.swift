@@ -18,23 +18,23 @@ package enum FrameEncoder {
     package static func writeHeader(
         _ opcode: FrameOpcode, isFinal: Bool = true, payloadCount: Int, mask: UInt32?, to out: UnsafeMutablePointer<UInt8>
     ) -> Int {
-        out[0] = opcode.rawValue | (isFinal ? 0x80 : 0)
+        unsafe out[0] = opcode.rawValue | (isFinal ? 0x80 : 0)
         let maskBit: UInt8 = mask == nil ? 0 : 0x80
         var count = 2
         if payloadCount < 126 {
-            out[1] = UInt8(payloadCount) | maskBit
+            unsafe out[1] = UInt8(payloadCount) | maskBit
         } else if payloadCount <= 0xFFFF {
-            out[1] = 126 | maskBit
-            out[2] = UInt8(payloadCount >> 8)
-            out[3] = UInt8(payloadCount & 0xFF)
+            unsafe out[1] = 126 | maskBit
+            unsafe out[2] = UInt8(payloadCount >> 8)
+            unsafe out[3] = UInt8(payloadCount & 0xFF)
             count = 4
         } else {
-            out[1] = 127 | maskBit
-            for index in 0..<8 { out[2 + index] = UInt8(truncatingIfNeeded: payloadCount >> (56 - 8 * index)) }
+            unsafe out[1] = 127 | maskBit
+            for index in 0..<8 { unsafe out[2 + index] = UInt8(truncatingIfNeeded: payloadCount >> (56 - 8 * index)) }
             count = 10
         }
         guard let mask else { return count }
-        for index in 0..<4 { out[count + index] = UInt8(truncatingIfNeeded: mask >> UInt32(8 * index)) }
+        for index in 0..<4 { unsafe out[count + index] = UInt8(truncatingIfNeeded: mask >> UInt32(8 * index)) }
         return count + 4
     }
 
@@ -42,13 +42,13 @@ package enum FrameEncoder {
     package static func frame(
         _ opcode: FrameOpcode, _ payload: UnsafeRawBufferPointer, isFinal: Bool = true, mask: UInt32?
     ) -> [UInt8] {
-        [UInt8](unsafeUninitializedCapacity: headerBytesMax + payload.count) { buffer, count in
+        unsafe [UInt8](unsafeUninitializedCapacity: headerBytesMax + payload.count) { buffer, count in
             let base = buffer.baseAddress!
-            let header = writeHeader(opcode, isFinal: isFinal, payloadCount: payload.count, mask: mask, to: base)
+            let header = unsafe writeHeader(opcode, isFinal: isFinal, payloadCount: payload.count, mask: mask, to: base)
             if let source = payload.baseAddress {
-                UnsafeMutableRawPointer(base + header).copyMemory(from: source, byteCount: payload.count)
+                unsafe UnsafeMutableRawPointer(base + header).copyMemory(from: source, byteCount: payload.count)
             }
-            if let mask { FrameMask.apply(mask, offset: 0, base + header, payload.count) }
+            if let mask { unsafe FrameMask.apply(mask, offset: 0, base + header, payload.count) }
             count = header + payload.count
         }
     }
@@ -61,7 +61,7 @@ package enum FrameEncoder {
     /// A mask no observer can predict.
     package static func freshMask() -> UInt32 {
         var key: UInt32 = 0
-        withUnsafeMutableBytes(of: &key) { SystemRandom.fill($0.baseAddress!, count: 4) }
+        unsafe withUnsafeMutableBytes(of: &key) { unsafe SystemRandom.fill($0.baseAddress!, count: 4) }
         return key
     }
 }

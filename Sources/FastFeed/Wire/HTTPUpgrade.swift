@@ -20,20 +20,20 @@ package struct UpgradeRequest: Sendable {
 
     package static func random(endpoint: WebSocketEndpoint, headers: [(String, String)] = []) -> UpgradeRequest {
         var key = [UInt8](repeating: 0, count: 16)
-        SystemRandom.fill(&key, count: 16)
+        unsafe SystemRandom.fill(&key, count: 16)
         return UpgradeRequest(endpoint: endpoint, keyBytes: key, headers: headers)
     }
 
     static func base64(_ bytes: [UInt8]) -> String {
         var text = [CChar](repeating: 0, count: 4 * ((bytes.count + 2) / 3) + 1)
-        ff_base64(bytes, bytes.count, &text)
+        unsafe ff_base64(bytes, bytes.count, &text)
         return String(decoding: text.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     /// The value of Sec-WebSocket-Accept for a key; the simulator's server side uses it, too.
     package static func accept(for key: String) -> String {
         var text = [CChar](repeating: 0, count: 29)
-        ff_websocket_accept(key, key.utf8.count, &text)
+        unsafe ff_websocket_accept(key, key.utf8.count, &text)
         return String(decoding: text.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }
@@ -65,7 +65,7 @@ package struct UpgradeReply: ~Copyable {
 
     package mutating func feed(_ chunk: UnsafeRawBufferPointer) -> Verdict {
         let searchFrom = max(0, bytes.count - 3)
-        bytes.append(contentsOf: chunk)
+        unsafe bytes.append(contentsOf: chunk)
         guard let end = headEnd(from: searchFrom) else {
             return bytes.count > Limits.handshakeBytesMax ? refuse("the answer's head is longer than \(Limits.handshakeBytesMax) bytes") : .needMore
         }

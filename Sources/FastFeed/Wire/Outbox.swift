@@ -1,6 +1,6 @@
 // Bytes on their way out: bounded, drained as the socket takes them.
 
-package struct Outbox: ~Copyable {
+@safe package struct Outbox: ~Copyable {
     private var storage: UnsafeMutableRawPointer?
     private var capacity = 0
     private var head = 0
@@ -8,7 +8,7 @@ package struct Outbox: ~Copyable {
     private let bytesMax: Int
 
     package init(bytesMax: Int) { self.bytesMax = bytesMax }
-    deinit { storage?.deallocate() }
+    deinit { unsafe storage?.deallocate() }
 
     package var count: Int { tail - head }
     package var isEmpty: Bool { tail == head }
@@ -21,27 +21,27 @@ package struct Outbox: ~Copyable {
         guard bytes.count <= room else { return false }
         guard let source = bytes.baseAddress, bytes.count > 0 else { return true }
         makeRoom(bytes.count)
-        (storage! + tail).copyMemory(from: source, byteCount: bytes.count)
+        unsafe (storage! + tail).copyMemory(from: source, byteCount: bytes.count)
         tail += bytes.count
         return true
     }
 
-    package mutating func append(_ bytes: [UInt8]) -> Bool { bytes.withUnsafeBytes { append($0) } }
+    package mutating func append(_ bytes: [UInt8]) -> Bool { unsafe bytes.withUnsafeBytes { unsafe append($0) } }
 
     private mutating func makeRoom(_ extra: Int) {
         if tail + extra <= capacity { return }
         if head > 0 {
-            storage!.copyMemory(from: storage! + head, byteCount: count)
+            unsafe storage!.copyMemory(from: storage! + head, byteCount: count)
             (head, tail) = (0, count)
         }
         guard tail + extra > capacity else { return }
         let larger = max(capacity * 2, tail + extra, 512)
         let moved = UnsafeMutableRawPointer.allocate(byteCount: larger, alignment: 16)
-        if let storage {
-            moved.copyMemory(from: storage, byteCount: tail)
-            storage.deallocate()
+        if let storage = unsafe storage {
+            unsafe moved.copyMemory(from: storage, byteCount: tail)
+            unsafe storage.deallocate()
         }
-        storage = moved
+        unsafe storage = unsafe moved
         capacity = larger
     }
 
@@ -49,7 +49,7 @@ package struct Outbox: ~Copyable {
     package mutating func flush(to transport: inout Transport) -> IOResult {
         var sent = 0
         while head < tail {
-            switch transport.write(storage! + head, count: tail - head) {
+            switch unsafe transport.write(storage! + head, count: tail - head) {
             case .bytes(let count):
                 head += count
                 sent += count

@@ -2,13 +2,13 @@
 
 import CShims
 
-public final class TLSContext: @unchecked Sendable {
+@safe public final class TLSContext: @unchecked Sendable {
     // An SSL_CTX is safe to share between threads once it is configured, and it is never changed here.
     let pointer: OpaquePointer
 
-    private init(_ pointer: OpaquePointer) { self.pointer = pointer }
+    private init(_ pointer: OpaquePointer) { unsafe self.pointer = unsafe pointer }
 
-    deinit { ff_tls_context_free(pointer) }
+    deinit { unsafe ff_tls_context_free(pointer) }
 
     /// For connecting: TLS 1.2 or newer, the peer's chain verified against `authorityFile` (PEM) or the
     /// system's store; the host name is checked by every session.
@@ -16,11 +16,11 @@ public final class TLSContext: @unchecked Sendable {
     public static func client(
         authorityFile: String? = nil, certificateFile: String? = nil, keyFile: String? = nil
     ) throws(FeedError) -> TLSContext {
-        try make { error, size in
-            withOptionalCString(authorityFile) { authority in
-                withOptionalCString(certificateFile) { certificate in
-                    withOptionalCString(keyFile) { key in
-                        ff_tls_client_context(authority, certificate, key, error, size)
+        try unsafe make { error, size in
+            unsafe withOptionalCString(authorityFile) { authority in
+                unsafe withOptionalCString(certificateFile) { certificate in
+                    unsafe withOptionalCString(keyFile) { key in
+                        unsafe ff_tls_client_context(authority, certificate, key, error, size)
                     }
                 }
             }
@@ -31,9 +31,9 @@ public final class TLSContext: @unchecked Sendable {
     package static func server(
         certificateFile: String, keyFile: String, clientAuthorityFile: String? = nil
     ) throws(FeedError) -> TLSContext {
-        try make { error, size in
-            withOptionalCString(clientAuthorityFile) { authority in
-                ff_tls_server_context(certificateFile, keyFile, authority, error, size)
+        try unsafe make { error, size in
+            unsafe withOptionalCString(clientAuthorityFile) { authority in
+                unsafe ff_tls_server_context(certificateFile, keyFile, authority, error, size)
             }
         }
     }
@@ -41,7 +41,7 @@ public final class TLSContext: @unchecked Sendable {
     /// Writes `ca.pem`, `cert.pem` and `key.pem` for localhost into a directory; valid for a day.
     package static func makeLocalAuthority(directory: String) throws(FeedError) {
         var error = [CChar](repeating: 0, count: 256)
-        guard ff_tls_make_authority(directory, &error, error.count) == 0 else {
+        guard unsafe ff_tls_make_authority(directory, &error, error.count) == 0 else {
             throw FeedError(.tls, TLSContext.text(error))
         }
     }
@@ -50,9 +50,9 @@ public final class TLSContext: @unchecked Sendable {
         _ body: (UnsafeMutablePointer<CChar>, Int) -> OpaquePointer?
     ) throws(FeedError) -> TLSContext {
         var error = [CChar](repeating: 0, count: 256)
-        let made = error.withUnsafeMutableBufferPointer { body($0.baseAddress!, $0.count) }
-        guard let made else { throw FeedError(.tls, text(error)) }
-        return TLSContext(made)
+        let made = unsafe error.withUnsafeMutableBufferPointer { unsafe body($0.baseAddress!, $0.count) }
+        guard let made = unsafe made else { throw FeedError(.tls, text(error)) }
+        return unsafe TLSContext(made)
     }
 
     private static func text(_ bytes: [CChar]) -> String {
@@ -63,5 +63,5 @@ public final class TLSContext: @unchecked Sendable {
 /// The C form of an optional string: NULL for nil.
 func withOptionalCString<Result>(_ text: String?, _ body: (UnsafePointer<CChar>?) -> Result) -> Result {
     guard let text else { return body(nil) }
-    return text.withCString(body)
+    return unsafe text.withCString(body)
 }

@@ -12,7 +12,7 @@ package enum TransportStep: Equatable {
     case failed(String)
 }
 
-package struct Transport: ~Copyable {
+@safe package struct Transport: ~Copyable {
     package let descriptor: Descriptor
     private var session: OpaquePointer?
     /// TLS wants to write before it can go on reading (a key update).
@@ -20,10 +20,10 @@ package struct Transport: ~Copyable {
 
     private init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
 
-    deinit { ff_tls_free(session) }
+    deinit { unsafe ff_tls_free(session) }
 
     package var number: Int32 { descriptor.number }
-    package var isSecure: Bool { session != nil }
+    package var isSecure: Bool { unsafe session != nil }
 
     /// Begins to connect. The result is known when the socket becomes writable (`finishConnect`).
     package static func connect(to address: SocketAddress) throws(SystemError) -> Transport {
@@ -31,8 +31,8 @@ package struct Transport: ~Copyable {
         guard number >= 0 else { throw SystemError("socket") }
         let transport = Transport(Descriptor(owning: number))
         transport.tune(address.family)
-        let code = address.bytes.withUnsafeBytes { bytes in
-            Glibc.connect(number, bytes.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))
+        let code = unsafe address.bytes.withUnsafeBytes { bytes in
+            unsafe Glibc.connect(number, bytes.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))
         }
         if code != 0 && errno != EINPROGRESS { throw SystemError("connect") }
         return transport
@@ -58,27 +58,27 @@ package struct Transport: ~Copyable {
 
     private func setOption(_ level: Int32, _ option: Int32, _ value: Int32) {
         var value = value
-        setsockopt(number, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
+        unsafe setsockopt(number, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
     }
 
     /// After the socket became writable: nil when connected, else why not.
     package func finishConnect() -> SystemError? {
         var code: Int32 = 0
         var size = socklen_t(MemoryLayout<Int32>.size)
-        guard getsockopt(number, SOL_SOCKET, SO_ERROR, &code, &size) == 0 else { return SystemError("getsockopt") }
+        guard unsafe getsockopt(number, SOL_SOCKET, SO_ERROR, &code, &size) == 0 else { return SystemError("getsockopt") }
         return code == 0 ? nil : SystemError("connect", code: code)
     }
 
     /// Puts TLS on the connected socket; the certificate must be `host`'s.
     package mutating func startTLS(_ context: TLSContext, host: String) {
-        session = ff_tls_connect(context.pointer, number, host)
+        unsafe session = unsafe ff_tls_connect(context.pointer, number, host)
     }
 
-    package mutating func startServerTLS(_ context: TLSContext) { session = ff_tls_accept(context.pointer, number) }
+    package mutating func startServerTLS(_ context: TLSContext) { unsafe session = unsafe ff_tls_accept(context.pointer, number) }
 
     package mutating func handshake() -> TransportStep {
-        guard let session else { return .done }
-        switch ff_tls_handshake(session) {
+        guard let session = unsafe session else { return .done }
+        switch unsafe ff_tls_handshake(session) {
         case 0: return .done
         case FF_TLS_WANT_READ.code: return .wantRead
         case FF_TLS_WANT_WRITE.code: return .wantWrite
@@ -89,8 +89,8 @@ package struct Transport: ~Copyable {
 
     @inline(__always)
     package mutating func read(into bytes: UnsafeMutableRawPointer, count: Int) -> IOResult {
-        guard let session else { return descriptor.read(into: bytes, count: count) }
-        return readTLS(session, bytes, count)
+        guard let session = unsafe session else { return unsafe descriptor.read(into: bytes, count: count) }
+        return unsafe readTLS(session, bytes, count)
     }
 
     /// Fills as much as there is: a record holds at most 16 KiB, and one wake-up may have brought many.
@@ -98,7 +98,7 @@ package struct Transport: ~Copyable {
         var total = 0
         readWantsWrite = false
         while total < count {
-            let got = ff_tls_read(session, bytes + total, count - total)
+            let got = unsafe ff_tls_read(session, bytes + total, count - total)
             if got > 0 {
                 total += got
                 continue
@@ -118,10 +118,10 @@ package struct Transport: ~Copyable {
 
     @inline(__always)
     package mutating func write(_ bytes: UnsafeRawPointer, count: Int) -> IOResult {
-        guard let session else { return descriptor.write(bytes, count: count) }
+        guard let session = unsafe session else { return unsafe descriptor.write(bytes, count: count) }
         var total = 0
         while total < count {
-            let sent = ff_tls_write(session, bytes + total, count - total)
+            let sent = unsafe ff_tls_write(session, bytes + total, count - total)
             if sent > 0 {
                 total += sent
                 continue
@@ -139,24 +139,24 @@ package struct Transport: ~Copyable {
     /// True when bytes wait inside the TLS session, which the poller cannot see.
     @inline(__always)
     package var hasPending: Bool {
-        guard let session else { return false }
-        return ff_tls_has_pending(session) != 0
+        guard let session = unsafe session else { return false }
+        return unsafe ff_tls_has_pending(session) != 0
     }
 
     /// close_notify, best effort, and the end of our side.
     package func shutDown() {
-        if let session { ff_tls_shutdown(session) }
+        if let session = unsafe session { unsafe ff_tls_shutdown(session) }
         Glibc.shutdown(number, Int32(SHUT_WR))
     }
 
     /// Why a TLS call failed, in one line.
     package var failureReason: String {
-        guard let session else { return "" }
-        return String(cString: ff_tls_error(session))
+        guard let session = unsafe session else { return "" }
+        return unsafe String(cString: ff_tls_error(session))
     }
 
     package func describe(_ code: Int32) -> String {
-        code == EPROTO && isSecure ? failureReason : String(cString: strerror(code))
+        unsafe code == EPROTO && isSecure ? failureReason : String(cString: strerror(code))
     }
 }
 

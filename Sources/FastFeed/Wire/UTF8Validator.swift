@@ -19,12 +19,12 @@ package struct UTF8Validator {
             if owed == 0 {
                 // Eight ASCII bytes at a time.
                 while index + 8 <= bytes.count,
-                    bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self) & 0x8080_8080_8080_8080 == 0
+                    unsafe bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self) & 0x8080_8080_8080_8080 == 0
                 { index += 8 }
                 guard index < bytes.count else { return true }
-                guard begin(bytes[index]) else { return false }
+                guard unsafe begin(bytes[index]) else { return false }
             } else {
-                guard bytes[index] >= lower, bytes[index] <= upper else { return false }
+                guard unsafe bytes[index] >= lower, unsafe bytes[index] <= upper else { return false }
                 (lower, upper) = (0x80, 0xBF)
                 owed -= 1
             }
@@ -51,6 +51,6 @@ package struct UTF8Validator {
 
     package static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
         var validator = UTF8Validator()
-        return validator.accept(bytes) && validator.isComplete
+        return unsafe validator.accept(bytes) && validator.isComplete
     }
 }

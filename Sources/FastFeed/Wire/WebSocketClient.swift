@@ -18,7 +18,7 @@ public final class WebSocketClient {
         /// The longest message taken, whole or in fragments. Beyond: close 1009.
         public var messageBytesMax = 1024 * 1024
         /// Fragments of one message. Beyond: close 1008.
-        public var fragmentCountMax = 65_536
+        public var fragmentCountMax = 262_144
         /// TCP, TLS and upgrade together.
         public var handshakeTimeoutMs = Limits.handshakeTimeoutMs
         /// PEM file of the authority to trust instead of the system's store.
@@ -94,8 +94,8 @@ public final class WebSocketClient {
     private func takeEarlyBytes() {
         let early = connection.takeEarlyBytes()
         guard !early.isEmpty else { return }
-        early.withUnsafeBytes { buffer.base.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
-        connection.decoder.supply(buffer.base, count: early.count)
+        unsafe early.withUnsafeBytes { unsafe buffer.base.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+        unsafe connection.decoder.supply(buffer.base, count: early.count)
         hasWindow = true
     }
 
@@ -134,9 +134,9 @@ public final class WebSocketClient {
         let deadlineNs = timeoutMs.map { MonotonicClock.nowNs() + UInt64($0) * 1_000_000 } ?? .max
         while true {
             if hasWindow, let message = takeMessage() { return message }
-            switch connection.read(into: buffer.base, count: buffer.count) {
+            switch unsafe connection.read(into: buffer.base, count: buffer.count) {
             case .bytes(let count):
-                connection.decoder.supply(buffer.base, count: count)
+                unsafe connection.decoder.supply(buffer.base, count: count)
                 hasWindow = true
             case .wouldBlock:
                 let nowNs = MonotonicClock.nowNs()
@@ -163,11 +163,11 @@ public final class WebSocketClient {
             case .needMore:
                 hasWindow = false
                 return nil
-            case .message(let isText, let payload): return isText ? .text(Array(payload)) : .binary(Array(payload))
-            case .ping(let payload): _ = connection.send(.pong, payload)
+            case .message(let isText, let payload): return unsafe isText ? .text(Array(payload)) : .binary(Array(payload))
+            case .ping(let payload): _ = unsafe connection.send(.pong, payload)
             case .pong: break
             case .close(let code, let reason):
-                let text = String(decoding: reason, as: UTF8.self)
+                let text = unsafe String(decoding: reason, as: UTF8.self)
                 connection.answerClose(code: code, nowNs: MonotonicClock.nowNs())
                 linger()
                 return end(code, text)
@@ -185,7 +185,7 @@ public final class WebSocketClient {
         let deadlineNs = MonotonicClock.nowNs() + UInt64(Limits.closeTimeoutMs) * 1_000_000
         while MonotonicClock.nowNs() < deadlineNs {
             guard connection.flush() else { return }
-            switch connection.read(into: buffer.base, count: buffer.count) {
+            switch unsafe connection.read(into: buffer.base, count: buffer.count) {
             case .bytes: continue
             case .wouldBlock: _ = poller.wait(timeoutNs: 50_000_000)
             case .endOfStream, .failed: return

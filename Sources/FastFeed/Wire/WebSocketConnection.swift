@@ -16,7 +16,7 @@ package struct ConnectionOptions: Sendable {
     package init() {}
 }
 
-package struct WebSocketConnection: ~Copyable {
+@safe package struct WebSocketConnection: ~Copyable {
     package enum Phase: Equatable {
         case resolving, connecting, securing, upgrading, open
         /// Our close frame is out (or answered); waiting for the peer's end.
@@ -167,7 +167,7 @@ extension WebSocketConnection {
 
     private static func isWritable(_ number: Int32) -> Bool {
         var entry = pollfd(fd: number, events: Int16(POLLOUT), revents: 0)
-        return Glibc.poll(&entry, 1, 0) == 1
+        return unsafe Glibc.poll(&entry, 1, 0) == 1
     }
 
     private mutating func secure() -> Opening {
@@ -197,13 +197,13 @@ extension WebSocketConnection {
         if case .failed(let code) = flushOutbox() { return .failed("while sending the upgrade: \(transport!.describe(code))", retryAfterSeconds: nil) }
         var chunk = [UInt8](repeating: 0, count: 4_096)
         while true {
-            let result = chunk.withUnsafeMutableBytes { transport!.read(into: $0.baseAddress!, count: $0.count) }
+            let result = unsafe chunk.withUnsafeMutableBytes { unsafe transport!.read(into: $0.baseAddress!, count: $0.count) }
             switch result {
             case .wouldBlock: return .pending
             case .endOfStream: return .failed("the server closed the connection during the upgrade", retryAfterSeconds: nil)
             case .failed(let code): return .failed("during the upgrade: \(transport!.describe(code))", retryAfterSeconds: nil)
             case .bytes(let count):
-                let verdict = chunk.withUnsafeBytes { reply!.feed(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+                let verdict = unsafe chunk.withUnsafeBytes { unsafe reply!.feed(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
                 switch verdict {
                 case .needMore: continue
                 case .refused(let refusal): return .failed("upgrade refused: \(refusal.reason)", retryAfterSeconds: refusal.retryAfterSeconds)
@@ -225,7 +225,7 @@ extension WebSocketConnection {
     @inline(__always)
     package mutating func read(into bytes: UnsafeMutableRawPointer, count: Int) -> IOResult {
         guard phase != .closed else { return .endOfStream }
-        let result = transport!.read(into: bytes, count: count)
+        let result = unsafe transport!.read(into: bytes, count: count)
         if endpoint.isSecure && result == .wouldBlock { awaitKeyUpdate() }
         return result
     }
@@ -250,11 +250,11 @@ extension WebSocketConnection {
     /// socket failed: give the connection up.
     package mutating func send(_ opcode: FrameOpcode, _ payload: UnsafeRawBufferPointer, isFinal: Bool = true) -> Bool {
         guard phase == .open || phase == .closing else { return false }
-        guard outbox.append(FrameEncoder.frame(opcode, payload, isFinal: isFinal, mask: FrameEncoder.freshMask())) else { return false }
+        guard unsafe outbox.append(FrameEncoder.frame(opcode, payload, isFinal: isFinal, mask: FrameEncoder.freshMask())) else { return false }
         return flush()
     }
 
-    package mutating func send(_ opcode: FrameOpcode, _ payload: [UInt8]) -> Bool { payload.withUnsafeBytes { send(opcode, $0) } }
+    package mutating func send(_ opcode: FrameOpcode, _ payload: [UInt8]) -> Bool { unsafe payload.withUnsafeBytes { unsafe send(opcode, $0) } }
 
     /// Sends what is queued; after writability was reported, too.
     package mutating func flush() -> Bool {

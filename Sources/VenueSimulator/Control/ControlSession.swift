@@ -4,12 +4,12 @@
 import FastFeed
 
 /// Which part of the futures exchange a connection reaches. Spot has one part.
-enum Route: Equatable, Sendable {
+package enum Route: Equatable, Sendable {
     case all, market, book
 }
 
 /// What the connection has to do after a message.
-enum ControlAction: Equatable {
+package enum ControlAction: Equatable {
     case reply(String)
     case subscribe(String)
     case unsubscribe(String)
@@ -17,35 +17,35 @@ enum ControlAction: Equatable {
     case close(code: UInt16, reason: String)
 }
 
-struct ControlSession {
+package struct ControlSession {
     private let configuration: SimulatorConfiguration
     /// Which streams of the exchange this connection may really hear.
-    let route: Route
+    package let route: Route
     /// Wrap events in `{"stream":…,"data":…}`.
-    private(set) var isCombined: Bool
+    package private(set) var isCombined: Bool
     /// In the order of subscription.
-    private(set) var subscriptions: [String] = []
+    package private(set) var subscriptions: [String] = []
     private var subscribed: Set<String> = []
 
     /// Of a masked client frame of this size: the limit counts the wire.
     private static let frameHeaderBytes = 8
     private static let methods = ["SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY"]
 
-    init(configuration: SimulatorConfiguration, isCombined: Bool, route: Route) {
+    package init(configuration: SimulatorConfiguration, isCombined: Bool, route: Route) {
         self.configuration = configuration
         self.isCombined = isCombined
         self.route = route
     }
 
     /// Subscribes to what the URL names. A malformed name is passed over: the connection stays silent.
-    mutating func open(streams: [String]) -> [ControlAction] {
+    package mutating func open(streams: [String]) -> [ControlAction] {
         streams.filter { StreamName.meaning(of: $0, market: configuration.market) != .malformed }
             .prefix(configuration.streamsPerConnectionMax)
             .compactMap { add($0) }
     }
 
     /// One text message of the client.
-    mutating func receive(_ bytes: [UInt8]) -> [ControlAction] {
+    package mutating func receive(_ bytes: [UInt8]) -> [ControlAction] {
         // Seen on the exchange: an oversized request is neither answered nor carried out.
         guard bytes.count + ControlSession.frameHeaderBytes <= configuration.controlFrameBytesMax else { return [] }
         let request: JSONValue

@@ -2,7 +2,7 @@
 // column where things end, because the exchange's error messages name it.
 
 /// A JSON value as far as control messages need to tell values apart.
-indirect enum JSONValue: Equatable {
+package indirect enum JSONValue: Equatable {
     case null
     case bool(Bool)
     /// Integers of 64 bits, signed or unsigned.
@@ -15,34 +15,34 @@ indirect enum JSONValue: Equatable {
     /// Members in order; a key may come twice. `end` is the column behind the value.
     case object([Member])
 
-    struct Member: Equatable {
-        let key: String
-        let value: JSONValue
-        let end: Int
+    package struct Member: Equatable {
+        package let key: String
+        package let value: JSONValue
+        package let end: Int
     }
 
     /// A text that is not JSON: the column (from 1) where reading stopped.
-    struct SyntaxError: Error, Equatable {
-        let line: Int
-        let column: Int
+    package struct SyntaxError: Error, Equatable {
+        package let line: Int
+        package let column: Int
     }
 
-    static let depthMax = 32
+    package static let depthMax = 32
 
     /// Reads a whole text.
-    init(parsing bytes: [UInt8]) throws(SyntaxError) {
+    package init(parsing bytes: [UInt8]) throws(SyntaxError) {
         var reader = JSONReader(bytes)
         self = try reader.document()
     }
 
     /// The last value under a key, as most readers have it.
-    subscript(key: String) -> JSONValue? {
+    package subscript(key: String) -> JSONValue? {
         guard case .object(let members) = self else { return nil }
         return members.last { $0.key == key }?.value
     }
 
     /// Text as JSON, quoted and escaped.
-    static func quoted(_ text: String) -> String {
+    package static func quoted(_ text: String) -> String {
         var result = "\""
         for scalar in text.unicodeScalars {
             switch scalar {

@@ -1,9 +1,9 @@
 // What the event faults make of an event's text. Pure; works on whole messages, wrapped or bare.
 
-enum DamagedText {
+package enum DamagedText {
     /// The message a fault turns another into, or nil when the kind does not touch the text.
     /// - Parameter pick: a number below its argument; decides where.
-    static func apply(_ kind: FaultKind, to text: [UInt8], pick: (Int) -> Int) -> [UInt8]? {
+    package static func apply(_ kind: FaultKind, to text: [UInt8], pick: (Int) -> Int) -> [UInt8]? {
         switch kind {
         case .corruptJSON:
             // A colon outside of all strings always breaks the text when it becomes something else.

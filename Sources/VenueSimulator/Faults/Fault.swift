@@ -13,6 +13,8 @@ public enum FaultKind: String, Sendable, CaseIterable {
     case cutFrame
     /// Nothing more is sent, nothing read, and the connection stays open: no FIN.
     case halfOpen
+    /// Nothing is sent for `value` milliseconds, then everything at once.
+    case stall
     /// The shutdown event of the exchange, on every connection.
     case serverShutdown
     /// Every connection at once; `value` a close code, 0 for a drop.
@@ -36,6 +38,8 @@ public enum FaultKind: String, Sendable, CaseIterable {
     case missingClose
     /// A bar's closed event comes after the next event of its stream.
     case lateClose
+    /// An event, and those of its stream behind it, come `value` milliseconds late: others overtake them.
+    case hold
 
     // Frames and bytes.
     /// Messages are sent as several frames.
@@ -51,6 +55,10 @@ public enum FaultKind: String, Sendable, CaseIterable {
     // Handshake: answered with status `value` (400, 403, 404, 418, 429, 451, 502, 503, 504).
     case refuseHandshake
     case stallHandshake
+    /// TCP is accepted and the client's first TLS message never answered.
+    case stallTLS
+    /// While it lasts (`duration`; 0: until faults are cleared) nobody listens: TCP refuses.
+    case refuseConnect
 
     // REST.
     /// Status `value`: 403 as a page, 5xx empty or as a page.
@@ -62,17 +70,19 @@ public enum FaultKind: String, Sendable, CaseIterable {
     case restReset
 
     /// Where in the simulator a fault acts.
-    enum Scope { case connection, event, bytes, reply, handshake, rest }
+    enum Scope { case connection, event, bytes, reply, handshake, tls, listener, rest }
 
     var scope: Scope {
         switch self {
-        case .reset, .drop, .close, .cutFrame, .halfOpen, .serverShutdown, .massDisconnect: .connection
+        case .reset, .drop, .close, .cutFrame, .halfOpen, .stall, .serverShutdown, .massDisconnect: .connection
         case .mute, .muteAll, .lose, .duplicate, .corruptJSON, .truncateJSON, .unknownEvent, .unknownFields,
-            .extraZeros, .longDecimals, .nonASCIISymbol, .missingClose, .lateClose:
+            .extraZeros, .longDecimals, .nonASCIISymbol, .missingClose, .lateClose, .hold:
             .event
         case .fragment, .splitWrites: .bytes
         case .delayAck, .loseAck: .reply
         case .refuseHandshake, .stallHandshake: .handshake
+        case .stallTLS: .tls
+        case .refuseConnect: .listener
         case .restStatus, .restSlow, .restTruncate, .restWrongLength, .restReset: .rest
         }
     }
@@ -80,7 +90,7 @@ public enum FaultKind: String, Sendable, CaseIterable {
     /// Kinds that last until their time is over rather than strike a number of times.
     var isState: Bool {
         switch self {
-        case .mute, .muteAll, .fragment, .splitWrites: true
+        case .mute, .muteAll, .fragment, .splitWrites, .refuseConnect: true
         default: false
         }
     }
@@ -91,6 +101,8 @@ public enum FaultKind: String, Sendable, CaseIterable {
         case .refuseHandshake: 503
         case .restStatus: 503
         case .delayAck, .restSlow: 2_000
+        case .hold: 200
+        case .stall: 1_000
         default: 0
         }
     }

@@ -3,7 +3,7 @@
 
 import FastFeed
 
-struct FaultPlan {
+package struct FaultPlan {
     private struct Armed {
         let fault: Fault
         let fromMs: Int64
@@ -13,15 +13,15 @@ struct FaultPlan {
 
     private var armed: [Armed] = []
     private var random: SplitMix64
-    private(set) var applied = 0
+    package private(set) var applied = 0
 
-    init(seed: UInt64) { random = SplitMix64(seed: seed ^ 0xFA17) }
+    package init(seed: UInt64) { random = SplitMix64(seed: seed ^ 0xFA17) }
 
     /// True when nothing can strike: the fan-out then asks nothing.
-    var isQuiet: Bool { armed.isEmpty }
+    package var isQuiet: Bool { armed.isEmpty }
 
     /// - Parameter nowMs: wall clock, as in all questions below.
-    mutating func arm(_ fault: Fault, nowMs: Int64) {
+    package mutating func arm(_ fault: Fault, nowMs: Int64) {
         let from = nowMs + Fault.bounded(fault.afterMs)
         armed.append(
             Armed(
@@ -31,11 +31,11 @@ struct FaultPlan {
             ))
     }
 
-    mutating func clear() { armed.removeAll() }
+    package mutating func clear() { armed.removeAll() }
 
     /// The faults to do to connections now, each as often as it still may.
     /// - Parameter connections: numbers of the open ones, oldest first.
-    mutating func connectionStrikes(nowMs: Int64, connections: [Int]) -> [(fault: Fault, connection: Int)] {
+    package mutating func connectionStrikes(nowMs: Int64, connections: [Int]) -> [(fault: Fault, connection: Int)] {
         var strikes: [(Fault, Int)] = []
         for index in armed.indices where armed[index].fault.kind.scope == .connection && isDue(index, nowMs) {
             let fault = armed[index].fault
@@ -58,7 +58,7 @@ struct FaultPlan {
     }
 
     /// What happens to one event on one connection; nil: nothing.
-    mutating func eventStrike(stream: String, connection: Int, isClosed: Bool, nowMs: Int64) -> FaultKind? {
+    package mutating func eventStrike(stream: String, connection: Int, isClosed: Bool, nowMs: Int64) -> Fault? {
         for index in armed.indices where armed[index].fault.kind.scope == .event && isDue(index, nowMs) {
             let fault = armed[index].fault
             guard fault.stream == nil || fault.stream == stream else { continue }
@@ -66,13 +66,13 @@ struct FaultPlan {
             guard isClosed || (fault.kind != .missingClose && fault.kind != .lateClose) else { continue }
             guard chance(fault.probability) else { continue }
             if !fault.kind.isState { spend(index) }
-            return fault.kind
+            return fault
         }
         return nil
     }
 
-    /// True while a state (`mute`, `muteAll`, `fragment`, `splitWrites`) holds for a connection.
-    func holds(_ kind: FaultKind, connection: Int, nowMs: Int64) -> Bool {
+    /// True while a state (`mute`, `muteAll`, `fragment`, `splitWrites`, `refuseConnect`) holds for a connection.
+    package func holds(_ kind: FaultKind, connection: Int, nowMs: Int64) -> Bool {
         armed.contains { entry in
             entry.fault.kind == kind && entry.fromMs <= nowMs && nowMs < entry.untilMs
                 && (entry.fault.connection == nil || entry.fault.connection == connection)
@@ -91,7 +91,7 @@ struct FaultPlan {
     }
 
     /// A number below a bound, for the place of a cut or a split.
-    mutating func pick(below bound: Int) -> Int { bound < 2 ? 0 : Int(random.next() % UInt64(bound)) }
+    package mutating func pick(below bound: Int) -> Int { bound < 2 ? 0 : Int(random.next() % UInt64(bound)) }
 
     private func isDue(_ index: Int, _ nowMs: Int64) -> Bool {
         armed[index].remaining > 0 && armed[index].fromMs <= nowMs && nowMs < armed[index].untilMs
@@ -107,7 +107,7 @@ struct FaultPlan {
     }
 
     /// Forgets what can never strike again. Asked from time to time, not at every event.
-    mutating func dropSpent(_ nowMs: Int64) {
+    package mutating func dropSpent(_ nowMs: Int64) {
         armed.removeAll { $0.untilMs <= nowMs || ($0.remaining == 0 && !$0.fault.kind.isState) }
     }
 }

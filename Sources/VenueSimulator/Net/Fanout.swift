@@ -40,6 +40,7 @@ struct Fanout: PushSink {
         subscribers[stream].removeAll { $0 == Int32(peer.slot) }
         peer.streams.remove(stream)
         peer.heldEvents[stream] = nil
+        if !peer.lateEvents.isEmpty { peer.lateEvents.removeAll { $0.stream == stream } }
     }
 
     mutating func push(_ event: PushEvent, in unit: TimeUnit, wrapped: RawSpan, bare: RawSpan) {
@@ -47,7 +48,7 @@ struct Fanout: PushSink {
         for position in 0..<count {
             guard let peer = peers[Int(subscribers[event.stream][position])], peer.unit == unit, peer.isListening else { continue }
             let text = peer.isCombined ? wrapped : bare
-            if faults.isQuiet && peer.heldEvents.isEmpty && !peer.cutsNextFrame {
+            if faults.isQuiet && !peer.isDisturbed {
                 send(event, text, to: peer)
             } else {
                 sendThroughFaults(event, text, to: peer)
@@ -84,13 +85,18 @@ struct Fanout: PushSink {
             cut(text, to: peer)
             return
         }
+        if let ahead = peer.lateEvents.last(where: { $0.stream == event.stream }) {
+            // Within a stream the order stays.
+            return delay(event, text, untilMs: ahead.dueMs, to: peer)
+        }
         let held = peer.heldEvents.removeValue(forKey: event.stream)
         let strike = faults.eventStrike(
             stream: names[event.stream], connection: peer.number, isClosed: event.isClosed, nowMs: wallMs)
-        switch strike {
+        switch strike?.kind {
         case nil: sendWhole(event, text, to: peer)
         case .mute, .muteAll, .lose, .missingClose: break
         case .lateClose: peer.heldEvents[event.stream] = bytes(of: text)
+        case .hold: delay(event, text, untilMs: wallMs + (strike?.delayMs ?? 0), to: peer)
         case .duplicate:
             sendWhole(event, text, to: peer)
             sendWhole(event, text, to: peer)
@@ -110,6 +116,25 @@ struct Fanout: PushSink {
             peer.sendFrame(.text, held)
             markDirty(peer)
         }
+    }
+
+    private func delay(_ event: PushEvent, _ text: RawSpan, untilMs: Int64, to peer: Peer) {
+        peer.lateEvents.append(
+            Peer.LateEvent(dueMs: untilMs, stream: event.stream, truthSequence: event.truthSequence, text: bytes(of: text)))
+    }
+
+    /// Sends the late events whose time has come.
+    mutating func sendLate(to peer: Peer) {
+        guard peer.lateEvents.contains(where: { $0.dueMs <= wallMs }) else { return }
+        for event in peer.lateEvents where event.dueMs <= wallMs && peer.isListening {
+            peer.sendFrame(.text, event.text)
+            statistics.klineFrames += 1
+            guard event.truthSequence >= 0, !peer.isOverfull else { continue }
+            statistics.closedKlineFrames += 1
+            peer.marks.append((event.truthSequence, peer.output.appended))
+        }
+        peer.lateEvents.removeAll { $0.dueMs <= wallMs }
+        markDirty(peer)
     }
 
     private mutating func sendWhole(_ event: PushEvent, _ text: RawSpan, to peer: Peer) {

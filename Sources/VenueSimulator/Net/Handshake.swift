@@ -3,32 +3,36 @@
 import FastFeed
 
 /// A WebSocket that may be opened.
-struct StreamOpening: Equatable {
-    let isCombined: Bool
-    let streams: [String]
-    let unit: TimeUnit
-    let route: Route
+package struct StreamOpening: Equatable {
+    package let isCombined: Bool
+    package let streams: [String]
+    package let unit: TimeUnit
+    package let route: Route
+
+    package init(isCombined: Bool, streams: [String], unit: TimeUnit, route: Route) {
+        (self.isCombined, self.streams, self.unit, self.route) = (isCombined, streams, unit, route)
+    }
 }
 
 /// An HTTP response, complete but for what every response of the server carries.
-struct HTTPResponse: Equatable {
-    var status: Int
-    var headers: [(name: String, value: String)]
-    var body: [UInt8]
+package struct HTTPResponse: Equatable {
+    package var status: Int
+    package var headers: [(name: String, value: String)]
+    package var body: [UInt8]
 
-    init(_ status: Int, contentType: String = "application/json;charset=UTF-8", body: String = "") {
+    package init(_ status: Int, contentType: String = "application/json;charset=UTF-8", body: String = "") {
         self.status = status
         headers = body.isEmpty ? [] : [("content-type", contentType)]
         self.body = Array(body.utf8)
     }
 
-    static func == (a: HTTPResponse, b: HTTPResponse) -> Bool {
+    package static func == (a: HTTPResponse, b: HTTPResponse) -> Bool {
         a.status == b.status && a.body == b.body && a.headers.elementsEqual(b.headers) { $0 == $1 }
     }
 
     /// On the wire.
     /// - Parameter lengthError: added to the true Content-Length; a fault.
-    func serialized(keepsAlive: Bool, lengthError: Int = 0) -> [UInt8] {
+    package func serialized(keepsAlive: Bool, lengthError: Int = 0) -> [UInt8] {
         var head = "HTTP/1.1 \(status) \(HTTPResponse.reason(status))\r\n"
         for header in headers { head += "\(header.name): \(header.value)\r\n" }
         head += "content-length: \(body.count + lengthError)\r\n"
@@ -36,7 +40,7 @@ struct HTTPResponse: Equatable {
         return Array(head.utf8) + body
     }
 
-    static func reason(_ status: Int) -> String {
+    package static func reason(_ status: Int) -> String {
         switch status {
         case 101: "Switching Protocols"
         case 200: "OK"
@@ -57,7 +61,7 @@ struct HTTPResponse: Equatable {
     }
 
     /// The answers in use for a refused connection or request.
-    static func refusal(_ status: Int, retryAfterSeconds: Int = 35) -> HTTPResponse {
+    package static func refusal(_ status: Int, retryAfterSeconds: Int = 35) -> HTTPResponse {
         var response: HTTPResponse
         switch status {
         case 403:
@@ -83,17 +87,17 @@ struct HTTPResponse: Equatable {
     }
 }
 
-enum Handshake {
+package enum Handshake {
     /// A path of the stream hosts, judged; or the status to refuse it with.
-    enum Decision: Equatable {
+    package enum Decision: Equatable {
         case open(StreamOpening)
         case refuse(Int)
     }
 
     /// True when the request asks for a WebSocket.
-    static func isUpgrade(_ head: RequestHead) -> Bool { head.headers["upgrade"]?.lowercased() == "websocket" }
+    package static func isUpgrade(_ head: RequestHead) -> Bool { head.headers["upgrade"]?.lowercased() == "websocket" }
 
-    static func decide(_ head: RequestHead, configuration: SimulatorConfiguration) -> Decision {
+    package static func decide(_ head: RequestHead, configuration: SimulatorConfiguration) -> Decision {
         guard head.target.utf8.count <= configuration.urlBytesMax else { return .refuse(414) }
         guard head.method == "GET", head.headers["sec-websocket-version"] == "13",
             let key = head.headers["sec-websocket-key"], key.utf8.count == 24,
@@ -123,16 +127,16 @@ enum Handshake {
 }
 
 /// New connections of each client address within the last five minutes.
-struct ConnectLedger {
+package struct ConnectLedger {
     private let perWindowMax: Int
     private var times: [String: [Int64]] = [:]
     private static let windowMs: Int64 = 300_000
     private static let addressesMax = 4_096
 
-    init(perWindowMax: Int) { self.perWindowMax = perWindowMax }
+    package init(perWindowMax: Int) { self.perWindowMax = perWindowMax }
 
     /// Counts an attempt; false when it is one too many.
-    mutating func admit(_ address: String, nowMs: Int64) -> Bool {
+    package mutating func admit(_ address: String, nowMs: Int64) -> Bool {
         if times.count > ConnectLedger.addressesMax { times.removeAll() }
         var recent = (times[address] ?? []).filter { $0 > nowMs - ConnectLedger.windowMs }
         let isAllowed = recent.count < perWindowMax

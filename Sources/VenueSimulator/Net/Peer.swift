@@ -21,6 +21,14 @@ final class Peer {
         case reset
     }
 
+    struct LateEvent {
+        let dueMs: Int64
+        let stream: Int
+        /// −1 for a bar in progress.
+        let truthSequence: Int64
+        let text: [UInt8]
+    }
+
     let slot: Int
     let generation: UInt32
     /// Counts from 1 in the order of acceptance.
@@ -28,7 +36,9 @@ final class Peer {
     let address: String
     let acceptedMs: Int64
     var transport: Transport
-    var output: OutputBuffer
+    // Unchecked, here and below: appended to for every frame. Only the simulator's thread touches a peer, and
+    // the fan-out never calls back while it holds one.
+    @safe @exclusivity(unchecked) var output: OutputBuffer
     var decoder: FrameDecoder
     var phase: Phase
     var ending = Ending.none
@@ -47,7 +57,9 @@ final class Peer {
     /// Beyond its bound; to be closed.
     var isOverfull = false
     /// Fault: half of the next frame, then the end.
-    var cutsNextFrame = false
+    var cutsNextFrame = false { didSet { noteDisturbance() } }
+    /// Some fault is yet to be carried out on its frames: one look for the fan-out.
+    private(set) var isDisturbed = false
     var hasShutdownNotice = false
     var nextPingMs: Int64 = 0
     /// Payloads of pings not yet answered, oldest first.
@@ -58,10 +70,14 @@ final class Peer {
     /// The delayed response is the connection's last.
     var endsAfterDelayed = false
     /// Held closed events (fault): sent after the next event of their stream.
-    var heldEvents: [Int: [UInt8]] = [:]
+    var heldEvents: [Int: [UInt8]] = [:] { didSet { noteDisturbance() } }
+    /// Events overtaken by those of other streams (fault); in order within each stream.
+    var lateEvents: [LateEvent] = [] { didSet { noteDisturbance() } }
+    /// Fault: nothing is written before.
+    var stalledUntilMs: Int64 = 0
 
     /// Closed candles in the buffer: their place in the truth and where their frames end.
-    var marks: [(sequence: Int64, end: Int64)] = []
+    @safe @exclusivity(unchecked) var marks: [(sequence: Int64, end: Int64)] = []
     private var marksTaken = 0
     /// Counted as delivered lately; a reset takes them back.
     var recent: [(sequence: Int64, atMs: Int64)] = []
@@ -81,6 +97,15 @@ final class Peer {
         decoder = FrameDecoder(options)
         phase = configuration.usesTLS ? .securing : .http
         rate = MessageRate(perSecondMax: configuration.clientMessagesMax)
+    }
+
+    private func noteDisturbance() { isDisturbed = cutsNextFrame || !heldEvents.isEmpty || !lateEvents.isEmpty }
+
+    /// True when the other side has ended TCP. Only asked of those who are not read.
+    func hasGone() -> Bool {
+        let readHangUp: Int16 = 0x2000
+        var entry = pollfd(fd: transport.number, events: readHangUp, revents: 0)
+        return unsafe poll(&entry, 1, 0) > 0 && entry.revents != 0
     }
 
     /// True when events may be sent to it.

@@ -1,27 +1,27 @@
 // An HTTP request's head and its target, taken apart. Pure; used by handshake and REST alike.
 
 /// Method, target and headers of a request. Header names in lower case.
-struct RequestHead: Equatable {
-    var method: String
-    var target: String
-    var headers: [String: String]
+package struct RequestHead: Equatable {
+    package var method: String
+    package var target: String
+    package var headers: [String: String]
     /// Bytes of the head, including the empty line.
-    var byteCount: Int = 0
+    package var byteCount: Int = 0
 
-    static let bytesMax = 32 << 10
+    package static let bytesMax = 32 << 10
 
-    init(method: String, target: String, headers: [String: String] = [:]) {
+    package init(method: String, target: String, headers: [String: String] = [:]) {
         (self.method, self.target, self.headers) = (method, target, headers)
     }
 
-    enum Parse: Equatable {
+    package enum Parse: Equatable {
         case needsMore
         case malformed
         case complete(RequestHead)
     }
 
     /// Reads a head from the front of what was received.
-    static func parse(_ bytes: some RandomAccessCollection<UInt8>) -> Parse {
+    package static func parse(_ bytes: some RandomAccessCollection<UInt8>) -> Parse {
         let received = Array(bytes.prefix(bytesMax))
         guard let end = endOfHead(received) else { return received.count == bytesMax ? .malformed : .needsMore }
         let text = String(decoding: received[..<(end - 4)], as: UTF8.self)
@@ -52,13 +52,13 @@ struct RequestHead: Equatable {
 }
 
 /// Path and query of a target, percent-decoded.
-struct RequestTarget: Equatable {
-    let path: String
+package struct RequestTarget: Equatable {
+    package let path: String
     /// In order; a key may come twice.
-    let query: [(key: String, value: String)]
+    package let query: [(key: String, value: String)]
 
     /// Nil when an escape is broken.
-    init?(_ target: String) {
+    package init?(_ target: String) {
         let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         guard let path = RequestTarget.decoded(parts[0]) else { return nil }
         self.path = path
@@ -77,7 +77,7 @@ struct RequestTarget: Equatable {
         query = pairs
     }
 
-    func value(_ key: String) -> String? { query.first { $0.key == key }?.value }
+    package func value(_ key: String) -> String? { query.first { $0.key == key }?.value }
 
     /// A literal `+` stays a plus: time zones in stream names are written with it.
     private static func decoded(_ text: Substring) -> String? {
@@ -97,7 +97,7 @@ struct RequestTarget: Equatable {
         return String(validating: bytes, as: UTF8.self)
     }
 
-    static func == (a: RequestTarget, b: RequestTarget) -> Bool {
+    package static func == (a: RequestTarget, b: RequestTarget) -> Bool {
         a.path == b.path && a.query.elementsEqual(b.query) { $0 == $1 }
     }
 }

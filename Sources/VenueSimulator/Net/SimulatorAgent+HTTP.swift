@@ -30,6 +30,8 @@ extension SimulatorAgent {
             response.headers.append(("cache-control", "no-store"))
             return send(response.serialized(keepsAlive: keepsAlive(head)), head, to: peer)
         }
+        rest.states = engine.symbolStates
+        rest.isClosed = engine.isClosed
         response = rest.respond(
             to: head, from: peer.address, nowMs: engine.nowMs, wallMs: wallMs, histories: &engine.histories)
         fanout.statistics.restResponses += 1
@@ -76,11 +78,11 @@ extension SimulatorAgent {
         if !fanout.faults.isQuiet, let fault = fanout.faults.strike(.handshake, connection: peer.number, nowMs: wallMs) {
             guard fault.kind == .refuseHandshake else {
                 // Stalled: accepted by TCP, never answered.
-                peer.phase = .silent
-                return setInterest(peer, [])
+                return silence(peer)
             }
             return refuse(fault.value, peer)
         }
+        guard !engine.isClosed else { return refuse(503, peer) }
         guard connects.admit(peer.address, nowMs: wallMs) else { return refuse(429, peer) }
         switch Handshake.decide(head, configuration: configuration) {
         case .refuse(let status): refuse(status, peer)
@@ -117,13 +119,47 @@ extension SimulatorAgent {
                 fanout.faults.arm(fault, nowMs: wallMs)
                 return HTTPResponse(200, body: "{\"armed\":\"\(fault.kind.rawValue)\"}")
             } catch {
-                return HTTPResponse(400, body: "{\"error\":\(JSONValue.quoted(error.description))}")
+                return complaint(error.description)
             }
+        case ("POST", "/sim/symbol"): return changeSymbol(target)
+        case ("POST", "/sim/maintenance"): return planMaintenance(target)
         case ("POST", "/sim/clear"):
             fanout.faults.clear()
             return HTTPResponse(200, body: "{\"armed\":0}")
         default: return HTTPResponse(404)
         }
+    }
+
+    /// `symbol`, `state` (TRADING, HALT, BREAK, CANCEL_ONLY, UNLISTED or DELISTED), `after` in virtual milliseconds.
+    private func changeSymbol(_ target: RequestTarget) -> HTTPResponse {
+        guard let name = target.value("symbol"), let index = engine.symbolIndexes[name.lowercased()] else {
+            return complaint("symbol '\(target.value("symbol") ?? "")' is not simulated")
+        }
+        guard let token = target.value("state"), let state = SymbolState(token: token) else {
+            return complaint("state must be one of: " + SymbolState.allCases.map(\.rawValue).joined(separator: " "))
+        }
+        guard let afterMs = milliseconds("after", of: target, least: 0) ?? (target.value("after") == nil ? 0 : nil) else {
+            return complaint("after must be virtual milliseconds")
+        }
+        let atMs = engine.plan(index, state, afterMs: afterMs)
+        return HTTPResponse(200, body: "{\"symbol\":\"\(name.uppercased())\",\"state\":\"\(state.rawValue)\",\"atMs\":\(atMs)}")
+    }
+
+    /// `after` and `duration` in virtual milliseconds. Connections are dropped at the beginning, this one too.
+    private func planMaintenance(_ target: RequestTarget) -> HTTPResponse {
+        guard let durationMs = milliseconds("duration", of: target, least: 1),
+            let afterMs = milliseconds("after", of: target, least: 0) ?? (target.value("after") == nil ? 0 : nil)
+        else { return complaint("duration and after must be virtual milliseconds") }
+        let window = engine.planMaintenance(afterMs: afterMs, durationMs: durationMs)
+        return HTTPResponse(200, body: "{\"fromMs\":\(window.lowerBound),\"untilMs\":\(window.upperBound)}")
+    }
+
+    private func milliseconds(_ key: String, of target: RequestTarget, least: Int64) -> Int64? {
+        target.value(key).flatMap { Int64($0) }.flatMap { $0 >= least && $0 <= Calendar.delayMaxMs ? $0 : nil }
+    }
+
+    private func complaint(_ reason: String) -> HTTPResponse {
+        HTTPResponse(400, body: "{\"error\":\(JSONValue.quoted(reason))}")
     }
 
     /// A page of closed candles, `from` a sequence on; the next page's sequence is in `x-next-sequence`.

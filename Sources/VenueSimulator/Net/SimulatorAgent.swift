@@ -7,7 +7,9 @@ import Glibc
 @safe final class SimulatorAgent: Agent {
     let roleName = "simulator"
     let configuration: SimulatorConfiguration
-    let listener: Listener
+    /// Nil while TCP connections are refused.
+    private var listener: Listener?
+    let listenPort: UInt16
     private let tls: TLSContext?
     let requests = CommandQueue<SimulatorRequest>()
 
@@ -20,18 +22,21 @@ import Glibc
     private var nextGeneration: UInt32 = 1
     var acceptedCount = 0
     private var nextHousekeepingMs: Int64 = 0
+    var nextSilenceCheckMs: Int64 = 0
     private var monotonicNs: UInt64 = 0
     private let receiveBuffer: UnsafeMutableRawPointer
 
     static let receiveBytes = 64 << 10
     private static let eventsPerTurnMax = 16_384
     private static let listenerSlot = 0xFFFF_FFFF
-    private static let closeWaitMs: Int64 = 2_000
+    static let closeWaitMs: Int64 = 2_000
 
     init(configuration: SimulatorConfiguration, tls: TLSContext?) throws(SystemError) {
         self.configuration = configuration
         self.tls = tls
-        listener = try Listener(port: configuration.port)
+        let listener = try Listener(port: configuration.port)
+        listenPort = listener.port
+        self.listener = consume listener
         let startMs = configuration.startTimeMs ?? WallClock.nowMs() + configuration.clockOffsetMs
         engine = PushEngine(configuration: configuration, startMs: startMs)
         fanout = Fanout(configuration: configuration)
@@ -51,15 +56,33 @@ import Glibc
 
     func onStart(_ port: PollerPort) {
         self.port = port
-        let token = port.token(slot: SimulatorAgent.listenerSlot, generation: 0)
-        do {
-            try port.poller.add(listener.number, .readable, token: token)
-        } catch {
-            preconditionFailure("the listening socket cannot be watched: \(error)")
-        }
+        watchListener()
         fanout.wallMs = WallClock.nowMs()
         clock.begin(nowNs: MonotonicClock.nowNs())
         for fault in configuration.faults { fanout.faults.arm(fault, nowMs: fanout.wallMs) }
+    }
+
+    private func watchListener() {
+        guard let port, let number = listener?.number else { return }
+        do {
+            try port.poller.add(number, .readable, token: port.token(slot: SimulatorAgent.listenerSlot, generation: 0))
+        } catch {
+            preconditionFailure("the listening socket cannot be watched: \(error)")
+        }
+    }
+
+    /// Closes the listening socket while a fault wants TCP to refuse, and opens it again afterwards.
+    func openOrCloseListener() {
+        let isRefusing = !fanout.faults.isQuiet && fanout.faults.holds(.refuseConnect, connection: 0, nowMs: wallMs)
+        if isRefusing, let number = listener?.number {
+            port?.poller.remove(number)
+            listener = nil
+        } else if !isRefusing && listener == nil {
+            // Should somebody have taken the port meanwhile, the next housekeeping tries again.
+            guard let opened = try? Listener(port: listenPort) else { return }
+            listener = consume opened
+            watchListener()
+        }
     }
 
     /// The first thing in every turn, whoever is called first: nobody is answered with an old time.
@@ -69,8 +92,29 @@ import Glibc
         fanout.wallMs = WallClock.nowMs()
         guard configuration.pace != .flatOut else { return }
         // Bounded, so that a pace no machine could keep does not starve the sockets: time then lags.
-        _ = engine.run(
-            untilMs: clock.virtualMs(nowNs: nowNs), eventsMax: SimulatorAgent.eventsPerTurnMax, into: &fanout)
+        advance(toMs: clock.virtualMs(nowNs: nowNs), eventsMax: SimulatorAgent.eventsPerTurnMax)
+    }
+
+    private func advance(toMs untilMs: Int64, eventsMax: Int) {
+        repeat {
+            _ = engine.run(untilMs: untilMs, eventsMax: eventsMax, into: &fanout)
+        } while closeForMaintenance()
+    }
+
+    /// Ends every connection when maintenance has just begun.
+    func closeForMaintenance() -> Bool {
+        guard engine.takeClosing() else { return false }
+        for case let peer? in fanout.peers {
+            switch peer.phase {
+            case .webSocket where configuration.maintenanceClose == .goingAway: close(peer, code: 1001, reason: "")
+            case .http:
+                peer.ending = .drop
+                fanout.markDirty(peer)
+            case .closing: break
+            case .webSocket, .securing, .silent: end(peer, isDeliberate: false)
+            }
+        }
+        return true
     }
 
     func onReady(_ token: PollToken, _ readiness: Readiness, nowNs: UInt64) {
@@ -88,13 +132,17 @@ import Glibc
         if requests.isWaiting {
             for request in requests.takeAll() { request.carryOut(self) }
         }
+        _ = closeForMaintenance()
         if fanout.wallMs >= nextHousekeepingMs {
             keepHouse()
             nextHousekeepingMs = fanout.wallMs + 5
         }
         if canRunFlatOut {
             // Far enough that the budget ends the run, not the time.
-            _ = engine.run(untilMs: engine.nowMs + 86_400_000, eventsMax: configuration.eventsPerCycleMax, into: &fanout)
+            let isClosed = engine.isClosed
+            let farMs = isClosed ? engine.calendar.nextChangeMs : engine.nowMs + 86_400_000
+            _ = engine.run(untilMs: farMs, eventsMax: configuration.eventsPerCycleMax, into: &fanout)
+            _ = closeForMaintenance()
         }
         flushDirty()
     }
@@ -103,7 +151,8 @@ import Glibc
 
     func nextDeadlineNs() -> UInt64 {
         if engine.hasPending && configuration.pace != .flatOut { return monotonicNs + 1_000_000 }
-        return fanout.peers.contains { $0 != nil } ? monotonicNs + 5_000_000 : .max
+        let isWatchful = listener == nil || !fanout.faults.isQuiet || fanout.peers.contains { $0 != nil }
+        return isWatchful ? monotonicNs + 5_000_000 : .max
     }
 
     func onClose() {
@@ -112,16 +161,18 @@ import Glibc
 
     // MARK: Time
 
-    /// Flat out, time passes only for those who read: neither for nobody nor for silent connections.
+    /// Flat out, time passes only for those who read: neither for nobody nor for silent connections. (While
+    /// the exchange is closed it passes by itself.)
     private var canRunFlatOut: Bool {
-        configuration.pace == .flatOut && !fanout.isStalled
-            && fanout.peers.contains { peer in peer.map { $0.isListening && !$0.streams.isEmpty } ?? false }
+        guard configuration.pace == .flatOut && !fanout.isStalled else { return false }
+        if engine.isClosed { return true }
+        return fanout.peers.contains { peer in peer.map { $0.isListening && !$0.streams.isEmpty } ?? false }
     }
 
     // MARK: Connections
 
     private func acceptAll() {
-        while let socket = listener.accept() {
+        while let socket = listener?.accept() {
             let slot = fanout.peers.firstIndex { $0 == nil } ?? fanout.peers.count
             guard slot < configuration.connectionsMax, let port else {
                 _ = Glibc.close(socket)
@@ -144,6 +195,9 @@ import Glibc
     private func read(_ peer: Peer) {
         if peer.phase == .silent { return }
         if peer.phase == .securing {
+            if !fanout.faults.isQuiet, fanout.faults.strike(.tls, connection: peer.number, nowMs: wallMs) != nil {
+                return silence(peer)
+            }
             switch peer.transport.handshake() {
             case .done: peer.phase = .http
             case .wantRead: return setInterest(peer, .readable)
@@ -219,6 +273,7 @@ import Glibc
 
     private func flush(_ peer: Peer) {
         guard peer.phase != .securing else { return read(peer) }
+        guard peer.stalledUntilMs <= wallMs || peer.isOverfull else { return }
         let before = peer.output.flushed
         var result = IOResult.wouldBlock
         if fanout.faults.holds(.splitWrites, connection: peer.number, nowMs: wallMs) {
@@ -260,97 +315,6 @@ import Glibc
         fanout.isStalled = fanout.peers.contains { peer in
             guard let peer, peer.phase == .webSocket else { return false }
             return peer.output.count > 1 << 18
-        }
-    }
-
-    // MARK: Housekeeping
-
-    private func keepHouse() {
-        let connections = fanout.peers.compactMap { $0?.phase == .webSocket ? $0 : nil }.sorted { $0.number < $1.number }
-        if !fanout.faults.isQuiet {
-            for strike in fanout.faults.connectionStrikes(nowMs: wallMs, connections: connections.map(\.number)) {
-                guard let peer = connections.first(where: { $0.number == strike.connection }) else { continue }
-                carryOut(strike.fault, on: peer)
-            }
-        }
-        for case let peer? in fanout.peers {
-            sendDelayed(peer)
-            if peer.phase == .webSocket { keepAlive(peer) }
-            if peer.closeDeadlineMs <= wallMs { end(peer, isDeliberate: false) }
-        }
-    }
-
-    private func sendDelayed(_ peer: Peer) {
-        while let first = peer.delayed.first, first.dueMs <= wallMs {
-            peer.delayed.removeFirst()
-            fanout.markDirty(peer)
-            if first.isFrame {
-                peer.sendFrame(.text, first.bytes)
-                continue
-            }
-            _ = peer.output.append(first.bytes)
-            if peer.endsAfterDelayed { peer.ending = .drop }
-            takeRequests(of: peer)
-        }
-    }
-
-    private func keepAlive(_ peer: Peer) {
-        if let age = configuration.connectionAgeMaxMs {
-            let lived = wallMs - peer.acceptedMs
-            if let notice = configuration.shutdownNoticeMs, lived >= age - notice, !peer.hasShutdownNotice {
-                sendShutdownNotice(peer)
-            }
-            if lived >= age {
-                return configuration.ageLimitClose == .drop ? end(peer, isDeliberate: false) : close(peer, code: 1001, reason: "")
-            }
-        }
-        if let oldest = peer.openPings.first, wallMs - oldest.sentMs >= configuration.pongWithinMs {
-            return close(peer, code: 1008, reason: "Pong timeout")
-        }
-        guard wallMs >= peer.nextPingMs else { return }
-        peer.nextPingMs = wallMs + configuration.pingEveryMs
-        guard fanout.faults.isQuiet || !fanout.faults.holds(.muteAll, connection: peer.number, nowMs: wallMs) else { return }
-        let payload = Array(String(wallMs).utf8)
-        peer.openPings.append((payload, wallMs))
-        peer.sendFrame(.ping, payload)
-        fanout.statistics.pings += 1
-        fanout.markDirty(peer)
-    }
-
-    func sendShutdownNotice(_ peer: Peer) {
-        peer.hasShutdownNotice = true
-        let perMs: Int64 = peer.unit == .microsecond ? 1_000 : 1
-        let event = "{\"e\":\"serverShutdown\",\"E\":\(engine.nowMs * perMs)}"
-        let text = peer.isCombined ? "{\"stream\":\"!serverShutdown\",\"data\":\(event)}" : event
-        peer.sendFrame(.text, Array(text.utf8))
-        fanout.statistics.shutdownNotices += 1
-        fanout.markDirty(peer)
-    }
-
-    /// Sends a close frame and gives the peer a moment to answer it.
-    func close(_ peer: Peer, code: UInt16, reason: String) {
-        guard peer.phase == .webSocket else { return }
-        peer.sendFrame(.close, FrameEncoder.closePayload(code: code, reason: reason))
-        peer.phase = .closing
-        peer.closeDeadlineMs = wallMs + SimulatorAgent.closeWaitMs
-        fanout.statistics.closesSent += 1
-        fanout.markDirty(peer)
-    }
-
-    private func carryOut(_ fault: Fault, on peer: Peer) {
-        switch fault.kind {
-        case .reset: reset(peer)
-        case .drop: end(peer, isDeliberate: false)
-        case .close: close(peer, code: UInt16(clamping: fault.value), reason: fault.value == 1008 ? "Too many requests" : "")
-        case .massDisconnect:
-            if fault.value == 0 { end(peer, isDeliberate: false) } else { close(peer, code: UInt16(clamping: fault.value), reason: "") }
-        case .cutFrame: peer.cutsNextFrame = true
-        case .halfOpen:
-            peer.phase = .silent
-            peer.output.drop()
-            setInterest(peer, [])
-        case .serverShutdown: sendShutdownNotice(peer)
-        default: break
         }
     }
 }

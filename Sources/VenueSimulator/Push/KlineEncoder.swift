@@ -4,7 +4,7 @@
 // A combined event is the bare one inside a wrapper, so one encoding holds both: the bare text is a part
 // of the combined one.
 
-import FastFeed
+package import FastFeed
 
 /// Unit of all times of a connection.
 public enum TimeUnit: Sendable {
@@ -12,25 +12,30 @@ public enum TimeUnit: Sendable {
 }
 
 /// A bar's state at one moment, ready to be written down.
-struct KlineState: BitwiseCopyable {
-    let eventTimeMs: Int64
-    let openTimeMs: Int64
-    let nextOpenMs: Int64
-    let isClosed: Bool
-    let sum: TradeSum
+package struct KlineState: BitwiseCopyable {
+    package let eventTimeMs: Int64
+    package let openTimeMs: Int64
+    package let nextOpenMs: Int64
+    package let isClosed: Bool
+    package let sum: TradeSum
+
+    package init(eventTimeMs: Int64, openTimeMs: Int64, nextOpenMs: Int64, isClosed: Bool, sum: TradeSum) {
+        (self.eventTimeMs, self.openTimeMs, self.nextOpenMs) = (eventTimeMs, openTimeMs, nextOpenMs)
+        (self.isClosed, self.sum) = (isClosed, sum)
+    }
 }
 
 /// How many digits a symbol's values carry, in its integers and on the wire.
-struct ValueFormat: BitwiseCopyable, Sendable {
-    let priceScale: Int
-    let quantityScale: Int
-    let quoteScale: Int
-    let priceDigits: Int
-    let quantityDigits: Int
-    let quoteDigits: Int
+package struct ValueFormat: BitwiseCopyable, Sendable {
+    package let priceScale: Int
+    package let quantityScale: Int
+    package let quoteScale: Int
+    package let priceDigits: Int
+    package let quantityDigits: Int
+    package let quoteDigits: Int
 
     /// Spot writes eight digits everywhere, futures the symbol's own precision.
-    init(_ spec: SymbolSpec, market: Market) {
+    package init(_ spec: SymbolSpec, market: Market) {
         (priceScale, quantityScale, quoteScale) = (spec.priceDecimals, spec.quantityDecimals, spec.quoteDecimals)
         switch market {
         case .spot: (priceDigits, quantityDigits, quoteDigits) = (8, 8, 8)
@@ -40,16 +45,16 @@ struct ValueFormat: BitwiseCopyable, Sendable {
 }
 
 /// The unchanging text of a stream's events, rendered once.
-@safe struct StreamTemplate: ~Copyable {
+@safe package struct StreamTemplate: ~Copyable {
     private let text: UnsafeMutablePointer<UInt8>
     private let byteCount: Int
     /// Where the parts end: wrapper, head up to the event time, up to the open time, up to the first id.
     fileprivate let wrapperEnd: Int
     fileprivate let headEnd: Int
     fileprivate let symbolEnd: Int
-    let format: ValueFormat
+    package let format: ValueFormat
 
-    init(streamName: String, symbol: String, interval: Interval, format: ValueFormat) {
+    package init(streamName: String, symbol: String, interval: Interval, format: ValueFormat) {
         let parts = [
             "{\"stream\":\"\(streamName)\",\"data\":",
             "{\"e\":\"kline\",\"E\":",
@@ -79,21 +84,21 @@ struct ValueFormat: BitwiseCopyable, Sendable {
 }
 
 /// The buffer events are written into. One thread.
-@safe struct KlineEncoder: ~Copyable {
-    static let templateBytesMax = 512
+@safe package struct KlineEncoder: ~Copyable {
+    package static let templateBytesMax = 512
     /// Template, 15 numbers of at most 40 bytes, the keys between them.
-    static let frameBytesMax = 2_048
+    package static let frameBytesMax = 2_048
 
     private let start: UnsafeMutablePointer<UInt8>
     private var wrappedCount = 0
     private var bareStart = 0
 
-    init() { unsafe start = .allocate(capacity: KlineEncoder.frameBytesMax) }
+    package init() { unsafe start = .allocate(capacity: KlineEncoder.frameBytesMax) }
 
     deinit { unsafe start.deallocate() }
 
     /// The last event with its `{"stream":…,"data":…}` wrapper.
-    var wrapped: RawSpan {
+    package var wrapped: RawSpan {
         @_lifetime(borrow self)
         get {
             let span = unsafe RawSpan(_unsafeStart: UnsafeRawPointer(start), byteCount: wrappedCount)
@@ -102,7 +107,7 @@ struct ValueFormat: BitwiseCopyable, Sendable {
     }
 
     /// The last event alone.
-    var bare: RawSpan {
+    package var bare: RawSpan {
         @_lifetime(borrow self)
         get {
             let span = unsafe RawSpan(_unsafeStart: UnsafeRawPointer(start + bareStart), byteCount: wrappedCount - bareStart - 1)
@@ -111,7 +116,7 @@ struct ValueFormat: BitwiseCopyable, Sendable {
     }
 
     /// Writes an event; read it from `wrapped` or `bare` before the next call. Key order as on the wire.
-    mutating func encode(_ state: KlineState, in unit: TimeUnit, as template: borrowing StreamTemplate) {
+    package mutating func encode(_ state: KlineState, in unit: TimeUnit, as template: borrowing StreamTemplate) {
         let (perMs, format, sum): (Int64, ValueFormat, TradeSum) =
             (unit == .millisecond ? 1 : 1_000, template.format, state.sum)
         var writer = unsafe TextWriter(at: start)

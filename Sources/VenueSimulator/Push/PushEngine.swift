@@ -1,10 +1,10 @@
 // The exchange's publishing side: every stream that was ever wanted, when it speaks and what it says.
 // Runs on one thread, in virtual time; a sink receives the encoded events. No sockets, no clock.
 
-import FastFeed
+package import FastFeed
 
 /// Where events go. Its methods are called between two looks at the wheel, never re-entrantly.
-protocol PushSink: ~Copyable {
+package protocol PushSink: ~Copyable {
     /// False stops the engine before the next event: the virtual clock waits for the slowest reader.
     var acceptsMore: Bool { get }
     /// Both forms of one event; the spans end with the call.
@@ -12,15 +12,15 @@ protocol PushSink: ~Copyable {
 }
 
 /// What a sink must know of an event besides its text.
-struct PushEvent: BitwiseCopyable {
-    let stream: Int
-    let isClosed: Bool
-    let eventTimeMs: Int64
+package struct PushEvent: BitwiseCopyable {
+    package let stream: Int
+    package let isClosed: Bool
+    package let eventTimeMs: Int64
     /// Place of the closed candle in the truth, −1 for a bar in progress.
-    let truthSequence: Int64
+    package let truthSequence: Int64
 }
 
-struct PushEngine: ~Copyable {
+package struct PushEngine: ~Copyable {
     /// A stream that was subscribed at least once.
     struct Stream: ~Copyable {
         let name: String
@@ -33,23 +33,26 @@ struct PushEngine: ~Copyable {
         /// Closed candles are still due although nobody is connected: a dropped client will want them.
         var isTracked = false
         var isPending = false
+        /// The symbol has no market data now; the stream ticks on in silence.
+        var isSilent = false
         var latest: KlineState?
     }
 
-    let configuration: SimulatorConfiguration
-    let symbols: [SymbolSpec]
+    package let configuration: SimulatorConfiguration
+    package let symbols: [SymbolSpec]
     /// Index of a symbol by its lower-case name.
-    let symbolIndexes: [String: Int]
-    var histories: [BarHistory]
-    var truth: TruthLog
-    private var streams = UniqueStreams()
+    package let symbolIndexes: [String: Int]
+    package var histories: [BarHistory]
+    package var truth: TruthLog
+    var streams = UniqueStreams()
     private var streamIndexes: [String: Int] = [:]
-    private var wheel: TimerWheel
+    var wheel: TimerWheel
+    var calendar: Calendar
     private var encoder = KlineEncoder()
     /// Streams somebody is connected to.
-    private(set) var activeCount = 0
+    package private(set) var activeCount = 0
 
-    init(configuration: SimulatorConfiguration, startMs: Int64) {
+    package init(configuration: SimulatorConfiguration, startMs: Int64) {
         self.configuration = configuration
         let listingMs = startMs - Int64(configuration.historyMinutes) * 60_000
         symbols = SymbolSpec.list(
@@ -60,25 +63,28 @@ struct PushEngine: ~Copyable {
         histories = symbols.map { BarHistory(Tape(spec: $0, listingMs: listingMs)) }
         truth = TruthLog(candlesMax: configuration.truthCandlesMax)
         wheel = TimerWheel(startMs: startMs)
+        calendar = Calendar(symbolCount: configuration.symbolCount)
+        planFromConfiguration(startMs: startMs)
     }
 
     /// Virtual time: everything up to here was said.
-    var nowMs: Int64 { wheel.nowMs }
-    var streamCount: Int { streams.count }
+    package var nowMs: Int64 { wheel.nowMs }
+    package var streamCount: Int { streams.count }
     /// True while something will be due, for subscribers or for those who lost their connection.
-    var hasPending: Bool { wheel.pendingCount > 0 }
+    package var hasPending: Bool { wheel.pendingCount > 0 }
 
     /// Bars of a symbol are cut from its listing day, as three-day bars are on the exchange.
-    func grid(symbolIndex: Int, interval: Interval, offsetMs: Int64) -> BarGrid {
-        let anchor = configuration.threeDayAnchorMs
-            ?? histories[symbolIndex].tape.listingMs / 86_400_000 * 86_400_000
+    package func grid(symbolIndex: Int, interval: Interval, offsetMs: Int64) -> BarGrid {
+        let anchor =
+            configuration.threeDayAnchorMs
+            ?? histories[symbolIndex].listingDayMs
         return BarGrid(interval, offsetMs: offsetMs, anchorMs: anchor)
     }
 
     // MARK: Subscriptions
 
     /// The stream of a name, or nil when it will never say anything (unknown symbol, other kind).
-    mutating func streamIndex(ofName name: String) -> Int? {
+    package mutating func streamIndex(ofName name: String) -> Int? {
         if let known = streamIndexes[name] { return known }
         guard case .kline(let symbol, let interval, let offsetMs) = StreamName.meaning(of: name, market: configuration.market),
             let symbolIndex = symbolIndexes[symbol]
@@ -97,26 +103,33 @@ struct PushEngine: ~Copyable {
         return index
     }
 
-    func name(ofStream index: Int) -> String { streams[index].name }
+    package func name(ofStream index: Int) -> String { streams[index].name }
 
-    mutating func subscribe(_ index: Int, in unit: TimeUnit) {
+    package mutating func subscribe(_ index: Int, in unit: TimeUnit) {
         if streams[index].subscribers == (0, 0) { activeCount += 1 }
         change(index, in: unit, by: 1)
         streams[index].isTracked = true
         guard !streams[index].isPending else { return }
+        streams[index].isSilent = effect(onSymbol: streams[index].symbolIndex) == .hole
+        if streams[index].isSilent { return tickInSilence(index) }
+        join(index)
+        schedule(index, afterMs: nowMs)
+    }
+
+    /// The bar in progress becomes the stream's.
+    mutating func join(_ index: Int) {
         let stream = (symbol: streams[index].symbolIndex, interval: streams[index].interval, offset: streams[index].offsetMs)
         let grid = grid(symbolIndex: stream.symbol, interval: stream.interval, offsetMs: stream.offset)
         let state = StreamState(
             grid: grid, timetable: timetable(of: index, interval: stream.interval),
-            history: &histories[stream.symbol], nowMs: nowMs
+            history: &histories[stream.symbol], nowMs: nowMs, lastEventMs: streams[index].state?.lastEventMs ?? 0
         )
         streams[index].state = state
-        schedule(index, afterMs: nowMs)
     }
 
     /// - Parameter isDeliberate: the client asked for it. Otherwise its connection was lost and what closes
     ///   meanwhile stays due.
-    mutating func unsubscribe(_ index: Int, in unit: TimeUnit, isDeliberate: Bool) {
+    package mutating func unsubscribe(_ index: Int, in unit: TimeUnit, isDeliberate: Bool) {
         change(index, in: unit, by: -1)
         guard streams[index].subscribers == (0, 0) else { return }
         activeCount -= 1
@@ -137,7 +150,10 @@ struct PushEngine: ~Copyable {
             periodMs: period, phaseMs: Int64(key % UInt64(period)),
             closeDelayMinMs: configuration.closeDelayMs.lowerBound,
             closeDelaySpanMs: configuration.closeDelayMs.upperBound - configuration.closeDelayMs.lowerBound,
-            onlyOnChange: configuration.pushesOnlyOnChange, key: key
+            onlyOnChange: configuration.pushesOnlyOnChange,
+            closesIdleWithTrade: configuration.idleBarsCloseWithTrade,
+            tailChance: configuration.closeDelayTail.map { UInt64($0.probability * 0x1p32) } ?? 0,
+            tailMaxMs: configuration.closeDelayTail?.maxMs ?? 0, key: key
         )
     }
 
@@ -150,15 +166,21 @@ struct PushEngine: ~Copyable {
     }
 
     /// Says everything that is due up to an instant, as far as the budget and the sink allow.
-    /// - Returns: events said.
-    mutating func run(untilMs: Int64, eventsMax: Int, into sink: inout some PushSink & ~Copyable) -> Int {
+    /// Stops where maintenance begins.
+    /// - Returns: events said, or passed over in silence.
+    package mutating func run(untilMs: Int64, eventsMax: Int, into sink: inout some PushSink & ~Copyable) -> Int {
         var said = 0
         while true {
             while said < eventsMax, sink.acceptsMore, let index = wheel.popDue() {
                 said += fire(index, into: &sink)
             }
             guard said < eventsMax, sink.acceptsMore, wheel.nowMs < untilMs else { return said }
-            wheel.advance(toMs: untilMs)
+            wheel.advance(toMs: min(untilMs, calendar.nextChangeMs))
+            if wheel.nowMs >= calendar.nextChangeMs {
+                applyDueChanges()
+                // Connections must go before anything else is said.
+                if calendar.hasJustClosed { return said }
+            }
         }
     }
 
@@ -168,6 +190,10 @@ struct PushEngine: ~Copyable {
             streams[index].isPending = false
             streams[index].state = nil
             return 0
+        }
+        if streams[index].isSilent {
+            tickInSilence(index)
+            return 1
         }
         guard let state = streams[index].state?.event(atMs: wheel.nowMs) else {
             schedule(index, afterMs: wheel.nowMs)
@@ -194,7 +220,7 @@ struct PushEngine: ~Copyable {
 
     // MARK: Questions
 
-    func series(ofStream index: Int) -> (series: Series, offsetMs: Int64, format: ValueFormat) {
+    package func series(ofStream index: Int) -> (series: Series, offsetMs: Int64, format: ValueFormat) {
         let symbol = symbols[streams[index].symbolIndex].symbol
         return (
             Series(market: configuration.market, symbol: symbol, interval: streams[index].interval),
@@ -203,7 +229,7 @@ struct PushEngine: ~Copyable {
     }
 
     /// The newest state told of each stream.
-    func latestStates() -> [(stream: Int, state: KlineState)] {
+    package func latestStates() -> [(stream: Int, state: KlineState)] {
         (0..<streams.count).compactMap { index in streams[index].latest.map { (index, $0) } }
     }
 }

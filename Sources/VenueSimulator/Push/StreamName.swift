@@ -1,11 +1,11 @@
 // Stream names as clients write them, judged as the exchange judges them: well-formed or not. Whether the
 // symbol exists plays no part; an unknown one is acknowledged and stays silent. Pure, any thread.
 
-import FastFeed
+package import FastFeed
 
-enum StreamName {
+package enum StreamName {
     /// What a well-formed name asks for.
-    enum Meaning: Equatable {
+    package enum Meaning: Equatable {
         case kline(symbol: String, interval: Interval, offsetMs: Int64)
         /// A market-data stream (`aggTrade`, `ticker`, …) that exists there and is not produced here.
         case market
@@ -25,10 +25,10 @@ enum StreamName {
     ]
 
     /// The one offset the exchange serves.
-    static let offsetToken: Substring = "+08:00"
-    static let offsetMs: Int64 = 28_800_000
+    package static let offsetToken: Substring = "+08:00"
+    package static let offsetMs: Int64 = 28_800_000
 
-    static func meaning(of name: String, market: Market) -> Meaning {
+    package static func meaning(of name: String, market: Market) -> Meaning {
         if name == "!bookTicker" { return .book }
         if allMarketNames.contains(name) { return .market }
         let parts = name.split(separator: "@", omittingEmptySubsequences: false)

@@ -3,41 +3,41 @@
 // includes the eight bytes a number may be written past its end.
 
 /// A moving write position. Lives for one frame, on one thread.
-@safe struct TextWriter {
+@safe package struct TextWriter {
     private var position: UnsafeMutablePointer<UInt8>
 
-    init(at start: UnsafeMutablePointer<UInt8>) { unsafe position = start }
+    package init(at start: UnsafeMutablePointer<UInt8>) { unsafe position = start }
 
     /// Bytes written since a start.
     @inline(__always)
-    func count(from start: UnsafeMutablePointer<UInt8>) -> Int { unsafe position - start }
+    package func count(from start: UnsafeMutablePointer<UInt8>) -> Int { unsafe position - start }
 
     @inline(__always)
-    mutating func byte(_ value: UInt8) {
+    package mutating func byte(_ value: UInt8) {
         unsafe position.pointee = value
         unsafe position += 1
     }
 
     @inline(__always)
-    mutating func copy(_ source: UnsafePointer<UInt8>, count: Int) {
+    package mutating func copy(_ source: UnsafePointer<UInt8>, count: Int) {
         unsafe position.update(from: source, count: count)
         unsafe position += count
     }
 
     /// A short literal, unrolled at compile time.
     @inline(__always)
-    mutating func literal(_ text: StaticString) {
+    package mutating func literal(_ text: StaticString) {
         unsafe copy(text.utf8Start, count: text.utf8CodeUnitCount)
     }
 
     @inline(__always)
-    mutating func integer(_ value: Int64) {
+    package mutating func integer(_ value: Int64) {
         if value < 0 { byte(UInt8(ascii: "-")) }
         unsigned(value.magnitude)
     }
 
     @inline(__always)
-    mutating func unsigned(_ value: UInt64) {
+    package mutating func unsigned(_ value: UInt64) {
         if value < 100_000_000 {
             leading(value)
         } else if value < 10_000_000_000_000_000 {
@@ -57,14 +57,14 @@
     /// `value · 10^-scale` with `digits` digits after the point; `scale ≤ digits ≤ 8` or the digits
     /// beyond `scale` are zero anyway.
     @inline(__always)
-    mutating func decimal(_ value: Int64, scale: Int, digits: Int) {
+    package mutating func decimal(_ value: Int64, scale: Int, digits: Int) {
         let (eighths, overflow) = value.multipliedReportingOverflow(by: TextWriter.power(8 &- scale))
         if overflow { return wideDecimal(Int128(value), scale: scale, digits: digits) }
         eightDecimals(UInt64(bitPattern: eighths), digits: digits)
     }
 
     @inline(__always)
-    mutating func decimal(_ value: Int128, scale: Int, digits: Int) {
+    package mutating func decimal(_ value: Int128, scale: Int, digits: Int) {
         if let narrow = Int64(exactly: value) { return decimal(narrow, scale: scale, digits: digits) }
         wideDecimal(value, scale: scale, digits: digits)
     }
@@ -127,7 +127,7 @@
     /// once: into fours, twos and ones, each step in parallel lanes (the multipliers are exact for the
     /// lanes' ranges: x·10486 >> 20 = x/100 below 10⁴, x·103 >> 10 = x/10 below 10²).
     @inline(__always)
-    static func digits(_ value: UInt64) -> UInt64 {
+    package static func digits(_ value: UInt64) -> UInt64 {
         let high = value / 10_000
         let fours = high | (value &- high &* 10_000) &<< 32
         let hundreds = ((fours &* 10_486) &>> 20) & 0x0000_007F_0000_007F
@@ -138,7 +138,7 @@
     }
 
     @inline(__always)
-    static func power(_ exponent: Int) -> Int64 {
+    package static func power(_ exponent: Int) -> Int64 {
         switch exponent {
         case 0: 1
         case 1: 10

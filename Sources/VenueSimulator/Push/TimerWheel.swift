@@ -3,26 +3,26 @@
 // Every stream has at most one entry. A time beyond the wheel's turn is put at its far end and looked at
 // again there, so any distance is allowed and insertion never searches.
 
-struct TimerWheel {
-    static let slotCount = 4_096
+package struct TimerWheel {
+    package static let slotCount = 4_096
     private static let none: Int32 = -1
 
     /// The slot being served; nothing before it is pending.
-    private(set) var nowMs: Int64
-    private(set) var pendingCount = 0
+    package private(set) var nowMs: Int64
+    package private(set) var pendingCount = 0
     private var heads: [Int32]
     /// A bit for each slot with entries, so that empty time is passed 64 slots at a look.
     private var occupied = [UInt64](repeating: 0, count: TimerWheel.slotCount / 64)
     private var nextInSlot: [Int32] = []
     private var dueMs: [Int64] = []
 
-    init(startMs: Int64) {
+    package init(startMs: Int64) {
         nowMs = startMs
         heads = Array(repeating: TimerWheel.none, count: TimerWheel.slotCount)
     }
 
     /// Sets an index that is not pending. A time in the past is due now.
-    mutating func insert(_ index: Int, atMs timeMs: Int64) {
+    package mutating func insert(_ index: Int, atMs timeMs: Int64) {
         while dueMs.count <= index {
             dueMs.append(0)
             nextInSlot.append(TimerWheel.none)
@@ -33,7 +33,7 @@ struct TimerWheel {
     }
 
     /// An index that is due at `nowMs`, or nil when the slot is served.
-    mutating func popDue() -> Int? {
+    package mutating func popDue() -> Int? {
         let slot = Int(nowMs) & (TimerWheel.slotCount - 1)
         while heads[slot] != TimerWheel.none {
             let index = Int(heads[slot])
@@ -49,7 +49,7 @@ struct TimerWheel {
     }
 
     /// Moves on to the next slot with entries, at most to `limitMs`. The present slot must be served.
-    mutating func advance(toMs limitMs: Int64) {
+    package mutating func advance(toMs limitMs: Int64) {
         guard limitMs > nowMs else { return }
         let first = Int(nowMs + 1) & (TimerWheel.slotCount - 1)
         var distance: Int64 = 1

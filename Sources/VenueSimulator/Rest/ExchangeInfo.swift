@@ -3,8 +3,8 @@
 import FastFeed
 
 enum ExchangeInfo {
-    static func text(of symbols: [SymbolSpec], configuration: SimulatorConfiguration, nowMs: Int64) -> String {
-        let rows = symbols.map { configuration.market == .um ? futures($0) : spot($0) }.joined(separator: ",")
+    static func text(of symbols: [(spec: SymbolSpec, state: SymbolState)], configuration: SimulatorConfiguration, nowMs: Int64) -> String {
+        let rows = symbols.map { configuration.market == .um ? futures($0.spec, $0.state) : spot($0.spec, $0.state) }.joined(separator: ",")
         let weight = limit("REQUEST_WEIGHT", interval: "MINUTE", count: 1, of: configuration.weightMax)
         let raw = limit("RAW_REQUESTS", interval: "MINUTE", count: 5, of: 300_000)
         let limits = configuration.market == .um ? weight : "\(weight),\(raw)"
@@ -17,17 +17,17 @@ enum ExchangeInfo {
         "{\"rateLimitType\":\"\(type)\",\"interval\":\"\(interval)\",\"intervalNum\":\(count),\"limit\":\(limit)}"
     }
 
-    private static func spot(_ spec: SymbolSpec) -> String {
-        "{\"symbol\":\"\(spec.symbol.upperCased)\",\"status\":\"TRADING\",\"baseAsset\":\"\(spec.baseAsset)\","
+    private static func spot(_ spec: SymbolSpec, _ state: SymbolState) -> String {
+        "{\"symbol\":\"\(spec.symbol.upperCased)\",\"status\":\"\(state.rawValue)\",\"baseAsset\":\"\(spec.baseAsset)\","
             + "\"baseAssetPrecision\":8,\"quoteAsset\":\"\(spec.quoteAsset)\",\"quotePrecision\":8,"
             + "\"quoteAssetPrecision\":8,\"isSpotTradingAllowed\":true,\"isMarginTradingAllowed\":true,"
             + "\"filters\":[\(filters(spec, digits: nil))],\"permissions\":[],\"permissionSets\":[[\"SPOT\",\"MARGIN\"]]}"
     }
 
-    private static func futures(_ spec: SymbolSpec) -> String {
+    private static func futures(_ spec: SymbolSpec, _ state: SymbolState) -> String {
         let name = spec.symbol.upperCased
         return "{\"symbol\":\"\(name)\",\"pair\":\"\(name)\",\"contractType\":\"PERPETUAL\","
-            + "\"deliveryDate\":4133404800000,\"onboardDate\":1569398400000,\"status\":\"TRADING\","
+            + "\"deliveryDate\":4133404800000,\"onboardDate\":1569398400000,\"status\":\"\(state.rawValue)\","
             + "\"baseAsset\":\"\(spec.baseAsset)\",\"quoteAsset\":\"\(spec.quoteAsset)\","
             + "\"pricePrecision\":\(spec.priceDecimals),\"quantityPrecision\":\(spec.quantityDecimals),"
             + "\"filters\":[\(filters(spec, digits: 0))]}"
@@ -48,7 +48,7 @@ enum ExchangeInfo {
 
 /// `value · 10^-scale` with a number of digits after the point: the plain way, for what is written rarely
 /// (and, in tests, against the fast way).
-func decimalText(_ value: Int128, scale: Int, digits: Int) -> String {
+package func decimalText(_ value: Int128, scale: Int, digits: Int) -> String {
     let all = String(value)
     let padded = String(repeating: "0", count: max(0, scale + 1 - all.utf8.count)) + all
     let whole = padded.dropLast(scale)

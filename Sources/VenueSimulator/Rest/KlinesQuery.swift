@@ -1,47 +1,47 @@
 // The parameters of a klines request, read and judged by the exchange's rules. Pure.
 
-import FastFeed
+package import FastFeed
 
 /// A refusal with the exchange's code; HTTP status 400.
-struct RestError: Error, Equatable {
-    let code: Int
-    let message: String
+package struct RestError: Error, Equatable {
+    package let code: Int
+    package let message: String
 
-    static func illegal(_ name: String, range: String) -> RestError {
+    package static func illegal(_ name: String, range: String) -> RestError {
         RestError(code: -1100, message: "Illegal characters found in parameter '\(name)'; legal range is '\(range)'.")
     }
-    static func mandatory(_ name: String) -> RestError {
+    package static func mandatory(_ name: String) -> RestError {
         RestError(code: -1102, message: "Mandatory parameter '\(name)' was not sent, was empty/null, or malformed.")
     }
-    static func notValid(_ name: String) -> RestError {
+    package static func notValid(_ name: String) -> RestError {
         RestError(code: -1130, message: "Data sent for parameter '\(name)' is not valid.")
     }
-    static func unread(read: Int, sent: Int) -> RestError {
+    package static func unread(read: Int, sent: Int) -> RestError {
         RestError(
             code: -1104,
             message: "Not all sent parameters were read; read '\(read)' parameter(s) but was sent '\(sent)'.")
     }
-    static let duplicate = RestError(
+    package static let duplicate = RestError(
         code: -1101, message: "Duplicate values for a parameter detected.")
-    static let badInterval = RestError(code: -1120, message: "Invalid interval.")
-    static let badSymbol = RestError(code: -1121, message: "Invalid symbol.")
+    package static let badInterval = RestError(code: -1120, message: "Invalid interval.")
+    package static let badSymbol = RestError(code: -1121, message: "Invalid symbol.")
 }
 
-struct KlinesQuery: Equatable {
-    let symbolIndex: Int
-    let interval: Interval
-    let offsetMs: Int64
+package struct KlinesQuery: Equatable {
+    package let symbolIndex: Int
+    package let interval: Interval
+    package let offsetMs: Int64
     /// Milliseconds, whatever unit was sent.
-    let startMs: Int64?
-    let endMs: Int64?
-    let limit: Int
+    package let startMs: Int64?
+    package let endMs: Int64?
+    package let limit: Int
 
-    static let defaultLimit = 500
+    package static let defaultLimit = 500
 
-    static func limitMax(_ market: Market) -> Int { market == .um ? 1_500 : 1_000 }
+    package static func limitMax(_ market: Market) -> Int { market == .um ? 1_500 : 1_000 }
 
     /// - Parameter symbolIndexes: by lower-case name.
-    init(
+    package init(
         _ query: [(key: String, value: String)], market: Market, symbolIndexes: [String: Int]
     ) throws(RestError) {
         var known = ["symbol", "interval", "startTime", "endTime", "limit"]
@@ -61,22 +61,24 @@ struct KlinesQuery: Equatable {
     }
 
     /// Every parameter must be known and come once.
-    static func requireKnown(_ query: [(key: String, value: String)], _ known: [String]) throws(RestError) {
+    package static func requireKnown(_ query: [(key: String, value: String)], _ known: [String]) throws(RestError) {
         let read = Set(query.map(\.key)).intersection(known).count
         if read < Set(query.map(\.key)).count { throw .unread(read: read, sent: query.count) }
         if read < query.count { throw .duplicate }
     }
 
-    static func symbol(_ text: String?, in indexes: [String: Int]) throws(RestError) -> Int {
+    package static func symbol(_ text: String?, in indexes: [String: Int]) throws(RestError) -> Int {
         guard let text, !text.isEmpty else { throw .mandatory("symbol") }
-        let isLegal = text.utf8.count <= 20 && text.utf8.allSatisfy { byte in
-            switch byte {
-            case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"),
-                UInt8(ascii: "_"), UInt8(ascii: "."):
-                true
-            default: false
+        let isLegal =
+            text.utf8.count <= 20
+            && text.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"),
+                    UInt8(ascii: "_"), UInt8(ascii: "."):
+                    true
+                default: false
+                }
             }
-        }
         guard isLegal else { throw .illegal("symbol", range: "^[A-Z0-9-_.]{1,20}$") }
         guard let index = indexes[text.lowercased()] else { throw .badSymbol }
         return index
@@ -96,7 +98,7 @@ struct KlinesQuery: Equatable {
     private static func milliseconds(_ value: Int64) -> Int64 { value >= 100_000_000_000_000 ? value / 1_000 : value }
 
     /// `8`, `-1:00`, `05:45`: hours and perhaps minutes east of Greenwich, −12:00 … 14:00.
-    static func timeZone(_ text: String?) throws(RestError) -> Int64 {
+    package static func timeZone(_ text: String?) throws(RestError) -> Int64 {
         guard let text else { return 0 }
         var digits = text[...]
         let isWest = digits.hasPrefix("-")

@@ -2,13 +2,17 @@
 
 import FastFeed
 
-struct RestResponder {
+package struct RestResponder {
     private let configuration: SimulatorConfiguration
     private let symbols: [SymbolSpec]
     private let symbolIndexes: [String: Int]
     private var ledger: WeightLedger
+    /// By symbol index; empty: all trade.
+    package var states: [SymbolState] = []
+    /// Maintenance: everything is answered with 503.
+    package var isClosed = false
 
-    init(configuration: SimulatorConfiguration, symbols: [SymbolSpec]) {
+    package init(configuration: SimulatorConfiguration, symbols: [SymbolSpec]) {
         self.configuration = configuration
         self.symbols = symbols
         symbolIndexes = Dictionary(uniqueKeysWithValues: symbols.enumerated().map { ($1.symbol.name, $0) })
@@ -23,7 +27,7 @@ struct RestResponder {
     ///   - address: whose weight is charged.
     ///   - nowMs: virtual time, the exchange's.
     ///   - wallMs: wall time, for weights and bans, which a fast clock must not shorten.
-    mutating func respond(
+    package mutating func respond(
         to head: RequestHead, from address: String, nowMs: Int64, wallMs: Int64, histories: inout [BarHistory]
     ) -> HTTPResponse {
         let market = configuration.market
@@ -36,6 +40,7 @@ struct RestResponder {
                 : HTTPResponse(404)
         }
         guard head.method == "GET" else { return .refusal(400) }
+        guard !isClosed else { return .refusal(503) }
         let used: Int
         switch ledger.charge(weight(of: endpoint, target), to: address, nowMs: wallMs) {
         case .admitted(let weight): used = weight
@@ -127,8 +132,10 @@ struct RestResponder {
         _ query: [(key: String, value: String)], nowMs: Int64, perMs: Int64, histories: inout [BarHistory]
     ) throws(RestError) -> [UInt8] {
         let wanted = try KlinesQuery(query, market: configuration.market, symbolIndexes: symbolIndexes)
-        let anchor = configuration.threeDayAnchorMs
-            ?? histories[wanted.symbolIndex].tape.listingMs / 86_400_000 * 86_400_000
+        guard state(of: wanted.symbolIndex) != .unlisted else { throw .badSymbol }
+        let anchor =
+            configuration.threeDayAnchorMs
+            ?? histories[wanted.symbolIndex].listingDayMs
         let grid = BarGrid(wanted.interval, offsetMs: wanted.offsetMs, anchorMs: anchor)
         // A start in the future is moved back to now.
         var range = BarHistory.Range(
@@ -142,11 +149,13 @@ struct RestResponder {
         return KlineRows.text(of: bars, format: format, perMs: perMs)
     }
 
+    private func state(of index: Int) -> SymbolState { states.isEmpty ? .trading : states[index] }
+
     // MARK: Exchange information
 
     private func exchangeInfo(_ query: [(key: String, value: String)], nowMs: Int64) throws(RestError) -> [UInt8] {
         let market = configuration.market
-        var chosen = Array(symbols.indices)
+        var chosen = symbols.indices.filter { state(of: $0) != .unlisted }
         if market == .spot {
             try KlinesQuery.requireKnown(query, ["symbol", "symbols", "permissions", "symbolStatus", "showPermissionSets"])
             if let one = query.first(where: { $0.key == "symbol" })?.value {
@@ -165,6 +174,8 @@ struct RestResponder {
                 }
             }
         }
-        return Array(ExchangeInfo.text(of: chosen.map { symbols[$0] }, configuration: configuration, nowMs: nowMs).utf8)
+        guard chosen.allSatisfy({ state(of: $0) != .unlisted }) else { throw .badSymbol }
+        let rows = chosen.map { (symbols[$0], state(of: $0)) }
+        return Array(ExchangeInfo.text(of: rows, configuration: configuration, nowMs: nowMs).utf8)
     }
 }

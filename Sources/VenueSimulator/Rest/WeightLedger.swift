@@ -1,7 +1,7 @@
 // Request weight per client and clock minute, and the bans of those who go on after a 429. One thread.
 
-struct WeightLedger {
-    enum Verdict: Equatable {
+package struct WeightLedger {
+    package enum Verdict: Equatable {
         case admitted(used: Int)
         /// 429: wait until the next minute.
         case limited(used: Int, retryAfterSeconds: Int)
@@ -22,15 +22,15 @@ struct WeightLedger {
     private var accounts: [String: Account] = [:]
     private static let accountsMax = 4_096
     /// Refused requests in one minute before the client is banned.
-    static let refusalsMax = 5
+    package static let refusalsMax = 5
     private static let banSecondsMax = 259_200
 
-    init(weightMax: Int, firstBanSeconds: Int) {
+    package init(weightMax: Int, firstBanSeconds: Int) {
         self.weightMax = weightMax
         self.firstBanSeconds = firstBanSeconds
     }
 
-    mutating func charge(_ weight: Int, to address: String, nowMs: Int64) -> Verdict {
+    package mutating func charge(_ weight: Int, to address: String, nowMs: Int64) -> Verdict {
         if accounts.count > WeightLedger.accountsMax { accounts.removeAll() }
         var account = accounts[address] ?? Account(banSeconds: firstBanSeconds)
         defer { accounts[address] = account }

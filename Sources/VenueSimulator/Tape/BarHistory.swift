@@ -6,32 +6,44 @@
 
 import FastFeed
 
-struct BarHistory {
+package struct BarHistory {
     private static let minuteMs: Int64 = 60_000
     /// Per symbol: two weeks of minutes, about 2.5 MB.
-    static let keptMinutesMax = 20_160
+    package static let keptMinutesMax = 20_160
 
-    let tape: Tape
+    package let tape: Tape
     private var minutes: [TradeSum] = []
     private let firstMinute: Int64
+    /// When the symbol did not trade. Kept sums are the tape's and know nothing of it.
+    var pauses = TradingPauses()
 
-    init(_ tape: Tape) {
+    package init(_ tape: Tape) {
         self.tape = tape
         firstMinute = tape.listingMs / BarHistory.minuteMs
     }
 
+    /// First instant with trades; `.max` before the listing.
+    var listingMs: Int64 { pauses.listingMs(on: tape) }
+
+    /// Midnight of the listing day, from which three-day bars are cut.
+    var listingDayMs: Int64 { (listingMs == .max ? tape.listingMs : listingMs) / 86_400_000 * 86_400_000 }
+
     /// Which bars are wanted; bounds are on open times, both inclusive.
-    struct Range {
-        var fromMs: Int64?
-        var throughMs: Int64?
-        var limit: Int
+    package struct Range {
+        package var fromMs: Int64?
+        package var throughMs: Int64?
+        package var limit: Int
+
+        package init(fromMs: Int64?, throughMs: Int64?, limit: Int) {
+            (self.fromMs, self.throughMs, self.limit) = (fromMs, throughMs, limit)
+        }
     }
 
     /// Bars ascending by open time. The last one is the current, unfinished bar when the range reaches
     /// `nowMs`. Without `fromMs` the newest `limit` bars are given, otherwise the oldest.
-    mutating func bars(on grid: BarGrid, in range: Range, nowMs: Int64) -> [Bar] {
-        guard range.limit > 0, nowMs >= tape.listingMs else { return [] }
-        let oldest = grid.openTime(containing: tape.listingMs)
+    package mutating func bars(on grid: BarGrid, in range: Range, nowMs: Int64) -> [Bar] {
+        guard range.limit > 0, nowMs >= listingMs else { return [] }
+        let oldest = grid.openTime(containing: listingMs)
         let newest = grid.openTime(containing: min(nowMs, max(range.throughMs ?? nowMs, 0)))
         var first: Int64
         if let from = range.fromMs {
@@ -39,10 +51,11 @@ struct BarHistory {
             first = containing < from ? grid.nextOpen(after: containing) : containing
         } else {
             first = newest
-            var steps = 1
-            while steps < range.limit && first > oldest {
+            var found = pauses.hasBar(fromMs: first, untilMs: grid.nextOpen(after: first)) ? 1 : 0
+            while found < range.limit && first > oldest {
+                let next = first
                 first = grid.previousOpen(before: first)
-                steps += 1
+                if pauses.hasBar(fromMs: first, untilMs: next) { found += 1 }
             }
         }
         first = max(first, oldest)
@@ -50,9 +63,13 @@ struct BarHistory {
         var open = first
         while open <= newest && result.count < range.limit {
             let next = grid.nextOpen(after: open)
+            guard pauses.hasBar(fromMs: open, untilMs: next) else {
+                open = next
+                continue
+            }
             let sum = sum(fromMs: open, untilMs: min(next, nowMs))
             if sum.isEmpty {
-                let price = result.last?.sum.close ?? tape.lastPrice(beforeMs: min(open, nowMs))
+                let price = result.last?.sum.close ?? lastPrice(beforeMs: min(open, nowMs))
                 result.append(Bar(openTimeMs: open, nextOpenMs: next, sum: .flat(at: price)))
             } else {
                 result.append(Bar(openTimeMs: open, nextOpenMs: next, sum: sum))
@@ -62,8 +79,35 @@ struct BarHistory {
         return result
     }
 
+    /// Price of the last trade before an instant.
+    func lastPrice(beforeMs instantMs: Int64) -> Int64 {
+        var end = instantMs
+        for pause in pauses.list.reversed() where pause.fromMs < end {
+            if pause.untilMs < end, let price = tape.lastPrice(beforeMs: end, notBeforeMs: pause.untilMs) { return price }
+            end = pause.fromMs
+        }
+        if end > tape.listingMs { return tape.lastPrice(beforeMs: end) }
+        // The price of the first trade to come, nearly.
+        return tape.rounded(PricePath.price(of: tape.spec, atMs: min(listingMs, max(instantMs, tape.listingMs))))
+    }
+
     /// Everything traded in `[fromMs, untilMs)`.
-    mutating func sum(fromMs: Int64, untilMs: Int64) -> TradeSum {
+    package mutating func sum(fromMs: Int64, untilMs: Int64) -> TradeSum {
+        var total = TradeSum()
+        var (at, withheld) = (max(fromMs, tape.listingMs), Int64(0))
+        for pause in pauses.list where at < untilMs {
+            if pause.fromMs > at {
+                total.merge(tapeSum(fromMs: at, untilMs: min(untilMs, pause.fromMs)).withIDs(loweredBy: withheld))
+            }
+            (at, withheld) = (max(at, pause.untilMs), pause.removed)
+        }
+        guard at < untilMs else { return total }
+        total.merge(tapeSum(fromMs: at, untilMs: untilMs).withIDs(loweredBy: withheld))
+        return total
+    }
+
+    /// As if there were no pauses.
+    private mutating func tapeSum(fromMs: Int64, untilMs: Int64) -> TradeSum {
         let from = max(fromMs, tape.listingMs)
         let wholeFrom = (from + BarHistory.minuteMs - 1) / BarHistory.minuteMs
         let wholeUntil = untilMs / BarHistory.minuteMs

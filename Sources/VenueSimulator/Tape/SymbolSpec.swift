@@ -24,7 +24,7 @@ public struct SymbolSpec: Sendable {
     public let blockMs: Int64
     public let tradesPerBlock: Int64
     /// The symbol's part of every hash.
-    let key: UInt64
+    package let key: UInt64
 
     /// Quote amounts are price × quantity, so they have this many digits; at most 8, which makes the
     /// exchange's eight-digit texts exact.
@@ -33,16 +33,16 @@ public struct SymbolSpec: Sendable {
     /// True when whole minutes pass without a trade.
     public var isIlliquid: Bool { blockMs > 60_000 }
 
-    var tape: TapeParameters {
+    package var tape: TapeParameters {
         TapeParameters(
             key: key, blockMs: blockMs, tradesPerBlock: tradesPerBlock, basePrice: basePrice,
             tickUnits: tickUnits, lotUnits: lotUnits, typicalLots: typicalLots
         )
     }
 
-    static let quoteDecimalsMax = 8
+    package static let quoteDecimalsMax = 8
     /// Keeps `basePrice × deviation` of the price path inside 64 bits.
-    static let basePriceMax: Int64 = 10_000_000_000
+    package static let basePriceMax: Int64 = 10_000_000_000
 }
 
 extension SymbolSpec {
@@ -73,7 +73,7 @@ extension SymbolSpec {
 
     /// The instruments of an exchange; every `illiquidEvery`-th generated one (and the last of the known
     /// ones) hardly trades. 0 makes none illiquid.
-    static func list(seed: UInt64, market: Market, count: Int, illiquidEvery: Int) -> [SymbolSpec] {
+    package static func list(seed: UInt64, market: Market, count: Int, illiquidEvery: Int) -> [SymbolSpec] {
         (0..<count).map { index in
             let key = SplitMix64.mix(seed &* 0x2545_F491_4F6C_DD1D &+ UInt64(index) &+ (market == .um ? 1 << 40 : 0))
             if index < known.count { return fromKnown(known[index], key: key, market: market) }

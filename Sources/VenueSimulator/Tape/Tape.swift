@@ -8,25 +8,25 @@
 import FastFeed
 
 /// The numbers a tape is drawn from. No references, so that cursors copy without counting.
-struct TapeParameters: BitwiseCopyable, Sendable {
+package struct TapeParameters: BitwiseCopyable, Sendable {
     /// The symbol's part of every hash.
-    let key: UInt64
-    let blockMs: Int64
-    let tradesPerBlock: Int64
-    let basePrice: Int64
-    let tickUnits: Int64
-    let lotUnits: Int64
-    let typicalLots: Int64
+    package let key: UInt64
+    package let blockMs: Int64
+    package let tradesPerBlock: Int64
+    package let basePrice: Int64
+    package let tickUnits: Int64
+    package let lotUnits: Int64
+    package let typicalLots: Int64
 }
 
 /// A symbol's trades since its listing.
-struct Tape: BitwiseCopyable, Sendable {
-    let spec: TapeParameters
+package struct Tape: BitwiseCopyable, Sendable {
+    package let spec: TapeParameters
     /// First instant with trades: the start of a block.
-    let listingMs: Int64
+    package let listingMs: Int64
     private let idBase: Int64
 
-    init(spec: SymbolSpec, listingMs: Int64) {
+    package init(spec: SymbolSpec, listingMs: Int64) {
         precondition(spec.quoteDecimals <= SymbolSpec.quoteDecimalsMax, "quote amounts must be exact at 8 digits")
         precondition(spec.basePrice <= SymbolSpec.basePriceMax, "price path would overflow")
         precondition(listingMs > 0, "history begins after the epoch")
@@ -45,33 +45,42 @@ struct Tape: BitwiseCopyable, Sendable {
 
     /// Id the first trade of a block has or, when the block is empty, the next trade will have.
     @inline(__always)
-    func firstID(ofBlock block: Int64) -> Int64 { idBase + Tape.tradesBefore(block, spec) }
+    package func firstID(ofBlock block: Int64) -> Int64 { idBase + Tape.tradesBefore(block, spec) }
 
     /// A price rounded down to the tick and kept above zero.
     @inline(__always)
-    func rounded(_ price: Int64) -> Int64 {
+    package func rounded(_ price: Int64) -> Int64 {
         let onTick = spec.tickUnits == 1 ? price : price - price % spec.tickUnits
         return max(onTick, spec.tickUnits)
     }
 
     /// Price a symbol has before its first trade.
-    var listingPrice: Int64 { rounded(PricePath.price(of: spec, atMs: listingMs)) }
+    package var listingPrice: Int64 { rounded(PricePath.price(of: spec, atMs: listingMs)) }
 
     /// Price of the last trade before an instant.
-    func lastPrice(beforeMs instantMs: Int64) -> Int64 {
+    package func lastPrice(beforeMs instantMs: Int64) -> Int64 {
+        lastPrice(beforeMs: instantMs, notBeforeMs: listingMs) ?? listingPrice
+    }
+
+    /// Nil when there was none since a floor.
+    func lastPrice(beforeMs instantMs: Int64, notBeforeMs floorMs: Int64) -> Int64? {
+        let floorMs = max(floorMs, listingMs)
         var block = (instantMs - 1) / spec.blockMs
-        while (block + 1) * spec.blockMs > listingMs {
-            var cursor = TapeCursor(self, block: block)
+        while (block + 1) * spec.blockMs > floorMs {
+            var cursor = block * spec.blockMs < floorMs ? TapeCursor(self, fromMs: floorMs) : TapeCursor(self, block: block)
             var sum = TradeSum()
             cursor.take(until: min(instantMs, (block + 1) * spec.blockMs), into: &sum)
             if !sum.isEmpty { return sum.close }
             block -= 1
         }
-        return listingPrice
+        return nil
     }
 
+    /// Id of the first trade at or after an instant.
+    func firstID(notBeforeMs instantMs: Int64) -> Int64 { TapeCursor(self, fromMs: instantMs).nextTradeID }
+
     /// Everything traded in `[fromMs, untilMs)`, from the trades themselves.
-    func sum(fromMs: Int64, untilMs: Int64) -> TradeSum {
+    package func sum(fromMs: Int64, untilMs: Int64) -> TradeSum {
         var sum = TradeSum()
         guard untilMs > fromMs else { return sum }
         var cursor = TapeCursor(self, fromMs: fromMs)
@@ -81,8 +90,8 @@ struct Tape: BitwiseCopyable, Sendable {
 }
 
 /// A place on a tape, moving forward.
-struct TapeCursor: BitwiseCopyable {
-    let tape: Tape
+package struct TapeCursor: BitwiseCopyable {
+    package let tape: Tape
     private var block: Int64
     private var index: Int64 = 0
     private var count: Int64 = 0
@@ -93,17 +102,20 @@ struct TapeCursor: BitwiseCopyable {
     private var timeStep: Int64 = 0
     private var priceStep: Int64 = 0
     private var pending: Trade
+    /// Trades withheld from the symbol so far: its ids are lower than the tape's by as many.
+    private let withheld: Int64
 
     /// At the first trade not before an instant (and not before the listing).
-    init(_ tape: Tape, fromMs: Int64) {
+    package init(_ tape: Tape, fromMs: Int64, withheld: Int64 = 0) {
         let start = max(fromMs, tape.listingMs)
-        self.init(tape, block: start / tape.spec.blockMs)
+        self.init(tape, block: start / tape.spec.blockMs, withheld: withheld)
         while pending.timeMs < start { step() }
     }
 
     /// At the first trade of a block or after it.
-    init(_ tape: Tape, block: Int64) {
+    package init(_ tape: Tape, block: Int64, withheld: Int64 = 0) {
         self.tape = tape
+        self.withheld = withheld
         self.block = max(block, tape.listingMs / tape.spec.blockMs)
         nextPathPrice = PricePath.price(of: tape.spec, atMs: self.block * tape.spec.blockMs)
         pending = Trade(id: 0, timeMs: 0, price: 0, quantity: 0, takerIsBuyer: false)
@@ -112,11 +124,12 @@ struct TapeCursor: BitwiseCopyable {
     }
 
     /// Time of the trade that is next.
-    var nextTradeMs: Int64 { pending.timeMs }
+    package var nextTradeMs: Int64 { pending.timeMs }
+    var nextTradeID: Int64 { pending.id }
 
     /// Adds every trade before an instant.
     @inline(__always)
-    mutating func take(until endMs: Int64, into sum: inout TradeSum) {
+    package mutating func take(until endMs: Int64, into sum: inout TradeSum) {
         while pending.timeMs < endMs {
             sum.add(pending)
             step()
@@ -124,7 +137,7 @@ struct TapeCursor: BitwiseCopyable {
     }
 
     /// The trade under the cursor; moves on.
-    mutating func next() -> Trade {
+    package mutating func next() -> Trade {
         defer { step() }
         return pending
     }
@@ -158,7 +171,7 @@ struct TapeCursor: BitwiseCopyable {
         // One trade in 64 is a large one.
         let isLarge = (hash >> 48) & 63 == 0
         pending = Trade(
-            id: id, timeMs: block * spec.blockMs + offset,
+            id: id &- withheld, timeMs: block * spec.blockMs + offset,
             price: tape.rounded(pathPrice + ((index * priceStep) >> 16) + jitter),
             quantity: spec.lotUnits * (isLarge ? lots * 20 : lots),
             takerIsBuyer: hash >> 63 == 1

@@ -21,7 +21,7 @@ public struct LatestState: Sendable {
 
 extension KlineState {
     /// The same values as a client ought to hold them.
-    func candle(interval: Interval, format: ValueFormat) -> Candle {
+    package func candle(interval: Interval, format: ValueFormat) -> Candle {
         func price(_ value: Int64) -> DecimalText {
             DecimalText(decimalText(Int128(value), scale: format.priceScale, digits: format.priceDigits))!
         }
@@ -47,13 +47,13 @@ extension KlineState {
     }
 }
 
-enum TruthJSON {
+package enum TruthJSON {
     /// One closed candle; keys are spelled out because people read this.
-    static func line(_ closed: ClosedCandle) -> String {
+    package static func line(_ closed: ClosedCandle) -> String {
         "{\(body(closed.series, closed.candle)),\"offsetMs\":\(closed.offsetMs),\"delivered\":\(closed.delivered)}"
     }
 
-    static func line(_ latest: LatestState) -> String {
+    package static func line(_ latest: LatestState) -> String {
         "{\"stream\":\(JSONValue.quoted(latest.stream)),\(body(latest.series, latest.candle)),\"closed\":\(latest.candle.isClosed)}"
     }
 
@@ -66,7 +66,7 @@ enum TruthJSON {
             + "\"firstTradeId\":\(candle.firstTradeID),\"lastTradeId\":\(candle.lastTradeID),\"trades\":\(candle.tradeCount)"
     }
 
-    static func text(_ statistics: SimulatorStatistics) -> String {
+    package static func text(_ statistics: SimulatorStatistics) -> String {
         let members = Mirror(reflecting: statistics).children.map { "\"\($0.label ?? "")\":\($0.value)" }
         return "{" + members.joined(separator: ",") + "}"
     }
@@ -74,7 +74,7 @@ enum TruthJSON {
 
 extension PushEngine {
     /// Closed candles from a sequence on, oldest first.
-    func closedCandles(from sequence: Int64 = 0, max: Int = .max) -> [ClosedCandle] {
+    package func closedCandles(from sequence: Int64 = 0, max: Int = .max) -> [ClosedCandle] {
         let first = Int(Swift.max(0, sequence - truth.forgotten))
         guard first < truth.count else { return [] }
         return (first..<(first + min(max, truth.count - first))).map { position in
@@ -86,7 +86,7 @@ extension PushEngine {
         }
     }
 
-    func latestCandles() -> [LatestState] {
+    package func latestCandles() -> [LatestState] {
         latestStates().map { index, state in
             let (series, _, format) = series(ofStream: index)
             return LatestState(

@@ -29,30 +29,30 @@ public struct SimulatorStatistics: Sendable, Equatable {
     public init() {}
 }
 
-struct TruthLog {
-    struct Closed {
-        let stream: Int32
+package struct TruthLog {
+    package struct Closed {
+        package let stream: Int32
         /// On how many connections the frame was handed to the kernel and not revoked by a reset.
-        var deliveries: Int32
-        let state: KlineState
+        package var deliveries: Int32
+        package let state: KlineState
     }
 
     private let candlesMax: Int
     private var ring: [Closed] = []
     private var oldestSlot = 0
     /// Sequence of the oldest candle kept; each candle's sequence is its position in the whole run.
-    private(set) var forgotten: Int64 = 0
+    package private(set) var forgotten: Int64 = 0
 
-    init(candlesMax: Int) {
+    package init(candlesMax: Int) {
         precondition(candlesMax > 0, "truth needs room for a candle")
         self.candlesMax = candlesMax
     }
 
-    var count: Int { ring.count }
+    package var count: Int { ring.count }
     /// Candles ever closed.
-    var total: Int64 { forgotten + Int64(ring.count) }
+    package var total: Int64 { forgotten + Int64(ring.count) }
 
-    mutating func appendClosed(stream: Int, _ state: KlineState) -> Int64 {
+    package mutating func appendClosed(stream: Int, _ state: KlineState) -> Int64 {
         let entry = Closed(stream: Int32(stream), deliveries: 0, state: state)
         if ring.count < candlesMax {
             ring.append(entry)
@@ -65,14 +65,14 @@ struct TruthLog {
     }
 
     /// A delivery more (or, after a reset, one less). A candle already forgotten is passed over.
-    mutating func addDelivery(_ sequence: Int64, by delta: Int32 = 1) {
+    package mutating func addDelivery(_ sequence: Int64, by delta: Int32 = 1) {
         let position = sequence - forgotten
         guard position >= 0, position < Int64(ring.count) else { return }
         ring[slot(Int(position))].deliveries += delta
     }
 
     /// Oldest first.
-    func entry(at position: Int) -> Closed { ring[slot(position)] }
+    package func entry(at position: Int) -> Closed { ring[slot(position)] }
 
     private func slot(_ position: Int) -> Int {
         let slot = oldestSlot + position

@@ -1,0 +1,32 @@
+// A concrete driver for the benchmarks, inside the module: across the module wall a generic or an inlined call
+// would measure the wall.
+
+package enum ParseBench {
+    /// Parses each frame `rounds` times. Returns the thread's CPU nanoseconds and a check sum that keeps the
+    /// optimiser honest; nil when a frame is not a kline.
+    @inline(never)
+    package static func run(_ frames: [[UInt8]], rounds: Int) -> (cpuNs: UInt64, check: Int64)? {
+        let total = frames.reduce(0) { $0 + $1.count + Limits.paddingBytes }
+        let memory = PaddedBuffer(count: total)
+        var views: [UnsafeRawBufferPointer] = unsafe []
+        var next = unsafe memory.base
+        for frame in frames {
+            unsafe frame.withUnsafeBytes { unsafe next.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+            unsafe views.append(UnsafeRawBufferPointer(start: next, count: frame.count))
+            unsafe next += frame.count + Limits.paddingBytes
+        }
+        let parser = KlineParser()
+        var record = Candle()
+        var symbol = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
+        var check: Int64 = 0
+        let startNs = ThreadClock.nowNs()
+        for _ in 0..<rounds {
+            for index in unsafe views.indices {
+                let view = unsafe views[index]
+                guard unsafe parser.parse(view, into: &record, symbol: &symbol) == .kline else { return nil }
+                check &+= record.eventTimeMs &+ Int64(record.close.count)
+            }
+        }
+        return (ThreadClock.nowNs() - startNs, check)
+    }
+}

@@ -1,0 +1,340 @@
+// The program as its users meet it: the built `feedd` beside the test bundle, with arguments, environment,
+// signals and exit codes.
+
+import FastFeed
+import Foundation
+import Testing
+
+/// One run of `feedd`.
+final class ProgramRun {
+    private let process = Process()
+    private let output: URL
+    private let errors: URL
+
+    /// The products stand beside the test bundle, which is the running program.
+    private static let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        .deletingLastPathComponent().appendingPathComponent("feedd")
+
+    init(_ arguments: [String], environment: [String: String] = [:]) throws {
+        let name = UUID().uuidString
+        output = FileManager.default.temporaryDirectory.appendingPathComponent("feedd-test-\(name).out")
+        errors = FileManager.default.temporaryDirectory.appendingPathComponent("feedd-test-\(name).err")
+        for file in [output, errors] { #expect(FileManager.default.createFile(atPath: file.path, contents: nil)) }
+        process.executableURL = ProgramRun.program
+        process.arguments = arguments
+        let inherited = ProcessInfo.processInfo.environment.filter { ["PATH", "TMPDIR"].contains($0.key) }
+        process.environment = inherited.merging(environment) { $1 }
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = try FileHandle(forWritingTo: output)
+        process.standardError = try FileHandle(forWritingTo: errors)
+        try process.run()
+    }
+
+    deinit {
+        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+        for file in [output, errors] { try? FileManager.default.removeItem(at: file) }
+    }
+
+    var outputText: String { (try? String(contentsOf: output, encoding: .utf8)) ?? "" }
+    var errorText: String { (try? String(contentsOf: errors, encoding: .utf8)) ?? "" }
+    var pid: Int32 { process.processIdentifier }
+
+    /// The exit code; −1 and a recorded issue when the program does not end in time, −signal when one killed it.
+    func end(within seconds: Double = 10) -> Int32 {
+        guard poll(seconds, { !process.isRunning }) else {
+            Issue.record("still running after \(seconds) s: \(errorText)")
+            return -1
+        }
+        return process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus
+    }
+
+    func signal(_ number: Int32) { kill(pid, number) }
+
+    /// True once the standard error shows a text.
+    func shows(_ text: String, within seconds: Double = 10) -> Bool { poll(seconds) { errorText.contains(text) } }
+}
+
+/// Asks again and again until it is so, or the time is over.
+private func poll(_ seconds: Double, _ condition: () -> Bool) -> Bool {
+    let deadline = Date(timeIntervalSinceNow: seconds)
+    while !condition() {
+        if Date() > deadline { return false }
+        usleep(10_000)
+    }
+    return true
+}
+
+/// A file that is there for the length of a test.
+private final class ScratchFile {
+    let path: String
+
+    init(_ text: String) throws {
+        path = FileManager.default.temporaryDirectory.appendingPathComponent("feedd-test-\(UUID().uuidString)").path
+        try text.write(toFile: path, atomically: true, encoding: .utf8)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+}
+
+private let flux = ["--flux", "btcusdt:1m"]
+/// Nobody listens there: the service starts, and tries again and again.
+private let nowhere = ["--venue-ws", "ws://127.0.0.1:1"]
+
+@Suite("Command line: what is refused", .serialized)
+struct CommandLineRefusalTests {
+    /// Arguments after `run`, and what the one sentence must name.
+    static let wrong: [([String], String)] = [
+        ([], "no flux"),
+        (["--flux", "btcusdt:7m"], "'7m'"),
+        (["--flux", "btc/usdt:1m"], "'btc/usdt'"),
+        (["--flux", "btcusdt"], "SYMBOLS:INTERVALS"),
+        (flux + ["--market", "um", "--flux", "btcusdt:1s"], "1s"),
+        (flux + ["--market", "cm"], "--market 'cm'"),
+        (flux + ["--venue-ws", "http://127.0.0.1"], "http://127.0.0.1"),
+        (flux + ["--venue-ws", "ws://example.com"], "--allow-plain-remote"),
+        (flux + ["--venue-rest", "ftp://x"], "--venue-rest 'ftp://x'"),
+        (flux + ["--ca-file", "/nowhere/ca.pem"], "/nowhere/ca.pem"),
+        (flux + ["--ca-file", "/"], "directory"),
+        (flux + ["--ca-file", "/proc/self/comm"], "/proc/self/comm"),
+        (flux + ["--subscribe", "later"], "--subscribe 'later'"),
+        (flux + ["--streams-per-connection", "1025"], "1025"),
+        (flux + ["--readers", "0"], "readers"),
+        (flux + ["--threading", "both"], "--threading 'both'"),
+        (flux + ["--idle", "pause:x"], "--idle 'pause:x'"),
+        (flux + ["--redis", "http://127.0.0.1"], "redis://"),
+        (flux + ["--redis", "redis://127.0.0.1:99999"], "port"),
+        (flux + ["--redis", "embedded:"], "embedded:"),
+        (flux + ["--redis-password-file", "/nowhere/secret"], "/nowhere/secret"),
+        (flux + ["--redis-user", "feed"], "password"),
+        (flux + ["--redis-ca-file", "/proc/self/comm"], "rediss://"),
+        (flux + ["--redis", "rediss://127.0.0.1", "--redis-cert-file", "/proc/self/comm"], "redis-key-file"),
+        (flux + ["--key-prefix", "a{b"], "key-prefix"),
+        (flux + ["--batch-size", "many"], "--batch-size 'many'"),
+        (flux + ["--batch-size", "0"], "batch-size"),
+        (flux + ["--history", "0"], "history"),
+        (flux + ["--report-seconds", "1.5"], "--report-seconds '1.5'"),
+        (flux + ["--log-format", "xml"], "--log-format 'xml'"),
+        (flux + ["--log-level", "loud"], "--log-level 'loud'"),
+        (flux + ["--config", "/nowhere/feedd.json"], "/nowhere/feedd.json"),
+    ]
+
+    @Test("A wrong value ends with 2 and one sentence that names it", arguments: wrong)
+    func wrongValue(arguments: [String], named: String) throws {
+        let run = try ProgramRun(["run"] + arguments)
+        #expect(run.end() == 2)
+        #expect(run.errorText.contains(named), "\(run.errorText)")
+        #expect(run.errorText.split(separator: "\n").count == 1, "\(run.errorText)")
+        #expect(run.outputText.isEmpty)
+    }
+
+    @Test(
+        "Unknown flags, commands and malformed numbers end with 2",
+        arguments: [
+            ["run", "--bogus"], ["bogus"], ["simulate", "--port", "70000"], ["simulate", "--speed", "0"], ["simulate", "--fault", "flood"],
+            ["simulate", "--market", "cm"], ["demo", "--symbols", "0"], ["demo", "--intervals", "7m"], ["demo", "--seconds", "0"],
+        ])
+    func usage(arguments: [String]) throws {
+        let run = try ProgramRun(arguments)
+        #expect(run.end() == 2, "\(run.errorText)")
+        #expect(!run.errorText.isEmpty)
+    }
+
+    @Test(
+        "Help and version end with 0",
+        arguments: [["--help"], ["--version"], ["run", "--help"], ["simulate", "--help"], ["demo", "--help"]])
+    func help(arguments: [String]) throws {
+        let run = try ProgramRun(arguments)
+        #expect(run.end() == 0)
+        #expect(!run.outputText.isEmpty)
+        #expect(run.errorText.isEmpty)
+    }
+
+    @Test("A password in a URL on the command line is refused and never shown")
+    func passwordOnCommandLine() throws {
+        for url in [
+            "redis://feed:s3cret@127.0.0.1", "redis://:s3cret@127.0.0.1", "rediss://feed:s3cret@127.0.0.1:1/0", "redis://u:s3cret@:x",
+        ] {
+            let run = try ProgramRun(["run", "--redis", url] + flux)
+            #expect(run.end() == 2)
+            #expect(!run.errorText.contains("s3cret"), "\(run.errorText)")
+            if !url.hasSuffix(":x") {
+                #expect(run.errorText.contains("--redis-password-file") && run.errorText.contains("FEEDD_REDIS"), "\(run.errorText)")
+            }
+        }
+    }
+
+    @Test("Control characters and direction marks of an argument do not reach the terminal")
+    func escaping() throws {
+        let run = try ProgramRun(["run"] + flux + ["--market", "sp\u{1B}[2Jot\u{202E}x"])
+        #expect(run.end() == 2)
+        #expect(run.errorText.contains("sp\\u{1b}[2Jot\\u{202e}x"), "\(run.errorText)")
+    }
+
+    @Test("A configuration file is an object of known keys")
+    func configurationFile() throws {
+        for (text, named) in [
+            ("{\"batchSize\": 5}", "\"batch-size\""), ("{\"speed\": 5}", "\"speed\""), ("[]", "no JSON object"), ("{", "not valid JSON"),
+            ("{\"readers\": [1]}", "\"readers\""), ("{\"readers\": {\"a\": 1}}", "\"readers\""), ("{\"readers\": 1.5}", "\"readers\""),
+            ("{\"config\": \"x\"}", "\"config\""),
+        ] {
+            let file = try ScratchFile(text)
+            let run = try ProgramRun(["run", "--config", file.path] + flux)
+            #expect(run.end() == 2)
+            #expect(run.errorText.contains(named) && run.errorText.contains(file.path), "\(run.errorText)")
+        }
+    }
+}
+
+@Suite("Command line: where settings come from", .serialized)
+struct CommandLinePrecedenceTests {
+    /// All four places say something wrong, so the complaint tells whose turn it was.
+    @Test("Flag before environment before file")
+    func order() throws {
+        let file = try ScratchFile("{\"batch-size\": \"file\", \"flux\": [\"btcusdt:1m\"]}")
+        let environment = ["FEEDD_BATCH_SIZE": "environment", "FEEDD_CONFIG": file.path]
+        let withFlag = try ProgramRun(["run", "--batch-size", "flag"], environment: environment)
+        #expect(withFlag.end() == 2)
+        #expect(withFlag.errorText.contains("--batch-size 'flag'"), "\(withFlag.errorText)")
+        let withEnvironment = try ProgramRun(["run"], environment: environment)
+        #expect(withEnvironment.end() == 2)
+        #expect(withEnvironment.errorText.contains("FEEDD_BATCH_SIZE 'environment'"), "\(withEnvironment.errorText)")
+        let withFile = try ProgramRun(["run", "--config", file.path])
+        #expect(withFile.end() == 2)
+        #expect(withFile.errorText.contains("\"batch-size\" in \(file.path) 'file'"), "\(withFile.errorText)")
+    }
+
+    @Test(
+        "The value in force is that of the first place that has one",
+        arguments: [(["flag"], 3), ([], 2)])
+    func effect(flags: [String], series: Int) throws {
+        let file = try ScratchFile("{\"flux\": \"btcusdt:1m\", \"log-format\": \"json\", \"report-seconds\": 0}")
+        let environment = [
+            "FEEDD_FLUX": "btcusdt:1m; ethusdt:1m", "FEEDD_CONFIG": file.path, "FEEDD_REDIS": "redis://u:s3cret@127.0.0.1:1",
+        ]
+        let flags = flags.isEmpty ? [] : ["--flux", "btcusdt:1m", "--flux", "btcusdt:3m,5m"]
+        let run = try ProgramRun(["run"] + nowhere + flags, environment: environment)
+        // JSON logs are the file's wish; a password is allowed in the environment, and not shown.
+        #expect(run.shows("\"series\":\(series)"), "\(run.errorText)")
+        run.signal(SIGTERM)
+        #expect(run.end() == 0)
+        #expect(!run.errorText.contains("s3cret"))
+        for line in run.errorText.split(separator: "\n") {
+            #expect((try? JSONSerialization.jsonObject(with: Data(line.utf8))) is [String: Any], "\(line)")
+        }
+    }
+}
+
+@Suite("Command line: running and ending", .serialized)
+struct CommandLineLifeTests {
+    private func socketDirectory(_ run: ProgramRun) throws -> String {
+        let text = run.errorText
+        let start = try #require(text.range(of: "socket="))
+        let path = text[start.upperBound...].prefix { !$0.isWhitespace }
+        return String(path.dropLast("/redis.sock".count))
+    }
+
+    private func embeddedPid(_ run: ProgramRun) throws -> Int32 {
+        let line = try #require(run.errorText.split(separator: "\n").first { $0.contains("embedded Redis is up") })
+        let start = try #require(line.range(of: "pid="))
+        return try #require(Int32(line[start.upperBound...].prefix { $0.isNumber }))
+    }
+
+    /// A dead process that nobody has reaped has no executable.
+    private func isAlive(_ pid: Int32) -> Bool { (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/exe")) != nil }
+
+    @Test("Embedded Redis: up with the service, gone with it, its temporary directory too")
+    func embedded() throws {
+        let run = try ProgramRun(["run", "--redis", "embedded"] + flux + nowhere)
+        #expect(run.shows("connected to Redis"), "\(run.errorText)")
+        let (directory, pid) = (try socketDirectory(run), try embeddedPid(run))
+        let mode = try FileManager.default.attributesOfItem(atPath: directory)[.posixPermissions] as? Int
+        #expect(mode == 0o700)
+        #expect(isAlive(pid))
+        let started = Date()
+        run.signal(SIGTERM)
+        #expect(run.end() == 0)
+        #expect(Date().timeIntervalSince(started) < 5)
+        #expect(!isAlive(pid))
+        #expect(!FileManager.default.fileExists(atPath: directory))
+        #expect(run.errorText.contains("stopped: everything received is in Redis"), "\(run.errorText)")
+    }
+
+    @Test("kill -9 of the service takes the embedded Redis with it")
+    func killed() throws {
+        let run = try ProgramRun(["run", "--redis", "embedded"] + flux + nowhere)
+        #expect(run.shows("connected to Redis"), "\(run.errorText)")
+        let (directory, pid) = (try socketDirectory(run), try embeddedPid(run))
+        run.signal(SIGKILL)
+        #expect(run.end() == -SIGKILL)
+        #expect(poll(8) { !isAlive(pid) })
+        #expect(poll(8) { !FileManager.default.fileExists(atPath: directory) })
+    }
+
+    @Test("An embedded Redis that dies is started again")
+    func redisDies() throws {
+        let run = try ProgramRun(["run", "--redis", "embedded"] + flux + nowhere)
+        #expect(run.shows("connected to Redis"), "\(run.errorText)")
+        kill(try embeddedPid(run), SIGKILL)
+        #expect(run.shows("starting it again"))
+        #expect(poll(10) { run.errorText.components(separatedBy: "embedded Redis is up").count == 3 }, "\(run.errorText)")
+        run.signal(SIGINT)
+        #expect(run.end() == 0)
+    }
+
+    @Test("Ends within five seconds although Redis was never there")
+    func endsWithoutRedis() throws {
+        let run = try ProgramRun(["run", "--redis", "redis://127.0.0.1:1"] + flux + nowhere)
+        #expect(run.shows("starting"))
+        let started = Date()
+        run.signal(SIGTERM)
+        #expect(run.end() == 0)
+        #expect(Date().timeIntervalSince(started) < 5)
+    }
+
+    @Test("simulate says where it listens and ends cleanly")
+    func simulate() throws {
+        let run = try ProgramRun(["simulate", "--port", "0", "--tls", "--symbols", "2"])
+        #expect(poll(10) { run.outputText.contains("\n") })
+        #expect(run.outputText.contains("wss://127.0.0.1:") && run.outputText.contains("ca-file /"), "\(run.outputText)")
+        run.signal(SIGINT)
+        #expect(run.end() == 0)
+    }
+
+    @Test("demo finds in Redis what the exchange announced")
+    func demo() throws {
+        let run = try ProgramRun(["demo", "--plain", "--seconds", "5", "--symbols", "4", "--speed", "60"])
+        #expect(run.end(within: 30) == 0, "\(run.errorText)")
+        #expect(run.outputText.contains("the same, 0 different, 0 missing"), "\(run.outputText)")
+        #expect(run.outputText.contains("btcusdt"))
+        #expect(!run.outputText.contains("\u{1B}"))
+    }
+}
+
+@Suite("Embedded Redis", .serialized)
+struct RedisServerProcessTests {
+    @Test("Data outlives stop, kill -9 and restart; the password is asked for")
+    func restart() throws {
+        var options = RedisServerProcess.Options()
+        options.password = "a \"quoted\" pass\\word"
+        options.arguments = ["--appendfsync", "always"]
+        let server = try RedisServerProcess(options)
+        #expect(try RedisClient.connect(server.endpoint, timeoutMs: 1_000).command(["SET", "a", "1"]).text == "OK")
+        server.kill9()
+        #expect(server.pid == nil)
+        try server.restart()
+        #expect(try RedisClient.connect(server.endpoint, timeoutMs: 1_000).command(["INCR", "a"]).integer == 2)
+        try server.restart()
+        #expect(try RedisClient.connect(server.endpoint, timeoutMs: 1_000).command(["GET", "a"]).text == "2")
+        #expect(throws: FeedError.self) { try RedisClient.connect(RedisEndpoint(place: .unix(path: server.socketPath)), timeoutMs: 1_000) }
+        server.stop()
+        #expect(server.pid == nil)
+    }
+
+    @Test("A server that cannot start says why")
+    func cannotStart() throws {
+        var options = RedisServerProcess.Options()
+        options.arguments = ["--no-such-option", "1"]
+        let error = #expect(throws: FeedError.self) { try RedisServerProcess(options) }
+        #expect(error?.message.contains("redis-server ended at its start") == true, "\(String(describing: error))")
+    }
+}
