@@ -67,6 +67,8 @@ let package = Package(
             path: "Benchmarks",
             swiftSettings: strict
         ),
+        // What the Autobahn suite talks to (scripts/autobahn.sh).
+        .executableTarget(name: "autobahn-testee", dependencies: ["FastFeed"], swiftSettings: strict),
         .testTarget(name: "FastFeedTests", dependencies: ["FastFeed"], swiftSettings: base),
         .testTarget(name: "SimulatorTests", dependencies: ["VenueSimulator"], swiftSettings: base),
         .testTarget(name: "SystemTests", dependencies: ["FastFeed", "VenueSimulator"], swiftSettings: base),

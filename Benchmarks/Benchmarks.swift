@@ -42,9 +42,11 @@ struct Benchmarks: ParsableCommand {
 
 enum Machine {
     static var description: String {
-        let cpu = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?
+        let cpu =
+            (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?
             .split(separator: "\n").first { $0.hasPrefix("model name") }?.split(separator: ":").last.map(String.init) ?? " unknown"
-        return "\(ProcessInfo.processInfo.activeProcessorCount) cores,\(cpu), \(ProcessInfo.processInfo.operatingSystemVersionString), simdjson kernel \(KlineParser.kernel)"
+        return
+            "\(ProcessInfo.processInfo.activeProcessorCount) cores,\(cpu), \(ProcessInfo.processInfo.operatingSystemVersionString), simdjson kernel \(KlineParser.kernel)"
     }
 }
 

@@ -30,10 +30,14 @@ enum ParseBenchmark {
         let bytes = Double(frames.reduce(0) { $0 + $1.count }) / Double(frames.count)
         var costs: [Double] = []
         for _ in 0..<(quick ? 2 : 9) {
-            guard let result = ParseBench.run(frames, rounds: quick ? 2 : 20) else { throw FeedError(.venue, "a benchmark frame was refused") }
+            guard let result = ParseBench.run(frames, rounds: quick ? 2 : 20) else {
+                throw FeedError(.venue, "a benchmark frame was refused")
+            }
             costs.append(Double(result.cpuNs) / Double(frames.count * (quick ? 2 : 20)))
         }
-        print(String(format: "parse                     %6.0f ns/frame (min %.0f, max %.0f, n %d), %.0f bytes a frame",
-            median(costs), costs.min()!, costs.max()!, costs.count, bytes))
+        print(
+            String(
+                format: "parse                     %6.0f ns/frame (min %.0f, max %.0f, n %d), %.0f bytes a frame",
+                median(costs), costs.min()!, costs.max()!, costs.count, bytes))
     }
 }

@@ -20,7 +20,11 @@ struct WholeBenchmark {
         var configuration = EngineConfiguration()
         configuration.venue = try WebSocketEndpoint(url: exchange.webSocketBase)
         configuration.redis = redis.endpoint
-        configuration.fluxes = [FluxDefinition(symbols: SymbolSpec.list(seed: 1, market: .spot, count: WholeBenchmark.symbols, illiquidEvery: 0).map(\.symbol), intervals: [.m1])]
+        configuration.fluxes = [
+            FluxDefinition(
+                symbols: SymbolSpec.list(seed: 1, market: .spot, count: WholeBenchmark.symbols, illiquidEvery: 0).map(\.symbol),
+                intervals: [.m1])
+        ]
         let engine = try Engine(configuration)
         try engine.start()
         Thread.sleep(forTimeInterval: quick ? 1 : 3)
@@ -44,9 +48,13 @@ struct WholeBenchmark {
         let name = framesPerSecond.map(String.init) ?? "saturated"
         print(
             "end-to-end/\(name.padding(toLength: 14, withPad: " ", startingAt: 0))",
-            String(format: "%8.0f frames/s, %7.0f candles/s, %6.2f us CPU/frame, socket to ack us:", frames / seconds, delta(.candlesWritten) / seconds, cpuNs / 1_000 / frames),
+            String(
+                format: "%8.0f frames/s, %7.0f candles/s, %6.2f us CPU/frame, socket to ack us:", frames / seconds,
+                delta(.candlesWritten) / seconds, cpuNs / 1_000 / frames),
             "p50 \(us(0.5)) p90 \(us(0.9)) p99 \(us(0.99)) p99.9 \(us(0.999)) max \(us(1)),",
-            String(format: "RSS %.1f MB, rejected %d, duplicates %.0f", Double(after.0.residentBytes) / 1e6, after.0.counters.rejected, delta(.duplicates)))
+            String(
+                format: "RSS %.1f MB, rejected %d, duplicates %.0f", Double(after.0.residentBytes) / 1e6, after.0.counters.rejected,
+                delta(.duplicates)))
     }
 }
 
@@ -57,12 +65,17 @@ final class ExchangeProcess {
     private let port: UInt16
 
     init(framesPerSecond: Int?, symbols: Int) throws {
-        let feedd = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent().appendingPathComponent("feedd")
+        let feedd = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
+            .appendingPathComponent("feedd")
         guard FileManager.default.isExecutableFile(atPath: feedd.path) else {
             throw FeedError(.system, "'\(feedd.path)' is not there: build it first (swift build -c release)")
         }
         var arguments = ["simulate", "--port", "0", "--symbols", String(symbols), "--status-seconds", "0", "--illiquid-every", "0"]
-        if let framesPerSecond { arguments += ["--push-ms", String(symbols * 1_000 / framesPerSecond)] } else { arguments.append("--flat-out") }
+        if let framesPerSecond {
+            arguments += ["--push-ms", String(symbols * 1_000 / framesPerSecond)]
+        } else {
+            arguments.append("--flat-out")
+        }
         process.executableURL = feedd
         process.arguments = arguments
         let output = Pipe()

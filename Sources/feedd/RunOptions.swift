@@ -82,7 +82,9 @@ struct RunOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Closed candles kept per series. (default: 1500)", valueName: "n"))
     var history: String?
 
-    @Option(help: ArgumentHelp("Closed candles that wait while Redis is away; beyond, the oldest become gaps. (default: 131072)", valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "Closed candles that wait while Redis is away; beyond, the oldest become gaps. (default: 131072)", valueName: "n"))
     var closedQueue: String?
 
     @Flag(help: "Write every update, also those already replaced by a newer one.")
@@ -112,7 +114,8 @@ struct RunOptions: ParsableArguments {
             (.streamsPerConnection, streamsPerConnection), (.readers, readers), (.threading, threading), (.idle, idle),
             (.redis, redis), (.redisPasswordFile, redisPasswordFile), (.redisUser, redisUser),
             (.redisAuthorityFile, redisCaFile), (.redisCertificateFile, redisCertFile), (.redisKeyFile, redisKeyFile),
-            (.keyPrefix, keyPrefix), (.batchSize, batchSize), (.history, history), (.closedQueue, closedQueue), (.reportSeconds, reportSeconds),
+            (.keyPrefix, keyPrefix), (.batchSize, batchSize), (.history, history), (.closedQueue, closedQueue),
+            (.reportSeconds, reportSeconds),
             (.logFormat, logFormat), (.logLevel, logLevel), (.config, config),
         ]
         for case (let setting, let text?) in texts { values[setting] = text }

@@ -216,7 +216,9 @@ struct FaultTests {
             guard let first = stored.keys.min(), let last = stored.keys.max() else { continue }
             let missing = list.map(\.candle.openTimeMs).filter { $0 > first && $0 < last && stored[$0] == nil }
             for openTime in missing {
-                #expect(open.contains { $0.series == series && $0.fromMs <= openTime && openTime < $0.untilMs }, "\(series) \(openTime): a hole nobody saw")
+                #expect(
+                    open.contains { $0.series == series && $0.fromMs <= openTime && openTime < $0.untilMs },
+                    "\(series) \(openTime): a hole nobody saw")
             }
         }
     }

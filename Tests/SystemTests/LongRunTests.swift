@@ -26,7 +26,8 @@ struct LongRunTests {
         func ms(_ share: Double) -> Double { Double(latency.quantile(share) ?? 0) / 1e6 }
         print(
             String(
-                format: "long run: %.0f s, %.0f frames/s, socket to ack p50 %.3f p99 %.3f p99.9 %.3f ms, RSS %.1f MB", elapsed, rate, ms(0.5), ms(0.99),
+                format: "long run: %.0f s, %.0f frames/s, socket to ack p50 %.3f p99 %.3f p99.9 %.3f ms, RSS %.1f MB", elapsed, rate,
+                ms(0.5), ms(0.99),
                 ms(0.999), Double(after.residentBytes) / 1e6))
         #expect(rate > 18_000, "the load was not there: \(rate) frames/s")
         let report = rig.finish()

@@ -105,7 +105,9 @@ final class Rig {
         for (series, list) in bySeries {
             let stored = try history(series)
             let mayBeThere = Set(list.map(\.candle.openTimeMs))
-            if stored.keys.contains(where: { !mayBeThere.contains($0) }) { Issue.record("\(series): an entry that the exchange never closed") }
+            if stored.keys.contains(where: { !mayBeThere.contains($0) }) {
+                Issue.record("\(series): an entry that the exchange never closed")
+            }
             for closed in list {
                 guard let entry = stored[closed.candle.openTimeMs] else {
                     if closed.delivered || !allowsUndelivered { missing += 1 }
@@ -114,7 +116,9 @@ final class Rig {
                 compared += 1
                 if entry != Rig.fields(closed.candle) {
                     wrong += 1
-                    if wrong <= 3 { Issue.record("\(series) \(closed.candle.openTimeMs): stored \(entry), truth \(Rig.fields(closed.candle))") }
+                    if wrong <= 3 {
+                        Issue.record("\(series) \(closed.candle.openTimeMs): stored \(entry), truth \(Rig.fields(closed.candle))")
+                    }
                 }
             }
         }
@@ -128,8 +132,13 @@ final class Rig {
     func expectBalance() {
         let c = counters
         let records = c[.messagesReceived] - c[.noticesReceived]
-        let sum = c.rejected + c[.duplicates] + c[.coalesced] + c[.candlesWritten] + c[.redisRejected] + c[.closedQueueOverflow] + c[.staleGeneration]
-        #expect(records == sum, "received \(records), rejected \(c.rejected), duplicates \(c[.duplicates]), coalesced \(c[.coalesced]), written \(c[.candlesWritten])")
+        let sum =
+            c.rejected + c[.duplicates] + c[.coalesced] + c[.candlesWritten] + c[.redisRejected] + c[.closedQueueOverflow]
+            + c[.staleGeneration]
+        #expect(
+            records == sum,
+            "received \(records), rejected \(c.rejected), duplicates \(c[.duplicates]), coalesced \(c[.coalesced]), written \(c[.candlesWritten])"
+        )
         #expect(c[.closedReceived] == c[.closedWritten] + c[.closedQueueOverflow])
     }
 
@@ -138,7 +147,8 @@ final class Rig {
         #expect(!states.isEmpty)
         var wrong = 0
         for state in states {
-            let reply = try client.command("HGET", "latest:\(state.series.market.keyPrefix)\(state.series.interval.token)", state.series.symbol.name)
+            let reply = try client.command(
+                "HGET", "latest:\(state.series.market.keyPrefix)\(state.series.interval.token)", state.series.symbol.name)
             guard let text = reply.text, let object = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any] else {
                 Issue.record("\(state.series): no latest state (\(reply))")
                 continue

@@ -17,7 +17,8 @@
     private let counters: CounterBank
     private let gaps: GapBoard
 
-    package init(seriesMax: Int = Limits.seriesCountMax, closedMax: Int = Limits.closedQueueCountMax, counters: CounterBank, gaps: GapBoard) {
+    package init(seriesMax: Int = Limits.seriesCountMax, closedMax: Int = Limits.closedQueueCountMax, counters: CounterBank, gaps: GapBoard)
+    {
         precondition(seriesMax.nonzeroBitCount == 1)
         states = MappedArray(zeroed: seriesMax)
         newest = MappedArray(zeroed: seriesMax)
@@ -70,7 +71,8 @@
             counters.add(.staleGeneration)
             return
         }
-        if unsafe record.pointee.isClosed || record.pointee.openTimeMs != state.pointee.openTimeMs || !state.pointee.has(SeriesFlags.known) {
+        if unsafe record.pointee.isClosed || record.pointee.openTimeMs != state.pointee.openTimeMs || !state.pointee.has(SeriesFlags.known)
+        {
             unsafe acceptTurningPoint(record, id)
             return
         }
@@ -90,7 +92,9 @@
     /// Same candle, both forming: does the record say something later?
     @inline(__always)
     private static func isNewer(_ record: UnsafePointer<Candle>, than state: UnsafeMutablePointer<SeriesState>) -> Bool {
-        if unsafe record.pointee.eventTimeMs != state.pointee.eventTimeMs { return unsafe record.pointee.eventTimeMs > state.pointee.eventTimeMs }
+        if unsafe record.pointee.eventTimeMs != state.pointee.eventTimeMs {
+            return unsafe record.pointee.eventTimeMs > state.pointee.eventTimeMs
+        }
         return unsafe record.pointee.tradeCount > state.pointee.tradeCount
     }
 

@@ -44,7 +44,9 @@ package final class GapBoard: Sendable {
     /// True when the candle was missing: it is taken out, and what is left of its gap stays.
     package func fill(_ series: Series, openTimeMs: Int64) -> Bool {
         gaps.withLock { gaps in
-            guard let index = gaps.firstIndex(where: { $0.series == series && $0.fromMs <= openTimeMs && openTimeMs < $0.untilMs }) else { return false }
+            guard let index = gaps.firstIndex(where: { $0.series == series && $0.fromMs <= openTimeMs && openTimeMs < $0.untilMs }) else {
+                return false
+            }
             let gap = gaps.remove(at: index)
             let after = series.interval.nextOpenTime(after: openTimeMs)
             if gap.fromMs < openTimeMs { gaps.append(Gap(series: series, fromMs: gap.fromMs, untilMs: openTimeMs, cause: gap.cause)) }

@@ -70,8 +70,10 @@ public final class Engine: Sendable {
 
     private static func sinkSettings(_ configuration: EngineConfiguration, seed: UInt64) throws(FeedError) -> SinkSettings {
         let redis = configuration.redis
-        let tls = redis.isSecure
-            ? try TLSContext.client(authorityFile: redis.authorityFile, certificateFile: redis.certificateFile, keyFile: redis.keyFile) : nil
+        let tls =
+            redis.isSecure
+            ? try TLSContext.client(authorityFile: redis.authorityFile, certificateFile: redis.certificateFile, keyFile: redis.keyFile)
+            : nil
         let schema = KeySchema(prefix: configuration.keyPrefix, history: configuration.history)
         var settings = SinkSettings(
             redis: redis, tls: tls, market: configuration.market, schema: schema, batchSize: configuration.batchSize,

@@ -27,7 +27,9 @@ public struct FluxDefinition: Sendable, Hashable {
         guard parts.count == 2 else { throw refuse("expected SYMBOLS:INTERVALS, as in btcusdt,ethusdt:1m") }
         var symbols: [Symbol] = []
         for name in parts[0].split(separator: ",", omittingEmptySubsequences: false) {
-            guard let symbol = Symbol(name) else { throw refuse("'\(Ascii.printable(name.utf8, limit: 40))' is no symbol ([a-z0-9_], at most 32)") }
+            guard let symbol = Symbol(name) else {
+                throw refuse("'\(Ascii.printable(name.utf8, limit: 40))' is no symbol ([a-z0-9_], at most 32)")
+            }
             if !symbols.contains(symbol) { symbols.append(symbol) }
         }
         var intervals: [Interval] = []
@@ -84,17 +86,20 @@ public struct EngineConfiguration: Sendable {
         try check(!fluxes.isEmpty, "no flux: name at least one, as in --flux btcusdt:1m")
         try check((1...64).contains(readerCount), "readers must be 1 to 64, not \(readerCount)")
         try check((1...65_536).contains(batchSize), "batch-size must be 1 to 65536, not \(batchSize)")
-        try check((256...Limits.closedQueueCountMax).contains(closedQueueCount) && closedQueueCount.nonzeroBitCount == 1,
+        try check(
+            (256...Limits.closedQueueCountMax).contains(closedQueueCount) && closedQueueCount.nonzeroBitCount == 1,
             "closed-queue must be a power of two from 256 to \(Limits.closedQueueCountMax), not \(closedQueueCount)")
         try check((1...10_000_000).contains(history), "history must be 1 to 10000000, not \(history)")
         try check((1...1_024).contains(streamsPerConnectionMax), "streams-per-connection must be 1 to 1024, not \(streamsPerConnectionMax)")
-        try check(keyPrefix.utf8.count <= 64 && keyPrefix.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x7B && $0 != 0x7D },
+        try check(
+            keyPrefix.utf8.count <= 64 && keyPrefix.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x7B && $0 != 0x7D },
             "key-prefix must be at most 64 printable characters without braces or spaces")
         for flux in fluxes where market == .um && flux.intervals.contains(.s1) {
             throw FeedError(.configuration, "interval 1s does not exist on the um market (\(flux.symbols[0]))")
         }
         let endpoint = venueEndpoint
-        try check(endpoint.isSecure || endpoint.isLoopback || allowsPlainRemote,
+        try check(
+            endpoint.isSecure || endpoint.isLoopback || allowsPlainRemote,
             "venue '\(endpoint)' is plain ws:// to another machine; use wss://, or --allow-plain-remote if you mean it")
         try check(seriesList.count <= Limits.seriesCountMax, "more than \(Limits.seriesCountMax) series")
     }

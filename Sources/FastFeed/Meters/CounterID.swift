@@ -64,7 +64,10 @@ public enum CounterID: Int, CaseIterable, Sendable {
         ("bytes_sent", "bytes", "RESP bytes handed to Redis."),
         ("replies_received", "replies", "Replies read from Redis."),
         ("redis_reconnects", "attempts", "Attempts to connect to Redis after the first."),
-        ("redis_errors_retried", "replies", "Error replies that say `not now` (OOM, LOADING, READONLY, MISCONF ...); the commands were sent again."),
+        (
+            "redis_errors_retried", "replies",
+            "Error replies that say `not now` (OOM, LOADING, READONLY, MISCONF ...); the commands were sent again."
+        ),
         ("redis_rejected", "candles", "Candle states that Redis refused for good (WRONGTYPE ...), each logged."),
         ("history_scripts", "scripts", "Closed candles that needed the history script: present already, corrected, or put in their place."),
         ("closed_pending", "candles", "Closed candles not yet acknowledged, now."),

@@ -46,7 +46,8 @@ extension Reader {
         case .failed(let reason, let retryAfter):
             counters.add(.connectFailures)
             let delayNs = connections[slot].backoff.nextDelayNs(atLeastSeconds: retryAfter ?? 0)
-            journal.note(.warning, "cannot connect to the exchange", key: "connect-failed:\(reason)",
+            journal.note(
+                .warning, "cannot connect to the exchange", key: "connect-failed:\(reason)",
                 ("url", "\(settings.base)"), ("reason", reason), ("retry_in_ms", "\(delayNs / 1_000_000)"))
             vacate(slot, retryAtNs: nowNs + delayNs)
         case .opened: onOpened(slot, nowNs)
@@ -151,7 +152,8 @@ extension Reader {
         case .error(let id, let code, let text):
             counters.add(.subscribeErrors)
             connections[slot].subscription.onError(id: id)
-            journal.note(.error, "the exchange refused a subscription", key: "subscribe-refused:\(text)",
+            journal.note(
+                .error, "the exchange refused a subscription", key: "subscribe-refused:\(text)",
                 ("connection", label(slot)), ("code", "\(code)"), ("message", text))
             checkLive(slot, nowNs)
         case .serverShutdown:
@@ -193,7 +195,8 @@ extension Reader {
         let ageNs = nowNs &- connections[slot].openedNs
         if ageNs >= UInt64(Limits.connectionProvenMs) * 1_000_000 { connections[slot].backoff.succeeded() }
         let delayNs = connections[slot].backoff.nextDelayNs()
-        journal.note(.warning, "connection to the exchange lost", key: wasSuperseded ? nil : "lost:\(reason)",
+        journal.note(
+            .warning, "connection to the exchange lost", key: wasSuperseded ? nil : "lost:\(reason)",
             ("connection", label(slot)), ("reason", reason),
             ("retry_in_ms", wasSuperseded ? "never: replaced" : "\(delayNs / 1_000_000)"))
         vacate(slot, retryAtNs: nowNs + delayNs)

@@ -84,7 +84,8 @@
     private mutating func writeClosed(_ candle: UnsafePointer<Candle>, _ table: borrowing CandleTable, needsScript: Bool) {
         let id = unsafe Int(candle.pointee.seriesID)
         if needsScript, let series = unsafe table.series(candle.pointee.seriesID) {
-            let head = unsafe HistoryScript.head(key: schema.historyKey(series), history: schema.history, openTimeMs: candle.pointee.openTimeMs)
+            let head = unsafe HistoryScript.head(
+                key: schema.historyKey(series), history: schema.history, openTimeMs: candle.pointee.openTimeMs)
             unsafe head.withUnsafeBufferPointer { unsafe out.put($0) }
             unsafe CandleEncoder.putFields(candle, to: &out)
         } else {

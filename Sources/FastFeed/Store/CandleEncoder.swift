@@ -41,7 +41,11 @@ package enum CandleEncoder {
         case .built: out.put(",\"source\":\"built\",\"revision\":")
         }
         out.put(revision)
-        if unsafe candle.pointee.isClosed { out.put(",\"closed\":true,\"event_time\":") } else { out.put(",\"closed\":false,\"event_time\":") }
+        if unsafe candle.pointee.isClosed {
+            out.put(",\"closed\":true,\"event_time\":")
+        } else {
+            out.put(",\"closed\":false,\"event_time\":")
+        }
         unsafe out.put(candle.pointee.eventTimeMs)
         out.put(UInt8(ascii: "}"))
     }

@@ -37,8 +37,10 @@ public indirect enum RedisValue: Sendable, Equatable {
     /// Connects, authenticates and selects.
     /// - Throws: one sentence saying what failed.
     public static func connect(_ endpoint: RedisEndpoint, timeoutMs: Int = 5_000) throws(FeedError) -> RedisClient {
-        let tls = endpoint.isSecure
-            ? try TLSContext.client(authorityFile: endpoint.authorityFile, certificateFile: endpoint.certificateFile, keyFile: endpoint.keyFile) : nil
+        let tls =
+            endpoint.isSecure
+            ? try TLSContext.client(
+                authorityFile: endpoint.authorityFile, certificateFile: endpoint.certificateFile, keyFile: endpoint.keyFile) : nil
         var reason = "no address"
         for address in try addresses(endpoint) {
             do {
@@ -47,7 +49,9 @@ public indirect enum RedisValue: Sendable, Equatable {
                 if let error = transport.finishConnect() { throw error }
                 if let tls, case .tcp(let host, _) = endpoint.place {
                     transport.startTLS(tls, host: host)
-                    if let failure = handshake(&transport, timeoutMs) { throw FeedError(.redis, "cannot connect to \(endpoint): \(failure)") }
+                    if let failure = handshake(&transport, timeoutMs) {
+                        throw FeedError(.redis, "cannot connect to \(endpoint): \(failure)")
+                    }
                 }
                 let client = RedisClient(transport, timeoutMs: timeoutMs)
                 try client.greet(endpoint)
@@ -118,7 +122,9 @@ public indirect enum RedisValue: Sendable, Equatable {
         try send(commands.flatMap(RESP.command))
         var replies: [RedisValue] = []
         while replies.count < commands.count {
-            guard let reply = try receive(timeoutMs: timeoutMs) else { throw FeedError(.redis, "no reply from Redis within \(timeoutMs) ms") }
+            guard let reply = try receive(timeoutMs: timeoutMs) else {
+                throw FeedError(.redis, "no reply from Redis within \(timeoutMs) ms")
+            }
             replies.append(reply)
         }
         return replies
@@ -149,7 +155,9 @@ public indirect enum RedisValue: Sendable, Equatable {
             }
             switch unsafe chunk.withUnsafeMutableBytes({ unsafe transport.read(into: $0.baseAddress!, count: $0.count) }) {
             case .bytes(let count):
-                guard unsafe chunk.withUnsafeBytes({ unsafe ff_tree_reader_feed(reader, $0.baseAddress!, count) }) == 0 else { throw FeedError(.redis, "protocol error from Redis") }
+                guard unsafe chunk.withUnsafeBytes({ unsafe ff_tree_reader_feed(reader, $0.baseAddress!, count) }) == 0 else {
+                    throw FeedError(.redis, "protocol error from Redis")
+                }
             case .wouldBlock:
                 let nowNs = MonotonicClock.nowNs()
                 guard nowNs < deadlineNs else { return nil }

@@ -35,7 +35,9 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
             guard SocketAddress(unixPath: String(path)) != nil else { throw refuse("the socket path is longer than 107 bytes") }
             self.init(place: .unix(path: String(path)))
             if let query {
-                guard query.hasPrefix("db="), let number = RedisEndpoint.database(query.dropFirst(3)) else { throw refuse("after '?' only db=NUMBER is known") }
+                guard query.hasPrefix("db="), let number = RedisEndpoint.database(query.dropFirst(3)) else {
+                    throw refuse("after '?' only db=NUMBER is known")
+                }
                 database = number
             }
             return
@@ -50,14 +52,17 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
         self.isSecure = isSecure
         if let at {
             let (name, secret) = RedisEndpoint.split(authority[..<at], at: ":")
-            guard let decodedName = RedisEndpoint.percentDecoded(name), let decodedSecret = RedisEndpoint.percentDecoded(secret ?? "") else {
+            guard let decodedName = RedisEndpoint.percentDecoded(name), let decodedSecret = RedisEndpoint.percentDecoded(secret ?? "")
+            else {
                 throw refuse("a broken %-escape in the credentials")
             }
             user = decodedName.isEmpty ? nil : decodedName
             password = secret == nil ? nil : decodedSecret
         }
         if let path, !path.isEmpty {
-            guard let number = RedisEndpoint.database(path) else { throw refuse("'/\(Ascii.printable(path.utf8, limit: 40))' is no database number") }
+            guard let number = RedisEndpoint.database(path) else {
+                throw refuse("'/\(Ascii.printable(path.utf8, limit: 40))' is no database number")
+            }
             database = number
         }
     }

@@ -23,7 +23,9 @@ package enum ReplyVerdict: Equatable {
             "UNBLOCKED", "MOVED", "ASK":
             self = .later
         case "ERR":
-            if error.hasPrefix("ERR The ID specified in XADD is equal or smaller") || error.hasPrefix("ERR The ID specified in XADD must be greater") {
+            if error.hasPrefix("ERR The ID specified in XADD is equal or smaller")
+                || error.hasPrefix("ERR The ID specified in XADD must be greater")
+            {
                 self = .notNewest
             } else if error.hasPrefix("ERR max number of clients") {
                 self = .reconnect

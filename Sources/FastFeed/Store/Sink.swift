@@ -53,7 +53,8 @@ package enum SinkCommand: Sendable {
         self.journal = journal
         counters = CounterBank()
         unsafe core = .allocate(capacity: 1)
-        unsafe core.initialize(to: SinkCore(settings: settings, rings: rings, counters: counters, latency: latency, journal: journal, gaps: gaps))
+        unsafe core.initialize(
+            to: SinkCore(settings: settings, rings: rings, counters: counters, latency: latency, journal: journal, gaps: gaps))
     }
 
     deinit {

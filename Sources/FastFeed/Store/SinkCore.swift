@@ -24,7 +24,10 @@ import CShims
     private let coalesces: Bool
     private(set) var nextDeadlineNs: UInt64 = 0
 
-    init(settings: SinkSettings, rings: [SPSCRing<Candle>], counters: CounterBank, latency: LatencyHistogram, journal: Journal, gaps: GapBoard) {
+    init(
+        settings: SinkSettings, rings: [SPSCRing<Candle>], counters: CounterBank, latency: LatencyHistogram, journal: Journal,
+        gaps: GapBoard
+    ) {
         table = CandleTable(closedMax: settings.closedMax, counters: counters, gaps: gaps)
         builder = BatchBuilder(schema: settings.schema, market: settings.market, batchSize: settings.batchSize)
         link = RedisLink(endpoint: settings.redis, tls: settings.tls, seed: settings.seed)
@@ -101,7 +104,9 @@ import CShims
             guard writeBatch(nowNs, port) else { break }
             if !coalesces { takeRecords() }
         }
-        if batchCount > 0, unsafe nowNs &- batches[firstBatch].sentNs > UInt64(Limits.redisReplyTimeoutMs) * 1_000_000, unsafe batches[firstBatch].sentNs < nowNs {
+        if batchCount > 0, unsafe nowNs &- batches[firstBatch].sentNs > UInt64(Limits.redisReplyTimeoutMs) * 1_000_000,
+            unsafe batches[firstBatch].sentNs < nowNs
+        {
             lose("no reply within \(Limits.redisReplyTimeoutMs) ms", nowNs)
         }
     }
@@ -112,7 +117,8 @@ import CShims
         } else if pausedUntilNs != 0 {
             nextDeadlineNs = pausedUntilNs
         } else {
-            nextDeadlineNs = unsafe batchCount > 0 ? batches[firstBatch].sentNs &+ UInt64(Limits.redisReplyTimeoutMs) * 1_000_000 &+ 1 : .max
+            nextDeadlineNs =
+                unsafe batchCount > 0 ? batches[firstBatch].sentNs &+ UInt64(Limits.redisReplyTimeoutMs) * 1_000_000 &+ 1 : .max
         }
     }
 
@@ -206,7 +212,9 @@ import CShims
         unsafe batch.pointee.answered &+= 1
         var verdict = ReplyVerdict.done
         if unsafe reply.pointee.isError { verdict = unsafe judge(reply, command) }
-        if case .closed(let index) = command { unsafe settleClosed(batch.pointee.closedPositions.base[index], verdict, nowNs, batch.pointee.closedReceivedNs.base[index]) }
+        if case .closed(let index) = command {
+            unsafe settleClosed(batch.pointee.closedPositions.base[index], verdict, nowNs, batch.pointee.closedReceivedNs.base[index])
+        }
         if case .hash(let index) = command, verdict == .never { unsafe refuseHash(batch, index) }
         switch verdict {
         case .later:
@@ -228,7 +236,9 @@ import CShims
             counters.add(.redisErrorsRetried)
             journal.note(.warning, "Redis refuses for now; trying again", key: "redis-later:\(message.prefix(12))", ("reply", message))
         case .never:
-            if command != .publish { journal.note(.error, "Redis refuses a write", key: "redis-never:\(message.prefix(12))", ("reply", message)) }
+            if command != .publish {
+                journal.note(.error, "Redis refuses a write", key: "redis-never:\(message.prefix(12))", ("reply", message))
+            }
         default: break
         }
         return verdict
@@ -302,7 +312,8 @@ import CShims
         table.closed.rewind()
         let delayNs = link.lose(nowNs: nowNs)
         counters.add(.redisReconnects)
-        journal.note(.warning, wasReady ? "connection to Redis lost" : "cannot connect to Redis", key: "redis-lost:\(reason)",
+        journal.note(
+            .warning, wasReady ? "connection to Redis lost" : "cannot connect to Redis", key: "redis-lost:\(reason)",
             ("reason", reason), ("retry_in_ms", "\(delayNs / 1_000_000)"))
     }
 }

@@ -72,7 +72,9 @@ package enum VenueNotice: Equatable {
     /// Control path. Nil when the bytes are not JSON.
     package init?(_ message: UnsafeRawBufferPointer) {
         var notice = ff_notice()
-        guard let base = unsafe message.baseAddress?.assumingMemoryBound(to: CChar.self), unsafe ff_notice_parse(base, message.count, &notice) == 0 else { return nil }
+        guard let base = unsafe message.baseAddress?.assumingMemoryBound(to: CChar.self),
+            unsafe ff_notice_parse(base, message.count, &notice) == 0
+        else { return nil }
         let id = notice.has_id != 0 ? notice.id : nil
         switch Int(notice.kind) {
         case FF_NOTICE_RESULT.index: self = .result(id: id)

@@ -109,7 +109,9 @@
 
     @inline(__always)
     private static func hash(_ key: Key, _ interval: UInt8) -> Int {
-        let folded = key.words.0 ^ (key.words.1 &* 0x9E37_79B9_7F4A_7C15) ^ (key.words.2 &* 0xC2B2_AE3D_27D4_EB4F) ^ key.words.3 ^ UInt64(interval) &<< 56
+        let folded =
+            key.words.0 ^ (key.words.1 &* 0x9E37_79B9_7F4A_7C15) ^ (key.words.2 &* 0xC2B2_AE3D_27D4_EB4F) ^ key.words.3 ^ UInt64(interval)
+            &<< 56
         return Int(truncatingIfNeeded: SplitMix64.mix(folded) &>> 1)
     }
 

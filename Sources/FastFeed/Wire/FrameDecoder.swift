@@ -322,7 +322,8 @@ package enum FrameMask {
         var index = 0
         let raw = UnsafeMutableRawPointer(bytes)
         while index + 8 <= count {
-            unsafe raw.storeBytes(of: raw.loadUnaligned(fromByteOffset: index, as: UInt64.self) ^ wide, toByteOffset: index, as: UInt64.self)
+            unsafe raw.storeBytes(
+                of: raw.loadUnaligned(fromByteOffset: index, as: UInt64.self) ^ wide, toByteOffset: index, as: UInt64.self)
             index += 8
         }
         while index < count {

@@ -67,7 +67,8 @@ package struct UpgradeReply: ~Copyable {
         let searchFrom = max(0, bytes.count - 3)
         unsafe bytes.append(contentsOf: chunk)
         guard let end = headEnd(from: searchFrom) else {
-            return bytes.count > Limits.handshakeBytesMax ? refuse("the answer's head is longer than \(Limits.handshakeBytesMax) bytes") : .needMore
+            return bytes.count > Limits.handshakeBytesMax
+                ? refuse("the answer's head is longer than \(Limits.handshakeBytesMax) bytes") : .needMore
         }
         guard end <= Limits.handshakeBytesMax else { return refuse("the answer's head is longer than \(Limits.handshakeBytesMax) bytes") }
         return judge(head: bytes[..<end], rest: Array(bytes[(end + 4)...]))
@@ -89,11 +90,14 @@ package struct UpgradeReply: ~Copyable {
         guard lines.allSatisfy({ $0.utf8.count <= Limits.handshakeLineBytesMax }) else {
             return refuse("a header line is longer than \(Limits.handshakeLineBytesMax) bytes")
         }
-        guard lines.count <= Limits.handshakeHeaderCountMax + 1 else { return refuse("more than \(Limits.handshakeHeaderCountMax) headers") }
+        guard lines.count <= Limits.handshakeHeaderCountMax + 1 else {
+            return refuse("more than \(Limits.handshakeHeaderCountMax) headers")
+        }
         guard let status = UpgradeReply.status(of: lines.removeFirst()) else { return refuse("the answer is not HTTP/1.1") }
         var headers: [(name: String, value: String)] = []
         for line in lines {
-            guard let colon = line.firstIndex(of: ":"), colon != line.startIndex, !line[..<colon].contains(where: { $0 == " " || $0 == "\t" }),
+            guard let colon = line.firstIndex(of: ":"), colon != line.startIndex,
+                !line[..<colon].contains(where: { $0 == " " || $0 == "\t" }),
                 !line.contains(where: { $0 == "\n" || $0 == "\r" })
             else { return refuse("a malformed header line") }
             headers.append((line[..<colon].lowercased(), UpgradeReply.trim(line[line.index(after: colon)...])))

@@ -86,7 +86,9 @@ public final class WebSocketClient {
             case .pending:
                 // A resolver works on its own thread: look again soon.
                 let waitMs: UInt64 = client.connection.phase == .resolving ? 2 : 1_000
-                _ = client.poller.wait(timeoutNs: Int64(min(waitMs * 1_000_000, client.connection.nextDeadlineNs &- min(nowNs, client.connection.nextDeadlineNs) &+ 1)))
+                _ = client.poller.wait(
+                    timeoutNs: Int64(
+                        min(waitMs * 1_000_000, client.connection.nextDeadlineNs &- min(nowNs, client.connection.nextDeadlineNs) &+ 1)))
             }
         }
     }
@@ -111,7 +113,9 @@ public final class WebSocketClient {
     }
 
     private func send(_ opcode: FrameOpcode, _ payload: [UInt8]) throws(FeedError) {
-        guard ended == nil, connection.send(opcode, payload) else { throw FeedError(.webSocket, "the connection is closed, or the message is longer than its limit") }
+        guard ended == nil, connection.send(opcode, payload) else {
+            throw FeedError(.webSocket, "the connection is closed, or the message is longer than its limit")
+        }
         try drain()
     }
 

@@ -194,7 +194,9 @@ extension WebSocketConnection {
     }
 
     private mutating func upgrade() -> Opening {
-        if case .failed(let code) = flushOutbox() { return .failed("while sending the upgrade: \(transport!.describe(code))", retryAfterSeconds: nil) }
+        if case .failed(let code) = flushOutbox() {
+            return .failed("while sending the upgrade: \(transport!.describe(code))", retryAfterSeconds: nil)
+        }
         var chunk = [UInt8](repeating: 0, count: 4_096)
         while true {
             let result = unsafe chunk.withUnsafeMutableBytes { unsafe transport!.read(into: $0.baseAddress!, count: $0.count) }
@@ -206,7 +208,8 @@ extension WebSocketConnection {
                 let verdict = unsafe chunk.withUnsafeBytes { unsafe reply!.feed(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
                 switch verdict {
                 case .needMore: continue
-                case .refused(let refusal): return .failed("upgrade refused: \(refusal.reason)", retryAfterSeconds: refusal.retryAfterSeconds)
+                case .refused(let refusal):
+                    return .failed("upgrade refused: \(refusal.reason)", retryAfterSeconds: refusal.retryAfterSeconds)
                 case .accepted(let rest):
                     earlyBytes = rest
                     reply = nil
@@ -250,11 +253,15 @@ extension WebSocketConnection {
     /// socket failed: give the connection up.
     package mutating func send(_ opcode: FrameOpcode, _ payload: UnsafeRawBufferPointer, isFinal: Bool = true) -> Bool {
         guard phase == .open || phase == .closing else { return false }
-        guard unsafe outbox.append(FrameEncoder.frame(opcode, payload, isFinal: isFinal, mask: FrameEncoder.freshMask())) else { return false }
+        guard unsafe outbox.append(FrameEncoder.frame(opcode, payload, isFinal: isFinal, mask: FrameEncoder.freshMask())) else {
+            return false
+        }
         return flush()
     }
 
-    package mutating func send(_ opcode: FrameOpcode, _ payload: [UInt8]) -> Bool { unsafe payload.withUnsafeBytes { unsafe send(opcode, $0) } }
+    package mutating func send(_ opcode: FrameOpcode, _ payload: [UInt8]) -> Bool {
+        unsafe payload.withUnsafeBytes { unsafe send(opcode, $0) }
+    }
 
     /// Sends what is queued; after writability was reported, too.
     package mutating func flush() -> Bool {
