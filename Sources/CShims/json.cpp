@@ -487,7 +487,6 @@ ff_kline_result judge(const message &m, ff_kline_symbol *symbol) {
     }
     if (c.open_time < 0 || c.event_time < 0 || c.trade_count < 0) return FF_KLINE_NUMBER;
     // A bar is at most a month long and has opened before anybody reports on it; a clock's second is forgiven.
-    // (One bar from a far future would make every later one look old.)
     const int64_t month_ms = 31LL * 86400000, second_ms = 1000;
     if (c.close_time < c.open_time || c.close_time - c.open_time >= month_ms || c.open_time > c.event_time + second_ms) {
         return FF_KLINE_CONTRADICTION;
@@ -524,7 +523,9 @@ ff_kline_result ff_kline_parse(ff_kline_parser *parser, const char *bytes, size_
     auto &stage = *parser->stage;
     auto error = stage.stage1(reinterpret_cast<const uint8_t *>(bytes), length, simdjson::stage1_mode::regular);
     if (__builtin_expect(error != simdjson::SUCCESS, 0)) {
-        return error == simdjson::UTF8_ERROR ? FF_KLINE_NOT_UTF8 : FF_KLINE_MALFORMED;
+        // Stage 1 names one fault of possibly several; this one decides about the connection.
+        bool is_text = error != simdjson::UTF8_ERROR && simdjson::validate_utf8(bytes, length);
+        return is_text ? FF_KLINE_MALFORMED : FF_KLINE_NOT_UTF8;
     }
     // Stage 1 leaves the length as a sentinel behind the last position, so at[1] is always readable.
     message m;

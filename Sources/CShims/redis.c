@@ -41,8 +41,14 @@ static void set_plain(const redisReadTask *task, uint8_t kind, int64_t integer) 
     reply->text[0] = 0;
 }
 
-static void *on_array(const redisReadTask *task, int count) {
-    set_plain(task, FF_REPLY_ARRAY, count);
+#if HIREDIS_MAJOR >= 1
+typedef size_t array_count;
+#else
+typedef int array_count;
+#endif
+
+static void *on_array(const redisReadTask *task, array_count count) {
+    set_plain(task, FF_REPLY_ARRAY, (int64_t)count);
     return &made;
 }
 
@@ -58,7 +64,13 @@ static void *on_nil(const redisReadTask *task) {
 
 static void on_free(void *object) { (void)object; }
 
-static redisReplyObjectFunctions functions = {on_string, on_array, on_integer, on_nil, on_free};
+static redisReplyObjectFunctions functions = {
+    .createString = on_string,
+    .createArray = on_array,
+    .createInteger = on_integer,
+    .createNil = on_nil,
+    .freeObject = on_free,
+};
 
 ff_reply_reader *ff_reply_reader_create(void) {
     ff_reply_reader *self = calloc(1, sizeof *self);

@@ -37,6 +37,7 @@ struct Service {
     private let redis: RedisServerProcess?
     private let engine: Engine
     private var reporter: Reporter
+    private var nextRedisStartNs: UInt64 = 0
 
     /// All of it within the five seconds that a stop may take.
     private static let flushTimeoutMs = 3_200
@@ -80,7 +81,7 @@ struct Service {
         while reason == nil {
             reason = Signals.wait(milliseconds: 100)
             logger.drain(engine)
-            try restartRedisIfEnded()
+            restartRedisIfEnded()
             if reportNs > 0, MonotonicClock.nowNs() >= nextReportNs {
                 nextReportNs += reportNs
                 reporter.report(engine.snapshot(), to: logger)
@@ -90,11 +91,18 @@ struct Service {
     }
 
     /// Our own server is ours to bring back; the engine reconnects by itself and sends again what was not acknowledged.
-    private func restartRedisIfEnded() throws {
-        guard let redis, redis.pid == nil else { return }
+    /// Nothing waits for it here: signals are answered in time, however long it loads.
+    private mutating func restartRedisIfEnded() {
+        guard let redis, redis.pid == nil, MonotonicClock.nowNs() >= nextRedisStartNs else { return }
         logger.error("the embedded Redis has ended: starting it again", metadata: ["log": .string(redis.logPath)])
-        try redis.restart()
-        logger.notice("embedded Redis is up", metadata: ["pid": .stringConvertible(redis.pid ?? 0)])
+        // One that ends at once (a full disk, a broken file) is tried again without haste.
+        nextRedisStartNs = MonotonicClock.nowNs() + 5_000_000_000
+        do {
+            try redis.restart(waitsForAnswer: false)
+            logger.notice("embedded Redis is started", metadata: ["pid": .stringConvertible(redis.pid ?? 0)])
+        } catch {
+            logger.error("the embedded Redis does not start", metadata: ["reason": .string("\(error)")])
+        }
     }
 
     private mutating func stop(_ reason: String) {

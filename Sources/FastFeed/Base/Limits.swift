@@ -11,6 +11,8 @@ public enum Limits {
     public static let paddingBytes = 64
     /// The whole HTTP answer to an upgrade. Beyond: the connection is refused.
     public static let handshakeBytesMax = 16 * 1024
+    /// A longer `Retry-After` is not believed: the usual backoff is used instead. The exchange bans for 3 days at most.
+    public static let retryAfterSecondsMax = 3 * 86_400
     /// One line of it.
     public static let handshakeLineBytesMax = 8 * 1024
     public static let handshakeHeaderCountMax = 128
@@ -33,7 +35,8 @@ public enum Limits {
     public static let venueSilenceDropMs = 45_000
     /// The exchange cuts at 24 h; we replace the connection before.
     public static let venueConnectionAgeMs = 23 * 3_600_000
-    /// A connection that held this long has proven itself: after its loss the first retry comes at once.
+    /// A connection that held this long has proven itself: after its loss the backoff
+    /// begins anew.
     public static let connectionProvenMs = 60_000
     /// A SUBSCRIBE message without an answer for this long is sent again.
     public static let subscribeTimeoutMs = 10_000

@@ -150,7 +150,8 @@
         let state = unsafe states.base + id
         let open = unsafe record.pointee.openTimeMs
         if unsafe open < state.pointee.nextClosedOpenMs {
-            guard unsafe state.pointee.missing > 0, gaps.fill(names[id]!, openTimeMs: open) else {
+            // A gap that the full board has forgotten is filled on the series' word: the write is idempotent.
+            guard unsafe state.pointee.missing > 0, gaps.fill(names[id]!, openTimeMs: open) || gaps.forgottenCount > 0 else {
                 counters.add(.duplicates)
                 return
             }

@@ -9,6 +9,10 @@
         case acknowledged = 1
         /// The append was refused because the entry is not the newest: the script decides.
         case needsScript = 2
+        /// An append is on its way.
+        case sent = 3
+        /// A script is on its way.
+        case scriptSent = 4
     }
 
     private let candles: MappedArray<Candle>
@@ -18,7 +22,7 @@
     private let mask: Int
     package private(set) var head = 0
     package private(set) var tail = 0
-    /// Up to here entries have been written to the connection (or are acknowledged).
+    /// Before this position nothing waits to be sent.
     package var sent = 0
 
     package init(capacity: Int) {
@@ -35,15 +39,18 @@
 
     package mutating func append(_ candle: UnsafePointer<Candle>) {
         precondition(!isFull)
-        if head == tail && head > 1_024 { restart() }
+        if head == tail && head & mask > 1_024 { restart() }
         unsafe candles.base[tail & mask] = unsafe candle.pointee
         unsafe states.base[tail & mask] = EntryState.pending.rawValue
         tail += 1
     }
 
-    /// Empty: begin again at the front, so that a long life touches no more memory than a busy moment.
-    /// No batch in flight refers to a position, because nothing is unacknowledged.
-    private mutating func restart() { (head, tail, sent) = (0, 0, 0) }
+    /// Empty: begin again at the first cell, so that a long life touches no more memory than a busy moment.
+    /// Positions still only grow: a reply to an entry that was sent twice must not find a new entry under its number.
+    private mutating func restart() {
+        let start = (tail + mask) & ~mask
+        (head, tail, sent) = (start, start, start)
+    }
 
     package func candle(_ position: Int) -> UnsafePointer<Candle> { unsafe UnsafePointer(candles.base + (position & mask)) }
     package func offset(_ position: Int) -> UInt32 { UInt32(position & mask) }
@@ -56,7 +63,17 @@
     package mutating func mark(_ position: Int, _ state: EntryState) {
         guard position >= head else { return }
         unsafe states.base[position & mask] = state.rawValue
-        if state == .needsScript { sent = min(sent, position) }
+        if state == .pending || state == .needsScript { sent = min(sent, position) }
+    }
+
+    /// What was sent for this entry came to nothing: it is to be sent again as it was.
+    package mutating func unsend(_ position: Int) {
+        guard position >= head else { return }
+        switch state(position) {
+        case .sent: mark(position, .pending)
+        case .scriptSent: mark(position, .needsScript)
+        case .pending, .needsScript, .acknowledged: break
+        }
     }
 
     /// Lets go of everything acknowledged at the front.
@@ -66,7 +83,7 @@
     }
 
     /// All that is unacknowledged is to be sent again.
-    package mutating func rewind() { sent = head }
+    package mutating func rewind() { for position in head..<tail { unsend(position) } }
 
     /// The oldest entry, given up; the caller makes a gap of it.
     package mutating func dropOldest() -> Candle {

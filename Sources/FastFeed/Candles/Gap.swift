@@ -31,6 +31,9 @@ public struct Gap: Sendable, Equatable {
 /// The open gaps. Written by the sink (rarely), read by anybody. Past its bound gaps are only counted.
 package final class GapBoard: Sendable {
     private let gaps = Mutex<[Gap]>([])
+    /// Gaps since the last `takeNews`: at most a few one by one, the others as a count.
+    private let news = Mutex<(gaps: [Gap], more: Int)>(([], 0))
+    private static let newsCountMax = 16
     private let forgotten = Atomic<Int>(0)
 
     package init() {}
@@ -38,6 +41,18 @@ package final class GapBoard: Sendable {
     package func add(_ gap: Gap) {
         gaps.withLock { gaps in
             if gaps.count < Limits.gapCountMax { gaps.append(gap) } else { forgotten.add(1, ordering: .relaxed) }
+        }
+        news.withLock { news in
+            if news.gaps.count < GapBoard.newsCountMax { news.gaps.append(gap) } else { news.more += 1 }
+        }
+    }
+
+    /// What has come since the last call, for the log.
+    package func takeNews() -> (gaps: [Gap], more: Int) {
+        news.withLock { news in
+            let taken = news
+            news = ([], 0)
+            return taken
         }
     }
 

@@ -14,6 +14,8 @@ enum SeriesFlags {
     static let newestClosed: UInt8 = 16
     /// Scratch of the batch being built: the series has a place in it already.
     static let inBatch: UInt8 = 32
+    /// The newest candle is among the closed ones of the batch being built.
+    static let newestIsChained: UInt8 = 64
 }
 
 package struct SeriesState: BitwiseCopyable {

@@ -7,7 +7,7 @@ import Synchronization
 public struct EngineSnapshot: Sendable {
     public var uptimeNs: UInt64
     public var counters: CounterSnapshot
-    /// Socket readable to acknowledged by Redis, per candle state written.
+    /// From the turn that saw the socket readable to Redis's acknowledgement, per candle state written.
     public var latency: HistogramSnapshot
     public var residentBytes: UInt64
     public var heapAllocatedBytes: UInt64?
@@ -175,6 +175,21 @@ public final class Engine: Sendable {
     /// The gaps not filled yet, oldest first.
     public var openGaps: [Gap] { gaps.open }
 
-    /// Log lines since the last call.
-    public func drainJournal() -> [JournalLine] { journal.drain().lines }
+    /// Gaps that no longer fit the list and are only counted.
+    public var unlistedGaps: Int { gaps.forgottenCount }
+
+    /// Log lines since the last call; new gaps are among them.
+    public func drainJournal() -> [JournalLine] {
+        let (new, more) = gaps.takeNews()
+        for gap in new {
+            journal.note(
+                .warning, "closed candles are missing", ("series", "\(gap.series)"), ("cause", gap.cause.rawValue),
+                ("from_ms", "\(gap.fromMs)"), ("until_ms", "\(gap.untilMs)"),
+                ("count", "\(gap.series.interval.barCount(from: gap.fromMs, until: gap.untilMs))"))
+        }
+        if more > 0 { journal.note(.warning, "closed candles are missing in further series", ("gaps", "\(more)")) }
+        let (lines, dropped) = journal.drain()
+        guard dropped > 0 else { return lines }
+        return lines + [JournalLine(level: .warning, message: "log lines were dropped", fields: [("count", "\(dropped)")], suppressed: 0)]
+    }
 }

@@ -101,6 +101,13 @@ public struct EngineConfiguration: Sendable {
         try check(
             endpoint.isSecure || endpoint.isLoopback || allowsPlainRemote,
             "venue '\(endpoint)' is plain ws:// to another machine; use wss://, or --allow-plain-remote if you mean it")
+        let connections = (seriesList.count + streamsPerConnectionMax - 1) / streamsPerConnectionMax
+        // Half of a reader's places are for connections that are being replaced.
+        let connectionsMax = readerCount * Limits.connectionsPerReaderMax / 2
+        try check(
+            connections <= connectionsMax,
+            "\(connections) connections are more than \(readerCount) readers take (\(connectionsMax)); raise streams-per-connection or readers"
+        )
         try check(seriesList.count <= Limits.seriesCountMax, "more than \(Limits.seriesCountMax) series")
     }
 

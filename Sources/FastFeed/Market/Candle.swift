@@ -37,7 +37,8 @@ public struct Candle: BitwiseCopyable, Sendable {
     public var firstTradeID: Int64
     public var lastTradeID: Int64
     public var tradeCount: Int64
-    /// Monotonic nanoseconds when the bytes became readable on our socket.
+    /// Monotonic nanoseconds when our thread saw the socket readable. What the bytes waited in the kernel while the
+    /// thread was busy is not in it.
     public var receivedNs: UInt64
     public var open: DecimalText
     public var high: DecimalText

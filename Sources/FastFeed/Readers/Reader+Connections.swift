@@ -10,7 +10,7 @@ extension Reader {
             connections[$0].isRetired && connections[$0].phase == nil && !connections[$0].isReady
         }
         let slot: Int
-        var made = ReaderConnection(number: free ?? connections.count, streams: streams, subscription: subscription, seed: random.next())
+        var made = ReaderConnection(streams: streams, subscription: subscription, seed: random.next())
         made.predecessor = predecessor
         if let free {
             made.generation = connections[free].generation &+ 1
@@ -62,15 +62,12 @@ extension Reader {
         let earlierMs = random.next() % UInt64(max(1, settings.connectionAgeMs / 48))
         connections[slot].rollAtNs = nowNs + (UInt64(settings.connectionAgeMs) - earlierMs) * 1_000_000
         journal.note(.info, "connected to the exchange", ("connection", label(slot)), ("streams", "\(connections[slot].streams.count)"))
-        sendSubscriptions(slot, nowNs)
-        checkLive(slot, nowNs)
-        let early = connections[slot].socket!.takeEarlyBytes()
-        if !early.isEmpty {
-            unsafe early.withUnsafeBytes { unsafe buffer.base.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
-            take(early.count, slot, nowNs)
-        }
-        markReady(slot)
         timersDueNs = 0
+        sendSubscriptions(slot, nowNs)
+        // The peer may have gone already.
+        guard connections[slot].phase == .open else { return }
+        checkLive(slot, nowNs)
+        markReady(slot)
     }
 
     func label(_ slot: Int) -> String { "\(index).\(slot)" }
@@ -126,11 +123,13 @@ extension Reader {
         timersDueNs = 0
     }
 
-    func resumeStalled() {
+    func resumeStalled(_ nowNs: UInt64) {
         guard unsafe decode.pointee.readableBytes() >= Limits.receiveBytesMax / 4 else { return }
         for slot in 0..<connections.count where connections[slot].isStalled {
             connections[slot].isStalled = false
             connections[slot].socket?.setReading(true)
+            // The silence was ours.
+            connections[slot].lastReceivedNs = nowNs
             markReady(slot)
         }
         stalledCount = 0
@@ -154,7 +153,9 @@ extension Reader {
             connections[slot].subscription.onError(id: id)
             journal.note(
                 .error, "the exchange refused a subscription", key: "subscribe-refused:\(text)",
-                ("connection", label(slot)), ("code", "\(code)"), ("message", text))
+                ("connection", label(slot)), ("code", "\(code)"), ("message", text),
+                ("refused_so_far", connections[slot].subscription.refused.prefix(8).joined(separator: " ")))
+            timersDueNs = 0
             checkLive(slot, nowNs)
         case .serverShutdown:
             journal.note(.notice, "the exchange announces a shutdown; replacing the connection", ("connection", label(slot)))
@@ -176,8 +177,11 @@ extension Reader {
 
     private func violate(_ slot: Int, _ code: UInt16, _ reason: String, _ nowNs: UInt64) {
         counters.add(.protocolViolations)
+        connections[slot].lossReason = "protocol violation: \(reason) (closed with \(code))"
+        // What still comes is read and forgotten until the peer ends TCP or the time is up: closing with unread bytes
+        // would turn into a reset that swallows our close frame.
         connections[slot].socket!.close(code: code, reason: reason, nowNs: nowNs)
-        lose(slot, "protocol violation: \(reason) (closed with \(code))", nowNs)
+        timersDueNs = 0
     }
 
     // MARK: Endings
@@ -191,10 +195,11 @@ extension Reader {
         }
         counters.add(.connectionsClosed)
         let wasSuperseded = connections[slot].successor != nil
-        // A connection that held for a while starts again at once; one that dies young waits longer each time.
+        // After a connection that held for a while the backoff begins anew; one that dies young waits longer each time.
         let ageNs = nowNs &- connections[slot].openedNs
         if ageNs >= UInt64(Limits.connectionProvenMs) * 1_000_000 { connections[slot].backoff.succeeded() }
         let delayNs = connections[slot].backoff.nextDelayNs()
+        let reason = connections[slot].lossReason ?? reason
         journal.note(
             .warning, "connection to the exchange lost", key: wasSuperseded ? nil : "lost:\(reason)",
             ("connection", label(slot)), ("reason", reason),
@@ -218,6 +223,7 @@ extension Reader {
         }
         connections[slot].socket?.drop()
         connections[slot].socket = nil
+        connections[slot].lossReason = nil
         connections[slot].generation &+= 1
         connections[slot].retryAtNs = retryAtNs
         timersDueNs = 0
@@ -249,13 +255,24 @@ extension Reader {
     private func checkLive(_ slot: Int, _ nowNs: UInt64) {
         guard !connections[slot].isLive, connections[slot].subscription.isComplete, connections[slot].phase == .open else { return }
         setLive(slot, true)
-        guard let predecessor = connections[slot].predecessor else { return }
+        // The one it replaces may itself have been on its way to replace another.
+        var next = connections[slot].predecessor
         connections[slot].predecessor = nil
-        counters.add(.rollovers)
-        journal.note(.info, "connection replaced", ("old", label(predecessor)), ("new", label(slot)))
-        retire(predecessor)
-        setLive(predecessor, false)
-        connections[predecessor].socket?.close(code: 1000, nowNs: nowNs)
+        while let old = next {
+            next = connections[old].predecessor
+            counters.add(.rollovers)
+            journal.note(.info, "connection replaced", ("old", label(old)), ("new", label(slot)))
+            retire(old)
+            setLive(old, false)
+            end(old, nowNs)
+        }
+    }
+
+    /// Closes properly what is open and drops what is not yet.
+    func end(_ slot: Int, _ nowNs: UInt64) {
+        connections[slot].socket?.close(code: 1000, nowNs: nowNs)
+        if connections[slot].phase == .closed { vacate(slot, retryAtNs: .max) }
+        timersDueNs = 0
     }
 
     func sendSubscriptions(_ slot: Int, _ nowNs: UInt64) {

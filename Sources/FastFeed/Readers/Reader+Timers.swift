@@ -32,11 +32,12 @@ extension Reader {
             journal.note(.warning, "connection attempts held back: the exchange allows 300 in 5 minutes", key: "connect-budget")
             return
         }
-        if connections[slot].hasConnectedBefore { counters.add(.reconnects) }
-        connections[slot].hasConnectedBefore = true
+        if connections[slot].attempts > 0 { counters.add(.reconnects) }
         connections[slot].subscription = freshSubscription(connections[slot].streams)
         var options = ConnectionOptions()
         options.allowsPlainRemote = settings.allowsPlainRemote
+        options.attempt = connections[slot].attempts
+        connections[slot].attempts += 1
         options.decoder.checksTextInPlace = false  // simdjson does, with the parse
         connections[slot].socket = WebSocketConnection(
             endpoint: settings.base.appending(connections[slot].subscription.target), options: options, tls: settings.tls,
@@ -56,6 +57,8 @@ extension Reader {
             journal.note(.info, "replacing a connection before the exchange's age limit", ("connection", label(slot)))
             replace(slot)
         }
+        // Back-pressure is no silence of the exchange's.
+        guard !connections[slot].isStalled else { return }
         let silentNs = nowNs &- connections[slot].lastReceivedNs
         if silentNs >= UInt64(Limits.venueSilenceDropMs) * 1_000_000 {
             lose(slot, "silent for \(Limits.venueSilenceDropMs / 1_000) s", nowNs)

@@ -74,7 +74,7 @@ package struct ReaderSettings: Sendable {
     package func onReady(_ token: PollToken, _ readiness: Readiness, nowNs: UInt64) {
         let slot = Int(token.slot)
         guard slot < connections.count, connections[slot].generation & 0xFF_FFFF == token.generation else { return }
-        if readiness.contains(.writable) && connections[slot].phase == .open {
+        if readiness.contains(.writable) && (connections[slot].phase == .open || connections[slot].phase == .closing) {
             if connections[slot].socket?.flush() == false { lose(slot, "write failed", nowNs) }
         }
         markReady(slot)
@@ -93,7 +93,7 @@ package struct ReaderSettings: Sendable {
     package func doWork(nowNs: UInt64) {
         if commands.isWaiting { for command in commands.takeAll() { carryOut(command, nowNs) } }
         if !readySlots.isEmpty { turnReady(nowNs) }
-        if stalledCount > 0 { resumeStalled() }
+        if stalledCount > 0 { resumeStalled(nowNs) }
         if nowNs >= timersDueNs { turnTimers(nowNs) }
     }
 
@@ -135,8 +135,8 @@ package struct ReaderSettings: Sendable {
         isStopping = true
         for slot in 0..<connections.count {
             connections[slot].isRetired = true
-            connections[slot].socket?.close(code: 1000, reason: "", nowNs: nowNs)
-            if connections[slot].isLive { setLive(slot, false) }
+            setLive(slot, false)
+            end(slot, nowNs)
         }
         finishStopIfDone()
     }

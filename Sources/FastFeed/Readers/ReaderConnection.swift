@@ -2,7 +2,6 @@
 // one. Owned by the reader's thread.
 
 struct ReaderConnection: ~Copyable {
-    let number: Int
     let streams: [String]
     /// Counts uses of the slot, so that a late report of the poller is recognised.
     var generation: UInt32 = 0
@@ -16,12 +15,14 @@ struct ReaderConnection: ~Copyable {
     var lastPingNs: UInt64 = 0
     /// When to replace the connection, before the exchange ends it.
     var rollAtNs = UInt64.max
-    var hasConnectedBefore = false
+    var attempts = 0
     /// Open, and every stream asked for and answered.
     var isLive = false
     /// The poller (or a full read) says there is something to do.
     var isReady = false
     var isStalled = false
+    /// Why we are closing, where it is our decision.
+    var lossReason: String?
     /// The slot of the connection that replaces this one.
     var successor: Int?
     /// The slot of the connection that this one replaces once it is live.
@@ -29,8 +30,7 @@ struct ReaderConnection: ~Copyable {
     /// Nothing is to be opened here any more.
     var isRetired = false
 
-    init(number: Int, streams: [String], subscription: Subscription, seed: UInt64) {
-        self.number = number
+    init(streams: [String], subscription: Subscription, seed: UInt64) {
         self.streams = streams
         self.subscription = subscription
         backoff = Backoff(.venue, seed: seed)
@@ -64,7 +64,7 @@ struct ReaderConnection: ~Copyable {
         case .none: return isRetired ? .max : retryAtNs
         case .some(let socket):
             guard socket.phase == .open else { return socket.nextDeadlineNs }
-            let silence = max(lastReceivedNs, lastPingNs) + UInt64(Limits.venueSilencePingMs) * 1_000_000
+            let silence = isStalled ? .max : max(lastReceivedNs, lastPingNs) + UInt64(Limits.venueSilencePingMs) * 1_000_000
             return min(silence, subscription.nextDeadlineNs, rollAtNs)
         }
     }

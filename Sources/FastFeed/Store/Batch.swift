@@ -25,8 +25,6 @@
     var sentNs: UInt64 = 0
     /// Some command was answered "not now": the forming states go back into the table.
     var mustRetry = false
-    /// Series of HSETs that were refused for good, as a count for the books.
-    var refusedForming = 0
 
     package init(capacity: Int) {
         closedPositions = MappedArray(zeroed: capacity)
@@ -42,7 +40,7 @@
 
     mutating func clear() {
         (closedCount, seriesCount, hashCount, publishCount, answered) = (0, 0, 0, 0, 0)
-        (mustRetry, refusedForming) = (false, 0)
+        mustRetry = false
     }
 
     func hashEnd(_ index: Int) -> Int { unsafe withUnsafeBytes(of: hashEnds) { unsafe $0.load(fromByteOffset: index * 8, as: Int.self) } }

@@ -20,7 +20,6 @@
     private let bucketLinks: MappedArray<UInt32>
     private var buckets: [UInt32]
     private let latestHeads: [[UInt8]]
-    private let latestMarketHeads: Int
 
     package init(schema: KeySchema, market: Market, batchSize: Int, seriesMax: Int = Limits.seriesCountMax) {
         self.schema = schema
@@ -35,7 +34,6 @@
         bucketLinks = MappedArray(zeroed: seriesMax)
         buckets = Array(repeating: .max, count: Interval.allCases.count)
         latestHeads = Interval.allCases.map { RESP.bulk("HSET") + RESP.bulk(schema.latestKey(market, $0)) }
-        latestMarketHeads = latestHeads.count
     }
 
     deinit { for id in 0..<followedMax { unsafe texts.base[id].free() } }
@@ -68,12 +66,13 @@
         var position = table.closed.sent
         while position < table.closed.tail && batch.closedCount < batchSize {
             let state = table.closed.state(position)
-            if state != .acknowledged {
+            if state == .pending || state == .needsScript {
                 let candle = unsafe table.closed.candle(position)
                 unsafe writeClosed(candle, table, needsScript: state == .needsScript)
                 unsafe batch.closedPositions.base[batch.closedCount] = position
                 unsafe batch.closedReceivedNs.base[batch.closedCount] = unsafe candle.pointee.receivedNs
                 batch.closedCount += 1
+                table.closed.mark(position, state == .needsScript ? .scriptSent : .sent)
                 unsafe chain(table.closed.offset(position), Int(candle.pointee.seriesID), &table)
             }
             position += 1
@@ -104,6 +103,8 @@
         unsafe state.pointee.batchClosedLast = offset
         unsafe state.pointee.batchClosedCount &+= 1
         touch(id, table)
+        let isNewest = unsafe table.closed.candle(offset: offset).pointee.openTimeMs == state.pointee.openTimeMs
+        if unsafe isNewest && state.pointee.has(SeriesFlags.newestClosed) { unsafe state.pointee.flags |= SeriesFlags.newestIsChained }
     }
 
     @inline(__always)
@@ -138,7 +139,7 @@
 
     /// One HSET per interval for all its series of this batch.
     private mutating func writeHashes(_ table: inout CandleTable, _ batch: inout Batch) {
-        for interval in 0..<latestMarketHeads where buckets[interval] != .max {
+        for interval in latestHeads.indices where buckets[interval] != .max {
             var count = 0
             var next = buckets[interval]
             while next != .max {
@@ -184,7 +185,7 @@
             let id = unsafe Int(touched.base[index])
             let state = unsafe table.states.base + id
             writeUpdate(id, table)
-            unsafe state.pointee.flags &= ~SeriesFlags.inBatch
+            unsafe state.pointee.flags &= ~(SeriesFlags.inBatch | SeriesFlags.newestIsChained)
             unsafe state.pointee.updates = 0
             unsafe (state.pointee.batchClosedFirst, state.pointee.batchClosedLast, state.pointee.batchClosedCount) = (.max, .max, 0)
             batch.publishCount &+= 1
@@ -195,9 +196,8 @@
     private mutating func writeUpdate(_ id: Int, _ table: borrowing CandleTable) {
         let state = unsafe table.states.base + id
         unsafe out.put(texts.base[id].publish)
-        // The newest state is the last closed candle itself: listed once.
-        let newestIsListed = unsafe state.pointee.batchClosedFirst != .max && isNewestLastClosed(id, table)
-        let writesNewest = unsafe state.pointee.batchJSONCount > 0 && !newestIsListed
+        // A newest state that is one of the closed candles is listed once.
+        let writesNewest = unsafe state.pointee.batchJSONCount > 0 && !state.pointee.has(SeriesFlags.newestIsChained)
         // The length comes first in RESP, so the message is written behind a gap as wide as the widest head.
         let headPlace = out.count
         out.skip(ByteWriter.bulkHeadBytesMax)
@@ -215,11 +215,6 @@
         }
         out.put("]}")
         out.closeBulk(headAt: headPlace, from: from)
-    }
-
-    private func isNewestLastClosed(_ id: Int, _ table: borrowing CandleTable) -> Bool {
-        let last = unsafe table.closed.candle(offset: table.states.base[id].batchClosedLast)
-        return unsafe table.states.base[id].has(SeriesFlags.newestClosed) && last.pointee.openTimeMs == table.states.base[id].openTimeMs
     }
 
     private mutating func writeClosedList(_ id: Int, _ table: borrowing CandleTable) {

@@ -6,37 +6,45 @@ package enum HistoryScript {
     /// Returns 0 when nothing had to be done, 1 appended or put in its place, 2 corrected (revision + 1),
     /// 3 older than everything a full history keeps.
     ///
-    /// A stream only grows at its end. To put an entry in the middle, the entries behind it are taken off, the
-    /// stream's last id is set back, and all are appended again under their own ids, which keeps consumer groups
-    /// alive (unlike deleting the key).
+    /// A stream only grows at its end, so for an entry in the middle it is emptied, its last id is set back, and all
+    /// entries are appended again under their own ids; consumer groups live on. It is emptied by XTRIM, because
+    /// after XDEL newer servers (7.2, Valkey) refuse to set the id back; where somebody else has used XDEL on the
+    /// stream, it is made anew, which costs its groups but no candle. Everything that can fail comes before
+    /// the first write.
     package static let source = """
         local key, id, keep = KEYS[1], ARGV[1] .. '-0', tonumber(ARGV[2])
         local fields = {}
         for i = 3, #ARGV do fields[#fields + 1] = ARGV[i] end
-        local here = redis.call('XRANGE', key, id, id)
-        if here[1] then
-          local old = here[1][2]
-          local same, revision = #old == #fields, 0
+        local here = redis.call('XRANGE', key, id, id)[1]
+        if here then
+          local old, same, revision = here[2], #here[2] == #fields, 0
           for i = 1, #old, 2 do
-            if old[i] == 'revision' then revision = tonumber(old[i + 1])
+            if old[i] == 'revision' then revision = tonumber(old[i + 1]) or 0
             elseif old[i] ~= 'source' and (old[i] ~= fields[i] or old[i + 1] ~= fields[i + 1]) then same = false end
           end
           if same then return 0 end
           fields[#fields] = tostring(revision + 1)
         end
-        local before = redis.call('XREVRANGE', key, '(' .. id, '-', 'COUNT', 1)
-        local tail = redis.call('XRANGE', key, id, '+')
-        if not before[1] and not here[1] and #tail >= keep then return 3 end
-        for _, entry in ipairs(tail) do redis.call('XDEL', key, entry[1]) end
+        local before = redis.call('XRANGE', key, '-', '(' .. id)
+        local after = redis.call('XRANGE', key, '(' .. id, '+')
+        if not here and #before == 0 and #after >= keep then return 3 end
         if redis.call('EXISTS', key) == 1 then
-          redis.call('XSETID', key, before[1] and before[1][1] or '0-0')
+          local info, deleted = redis.call('XINFO', 'STREAM', key), '0-0'
+          for i = 1, #info, 2 do
+            if info[i] == 'max-deleted-entry-id' then deleted = info[i + 1] end
+          end
+          if deleted == '0-0' then
+            redis.call('XTRIM', key, 'MAXLEN', 0)
+            redis.call('XSETID', key, '0-0')
+          else
+            redis.call('DEL', key)
+          end
         end
+        for _, entry in ipairs(before) do redis.call('XADD', key, entry[1], unpack(entry[2])) end
         redis.call('XADD', key, id, unpack(fields))
-        for _, entry in ipairs(tail) do
-          if entry[1] ~= id then redis.call('XADD', key, entry[1], unpack(entry[2])) end
-        end
+        for _, entry in ipairs(after) do redis.call('XADD', key, entry[1], unpack(entry[2])) end
         redis.call('XTRIM', key, 'MAXLEN', '~', keep)
-        return here[1] and 2 or 1
+        return here and 2 or 1
         """
 
     /// `EVAL script 1 key open keep`, up to the fields: 6 + 28 arguments.

@@ -22,7 +22,10 @@ import Glibc
     private(set) var phase = Phase.waiting
     private(set) var retryAtNs: UInt64 = 0
     private(set) var generation: UInt32 = 0
-    private(set) var hasConnectedBefore = false
+    private var attempts = 0
+    /// Our id at the server, and the one of a connection that we gave up while the server had it still.
+    private var clientID: Int64?
+    private var abandonedID: Int64?
 
     private let endpoint: RedisEndpoint
     private let tls: TLSContext?
@@ -31,7 +34,9 @@ import Glibc
     private var query: ResolverQuery?
     private var addresses: [SocketAddress] = []
     private var lastFailure = ""
-    private var greetingLeft = 0
+    /// What the answers to the greeting mean, in order.
+    private enum GreetingReply { case mustSucceed, mayFail, clientID }
+    private var greetingReplies: [GreetingReply] = []
     private var greeting = Outbox(bytesMax: 4_096)
     private var deadlineNs: UInt64 = .max
     private var backoff: Backoff
@@ -82,6 +87,7 @@ import Glibc
 
     private mutating func begin(nowNs: UInt64, port: PollerPort) {
         deadlineNs = nowNs + UInt64(Limits.redisConnectTimeoutMs) * 1_000_000
+        attempts += 1
         reader = ReplyReader()
         generation &+= 1
         switch endpoint.place {
@@ -97,7 +103,10 @@ import Glibc
             self.query = nil
             switch answer {
             case .failed(let reason): return .lost("cannot resolve the Redis host: \(reason)")
-            case .addresses(let found): addresses = found
+            case .addresses(let found):
+                // Each attempt begins with another address: the first may swallow what it is sent.
+                let first = found.isEmpty ? 0 : attempts % found.count
+                addresses = Array(found[first...] + found[..<first])
             }
         }
         return connectNext(port)
@@ -156,20 +165,26 @@ import Glibc
         return .pending
     }
 
-    /// AUTH, SELECT and a PING that proves we may speak; their answers are awaited.
+    /// AUTH, the end of an abandoned connection, SELECT, our id, and a PING that proves we may speak.
+    ///
+    /// A server that has stalled still holds what an abandoned connection sent, and would carry it out after what we
+    /// write now: an older state over a newer one. So it is told to forget that connection first.
     private mutating func beginGreeting(_ port: PollerPort) {
         greeting.removeAll()
-        greetingLeft = 1
+        greetingReplies = []
         if let password = endpoint.password {
-            _ = greeting.append(RESP.command(endpoint.user.map { ["AUTH", $0, password] } ?? ["AUTH", password]))
-            greetingLeft += 1
+            greet(with: endpoint.user.map { ["AUTH", $0, password] } ?? ["AUTH", password], .mustSucceed)
         }
-        if endpoint.database != 0 {
-            _ = greeting.append(RESP.command(["SELECT", String(endpoint.database)]))
-            greetingLeft += 1
-        }
-        _ = greeting.append(RESP.command(["PING"]))
+        if let abandonedID { greet(with: ["CLIENT", "KILL", "ID", String(abandonedID)], .mayFail) }
+        if endpoint.database != 0 { greet(with: ["SELECT", String(endpoint.database)], .mustSucceed) }
+        greet(with: ["CLIENT", "ID"], .clientID)
+        greet(with: ["PING"], .mustSucceed)
         phase = .greeting
+    }
+
+    private mutating func greet(with command: [String], _ reply: GreetingReply) {
+        _ = greeting.append(RESP.command(command))
+        greetingReplies.append(reply)
     }
 
     private mutating func greet(_ port: PollerPort) -> Turn {
@@ -183,15 +198,23 @@ import Glibc
         }
         switch fill() {
         case .empty: return .pending
-        case .lost(let reason): return .lost(reason)
+        case .ended(let reason), .lost(let reason): return .lost(reason)
         case .filled: break
         }
         guard let count = takeReplies() else { return .lost(protocolError) }
-        for index in 0..<count where unsafe replies[index].isError { return .lost(unsafe "Redis says: \(replies[index].message)") }
-        greetingLeft -= count
-        guard greetingLeft <= 0 else { return .pending }
+        for index in 0..<count {
+            guard !greetingReplies.isEmpty else { return .lost("a reply that nobody asked for") }
+            let reply = unsafe replies + index
+            switch greetingReplies.removeFirst() {
+            case .mayFail: break  // gone already, or not allowed: then a stall may show an older state for a moment
+            case .clientID: clientID = unsafe reply.pointee.isError ? nil : reply.pointee.integer
+            case .mustSucceed: if unsafe reply.pointee.isError { return unsafe .lost("Redis says: \(reply.pointee.message)") }
+            }
+        }
+        guard greetingReplies.isEmpty else { return .pending }
+        abandonedID = nil
         phase = .ready
-        hasConnectedBefore = true
+        attempts = 0
         backoff.succeeded()
         return .becameReady
     }
@@ -203,6 +226,9 @@ import Glibc
         /// `more`: the socket may hold more already.
         case filled(more: Bool)
         case empty
+        /// The server has ended the connection.
+        case ended(String)
+        /// We must end it.
         case lost(String)
     }
 
@@ -210,8 +236,8 @@ import Glibc
     mutating func fill() -> Fill {
         switch unsafe transport!.read(into: input.base, count: input.count) {
         case .wouldBlock: .empty
-        case .endOfStream: .lost("Redis closed the connection")
-        case .failed(let code): .lost(describe(code))
+        case .endOfStream: .ended("Redis closed the connection")
+        case .failed(let code): code == ECONNRESET ? .ended(describe(code)) : .lost(describe(code))
         case .bytes(let count):
             unsafe reader.feed(input.base, count: count) ? .filled(more: count == input.count || endpoint.isSecure) : .lost(protocolError)
         }
@@ -254,7 +280,9 @@ import Glibc
     }
 
     /// Ends the connection and waits before the next attempt. Returns the pause.
-    mutating func lose(nowNs: UInt64) -> UInt64 {
+    /// - Parameter peerIsGone: the server has closed its side; otherwise it may still hold what we sent.
+    mutating func lose(nowNs: UInt64, peerIsGone: Bool) -> UInt64 {
+        if phase == .ready { abandonedID = peerIsGone ? nil : clientID }
         transport = nil
         query = nil
         phase = .waiting

@@ -144,9 +144,10 @@ public final class RedisServerProcess: Sendable {
     public func kill9() { killNow() }
 
     /// Starts again in the same directory with the same options, after `stop` or `kill9` (or stops first).
-    public func restart() throws(FeedError) {
+    /// - Parameter waitsForAnswer: false returns as soon as the process runs; it may load its data for long.
+    public func restart(waitsForAnswer: Bool = true) throws(FeedError) {
         stop()
-        try launch()
+        try launch(waitsForAnswer: waitsForAnswer)
     }
 
     private func killNow() {
@@ -189,11 +190,11 @@ public final class RedisServerProcess: Sendable {
 
     // MARK: Starting
 
-    private func launch() throws(FeedError) {
+    private func launch(waitsForAnswer: Bool = true) throws(FeedError) {
         try writeConfiguration()
         let started = try spawn()
         child.withLock { $0 = started }
-        try waitUntilReady()
+        if waitsForAnswer { try waitUntilReady() }
     }
 
     /// Options go through a file, not arguments: a password must not show in the process list.

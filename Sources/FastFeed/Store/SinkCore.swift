@@ -18,6 +18,8 @@ import CShims
     private var isReadable = false
     /// Without coalescing: the next record must wait until the state before it is in a batch.
     private var isBlocked = false
+    /// Redis is there and refuses what it is given, for now.
+    private var isRefusing = false
     private let counters: CounterBank
     private let latency: LatencyHistogram
     private let journal: Journal
@@ -56,8 +58,9 @@ import CShims
     /// Something can be done without waiting.
     func hasWork() -> Bool { canTake && consumers.hasRecords || canBuild && hasUnwritten }
 
-    /// The queue of closed candles may overflow only while Redis is away; otherwise the rings wait.
-    private var canTake: Bool { !isBlocked && (!link.isReady || !table.closed.isFull) }
+    /// The queue of closed candles may overflow only while Redis is away or refuses; otherwise the rings wait.
+    private var canTake: Bool { !isBlocked && (isAway || !table.closed.isFull) }
+    private var isAway: Bool { !link.isReady || isRefusing }
     private var canBuild: Bool { link.isReady && unsentCount == 0 && batchCount < Limits.batchesInFlightMax && pausedUntilNs == 0 }
     private var hasUnwritten: Bool { table.dirtyCount > 0 || table.closed.unsentCount > 0 }
 
@@ -162,7 +165,7 @@ import CShims
 
     private mutating func sendRest(_ nowNs: UInt64, _ port: PollerPort) {
         guard let sent = unsafe link.write(builder.out.start + unsentFrom, count: unsentCount, port: port) else {
-            lose("write failed", nowNs)
+            lose("write failed", nowNs, peerIsGone: true)
             return
         }
         counters.add(.bytesSent, sent)
@@ -178,6 +181,9 @@ import CShims
         while mayHaveMore {
             switch link.fill() {
             case .empty: mayHaveMore = false
+            case .ended(let reason):
+                lose(reason, nowNs, peerIsGone: true)
+                return
             case .lost(let reason):
                 lose(reason, nowNs)
                 return
@@ -216,9 +222,12 @@ import CShims
             unsafe settleClosed(batch.pointee.closedPositions.base[index], verdict, nowNs, batch.pointee.closedReceivedNs.base[index])
         }
         if case .hash(let index) = command, verdict == .never { unsafe refuseHash(batch, index) }
+        if command == .publish && verdict != .done { counters.add(.updatesRefused) }
         switch verdict {
+        case .later where command == .publish: break
         case .later:
             unsafe batch.pointee.mustRetry = true
+            isRefusing = true
             if pausedUntilNs == 0 { pausedUntilNs = nowNs + retryBackoff.nextDelayNs() }
         case .reconnect: return unsafe "Redis says: \(reply.pointee.message)"
         case .done, .notNewest, .never: break
@@ -248,13 +257,13 @@ import CShims
         guard position >= table.closed.head, table.closed.state(position) != .acknowledged else { return }
         switch verdict {
         case .done:
-            if table.closed.state(position) == .needsScript { counters.add(.historyScripts) }
+            if table.closed.state(position) == .scriptSent { counters.add(.historyScripts) }
             table.closed.mark(position, .acknowledged)
             counters.add(.closedWritten)
             counters.add(.candlesWritten)
             latency.record(nowNs &- receivedNs)
         case .notNewest: table.closed.mark(position, .needsScript)
-        case .later, .reconnect: table.closed.sent = min(table.closed.sent, position)
+        case .later, .reconnect: table.closed.unsend(position)
         case .never:
             table.closed.mark(position, .acknowledged)
             counters.add(.redisRejected)
@@ -274,6 +283,7 @@ import CShims
         if unsafe batch.pointee.mustRetry {
             unsafe restore(batch)
         } else {
+            isRefusing = false
             var written = 0
             for place in unsafe 0..<batch.pointee.seriesCount where unsafe batch.pointee.seriesWasForming.base[place] {
                 written &+= 1
@@ -300,17 +310,17 @@ import CShims
         // newest states are written again, and every closed candle it has not acknowledged.
         table.markAllDirty()
         table.closed.rewind()
-        (unsentFrom, unsentCount, pausedUntilNs) = (0, 0, 0)
+        (unsentFrom, unsentCount, pausedUntilNs, isRefusing) = (0, 0, 0, false)
         isReadable = true
     }
 
-    private mutating func lose(_ reason: String, _ nowNs: UInt64) {
+    private mutating func lose(_ reason: String, _ nowNs: UInt64, peerIsGone: Bool = false) {
         let wasReady = link.isReady
         isBlocked = false
         for index in 0..<batchCount { unsafe restore(batches + (firstBatch + index) % Limits.batchesInFlightMax) }
         (batchCount, unsentFrom, unsentCount) = (0, 0, 0)
         table.closed.rewind()
-        let delayNs = link.lose(nowNs: nowNs)
+        let delayNs = link.lose(nowNs: nowNs, peerIsGone: peerIsGone)
         counters.add(.redisReconnects)
         journal.note(
             .warning, wasReady ? "connection to Redis lost" : "cannot connect to Redis", key: "redis-lost:\(reason)",

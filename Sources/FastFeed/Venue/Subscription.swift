@@ -11,14 +11,15 @@ package struct Subscription: Sendable {
 
     private let profile: VenueProfile
     private let combined: Bool
-    private var waiting: [String]
+    /// Streams to ask for; one message never mixes two groups.
+    private var waiting: [[String]]
     private var pending: [Pending] = []
     private var nextID: Int64 = 1
     private var pace: MessagePace
 
     /// Path and query to connect to.
     package let target: String
-    /// Streams the exchange refused.
+    /// Streams the exchange refused even when asked for alone.
     package private(set) var refused: [String] = []
 
     package init(streams: [String], profile: VenueProfile, form: SubscribeForm, combined: Bool) {
@@ -30,7 +31,7 @@ package struct Subscription: Sendable {
         let fits = joined.utf8.count <= profile.targetBytesMax
         if form == .message || (form == .automatic && !fits) || streams.isEmpty {
             target = base
-            waiting = streams
+            waiting = streams.isEmpty ? [] : [streams]
         } else {
             target = joined
             waiting = []
@@ -56,12 +57,14 @@ package struct Subscription: Sendable {
         nextID += 1
         var text = "{\"method\":\"SUBSCRIBE\",\"params\":["
         let tail = "],\"id\":\(id)}"
+        var group = waiting.removeFirst()[...]
         var names: [String] = []
-        while let name = waiting.first, text.utf8.count + name.utf8.count + 3 + tail.utf8.count <= profile.controlBytesMax {
+        while let name = group.first, text.utf8.count + name.utf8.count + 3 + tail.utf8.count <= profile.controlBytesMax {
             text += (names.isEmpty ? "\"" : ",\"") + name + "\""
             names.append(name)
-            waiting.removeFirst()
+            group.removeFirst()
         }
+        if !group.isEmpty { waiting.insert(Array(group), at: 0) }
         pending.append(Pending(id: id, names: names, sentNs: nowNs))
         pace.take(nowNs)
         return Array((text + tail).utf8)
@@ -72,9 +75,18 @@ package struct Subscription: Sendable {
         pending.removeAll { $0.id == id }
     }
 
-    /// The exchange refused: the streams of that message are not asked for again on this connection.
+    /// The exchange refused a message: one bad name spoils all of it, so its halves are asked for again, until the
+    /// bad names stand alone.
     package mutating func onError(id: Int64?) {
-        for entry in pending where entry.id == id { refused.append(contentsOf: entry.names) }
+        for entry in pending where entry.id == id {
+            let half = entry.names.count / 2
+            if half == 0 {
+                refused.append(contentsOf: entry.names)
+            } else {
+                waiting.append(Array(entry.names[..<half]))
+                waiting.append(Array(entry.names[half...]))
+            }
+        }
         pending.removeAll { $0.id == id }
     }
 
@@ -85,7 +97,7 @@ package struct Subscription: Sendable {
         let overdue = pending.filter { nowNs >= $0.sentNs + timeoutNs }
         guard !overdue.isEmpty else { return 0 }
         pending.removeAll { nowNs >= $0.sentNs + timeoutNs }
-        waiting.append(contentsOf: overdue.flatMap(\.names))
+        waiting.append(contentsOf: overdue.map(\.names))
         return overdue.count
     }
 }

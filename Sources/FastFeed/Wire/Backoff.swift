@@ -36,7 +36,7 @@ package struct Backoff: Sendable {
         let ceilingMs = min(exponential, policy.longestMs)
         failures += 1
         let jittered = ceilingMs / 2 + UInt64.random(in: 0...(ceilingMs - ceilingMs / 2), using: &random)
-        return max(jittered, UInt64(clamping: atLeastSeconds) * 1_000) * 1_000_000
+        return max(jittered, UInt64(clamping: min(atLeastSeconds, Limits.retryAfterSecondsMax)) * 1_000) * 1_000_000
     }
 
     package mutating func succeeded() { failures = 0 }

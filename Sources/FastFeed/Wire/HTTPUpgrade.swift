@@ -77,6 +77,7 @@ package struct UpgradeReply: ~Copyable {
     private func headEnd(from start: Int) -> Int? {
         guard bytes.count >= 4 else { return nil }
         let mark: [UInt8] = [13, 10, 13, 10]
+        guard start <= bytes.count - 4 else { return nil }
         return (start...(bytes.count - 4)).first { bytes[$0] == 13 && bytes[$0..<$0 + 4].elementsEqual(mark) }
     }
 
@@ -85,6 +86,8 @@ package struct UpgradeReply: ~Copyable {
     }
 
     private func judge(head: ArraySlice<UInt8>, rest: [UInt8]) -> Verdict {
+        // Compared as text below, so nothing may look like a letter that it is not.
+        guard head.allSatisfy({ $0 < 0x80 }) else { return refuse("a byte in the answer's head that is not ASCII") }
         let text = String(decoding: head, as: UTF8.self)
         var lines = text.split(separator: "\r\n", omittingEmptySubsequences: false)[...]
         guard lines.allSatisfy({ $0.utf8.count <= Limits.handshakeLineBytesMax }) else {
@@ -104,7 +107,9 @@ package struct UpgradeReply: ~Copyable {
         }
         func values(_ name: String) -> [String] { headers.filter { $0.name == name }.map(\.value) }
         guard status == 101 else {
-            let retryAfter = values("retry-after").first.flatMap { Int($0) }.flatMap { $0 >= 0 ? $0 : nil }
+            let retryAfter = values("retry-after").first.flatMap { Int($0) }.flatMap {
+                (0...Limits.retryAfterSecondsMax).contains($0) ? $0 : nil
+            }
             return refuse("HTTP status \(status)", status: status, retryAfter: retryAfter)
         }
         guard values("upgrade").count == 1, values("upgrade")[0].lowercased() == "websocket" else {

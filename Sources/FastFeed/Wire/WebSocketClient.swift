@@ -79,9 +79,7 @@ public final class WebSocketClient {
         while true {
             let nowNs = MonotonicClock.nowNs()
             switch client.connection.open(nowNs: nowNs) {
-            case .opened:
-                client.takeEarlyBytes()
-                return client
+            case .opened: return client
             case .failed(let reason, _): throw FeedError(.handshake, "cannot connect to \(endpoint): \(reason)")
             case .pending:
                 // A resolver works on its own thread: look again soon.
@@ -91,14 +89,6 @@ public final class WebSocketClient {
                         min(waitMs * 1_000_000, client.connection.nextDeadlineNs &- min(nowNs, client.connection.nextDeadlineNs) &+ 1)))
             }
         }
-    }
-
-    private func takeEarlyBytes() {
-        let early = connection.takeEarlyBytes()
-        guard !early.isEmpty else { return }
-        unsafe early.withUnsafeBytes { unsafe buffer.base.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
-        unsafe connection.decoder.supply(buffer.base, count: early.count)
-        hasWindow = true
     }
 
     // MARK: Sending

@@ -12,6 +12,8 @@ package struct ConnectionOptions: Sendable {
     /// Plain `ws://` is for this machine only, unless this says otherwise.
     package var allowsPlainRemote = false
     package var headers: [(String, String)] = []
+    /// How many attempts came before: each begins with another of the name's addresses.
+    package var attempt = 0
 
     package init() {}
 }
@@ -34,8 +36,8 @@ package struct ConnectionOptions: Sendable {
     package private(set) var phase = Phase.resolving
     package var decoder: FrameDecoder
     package private(set) var outbox: Outbox
-    /// Bytes that came together with the upgrade's answer; to be supplied to the decoder first.
-    package private(set) var earlyBytes: [UInt8] = []
+    /// Bytes that came together with the upgrade's answer; `read` hands them out first.
+    private var earlyBytes: [UInt8] = []
 
     private let endpoint: WebSocketEndpoint
     private let options: ConnectionOptions
@@ -51,7 +53,7 @@ package struct ConnectionOptions: Sendable {
     private var interest: Readiness = []
     private var reply: UpgradeReply?
     private var closeDeadlineNs = UInt64.max
-    private var closeReceived = false
+    private var isReading = true
 
     /// - Parameter tls: required for `wss://`.
     package init(
@@ -78,9 +80,10 @@ package struct ConnectionOptions: Sendable {
         }
     }
 
+    /// Bytes wait where the poller cannot see them: behind the upgrade's answer or inside TLS.
     package var hasPending: Bool {
         switch transport {
-        case .some(let transport): transport.hasPending
+        case .some(let transport): !earlyBytes.isEmpty || transport.hasPending
         case .none: false
         }
     }
@@ -127,7 +130,8 @@ extension WebSocketConnection {
             guard endpoint.isSecure || options.allowsPlainRemote || found.allSatisfy(\.isLoopback) else {
                 return .failed("plain ws:// to '\(endpoint.host)', which is not this machine, is not allowed", retryAfterSeconds: nil)
             }
-            addresses = found
+            let first = found.isEmpty ? 0 : options.attempt % found.count
+            addresses = Array(found[first...] + found[..<first])
             return connectNext()
         }
     }
@@ -228,24 +232,16 @@ extension WebSocketConnection {
     @inline(__always)
     package mutating func read(into bytes: UnsafeMutableRawPointer, count: Int) -> IOResult {
         guard phase != .closed else { return .endOfStream }
+        if !earlyBytes.isEmpty { return unsafe .bytes(takeEarlyBytes(bytes, count)) }
         let result = unsafe transport!.read(into: bytes, count: count)
-        if endpoint.isSecure && result == .wouldBlock { awaitKeyUpdate() }
+        if endpoint.isSecure && result == .wouldBlock { updateInterest() }
         return result
     }
 
-    /// TLS may have to write before it can read on.
-    private mutating func awaitKeyUpdate() {
-        let wantsWrite =
-            switch transport {
-            case .some(let transport): transport.readWantsWrite
-            case .none: false
-            }
-        if wantsWrite { setInterest([.readable, .writable]) }
-    }
-
-    package mutating func takeEarlyBytes() -> [UInt8] {
-        let taken = earlyBytes
-        earlyBytes = []
+    private mutating func takeEarlyBytes(_ bytes: UnsafeMutableRawPointer, _ count: Int) -> Int {
+        let taken = min(count, earlyBytes.count)
+        unsafe earlyBytes.withUnsafeBytes { unsafe bytes.copyMemory(from: $0.baseAddress!, byteCount: taken) }
+        earlyBytes.removeFirst(taken)
         return taken
     }
 
@@ -274,21 +270,41 @@ extension WebSocketConnection {
     private mutating func flushOutbox() -> IOResult {
         guard transport != nil else { return .endOfStream }
         let result = outbox.flush(to: &transport!)
-        setInterest(result == .wouldBlock ? [.readable, .writable] : .readable)
+        updateInterest()
         return result
     }
 
     /// Pauses or resumes reading (back-pressure).
     package mutating func setReading(_ isReading: Bool) {
+        self.isReading = isReading
+        updateInterest()
+    }
+
+    /// What the poller is to report, from the connection's state alone: reading unless paused, writing while
+    /// bytes wait or TLS must write before it can read on (a key update).
+    private mutating func updateInterest() {
         var wanted: Readiness = isReading ? .readable : []
-        if !outbox.isEmpty { wanted.insert(.writable) }
+        let readWantsWrite =
+            switch transport {
+            case .some(let transport): transport.readWantsWrite
+            case .none: false
+            }
+        if !outbox.isEmpty || readWantsWrite { wanted.insert(.writable) }
         setInterest(wanted)
     }
 
+    /// A descriptor without interest is taken out of the poller, which would report a hang-up all the same.
     private mutating func setInterest(_ wanted: Readiness) {
         guard wanted != interest, let number = transport?.number else { return }
+        if wanted.isEmpty {
+            port.poller.remove(number)
+        } else if interest.isEmpty {
+            // It was registered before; the kernel can only be out of memory, and then the deadlines notice.
+            try? port.poller.add(number, wanted, token: token)
+        } else {
+            port.poller.change(number, wanted, token: token)
+        }
         interest = wanted
-        port.poller.change(number, wanted, token: token)
     }
 
     package func describe(_ code: Int32) -> String {
@@ -313,15 +329,11 @@ extension WebSocketConnection {
 
     /// Answers the peer's close frame with the same code; the server ends TCP (RFC 6455, 7.1.1).
     package mutating func answerClose(code: UInt16, nowNs: UInt64) {
-        closeReceived = true
-        if phase == .open {
-            _ = send(.close, FrameEncoder.closePayload(code: code))
-            phase = .closing
-            closeDeadlineNs = nowNs + UInt64(Limits.closeTimeoutMs) * 1_000_000
-        }
+        guard phase == .open else { return }
+        _ = send(.close, FrameEncoder.closePayload(code: code))
+        phase = .closing
+        closeDeadlineNs = nowNs + UInt64(Limits.closeTimeoutMs) * 1_000_000
     }
-
-    package var isCloseComplete: Bool { phase == .closing && closeReceived && outbox.isEmpty }
 
     /// Ends TCP now.
     package mutating func drop() {

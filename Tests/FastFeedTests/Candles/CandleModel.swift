@@ -1,0 +1,124 @@
+// The naive model of one series: plain collections, no flags, the rules as DESIGN words them.
+
+import FastFeed
+
+struct CandleModel {
+    let interval: Interval
+    var newest: Candle?
+    /// The newest is forming and nobody has taken it.
+    var isPending = false
+    var nextClosedOpen: Int64 = 0
+    var missing: Set<Int64> = []
+    /// Closed candles in the order they were taken.
+    var closed: [Candle] = []
+    var updates = 0
+
+    struct Books: Equatable {
+        var duplicates = 0
+        var coalesced = 0
+        var closedReceived = 0
+        var gapsSeen = 0
+        var missing = 0
+        var filled = 0
+    }
+
+    private func opens(from: Int64, until: Int64) -> [Int64] {
+        var list: [Int64] = []
+        var open = from
+        while open < until {
+            list.append(open)
+            open = interval.nextOpenTime(after: open)
+        }
+        return list
+    }
+
+    private mutating func expect(upTo open: Int64, _ books: inout Books) {
+        let hole = opens(from: nextClosedOpen, until: open)
+        if hole.isEmpty { return }
+        books.gapsSeen += 1
+        books.missing += hole.count
+        missing.formUnion(hole)
+        nextClosedOpen = open
+    }
+
+    mutating func accept(_ candle: Candle, _ books: inout Books) {
+        let open = candle.openTimeMs
+        if newest == nil { nextClosedOpen = open }
+        if candle.isClosed {
+            if closed.contains(where: { $0.openTimeMs == open }) || (open < nextClosedOpen && !missing.contains(open)) {
+                books.duplicates += 1
+                return
+            }
+            if missing.remove(open) != nil { books.filled += 1 } else { expect(upTo: open, &books) }
+            nextClosedOpen = max(nextClosedOpen, interval.nextOpenTime(after: open))
+            closed.append(candle)
+            books.closedReceived += 1
+            updates += 1
+            guard open >= newest?.openTimeMs ?? open else { return }
+            if isPending { books.coalesced += 1 }
+            (newest, isPending) = (candle, false)
+        } else {
+            if let newest {
+                let isOlder = (open, candle.eventTimeMs, candle.tradeCount) <= (newest.openTimeMs, newest.eventTimeMs, newest.tradeCount)
+                if isOlder || (newest.isClosed && open == newest.openTimeMs) {
+                    books.duplicates += 1
+                    return
+                }
+            }
+            expect(upTo: open, &books)
+            if isPending { books.coalesced += 1 }
+            (newest, isPending) = (candle, true)
+            updates += 1
+        }
+    }
+}
+
+/// A stream of records as a bad day makes them: bars in order, with repeats, late ones, holes and lost ends.
+struct CandleStream {
+    let id: UInt32
+    let generation: UInt16
+    let interval: Interval
+    private var open: Int64
+    private var event: Int64 = 0
+    private var past: [Candle] = []
+
+    init(id: UInt32, generation: UInt16, interval: Interval, from: Int64) {
+        (self.id, self.generation, self.interval) = (id, generation, interval)
+        open = interval.openTime(containing: from)
+        event = open
+    }
+
+    private mutating func candle(_ open: Int64, isClosed: Bool, _ random: inout SplitMix64) -> Candle {
+        event += Int64(random.below(3))
+        var candle = Candle()
+        (candle.seriesID, candle.generation, candle.intervalCode) = (id, generation, interval.rawValue)
+        (candle.openTimeMs, candle.closeTimeMs, candle.eventTimeMs) = (open, interval.closeTime(ofBarOpening: open), event)
+        candle.tradeCount = Int64(random.below(4))
+        candle.close = DecimalText("\(event).\(random.below(1_000))")!
+        candle.isClosed = isClosed
+        return candle
+    }
+
+    mutating func next(_ random: inout SplitMix64) -> Candle {
+        let record: Candle
+        switch random.below(100) {
+        case 0..<55: record = candle(open, isClosed: false, &random)
+        case 55..<75:
+            record = candle(open, isClosed: true, &random)
+            open = interval.nextOpenTime(after: open)
+        case 75..<80:
+            // The end of the bar was lost, perhaps more than one bar.
+            for _ in 0..<1 + random.below(4) { open = interval.nextOpenTime(after: open) }
+            record = candle(open, isClosed: random.chance(30), &random)
+        case 80..<90 where !past.isEmpty: record = random.pick(past)
+        default:
+            // A bar of the recent past, closed or forming, whether it was seen or not.
+            var back = open
+            for _ in 0..<random.below(6) { back = interval.openTime(containing: back - 1) }
+            record = candle(back, isClosed: random.chance(60), &random)
+        }
+        past.append(record)
+        if past.count > 12 { past.removeFirst() }
+        return record
+    }
+}

@@ -1,0 +1,179 @@
+// The coalescer against the naive model, over thousands of seeds.
+
+import FastFeed
+import Testing
+
+struct CandleTableTests {
+    private static let intervals: [Interval] = [.s1, .m1, .h4, .w1, .month1]
+
+    private func follow(_ table: inout CandleTable, _ id: UInt32, _ interval: Interval, generation: UInt16 = 1) -> Series {
+        let series = Series(symbol: Symbol("symbol\(id)")!, interval: interval)
+        table.follow(series, id, generation: generation)
+        return series
+    }
+
+    private func opens(_ gaps: [Gap], _ series: Series) -> [Int64] {
+        gaps.filter { $0.series == series }.flatMap { gap in
+            var list: [Int64] = []
+            var open = gap.fromMs
+            while open < gap.untilMs {
+                list.append(open)
+                open = series.interval.nextOpenTime(after: open)
+            }
+            return list
+        }
+    }
+
+    /// One life of a few series; what is wrong with it, if anything.
+    private func run(seed: UInt64, _ complaints: inout Complaints) {
+        var random = SplitMix64(seed: seed)
+        let counters = CounterBank()
+        let board = GapBoard()
+        var table = CandleTable(seriesMax: 8, closedMax: 512, counters: counters, gaps: board)
+        let count = 1 + random.below(4)
+        var models: [CandleModel] = []
+        var streams: [CandleStream] = []
+        var series: [Series] = []
+        for id in 0..<count {
+            let interval = random.pick(CandleTableTests.intervals)
+            series.append(follow(&table, UInt32(id), interval))
+            models.append(CandleModel(interval: interval))
+            streams.append(CandleStream(id: UInt32(id), generation: 1, interval: interval, from: 1_700_000_000_000))
+        }
+        var books = CandleModel.Books()
+        var inOrder: [Candle] = []
+        let total = 20 + random.below(200)
+        var stale = 0
+        var touched: Set<Int> = []
+        for _ in 0..<total {
+            let id = random.below(count)
+            var record = streams[id].next(&random)
+            if random.chance(2) {
+                record.generation = 2
+                stale += 1
+                table.accept(&record)
+                continue
+            }
+            let before = (models[id].updates, models[id].closed.count)
+            models[id].accept(record, &books)
+            table.accept(&record)
+            if models[id].closed.count > before.1 { inOrder.append(record) }
+            if models[id].newest?.openTimeMs == record.openTimeMs && models[id].updates > before.0 { touched.insert(id) }
+            if random.chance(5), let popped = table.popDirty() {
+                complaints.check(touched.remove(popped) != nil, "seed \(seed): series \(popped) was dirty for nothing")
+            }
+        }
+        let value = { Int(counters.value($0)) }
+        let seen = CandleModel.Books(
+            duplicates: value(.duplicates), coalesced: value(.coalesced), closedReceived: value(.closedReceived),
+            gapsSeen: value(.gapsSeen),
+            missing: value(.gapCandlesMissing), filled: value(.gapCandlesFilled))
+        complaints.check(seen == books, "seed \(seed): \(seen), not \(books)")
+        complaints.check(value(.staleGeneration) == stale, "seed \(seed): stale")
+        complaints.check(
+            total == stale + books.duplicates + books.coalesced + books.closedReceived + table.formingPendingCount,
+            "seed \(seed): the books do not balance")
+        complaints.check(table.closed.count == inOrder.count, "seed \(seed): closed candles lost or invented")
+        for (index, candle) in inOrder.enumerated() where index < table.closed.count {
+            complaints.check(same(table.closed.candle(table.closed.head + index).pointee, candle), "seed \(seed): closed candle \(index)")
+        }
+        for id in 0..<count {
+            if let newest = models[id].newest { complaints.check(same(table.newest.base[id], newest), "seed \(seed): newest of \(id)") }
+            complaints.check(opens(board.open, series[id]).sorted() == models[id].missing.sorted(), "seed \(seed): gaps of \(id)")
+        }
+        while let popped = table.popDirty() { complaints.check(touched.remove(popped) != nil, "seed \(seed): dirty twice") }
+        complaints.check(touched.isEmpty, "seed \(seed): changed and not dirty: \(touched)")
+    }
+
+    private func same(_ a: Candle, _ b: Candle) -> Bool {
+        a.hasSameValues(as: b) && a.isClosed == b.isClosed && a.eventTimeMs == b.eventTimeMs && a.seriesID == b.seriesID
+    }
+
+    @Test func thousandsOfLives() {
+        var complaints = Complaints()
+        for seed in 0..<5_000 { run(seed: UInt64(seed), &complaints) }
+        #expect(complaints.isEmpty, "\(complaints.summary)")
+    }
+
+    private func record(_ open: Int64, event: Int64 = 0, trades: Int64 = 0, closed: Bool = false) -> Candle {
+        var candle = Candle()
+        (candle.generation, candle.intervalCode) = (1, Interval.m1.rawValue)
+        (candle.openTimeMs, candle.closeTimeMs) = (open * 60_000, open * 60_000 + 59_999)
+        (candle.eventTimeMs, candle.tradeCount, candle.isClosed) = (event, trades, closed)
+        return candle
+    }
+
+    private func accept(_ table: inout CandleTable, _ records: [Candle]) {
+        for var record in records { table.accept(&record) }
+    }
+
+    @Test func holeIsSeenAndFilledByALateCandle() {
+        let board = GapBoard()
+        let counters = CounterBank()
+        var table = CandleTable(seriesMax: 8, closedMax: 16, counters: counters, gaps: board)
+        let series = follow(&table, 0, .m1)
+        accept(&table, [record(10, closed: true), record(15)])
+        #expect(board.open == [Gap(series: series, fromMs: 660_000, untilMs: 900_000, cause: .missed)])
+        accept(&table, [record(12, closed: true)])
+        #expect(opens(board.open, series).sorted() == [660_000, 780_000, 840_000])
+        accept(
+            &table,
+            [
+                record(12, closed: true), record(9, closed: true), record(11, closed: true), record(14, closed: true),
+                record(13, closed: true),
+            ])
+        #expect(board.open.isEmpty)
+        let closed = (0..<table.closed.count).map { table.closed.candle($0).pointee.openTimeMs / 60_000 }
+        #expect(closed == [10, 12, 11, 14, 13])
+        #expect(counters.value(.gapCandlesFilled) == 4 && counters.value(.duplicates) == 2)
+        let newest = table.newest.base[0].openTimeMs
+        #expect(newest == 900_000, "a late candle never becomes the newest")
+    }
+
+    @Test func overflowBecomesAGap() {
+        let board = GapBoard()
+        let counters = CounterBank()
+        var table = CandleTable(seriesMax: 8, closedMax: 4, counters: counters, gaps: board)
+        let series = follow(&table, 0, .m1)
+        accept(&table, (10..<17).map { record($0, closed: true) })
+        #expect(opens(board.open, series).sorted() == [600_000, 660_000, 720_000])
+        #expect(board.open.allSatisfy { $0.cause == .overflow })
+        #expect(counters.value(.closedQueueOverflow) == 3 && counters.value(.closedReceived) == 7)
+        let head = table.closed.head
+        #expect(table.closed.count == 4 && head == 3)
+    }
+
+    @Test func stoppedSeriesAreStale() {
+        let counters = CounterBank()
+        var table = CandleTable(seriesMax: 8, closedMax: 16, counters: counters, gaps: GapBoard())
+        _ = follow(&table, 0, .m1)
+        accept(&table, [record(10)])
+        table.unfollow(0)
+        accept(&table, [record(10, event: 5)])
+        #expect(counters.value(.staleGeneration) == 1 && counters.value(.coalesced) == 1 && counters.value(.seriesActive) == 0)
+        _ = follow(&table, 0, .m1, generation: 2)
+        accept(&table, [record(10, event: 6)])
+        #expect(counters.value(.staleGeneration) == 2, "a late frame of the former life")
+        var fresh = record(10, event: 7)
+        fresh.generation = 2
+        accept(&table, [fresh])
+        let (pending, dirty) = (table.formingPendingCount, table.dirtyCount)
+        #expect(pending == 1 && dirty == 1 && counters.value(.seriesActive) == 1)
+    }
+
+    @Test func failedWritesComeBack() {
+        let counters = CounterBank()
+        var table = CandleTable(seriesMax: 8, closedMax: 16, counters: counters, gaps: GapBoard())
+        for id in 0..<3 { _ = follow(&table, UInt32(id), .m1) }
+        accept(&table, [record(10)])
+        let popped = table.popDirty()
+        table.restore(0, wasForming: true)
+        let dirty = table.dirtyCount
+        #expect(popped == 0 && dirty == 1)
+        table.markAllDirty()
+        let all = table.dirtyCount
+        #expect(all == 1, "each series once, and only those with a candle")
+        let would = withUnsafePointer(to: record(10)) { table.wouldCoalesce($0) }
+        #expect(would)
+    }
+}

@@ -1,0 +1,94 @@
+// Counters, histograms and the journal.
+
+import FastFeed
+import Testing
+
+struct MeterTests {
+    @Test func everyCounterIsDescribedOnce() {
+        #expect(CounterID.descriptions.count == CounterID.allCases.count)
+        #expect(Set(CounterID.allCases.map(\.name)).count == CounterID.allCases.count)
+        #expect(Set(CounterID.allCases.map(\.sentence)).count == CounterID.allCases.count)
+        for id in CounterID.allCases {
+            // The description stands in the place of its case: its name is the case's in snake case.
+            let snake = "\(id)".replacing(/(UTF8|[A-Z])/) { "_" + $0.output.0.lowercased() }
+            #expect(id.name == snake)
+            #expect(!id.unit.isEmpty && id.sentence.hasSuffix("."), "\(id)")
+            #expect(id.isRejection == id.name.hasPrefix("rejected_"), "\(id)")
+        }
+    }
+
+    @Test func banksAddUp() {
+        let (a, b) = (CounterBank(), CounterBank())
+        for (index, id) in CounterID.allCases.enumerated() {
+            a.add(id, index)
+            a.add(id)
+            b.set(id, 1_000)
+        }
+        let snapshot = CounterSnapshot([a, b])
+        for (index, id) in CounterID.allCases.enumerated() { #expect(snapshot[id] == UInt64(1_001 + index)) }
+        #expect(snapshot.rejected == CounterID.allCases.filter(\.isRejection).reduce(0) { $0 + snapshot[$1] })
+    }
+
+    @Test(arguments: seeds) func quantilesAgainstSortedValues(seed: UInt64) throws {
+        var random = SplitMix64(seed: seed)
+        let histogram = LatencyHistogram()
+        var values: [UInt64] = []
+        for _ in 0..<20_000 {
+            let value = random.next() >> UInt64(24 + random.below(40))
+            values.append(value)
+            histogram.record(value)
+        }
+        values.sort()
+        let snapshot = histogram.snapshot()
+        #expect(snapshot.count == 20_000)
+        for share in [0, 0.001, 0.1, 0.25, 0.5, 0.9, 0.99, 0.999, 0.9999, 1] {
+            let exact = values[max(1, Int((share * 20_000).rounded(.up))) - 1]
+            let seen = try #require(snapshot.quantile(share))
+            // Never below, and at most one part in 64 above.
+            #expect(seen >= exact && seen - exact <= exact / 64, "seed \(seed): \(share) is \(seen), not \(exact)")
+        }
+    }
+
+    @Test func histogramEdges() {
+        let histogram = LatencyHistogram()
+        #expect(histogram.snapshot().quantile(0.5) == nil)
+        for value: UInt64 in [0, 1, 63, 64, 65, 127, 128, 1 << 20, (1 << 40) - 1] {
+            let single = LatencyHistogram()
+            single.record(value)
+            let seen = single.snapshot().quantile(1)!
+            #expect(seen >= value && seen - value <= value / 64, "\(value) is kept as \(seen)")
+        }
+        for value: UInt64 in [1 << 40, .max] { histogram.record(value, count: 3) }
+        #expect(histogram.snapshot().quantile(0) == (1 << 40) - 1, "everything above the range counts as its end")
+        let earlier = histogram.snapshot()
+        histogram.record(5, count: 2)
+        let between = histogram.snapshot() - earlier
+        #expect(between.count == 2 && between.quantile(1) == 5)
+    }
+
+    @Test func journalHoldsRepeatsBack() {
+        let journal = Journal()
+        for number in 0..<100 {
+            journal.note(.warning, "same", key: "a", ("number", "\(number)"))
+            journal.note(.info, "free")
+        }
+        journal.note(.error, "other", key: "b")
+        let (lines, dropped) = journal.drain()
+        #expect(lines.count { $0.message == "same" } == 1 && lines.first?.fields.first?.1 == "0")
+        #expect(lines.count { $0.message == "free" } == 100)
+        #expect(lines.last?.message == "other" && lines.last?.level == .error)
+        #expect(dropped == 0)
+        #expect(journal.drain().lines.isEmpty)
+    }
+
+    @Test func journalIsBounded() {
+        let journal = Journal()
+        for number in 0..<Limits.journalLineCountMax + 10 { journal.note(.info, "\(number)", key: "key \(number)") }
+        let (lines, dropped) = journal.drain()
+        #expect(lines.count == Limits.journalLineCountMax && dropped == 10)
+        #expect(lines.first?.message == "10", "the oldest fall out")
+        #expect(journal.drain().dropped == 0)
+    }
+
+    @Test func limitsHoldTogether() { Limits.verify() }
+}

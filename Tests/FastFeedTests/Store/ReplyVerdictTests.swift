@@ -1,0 +1,24 @@
+// What to do about each error of Redis; the texts are those of redis-server 7.
+
+import FastFeed
+import Testing
+
+struct ReplyVerdictTests {
+    @Test(arguments: [
+        ("ERR The ID specified in XADD is equal or smaller than the target stream top item", ReplyVerdict.notNewest),
+        ("ERR The ID specified in XADD must be greater than 0-0", .notNewest),
+        ("OOM command not allowed when used memory > 'maxmemory'.", .later), ("LOADING Redis is loading the dataset in memory", .later),
+        ("MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.", .later),
+        ("READONLY You can't write against a read only replica.", .later), ("NOREPLICAS Not enough good replicas to write.", .later),
+        ("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", .later),
+        ("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.", .later),
+        ("TRYAGAIN Multiple keys request during rehashing of slot", .later), ("CLUSTERDOWN The cluster is down", .later),
+        ("NOPERM User default has no permissions to run the 'xadd' command", .later), ("MOVED 3999 127.0.0.1:6381", .later),
+        ("NOAUTH Authentication required.", .reconnect), ("WRONGPASS invalid username-password pair or user is disabled.", .reconnect),
+        ("ERR max number of clients reached", .reconnect),
+        ("WRONGTYPE Operation against a key holding the wrong kind of value", .never), ("ERR unknown command 'XADD'", .never),
+        ("ERR syntax error", .never),
+        ("", .never), ("OOMX", .never), ("loading", .never), ("ERR", .never),
+    ])
+    func table(_ text: String, _ verdict: ReplyVerdict) { #expect(ReplyVerdict(error: text) == verdict) }
+}

@@ -1,0 +1,81 @@
+// A message with the readable bytes behind it that the parsers are promised, in a colour the test chooses.
+
+import FastFeed
+
+/// Lends a copy of `content` with exactly `Limits.paddingBytes` readable behind it, filled with `padding` over and over.
+func withPadded<Result>(_ content: [UInt8], padding: [UInt8] = [0], _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: content.count + Limits.paddingBytes, alignment: 1)
+    defer { memory.deallocate() }
+    content.withUnsafeBytes { if let base = $0.baseAddress { memory.copyMemory(from: base, byteCount: $0.count) } }
+    for index in 0..<Limits.paddingBytes {
+        memory.storeBytes(of: padding[index % padding.count], toByteOffset: content.count + index, as: UInt8.self)
+    }
+    return body(UnsafeRawBufferPointer(start: memory, count: content.count))
+}
+
+/// What the parser made of a message, with the symbol copied out.
+enum Parsed: Equatable {
+    case kline(ParsedKline)
+    case notice
+    case rejected(CounterID)
+
+    var isRejected: Bool { if case .rejected = self { true } else { false } }
+    /// Rejected as text that is no JSON at all, not for what its fields say.
+    var isMalformed: Bool { self == .rejected(.rejectedMalformed) || self == .rejected(.rejectedNotUTF8) }
+    var kline: ParsedKline? { if case .kline(let kline) = self { kline } else { nil } }
+}
+
+/// Every field of a kline in comparable form; decimals in the order open high low close volume quote takerBuy takerBuyQuote.
+struct ParsedKline: Equatable {
+    var symbol: String
+    var interval: UInt8
+    var isClosed: Bool
+    var open: Int64
+    var close: Int64
+    var event: Int64
+    var first: Int64
+    var last: Int64
+    var count: Int64
+    var decimals: [String]
+
+    init(symbol: String, _ candle: Candle) {
+        self.symbol = symbol
+        interval = candle.intervalCode
+        isClosed = candle.isClosed
+        (open, close, event) = (candle.openTimeMs, candle.closeTimeMs, candle.eventTimeMs)
+        (first, last, count) = (candle.firstTradeID, candle.lastTradeID, candle.tradeCount)
+        decimals = [
+            candle.open, candle.high, candle.low, candle.close, candle.volume, candle.quoteVolume, candle.takerBuyVolume,
+            candle.takerBuyQuoteVolume,
+        ].map(\.description)
+    }
+
+    init(
+        symbol: String, interval: UInt8, isClosed: Bool, open: Int64, close: Int64, event: Int64, first: Int64, last: Int64, count: Int64,
+        decimals: [String]
+    ) {
+        (self.symbol, self.interval, self.isClosed) = (symbol, interval, isClosed)
+        (self.open, self.close, self.event) = (open, close, event)
+        (self.first, self.last, self.count) = (first, last, count)
+        self.decimals = decimals
+    }
+}
+
+/// One parser and the record it writes into, reused as a reader does: what a rejected message leaves behind must not matter.
+final class ParserBench {
+    private let parser = KlineParser()
+    private var record = Candle()
+
+    func parse(_ bytes: [UInt8], padding: [UInt8] = [0]) -> Parsed {
+        withPadded(bytes, padding: padding) { message in
+            var symbol = UnsafeRawBufferPointer(start: nil, count: 0)
+            switch parser.parse(message, into: &record, symbol: &symbol) {
+            case .kline: return .kline(ParsedKline(symbol: String(decoding: symbol, as: UTF8.self), record))
+            case .notice: return .notice
+            case .rejected(let reason): return .rejected(reason)
+            }
+        }
+    }
+
+    func parse(_ text: String) -> Parsed { parse(Array(text.utf8)) }
+}

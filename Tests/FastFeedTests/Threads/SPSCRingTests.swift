@@ -1,0 +1,139 @@
+// The ring against a plain array, and between two real threads.
+
+import FastFeed
+import Testing
+
+struct SPSCRingTests {
+    @Test(arguments: seeds) func singleThreadModel(seed: UInt64) {
+        var random = SplitMix64(seed: seed)
+        var complaints = Complaints()
+        for capacity in [1, 2, 8, 64] {
+            let ring = SPSCRing<UInt64>(zeroed: capacity)
+            var producer = SPSCRing.Producer(ring)
+            var consumer = SPSCRing.Consumer(ring)
+            var (kept, published, freed): (UInt64, UInt64, UInt64) = (0, 0, 0)
+            for step in 0..<5_000 {
+                switch random.below(3) {
+                case 0:
+                    let room = producer.room()
+                    complaints.check(room <= capacity - Int(kept - freed), "room \(room) at \(step)")
+                    // A full-looking ring must look again once it is more than half full.
+                    if Int(kept - freed) > capacity / 2 {
+                        complaints.check(room == capacity - Int(kept - freed), "stale room \(room) at \(step)")
+                    }
+                    for _ in 0..<(room == 0 ? 0 : random.below(room + 1)) {
+                        producer.slot.pointee = kept &* 7
+                        producer.keep()
+                        kept += 1
+                    }
+                case 1:
+                    complaints.check(producer.publish() == (kept != published), "publish at \(step)")
+                    published = kept
+                default:
+                    let available = consumer.available()
+                    complaints.check(
+                        available <= Int(published - freed) && (available > 0) == (published > freed), "available \(available) at \(step)")
+                    for offset in 0..<available {
+                        complaints.check(consumer.record(offset).pointee == (freed + UInt64(offset)) &* 7, "record at \(step)")
+                    }
+                    let taken = available == 0 ? 0 : 1 + random.below(available)
+                    if taken > 0 { consumer.free(taken) }
+                    freed += UInt64(taken)
+                }
+                complaints.check(ring.count == Int(published - freed), "count at \(step)")
+            }
+        }
+        #expect(complaints.isEmpty, "seed \(seed): \(complaints.summary)")
+    }
+
+    private struct Record: BitwiseCopyable {
+        var number: UInt64 = 0
+        var words: (UInt64, UInt64, UInt64) = (0, 0, 0)
+    }
+
+    /// Keeps and publishes in runs of random length.
+    private static func startProducer(_ ring: SPSCRing<Record>, _ total: UInt64) throws -> PinnedThread {
+        try PinnedThread.start(name: "producer") {
+            var producer = SPSCRing.Producer(ring)
+            var random = SplitMix64(seed: 5)
+            var number: UInt64 = 0
+            while number < total {
+                let room = producer.room()
+                if room == 0 {
+                    Cores.pause()
+                    continue
+                }
+                for _ in 0..<1 + random.below(room) where number < total {
+                    let hash = SplitMix64.mix(number)
+                    producer.slot.pointee = Record(number: number, words: (hash, ~hash, hash &+ 1))
+                    producer.keep()
+                    number += 1
+                }
+                _ = producer.publish()
+            }
+        }
+    }
+
+    /// Five million records: each in order, each whole.
+    @Test func twoThreads() throws {
+        let total: UInt64 = 5_000_000
+        let ring = SPSCRing<Record>(zeroed: 1_024)
+        let produced = try SPSCRingTests.startProducer(ring, total)
+        var consumer = SPSCRing.Consumer(ring)
+        var expected: UInt64 = 0
+        var wrong = 0
+        var random = SplitMix64(seed: 6)
+        let deadlineNs = MonotonicClock.nowNs() + 60_000_000_000
+        while expected < total && MonotonicClock.nowNs() < deadlineNs {
+            let available = consumer.available()
+            if available == 0 {
+                Cores.pause()
+                continue
+            }
+            let taken = 1 + random.below(available)
+            for offset in 0..<taken {
+                let record = consumer.record(offset).pointee
+                let hash = SplitMix64.mix(expected)
+                if record.number != expected || record.words != (hash, ~hash, hash &+ 1) { wrong += 1 }
+                expected += 1
+            }
+            consumer.free(taken)
+        }
+        produced.join()
+        #expect(wrong == 0)
+        #expect(expected == total)
+        #expect(ring.count == 0)
+    }
+
+    @Test func commandQueueKeepsOrderAndBound() {
+        let queue = CommandQueue<Int>()
+        #expect(!queue.isWaiting && queue.takeAll().isEmpty)
+        for number in 0..<Limits.commandCountMax { #expect(queue.offer(number, waking: nil)) }
+        #expect(queue.isWaiting)
+        for number in 0..<3 { #expect(!queue.offer(number, waking: nil)) }
+        #expect(queue.refusedCount == 3)
+        #expect(queue.takeAll() == Array(0..<Limits.commandCountMax))
+        #expect(!queue.isWaiting)
+        #expect(queue.offer(9, waking: nil) && queue.takeAll() == [9])
+    }
+
+    @Test func commandQueueBetweenThreads() throws {
+        let queue = CommandQueue<Int>()
+        let threads = try (0..<3).map { producer in
+            try PinnedThread.start(name: "offer\(producer)") {
+                for number in 0..<20_000 { while !queue.offer(producer * 1_000_000 + number, waking: nil) { Cores.pause() } }
+            }
+        }
+        var next = [0, 0, 0]
+        let deadlineNs = MonotonicClock.nowNs() + 60_000_000_000
+        while next != [20_000, 20_000, 20_000] && MonotonicClock.nowNs() < deadlineNs {
+            for command in queue.takeAll() {
+                let producer = command / 1_000_000
+                #expect(command % 1_000_000 == next[producer])
+                next[producer] = command % 1_000_000 + 1
+            }
+        }
+        for thread in threads { thread.join() }
+        #expect(next == [20_000, 20_000, 20_000])
+    }
+}

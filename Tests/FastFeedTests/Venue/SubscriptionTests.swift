@@ -1,0 +1,173 @@
+// Asking for streams: pieces, pace, answers, time-outs. Time is the test's.
+
+import FastFeed
+import Foundation
+import Testing
+
+struct SubscriptionTests {
+    private static let second: UInt64 = 1_000_000_000
+
+    private func names(_ count: Int) -> [String] { (0..<count).map { "symbol\($0)usdt@kline_1m" } }
+
+    private func params(_ message: [UInt8]?) throws -> (id: Int64, names: [String]) {
+        let message = try #require(message)
+        let object = try #require(try JSONSerialization.jsonObject(with: Data(message)) as? [String: Any])
+        #expect(object["method"] as? String == "SUBSCRIBE")
+        return (try #require(object["id"] as? NSNumber).int64Value, try #require(object["params"] as? [String]))
+    }
+
+    @Test func shortListsGoIntoTheURL() {
+        let two = ["btcusdt@kline_1m", "ethusdt@kline_1M"]
+        #expect(
+            Subscription(streams: two, profile: .of(.spot), form: .automatic, combined: true).target
+                == "/stream?streams=btcusdt@kline_1m/ethusdt@kline_1M")
+        #expect(
+            Subscription(streams: two, profile: .of(.spot), form: .url, combined: false).target == "/ws/btcusdt@kline_1m/ethusdt@kline_1M")
+        // Futures klines come by the /market route only.
+        #expect(
+            Subscription(streams: two, profile: .of(.um), form: .automatic, combined: true).target
+                == "/market/stream?streams=btcusdt@kline_1m/ethusdt@kline_1M")
+        #expect(
+            Subscription(streams: two, profile: .of(.um), form: .automatic, combined: false).target
+                == "/market/ws/btcusdt@kline_1m/ethusdt@kline_1M")
+        var inURL = Subscription(streams: two, profile: .of(.spot), form: .automatic, combined: true)
+        #expect(inURL.isComplete && inURL.nextMessage(nowNs: 0) == nil && inURL.nextDeadlineNs == .max)
+    }
+
+    @Test func urlThreshold() {
+        for combined in [true, false] {
+            var last = 0
+            for count in 1...400 {
+                let subscription = Subscription(streams: names(count), profile: .of(.spot), form: .automatic, combined: combined)
+                #expect(subscription.target.utf8.count <= 4_000)
+                if subscription.isComplete { last = count } else { #expect(subscription.target == (combined ? "/stream" : "/ws")) }
+                // Complete up to a count, and never again beyond it.
+                #expect(subscription.isComplete == (last == count))
+            }
+            #expect(last > 100)
+            // Forced into the URL it stays there, whatever its length.
+            #expect(Subscription(streams: names(400), profile: .of(.spot), form: .url, combined: combined).isComplete)
+        }
+        let empty = Subscription(streams: [], profile: .of(.spot), form: .url, combined: true)
+        #expect(empty.target == "/stream" && empty.isComplete)
+    }
+
+    @Test func piecesAreSmallPacedAndComplete() throws {
+        let wanted = names(1_024)
+        var subscription = Subscription(streams: wanted, profile: .of(.spot), form: .message, combined: true)
+        #expect(subscription.target == "/stream" && !subscription.isComplete)
+        var sentNs: [UInt64] = []
+        var asked: [String] = []
+        var ids: [Int64] = []
+        var nowNs: UInt64 = 5 * SubscriptionTests.second
+        while asked.count < wanted.count {
+            if let message = subscription.nextMessage(nowNs: nowNs) {
+                #expect(message.count <= 4_000)
+                let (id, names) = try params(message)
+                #expect(!names.isEmpty)
+                asked += names
+                ids.append(id)
+                sentNs.append(nowNs)
+                #expect(subscription.nextMessage(nowNs: nowNs) == nil, "a second message at the same instant")
+            }
+            nowNs += 1_000_000
+            try #require(nowNs < 60 * SubscriptionTests.second)
+        }
+        #expect(asked == wanted)
+        #expect(Set(ids).count == ids.count && ids.count > 3)
+        // At most 4 in any second, pongs and pings besides; the exchange cuts at 5.
+        for (index, at) in sentNs.enumerated() { #expect(sentNs[index...].count { $0 < at + SubscriptionTests.second } <= 4) }
+        #expect(!subscription.isComplete)
+        for id in ids { subscription.onResult(id: id) }
+        #expect(subscription.isComplete && subscription.refused.isEmpty)
+    }
+
+    @Test func otherMessagesCountAgainstThePace() {
+        var subscription = Subscription(streams: names(3), profile: .of(.spot), form: .message, combined: false)
+        subscription.noteSent(nowNs: 1_000)
+        #expect(subscription.nextMessage(nowNs: 1_000) == nil)
+        #expect(subscription.nextDeadlineNs > 1_000 + 200_000_000)
+        #expect(subscription.nextMessage(nowNs: subscription.nextDeadlineNs) != nil)
+    }
+
+    @Test func answersThatAreNotOurs() throws {
+        var subscription = Subscription(streams: names(3), profile: .of(.spot), form: .message, combined: true)
+        let id = try params(subscription.nextMessage(nowNs: 0)).id
+        subscription.onResult(id: nil)
+        subscription.onResult(id: id + 1)
+        subscription.onError(id: nil)
+        subscription.onError(id: id + 1)
+        #expect(!subscription.isComplete && subscription.refused.isEmpty)
+        subscription.onResult(id: id)
+        subscription.onError(id: id)
+        #expect(subscription.isComplete && subscription.refused.isEmpty)
+    }
+
+    /// An exchange that refuses every message with a bad name in it: in the end only the bad names are missing.
+    @Test func refusals() throws {
+        let wanted = names(300)
+        let bad: Set<String> = [wanted[7], wanted[123], wanted[299]]
+        var subscription = Subscription(streams: wanted, profile: .of(.spot), form: .message, combined: true)
+        var subscribed: Set<String> = []
+        var nowNs = SubscriptionTests.second
+        while !subscription.isComplete {
+            try #require(nowNs < 100 * SubscriptionTests.second)
+            if let message = subscription.nextMessage(nowNs: nowNs) {
+                let (id, names) = try params(message)
+                if bad.isDisjoint(with: names) {
+                    subscribed.formUnion(names)
+                    subscription.onResult(id: id)
+                } else {
+                    subscription.onError(id: id)
+                }
+            }
+            nowNs += SubscriptionTests.second / 10
+        }
+        #expect(subscribed == Set(wanted).subtracting(bad))
+        #expect(Set(subscription.refused) == bad && subscription.refused.count == bad.count)
+        #expect(subscription.requeueOverdue(nowNs: 1_000 * SubscriptionTests.second) == 0, "a refused stream is not asked for again")
+    }
+
+    @Test func silenceIsAskedAgain() throws {
+        var subscription = Subscription(streams: names(3), profile: .of(.spot), form: .message, combined: true)
+        let first = try params(subscription.nextMessage(nowNs: 1))
+        let dueNs = UInt64(Limits.subscribeTimeoutMs) * 1_000_000 + 1
+        #expect(subscription.nextDeadlineNs == dueNs)
+        #expect(subscription.requeueOverdue(nowNs: dueNs - 1) == 0)
+        #expect(subscription.requeueOverdue(nowNs: dueNs) == 1)
+        let again = try params(subscription.nextMessage(nowNs: dueNs))
+        #expect(again.names == first.names && again.id != first.id)
+        // The late answer to the first message settles nothing; the second one's does.
+        subscription.onResult(id: first.id)
+        #expect(!subscription.isComplete)
+        subscription.onResult(id: again.id)
+        #expect(subscription.isComplete)
+    }
+
+    @Test func connectBudget() {
+        let budget = ConnectBudget(limit: 3)
+        let window = 300 * SubscriptionTests.second
+        #expect(budget.take(nowNs: 10) == nil)
+        #expect(budget.take(nowNs: 20) == nil)
+        #expect(budget.take(nowNs: 20) == nil)
+        #expect(budget.take(nowNs: 30) == 10 + window)
+        #expect(budget.take(nowNs: 10 + window - 1) == 10 + window)
+        #expect(budget.take(nowNs: 10 + window) == nil)
+        #expect(budget.take(nowNs: 10 + window) == 20 + window, "refused attempts are not counted, granted ones are")
+    }
+
+    @Test(arguments: seeds) func connectBudgetInAnyWindow(seed: UInt64) {
+        var random = SplitMix64(seed: seed)
+        let budget = ConnectBudget()
+        var granted: [UInt64] = []
+        var nowNs: UInt64 = 0
+        for _ in 0..<3_000 {
+            nowNs += UInt64(random.below(1_000_000_000))
+            if budget.take(nowNs: nowNs) == nil { granted.append(nowNs) }
+        }
+        for (index, at) in granted.enumerated() where index >= Limits.connectAttemptsPer5MinMax {
+            #expect(at - granted[index - Limits.connectAttemptsPer5MinMax] >= 300 * SubscriptionTests.second, "seed \(seed)")
+        }
+        #expect(granted.count > Limits.connectAttemptsPer5MinMax)
+    }
+}

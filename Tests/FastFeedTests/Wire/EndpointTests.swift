@@ -1,0 +1,113 @@
+// URLs by table, and the pause between attempts.
+
+import FastFeed
+import Testing
+
+struct EndpointTests {
+    @Test func goodWebSocketURLs() throws {
+        let table: [(url: String, isSecure: Bool, host: String, port: UInt16, target: String)] = [
+            ("wss://stream.binance.com:9443", true, "stream.binance.com", 9_443, "/"),
+            ("ws://127.0.0.1:9443/", false, "127.0.0.1", 9_443, "/"),
+            ("wss://h", true, "h", 443, "/"), ("ws://h", false, "h", 80, "/"), ("ws://h/ws/a@kline_1m", false, "h", 80, "/ws/a@kline_1m"),
+            ("ws://h/stream?streams=a/b", false, "h", 80, "/stream?streams=a/b"), ("ws://h?x=1", false, "h", 80, "/?x=1"),
+            ("ws://[::1]:9443/x", false, "::1", 9_443, "/x"), ("ws://[::1]", false, "::1", 80, "/"),
+            ("ws://h:65535", false, "h", 65_535, "/"),
+            ("ws://h/a:b@c", false, "h", 80, "/a:b@c"),
+        ]
+        for (url, isSecure, host, port, target) in table {
+            #expect(
+                try WebSocketEndpoint(url: url) == WebSocketEndpoint(isSecure: isSecure, host: host, port: port, target: target), "\(url)")
+        }
+    }
+
+    @Test(arguments: [
+        "", "h", "http://h", "ws:/h", "WS://h", "ws://", "ws:///x", "ws://:80", "ws://h:", "ws://h:0", "ws://h:65536", "ws://h:-1",
+        "ws://h:+80", "ws://h:80x",
+        "ws://h:80:80", "ws://::1", "ws://[::1", "ws://[]", "ws://[::1]x", "ws://[::1]:", "ws://user@h", "ws://user:pass@h:80", "ws://h/#x",
+        "ws://h /",
+        "ws://h/\r\nHost: x", "ws://h/\u{0}", "ws://hé/", "ws://h/é", " ws://h",
+    ])
+    func badWebSocketURLs(_ url: String) { #expect(throws: FeedError.self) { try WebSocketEndpoint(url: url) } }
+
+    @Test func webSocketEndpointParts() throws {
+        #expect(throws: FeedError.self) { try WebSocketEndpoint(url: "ws://h/" + String(repeating: "x", count: 16_384)) }
+        #expect(try WebSocketEndpoint(url: "wss://h").hostHeader == "h")
+        #expect(try WebSocketEndpoint(url: "wss://h:80").hostHeader == "h:80")
+        #expect(try WebSocketEndpoint(url: "ws://[::1]:9443").hostHeader == "[::1]:9443")
+        for url in ["ws://localhost", "ws://127.0.0.1", "ws://127.8.8.8", "ws://[::1]"] {
+            #expect(try WebSocketEndpoint(url: url).isLoopback, "\(url)")
+        }
+        for url in ["ws://localhost.evil.com", "ws://128.0.0.1", "ws://0.0.0.0", "ws://[::2]", "ws://127.0.0.1.nip.io", "ws://10.0.0.1"] {
+            #expect(!(try WebSocketEndpoint(url: url).isLoopback), "\(url)")
+        }
+        #expect(try WebSocketEndpoint(url: "ws://h/base/").appending("/ws").target == "/base/ws")
+        #expect(try WebSocketEndpoint(url: "ws://h").appending("/stream?streams=a").target == "/stream?streams=a")
+        for url in ["wss://stream.binance.com:9443/", "ws://[::1]:80/x?y"] { #expect(try WebSocketEndpoint(url: url).description == url) }
+    }
+
+    @Test func goodRedisURLs() throws {
+        func tcp(_ host: String, _ port: UInt16, _ change: (inout RedisEndpoint) -> Void = { _ in }) -> RedisEndpoint {
+            var endpoint = RedisEndpoint(place: .tcp(host: host, port: port))
+            change(&endpoint)
+            return endpoint
+        }
+        let table: [(String, RedisEndpoint)] = [
+            ("redis://h", tcp("h", 6_379)), ("redis://h:1/", tcp("h", 1)), ("redis://h/3", tcp("h", 6_379) { $0.database = 3 }),
+            ("redis://:pw@h", tcp("h", 6_379) { $0.password = "pw" }),
+            ("redis://u:p%40%3A%2f@h:7/15", tcp("h", 7) { ($0.user, $0.password, $0.database) = ("u", "p@:/", 15) }),
+            ("redis://u:a@b@h", tcp("h", 6_379) { ($0.user, $0.password) = ("u", "a@b") }),
+            ("redis://u:a:b@h", tcp("h", 6_379) { ($0.user, $0.password) = ("u", "a:b") }),
+            ("redis://u@h", tcp("h", 6_379) { $0.user = "u" }), ("rediss://[::1]:7", tcp("::1", 7) { $0.isSecure = true }),
+            ("unix:///run/redis.sock", RedisEndpoint(place: .unix(path: "/run/redis.sock"))),
+        ]
+        for (url, expected) in table { #expect(try RedisEndpoint(url: url) == expected, "\(url)") }
+        #expect(try RedisEndpoint(url: "unix:///s?db=2").database == 2)
+    }
+
+    @Test(arguments: [
+        "", "h:6379", "http://h", "REDIS://h", "redis://", "redis://:6379", "redis://h:0", "redis://h:x", "redis://h/x", "redis://h/-1",
+        "redis://h/1/2", "redis://h/999999",
+        "redis://u:%4@h", "redis://u:%zz@h", "redis://u:%ff@h", "redis://u:p@", "redis://h /", "redis://hé", "unix://", "unix://run/x",
+        "unix:///s?db=x", "unix:///s?x=1", "unix:///s?db=",
+        "redis://h\r\nFLUSHALL",
+    ])
+    func badRedisURLs(_ url: String) { #expect(throws: FeedError.self) { try RedisEndpoint(url: url) } }
+
+    @Test func secretsStayOutOfTexts() throws {
+        #expect(throws: FeedError.self) { try RedisEndpoint(url: "unix:///" + String(repeating: "x", count: 107)) }
+        #expect(try !RedisEndpoint(url: "redis://user:canary@h:7/2").description.contains("canary"))
+        for url in ["redis://user:canary@h:bad", "redis://user:canary@h/x", "redis://user:canary%zz@h", "redis://user:canary@h é"] {
+            let error = #expect(throws: FeedError.self) { try RedisEndpoint(url: url) }
+            #expect(error?.message.contains("canary") == false, "\(url)")
+        }
+    }
+
+    @Test(arguments: seeds) func backoff(seed: UInt64) {
+        for policy in [
+            Backoff.Policy.venue, .redis, Backoff.Policy(firstMs: 1, longestMs: 1), Backoff.Policy(firstMs: 7, longestMs: 1_000_000),
+        ] {
+            var backoff = Backoff(policy, seed: seed)
+            for attempt in 0..<200 {
+                let ceilingNs = min(policy.firstMs << UInt64(min(attempt, 20)), policy.longestMs) * 1_000_000
+                let delayNs = backoff.nextDelayNs()
+                #expect(delayNs <= ceilingNs && delayNs >= ceilingNs / 2 / 1_000_000 * 1_000_000, "seed \(seed), attempt \(attempt)")
+                #expect(backoff.attempts == attempt + 1)
+            }
+            backoff.succeeded()
+            #expect(backoff.attempts == 0)
+            #expect(backoff.nextDelayNs() <= policy.firstMs * 1_000_000)
+            #expect(backoff.nextDelayNs(atLeastSeconds: 3_000) >= 3_000_000_000_000)
+        }
+    }
+
+    /// Many connections cut at once must not come back at once.
+    @Test func backoffJitters() {
+        let delays = (0..<1_000).map { seed in
+            var backoff = Backoff(.venue, seed: UInt64(seed))
+            for _ in 0..<10 { _ = backoff.nextDelayNs() }
+            return backoff.nextDelayNs()
+        }
+        let slots = Dictionary(grouping: delays) { $0 / 1_000_000_000 }
+        #expect(slots.count >= 15 && slots.values.allSatisfy { $0.count < 130 })
+    }
+}

@@ -1,0 +1,162 @@
+// The opening handshake of RFC 6455, section 4.1: one right answer and all the wrong ones, in pieces too.
+
+import FastFeed
+import Testing
+
+struct UpgradeTests {
+    /// The key of the RFC's example (section 1.3).
+    private static let key = Array("the sample nonce".utf8)
+    private static let accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+
+    private static let request = UpgradeRequest(
+        endpoint: WebSocketEndpoint(isSecure: false, host: "server.example.com", port: 80, target: "/chat"), keyBytes: key)
+
+    private static let head = [
+        "HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Accept: \(accept)",
+    ]
+
+    private func answer(_ lines: [String]) -> [UInt8] { Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8) }
+
+    private func verdict(_ bytes: [UInt8], pieces: [Int] = []) -> UpgradeReply.Verdict {
+        var reply = UpgradeReply(to: UpgradeTests.request)
+        var from = 0
+        var last = UpgradeReply.Verdict.needMore
+        for piece in pieces + [bytes.count] where from < bytes.count {
+            let until = min(bytes.count, from + piece)
+            last = bytes[from..<until].withUnsafeBytes { reply.feed($0) }
+            from = until
+            if last != .needMore {
+                // What a second read would have brought belongs to the frames.
+                if case .accepted(let rest) = last { return .accepted(rest: rest + bytes[from...]) }
+                return last
+            }
+        }
+        return last
+    }
+
+    private func refusal(_ lines: [String]) -> UpgradeRefusal? {
+        if case .refused(let refusal) = verdict(answer(lines)) { refusal } else { nil }
+    }
+
+    @Test func rfcExample() {
+        #expect(UpgradeRequest.accept(for: "dGhlIHNhbXBsZSBub25jZQ==") == UpgradeTests.accept)
+        let text = String(decoding: UpgradeTests.request.bytes, as: UTF8.self)
+        let lines = text.split(separator: "\r\n", omittingEmptySubsequences: false)
+        #expect(lines.first == "GET /chat HTTP/1.1")
+        for line in [
+            "Host: server.example.com", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Version: 13",
+        ] {
+            #expect(lines.contains(Substring(line)), "\(line)")
+        }
+        #expect(text.hasSuffix("\r\n\r\n"))
+        // Nothing is offered, so that nothing may be chosen.
+        #expect(!text.lowercased().contains("sec-websocket-extensions") && !text.lowercased().contains("sec-websocket-protocol"))
+    }
+
+    @Test func keysAreFresh() {
+        let endpoint = WebSocketEndpoint(isSecure: true, host: "h", port: 9443)
+        let requests = (0..<100).map { _ in UpgradeRequest.random(endpoint: endpoint).bytes }
+        #expect(Set(requests).count == 100)
+        #expect(String(decoding: requests[0], as: UTF8.self).contains("Host: h:9443\r\n"))
+        let more = UpgradeRequest(endpoint: endpoint, keyBytes: UpgradeTests.key, headers: [("User-Agent", "x")])
+        #expect(String(decoding: more.bytes, as: UTF8.self).contains("\r\nUser-Agent: x\r\n"))
+    }
+
+    @Test func rightAnswers() {
+        let frames: [UInt8] = [0x81, 0x01, 0x61]
+        let variants: [[String]] = [
+            UpgradeTests.head,
+            ["HTTP/1.1 101", "upgrade: WebSocket", "CONNECTION: upgrade", "sec-websocket-accept:\(UpgradeTests.accept)"],
+            [
+                "HTTP/1.1 101 ", "Connection: keep-alive, Upgrade", "Upgrade:\twebsocket \t",
+                "Sec-WebSocket-Accept:   \(UpgradeTests.accept)  ",
+            ],
+            ["HTTP/1.1 101 x y z", "Connection: keep-alive", "Connection: foo , UPGRADE"]
+                + UpgradeTests.head[1...3].filter { !$0.hasPrefix("Conn") } + ["Server: x", "Empty:"],
+            UpgradeTests.head + ["Sec-WebSocket-Extensions:"],
+            UpgradeTests.head + (0..<100).map { "X-\($0): y" },
+        ]
+        for lines in variants {
+            for rest in [[], frames] {
+                let bytes = answer(lines) + rest
+                #expect(verdict(bytes) == .accepted(rest: rest), "\(lines)")
+                #expect(verdict(bytes, pieces: [Int](repeating: 1, count: bytes.count)) == .accepted(rest: rest), "\(lines), byte by byte")
+                for cut in [bytes.count - 1, bytes.count - 2, bytes.count - 3, 4] where cut > 0 {
+                    #expect(verdict(bytes, pieces: [cut]) == .accepted(rest: rest), "\(lines), cut at \(cut)")
+                }
+            }
+        }
+    }
+
+    @Test func unfinishedAnswers() {
+        let bytes = answer(UpgradeTests.head)
+        for count in 0..<bytes.count { #expect(verdict(Array(bytes[..<count])) == .needMore, "\(count)") }
+    }
+
+    @Test func wrongAnswers() {
+        func replacing(_ prefix: String, _ line: String?) -> [String] {
+            UpgradeTests.head.compactMap { $0.hasPrefix(prefix) ? line : $0 }
+        }
+        let cases: [(String, [String])] = [
+            ("no Upgrade", replacing("Upgrade", nil)), ("wrong Upgrade", replacing("Upgrade", "Upgrade: h2c")),
+            ("two Upgrades", UpgradeTests.head + ["Upgrade: websocket"]), ("upgrade list", replacing("Upgrade", "Upgrade: websocket, h2c")),
+            ("no Connection", replacing("Connection", nil)), ("wrong Connection", replacing("Connection", "Connection: keep-alive")),
+            ("Connection only looks like it", replacing("Connection", "Connection: Upgraded, xUpgrade")),
+            ("no Accept", replacing("Sec", nil)), ("wrong Accept", replacing("Sec", "Sec-WebSocket-Accept: AAAALMBiTxaQ9kYGzzhZRbK+xOo=")),
+            ("Accept in other case", replacing("Sec", "Sec-WebSocket-Accept: \(UpgradeTests.accept.lowercased())")),
+            ("Accept with more", replacing("Sec", "Sec-WebSocket-Accept: \(UpgradeTests.accept)=")),
+            ("the key back", replacing("Sec", "Sec-WebSocket-Accept: dGhlIHNhbXBsZSBub25jZQ==")),
+            ("empty Accept", replacing("Sec", "Sec-WebSocket-Accept:")),
+            ("two Accepts", UpgradeTests.head + ["Sec-WebSocket-Accept: \(UpgradeTests.accept)"]),
+            ("extension", UpgradeTests.head + ["Sec-WebSocket-Extensions: permessage-deflate"]),
+            ("subprotocol", UpgradeTests.head + ["Sec-WebSocket-Protocol: chat"]),
+            ("HTTP/1.0", replacing("HTTP", "HTTP/1.0 101 Switching Protocols")), ("HTTP/2", replacing("HTTP", "HTTP/2 101")),
+            ("lower case", replacing("HTTP", "http/1.1 101 x")), ("no status", replacing("HTTP", "HTTP/1.1")),
+            ("status of four digits", replacing("HTTP", "HTTP/1.1 1010 x")),
+            ("no number", replacing("HTTP", "HTTP/1.1 1O1 x")), ("signed", replacing("HTTP", "HTTP/1.1 +11 x")),
+            ("two spaces", replacing("HTTP", "HTTP/1.1  101 x")),
+            ("empty first line", [""] + UpgradeTests.head), ("obsolete folding", UpgradeTests.head + ["X: a", " folded"]),
+            ("folding with a colon", UpgradeTests.head + ["X: a", "\tb: folded"]), ("space before colon", UpgradeTests.head + ["X : a"]),
+            ("no colon", UpgradeTests.head + ["Nothing"]), ("no name", UpgradeTests.head + [": a"]),
+            ("bare line feed", UpgradeTests.head + ["X: a\nY: b"]),
+            ("bare carriage return", UpgradeTests.head + ["X: a\rY: b"]), ("too many", UpgradeTests.head + (0..<126).map { "X-\($0): y" }),
+            ("long line", UpgradeTests.head + ["X: " + String(repeating: "y", count: Limits.handshakeLineBytesMax)]),
+        ]
+        for (note, lines) in cases {
+            #expect(refusal(lines) != nil, "\(note)")
+            let bytes = answer(lines)
+            #expect(verdict(bytes, pieces: [Int](repeating: 1, count: bytes.count)) == verdict(bytes), "\(note), byte by byte")
+        }
+        #expect(verdict(Array("HTTP/1.1 101 x\nUpgrade: websocket\n\n".utf8)) == .needMore, "line feeds alone end no head")
+    }
+
+    @Test func statuses() {
+        for status in [200, 202, 301, 302, 307, 400, 401, 403, 404, 418, 429, 451, 500, 502, 503, 100] {
+            let lines = ["HTTP/1.1 \(status) Whatever", "Location: wss://elsewhere/"] + UpgradeTests.head[1...]
+            #expect(refusal(lines)?.status == status, "no redirect is followed, no status but 101 is success")
+        }
+        #expect(refusal(["HTTP/1.1 429 x", "Retry-After: 120"])?.retryAfterSeconds == 120)
+        for text in ["-1", "soon", "Fri, 31 Dec 1999 23:59:59 GMT", "", "1.5", "99999999999999999999"] {
+            #expect(refusal(["HTTP/1.1 429 x", "Retry-After: \(text)"])?.retryAfterSeconds == nil, "\(text)")
+        }
+    }
+
+    @Test func endlessHeads() {
+        let longest = Limits.handshakeBytesMax
+        // Without an end, refused as soon as the limit is passed; with one, whatever it is cut into.
+        for line in ["X: y\r\n", "", "X: " + String(repeating: "z", count: 4_000) + "\r\n"] {
+            var bytes = Array("HTTP/1.1 101 x\r\n".utf8)
+            while bytes.count <= longest { bytes += line.isEmpty ? [0x61] : Array(line.utf8) }
+            guard case .refused = verdict(bytes) else {
+                Issue.record("\(line.prefix(8)): \(verdict(bytes))")
+                continue
+            }
+            guard case .refused = verdict(bytes + [13, 10, 13, 10], pieces: [1_000, 1_000, 20_000]) else {
+                Issue.record("\(line.prefix(8)), ended")
+                continue
+            }
+        }
+        #expect(verdict([UInt8](repeating: 0x61, count: longest)) == .needMore)
+    }
+}
