@@ -2,6 +2,7 @@
 
 import FastFeed
 import Foundation
+import Glibc
 import Testing
 import VenueSimulator
 
@@ -72,6 +73,41 @@ struct FaultTests {
         }
         waitForCloses(rig, 500)
         try expectWhole(rig)
+    }
+
+    /// A server that stalls for longer than our patience still holds what we sent it before; it must not carry that
+    /// out after what we write next.
+    @Test func redisStoppedForLongerThanTheReplyTimeout() throws {
+        let rig = try rig(symbols: 40)
+        waitForCloses(rig, 500)
+        let pid = try #require(rig.redis.pid)
+        kill(pid, SIGSTOP)
+        rig.wait(seconds: 30, "the connection given up") { rig.counters[.redisReconnects] > 0 }
+        kill(pid, SIGCONT)
+        waitForCloses(rig, 500)
+        rig.reconnectClient()
+        try expectWhole(rig)
+    }
+
+    /// A user without the right to publish: the candles are stored all the same, and the refusals counted.
+    @Test func updatesThatMayNotBePublishedHoldNothingBack() throws {
+        let server = try RedisServerProcess()
+        let admin = try RedisClient.connect(server.endpoint)
+        #expect(
+            try admin.command("ACL", "SETUSER", "mute", "on", ">secret", "~*", "resetchannels", "+@all")
+                == .string("OK"))
+        let rig = try rig(symbols: 10) {
+            $0.adjust = {
+                $0.redis = server.endpoint
+                $0.redis.user = "mute"
+                $0.redis.password = "secret"
+            }
+        }
+        waitForCloses(rig, 100)
+        _ = rig.finish()
+        #expect(rig.counters[.updatesRefused] > 0 && rig.counters[.redisErrorsRetried] == 0)
+        #expect(try admin.command("HLEN", "latest:1s") == .integer(10))
+        rig.expectBalance()
     }
 
     @Test func wrongTypeIsRejectedAndCounted() throws {

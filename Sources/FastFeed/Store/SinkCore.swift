@@ -240,14 +240,16 @@ import CShims
     private func judge(_ reply: UnsafeMutablePointer<ff_reply>, _ command: Batch.Command) -> ReplyVerdict {
         let message = unsafe reply.pointee.message
         let verdict = ReplyVerdict(error: message)
+        if command == .publish {
+            journal.note(.warning, "Redis refuses to publish updates", key: "redis-publish", ("reply", message))
+            return verdict
+        }
         switch verdict {
         case .later:
             counters.add(.redisErrorsRetried)
             journal.note(.warning, "Redis refuses for now; trying again", key: "redis-later:\(message.prefix(12))", ("reply", message))
         case .never:
-            if command != .publish {
-                journal.note(.error, "Redis refuses a write", key: "redis-never:\(message.prefix(12))", ("reply", message))
-            }
+            journal.note(.error, "Redis refuses a write", key: "redis-never:\(message.prefix(12))", ("reply", message))
         default: break
         }
         return verdict

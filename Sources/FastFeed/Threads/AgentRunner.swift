@@ -51,7 +51,6 @@ package final class AgentRunner: @unchecked Sendable {
 
     /// One duty cycle: wait as long as nothing can be done, then let every agent do what it can.
     private func turn() {
-        wakeUp.willPark()
         let ready = poller.wait(timeoutNs: timeoutNs())
         wakeUp.didPark()
         let nowNs = MonotonicClock.nowNs()
@@ -68,15 +67,17 @@ package final class AgentRunner: @unchecked Sendable {
         if case .pause(let nanoseconds) = idle, ready > 0 { usleep(UInt32(nanoseconds / 1_000)) }
     }
 
+    /// How long to wait: not at all while something can be done. Before a real wait the flag goes up and the queues
+    /// are looked at once more, so that whoever offers something meanwhile either is seen or wakes us.
     private func timeoutNs() -> Int64 {
-        if idle == .spin || stopping.load(ordering: .relaxed) { return 0 }
-        var deadline = UInt64.max
-        for agent in agents {
-            if agent.hasWork() { return 0 }
-            deadline = min(deadline, agent.nextDeadlineNs())
-        }
+        if idle == .spin || stopping.load(ordering: .relaxed) || anyHasWork() { return 0 }
+        wakeUp.willPark()
+        if stopping.load(ordering: .acquiring) || anyHasWork() { return 0 }
+        let deadline = agents.reduce(UInt64.max) { min($0, $1.nextDeadlineNs()) }
         guard deadline != .max else { return -1 }
         let nowNs = MonotonicClock.nowNs()
         return deadline > nowNs ? Int64(clamping: deadline - nowNs) : 0
     }
+
+    private func anyHasWork() -> Bool { agents.contains { $0.hasWork() } }
 }
