@@ -201,7 +201,7 @@ extension Reader {
         let delayNs = connections[slot].backoff.nextDelayNs()
         let reason = connections[slot].lossReason ?? reason
         journal.note(
-            .warning, "connection to the exchange lost", key: wasSuperseded ? nil : "lost:\(reason)",
+            .warning, "connection to the exchange lost",
             ("connection", label(slot)), ("reason", reason),
             ("retry_in_ms", wasSuperseded ? "never: replaced" : "\(delayNs / 1_000_000)"))
         vacate(slot, retryAtNs: nowNs + delayNs)
