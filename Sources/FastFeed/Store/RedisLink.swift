@@ -105,7 +105,7 @@ import Glibc
             case .failed(let reason): return .lost("cannot resolve the Redis host: \(reason)")
             case .addresses(let found):
                 // Each attempt begins with another address: the first may swallow what it is sent.
-                let first = found.isEmpty ? 0 : attempts % found.count
+                let first = found.isEmpty ? 0 : (attempts - 1) % found.count
                 addresses = Array(found[first...] + found[..<first])
             }
         }
