@@ -1,6 +1,7 @@
 // WebSocket frames written byte by byte, with every liberty a bad peer takes, and decoder events in comparable form.
 
 import FastFeed
+import Synchronization
 
 /// One frame; the defaults make an honest server frame.
 struct RawFrame {
@@ -94,7 +95,7 @@ enum Decoding {
             if let base = payload.baseAddress {
                 var sum: UInt8 = 0
                 for offset in 0..<Limits.paddingBytes { sum &+= base.load(fromByteOffset: payload.count + offset, as: UInt8.self) }
-                readPadding = sum
+                readPadding.store(sum, ordering: .relaxed)
             }
             return .message(isText: isText, Array(payload))
         case .ping(let payload): return .ping(Array(payload))
@@ -105,7 +106,7 @@ enum Decoding {
     }
 
     /// Keeps the optimiser from dropping the reads.
-    nonisolated(unsafe) private static var readPadding: UInt8 = 0
+    private static let readPadding = Atomic<UInt8>(0)
 
     /// The stream whole, byte by byte and in random pieces; complains unless all give the same.
     static func everyWay(_ stream: [UInt8], options: FrameDecoder.Options = .init(), _ random: inout SplitMix64) -> (
