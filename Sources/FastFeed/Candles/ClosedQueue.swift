@@ -25,6 +25,9 @@
     /// Before this position nothing waits to be sent.
     package var sent = 0
 
+    /// More entries than a busy moment needs (2.6 MB).
+    private static let busyCount = 8_192
+
     package init(capacity: Int) {
         precondition(capacity.nonzeroBitCount == 1)
         candles = MappedArray(zeroed: capacity)
@@ -47,7 +50,9 @@
 
     /// Empty: begin again at the first cell, so that a long life touches no more memory than a busy moment.
     /// Positions still only grow: a reply to an entry that was sent twice must not find a new entry under its number.
+    /// What an outage has touched goes back to the system.
     private mutating func restart() {
+        if head & mask > ClosedQueue.busyCount { candles.discard() }
         let start = (tail + mask) & ~mask
         (head, tail, sent) = (start, start, start)
     }
