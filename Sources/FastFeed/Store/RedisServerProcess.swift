@@ -96,14 +96,6 @@ public final class RedisServerProcess: Sendable {
         return endpoint
     }
 
-    /// Over the plain port, if there is one.
-    public var portEndpoint: RedisEndpoint? {
-        guard let port = options.port else { return nil }
-        var endpoint = RedisEndpoint(place: .tcp(host: "127.0.0.1", port: port))
-        endpoint.password = options.password
-        return endpoint
-    }
-
     /// Over the TLS port, if there is one.
     public var tlsEndpoint: RedisEndpoint? {
         guard let tls = options.tls else { return nil }
