@@ -13,7 +13,8 @@ struct WholeBenchmark {
     static let symbols = 300
 
     func run() throws {
-        let exchange = try ExchangeProcess(framesPerSecond: framesPerSecond, symbols: WholeBenchmark.symbols)
+        let pace = framesPerSecond.map { ["--push-ms", String(WholeBenchmark.symbols * 1_000 / $0)] } ?? ["--flat-out"]
+        let exchange = try ExchangeProcess(["--symbols", String(WholeBenchmark.symbols), "--illiquid-every", "0"] + pace)
         defer { exchange.stop() }
         let redis = try RedisServerProcess()
         defer { redis.stop() }
@@ -55,48 +56,5 @@ struct WholeBenchmark {
             String(
                 format: "RSS %.1f MB, rejected %d, duplicates %.0f", Double(after.0.residentBytes) / 1e6, after.0.counters.rejected,
                 delta(.duplicates)))
-    }
-}
-
-/// `feedd simulate` as a child, found beside this program.
-final class ExchangeProcess {
-    let webSocketBase: String
-    private let process = Process()
-    private let port: UInt16
-
-    init(framesPerSecond: Int?, symbols: Int) throws {
-        let feedd = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
-            .appendingPathComponent("feedd")
-        guard FileManager.default.isExecutableFile(atPath: feedd.path) else {
-            throw FeedError(.system, "'\(feedd.path)' is not there: build it first (swift build -c release)")
-        }
-        var arguments = ["simulate", "--port", "0", "--symbols", String(symbols), "--status-seconds", "0", "--illiquid-every", "0"]
-        if let framesPerSecond {
-            arguments += ["--push-ms", String(symbols * 1_000 / framesPerSecond)]
-        } else {
-            arguments.append("--flat-out")
-        }
-        process.executableURL = feedd
-        process.arguments = arguments
-        let output = Pipe()
-        process.standardOutput = output
-        try process.run()
-        var text = ""
-        while !text.contains("127.0.0.1:") || !text.contains("\n") {
-            let chunk = output.fileHandleForReading.availableData
-            guard !chunk.isEmpty else { throw FeedError(.system, "the exchange process ended: \(text)") }
-            text += String(decoding: chunk, as: UTF8.self)
-        }
-        guard let match = text.firstMatch(of: /ws:\/\/127\.0\.0\.1:(\d+)/), let number = UInt16(match.1) else {
-            throw FeedError(.system, "the exchange process does not say its port: \(text)")
-        }
-        port = number
-        webSocketBase = "ws://127.0.0.1:\(number)"
-    }
-
-    func stop() {
-        guard process.isRunning else { return }
-        process.terminate()
-        process.waitUntilExit()
     }
 }

@@ -1,0 +1,55 @@
+// The local exchange as a child process, so that its CPU time is not the engine's.
+
+import FastFeed
+import Foundation
+
+/// The program `feedd`, built beside this one.
+enum FeeddProgram {
+    static func url() throws -> URL {
+        let feedd = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
+            .appendingPathComponent("feedd")
+        guard FileManager.default.isExecutableFile(atPath: feedd.path) else {
+            throw FeedError(.system, "'\(feedd.path)' is not there: build it first (swift build -c release)")
+        }
+        return feedd
+    }
+}
+
+final class ExchangeProcess {
+    /// `ws://127.0.0.1:PORT`, or `wss://` with `--tls`.
+    let webSocketBase: String
+    /// `http://127.0.0.1:PORT`: truth and faults (docs/simulator.md).
+    let restBase: String
+    /// With `--tls`: the authority to trust, a PEM file.
+    let authorityFile: String?
+    private let process = Process()
+
+    var processIdentifier: Int32 { process.processIdentifier }
+
+    /// - Parameter arguments: further flags of `feedd simulate`.
+    init(_ arguments: [String]) throws {
+        process.executableURL = try FeeddProgram.url()
+        process.arguments = ["simulate", "--port", "0", "--status-seconds", "0"] + arguments
+        let output = Pipe()
+        process.standardOutput = output
+        try process.run()
+        var text = ""
+        while !text.contains("\n") {
+            let chunk = output.fileHandleForReading.availableData
+            guard !chunk.isEmpty else { throw FeedError(.system, "the exchange process ended: \(text)") }
+            text += String(decoding: chunk, as: UTF8.self)
+        }
+        guard let match = text.firstMatch(of: /(wss?:\/\/\S+)\s+rest (\S+)/) else {
+            throw FeedError(.system, "the exchange process does not say where it is: \(text)")
+        }
+        webSocketBase = String(match.1)
+        restBase = String(match.2)
+        authorityFile = text.firstMatch(of: /ca-file (\S+)/).map { String($0.1) }
+    }
+
+    func stop() {
+        guard process.isRunning else { return }
+        process.terminate()
+        process.waitUntilExit()
+    }
+}
