@@ -26,6 +26,8 @@ public enum Limits {
     public static let outboundBytesMax = 256 * 1024
     /// After our close frame, how long the peer may take to answer it.
     public static let closeTimeoutMs = 2_000
+    /// Reads from a connection that takes no bytes any more, before it is given up.
+    public static let readsAfterWriteFailureMax = 16
     /// The smallest text that can be a kline event; what bounds records per received byte.
     public static let klineBytesMin = 128
 
@@ -61,6 +63,8 @@ public enum Limits {
     public static let closedQueueCountMax = 131_072
     /// Batches written and not yet acknowledged.
     public static let batchesInFlightMax = 4
+    /// How many bars before the first record of its series a closed candle is still merely late. Beyond: a duplicate.
+    public static let lateClosedBarsMax = 16
     /// Gaps remembered one by one; beyond, they are only counted.
     public static let gapCountMax = 16_384
     /// The most RESP bytes one candle can need in a batch: XADD, HSET field and its share of PUBLISH.

@@ -7,6 +7,8 @@
 @safe package struct CandleTable: ~Copyable {
     let states: MappedArray<SeriesState>
     package let newest: MappedArray<Candle>
+    /// By series id: open time of the oldest bar that is accounted for. Looked at for late closed candles only.
+    private let oldestOpenMs: MappedArray<Int64>
     package var closed: ClosedQueue
     /// Series with something to write, each once, in order of first touch.
     private let dirty: MappedArray<UInt32>
@@ -22,6 +24,7 @@
         precondition(seriesMax.nonzeroBitCount == 1)
         states = MappedArray(zeroed: seriesMax)
         newest = MappedArray(zeroed: seriesMax)
+        oldestOpenMs = MappedArray(zeroed: seriesMax)
         dirty = MappedArray(zeroed: seriesMax)
         closed = ClosedQueue(capacity: closedMax)
         mask = seriesMax - 1
@@ -131,6 +134,7 @@
             unsafe state.pointee.openTimeMs = unsafe record.pointee.openTimeMs
             unsafe state.pointee.eventTimeMs = .min
             unsafe state.pointee.nextClosedOpenMs = unsafe record.pointee.openTimeMs
+            unsafe oldestOpenMs.base[id] = unsafe record.pointee.openTimeMs
         }
         if unsafe record.pointee.isClosed {
             unsafe acceptClosed(record, id)
@@ -149,7 +153,12 @@
     private mutating func acceptClosed(_ record: UnsafePointer<Candle>, _ id: Int) {
         let state = unsafe states.base + id
         let open = unsafe record.pointee.openTimeMs
-        if unsafe open < state.pointee.nextClosedOpenMs {
+        if unsafe open < oldestOpenMs.base[id] {
+            guard extendBackwards(to: open, id) else {
+                counters.add(.duplicates)
+                return
+            }
+        } else if unsafe open < state.pointee.nextClosedOpenMs {
             // A gap that the full board has forgotten is filled on the series' word: the write is idempotent.
             guard unsafe state.pointee.missing > 0, gaps.fill(names[id]!, openTimeMs: open) || gaps.forgottenCount > 0 else {
                 counters.add(.duplicates)
@@ -175,18 +184,34 @@
         unsafe replaceNewest(record, id)
     }
 
+    /// A closed candle from before the first record of its series: two events have changed places on their way.
+    /// It counts; what lies between is missing. False for one that is too old to be merely late.
+    private mutating func extendBackwards(to openMs: Int64, _ id: Int) -> Bool {
+        let interval = unsafe Interval(rawValue: states.base[id].interval)!
+        let oldest = unsafe oldestOpenMs.base[id]
+        let next = interval.nextOpenTime(after: openMs)
+        guard interval.barCount(from: openMs, until: oldest) <= Limits.lateClosedBarsMax else { return false }
+        unsafe oldestOpenMs.base[id] = openMs
+        noteHole(from: next, until: oldest, id)
+        return true
+    }
+
     /// Closed candles that should have come before the bar opening at `openMs`.
     private mutating func noteHole(upTo openMs: Int64, _ id: Int) {
-        let state = unsafe states.base + id
-        let from = unsafe state.pointee.nextClosedOpenMs
+        let from = unsafe states.base[id].nextClosedOpenMs
         guard from < openMs else { return }
+        noteHole(from: from, until: openMs, id)
+        unsafe states.base[id].nextClosedOpenMs = openMs
+    }
+
+    private mutating func noteHole(from: Int64, until: Int64, _ id: Int) {
+        guard from < until else { return }
         let series = names[id]!
-        let count = series.interval.barCount(from: from, until: openMs)
+        let count = series.interval.barCount(from: from, until: until)
         counters.add(.gapsSeen)
         counters.add(.gapCandlesMissing, Int(count))
-        unsafe state.pointee.missing = unsafe UInt32(clamping: Int64(state.pointee.missing) + count)
-        gaps.add(Gap(series: series, fromMs: from, untilMs: openMs, cause: .missed))
-        unsafe state.pointee.nextClosedOpenMs = openMs
+        unsafe states.base[id].missing = unsafe UInt32(clamping: Int64(states.base[id].missing) + count)
+        gaps.add(Gap(series: series, fromMs: from, untilMs: until, cause: .missed))
     }
 
     /// The queue is full: its oldest candle becomes a gap. (While Redis is up the sink stops taking records

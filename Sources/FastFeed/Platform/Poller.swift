@@ -35,32 +35,46 @@ package struct PollToken: Sendable, Equatable {
 @safe package final class Poller {
     private let descriptor: Int32
     private let ready: UnsafeMutablePointer<ff_ready>
+    /// Nil for the real one. A virtual kernel keeps the registrations itself, and whoever runs it hands out the reports.
+    package let kernel: (any VirtualKernel)?
 
     package init() throws(SystemError) {
         let created = ff_poll_create()
         guard created >= 0 else { throw SystemError("epoll_create", code: -created) }
         descriptor = created
+        kernel = nil
         unsafe ready = .allocate(capacity: Int(FF_READY_MAX))
         unsafe ready.initialize(repeating: ff_ready(), count: Int(FF_READY_MAX))
     }
 
-    deinit {
-        unsafe ready.deallocate()
-        _ = Glibc.close(descriptor)
+    package init(_ kernel: any VirtualKernel) {
+        descriptor = -1
+        self.kernel = kernel
+        unsafe ready = .allocate(capacity: 0)
     }
 
+    deinit {
+        unsafe ready.deallocate()
+        if kernel == nil { _ = Glibc.close(descriptor) }
+    }
+
+    package var nowNs: UInt64 { kernel?.nowNs ?? MonotonicClock.nowNs() }
+
     package func add(_ number: Int32, _ interest: Readiness, token: PollToken) throws(SystemError) {
+        if let kernel { return kernel.watch(number, interest, token: token) }
         let code = ff_poll_control(descriptor, 1, number, interest.rawValue, token.rawValue)
         if code != 0 { throw SystemError("epoll_ctl", code: -code) }
     }
 
     /// Changes the interest of a registered descriptor. Failing here can only be a bug.
     package func change(_ number: Int32, _ interest: Readiness, token: PollToken) {
+        if let kernel { return kernel.watch(number, interest, token: token) }
         let code = ff_poll_control(descriptor, 2, number, interest.rawValue, token.rawValue)
         precondition(code == 0, "epoll_ctl on a descriptor that is not registered")
     }
 
     package func remove(_ number: Int32) {
+        if let kernel { return kernel.watch(number, [], token: PollToken(rawValue: 0)) }
         _ = ff_poll_control(descriptor, 3, number, 0, 0)
     }
 

@@ -21,12 +21,16 @@
 
     init(ring: SPSCRing<Candle>, counters: CounterBank) {
         producer = SPSCRing.Producer(ring)
+        resumeBytes = min(Limits.receiveBytesMax / 4, ring.capacity * Limits.klineBytesMin / 2)
         self.counters = counters
     }
 
     /// Bytes that may be read now so that every kline in them finds a slot: a kline has at least
     /// `Limits.klineBytesMin` bytes, and one may be here already but for its end.
     mutating func readableBytes() -> Int { min(Limits.receiveBytesMax, (producer.room() - 1) * Limits.klineBytesMin) }
+
+    /// So many must be readable before a stalled connection goes on: not every freed slot is worth a turn.
+    let resumeBytes: Int
 
     /// Makes the records kept so far visible to the sink. True when there were any.
     mutating func publish() -> Bool { producer.publish() }
@@ -69,7 +73,13 @@
             case .ping(let payload): return unsafe .ping(payload)
             case .pong: continue
             case .close(let code, let reason): return unsafe .close(code: code, reason: reason)
-            case .violation(let code, let reason): return .violation(code: code, reason: reason)
+            case .violation(let code, let reason):
+                // Found in the middle of a message or at its end: it counts the same.
+                if frames.isTextAtFault {
+                    messages &+= 1
+                    counters.add(.rejectedNotUTF8)
+                }
+                return .violation(code: code, reason: reason)
             }
         }
     }

@@ -87,11 +87,29 @@ extension Reader {
             counters.add(.bytesReceived, count)
             take(count, slot, nowNs)
             if count == bytesMax || connections[slot].hasPending { markReady(slot) }
-        case .wouldBlock: break
+            if connections[slot].writeFailure != nil { readOut(slot, nowNs) }
+        case .wouldBlock: if let reason = connections[slot].writeFailure { lose(slot, reason, nowNs) }
         case .endOfStream: lose(slot, "the exchange ended the connection without a close frame (1006)", nowNs)
         case .failed(let code):
             let reason = connections[slot].socket!.describe(code)
             lose(slot, reason, nowNs)
+        }
+    }
+
+    /// Nothing can be sent any more. What the exchange had sent before is still taken: it may hold closed candles.
+    func failWrite(_ slot: Int, _ reason: String) {
+        guard connections[slot].writeFailure == nil else { return }
+        connections[slot].writeFailure = reason
+        markReady(slot)
+    }
+
+    /// A peer that goes on talking without listening is left after a while.
+    private func readOut(_ slot: Int, _ nowNs: UInt64) {
+        connections[slot].readsAfterFailure += 1
+        if connections[slot].readsAfterFailure < Limits.readsAfterWriteFailureMax {
+            markReady(slot)
+        } else {
+            lose(slot, connections[slot].writeFailure!, nowNs)
         }
     }
 
@@ -103,7 +121,7 @@ extension Reader {
             case .consumed: break window
             case .ping(let payload):
                 connections[slot].subscription.noteSent(nowNs: nowNs)
-                if unsafe !connections[slot].socket!.send(.pong, payload) { lose(slot, "cannot answer a ping", nowNs) }
+                if unsafe !connections[slot].socket!.send(.pong, payload) { failWrite(slot, "cannot answer a ping") }
             case .notice(let message): unsafe onNotice(slot, message, nowNs)
             case .close(let code, let reason): unsafe onClose(slot, code, Ascii.printable(reason, limit: 123), nowNs)
             case .notUTF8: violate(slot, 1007, "text that is not UTF-8", nowNs)
@@ -124,7 +142,7 @@ extension Reader {
     }
 
     func resumeStalled(_ nowNs: UInt64) {
-        guard unsafe decode.pointee.readableBytes() >= Limits.receiveBytesMax / 4 else { return }
+        guard unsafe decode.pointee.readableBytes() >= decode.pointee.resumeBytes else { return }
         for slot in 0..<connections.count where connections[slot].isStalled {
             connections[slot].isStalled = false
             connections[slot].socket?.setReading(true)
@@ -224,6 +242,8 @@ extension Reader {
         connections[slot].socket?.drop()
         connections[slot].socket = nil
         connections[slot].lossReason = nil
+        connections[slot].writeFailure = nil
+        connections[slot].readsAfterFailure = 0
         connections[slot].generation &+= 1
         connections[slot].retryAtNs = retryAtNs
         timersDueNs = 0
@@ -241,8 +261,8 @@ extension Reader {
 
     /// Opens a second connection for the same streams; this one ends when that one is live.
     func replace(_ slot: Int) {
-        guard !connections[slot].isRetired, connections[slot].successor == nil, !isStopping else { return }
         connections[slot].rollAtNs = .max
+        guard !connections[slot].isRetired, connections[slot].successor == nil, !isStopping else { return }
         guard let successor = addConnection(connections[slot].streams, predecessor: slot) else {
             // The exchange will end it, and then it is opened again like any other.
             journal.note(.warning, "no room to replace a connection", key: "no-room", ("connection", label(slot)))
@@ -279,7 +299,7 @@ extension Reader {
         while let message = connections[slot].subscription.nextMessage(nowNs: nowNs) {
             counters.add(.subscribeRequests)
             if !connections[slot].socket!.send(.text, message) {
-                lose(slot, "cannot send a subscription", nowNs)
+                failWrite(slot, "cannot send a subscription")
                 return
             }
         }

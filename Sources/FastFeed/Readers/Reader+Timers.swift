@@ -67,7 +67,7 @@ extension Reader {
         {
             connections[slot].lastPingNs = nowNs
             connections[slot].subscription.noteSent(nowNs: nowNs)
-            if !connections[slot].socket!.send(.ping, []) { lose(slot, "cannot send a ping", nowNs) }
+            if !connections[slot].socket!.send(.ping, []) { failWrite(slot, "cannot send a ping") }
         }
     }
 }

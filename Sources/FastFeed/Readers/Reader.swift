@@ -75,7 +75,7 @@ package struct ReaderSettings: Sendable {
         let slot = Int(token.slot)
         guard slot < connections.count, connections[slot].generation & 0xFF_FFFF == token.generation else { return }
         if readiness.contains(.writable) && (connections[slot].phase == .open || connections[slot].phase == .closing) {
-            if connections[slot].socket?.flush() == false { lose(slot, "write failed", nowNs) }
+            if connections[slot].socket?.flush() == false { failWrite(slot, "write failed") }
         }
         markReady(slot)
     }

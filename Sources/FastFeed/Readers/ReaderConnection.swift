@@ -23,6 +23,9 @@ struct ReaderConnection: ~Copyable {
     var isStalled = false
     /// Why we are closing, where it is our decision.
     var lossReason: String?
+    /// Why nothing can be sent any more; what has arrived is still being read.
+    var writeFailure: String?
+    var readsAfterFailure = 0
     /// The slot of the connection that replaces this one.
     var successor: Int?
     /// The slot of the connection that this one replaces once it is live.

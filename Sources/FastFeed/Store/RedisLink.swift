@@ -116,7 +116,7 @@ import Glibc
         transport = nil
         while !addresses.isEmpty {
             do {
-                let made = try Transport.connect(to: addresses.removeFirst())
+                let made = try Transport.connect(to: addresses.removeFirst(), kernel: port.poller.kernel)
                 interest = .writable
                 try port.poller.add(made.number, interest, token: token(port))
                 transport = consume made
@@ -139,8 +139,7 @@ import Glibc
     private func token(_ port: PollerPort) -> PollToken { port.token(slot: 0, generation: generation) }
 
     private mutating func finishConnect(_ port: PollerPort) -> Turn {
-        var entry = pollfd(fd: number, events: Int16(POLLOUT), revents: 0)
-        guard unsafe Glibc.poll(&entry, 1, 0) == 1 else { return .pending }
+        guard transport!.isWritable() else { return .pending }
         if let error = transport!.finishConnect() {
             lastFailure = error.description
             return connectNext(port)

@@ -98,7 +98,7 @@ import CShims
     private mutating func turnReady(_ nowNs: UInt64, _ port: PollerPort) {
         if isReadable {
             isReadable = false
-            readReplies(nowNs)
+            readReplies(nowNs, port)
             guard link.isReady else { return }
         }
         if unsentCount > 0 { sendRest(nowNs, port) }
@@ -175,8 +175,8 @@ import CShims
 
     // MARK: Replies
 
-    private mutating func readReplies(_ nowNs: UInt64) {
-        let ackNs = MonotonicClock.nowNs()
+    private mutating func readReplies(_ nowNs: UInt64, _ port: PollerPort) {
+        let ackNs = port.poller.nowNs
         var mayHaveMore = true
         while mayHaveMore {
             switch link.fill() {

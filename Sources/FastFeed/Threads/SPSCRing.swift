@@ -50,7 +50,7 @@ import Synchronization
         /// How many records can be written now.
         @inline(__always)
         package mutating func room() -> Int {
-            if mask &+ 1 &- (next &- freed) < (mask &+ 1) / 2 { freed = ring.consumed.value.load(ordering: .acquiring) }
+            if mask &+ 1 &- (next &- freed) <= (mask &+ 1) / 2 { freed = ring.consumed.value.load(ordering: .acquiring) }
             return mask &+ 1 &- (next &- freed)
         }
 

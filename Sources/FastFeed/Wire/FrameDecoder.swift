@@ -61,6 +61,8 @@
     private var messageOpcode: UInt8 = 0
     private var fragmentCount = 0
     private var validator = UTF8Validator()
+    /// What broke the rules is a text message that is not UTF-8: a message to be counted as such.
+    package private(set) var isTextAtFault = false
     private var messageHandedOut = false
 
     private var control = ControlPayload()
@@ -134,6 +136,11 @@
         }
         unsafe next = unsafe end  // after close or violation nothing is read any more
         return .needMore
+    }
+
+    private mutating func textViolation(_ reason: StaticString) -> FrameEvent {
+        isTextAtFault = true
+        return violation(1007, reason)
     }
 
     private mutating func violation(_ code: UInt16, _ reason: StaticString) -> FrameEvent {
@@ -244,7 +251,7 @@ extension FrameDecoder {
         inFrame = false
         messageOpcode = 0
         if unsafe opcode == 1 && options.checksTextInPlace && !UTF8Validator.isValid(payload) {
-            return violation(1007, "text that is not UTF-8")
+            return textViolation("text that is not UTF-8")
         }
         return unsafe .message(isText: opcode == 1, payload)
     }
@@ -262,7 +269,7 @@ extension FrameDecoder {
             inFrame = false
             return controlEvent()
         }
-        if unsafe messageOpcode == 1 && !validator.accept(piece) { return violation(1007, "text that is not UTF-8") }
+        if unsafe messageOpcode == 1 && !validator.accept(piece) { return textViolation("text that is not UTF-8") }
         unsafe message.append(piece)
         guard remaining == 0 else { return .needMore }
         inFrame = false
@@ -270,7 +277,7 @@ extension FrameDecoder {
         let isText = messageOpcode == 1
         messageOpcode = 0
         messageHandedOut = true
-        if isText && !validator.isComplete { return violation(1007, "text that ends inside a character") }
+        if isText && !validator.isComplete { return textViolation("text that ends inside a character") }
         return unsafe .message(isText: isText, message.bytes)
     }
 

@@ -23,16 +23,17 @@ package enum TransportStep: Equatable {
     deinit { unsafe ff_tls_free(session) }
 
     package var number: Int32 { descriptor.number }
+    /// The outcome of connecting is known.
+    package func isWritable() -> Bool { descriptor.isWritable() }
     package var isSecure: Bool { unsafe session != nil }
 
     /// Begins to connect. The result is known when the socket becomes writable (`finishConnect`).
-    package static func connect(to address: SocketAddress) throws(SystemError) -> Transport {
-        let number = socket(address.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard number >= 0 else { throw SystemError("socket") }
-        let transport = Transport(Descriptor(owning: number))
+    package static func connect(to address: SocketAddress, kernel: (any VirtualKernel)? = nil) throws(SystemError) -> Transport {
+        let transport = Transport(try Descriptor.socket(for: address, kernel: kernel))
+        guard !transport.descriptor.isVirtual else { return transport }
         transport.tune(address.family)
         let code = unsafe address.bytes.withUnsafeBytes { bytes in
-            unsafe Glibc.connect(number, bytes.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))
+            unsafe Glibc.connect(transport.number, bytes.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))
         }
         if code != 0 && errno != EINPROGRESS { throw SystemError("connect") }
         return transport
@@ -63,10 +64,12 @@ package enum TransportStep: Equatable {
 
     /// After the socket became writable: nil when connected, else why not.
     package func finishConnect() -> SystemError? {
-        var code: Int32 = 0
-        var size = socklen_t(MemoryLayout<Int32>.size)
-        guard unsafe getsockopt(number, SOL_SOCKET, SO_ERROR, &code, &size) == 0 else { return SystemError("getsockopt") }
-        return code == 0 ? nil : SystemError("connect", code: code)
+        do throws(SystemError) {
+            let code = try descriptor.connectError()
+            return code == 0 ? nil : SystemError("connect", code: code)
+        } catch {
+            return error
+        }
     }
 
     /// Puts TLS on the connected socket; the certificate must be `host`'s.
@@ -146,7 +149,7 @@ package enum TransportStep: Equatable {
     /// close_notify, best effort, and the end of our side.
     package func shutDown() {
         if let session = unsafe session { unsafe ff_tls_shutdown(session) }
-        Glibc.shutdown(number, Int32(SHUT_WR))
+        descriptor.shutDownWriting()
     }
 
     /// Why a TLS call failed, in one line.

@@ -141,7 +141,7 @@ extension WebSocketConnection {
         while !addresses.isEmpty {
             let address = addresses.removeFirst()
             do {
-                let made = try Transport.connect(to: address)
+                let made = try Transport.connect(to: address, kernel: port.poller.kernel)
                 interest = .writable
                 try port.poller.add(made.number, interest, token: token)
                 transport = consume made
@@ -155,7 +155,7 @@ extension WebSocketConnection {
     }
 
     private mutating func finishConnect() -> Opening {
-        guard let number = transport?.number, WebSocketConnection.isWritable(number) else { return .pending }
+        guard transport!.isWritable() else { return .pending }
         if let error = transport!.finishConnect() {
             lastFailure = error.description
             return connectNext()
@@ -167,11 +167,6 @@ extension WebSocketConnection {
             sendRequest()
         }
         return .pending
-    }
-
-    private static func isWritable(_ number: Int32) -> Bool {
-        var entry = pollfd(fd: number, events: Int16(POLLOUT), revents: 0)
-        return unsafe Glibc.poll(&entry, 1, 0) == 1
     }
 
     private mutating func secure() -> Opening {
@@ -280,10 +275,12 @@ extension WebSocketConnection {
         updateInterest()
     }
 
-    /// What the poller is to report, from the connection's state alone: reading unless paused, writing while
-    /// bytes wait or TLS must write before it can read on (a key update).
+    /// What the poller is to report, from the connection's state alone: reading, and writing while bytes wait or TLS
+    /// must write before it can read on (a key update). Nothing while paused: a hang-up would be reported
+    /// again and again to an owner who cannot read.
     private mutating func updateInterest() {
-        var wanted: Readiness = isReading ? .readable : []
+        guard isReading else { return setInterest([]) }
+        var wanted: Readiness = .readable
         let readWantsWrite =
             switch transport {
             case .some(let transport): transport.readWantsWrite

@@ -1,0 +1,88 @@
+// What was delivered and what was written, noted as it happens; and the reckoning at the end.
+
+import FastFeed
+
+final class Ledger {
+    private let series: [Series]
+    private let latestKeys: [String]
+    /// By series: the closed candles that a client has read, by open time.
+    private(set) var closed: [[Int64: KlineState]]
+    /// By series: the newest state that a client has read.
+    private(set) var newest: [KlineState?]
+    /// By series: open time of the first event that a client has read.
+    private(set) var firstOpenMs: [Int64?]
+    /// Every delivered state by its JSON, to find it again in what is written.
+    private var stateOfJSON: [String: KlineState] = [:]
+    private var seriesOfField: [String: Int] = [:]
+    private var seriesOfChannel: [String: Int] = [:]
+    private var written: [KlineState?]
+    /// What another writer has put into a history: series, open time, whether its values differ.
+    private(set) var others: [[Int64: Bool]]
+    private(set) var complaints: [String] = []
+    var closedStored = 0
+
+    init(_ scenario: Scenario, _ schema: KeySchema) {
+        series = scenario.series
+        latestKeys = series.map { schema.latestKey(.spot, $0.interval) }
+        closed = Array(repeating: [:], count: series.count)
+        newest = Array(repeating: nil, count: series.count)
+        firstOpenMs = Array(repeating: nil, count: series.count)
+        written = newest
+        others = Array(repeating: [:], count: series.count)
+        for (index, one) in series.enumerated() {
+            seriesOfField["\(latestKeys[index]) \(one.symbol)"] = index
+            seriesOfChannel[schema.updatesChannel(one)] = index
+        }
+    }
+
+    func complain(_ sentence: String) { if complaints.count < 20 { complaints.append(sentence) } }
+
+    func onDelivered(_ state: KlineState) {
+        let index = state.series
+        stateOfJSON[state.json(series[index])] = state
+        if state.isClosed { closed[index][state.openMs] = state }
+        if firstOpenMs[index] == nil { firstOpenMs[index] = state.openMs }
+        if newest[index] == nil || newest[index]!.isOlder(than: state) { newest[index] = state }
+    }
+
+    func onOther(_ state: KlineState, differs: Bool) { others[state.series][state.openMs] = differs }
+
+    /// `latest:*` never goes back, and never holds a state that was not received.
+    func onNewest(key: String, field: String, json: String) {
+        guard let index = seriesOfField["\(key) \(field)"] else { return complain("HSET of a field nobody asked for: \(key) \(field)") }
+        guard let state = stateOfJSON[json], state.series == index else { return complain("\(key) \(field): a state nobody sent: \(json)") }
+        if let before = written[index], state.isOlder(than: before) {
+            complain("\(series[index]): older over newer: \(json) over \(before.json(series[index]))")
+        }
+        written[index] = state
+    }
+
+    func onPublish(channel: String, message: String) {
+        guard let index = seriesOfChannel[channel] else { return complain("PUBLISH to a channel nobody asked for: \(channel)") }
+        let one = series[index]
+        let head = "{\"symbol\":\"\(one.symbol)\",\"interval\":\"\(one.interval.token)\",\"rows\":"
+        guard message.hasPrefix(head), message.hasSuffix("]}"), let list = message.firstRange(of: "\"candles\":[") else {
+            return complain("\(channel): not an update: \(message)")
+        }
+        let numbers = message[message.index(message.startIndex, offsetBy: head.utf8.count)..<list.lowerBound]
+        let rows = Int(numbers.prefix { $0.isNumber }) ?? -1
+        var objects = message[list.upperBound...].dropLast(2).split(separator: "},{").map(String.init)
+        for place in objects.indices {
+            if place > 0 { objects[place] = "{" + objects[place] }
+            if place < objects.count - 1 { objects[place] += "}" }
+        }
+        if objects.count != rows || rows == 0 { complain("\(channel): rows \(rows), candles \(objects.count)") }
+        var sawForming = false
+        for json in objects {
+            guard let state = stateOfJSON[json], state.series == index else { return complain("\(channel): a state nobody sent: \(json)") }
+            // Closed ones first, then at most one newest.
+            if sawForming { complain("\(channel): a candle after the newest state") }
+            sawForming = !state.isClosed
+        }
+    }
+
+    func newestIsRight(_ index: Int, _ database: RedisDatabase) -> Bool {
+        guard let state = newest[index] else { return true }
+        return database.hashes[latestKeys[index]]?[series[index].symbol.name] == state.json(series[index])
+    }
+}

@@ -1,0 +1,220 @@
+// The Redis of a simulated world: takes connections, carries commands out in its own time, refuses, stalls, dies and
+// comes back with what it had carried out.
+
+import FastFeed
+import Glibc
+
+final class RedisServer {
+    unowned let kernel: SimulatedKernel
+    var random: SplitMix64
+    var database = RedisDatabase()
+    fileprivate var connections: [RedisConnection] = []
+    private var nextClientID: Int64 = 1
+    private var isServing = false
+    /// Called for each state in a HSET and each message published, before it is carried out.
+    var onNewest: (_ key: String, _ field: String, _ json: String) -> Void = { _, _, _ in }
+    var onPublish: (_ channel: String, _ message: String) -> Void = { _, _ in }
+    var onUnknown: ([String]) -> Void = { _ in }
+
+    // What goes wrong now, until when.
+    private var downUntilNs: UInt64 = 0
+    private var stalledUntilNs: UInt64 = 0
+    private var refusal = ""
+    private var refusesUntilNs: UInt64 = 0
+    private var refusesPublishUntilNs: UInt64 = 0
+    private var isSlowUntilNs: UInt64 = 0
+
+    init(_ scenario: Scenario, kernel: SimulatedKernel) {
+        self.kernel = kernel
+        random = SplitMix64(seed: scenario.seed ^ 0xD)
+    }
+
+    func accept() -> Acceptance {
+        if kernel.nowNs < downUntilNs { return .refuse(ECONNREFUSED) }
+        let connection = RedisConnection(self, id: nextClientID)
+        nextClientID += 1
+        connections.append(connection)
+        return .accept(connection)
+    }
+
+    fileprivate func remove(_ connection: RedisConnection) { connections.removeAll { $0 === connection } }
+
+    // MARK: Serving
+
+    /// One turn of the server's event loop, soon.
+    fileprivate func serveSoon() {
+        guard !isServing else { return }
+        isServing = true
+        let pauseNs = UInt64(random.number(kernel.nowNs < isSlowUntilNs ? 1_000_000...50_000_000 : 5_000...100_000))
+        kernel.events.plan(at: max(kernel.nowNs + pauseNs, stalledUntilNs)) { [unowned self] in
+            isServing = false
+            if kernel.nowNs < stalledUntilNs { serveSoon() } else { serve() }
+        }
+    }
+
+    private func serve() {
+        var more = false
+        // Clients that are ready at once are served in any order.
+        for connection in connections.shuffled(using: &random) where connections.contains(where: { $0 === connection }) {
+            if connection.serve(commandsMax: random.pick([1, 5, 1_000])) { more = true }
+        }
+        if more { serveSoon() }
+    }
+
+    fileprivate func answer(_ command: [String], _ connection: RedisConnection) -> String {
+        let answer = decide(command, connection)
+        kernel.tell? { "redis: \(command.prefix(6).map { $0.prefix(40) }.joined(separator: " ")) → \(answer.prefix(24).dropLast(2))" }
+        return answer
+    }
+
+    private func decide(_ command: [String], _ connection: RedisConnection) -> String {
+        let now = kernel.nowNs
+        let refuses = now < refusesUntilNs
+        if refuses && refusal.hasPrefix("LOADING") { return "-\(refusal)\r\n" }
+        switch command[0] {
+        case "PING": return "+PONG\r\n"
+        case "SELECT", "AUTH": return "+OK\r\n"
+        case "CLIENT" where command[1] == "ID": return ":\(connection.id)\r\n"
+        case "CLIENT" where command[1] == "KILL":
+            let victims = connections.filter { $0.id == Int64(command[3]) }
+            for victim in victims { victim.kill() }
+            return ":\(victims.count)\r\n"
+        case "PUBLISH":
+            if now < refusesPublishUntilNs { return "-NOPERM this user has no permissions to access one of the channels used\r\n" }
+            onPublish(command[1], command[2])
+            return ":0\r\n"
+        case "XADD", "EVAL", "HSET":
+            if refuses { return "-\(refusal)\r\n" }
+            if command[0] == "HSET" && !database.foreignKeys.contains(command[1]) {
+                for index in stride(from: 2, to: command.count, by: 2) { onNewest(command[1], command[index], command[index + 1]) }
+            }
+            return database.run(command)
+        default:
+            onUnknown(command)
+            return "-ERR unknown command\r\n"
+        }
+    }
+
+    // MARK: Trouble
+
+    private func untilNs(_ milliseconds: ClosedRange<Int>) -> UInt64 { kernel.nowNs + UInt64(random.number(milliseconds)) * 1_000_000 }
+
+    func misbehave(_ historyKeys: [String]) {
+        let kind = random.number(0...9)
+        kernel.note(UInt64(kind) << 8 | 5)
+        kernel.tell? { "redis: fault \(kind)" }
+        switch kind {
+        case 0:
+            // Killed: nothing that was not carried out is answered; what is on the way back is lost.
+            downUntilNs = untilNs(1...20_000)
+            for connection in connections { connection.kill() }
+            nextClientID = 1
+        case 1: stalledUntilNs = untilNs(10...25_000)
+        case 2:
+            refusal = random.pick([
+                "OOM command not allowed when used memory > 'maxmemory'.", "NOREPLICAS Not enough good replicas to write.",
+                "READONLY You can't write against a read only replica.", "LOADING Redis is loading the dataset in memory",
+                "MISCONF Redis is configured to save RDB snapshots", "NOPERM this user has no permissions to run the 'xadd' command",
+            ])
+            refusesUntilNs = untilNs(1...10_000)
+        case 3: refusesPublishUntilNs = untilNs(1...10_000)
+        case 4: isSlowUntilNs = untilNs(10...10_000)
+        case 5: for connection in connections { connection.kill() }
+        case 6: for connection in connections { connection.finish() }
+        case 7: for connection in connections { connection.sayRubbish() }
+        case 8: for connection in connections { connection.stopReading(untilNs: untilNs(10...10_000)) }
+        default: if random.chance(0.2) { database.foreignKeys.insert(random.pick(historyKeys)) }
+        }
+    }
+
+    func heal() { (downUntilNs, stalledUntilNs, refusesUntilNs, refusesPublishUntilNs, isSlowUntilNs) = (0, 0, 0, 0, 0) }
+}
+
+private final class RedisConnection: LinkHandler {
+    private unowned let server: RedisServer
+    let id: Int64
+    private var link: Link?
+    private var input: [UInt8] = []
+    private var head = 0
+    private var hasEnded = false
+
+    init(_ server: RedisServer, id: Int64) {
+        self.server = server
+        self.id = id
+    }
+
+    func onOpen(_ link: Link) { self.link = link }
+    func onRead(total: Int) {}
+
+    func onBytes(_ bytes: [UInt8]) {
+        input.append(contentsOf: bytes)
+        server.serveSoon()
+    }
+
+    func onEnd() {
+        // What it has sent before is carried out all the same.
+        hasEnded = true
+        server.serveSoon()
+    }
+
+    /// Carries out what has come. True when there is more.
+    func serve(commandsMax: Int) -> Bool {
+        var out: [UInt8] = []
+        var done = 0
+        while done < commandsMax, link != nil, let command = takeCommand() {
+            out.append(contentsOf: server.answer(command, self).utf8)
+            done += 1
+        }
+        if !out.isEmpty { link?.send(out) }
+        if done == commandsMax { return true }
+        if hasEnded { server.remove(self) }
+        return false
+    }
+
+    private func takeCommand() -> [String]? {
+        var place = head
+        guard let count = number(after: "*", &place) else { return nil }
+        var words: [String] = []
+        words.reserveCapacity(count)
+        for _ in 0..<count {
+            guard let length = number(after: "$", &place), place + length + 2 <= input.count else { return nil }
+            words.append(String(decoding: input[place..<place + length], as: UTF8.self))
+            place += length + 2
+        }
+        head = place
+        if head == input.count {
+            input.removeAll(keepingCapacity: true)
+            head = 0
+        }
+        return words
+    }
+
+    private func number(after mark: Character, _ place: inout Int) -> Int? {
+        guard let end = input[place...].firstIndex(of: 13), end + 1 < input.count else { return nil }
+        precondition(input[place] == mark.asciiValue!, "not RESP: \(String(decoding: input[place..<end], as: UTF8.self))")
+        var value = 0
+        for byte in input[(place + 1)..<end] { value = value * 10 + Int(byte - 48) }
+        place = end + 2
+        return value
+    }
+
+    func kill() {
+        link?.reset()
+        link = nil
+        server.remove(self)
+    }
+
+    func finish() {
+        link?.finish()
+        link = nil
+        server.remove(self)
+    }
+
+    func sayRubbish() { link?.send(Array("?what\r\n".utf8)) }
+
+    func stopReading(untilNs: UInt64) {
+        guard let link else { return }
+        link.isServerReading = false
+        server.kernel.events.plan(at: untilNs) { link.isServerReading = true }
+    }
+}

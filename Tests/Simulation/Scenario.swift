@@ -1,0 +1,73 @@
+// What one seed decides: how big the world is, how fast, and what goes wrong in it.
+
+import FastFeed
+
+public struct Scenario {
+    public let seed: UInt64
+    let series: [Series]
+    let streamsPerConnection: Int
+    let readerCount: Int
+    /// All agents in one turn, or each turned by itself in any order.
+    let isShared: Bool
+    let ringCount: Int
+    let batchSize: Int
+    let closedMax: Int
+    let coalesces: Bool
+    let form: SubscribeForm
+    let isCombined: Bool
+    let usesUnixSocket: Bool
+    let updatePeriodMs: Int
+    /// Faults happen until then.
+    let troubleNs: UInt64
+    let connectionAgeMs: Int
+    let latencyNs: ClosedRange<UInt64>
+    /// Mean distance between faults of each side; nil for none.
+    let exchangeFaultNs: UInt64?
+    let redisFaultNs: UInt64?
+    let processPauseNs: UInt64?
+    /// Chances per frame.
+    let damage: Double
+    let duplicate: Double
+    let hold: Double
+    let lose: Double
+    let fragment: Double
+    /// Somebody else writes the same history.
+    let hasOtherWriter: Bool
+
+    public init(seed: UInt64) {
+        var random = SplitMix64(seed: SplitMix64.mix(seed))
+        self.seed = seed
+        let symbols = ["btcusdt", "ethusdt", "a1", "x_usdt"].prefix(random.number(1...4)).map { Symbol($0)! }
+        let slow = random.chance(0.15)
+        let intervals: [Interval] = slow ? [.m1] : random.pick([[.s1], [.s1], [.s1, .m1]])
+        series = intervals.flatMap { interval in symbols.map { Series(symbol: $0, interval: interval) } }
+        streamsPerConnection = random.pick([1, 2, 8])
+        readerCount = random.number(1...2)
+        isShared = random.chance(0.5)
+        ringCount = random.pick([64, 64, 128, 2_048])
+        batchSize = random.pick([1, 2, 3, 8, 64])
+        closedMax = random.pick([16, 64, 1_024])
+        coalesces = random.chance(0.85)
+        form = random.pick([.automatic, .url, .message])
+        isCombined = random.chance(0.8)
+        usesUnixSocket = random.chance(0.5)
+        updatePeriodMs = slow ? random.number(5_000...30_000) : random.number(100...900)
+        troubleNs = UInt64(slow ? random.number(300...2_400) : random.number(5...60)) * 1_000_000_000
+        connectionAgeMs = random.chance(0.5) ? Int(troubleNs / 1_000_000) / random.number(2...5) : 23 * 3_600_000
+        latencyNs = random.pick([20_000...80_000, 500_000...3_000_000, 1_000_000...60_000_000])
+        let troubleNs = troubleNs
+        func distance(_ chance: Double) -> UInt64? {
+            random.chance(chance) ? troubleNs / UInt64(random.number(1...12)) : nil
+        }
+        exchangeFaultNs = distance(0.75)
+        redisFaultNs = distance(0.75)
+        processPauseNs = distance(0.2)
+        func rate(_ chance: Double, _ list: [Double]) -> Double { random.chance(chance) ? random.pick(list) : 0 }
+        damage = rate(0.3, [0.01, 0.1])
+        duplicate = rate(0.3, [0.02, 0.3])
+        hold = rate(0.3, [0.02, 0.2])
+        lose = rate(0.3, [0.01, 0.1])
+        fragment = rate(0.3, [0.05, 0.5])
+        hasOtherWriter = random.chance(0.2)
+    }
+}

@@ -1,0 +1,78 @@
+// The reckoning: what Redis holds against what clients have read, and the books against both.
+
+import FastFeed
+
+extension World {
+    func check() {
+        complaints += ledger.complaints
+        for index in scenario.series.indices { checkSeries(index) }
+        checkBooks()
+    }
+
+    private func checkSeries(_ index: Int) {
+        let series = scenario.series[index]
+        let key = schema.historyKey(series)
+        let delivered = ledger.closed[index]
+        let others = ledger.others[index]
+        let entries = redis.database.entries(key)
+        let open = gaps.open.filter { $0.series == series }
+        func isGap(_ openMs: Int64, _ causes: [Gap.Cause]) -> Bool {
+            open.contains { causes.contains($0.cause) && $0.fromMs <= openMs && openMs < $0.untilMs }
+        }
+        var stored: Set<Int64> = []
+        for entry in entries {
+            stored.insert(entry.openMs)
+            ledger.closedStored += 1
+            guard let state = delivered[entry.openMs] else {
+                if others[entry.openMs] == nil { complaints.append("\(series) \(entry.openMs): stored, never sent") }
+                continue
+            }
+            let wasLost = isGap(entry.openMs, [.overflow, .refused])
+            if entry.fields.dropLast(2) != state.fields[...] && !wasLost {
+                complaints.append("\(series) \(entry.openMs): stored \(entry.fields), sent \(state.fields)")
+            }
+            let revision = others[entry.openMs] == true && !wasLost ? 1 : 0
+            if RedisDatabase.revision(entry.fields) != revision { complaints.append("\(series) \(entry.openMs): revision of \(entry.fields)") }
+        }
+        if stored.count != entries.count { complaints.append("\(series): an entry twice") }
+        // Dictionaries are not walked in one order; complaints are.
+        for openMs in delivered.keys.sorted() {
+            if !stored.contains(openMs) && !isGap(openMs, [.overflow, .refused]) {
+                complaints.append("\(series) \(openMs): a closed candle was received and is not stored")
+            }
+            if isGap(openMs, [.missed]) { complaints.append("\(series) \(openMs): received, and listed as missing") }
+        }
+        checkHoles(index, open)
+        if !ledger.newestIsRight(index, redis.database) { complaints.append("\(series): latest is not the newest state received") }
+    }
+
+    /// Bars between the first and the newest that nobody received are listed, each once.
+    private func checkHoles(_ index: Int, _ open: [Gap]) {
+        let series = scenario.series[index]
+        guard var openMs = ledger.firstOpenMs[index], let newest = ledger.newest[index] else { return }
+        while openMs < newest.openMs {
+            let count = open.count { $0.cause == .missed && $0.fromMs <= openMs && openMs < $0.untilMs }
+            if count != (ledger.closed[index][openMs] == nil ? 1 : 0) {
+                complaints.append("\(series) \(openMs): listed as missing \(count) times, received: \(ledger.closed[index][openMs] != nil)")
+            }
+            openMs = series.interval.nextOpenTime(after: openMs)
+        }
+    }
+
+    /// received = rejected{reason} + duplicates + coalesced + written, and received is what the exchange saw read.
+    private func checkBooks() {
+        let c = counters
+        func expect(_ what: String, _ value: UInt64, _ expected: Int) {
+            if value != UInt64(expected) { complaints.append("\(what): \(value), should be \(expected)") }
+        }
+        expect("messages received", c[.messagesReceived], exchange.messagesRead)
+        expect("notices received", c[.noticesReceived], exchange.noticesRead)
+        for id in CounterID.allCases where id.isRejection { expect(id.name, c[id], exchange.rejectedRead[id] ?? 0) }
+        let records = c[.messagesReceived] - c[.noticesReceived]
+        let sum =
+            c.rejected + c[.duplicates] + c[.coalesced] + c[.candlesWritten] + c[.redisRejected] + c[.closedQueueOverflow] + c[.staleGeneration]
+        expect("rejected + duplicates + coalesced + written + …", sum, Int(records))
+        let refused = gaps.open.count { $0.cause == .refused }
+        expect("closed written + overflowed + refused", c[.closedWritten] + c[.closedQueueOverflow] + UInt64(refused), Int(c[.closedReceived]))
+    }
+}

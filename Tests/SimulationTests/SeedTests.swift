@@ -1,0 +1,4 @@
+import Testing
+import Simulation
+
+@Suite struct SeedTests {}
