@@ -61,16 +61,12 @@ final class Ledger {
         guard let index = seriesOfChannel[channel] else { return complain("PUBLISH to a channel nobody asked for: \(channel)") }
         let one = series[index]
         let head = "{\"symbol\":\"\(one.symbol)\",\"interval\":\"\(one.interval.token)\",\"rows\":"
-        guard message.hasPrefix(head), message.hasSuffix("]}"), let list = message.firstRange(of: "\"candles\":[") else {
+        let bytes = Array(message.utf8)
+        guard message.hasPrefix(head), message.hasSuffix("]}"), let list = bytes.firstIndex(of: UInt8(ascii: "[")) else {
             return complain("\(channel): not an update: \(message)")
         }
-        let numbers = message[message.index(message.startIndex, offsetBy: head.utf8.count)..<list.lowerBound]
-        let rows = Int(numbers.prefix { $0.isNumber }) ?? -1
-        var objects = message[list.upperBound...].dropLast(2).split(separator: "},{").map(String.init)
-        for place in objects.indices {
-            if place > 0 { objects[place] = "{" + objects[place] }
-            if place < objects.count - 1 { objects[place] += "}" }
-        }
+        let rows = Int(String(decoding: bytes[head.utf8.count...].prefix { $0 >= 48 && $0 < 58 }, as: UTF8.self)) ?? -1
+        let objects = Ledger.objects(bytes[(list + 1)..<(bytes.count - 2)])
         if objects.count != rows || rows == 0 { complain("\(channel): rows \(rows), candles \(objects.count)") }
         var sawForming = false
         for json in objects {
@@ -78,6 +74,13 @@ final class Ledger {
             // Closed ones first, then at most one newest.
             if sawForming { complain("\(channel): a candle after the newest state") }
             sawForming = !state.isClosed
+        }
+    }
+
+    /// The objects of a list; candles hold no braces but their own.
+    private static func objects(_ list: ArraySlice<UInt8>) -> [String] {
+        list.split(separator: UInt8(ascii: "{")).map {
+            "{" + String(decoding: $0.last == UInt8(ascii: ",") ? $0.dropLast() : $0, as: UTF8.self)
         }
     }
 

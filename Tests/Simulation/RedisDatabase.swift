@@ -55,7 +55,9 @@ public struct RedisDatabase {
 
     /// Everything but source and revision.
     static func values(_ fields: [String]) -> [String] {
-        stride(from: 0, to: fields.count, by: 2).flatMap { ["source", "revision"].contains(fields[$0]) ? [] : [fields[$0], fields[$0 + 1]] }
+        stride(from: 0, to: fields.count, by: 2).flatMap {
+            ["source", "revision"].contains(fields[$0]) ? [] : [fields[$0], fields[$0 + 1]]
+        }
     }
 
     static func revision(_ fields: [String]) -> Int {

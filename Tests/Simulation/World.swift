@@ -94,7 +94,9 @@ public final class World {
             readers[index % readers.count].prepare(.connect(streams: chunk.map(VenueProfile.streamName)))
         }
         exchange.onKline = { [unowned self] state in
-            kernel.tell? { "read \(scenario.series[state.series]) \(state.openMs) \(state.isClosed ? "closed" : "forming") E=\(state.eventMs)" }
+            kernel.tell? {
+                "read \(scenario.series[state.series]) \(state.openMs) \(state.isClosed ? "closed" : "forming") E=\(state.eventMs)"
+            }
             ledger.onDelivered(state)
         }
         redis.onNewest = { [unowned self] in ledger.onNewest(key: $0, field: $1, json: $2) }

@@ -139,7 +139,7 @@ final class Rig {
             records == sum,
             "received \(records), rejected \(c.rejected), duplicates \(c[.duplicates]), coalesced \(c[.coalesced]), written \(c[.candlesWritten])"
         )
-        #expect(c[.closedReceived] == c[.closedWritten] + c[.closedQueueOverflow])
+        #expect(c[.closedReceived] == c[.closedWritten] + c[.closedQueueOverflow] + c[.closedRejected])
     }
 
     func expectLatest() throws {

@@ -218,6 +218,9 @@
     /// before this can happen.)
     private mutating func makeRoomForClosed() {
         guard closed.isFull else { return }
+        // What is acknowledged, in a batch that is not answered to its end, is no loss.
+        closed.advance()
+        guard closed.isFull else { return }
         let lost = closed.dropOldest()
         counters.add(.closedQueueOverflow)
         noteLost(lost, .overflow)

@@ -15,7 +15,7 @@ public enum CounterID: Int, CaseIterable, Sendable {
     case closedQueueOverflow, staleGeneration
     // Store
     case candlesWritten, closedWritten, batchesSent, bytesSent, repliesReceived, redisReconnects
-    case redisErrorsRetried, redisRejected, historyScripts, updatesRefused, closedPending, seriesActive, connectionsLive
+    case redisErrorsRetried, redisRejected, closedRejected, historyScripts, updatesRefused, closedPending, seriesActive, connectionsLive
 
     public var name: String { CounterID.descriptions[rawValue].name }
     public var unit: String { CounterID.descriptions[rawValue].unit }
@@ -69,6 +69,7 @@ public enum CounterID: Int, CaseIterable, Sendable {
             "Error replies that say `not now` (OOM, LOADING, READONLY, MISCONF ...); the commands were sent again."
         ),
         ("redis_rejected", "candles", "Candle states that Redis refused for good (WRONGTYPE ...), each logged."),
+        ("closed_rejected", "candles", "Of these, closed candles; each is a gap."),
         ("history_scripts", "scripts", "Closed candles that needed the history script: present already, corrected, or put in their place."),
         ("updates_refused", "replies", "Update messages that Redis refused to publish; the candles themselves are stored."),
         ("closed_pending", "candles", "Closed candles not yet acknowledged, now."),

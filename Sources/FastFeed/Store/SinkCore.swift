@@ -269,6 +269,7 @@ import CShims
         case .never:
             table.closed.mark(position, .acknowledged)
             counters.add(.redisRejected)
+            counters.add(.closedRejected)
             unsafe table.noteLost(table.closed.candle(position).pointee, .refused)
         }
     }

@@ -8,6 +8,8 @@ struct CandleModel {
     /// The newest is forming and nobody has taken it.
     var isPending = false
     var nextClosedOpen: Int64 = 0
+    /// The oldest bar that is accounted for.
+    var oldest: Int64 = 0
     var missing: Set<Int64> = []
     /// Closed candles in the order they were taken.
     var closed: [Candle] = []
@@ -43,13 +45,26 @@ struct CandleModel {
 
     mutating func accept(_ candle: Candle, _ books: inout Books) {
         let open = candle.openTimeMs
-        if newest == nil { nextClosedOpen = open }
+        if newest == nil { (nextClosedOpen, oldest) = (open, open) }
         if candle.isClosed {
-            if closed.contains(where: { $0.openTimeMs == open }) || (open < nextClosedOpen && !missing.contains(open)) {
+            if open < oldest {
+                guard opens(from: open, until: oldest).count <= Limits.lateClosedBarsMax else {
+                    books.duplicates += 1
+                    return
+                }
+                let hole = opens(from: interval.nextOpenTime(after: open), until: oldest)
+                books.gapsSeen += hole.isEmpty ? 0 : 1
+                books.missing += hole.count
+                missing.formUnion(hole)
+                oldest = open
+            } else if closed.contains(where: { $0.openTimeMs == open }) || (open < nextClosedOpen && !missing.contains(open)) {
                 books.duplicates += 1
                 return
+            } else if missing.remove(open) != nil {
+                books.filled += 1
+            } else {
+                expect(upTo: open, &books)
             }
-            if missing.remove(open) != nil { books.filled += 1 } else { expect(upTo: open, &books) }
             nextClosedOpen = max(nextClosedOpen, interval.nextOpenTime(after: open))
             closed.append(candle)
             books.closedReceived += 1

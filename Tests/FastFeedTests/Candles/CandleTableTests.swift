@@ -119,7 +119,7 @@ struct CandleTableTests {
         accept(
             &table,
             [
-                record(12, closed: true), record(9, closed: true), record(11, closed: true), record(14, closed: true),
+                record(12, closed: true), record(10, closed: true), record(11, closed: true), record(14, closed: true),
                 record(13, closed: true),
             ])
         #expect(board.open.isEmpty)
@@ -128,6 +128,23 @@ struct CandleTableTests {
         #expect(counters.value(.gapCandlesFilled) == 4 && counters.value(.duplicates) == 2)
         let newest = table.newest.base[0].openTimeMs
         #expect(newest == 900_000, "a late candle never becomes the newest")
+    }
+
+    @Test func aClosedCandleOvertakenByTheFirstRecordIsTaken() {
+        let board = GapBoard()
+        let counters = CounterBank()
+        var table = CandleTable(seriesMax: 8, closedMax: 16, counters: counters, gaps: board)
+        let series = follow(&table, 0, .m1)
+        accept(&table, [record(10), record(9, closed: true), record(9, closed: true), record(6, closed: true)])
+        #expect(opens(board.open, series).sorted() == [420_000, 480_000])
+        // Not late but lost in time: it may open no gap of years.
+        accept(&table, [record(7, closed: true), record(-100_000, closed: true), record(10, closed: true)])
+        let closed = (0..<table.closed.count).map { table.closed.candle($0).pointee.openTimeMs / 60_000 }
+        #expect(closed == [9, 6, 7, 10])
+        #expect(opens(board.open, series) == [480_000])
+        #expect(counters.value(.duplicates) == 2 && counters.value(.gapCandlesFilled) == 1)
+        let newest = table.newest.base[0].openTimeMs
+        #expect(newest == 600_000)
     }
 
     @Test func overflowBecomesAGap() {

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Simulated worlds: the engine's own code on a kernel, an exchange and a Redis that a seed decides, on every core.
+#
+#   scripts/simulate.sh 1000000                    a million seeds, from 1
+#   scripts/simulate.sh 1 --first 4711 --verbose   one seed again, with its story
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+scripts/setup.sh
+swift build -c release --product run-seeds
+exec "$(swift build -c release --show-bin-path)/run-seeds" "$@"
