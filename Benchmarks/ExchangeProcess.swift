@@ -47,6 +47,8 @@ final class ExchangeProcess {
         authorityFile = text.firstMatch(of: /ca-file (\S+)/).map { String($0.1) }
     }
 
+    deinit { stop() }
+
     func stop() {
         guard process.isRunning else { return }
         process.terminate()

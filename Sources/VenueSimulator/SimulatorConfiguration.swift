@@ -101,7 +101,7 @@ public struct SimulatorConfiguration: Sendable {
 
     // Truth and faults.
     public var truthCandlesMax = 1_000_000
-    /// Closed candles are written here as JSON lines when the simulator stops.
+    /// Closed candles, then the newest state of each stream, are written here as JSON lines when the simulator stops.
     public var truthFile: String?
     /// A delivery is revoked when its connection is reset within this wall-clock time.
     public var deliveryGraceMs: Int64 = 1_000

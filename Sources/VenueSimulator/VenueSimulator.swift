@@ -157,6 +157,7 @@ public final class VenueSimulator: @unchecked Sendable {
             for candle in page { unsafe fputs(TruthJSON.line(candle) + "\n", file) }
             sequence += Int64(page.count)
         }
+        for latest in agent.engine.latestCandles() { unsafe fputs(TruthJSON.line(latest) + "\n", file) }
         unsafe fclose(file)
     }
 }

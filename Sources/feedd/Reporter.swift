@@ -13,9 +13,12 @@ struct ReportFigures {
     /// Socket to acknowledgement, ns; of the interval.
     let p50, p99, p999: UInt64?
     let residentBytes: UInt64
+    private let heapAllocatedBytes: UInt64?
+    private let counters: CounterSnapshot
 
     init(_ now: EngineSnapshot, since before: EngineSnapshot?) {
         let counters = now.counters
+        self.counters = counters
         messages = counters[.messagesReceived]
         written = counters[.candlesWritten]
         closedWritten = counters[.closedWritten]
@@ -36,6 +39,7 @@ struct ReportFigures {
         p99 = latency.quantile(0.99)
         p999 = latency.quantile(0.999)
         residentBytes = now.residentBytes
+        heapAllocatedBytes = now.heapAllocatedBytes
     }
 
     /// One line in columns. Trouble stands at the end, where the eye finds it.
@@ -50,17 +54,16 @@ struct ReportFigures {
         return line + "  duplicates \(Numbers.grouped(duplicates))  gaps \(gaps)  reconnects \(reconnects)"
     }
 
+    /// All counters under their names, so that whoever reads the log can balance the books; sums and paces beside them.
     var fields: Logger.Metadata {
         var fields: Logger.Metadata = [
-            "messages": .stringConvertible(messages), "candles_written": .stringConvertible(written),
-            "closed_written": .stringConvertible(closedWritten), "coalesced": .stringConvertible(coalesced),
-            "rejected": .stringConvertible(rejected), "duplicates": .stringConvertible(duplicates),
-            "gaps": .stringConvertible(gaps), "reconnects": .stringConvertible(reconnects),
+            "messages": .stringConvertible(messages), "rejected": .stringConvertible(rejected), "gaps": .stringConvertible(gaps),
             "frames_per_second": .stringConvertible((framesPerSecond * 10).rounded() / 10),
             "candles_per_second": .stringConvertible((candlesPerSecond * 10).rounded() / 10),
             "resident_bytes": .stringConvertible(residentBytes),
         ]
-        for (name, count) in rejections { fields[name] = .stringConvertible(count) }
+        if let heapAllocatedBytes { fields["heap_allocated_bytes"] = .stringConvertible(heapAllocatedBytes) }
+        for id in CounterID.allCases { fields[id.name] = .stringConvertible(counters[id]) }
         for (name, value) in [("latency_p50_us", p50), ("latency_p99_us", p99), ("latency_p999_us", p999)] {
             if let value { fields[name] = .stringConvertible(value / 1_000) }
         }

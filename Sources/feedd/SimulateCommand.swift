@@ -65,8 +65,13 @@ struct Simulate: ParsableCommand {
             valueName: "fault"))
     var fault: [String] = []
 
-    @Option(help: ArgumentHelp("Write what was announced, as JSON lines, at the end.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp(
+            "At the end, write what was announced as JSON lines: closed candles, then each stream's newest state.", valueName: "file"))
     var truthFile: String?
+
+    @Option(help: ArgumentHelp("Closed candles remembered for the truth (144 bytes each); older ones are forgotten.", valueName: "n"))
+    var truthCandles = 1_000_000
 
     @Option(help: ArgumentHelp("Seconds between status lines; 0: none.", valueName: "s"))
     var statusSeconds = 10
@@ -118,6 +123,7 @@ struct Simulate: ParsableCommand {
         configuration.streamsPerConnectionMax = streamsPerConnection
         configuration.connectionAgeMaxMs = connectionSeconds.map { $0 * 1_000 }
         configuration.truthFile = truthFile
+        configuration.truthCandlesMax = truthCandles
         do {
             configuration.faults = try fault.map { try Fault(text: $0) }
         } catch {

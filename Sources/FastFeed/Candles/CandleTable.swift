@@ -159,13 +159,15 @@
                 return
             }
         } else if unsafe open < state.pointee.nextClosedOpenMs {
-            // A gap that the full board has forgotten is filled on the series' word: the write is idempotent.
-            guard unsafe state.pointee.missing > 0, gaps.fill(names[id]!, openTimeMs: open) || gaps.forgottenCount > 0 else {
+            if unsafe state.pointee.missing > 0, gaps.fill(names[id]!, openTimeMs: open) {
+                unsafe state.pointee.missing -= 1
+                counters.add(.gapCandlesFilled)
+            } else if unsafe state.pointee.missing == 0 || gaps.forgottenCount == 0 {
                 counters.add(.duplicates)
                 return
             }
-            unsafe state.pointee.missing -= 1
-            counters.add(.gapCandlesFilled)
+            // Otherwise it may fill a gap that the full board has forgotten, or be a repetition. It is written, which is
+            // idempotent, but not counted as filled: repetitions must not use up what the series still misses.
         } else {
             noteHole(upTo: open, id)
             let interval = unsafe Interval(rawValue: state.pointee.interval)!

@@ -55,7 +55,7 @@ public enum CounterID: Int, CaseIterable, Sendable {
         ("closed_received", "candles", "Closed candles taken from the rings, without duplicates."),
         ("gaps_seen", "gaps", "Runs of missing closed candles seen between two known ones."),
         ("gap_candles_missing", "candles", "Closed candles in all gaps seen."),
-        ("gap_candles_filled", "candles", "Of these, closed candles that arrived later."),
+        ("gap_candles_filled", "candles", "Of these, closed candles that arrived later; only for gaps still listed one by one."),
         ("closed_queue_overflow", "candles", "Closed candles pushed out of the full queue while Redis was away; each became a gap."),
         ("stale_generation", "records", "Records of a series that had been stopped meanwhile."),
         ("candles_written", "candles", "Candle states acknowledged by Redis, forming and closed."),

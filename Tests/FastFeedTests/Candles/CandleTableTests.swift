@@ -147,6 +147,23 @@ struct CandleTableTests {
         #expect(newest == 600_000)
     }
 
+    /// The board is full: a repeated candle must not pass for one that was missing, or the missing one would be
+    /// refused as a repetition when it comes.
+    @Test func repetitionsDoNotFillForgottenGaps() {
+        let counters = CounterBank()
+        let gaps = GapBoard()
+        var table = CandleTable(seriesMax: 16, closedMax: 64, counters: counters, gaps: gaps)
+        let series = follow(&table, 0, .m1)
+        for _ in 0..<Limits.gapCountMax { gaps.add(Gap(series: series, fromMs: 0, untilMs: 1, cause: .missed)) }
+        accept(&table, [record(1, closed: true), record(3, closed: true)])
+        #expect(gaps.forgottenCount == 1 && counters.value(.gapCandlesMissing) == 1)
+        accept(&table, Array(repeating: record(3, closed: true), count: 3))
+        #expect(counters.value(.gapCandlesFilled) == 0)
+        let before = table.closed.count
+        accept(&table, [record(2, closed: true)])
+        #expect(table.closed.count == before + 1)
+    }
+
     @Test func overflowBecomesAGap() {
         let board = GapBoard()
         let counters = CounterBank()

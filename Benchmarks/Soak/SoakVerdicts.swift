@@ -1,0 +1,71 @@
+// What must hold at the end of a soak.
+
+import FastFeed
+import Foundation
+
+extension SoakResult {
+    private mutating func judge(_ name: String, _ holds: Bool?, _ detail: String) {
+        verdicts.append(SoakVerdict(name: name, holds: holds, detail: detail))
+    }
+
+    mutating func judgeStore(_ check: SoakChecker, _ total: FeeddReport, gapsUnnamed: Int64) {
+        judge(
+            "delivered candles are in Redis", check.lost == 0 && check.delivered > 0, "\(check.lost) lost of \(check.delivered) delivered")
+        judge("field by field, once", check.wrong == 0 && check.stored > 0, "\(check.wrong) wrong of \(check.stored) stored")
+        judge("nothing else is there", check.foreign == 0, "\(check.foreign) foreign entries, fields or keys")
+        judge(
+            "latest:* is the last state", check.latestWrong == 0 && check.latestCompared == streams,
+            "\(check.latestWrong) wrong of \(check.latestCompared) compared, \(streams) followed")
+        // Every hole is known: those that the log had no room to name are in its counters.
+        let known = total[.gapCandlesMissing] - total[.gapCandlesFilled] + total[.closedQueueOverflow] + total[.redisRejected]
+        // Past its bound the list of gaps only counts, and what is filled then is not counted as filled.
+        let missing = Int64(check.absent + check.lost)
+        let isListed = total[.gapsSeen] + total[.closedQueueOverflow] <= Int64(Limits.gapCountMax)
+        judge(
+            "undelivered candles are known gaps", isListed ? missing == known : missing <= known,
+            "\(missing) not in Redis, \(known) counted as missing; \(check.absentNamed) named in the log, \(gapsUnnamed) gaps not"
+        )
+    }
+
+    /// What came in is what went out, to the last message.
+    mutating func judgeBooks(_ total: FeeddReport) {
+        let received = total[.messagesReceived] - total[.noticesReceived]
+        let parts: [(String, Int64)] = [
+            ("rejected", total["rejected"]), ("duplicates", total[.duplicates]), ("coalesced", total[.coalesced]),
+            ("written", total[.candlesWritten]), ("refused", total[.redisRejected]), ("overflow", total[.closedQueueOverflow]),
+            ("stale", total[.staleGeneration]),
+        ]
+        let sum = parts.reduce(0) { $0 + $1.1 }
+        let terms = parts.filter { $0.1 != 0 }.map { "\($0.1) \($0.0)" }.joined(separator: " + ")
+        judge(
+            "conservation of messages", received == sum,
+            "\(received) klines = \(terms)" + (received == sum ? "" : ", off by \(received - sum)"))
+        let closed = total[.closedReceived]
+        judge(
+            "conservation of closed candles", closed == total[.closedWritten] + total[.closedQueueOverflow],
+            "\(closed) received = \(total[.closedWritten]) written + \(total[.closedQueueOverflow]) overflow")
+        counters = Dictionary(uniqueKeysWithValues: CounterID.allCases.map { ($0.name, total[$0]) })
+    }
+
+    mutating func judgeProcess(atStart: ProcessSample, atEnd: ProcessSample, heapGrowth: Int64, exitStatus: Int32) {
+        judge("files open, calm to calm", atStart.descriptors == atEnd.descriptors, "\(atStart.descriptors) then \(atEnd.descriptors)")
+        judge("threads, calm to calm", atStart.threads == atEnd.threads, "\(atStart.threads) then \(atEnd.threads)")
+        judge("feedd ends with status 0", exitStatus == 0, "status \(exitStatus)")
+        let growth = atEnd.residentBytes - atStart.residentBytes
+        judge(
+            "RSS growth, calm to calm", growth < Soak.growthBytesMax,
+            String(format: "%+.1f MB, heap in use %+.1f MB", Double(growth) / 1e6, Double(heapGrowth) / 1e6))
+        guard let (slope, margin) = residentSlope else { return judge("RSS slope below 1 MB/h", nil, "too few samples") }
+        // A slope is only a leak when chance does not explain it.
+        let detail = String(format: "%+.1f ± %.1f MB/h over the last two thirds", slope, margin)
+        guard seconds >= Soak.slopeSecondsMin else { return judge("RSS slope below 1 MB/h", nil, detail + "; too short to judge") }
+        judge("RSS slope below 1 MB/h", slope - margin < 1, detail)
+    }
+
+    mutating func judgeLoad(wanted: Double) {
+        let rates = samples.map(\.framesPerSecond).sorted()
+        guard !rates.isEmpty else { return judge("load", false, "no samples") }
+        let typical = rates[rates.count / 2]
+        judge("load was there", typical > 0.9 * wanted, String(format: "median %.0f frames/s of %.0f wanted", typical, wanted))
+    }
+}

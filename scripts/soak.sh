@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# The soak: exchange, redis-server and feedd as processes, 2,000 streams and 20,000 frames a second, a random fault
+# every 5 s; at the end every candle is compared (perf/SOAK.md). Exit status 1 when anything does not hold.
+#
+#   scripts/soak.sh MINUTES [SEED] [--record] [FLAGS of `Benchmarks soak`…]
+#
+# --record writes perf/results/soak-DATE.json.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+[[ ${1:-} =~ ^[0-9]+(\.[0-9]+)?$ ]] || fail "usage: $(basename "$0") MINUTES [SEED] [--record] [FLAGS]"
+flags=(--minutes "$1")
+shift
+if [[ ${1:-} =~ ^[0-9]+$ ]]; then
+    flags+=(--seed "$1")
+    shift
+fi
+for flag in "$@"; do
+    case $flag in
+        --record) flags+=(--record "perf/results/soak-$(date -u +%Y%m%dT%H%M%SZ).json") ;;
+        *) flags+=("$flag") ;;
+    esac
+done
+swift build -c release --product feedd --quiet
+swift build -c release --product Benchmarks --quiet
+exec "$(swift build -c release --show-bin-path)/Benchmarks" soak "${flags[@]}" --commit "$(git describe --always --dirty 2>/dev/null || true)"
