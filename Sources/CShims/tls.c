@@ -24,7 +24,10 @@ struct ff_tls {
 static void last_error(const char *what, char *error, size_t size) {
     unsigned long code = ERR_peek_last_error();
     const char *reason = code ? ERR_reason_error_string(code) : NULL;
-    snprintf(error, size, "%s: %s", what, reason ? reason : code ? "unknown TLS error" : "unreadable");
+    // What OpenSSL calls it when the answer is no TLS record.
+    int is_plain = ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER;
+    snprintf(error, size, "%s: %s%s", what, reason ? reason : code ? "unknown TLS error" : "unreadable",
+             is_plain ? " (does the server speak TLS on this port?)" : "");
     ERR_clear_error();
 }
 
@@ -46,6 +49,17 @@ static ff_tls_context *wrap(SSL_CTX *ssl) {
     if (context == NULL) abort();
     context->ssl = ssl;
     return context;
+}
+
+/// A store that holds a revocation list has the whole chain checked for it, and refuses a certificate whose
+/// issuer's list is missing or out of date; a store without any checks no revocation.
+static void check_revocation_if_listed(SSL_CTX *ssl) {
+    STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ssl));
+    for (int index = 0; index < sk_X509_OBJECT_num(objects); index++) {
+        if (X509_OBJECT_get_type(sk_X509_OBJECT_value(objects, index)) != X509_LU_CRL) continue;
+        X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ssl), X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+        return;
+    }
 }
 
 static int use_certificate(SSL_CTX *ssl, const char *certificate_file, const char *key_file, char *error, size_t size) {
@@ -75,6 +89,7 @@ ff_tls_context *ff_tls_client_context(const char *ca_file, const char *certifica
         SSL_CTX_free(ssl);
         return NULL;
     }
+    check_revocation_if_listed(ssl);
     if (certificate_file != NULL && use_certificate(ssl, certificate_file, key_file ? key_file : certificate_file, error, size) != 0) {
         SSL_CTX_free(ssl);
         return NULL;
@@ -100,6 +115,7 @@ ff_tls_context *ff_tls_server_context(const char *certificate_file, const char *
             SSL_CTX_free(ssl);
             return NULL;
         }
+        check_revocation_if_listed(ssl);
         SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
     }
     return wrap(ssl);

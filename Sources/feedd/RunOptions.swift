@@ -22,7 +22,10 @@ struct RunOptions: ParsableArguments {
             valueName: "url"))
     var venueRest: String?
 
-    @Option(help: ArgumentHelp("PEM file to trust for the exchange instead of the system's store.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp(
+            "PEM file to trust for the exchange instead of the system's store. If it holds revocation lists (CRL), whole chains are checked against them; without any, revocation is not checked.",
+            valueName: "file"))
     var caFile: String?
 
     @Flag(help: "Allow ws:// (no TLS) to another machine.")
@@ -64,7 +67,9 @@ struct RunOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Redis ACL user.", valueName: "name"))
     var redisUser: String?
 
-    @Option(help: ArgumentHelp("PEM file to trust for rediss:// instead of the system's store.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp(
+            "PEM file to trust for rediss:// instead of the system's store; revocation lists as in --ca-file.", valueName: "file"))
     var redisCaFile: String?
 
     @Option(help: ArgumentHelp("Client certificate (PEM) for rediss://.", valueName: "file"))

@@ -232,7 +232,8 @@ final class ExchangeConnection: LinkHandler {
         switch frame.opcode {
         case 1: onText(String(decoding: frame.payload, as: UTF8.self))
         case 8:
-            if !isPoisoned { push(ServerFrame.bytes(8, frame.payload), .none) }
+            // A good server answers, whatever it has said before.
+            if exchange.random.chance(0.8) { link.send(ServerFrame.bytes(8, frame.payload)) }
             link.finish()
             end()
         case 9: push(ServerFrame.bytes(10, frame.payload), .none)

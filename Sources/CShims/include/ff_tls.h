@@ -17,8 +17,9 @@ enum {
 };
 
 /// A client context: TLS 1.2 or newer, security level 2, no renegotiation, chain verified against `ca_file`
-/// or, when that is NULL, the system's store. A client certificate is optional. NULL on failure, with one
-/// sentence in `error`.
+/// or, when that is NULL, the system's store. Revocation lists (CRL) in `ca_file` are heeded: with any there,
+/// every certificate of a chain needs its issuer's current one. A client certificate is optional. NULL on
+/// failure, with one sentence in `error`.
 ff_tls_context *ff_tls_client_context(const char *ca_file, const char *certificate_file, const char *key_file,
                                       char *error, size_t error_size);
 /// A server context with a certificate chain and its key. `client_ca_file`, if not NULL, makes a client

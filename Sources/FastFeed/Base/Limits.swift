@@ -24,6 +24,9 @@ public enum Limits {
     public static let fragmentCountMax = 1024
     /// Bytes waiting to be sent on one exchange connection (pongs, subscriptions). Beyond: reconnect.
     public static let outboundBytesMax = 256 * 1024
+    /// Pings of one read that are answered one by one. Beyond: only the last of them is, as RFC 6455 (5.5.3) allows, so
+    /// that a flood costs its reader's other connections no time.
+    public static let pongsPerReadMax = 16
     /// After our close frame, how long the peer may take to answer it.
     public static let closeTimeoutMs = 2_000
     /// Reads from a connection that takes no bytes any more, before it is given up.

@@ -65,6 +65,7 @@ public final class Engine: Sendable {
         settings.form = configuration.subscribeForm
         settings.combined = configuration.usesCombinedStreams
         settings.allowsPlainRemote = configuration.allowsPlainRemote
+        settings.handshakeTimeoutMs = configuration.handshakeTimeoutMs
         return settings
     }
 
@@ -79,6 +80,7 @@ public final class Engine: Sendable {
             redis: redis, tls: tls, market: configuration.market, schema: schema, batchSize: configuration.batchSize,
             coalesces: configuration.coalesces, seed: seed ^ 0x51)
         settings.closedMax = configuration.closedQueueCount
+        settings.connectTimeoutMs = configuration.redisConnectTimeoutMs
         return settings
     }
 

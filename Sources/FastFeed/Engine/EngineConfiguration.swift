@@ -59,6 +59,9 @@ public struct EngineConfiguration: Sendable {
     /// Combined streams (`/stream`) or raw ones (`/ws`).
     public var usesCombinedStreams = true
     public var streamsPerConnectionMax = 1_024
+    /// For tests, which cannot wait as long as a user can: TCP, TLS and upgrade together; the same for Redis.
+    package var handshakeTimeoutMs = Limits.handshakeTimeoutMs
+    package var redisConnectTimeoutMs = Limits.redisConnectTimeoutMs
 
     // Threads
     public var readerCount = 1

@@ -116,19 +116,36 @@ extension Reader {
     /// Decodes `count` bytes of the buffer and hands the records over.
     private func take(_ count: Int, _ slot: Int, _ nowNs: UInt64) {
         unsafe connections[slot].socket!.decoder.supply(buffer.base, count: count)
+        var pings = 0
+        var latePing: [UInt8] = []
         window: while connections[slot].phase != nil {
             switch unsafe decode.pointee.run(&connections[slot].socket!.decoder, nowNs: nowNs) {
             case .consumed: break window
             case .ping(let payload):
-                connections[slot].subscription.noteSent(nowNs: nowNs)
-                if unsafe !connections[slot].socket!.send(.pong, payload) { failWrite(slot, "cannot answer a ping") }
+                pings += 1
+                if pings <= Limits.pongsPerReadMax {
+                    unsafe answer(payload, slot, nowNs)
+                } else {
+                    unsafe latePing = Array(payload)
+                }
             case .notice(let message): unsafe onNotice(slot, message, nowNs)
             case .close(let code, let reason): unsafe onClose(slot, code, Ascii.printable(reason, limit: 123), nowNs)
             case .notUTF8: violate(slot, 1007, "text that is not UTF-8", nowNs)
             case .violation(let code, let reason): violate(slot, code, "\(reason)", nowNs)
             }
         }
+        if pings > Limits.pongsPerReadMax {
+            unsafe latePing.withUnsafeBytes { unsafe answer($0, slot, nowNs) }
+        }
         if unsafe decode.pointee.publish() { sinkWakeUp?.signal() }
+    }
+
+    /// A pong with the ping's payload; it counts against the exchange's limit of messages.
+    private func answer(_ ping: UnsafeRawBufferPointer, _ slot: Int, _ nowNs: UInt64) {
+        // Nothing follows our close frame.
+        guard connections[slot].phase == .open else { return }
+        connections[slot].subscription.noteSent(nowNs: nowNs)
+        if unsafe !connections[slot].socket!.send(.pong, ping) { failWrite(slot, "cannot answer a ping") }
     }
 
     /// The ring is full: leave the socket alone until there is room; the kernel's window does the rest.
@@ -185,8 +202,7 @@ extension Reader {
 
     private func onClose(_ slot: Int, _ code: UInt16, _ reason: String, _ nowNs: UInt64) {
         if connections[slot].phase == .closing {
-            // The answer to our own close.
-            vacateClosed(slot, nowNs)
+            lose(slot, "closed as we asked", nowNs)
             return
         }
         connections[slot].socket!.answerClose(code: code, nowNs: nowNs)
@@ -196,6 +212,7 @@ extension Reader {
     private func violate(_ slot: Int, _ code: UInt16, _ reason: String, _ nowNs: UInt64) {
         counters.add(.protocolViolations)
         connections[slot].lossReason = "protocol violation: \(reason) (closed with \(code))"
+        connections[slot].socket!.decoder.finish()
         // What still comes is read and forgotten until the peer ends TCP or the time is up: closing with unread bytes
         // would turn into a reset that swallows our close frame.
         connections[slot].socket!.close(code: code, reason: reason, nowNs: nowNs)

@@ -36,6 +36,7 @@ extension Reader {
         connections[slot].subscription = freshSubscription(connections[slot].streams)
         var options = ConnectionOptions()
         options.allowsPlainRemote = settings.allowsPlainRemote
+        options.handshakeTimeoutMs = settings.handshakeTimeoutMs
         options.attempt = connections[slot].attempts
         connections[slot].attempts += 1
         options.decoder.checksTextInPlace = false  // simdjson does, with the parse

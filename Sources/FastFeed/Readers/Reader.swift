@@ -12,6 +12,7 @@ package struct ReaderSettings: Sendable {
     package var combined = true
     package var allowsPlainRemote = false
     package var connectionAgeMs = Limits.venueConnectionAgeMs
+    package var handshakeTimeoutMs = Limits.handshakeTimeoutMs
     package var seed: UInt64
 
     package init(base: WebSocketEndpoint, profile: VenueProfile, tls: TLSContext?, seed: UInt64) {

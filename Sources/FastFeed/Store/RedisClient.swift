@@ -83,13 +83,20 @@ public indirect enum RedisValue: Sendable, Equatable {
         }
     }
 
+    /// All of it within the time, however slowly its bytes come. Returns what failed.
     private static func handshake(_ transport: inout Transport, _ timeoutMs: Int) -> String? {
+        let deadlineNs = MonotonicClock.nowNs() + UInt64(timeoutMs) * 1_000_000
         while true {
+            let events: Int32
             switch transport.handshake() {
             case .done: return nil
             case .failed(let reason): return reason
-            case .wantRead: if !wait(transport.number, POLLIN, timeoutMs) { return "TLS handshake: no answer" }
-            case .wantWrite: if !wait(transport.number, POLLOUT, timeoutMs) { return "TLS handshake: no answer" }
+            case .wantRead: events = POLLIN
+            case .wantWrite: events = POLLOUT
+            }
+            let nowNs = MonotonicClock.nowNs()
+            guard nowNs < deadlineNs, wait(transport.number, events, Int((deadlineNs - nowNs) / 1_000_000) + 1) else {
+                return "no answer within \(timeoutMs) ms (securing)"
             }
         }
     }

@@ -29,6 +29,7 @@ import Glibc
 
     private let endpoint: RedisEndpoint
     private let tls: TLSContext?
+    private let connectTimeoutMs: Int
     private var transport: Transport?
     private var reader = ReplyReader()
     private var query: ResolverQuery?
@@ -43,10 +44,11 @@ import Glibc
     private var interest: Readiness = []
     private let input = PaddedBuffer(count: 64 * 1024)
 
-    init(endpoint: RedisEndpoint, tls: TLSContext?, seed: UInt64) {
+    init(endpoint: RedisEndpoint, tls: TLSContext?, connectTimeoutMs: Int, seed: UInt64) {
         precondition(!endpoint.isSecure || tls != nil)
         self.endpoint = endpoint
         self.tls = tls
+        self.connectTimeoutMs = connectTimeoutMs
         backoff = Backoff(.redis, seed: seed)
     }
 
@@ -80,13 +82,13 @@ import Glibc
             }
             if turn != .pending { return turn }
             guard phase != before else {
-                return nowNs >= deadlineNs ? .lost("no answer within \(Limits.redisConnectTimeoutMs) ms (\(before))") : .pending
+                return nowNs >= deadlineNs ? .lost("no answer within \(connectTimeoutMs) ms (\(before))") : .pending
             }
         }
     }
 
     private mutating func begin(nowNs: UInt64, port: PollerPort) {
-        deadlineNs = nowNs + UInt64(Limits.redisConnectTimeoutMs) * 1_000_000
+        deadlineNs = nowNs + UInt64(connectTimeoutMs) * 1_000_000
         attempts += 1
         reader = ReplyReader()
         generation &+= 1

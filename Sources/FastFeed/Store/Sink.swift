@@ -14,6 +14,7 @@ package struct SinkSettings: Sendable {
     package var coalesces: Bool
     package var seed: UInt64
     package var closedMax = Limits.closedQueueCountMax
+    package var connectTimeoutMs = Limits.redisConnectTimeoutMs
 
     package init(redis: RedisEndpoint, tls: TLSContext?, market: Market, schema: KeySchema, batchSize: Int, coalesces: Bool, seed: UInt64) {
         self.redis = redis

@@ -32,7 +32,8 @@ import CShims
     ) {
         table = CandleTable(closedMax: settings.closedMax, counters: counters, gaps: gaps)
         builder = BatchBuilder(schema: settings.schema, market: settings.market, batchSize: settings.batchSize)
-        link = RedisLink(endpoint: settings.redis, tls: settings.tls, seed: settings.seed)
+        link = RedisLink(
+            endpoint: settings.redis, tls: settings.tls, connectTimeoutMs: settings.connectTimeoutMs, seed: settings.seed)
         consumers = ConsumerList(rings)
         unsafe batches = .allocate(capacity: Limits.batchesInFlightMax)
         for index in 0..<Limits.batchesInFlightMax { unsafe (batches + index).initialize(to: Batch(capacity: settings.batchSize)) }

@@ -86,6 +86,9 @@
         unsafe end = unsafe next + count
     }
 
+    /// Takes nothing more, neither of the window nor of what comes: the owner gives the stream up.
+    package mutating func finish() { isFinished = true }
+
     /// Bytes of the window not yet taken.
     package var unread: Int { unsafe end - next }
 

@@ -60,12 +60,17 @@ package struct UpgradeReply: ~Copyable {
 
     private var bytes: [UInt8] = []
     private let expectedAccept: String
+    private static let opening = Array("HTTP/1.1 ".utf8)
 
     package init(to request: UpgradeRequest) { expectedAccept = request.expectedAccept }
 
     package mutating func feed(_ chunk: UnsafeRawBufferPointer) -> Verdict {
         let searchFrom = max(0, bytes.count - 3)
         unsafe bytes.append(contentsOf: chunk)
+        // Something else altogether (HTTP/2, another protocol's greeting) may never send the end of a head.
+        guard bytes.prefix(UpgradeReply.opening.count).elementsEqual(UpgradeReply.opening.prefix(bytes.count)) else {
+            return refuse("the answer is not HTTP/1.1")
+        }
         guard let end = headEnd(from: searchFrom) else {
             return bytes.count > Limits.handshakeBytesMax
                 ? refuse("the answer's head is longer than \(Limits.handshakeBytesMax) bytes") : .needMore
@@ -101,7 +106,7 @@ package struct UpgradeReply: ~Copyable {
         for line in lines {
             guard let colon = line.firstIndex(of: ":"), colon != line.startIndex,
                 !line[..<colon].contains(where: { $0 == " " || $0 == "\t" }),
-                !line.contains(where: { $0 == "\n" || $0 == "\r" })
+                !line.utf8.contains(where: UpgradeReply.isControl)
             else { return refuse("a malformed header line") }
             headers.append((line[..<colon].lowercased(), UpgradeReply.trim(line[line.index(after: colon)...])))
         }
@@ -132,10 +137,13 @@ package struct UpgradeReply: ~Copyable {
     private static func status(of line: Substring) -> Int? {
         let parts = line.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: false)
         guard parts.count >= 2, parts[0] == "HTTP/1.1", parts[1].utf8.count == 3,
-            parts[1].utf8.allSatisfy(Ascii.isDigit)
+            parts[1].utf8.allSatisfy(Ascii.isDigit), !line.utf8.contains(where: isControl)
         else { return nil }
         return Int(parts[1])
     }
+
+    /// A tab is the only control character that a header may hold.
+    private static func isControl(_ byte: UInt8) -> Bool { byte < 0x20 && byte != 0x09 || byte == 0x7F }
 
     private static func trim(_ text: Substring) -> String {
         var text = text

@@ -11,7 +11,9 @@ import CShims
     deinit { unsafe ff_tls_context_free(pointer) }
 
     /// For connecting: TLS 1.2 or newer, the peer's chain verified against `authorityFile` (PEM) or the
-    /// system's store; the host name is checked by every session.
+    /// system's store; the host name is checked by every session. Revocation lists (CRL) in `authorityFile` are heeded:
+    /// with any there, a chain is refused when one of its certificates is revoked or its issuer has no current list in
+    /// the file. Without any, revocation is not checked. The file is read once, here.
     /// - Throws: a sentence naming the unreadable file.
     public static func client(
         authorityFile: String? = nil, certificateFile: String? = nil, keyFile: String? = nil

@@ -157,6 +157,28 @@ struct UpgradeTests {
                 continue
             }
         }
-        #expect(verdict([UInt8](repeating: 0x61, count: longest)) == .needMore)
+        let start = Array("HTTP/1.1 ".utf8)
+        #expect(verdict(start + [UInt8](repeating: 0x61, count: longest - start.count)) == .needMore)
+    }
+
+    /// Who speaks another protocol may never send the end of a head: judged by the first byte that differs.
+    @Test func otherProtocolsAreRefusedAtOnce() {
+        for start in ["", "H", "HTTP/1.", "HTTP/1.1"] {
+            #expect(verdict(Array(start.utf8)) == .needMore, "\(start)")
+            guard case .refused(let refusal) = verdict(Array(start.utf8) + [0x07]) else {
+                Issue.record("\(start): not refused")
+                continue
+            }
+            #expect(refusal.reason == "the answer is not HTTP/1.1")
+        }
+    }
+
+    @Test func controlCharactersAreNoPartOfAHead() {
+        for byte in (0..<0x20).filter({ $0 != 0x09 }) + [0x7F] {
+            let character = Character(Unicode.Scalar(UInt8(byte)))
+            #expect(refusal(UpgradeTests.head + ["X: a\(character)b"]) != nil, "\(byte) in a value")
+            #expect(refusal(UpgradeTests.head + ["X\(character): a"]) != nil, "\(byte) in a name")
+            #expect(refusal(["HTTP/1.1 101 a\(character)b"] + UpgradeTests.head[1...]) != nil, "\(byte) in the status line")
+        }
     }
 }

@@ -1,0 +1,254 @@
+// Whom we trust: every kind of wrong certificate and broken handshake, for the exchange and for Redis, each by the
+// engine and by the small clients; beside each a right one, so that the tests can fail.
+
+import FastFeed
+import Foundation
+import Testing
+
+@Suite("TLS: who is trusted", .serialized)
+struct TrustTests {
+    /// Short, and long enough for a busy machine's proper handshakes.
+    static let timeoutMs = 1_000
+    private static let stalled = "no answer within \(timeoutMs) ms (securing)"
+
+    private struct Case {
+        let name: String
+        var host = "127.0.0.1"
+        var authorityFile: String
+        let place: any TLSPlace
+        /// Where Redis is, for servers that take one connection at a time.
+        var redisPlace: (any TLSPlace)?
+        /// Part of every refusal's text; nil: accepted.
+        var refusal: String?
+    }
+
+    // MARK: Asking
+
+    /// What each of the four ways says; nil where it got through.
+    private func ask(_ it: Case) throws -> [(way: String, reason: String?)] {
+        var answers: [(String, String?)] = []
+        let venue = WebSocketEndpoint(isSecure: true, host: it.host, port: it.place.port)
+        var redis = RedisEndpoint(place: .tcp(host: it.host, port: (it.redisPlace ?? it.place).port))
+        redis.isSecure = true
+        redis.authorityFile = it.authorityFile
+        var options = WebSocketClient.Options()
+        options.authorityFile = it.authorityFile
+        options.handshakeTimeoutMs = TrustTests.timeoutMs
+        answers.append(("WebSocketClient", failure { _ = try WebSocketClient.connect(venue, options: options) }))
+        answers.append(("RedisClient", failure { _ = try RedisClient.connect(redis, timeoutMs: TrustTests.timeoutMs) }))
+        var configuration = EngineConfiguration()
+        configuration.fluxes = [try FluxDefinition("btcusdt:1m")]
+        configuration.venue = venue
+        configuration.venueAuthorityFile = it.authorityFile
+        configuration.redis = redis
+        configuration.handshakeTimeoutMs = TrustTests.timeoutMs
+        configuration.redisConnectTimeoutMs = TrustTests.timeoutMs
+        let engine = try Engine(configuration)
+        try engine.start()
+        var lines: [JournalLine] = []
+        for way in ["the exchange", "Redis"] {
+            let deadline = Date(timeIntervalSinceNow: 10)
+            var line: JournalLine?
+            while line == nil && Date() < deadline {
+                lines += engine.drainJournal()
+                line = lines.first { $0.message == "cannot connect to \(way)" || $0.message == "connected to \(way)" }
+                usleep(2_000)
+            }
+            let found = try #require(line, "\(it.name): the engine says nothing about \(way)")
+            answers.append(
+                ("engine, \(way)", found.message.hasPrefix("connected") ? nil : found.fields.first { $0.0 == "reason" }?.1 ?? ""))
+        }
+        _ = engine.stop(timeoutMs: 300)
+        return answers
+    }
+
+    private func failure(_ body: () throws -> Void) -> String? {
+        do {
+            try body()
+            return nil
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    private func check(_ cases: [Case]) throws {
+        for it in cases {
+            for (way, reason) in try ask(it) {
+                if let refusal = it.refusal {
+                    #expect(reason?.contains(refusal) == true, "\(it.name), \(way): \(reason ?? "accepted")")
+                } else {
+                    #expect(reason == nil, "\(it.name), \(way): \(reason ?? "")")
+                }
+            }
+        }
+    }
+
+    // MARK: The matrix
+
+    @Test("Names, dates, issuers, purposes") func certificates() throws {
+        let authority = try TestAuthority()
+        let stranger = try TestAuthority()
+        func it(_ name: String, _ refusal: String?, host: String = "127.0.0.1", _ certificate: TestCertificate) throws -> Case {
+            Case(name: name, host: host, authorityFile: authority.root.certificate, place: try TLSServer(certificate), refusal: refusal)
+        }
+        let good = try authority.issue("good")
+        let middle = try authority.issue("middle") { $0.isAuthority = true }
+        let notAuthority = try authority.issue("not-authority")
+        try authority.openRegister("not-authority")
+        try check([
+            it("good, by address", nil, good),
+            it("good, by name", nil, host: "localhost", good),
+            it("good, by an intermediate", nil, authority.issue("below", by: middle)),
+            it(
+                "another host name", "hostname mismatch", host: "localhost",
+                authority.issue("other-name") { $0.names = "DNS:other.example" }),
+            it(
+                "a name inside another", "hostname mismatch", host: "localhost",
+                authority.issue("longer") { $0.names = "DNS:localhost.example" }),
+            it("no address at all", "IP address mismatch", authority.issue("no-address") { $0.names = "DNS:localhost,DNS:127.0.0.1" }),
+            it("another address", "IP address mismatch", authority.issue("other-address") { $0.names = "IP:127.0.0.2,DNS:localhost" }),
+            it("expired", "certificate has expired", authority.issue("expired") { $0.days = (-30, -1) }),
+            it("not yet valid", "certificate is not yet valid", authority.issue("early") { $0.days = (2, 30) }),
+            it(
+                "self-signed", "self-signed certificate", authority.selfSign(TestCertificate(name: "alone", place: authority.place))
+            ),
+            it("an unknown authority of the same name", "certificate refused", stranger.issue("good")),
+            it("a client's certificate", "certificate purpose", authority.issue("client") { $0.purpose = "clientAuth" }),
+            it("an issuer that is no authority", "invalid CA certificate", authority.issue("under", by: notAuthority)),
+        ])
+        try check([
+            Case(
+                name: "a missing intermediate", authorityFile: authority.root.certificate,
+                place: try OpenSSLServer(authority.issue("lonely", by: middle)), refusal: "unable to get local issuer certificate")
+        ])
+    }
+
+    @Test("Revocation: checked once a list is there") func revocation() throws {
+        let authority = try TestAuthority()
+        let root = authority.root
+        let middle = try authority.issue("middle") { $0.isAuthority = true }
+        let badMiddle = try authority.issue("bad-middle") { $0.isAuthority = true }
+        let good = try TLSServer(authority.issue("good"))
+        let below = try TLSServer(authority.issue("below", by: middle))
+        let belowBad = try TLSServer(authority.issue("below-bad", by: badMiddle))
+        let revokedCertificate = try authority.issue("revoked")
+        let revoked = try TLSServer(revokedCertificate)
+        try authority.revoke(revokedCertificate, by: root)
+        try authority.revoke(badMiddle, by: root)
+        let all = try authority.authorityFile("all", listsOf: [root, middle, badMiddle])
+        let rootOnly = try authority.authorityFile("root-only", listsOf: [root])
+        let old = try authority.authorityFile("old", listsOf: [root], validUntilDay: -1)
+        try check([
+            Case(name: "good", authorityFile: all, place: good),
+            Case(name: "good below an intermediate", authorityFile: all, place: below),
+            Case(name: "revoked", authorityFile: all, place: revoked, refusal: "certificate revoked"),
+            Case(name: "below a revoked intermediate", authorityFile: all, place: belowBad, refusal: "certificate revoked"),
+            Case(name: "no list of the intermediate's", authorityFile: rootOnly, place: below, refusal: "unable to get certificate CRL"),
+            Case(name: "the root's list is enough for its own", authorityFile: rootOnly, place: good),
+            Case(name: "a list out of date", authorityFile: old, place: good, refusal: "CRL has expired"),
+            // Nothing says it is revoked.
+            Case(name: "revoked, but no list is there", authorityFile: root.certificate, place: revoked),
+        ])
+    }
+
+    @Test("Weak keys, weak signatures, old protocols") func strength() throws {
+        // RSA, because there is no MD5 with elliptic curves.
+        let authority = try TestAuthority(keyKind: ["rsa:2048"])
+        let file = authority.root.certificate
+        let weakMiddle = try authority.issue("weak-middle") {
+            $0.isAuthority = true
+            $0.keyKind = ["rsa:1024"]
+        }
+        func it(_ name: String, _ refusal: String, _ place: OpenSSLServer) -> Case {
+            Case(name: name, authorityFile: file, place: place, refusal: refusal)
+        }
+        try check([
+            it("RSA 1024", "certificate key too weak", try OpenSSLServer(authority.issue("rsa1024") { $0.keyKind = ["rsa:1024"] })),
+            it("an RSA 1024 issuer", "key too weak", try OpenSSLServer(authority.issue("below", by: weakMiddle), chain: weakMiddle)),
+            it("SHA-1", "digest algorithm too weak", try OpenSSLServer(authority.issue("sha1") { $0.digest = "sha1" })),
+            it("MD5", "digest algorithm too weak", try OpenSSLServer(authority.issue("md5") { $0.digest = "md5" })),
+            it("TLS 1.0 only", "protocol version", try OpenSSLServer(authority.issue("tls10"), ["-tls1"])),
+            it("TLS 1.1 only", "protocol version", try OpenSSLServer(authority.issue("tls11"), ["-tls1_1"])),
+        ])
+        // The same server with nothing weak about it: through TLS, and refused for what it says then.
+        for arguments in [["-tls1_2"], ["-tls1_3"]] {
+            let certificate = try authority.issue("strong\(arguments[0])") { $0.keyKind = ["rsa:2048"] }
+            let place = Case(
+                name: arguments[0], authorityFile: file, place: try OpenSSLServer(certificate, arguments),
+                redisPlace: try OpenSSLServer(certificate, arguments))
+            for (way, reason) in try ask(place) {
+                let isPast = ["the answer is not HTTP/1.1", "(greeting)", "no reply from Redis"].contains { reason?.contains($0) == true }
+                #expect(isPast, "\(arguments[0]), \(way): \(reason ?? "accepted")")
+            }
+        }
+    }
+
+    @Test("A real redis-server with TLS 1.2 or 1.3 alone", arguments: ["TLSv1.2", "TLSv1.3"])
+    func redisVersions(_ version: String) throws {
+        let authority = try TestAuthority()
+        let certificate = try authority.issue("redis")
+        var options = RedisServerProcess.Options()
+        options.tls = RedisServerProcess.TLS(
+            port: freePort(), certificateFile: certificate.certificate, keyFile: certificate.key, authorityFile: authority.root.certificate)
+        options.arguments = ["--tls-protocols", version]
+        let server = try RedisServerProcess(options)
+        let endpoint = try #require(server.tlsEndpoint)
+        #expect(try RedisClient.connect(endpoint).command("PING") == .string("PONG"))
+        var configuration = EngineConfiguration()
+        configuration.fluxes = [try FluxDefinition("btcusdt:1m")]
+        configuration.venue = try WebSocketEndpoint(url: "ws://127.0.0.1:\(freePort())")
+        configuration.redis = endpoint
+        let engine = try Engine(configuration)
+        try engine.start()
+        let deadline = Date(timeIntervalSinceNow: 10)
+        while !engine.snapshot().isRedisConnected && Date() < deadline { usleep(5_000) }
+        #expect(engine.snapshot().isRedisConnected)
+        _ = engine.stop()
+    }
+
+    @Test("Handshakes that do not get anywhere") func broken() throws {
+        let authority = try TestAuthority()
+        let good = try TLSServer(authority.issue("good"))
+        func it(_ name: String, _ refusal: String, _ kind: BrokenTLSServer.Kind) throws -> Case {
+            Case(name: name, authorityFile: authority.root.certificate, place: try BrokenTLSServer(kind), refusal: refusal)
+        }
+        let noTLS = "does the server speak TLS on this port?"
+        try check([
+            it("silence", TrustTests.stalled, .silent),
+            it("silence after the ServerHello", TrustTests.stalled, .stopsAfterServerHello(of: good.port)),
+            it("HTTP without TLS", noTLS, .plain("HTTP/1.1 400 Bad Request\r\n\r\n")),
+            it("Redis without TLS", noTLS, .plain("-ERR unknown command\r\n")),
+            it("the end", "the peer closed the connection", .ends),
+            Case(name: "good", authorityFile: authority.root.certificate, place: good),
+        ])
+    }
+
+    // MARK: No way around
+
+    @Test("No setting turns verification off") func noSwitch() throws {
+        let run = try ProgramRun(["run", "--help"])
+        #expect(run.end() == 0)
+        let help = run.outputText.lowercased()
+        #expect(help.contains("--ca-file") && help.contains("--redis-ca-file"))
+        for word in ["insecure", "verif", "no-tls", "skip-tls", "trust-all", "self-signed", "--no-check"] {
+            #expect(!help.contains(word), "\(word)")
+        }
+        // Plain text is for this machine, and the one switch about it says so; it changes nothing about TLS.
+        let authority = try TestAuthority()
+        let stranger = try TLSServer(TestAuthority().issue("good"))
+        var configuration = EngineConfiguration()
+        configuration.fluxes = [try FluxDefinition("btcusdt:1m")]
+        configuration.venue = try WebSocketEndpoint(url: "ws://192.0.2.1:9443")
+        #expect(throws: FeedError.self) { try Engine(configuration) }
+        configuration.venue = WebSocketEndpoint(isSecure: true, host: "127.0.0.1", port: stranger.port)
+        configuration.venueAuthorityFile = authority.root.certificate
+        configuration.allowsPlainRemote = true
+        let engine = try Engine(configuration)
+        try engine.start()
+        let deadline = Date(timeIntervalSinceNow: 10)
+        while engine.snapshot().counters[.connectFailures] == 0 && Date() < deadline { usleep(5_000) }
+        #expect(engine.snapshot().counters[.connectionsOpened] == 0)
+        #expect(engine.drainJournal().contains { $0.fields.contains { $0.1.contains("certificate refused") } })
+        _ = engine.stop(timeoutMs: 300)
+    }
+}
