@@ -22,14 +22,20 @@ final class ExchangeProcess {
     let restBase: String
     /// With `--tls`: the authority to trust, a PEM file.
     let authorityFile: String?
+    /// Where the closed candles are written when it stops, if that was asked for.
+    let truthFile: String?
     private let process = Process()
 
     var processIdentifier: Int32 { process.processIdentifier }
 
     /// - Parameter arguments: further flags of `feedd simulate`.
-    init(_ arguments: [String]) throws {
+    /// - Parameter keepsTruth: on `stop` all closed candles go into `truthFile`, which is gone with this object.
+    init(_ arguments: [String], keepsTruth: Bool = false) throws {
+        truthFile =
+            keepsTruth ? FileManager.default.temporaryDirectory.appendingPathComponent("benchmark-truth-\(UUID().uuidString)").path : nil
         process.executableURL = try FeeddProgram.url()
-        process.arguments = ["simulate", "--port", "0", "--status-seconds", "0"] + arguments
+        process.arguments =
+            ["simulate", "--port", "0", "--status-seconds", "0"] + arguments + (truthFile.map { ["--truth-file", $0] } ?? [])
         let output = Pipe()
         process.standardOutput = output
         try process.run()
@@ -47,7 +53,10 @@ final class ExchangeProcess {
         authorityFile = text.firstMatch(of: /ca-file (\S+)/).map { String($0.1) }
     }
 
-    deinit { stop() }
+    deinit {
+        stop()
+        if let truthFile { try? FileManager.default.removeItem(atPath: truthFile) }
+    }
 
     func stop() {
         guard process.isRunning else { return }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The soak: exchange, redis-server and feedd as processes, 2,000 streams and 20,000 frames a second, a random fault
-# every 5 s; at the end every candle is compared (perf/SOAK.md). Exit status 1 when anything does not hold.
+# every 5 s; at the end every candle is compared (perf/README.md). Exit status 1 when anything does not hold.
 #
 #   scripts/soak.sh MINUTES [SEED] [--record] [FLAGS of `Benchmarks soak`…]
 #

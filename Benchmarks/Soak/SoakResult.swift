@@ -40,7 +40,7 @@ struct SoakVerdict: Codable {
 }
 
 struct SoakResult: Codable {
-    var machine = Machine.description
+    var machine = Surroundings.machine()
     var command = CommandLine.arguments.dropFirst().joined(separator: " ")
     var commit = ""
     var startedAt = ISO8601DateFormatter().string(from: Date())

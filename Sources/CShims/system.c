@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
@@ -83,6 +84,8 @@ uint64_t ff_allowed_cores(void) {
     }
     return mask;
 }
+
+void ff_thread_precise_timers(void) { prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); }
 
 void ff_thread_name(const char *name) {
     char kept[16] = {0};

@@ -9,6 +9,9 @@ public enum SimulatorPace: Sendable, Equatable {
     case realTime(speed: Double)
     /// As fast as the slowest subscriber reads. Stands still while nobody is subscribed.
     case flatOut
+    /// At the exchange's cadence, but frames leave evenly, so many in a second, the streams taking turns: frame i is
+    /// due i/n seconds after the first, whatever became of the frames before it.
+    case openLoop(framesPerSecond: Int)
 }
 
 /// What happens to a subscription beyond the limit of streams.
@@ -63,6 +66,9 @@ public struct SimulatorConfiguration: Sendable {
     public var closeDelayTail: CloseDelayTail?
     /// A bar without trades is announced closed only with the next trade's push, as seen on idle futures; um only.
     public var idleBarsCloseWithTrade = false
+    /// For measurements: in place of a bar's first and last trade id, when the event was due and when it was made,
+    /// in microseconds of the monotonic clock. (The trade count, their distance plus one, then means nothing.)
+    public var stampsTrades = false
     /// Events between two looks at the sockets.
     public var eventsPerCycleMax = 512
 
@@ -136,6 +142,10 @@ public struct SimulatorConfiguration: Sendable {
         if case .realTime(let speed) = pace {
             try require(speed > 0 && speed <= 100_000, "speed", "must be in (0, 100000], is \(speed)")
         }
+        if case .openLoop(let framesPerSecond) = pace {
+            try require((1...10_000_000).contains(framesPerSecond), "openLoop", "must be 1…10000000 frames/s, is \(framesPerSecond)")
+        }
+        try require(!stampsTrades || pace != .flatOut, "stampsTrades", "needs a pace with a clock: flat out, nothing is ever due")
         if let pushPeriodMs {
             try require((1...86_400_000).contains(pushPeriodMs), "pushPeriodMs", "must be 1 ms…1 day, is \(pushPeriodMs)")
         }

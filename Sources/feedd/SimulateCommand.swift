@@ -36,6 +36,19 @@ struct Simulate: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "So many frames a second in all, evenly, the streams taking turns, whatever becomes of them.", valueName: "frames/s"))
+    var openLoop: Int?
+
+    @Flag(help: "For measurements: instead of first and last trade id, when the event was due and when it was made (monotonic clock, µs).")
+    var stampTrades = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Milliseconds from a bar's end to its closing event. (default: 2 to 300, by the bar)", valueName: "ms"))
+    var closeDelayMs: Int64?
+
+    @Option(
+        help: ArgumentHelp(
             "Milliseconds between pushes of a stream, on the exchange's clock. (default: the market's habit)",
             valueName: "ms"))
     var pushMs: Int64?
@@ -114,7 +127,10 @@ struct Simulate: ParsableCommand {
         configuration.port = port
         configuration.symbolCount = symbols
         configuration.seed = seed
-        configuration.pace = flatOut ? .flatOut : .realTime(speed: speed)
+        guard !(flatOut && openLoop != nil) else { throw Failure.usage("--open-loop and --flat-out exclude each other") }
+        configuration.pace = flatOut ? .flatOut : openLoop.map { .openLoop(framesPerSecond: $0) } ?? .realTime(speed: speed)
+        configuration.stampsTrades = stampTrades
+        if let closeDelayMs { configuration.closeDelayMs = closeDelayMs...closeDelayMs }
         configuration.pushPeriodMs = pushMs
         configuration.usesTLS = tls
         configuration.historyMinutes = historyMinutes

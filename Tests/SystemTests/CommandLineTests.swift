@@ -130,7 +130,9 @@ struct CommandLineRefusalTests {
     @Test(
         "Unknown flags, commands and malformed numbers end with 2",
         arguments: [
-            ["run", "--bogus"], ["bogus"], ["simulate", "--port", "70000"], ["simulate", "--speed", "0"], ["simulate", "--fault", "flood"],
+            ["run", "--bogus"], ["bogus"], ["simulate", "--port", "70000"], ["simulate", "--speed", "0"],
+            ["simulate", "--open-loop", "0"], ["simulate", "--open-loop", "5", "--flat-out"], ["simulate", "--flat-out", "--stamp-trades"],
+            ["simulate", "--fault", "flood"],
             ["simulate", "--market", "cm"], ["demo", "--symbols", "0"], ["demo", "--intervals", "7m"], ["demo", "--seconds", "0"],
         ])
     func usage(arguments: [String]) throws {

@@ -41,6 +41,8 @@ int ff_random(void *bytes, size_t count);
 int ff_thread_pin(int core);
 /// The cores this process may run on, as a bit mask of the first 64.
 uint64_t ff_allowed_cores(void);
+/// Lets the calling thread's timers end when they are due, not up to 50 microseconds later (Linux's timer slack).
+void ff_thread_precise_timers(void);
 /// Names the calling thread (at most 15 bytes are kept).
 void ff_thread_name(const char *name);
 

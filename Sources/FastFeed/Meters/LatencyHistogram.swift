@@ -72,6 +72,11 @@ public struct HistogramSnapshot: Sendable {
         return nil
     }
 
+    /// The buckets that hold something, smallest values first: the largest value of each, and how many there are.
+    public var buckets: [(upperBoundNs: UInt64, count: UInt64)] {
+        counts.indices.compactMap { counts[$0] == 0 ? nil : (LatencyHistogram.upperBound(of: $0), counts[$0]) }
+    }
+
     public static func - (later: HistogramSnapshot, earlier: HistogramSnapshot) -> HistogramSnapshot {
         HistogramSnapshot(counts: zip(later.counts, earlier.counts).map { $0 &- $1 })
     }

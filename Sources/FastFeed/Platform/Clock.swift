@@ -28,6 +28,15 @@ package enum ThreadClock {
         unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now)
         return UInt64(now.tv_sec) &* 1_000_000_000 &+ UInt64(now.tv_nsec)
     }
+
+    /// What two readings with nothing between them show: a system call's worth, to be taken off short spans.
+    package static func emptySpanNs() -> UInt64 {
+        let spans = (0..<1_001).map { _ in
+            let startNs = nowNs()
+            return nowNs() - startNs
+        }
+        return spans.sorted()[500]
+    }
 }
 
 /// CPU time and memory of the whole process (getrusage).

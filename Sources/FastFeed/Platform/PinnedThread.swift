@@ -51,6 +51,11 @@ package final class PinnedThread: @unchecked Sendable {
     }
 }
 
+package enum PreciseTimers {
+    /// The calling thread's waits end when they are due; by default the kernel may add 50 µs to save wake-ups.
+    package static func enableOnThisThread() { ff_thread_precise_timers() }
+}
+
 package enum Cores {
     /// The cores this process may use, lowest first.
     package static func allowed() -> [Int] {

@@ -19,6 +19,7 @@ import Glibc
     var connects: ConnectLedger
     private var port: PollerPort?
     private var clock: VirtualClock
+    private var openLoop: OpenLoopSchedule?
     private var nextGeneration: UInt32 = 1
     var acceptedCount = 0
     private var nextHousekeepingMs: Int64 = 0
@@ -43,6 +44,7 @@ import Glibc
         rest = RestResponder(configuration: configuration, symbols: engine.symbols)
         connects = ConnectLedger(perWindowMax: configuration.connectsPerFiveMinutesMax)
         clock = VirtualClock(pace: configuration.pace, startMs: startMs)
+        if case .openLoop(let framesPerSecond) = configuration.pace { openLoop = OpenLoopSchedule(framesPerSecond: framesPerSecond) }
         unsafe receiveBuffer = .allocate(byteCount: SimulatorAgent.receiveBytes + Limits.paddingBytes, alignment: 64)
         unsafe receiveBuffer.initializeMemory(as: UInt8.self, repeating: 0, count: SimulatorAgent.receiveBytes + Limits.paddingBytes)
     }
@@ -59,6 +61,9 @@ import Glibc
         watchListener()
         fanout.wallMs = WallClock.nowMs()
         clock.begin(nowNs: MonotonicClock.nowNs())
+        if configuration.stampsTrades { engine.stampClock = clock }
+        // What is due is due to the microsecond.
+        if openLoop != nil || configuration.stampsTrades { PreciseTimers.enableOnThisThread() }
         for fault in configuration.faults { fanout.faults.arm(fault, nowMs: fanout.wallMs) }
     }
 
@@ -91,6 +96,7 @@ import Glibc
         monotonicNs = nowNs
         fanout.wallMs = WallClock.nowMs()
         guard configuration.pace != .flatOut else { return }
+        if openLoop != nil { return advanceOpenLoop(nowNs: nowNs) }
         // Bounded, so that a pace no machine could keep does not starve the sockets: time then lags.
         advance(toMs: clock.virtualMs(nowNs: nowNs), eventsMax: SimulatorAgent.eventsPerTurnMax)
     }
@@ -99,6 +105,16 @@ import Glibc
         repeat {
             _ = engine.run(untilMs: untilMs, eventsMax: eventsMax, into: &fanout)
         } while closeForMaintenance()
+    }
+
+    /// Says what is due by now, each frame with its own instant; what is late goes out at once.
+    private func advanceOpenLoop(nowNs: UInt64) {
+        guard engine.streamCount > 0 else { return }
+        for _ in 0..<SimulatorAgent.eventsPerTurnMax {
+            guard let dueNs = openLoop?.takeDue(nowNs: nowNs) else { return }
+            advance(toMs: clock.virtualMs(nowNs: dueNs), eventsMax: SimulatorAgent.eventsPerTurnMax)
+            engine.sayNextTurn(dueNs: dueNs, into: &fanout)
+        }
     }
 
     /// Ends every connection when maintenance has just begun.
@@ -150,7 +166,11 @@ import Glibc
     func hasWork() -> Bool { requests.isWaiting || canRunFlatOut || !fanout.dirty.isEmpty }
 
     func nextDeadlineNs() -> UInt64 {
-        if engine.hasPending && configuration.pace != .flatOut { return monotonicNs + 1_000_000 }
+        if let openLoop, engine.streamCount > 0 { return min(openLoop.nextDueNs, monotonicNs + 5_000_000) }
+        if engine.hasPending, case .realTime(let speed) = configuration.pace {
+            // At the exchange's own pace each millisecond is met where it begins.
+            return speed > 1 ? monotonicNs + 1_000_000 : min(clock.instantNs(ofVirtualMs: engine.nowMs + 1), monotonicNs + 5_000_000)
+        }
         let isWatchful = listener == nil || !fanout.faults.isQuiet || fanout.peers.contains { $0 != nil }
         return isWatchful ? monotonicNs + 5_000_000 : .max
     }

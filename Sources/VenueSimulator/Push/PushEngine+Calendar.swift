@@ -140,7 +140,7 @@ extension PushEngine {
     }
 
     /// Bars that exist and ended in silence: REST has them, the stream never tells.
-    private mutating func settle(_ index: Int) {
+    mutating func settle(_ index: Int) {
         guard let holeMs = histories[streams[index].symbolIndex].pauses.current?.fromMs else { return }
         let nowMs = nowMs
         while let state = streams[index].state?.finish(atMs: nowMs, holeMs: holeMs) {

@@ -1,5 +1,6 @@
 // The exchange's publishing side: every stream that was ever wanted, when it speaks and what it says.
-// Runs on one thread, in virtual time; a sink receives the encoded events. No sockets, no clock.
+// Runs on one thread, in virtual time; a sink receives the encoded events. No sockets, and no clock but for the
+// stamps of a measurement.
 
 package import FastFeed
 
@@ -49,6 +50,10 @@ package struct PushEngine: ~Copyable {
     var wheel: TimerWheel
     var calendar: Calendar
     private var encoder = KlineEncoder()
+    /// In an open loop: whose turn is next. The wheel then carries only silent streams.
+    var nextTurn = 0
+    /// For stamps (`SimulatorConfiguration.stampsTrades`): tells when an instant of virtual time is due.
+    var stampClock: VirtualClock?
     /// Streams somebody is connected to.
     package private(set) var activeCount = 0
 
@@ -162,7 +167,7 @@ package struct PushEngine: ~Copyable {
     private mutating func schedule(_ index: Int, afterMs instantMs: Int64) {
         guard let due = streams[index].state?.nextDue(afterMs: instantMs) else { return }
         streams[index].isPending = true
-        wheel.insert(index, atMs: due)
+        if !isOpenLoop { wheel.insert(index, atMs: due) }
     }
 
     /// Says everything that is due up to an instant, as far as the budget and the sink allow.
@@ -195,11 +200,19 @@ package struct PushEngine: ~Copyable {
             tickInSilence(index)
             return 1
         }
+        if isOpenLoop { return 0 }
         guard let state = streams[index].state?.event(atMs: wheel.nowMs) else {
             schedule(index, afterMs: wheel.nowMs)
             return 0
         }
         schedule(index, afterMs: wheel.nowMs)
+        guard let stampClock else { return say(state, ofStream: index, into: &sink) }
+        return say(state.stamped(dueNs: stampClock.instantNs(ofVirtualMs: wheel.nowMs)), ofStream: index, into: &sink)
+    }
+
+    /// Tells the truth log and whoever wants to hear it.
+    @inline(__always)
+    mutating func say(_ state: KlineState, ofStream index: Int, into sink: inout some PushSink & ~Copyable) -> Int {
         let wanted = streams[index].subscribers
         let sequence = state.isClosed ? truth.appendClosed(stream: index, state) : -1
         guard wanted != (0, 0) else { return 0 }

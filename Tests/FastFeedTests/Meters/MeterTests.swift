@@ -64,6 +64,8 @@ struct MeterTests {
         histogram.record(5, count: 2)
         let between = histogram.snapshot() - earlier
         #expect(between.count == 2 && between.quantile(1) == 5)
+        let buckets = histogram.snapshot().buckets
+        #expect(buckets.map(\.upperBoundNs) == [5, (1 << 40) - 1] && buckets.map(\.count) == [2, 6])
     }
 
     @Test func journalHoldsRepeatsBack() {

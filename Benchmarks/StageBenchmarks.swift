@@ -1,0 +1,121 @@
+// Each stage of a candle's way alone, in CPU time of the thread: no sockets, no other process. The loops live in
+// `X+Bench.swift` beside what they measure.
+
+import FastFeed
+import VenueSimulator
+
+enum StageBenchmarks {
+    static let all = [
+        Benchmark(name: "parse", sentence: "one kline message to a record: all fields, whole text checked") { effort, _ in
+            let frames = Frames.klines(20_000)
+            let rounds = max(1, 20 / effort.divisor)
+            let bytes = frames.reduce(0) { $0 + $1.count } / frames.count
+            return [
+                try timed("parse", "ns/frame", effort, note: "\(bytes) bytes a frame") {
+                    ParseBench.run(frames, rounds: rounds).map { Double($0.cpuNs) / Double(frames.count * rounds) }
+                }
+            ]
+        },
+        Benchmark(name: "frame-decode", sentence: "WebSocket frames out of reads that cut them") { effort, _ in
+            let stream = Frames.klines(2_000).flatMap(Frames.framed)
+            let rounds = 400 / effort.divisor
+            return try [("256KiB", 256 << 10), ("4KiB", 4 << 10), ("500B", 500)].map { name, readBytes in
+                try timed("frame-decode/reads-of-\(name)", "ns/frame", effort) {
+                    FrameBench.run(stream, readBytes: readBytes, rounds: rounds).map { Double($0.cpuNs) / Double($0.messages) }
+                }
+            }
+        },
+        Benchmark(name: "ring", sentence: "a 320-byte record from thread to thread") { effort, _ in
+            let records = 20_000_000 / effort.divisor
+            var measures = try [1, 64].map { batch in
+                try timed("ring/one-thread/batch-\(batch)", "ns/record", effort) {
+                    Double(RingBench.ping(records: records, batch: batch)) / Double(records)
+                }
+            }
+            measures.append(
+                try timed("ring/two-threads/batch-64", "ns/record", effort, note: "wall time; two cores must be free") {
+                    try RingBench.twoThreads(records: records / 4, batch: 64).map { Double($0) / Double(records / 4) }
+                })
+            return measures
+        },
+        Benchmark(name: "coalesce", sentence: "a record into the candle table: 300 series, a close in 60") { effort, _ in
+            [
+                try timed("coalesce", "ns/record", effort) {
+                    TableBench.run(series: 300, bars: 100 / effort.divisor).map { Double($0.cpuNs) / Double($0.records) }
+                }
+            ]
+        },
+        Benchmark(name: "encode", sentence: "candle states to RESP: HSET and PUBLISH, XADD for closed ones") { effort, _ in
+            try [("coalesced-300", 300, false, 4_000), ("every-update", 1, false, 400_000), ("closed-300", 300, true, 2_000)].flatMap {
+                name, series, closed, rounds in
+                let rounds = rounds / effort.divisor
+                var bytes = 0.0
+                let cost = try timed("encode/\(name)", "ns/candle", effort) {
+                    guard let result = EncodeBench.run(series: series, closed: closed, rounds: rounds) else { return nil }
+                    bytes = Double(result.bytes) / Double(series * rounds)
+                    return Double(result.cpuNs) / Double(series * rounds)
+                }
+                return [cost, Measure("encode/\(name)/bytes", "bytes/candle", rounds: [bytes])]
+            }
+        },
+        Benchmark(name: "replies", sentence: "Redis's replies to a batch, read and told apart") { effort, _ in
+            [
+                try timed("replies", "ns/reply", effort) {
+                    ReplyBench.run(batches: 50, rounds: 200 / effort.divisor).map { Double($0.cpuNs) / Double($0.replies) }
+                }
+            ]
+        },
+        Benchmark(name: "simulator-encode", sentence: "a frame of the local exchange, from its tape to the connection's buffer") {
+            effort, _ in
+            let cost = try timed("simulator-encode", "ns/frame", effort) {
+                let result = PushBench.run(streams: 300, frames: 2_000_000 / effort.divisor)
+                return Double(result.cpuNs) / Double(result.frames)
+            }
+            let rates = cost.samples["rounds"]!.map { 1e9 / $0 }
+            return [
+                cost,
+                Measure("simulator-encode/rate", "frames/s", better: .higher, rounds: rates, note: "of one core; the goal is 1,000,000"),
+            ]
+        },
+    ]
+
+    /// The median of several rounds; one more before them warms caches and clocks.
+    private static func timed(
+        _ name: String, _ unit: String, _ effort: Effort, note: String? = nil, _ round: () throws -> Double?
+    ) throws -> Measure {
+        let costs = try (0...effort.stageRounds).map { _ in
+            guard let cost = try round() else { throw FeedError(.system, "\(name) came to a wrong result") }
+            return cost
+        }
+        return Measure(name, unit, rounds: Array(costs.dropFirst()), note: note)
+    }
+}
+
+/// What the exchange sends, made up.
+enum Frames {
+    /// Distinct messages as on the wire: combined form, eight decimals.
+    static func klines(_ count: Int) -> [[UInt8]] {
+        var random = SplitMix64(seed: 42)
+        func decimal(_ whole: ClosedRange<Int>) -> String {
+            let fraction = String(Int.random(in: 0...99_999_999, using: &random))
+            return "\(Int.random(in: whole, using: &random))." + String(repeating: "0", count: 8 - fraction.count) + fraction
+        }
+        return (0..<count).map { index in
+            let open = 1_790_001_240_000 + index / 60 * 60_000
+            let first = 4_100_000_000 + index * 120
+            return Array(
+                """
+                {"stream":"btcusdt@kline_1m","data":{"e":"kline","E":\(open + index % 60 * 1_000 + 4),"s":"BTCUSDT","k":{"t":\(open),\
+                "T":\(open + 59_999),"s":"BTCUSDT","i":"1m","f":\(first),"L":\(first + 119),"o":"\(decimal(60_000...79_999))",\
+                "c":"\(decimal(60_000...79_999))","h":"\(decimal(60_000...79_999))","l":"\(decimal(60_000...79_999))",\
+                "v":"\(decimal(0...99))","n":120,"x":\(index % 60 == 59),"q":"\(decimal(10_000...9_999_999))",\
+                "V":"\(decimal(0...49))","Q":"\(decimal(10_000...999_999))","B":"0"}}}
+                """.utf8)
+        }
+    }
+
+    /// As a server's frame.
+    static func framed(_ message: [UInt8]) -> [UInt8] {
+        unsafe message.withUnsafeBytes { unsafe FrameEncoder.frame(.text, $0, mask: nil) }
+    }
+}

@@ -1,0 +1,153 @@
+// The whole engine: how much it takes, what a frame costs, how long a candle is under way, and what happens when all
+// candles close at once. Each round is a fresh exchange, Redis and engine, and ends with the comparison against the
+// exchange's truth: a run with a wrong result fails.
+
+import FastFeed
+import Foundation
+
+enum WholeBenchmarks {
+    static let all: [Benchmark] =
+        [WholeSetup(load: .flatOut), WholeSetup(load: .flatOut, isSecure: true)].map(simulator)
+        + [
+            saturated(WholeSetup(load: .flatOut)), saturated(WholeSetup(load: .flatOut, isSecure: true)),
+            saturated(WholeSetup(load: .flatOut, coalesces: false)),
+            latency(WholeSetup(load: .openLoop(2_000))),
+            latency(WholeSetup(load: .openLoop(20_000))),
+            latency(WholeSetup(load: .openLoop(20_000), redis: .tcp)),
+            latency(WholeSetup(load: .openLoop(20_000), redis: .aof)),
+            latency(WholeSetup(load: .openLoop(20_000), isSecure: true)),
+            latency(WholeSetup(load: .openLoop(100_000))),
+            burst(WholeSetup(load: .bursts, series: 300)), burst(WholeSetup(load: .bursts, series: 5_000)),
+        ]
+
+    // MARK: The exchange's own limit
+
+    private static func simulator(_ setup: WholeSetup) -> Benchmark {
+        let name = "simulator/\(setup.isSecure ? "wss" : "ws")"
+        return Benchmark(name: name, sentence: "frames the local exchange sends to a reader that only counts them") { effort, _ in
+            let results = try (0..<effort.wholeRounds).map { _ in try ceiling(setup, effort) }
+            return [
+                Measure("\(name)/frames", "frames/s", better: .higher, rounds: results.map(\.framesPerSecond)),
+                Measure("\(name)/exchange-cpu", "us/frame", rounds: results.map(\.exchangeMicroseconds)),
+            ]
+        }
+    }
+
+    private static func ceiling(_ setup: WholeSetup, _ effort: Effort) throws -> DrainClient.Result {
+        let exchange = try ExchangeProcess(setup.exchangeArguments)
+        defer { exchange.stop() }
+        return try DrainClient.run(exchange, setup, seconds: effort.windowSeconds / 4)
+    }
+
+    // MARK: As fast as it takes
+
+    private static func saturated(_ setup: WholeSetup) -> Benchmark {
+        let name = "saturated/\(setup.coalesces ? setup.transports : "every-update")"
+        let sentence = setup.coalesces ? "as fast as the engine takes" : "the same, and every update is written"
+        return Benchmark(name: name, sentence: "\(sentence), 300 series") { effort, tell in
+            var windows: [WholeRun.Window] = []
+            var ceilings: [Double] = []
+            var latencies = Latencies()
+            for round in 1...effort.wholeRounds {
+                tell("round \(round) of \(effort.wholeRounds)")
+                ceilings.append(try ceiling(setup, effort).framesPerSecond)
+                let run = try WholeRun(setup, subscribes: false)
+                windows.append(run.measure(effort))
+                try run.finish()
+                latencies.record(windows.last!.latency)
+                latencies.endRound()
+            }
+            var measures = [
+                Measure("\(name)/frames", "frames/s", better: .higher, rounds: windows.map { $0.frames / $0.seconds }),
+                Measure("\(name)/exchange-ceiling", "frames/s", better: .neither, rounds: ceilings, note: "what the exchange can send"),
+                Measure(
+                    "\(name)/candles", "candles/s", better: setup.coalesces ? .neither : .higher,
+                    rounds: windows.map { $0.delta(.candlesWritten) / $0.seconds }),
+            ]
+            measures += costs(name, windows)
+            measures.append(latencies.measure("\(name)/socket-to-ack", isPictured: true))
+            return measures
+        }
+    }
+
+    /// CPU for one frame of each process: the engine's is the product's cost.
+    private static func costs(_ name: String, _ windows: [WholeRun.Window]) -> [Measure] {
+        [
+            Measure("\(name)/engine-cpu", "us/frame", rounds: windows.map(\.engineMicroseconds)),
+            Measure("\(name)/redis-cpu", "us/frame", rounds: windows.map(\.redisMicroseconds)),
+            Measure("\(name)/exchange-cpu", "us/frame", better: .neither, rounds: windows.map(\.exchangeMicroseconds)),
+        ]
+    }
+
+    // MARK: At a given rate
+
+    private static func latency(_ setup: WholeSetup) -> Benchmark {
+        guard case .openLoop(let rate) = setup.load else { preconditionFailure("latency is measured in an open loop") }
+        let name = "latency/\(rate)/\(setup.transports)"
+        return Benchmark(name: name, sentence: "\(rate) frames/s in an open loop: due to subscriber, socket to ack") { effort, tell in
+            var windows: [WholeRun.Window] = []
+            var total = UpdateSubscriber.Findings()
+            var acknowledged = Latencies()
+            for round in 1...effort.wholeRounds {
+                tell("round \(round) of \(effort.wholeRounds)")
+                let run = try WholeRun(setup, subscribes: true)
+                windows.append(run.measure(effort))
+                try run.finish()
+                guard let found = run.subscriber?.result(), found.sinceDue.count > 0 else { throw FeedError(.redis, "no update arrived") }
+                total.sinceDue.add(found.sinceDue)
+                total.sinceMade.add(found.sinceMade)
+                total.exchangeLateness.add(found.exchangeLateness)
+                acknowledged.record(windows.last!.latency)
+                acknowledged.endRound()
+            }
+            let coalesced = windows.map { $0.delta(.coalesced) / max(1, $0.frames) * 100 }
+            return [
+                total.sinceDue.measure("\(name)/due-to-subscriber", isPictured: true),
+                total.sinceMade.measure("\(name)/made-to-subscriber"),
+                acknowledged.measure("\(name)/socket-to-ack", isPictured: true),
+                total.exchangeLateness.measure("\(name)/exchange-lateness", better: .neither),
+                Measure("\(name)/coalesced", "%", better: .neither, rounds: coalesced),
+            ] + costs(name, windows)
+        }
+    }
+
+    // MARK: All at once
+
+    private static func burst(_ setup: WholeSetup) -> Benchmark {
+        let name = "burst/\(setup.series)"
+        return Benchmark(name: name, sentence: "\(setup.series) series close at one instant, over and over") { effort, tell in
+            tell("\(effort.bursts) bursts, one a second")
+            let run = try WholeRun(setup, subscribes: true)
+            // The first burst meets cold paths and streams that are still being subscribed.
+            Thread.sleep(forTimeInterval: 2.5)
+            let before = run.read()
+            run.subscriber?.open()
+            Thread.sleep(forTimeInterval: Double(effort.bursts) + 0.6)
+            run.subscriber?.close()
+            let window = WholeRun.Window(before: before, after: run.read())
+            try run.finish()
+            let bursts = Dictionary(grouping: run.subscriber?.result().closes ?? []) { $0.dueNs }
+                .sorted { $0.key < $1.key }.map(\.value).filter { $0.count == setup.series }
+            guard !bursts.isEmpty else { throw FeedError(.venue, "no burst of all \(setup.series) series was seen") }
+            var acknowledged = Latencies()
+            acknowledged.record(window.latency)
+            acknowledged.endRound()
+            return [
+                ranks("\(name)/close-to-subscriber", bursts.map { $0.map { $0.arrivedNs - $0.dueNs } }),
+                ranks("\(name)/exchange-lateness", better: .neither, bursts.map { $0.map { $0.madeNs - $0.dueNs } }),
+                acknowledged.measure("\(name)/socket-to-ack", isPictured: true),
+            ] + costs(name, [window])
+        }
+    }
+
+    /// Of each burst when half of it, nearly all and all of it was there; then the medians over the bursts.
+    private static func ranks(_ name: String, better: Measure.Direction = .lower, _ bursts: [[UInt64]]) -> Measure {
+        let sorted = bursts.map { $0.map { Double($0) / 1_000 }.sorted() }
+        let samples = [
+            "p50": sorted.map { $0[$0.count / 2] }, "p99": sorted.map { $0[$0.count * 99 / 100] }, "last": sorted.map { $0[$0.count - 1] },
+        ]
+        var values = samples.mapValues(median)
+        values["n"] = Double(bursts.count)
+        return Measure(name, "us", better: better, values: values, samples: samples, note: "medians over bursts")
+    }
+}

@@ -1,0 +1,58 @@
+// A concrete driver for the benchmarks, inside the module: the sink's table fed with the updates of many series.
+
+package enum TableBench {
+    /// Updates of one bar, the closing one included, as in the exchange's own cadence for 1m.
+    package static let updatesPerBar = 60
+
+    /// Feeds `bars` bars of every series, in turns. Dirty series are taken out once a second's worth of updates and
+    /// closed candles after each bar, as a sink with a quick Redis would.
+    /// - Returns: the thread's CPU nanoseconds in `accept` alone, and the records; nil when the table's books are wrong.
+    @inline(never)
+    package static func run(series: Int, bars: Int) -> (cpuNs: UInt64, records: Int)? {
+        let counters = CounterBank()
+        var table = CandleTable(seriesMax: 1 << 16, closedMax: 1 << 16, counters: counters, gaps: GapBoard())
+        let records = makeRecords(series, &table)
+        var spentNs: UInt64 = 0
+        let emptyNs = ThreadClock.emptySpanNs()
+        for bar in 0..<bars {
+            for update in 0..<updatesPerBar {
+                let openMs = Int64(bar) * 60_000
+                let isLast = update == updatesPerBar - 1
+                for id in 0..<series {
+                    let record = unsafe records.base + id
+                    unsafe record.pointee.openTimeMs = openMs
+                    unsafe record.pointee.eventTimeMs = openMs + Int64(update + 1) * 1_000
+                    unsafe record.pointee.tradeCount = Int64(update)
+                    unsafe record.pointee.isClosed = isLast
+                }
+                spentNs += max(acceptAll(records, &table), emptyNs) - emptyNs
+                while table.popDirty() != nil {}
+            }
+            while table.closed.count > 0 {
+                table.closed.mark(table.closed.head, .acknowledged)
+                table.closed.advance()
+            }
+        }
+        let total = series * bars * updatesPerBar
+        let isRight = counters.value(.closedReceived) == UInt64(series * bars) && counters.value(.duplicates) == 0
+        return isRight && counters.value(.gapsSeen) == 0 ? (spentNs, total) : nil
+    }
+
+    private static func makeRecords(_ series: Int, _ table: inout CandleTable) -> MappedArray<Candle> {
+        let records = MappedArray(count: series, initial: Candle())
+        for id in 0..<series {
+            table.follow(Series(symbol: Symbol("sim\(id)usdt")!, interval: .m1), UInt32(id), generation: 1)
+            unsafe records.base[id].seriesID = UInt32(id)
+            unsafe records.base[id].generation = 1
+            unsafe records.base[id].intervalCode = Interval.m1.rawValue
+        }
+        return records
+    }
+
+    @inline(never)
+    private static func acceptAll(_ records: borrowing MappedArray<Candle>, _ table: inout CandleTable) -> UInt64 {
+        let startNs = ThreadClock.nowNs()
+        for id in 0..<records.count { unsafe table.accept(records.base + id) }
+        return ThreadClock.nowNs() - startNs
+    }
+}

@@ -1,0 +1,101 @@
+// The benchmark program runs, measures something, and writes a document that it can read again: benchmarks that nobody
+// runs rot.
+
+import Foundation
+import Testing
+
+@Suite(.serialized)
+struct BenchmarkSmokeTests {
+    private struct Outcome {
+        let code: Int32
+        let output: Data
+        let errors: String
+    }
+
+    /// Runs the built program, which stands beside the test bundle.
+    private func run(_ arguments: String..., within seconds: Double = 30) throws -> Outcome {
+        let folder = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+        let scratch = try TemporaryDirectory()
+        let (output, errors) = (URL(fileURLWithPath: scratch.path + "/out"), URL(fileURLWithPath: scratch.path + "/err"))
+        for file in [output, errors] { #expect(FileManager.default.createFile(atPath: file.path, contents: nil)) }
+        let process = Process()
+        process.executableURL = folder.appendingPathComponent("Benchmarks")
+        process.arguments = arguments
+        process.standardOutput = try FileHandle(forWritingTo: output)
+        process.standardError = try FileHandle(forWritingTo: errors)
+        try process.run()
+        let deadline = Date(timeIntervalSinceNow: seconds)
+        while process.isRunning {
+            guard Date() < deadline else {
+                kill(process.processIdentifier, SIGKILL)
+                Issue.record("still running after \(seconds) s: \(arguments)")
+                break
+            }
+            usleep(10_000)
+        }
+        process.waitUntilExit()
+        return Outcome(
+            code: process.terminationStatus, output: try Data(contentsOf: output), errors: try String(contentsOf: errors, encoding: .utf8))
+    }
+
+    private func results(_ outcome: Outcome) throws -> (document: [String: Any], byName: [String: [String: Any]]) {
+        let document = try #require(try JSONSerialization.jsonObject(with: outcome.output) as? [String: Any])
+        let results = try #require(document["results"] as? [[String: Any]])
+        return (
+            document, Dictionary(uniqueKeysWithValues: results.compactMap { result in (result["name"] as? String).map { ($0, result) } })
+        )
+    }
+
+    private func value(_ result: [String: Any]?, _ figure: String) -> Double? { (result?["values"] as? [String: Any])?[figure] as? Double }
+
+    @Test func aDocumentIsWrittenAndComparedWith() throws {
+        let scratch = try TemporaryDirectory()
+        let file = scratch.path + "/first.json"
+        let first = try run("parse", "--quick", "--json", "--out", file)
+        #expect(first.code == 0, "\(first.errors)")
+        let (document, byName) = try results(first)
+        #expect(try Data(contentsOf: URL(fileURLWithPath: file)) == first.output, "nothing but the document on the standard output")
+        #expect(try #require(value(byName["parse"], "median")) > 0)
+        for part in ["machine", "software", "conditions"] { #expect(document[part] is [String: Any], "\(part)") }
+        let second = try run("parse", "--quick", "--json", "--compare", file)
+        #expect(second.code == 0, "\(second.errors)")
+        let lines = try #require(try results(second).document["comparison"] as? [[String: Any]])
+        #expect(lines.count == 1 && lines[0]["name"] as? String == "parse" && lines[0]["figure"] as? String == "median")
+        #expect(["same", "BETTER", "WORSE"].contains(lines[0]["mark"] as? String))
+    }
+
+    @Test func everyStageRuns() throws {
+        let outcome = try run("--list")
+        let names = String(decoding: outcome.output, as: UTF8.self).split(separator: "\n").compactMap { $0.split(separator: " ").first }
+        #expect(outcome.code == 0 && names.contains("parse") && names.contains("latency/20000/wss+unix") && names.contains("burst/5000"))
+        for stage in ["frame-decode", "ring", "coalesce", "encode", "replies"] {
+            let outcome = try run(stage, "--quick", "--rounds", "1", "--json")
+            #expect(outcome.code == 0, "\(outcome.errors)")
+            let (_, byName) = try results(outcome)
+            #expect(byName.contains { $0.key.hasPrefix(stage) } && byName.values.allSatisfy { value($0, "median") ?? 0 > 0 })
+        }
+    }
+
+    @Test func theWholeEngineRunsAndIsRight() throws {
+        let outcome = try run("latency/2000/ws+unix", "--quick", "--json")
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        let (document, byName) = try results(outcome)
+        #expect((document["failures"] as? [Any])?.isEmpty == true)
+        let latency = byName["latency/2000/ws+unix/due-to-subscriber"]
+        // An open loop asks at its rate, however slow the answers are: 0.7 s of 2,000.
+        #expect((1_390...1_420).contains(try #require(value(latency, "n"))))
+        #expect(try #require(value(latency, "p50")) > 0)
+    }
+
+    @Test func whatIsWrongIsNamed() throws {
+        let filter = try run("nonsense")
+        #expect(filter.code != 0 && filter.errors.contains("'nonsense'") && filter.errors.contains("frame-decode"))
+        let missing = try run("parse", "--quick", "--compare", "/nowhere/old.json")
+        #expect(missing.code != 0 && missing.errors.contains("/nowhere/old.json"))
+        let scratch = try TemporaryDirectory()
+        let file = scratch.path + "/other.json"
+        try #"{"format":99}"#.write(toFile: file, atomically: true, encoding: .utf8)
+        let foreign = try run("parse", "--quick", "--compare", file)
+        #expect(foreign.code != 0 && foreign.errors.contains("format 99"))
+    }
+}
