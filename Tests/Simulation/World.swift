@@ -85,13 +85,13 @@ public final class World {
         var chunks: [[Series]] = []
         for (id, series) in scenario.series.enumerated() {
             let handle = SeriesHandle(id: UInt32(id), generation: 1)
-            sink.prepare(.follow(series, handle))
-            for reader in readers { reader.prepare(.follow(series, handle)) }
+            sink.prepare(.follow([(series, handle)]))
+            for reader in readers { reader.prepare(.follow([(series, handle)])) }
             if chunks.last?.count ?? scenario.streamsPerConnection >= scenario.streamsPerConnection { chunks.append([]) }
             chunks[chunks.count - 1].append(series)
         }
         for (index, chunk) in chunks.enumerated() {
-            readers[index % readers.count].prepare(.connect(streams: chunk.map(VenueProfile.streamName)))
+            readers[index % readers.count].prepare(.connect(ConnectionKey(UInt32(index)), streams: chunk.map(VenueProfile.streamName)))
         }
         exchange.onKline = { [unowned self] state in
             kernel.tell? {

@@ -56,6 +56,8 @@ public enum Limits {
     public static let ringRecordCount = 2_048
     /// Commands waiting for one agent. Full: the offer is refused and counted.
     public static let commandCountMax = 4_096
+    /// What a reader has to tell the planner and was not yet asked for. Full: the rest is only in the log.
+    public static let readerEventCountMax = 65_536
     /// Log lines waiting for the main thread. Full: the oldest fall out, counted.
     public static let journalLineCountMax = 1_024
 
@@ -68,6 +70,8 @@ public enum Limits {
     public static let batchesInFlightMax = 4
     /// How many bars before the first record of its series a closed candle is still merely late. Beyond: a duplicate.
     public static let lateClosedBarsMax = 16
+    /// Stopped series whose field in `latest:*` is removed by one batch; the others wait for the next.
+    public static let removalsPerBatchMax = 64
     /// Gaps remembered one by one; beyond, they are only counted.
     public static let gapCountMax = 16_384
     /// The most RESP bytes one candle can need in a batch: XADD, HSET field and its share of PUBLISH.

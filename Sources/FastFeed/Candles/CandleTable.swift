@@ -16,6 +16,9 @@
     private var dirtyTail = 0
     private let mask: Int
     private var names: [Series?]
+    private var activeCount = 0
+    /// By series id: closed candles taken.
+    private let closedCounts: MappedArray<UInt64>
     private let counters: CounterBank
     private let gaps: GapBoard
 
@@ -25,6 +28,7 @@
         states = MappedArray(zeroed: seriesMax)
         newest = MappedArray(zeroed: seriesMax)
         oldestOpenMs = MappedArray(zeroed: seriesMax)
+        closedCounts = MappedArray(zeroed: seriesMax)
         dirty = MappedArray(zeroed: seriesMax)
         closed = ClosedQueue(capacity: closedMax)
         mask = seriesMax - 1
@@ -40,6 +44,8 @@
         precondition(Int(id) <= mask)
         while names.count <= Int(id) { names.append(nil) }
         names[Int(id)] = series
+        if unsafe !states.base[Int(id)].has(SeriesFlags.active) { activeCount += 1 }
+        unsafe closedCounts.base[Int(id)] = 0
         let keptDirty = unsafe states.base[Int(id)].flags & SeriesFlags.dirty
         unsafe states.base[Int(id)] = SeriesState()
         unsafe states.base[Int(id)].flags = SeriesFlags.active | keptDirty
@@ -53,15 +59,34 @@
     /// closed candles of the series may still be on their way: an id must not be used again before they are gone.
     package mutating func unfollow(_ id: UInt32) {
         let state = unsafe states.base + Int(id)
+        if unsafe state.pointee.has(SeriesFlags.active) { activeCount -= 1 }
         if unsafe state.pointee.has(SeriesFlags.formingPending) { counters.add(.coalesced) }
         unsafe state.pointee.flags &= ~(SeriesFlags.active | SeriesFlags.known | SeriesFlags.formingPending)
         counters.set(.seriesActive, activeCount)
     }
 
-    private var activeCount: Int { (0..<names.count).count { unsafe states.base[$0].has(SeriesFlags.active) } }
+    /// The handle is the one in force.
+    package func isFollowed(_ handle: SeriesHandle) -> Bool {
+        unsafe Int(handle.id) < names.count && states.base[Int(handle.id)].has(SeriesFlags.active)
+            && states.base[Int(handle.id)].generation == handle.generation
+    }
+
+    /// Some id stands for the series. Looks through all: for the rare stop of a series only.
+    package func isFollowed(_ series: Series) -> Bool {
+        names.indices.contains { unsafe names[$0] == series && states.base[$0].has(SeriesFlags.active) }
+    }
 
     package func series(_ id: UInt32) -> Series? { Int(id) < names.count ? names[Int(id)] : nil }
     package var seriesCount: Int { names.count }
+
+    /// How a series stands, for status.
+    package func report(_ id: UInt32) -> SeriesReport {
+        guard Int(id) < names.count, unsafe states.base[Int(id)].has(SeriesFlags.known) else { return SeriesReport() }
+        let state = unsafe states.base + Int(id)
+        return unsafe SeriesReport(
+            newestOpenMs: state.pointee.openTimeMs, eventTimeMs: newest.base[Int(id)].eventTimeMs,
+            receivedNs: newest.base[Int(id)].receivedNs, closedCount: closedCounts.base[Int(id)], missingCount: state.pointee.missing)
+    }
 
     // MARK: The hot path
 
@@ -174,6 +199,7 @@
             unsafe state.pointee.nextClosedOpenMs = interval.nextOpenTime(after: open)
         }
         counters.add(.closedReceived)
+        unsafe closedCounts.base[id] &+= 1
         makeRoomForClosed()
         unsafe closed.append(record)
         guard unsafe open >= state.pointee.openTimeMs else {

@@ -44,3 +44,13 @@ package struct SeriesState: BitwiseCopyable {
     @inline(__always)
     func has(_ flag: UInt8) -> Bool { flags & flag != 0 }
 }
+
+/// How a series stands. All zero while nothing has come.
+package struct SeriesReport: Sendable, Equatable {
+    package var newestOpenMs: Int64 = 0
+    package var eventTimeMs: Int64 = 0
+    /// When the newest state was read from its socket (monotonic); 0 for never.
+    package var receivedNs: UInt64 = 0
+    package var closedCount: UInt64 = 0
+    package var missingCount: UInt32 = 0
+}

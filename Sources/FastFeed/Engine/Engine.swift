@@ -94,12 +94,12 @@ public final class Engine: Sendable {
         for (id, series) in list.enumerated() {
             let handle = SeriesHandle(id: UInt32(id), generation: 1)
             let connection = id % connectionCount
-            sink.prepare(.follow(series, handle))
-            readers[connection % readers.count].prepare(.follow(series, handle))
+            sink.prepare(.follow([(series, handle)]))
+            readers[connection % readers.count].prepare(.follow([(series, handle)]))
             streams[connection].append(VenueProfile.streamName(series))
         }
         for (connection, names) in streams.enumerated() {
-            readers[connection % readers.count].prepare(.connect(streams: names))
+            readers[connection % readers.count].prepare(.connect(ConnectionKey(UInt32(connection)), streams: names))
         }
     }
 

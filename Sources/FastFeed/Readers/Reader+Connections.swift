@@ -4,13 +4,13 @@ extension Reader {
     // MARK: Slots
 
     /// A slot for these streams: a retired one, or a new one. Nil when the reader is full.
-    func addConnection(_ streams: [String], predecessor: Int?) -> Int? {
+    func addConnection(_ key: ConnectionKey, _ streams: [String], predecessor: Int?) -> Int? {
         let subscription = freshSubscription(streams)
         let free = (0..<connections.count).first {
             connections[$0].isRetired && connections[$0].phase == nil && !connections[$0].isReady
         }
         let slot: Int
-        var made = ReaderConnection(streams: streams, subscription: subscription, seed: random.next())
+        var made = ReaderConnection(key: key, streams: streams, subscription: subscription, seed: random.next())
         made.predecessor = predecessor
         if let free {
             made.generation = connections[free].generation &+ 1
@@ -27,6 +27,30 @@ extension Reader {
 
     func freshSubscription(_ streams: [String]) -> Subscription {
         Subscription(streams: streams, profile: settings.profile, form: settings.form, combined: settings.combined)
+    }
+
+    /// Changes what a connection carries, and the one that is to replace it.
+    func change(_ key: ConnectionKey, _ streams: [String], isWanted: Bool, _ nowNs: UInt64) {
+        let names = Set(streams)
+        for slot in 0..<connections.count where connections[slot].key == key && !connections[slot].isRetired {
+            connections[slot].streams.removeAll { names.contains($0) }
+            if isWanted {
+                connections[slot].streams += streams
+                connections[slot].subscription.add(streams)
+            } else {
+                connections[slot].subscription.remove(streams)
+            }
+            // While it is opening, the messages wait; while there is none, the next one begins with the new list.
+            if connections[slot].phase == .open { sendSubscriptions(slot, nowNs) }
+        }
+    }
+
+    func disconnect(_ key: ConnectionKey, _ nowNs: UInt64) {
+        for slot in 0..<connections.count where connections[slot].key == key && !connections[slot].isRetired {
+            retire(slot)
+            setLive(slot, false)
+            end(slot, nowNs)
+        }
     }
 
     // MARK: Turning
@@ -185,7 +209,9 @@ extension Reader {
             checkLive(slot, nowNs)
         case .error(let id, let code, let text):
             counters.add(.subscribeErrors)
+            let refusedBefore = connections[slot].subscription.refused.count
             connections[slot].subscription.onError(id: id)
+            for stream in connections[slot].subscription.refused.dropFirst(refusedBefore) { tell(.refused(stream: stream)) }
             journal.note(
                 .error, "the exchange refused a subscription", key: "subscribe-refused:\(text)",
                 ("connection", label(slot)), ("code", "\(code)"), ("message", text),
@@ -280,7 +306,7 @@ extension Reader {
     func replace(_ slot: Int) {
         connections[slot].rollAtNs = .max
         guard !connections[slot].isRetired, connections[slot].successor == nil, !isStopping else { return }
-        guard let successor = addConnection(connections[slot].streams, predecessor: slot) else {
+        guard let successor = addConnection(connections[slot].key, connections[slot].streams, predecessor: slot) else {
             // The exchange will end it, and then it is opened again like any other.
             journal.note(.warning, "no room to replace a connection", key: "no-room", ("connection", label(slot)))
             return

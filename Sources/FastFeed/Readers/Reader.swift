@@ -33,6 +33,7 @@ package struct ReaderSettings: Sendable {
     package let counters = CounterBank()
     package let commands = CommandQueue<ReaderCommand>()
     private let stopped = Atomic<Bool>(false)
+    private let events = Mutex<[ReaderEvent]>([])
 
     var port: PollerPort?
     /// The thread that takes the records, if it is not this one.
@@ -121,12 +122,15 @@ package struct ReaderSettings: Sendable {
 
     private func carryOut(_ command: ReaderCommand, _ nowNs: UInt64) {
         switch command {
-        case .follow(let series, let handle): unsafe decode.pointee.index.set(series.symbol, series.interval, handle)
-        case .unfollow(let series): unsafe decode.pointee.index.remove(series.symbol, series.interval)
-        case .connect(let streams):
-            if addConnection(streams, predecessor: nil) == nil {
+        case .follow(let list): for (series, handle) in list { unsafe decode.pointee.index.set(series.symbol, series.interval, handle) }
+        case .unfollow(let list): for series in list { unsafe decode.pointee.index.remove(series.symbol, series.interval) }
+        case .connect(let key, let streams):
+            if addConnection(key, streams, predecessor: nil) == nil {
                 journal.note(.error, "reader has no room for another connection", ("reader", "\(index)"))
             }
+        case .subscribe(let key, let streams): change(key, streams, isWanted: true, nowNs)
+        case .unsubscribe(let key, let streams): change(key, streams, isWanted: false, nowNs)
+        case .disconnect(let key): disconnect(key, nowNs)
         case .stop: stop(nowNs)
         }
         timersDueNs = 0
@@ -140,6 +144,19 @@ package struct ReaderSettings: Sendable {
             end(slot, nowNs)
         }
         finishStopIfDone()
+    }
+
+    /// Something the planner should know; at most as many as it has streams, and it asks often.
+    func tell(_ event: ReaderEvent) {
+        events.withLock { if $0.count < Limits.readerEventCountMax { $0.append(event) } }
+    }
+
+    /// Any thread: what has been told since the last call.
+    package func takeEvents() -> [ReaderEvent] {
+        events.withLock { events in
+            defer { events.removeAll() }
+            return events
+        }
     }
 
     func finishStopIfDone() {

@@ -1,12 +1,31 @@
 // What others may ask of a reader. Offered from any thread, carried out in the reader's own turn.
 
+/// A connection as the planner knows it: the same through reconnects and replacements, never used twice.
+package struct ConnectionKey: Hashable, Sendable, Comparable {
+    package let number: UInt32
+    package init(_ number: UInt32) { self.number = number }
+    package static func < (a: ConnectionKey, b: ConnectionKey) -> Bool { a.number < b.number }
+}
+
 package enum ReaderCommand: Sendable {
-    /// Frames of this series are to be taken under this handle.
-    case follow(Series, SeriesHandle)
-    /// Frames of this series are unknown from now on.
-    case unfollow(Series)
+    /// Frames of these series are to be taken under these handles.
+    case follow([(Series, SeriesHandle)])
+    /// Frames of these series are unknown from now on.
+    case unfollow([Series])
     /// Open one more connection for these streams.
-    case connect(streams: [String])
+    case connect(ConnectionKey, streams: [String])
+    /// The connection is to carry these streams, too.
+    case subscribe(ConnectionKey, streams: [String])
+    /// The connection is not to carry these streams any more.
+    case unsubscribe(ConnectionKey, streams: [String])
+    /// Close the connection properly and do not open it again.
+    case disconnect(ConnectionKey)
     /// Close every connection properly and take no more bytes.
     case stop
+}
+
+/// What a reader tells the planner.
+package enum ReaderEvent: Sendable, Equatable {
+    /// The exchange does not know the stream, even when asked for it alone.
+    case refused(stream: String)
 }

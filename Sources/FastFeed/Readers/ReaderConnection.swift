@@ -2,7 +2,9 @@
 // one. Owned by the reader's thread.
 
 struct ReaderConnection: ~Copyable {
-    let streams: [String]
+    let key: ConnectionKey
+    /// What it is to carry, in the order it was asked for.
+    var streams: [String]
     /// Counts uses of the slot, so that a late report of the poller is recognised.
     var generation: UInt32 = 0
     var socket: WebSocketConnection?
@@ -33,7 +35,8 @@ struct ReaderConnection: ~Copyable {
     /// Nothing is to be opened here any more.
     var isRetired = false
 
-    init(streams: [String], subscription: Subscription, seed: UInt64) {
+    init(key: ConnectionKey, streams: [String], subscription: Subscription, seed: UInt64) {
+        self.key = key
         self.streams = streams
         self.subscription = subscription
         backoff = Backoff(.venue, seed: seed)

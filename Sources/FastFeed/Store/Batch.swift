@@ -1,6 +1,6 @@
 // One pipelined batch in flight: what was asked, in order, so that each reply finds its command.
 //
-//   closed candles (XADD or EVAL, one command each) · HSET per interval · PUBLISH per series
+//   closed candles (XADD or EVAL, one command each) · HSET per interval · PUBLISH per series · HDEL per stopped series
 //
 // All arrays are made once, for the largest batch.
 
@@ -20,6 +20,8 @@
     /// Where each HSET's series end in `seriesIDs`.
     var hashEnds: (Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int)
     package var publishCount = 0
+    /// Series whose newest state is taken out of `latest:*`. Rare, and empty otherwise.
+    var removals: [Series] = []
     /// Replies seen so far.
     var answered = 0
     var sentNs: UInt64 = 0
@@ -35,12 +37,13 @@
         hashEnds = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     }
 
-    package var commandCount: Int { closedCount + hashCount + publishCount }
+    package var commandCount: Int { closedCount + hashCount + publishCount + removals.count }
     var isAnswered: Bool { answered == commandCount }
 
     mutating func clear() {
         (closedCount, seriesCount, hashCount, publishCount, answered) = (0, 0, 0, 0, 0)
         mustRetry = false
+        if !removals.isEmpty { removals = [] }
     }
 
     func hashEnd(_ index: Int) -> Int { unsafe withUnsafeBytes(of: hashEnds) { unsafe $0.load(fromByteOffset: index * 8, as: Int.self) } }
@@ -59,11 +62,12 @@
         case closed(Int)
         case hash(Int)
         case publish
+        case removal
     }
 
     package func command(_ reply: Int) -> Command {
         if reply < closedCount { return .closed(reply) }
         if reply < closedCount + hashCount { return .hash(reply - closedCount) }
-        return .publish
+        return reply < closedCount + hashCount + publishCount ? .publish : .removal
     }
 }

@@ -24,7 +24,7 @@
     package init(schema: KeySchema, market: Market, batchSize: Int, seriesMax: Int = Limits.seriesCountMax) {
         self.schema = schema
         self.batchSize = batchSize
-        let bytes = batchSize * Limits.candleRespBytesMax + 16_384
+        let bytes = batchSize * Limits.candleRespBytesMax + 16_384 + Limits.removalsPerBatchMax * BatchBuilder.removalBytesMax
         memory = PaddedBuffer(count: bytes)
         scratchMemory = PaddedBuffer(count: batchSize * CandleEncoder.jsonBytesMax)
         out = unsafe ByteWriter(memory.base, capacity: bytes)
@@ -57,6 +57,23 @@
         writeUpdates(&table, &batch)
         return true
     }
+
+    /// Adds the removal of stopped series to a batch, or begins one with it: behind everything that was ever written
+    /// of them.
+    mutating func remove(_ series: [Series], from batch: inout Batch, isFirst: Bool) {
+        if isFirst {
+            out.removeAll()
+            batch.clear()
+        }
+        batch.removals = series
+        for one in series {
+            let command = RESP.command(["HDEL", schema.latestKey(one.market, one.interval), one.symbol.name])
+            unsafe command.withUnsafeBufferPointer { unsafe out.put($0) }
+        }
+    }
+
+    /// Bytes of one removal, at most.
+    static let removalBytesMax = 256
 
     // MARK: Closed candles
 

@@ -28,8 +28,11 @@ package struct SinkSettings: Sendable {
 }
 
 package enum SinkCommand: Sendable {
-    case follow(Series, SeriesHandle)
-    case unfollow(SeriesHandle)
+    case follow([(Series, SeriesHandle)])
+    /// Take no more records of these; their newest states are removed, their ids come back by `takeReleased`.
+    case unfollow([SeriesHandle])
+    /// Say how these series stand (`takeReport`).
+    case report(ids: [UInt32])
     /// Nothing more will come: write all there is and say so.
     case drain
 }
@@ -44,6 +47,8 @@ package enum SinkCommand: Sendable {
     private let drained = Atomic<Bool>(false)
     private let connected = Atomic<Bool>(false)
     private let formingLeft = Atomic<Int>(0)
+    private let report = Mutex<[SeriesReport]?>(nil)
+    private let released = Mutex<[UInt32]>([])
 
     let core: UnsafeMutablePointer<SinkCore>
     private var port: PollerPort?
@@ -85,9 +90,31 @@ package enum SinkCommand: Sendable {
         if commands.isWaiting { for command in commands.takeAll() { carryOut(command) } }
         unsafe core.pointee.turn(nowNs: nowNs, port: port!)
         if unsafe core.pointee.link.isReady != isConnected { unsafe connected.store(core.pointee.link.isReady, ordering: .relaxed) }
+        if unsafe core.pointee.isRetiring { release() }
         if isDraining {
             unsafe formingLeft.store(core.pointee.formingUnwritten, ordering: .relaxed)
             unsafe drained.store(core.pointee.isSettled, ordering: .releasing)
+        }
+    }
+
+    private func release() {
+        let ids = unsafe core.pointee.takeReleased()
+        if !ids.isEmpty { released.withLock { $0 += ids } }
+    }
+
+    /// Any thread: the ids of stopped series that nothing mentions any more.
+    package func takeReleased() -> [UInt32] {
+        released.withLock { ids in
+            defer { ids = [] }
+            return ids
+        }
+    }
+
+    /// Any thread: the answer to the last `.report`, in the order of its ids; nil while there is none.
+    package func takeReport() -> [SeriesReport]? {
+        report.withLock { report in
+            defer { report = nil }
+            return report
         }
     }
 
@@ -96,8 +123,11 @@ package enum SinkCommand: Sendable {
 
     private func carryOut(_ command: SinkCommand) {
         switch command {
-        case .follow(let series, let handle): unsafe core.pointee.follow(series, handle)
-        case .unfollow(let handle): unsafe core.pointee.table.unfollow(handle.id)
+        case .follow(let list): for (series, handle) in list { unsafe core.pointee.follow(series, handle) }
+        case .unfollow(let list): for handle in list { unsafe core.pointee.unfollow(handle) }
+        case .report(let ids):
+            let made = ids.map { unsafe core.pointee.table.report($0) }
+            report.withLock { $0 = made }
         case .drain: isDraining = true
         }
     }

@@ -13,6 +13,13 @@ import CShims
     private var batchCount = 0
     private var unsentFrom = 0
     private var unsentCount = 0
+    /// Batches built and batches answered or given up, since the start.
+    private var builtCount = 0
+    private var endedCount = 0
+    /// Stopped series whose field in `latest:*` is to be removed.
+    private var removals: [Series] = []
+    /// Stopped series ids that may still be mentioned by a batch or a closed candle built before.
+    private var retiring: [(id: UInt32, builtCount: Int, closedTail: Int)] = []
     private var pausedUntilNs: UInt64 = 0
     private var retryBackoff: Backoff
     private var isReadable = false
@@ -54,6 +61,23 @@ import CShims
         builder.follow(series, handle.id)
     }
 
+    /// Takes no more records of a series and removes its newest state; its history stays.
+    mutating func unfollow(_ handle: SeriesHandle) {
+        guard table.isFollowed(handle) else { return }
+        table.unfollow(handle.id)
+        if let series = table.series(handle.id) { removals.append(series) }
+        retiring.append((handle.id, builtCount, table.closed.tail))
+    }
+
+    /// Ids that nothing mentions any more: they may be given to other series.
+    mutating func takeReleased() -> [UInt32] {
+        let released = retiring.filter { $0.builtCount <= endedCount && $0.closedTail <= table.closed.head }.map(\.id)
+        if !released.isEmpty { retiring.removeAll { released.contains($0.id) } }
+        return released
+    }
+
+    var isRetiring: Bool { !retiring.isEmpty }
+
     mutating func onReady(_ readiness: Readiness) { isReadable = true }
 
     /// Something can be done without waiting.
@@ -63,7 +87,7 @@ import CShims
     private var canTake: Bool { !isBlocked && (isAway || !table.closed.isFull) }
     private var isAway: Bool { !link.isReady || isRefusing }
     private var canBuild: Bool { link.isReady && unsentCount == 0 && batchCount < Limits.batchesInFlightMax && pausedUntilNs == 0 }
-    private var hasUnwritten: Bool { table.dirtyCount > 0 || table.closed.unsentCount > 0 }
+    private var hasUnwritten: Bool { table.dirtyCount > 0 || table.closed.unsentCount > 0 || !removals.isEmpty }
 
     /// Nothing is waiting anywhere.
     var isSettled: Bool { batchCount == 0 && !hasUnwritten && table.closed.count == 0 && !consumers.hasRecords }
@@ -154,14 +178,26 @@ import CShims
 
     private mutating func writeBatch(_ nowNs: UInt64, _ port: PollerPort) -> Bool {
         let batch = unsafe batches + (firstBatch &+ batchCount) % Limits.batchesInFlightMax
-        guard unsafe builder.build(&table, into: &batch.pointee) else { return false }
+        let isBuilt = unsafe builder.build(&table, into: &batch.pointee)
+        if !removals.isEmpty { unsafe buildRemovals(&batch.pointee, isFirst: !isBuilt) }
+        guard unsafe isBuilt || batch.pointee.commandCount > 0 else { return false }
         unsafe batch.pointee.sentNs = nowNs
         isBlocked = false
         batchCount &+= 1
+        builtCount &+= 1
         counters.add(.batchesSent)
         (unsentFrom, unsentCount) = (0, builder.out.count)
         sendRest(nowNs, port)
         return link.isReady
+    }
+
+    @inline(never)
+    private mutating func buildRemovals(_ batch: inout Batch, isFirst: Bool) {
+        // Who came back meanwhile writes the field again.
+        removals.removeAll { table.isFollowed($0) }
+        let some = Array(removals.prefix(Limits.removalsPerBatchMax))
+        removals.removeFirst(some.count)
+        if !some.isEmpty || isFirst { builder.remove(some, from: &batch, isFirst: isFirst) }
     }
 
     private mutating func sendRest(_ nowNs: UInt64, _ port: PollerPort) {
@@ -298,12 +334,14 @@ import CShims
         table.closed.advance()
         firstBatch = (firstBatch &+ 1) % Limits.batchesInFlightMax
         batchCount &-= 1
+        endedCount &+= 1
     }
 
     private mutating func restore(_ batch: UnsafeMutablePointer<Batch>) {
         for place in unsafe 0..<batch.pointee.seriesCount {
             unsafe table.restore(Int(batch.pointee.seriesIDs.base[place]), wasForming: batch.pointee.seriesWasForming.base[place])
         }
+        unsafe removals.append(contentsOf: batch.pointee.removals)
     }
 
     // MARK: Connection
@@ -322,6 +360,7 @@ import CShims
         let wasReady = link.isReady
         isBlocked = false
         for index in 0..<batchCount { unsafe restore(batches + (firstBatch + index) % Limits.batchesInFlightMax) }
+        endedCount &+= batchCount
         (batchCount, unsentFrom, unsentCount) = (0, 0, 0)
         table.closed.rewind()
         let delayNs = link.lose(nowNs: nowNs, peerIsGone: peerIsGone)

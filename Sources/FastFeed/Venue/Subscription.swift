@@ -1,18 +1,28 @@
 // Asking one connection for its streams: in the URL, or by SUBSCRIBE messages in paced pieces whose answers
-// are awaited. Pure: time comes in, messages come out.
+// are awaited; and changing one's mind later, by SUBSCRIBE and UNSUBSCRIBE on the living connection.
+// Pure: time comes in, messages come out.
 
 package struct Subscription: Sendable {
-    /// A SUBSCRIBE message that was sent and not yet answered.
+    private enum Method: String { case subscribe = "SUBSCRIBE", unsubscribe = "UNSUBSCRIBE" }
+
+    /// Streams to ask for, or to give up; one message never mixes two of these.
+    private struct Request {
+        let method: Method
+        var names: [String]
+    }
+
+    /// A message that was sent and not yet answered.
     private struct Pending {
         let id: Int64
-        let names: [String]
+        let request: Request
         let sentNs: UInt64
     }
 
     private let profile: VenueProfile
     private let combined: Bool
-    /// Streams to ask for; one message never mixes two groups.
-    private var waiting: [[String]]
+    private var waiting: [Request] = []
+    /// What the connection is to carry in the end: a request that was overtaken by a later wish is not sent.
+    private var wanted: Set<String>
     private var pending: [Pending] = []
     private var nextID: Int64 = 1
     private var pace: MessagePace
@@ -25,17 +35,29 @@ package struct Subscription: Sendable {
     package init(streams: [String], profile: VenueProfile, form: SubscribeForm, combined: Bool) {
         self.profile = profile
         self.combined = combined
+        wanted = Set(streams)
         pace = MessagePace(perSecond: profile.controlMessagesPerSecond)
         let base = profile.route + (combined ? "/stream" : "/ws")
         let joined = base + (combined ? "?streams=" : "/") + streams.joined(separator: "/")
         let fits = joined.utf8.count <= profile.targetBytesMax
         if form == .message || (form == .automatic && !fits) || streams.isEmpty {
             target = base
-            waiting = streams.isEmpty ? [] : [streams]
+            if !streams.isEmpty { waiting = [Request(method: .subscribe, names: streams)] }
         } else {
             target = joined
-            waiting = []
         }
+    }
+
+    /// From now on the connection is to carry these, too.
+    package mutating func add(_ streams: [String]) {
+        wanted.formUnion(streams)
+        waiting.append(Request(method: .subscribe, names: streams))
+    }
+
+    /// From now on the connection is not to carry these.
+    package mutating func remove(_ streams: [String]) {
+        wanted.subtract(streams)
+        waiting.append(Request(method: .unsubscribe, names: streams))
     }
 
     /// True when every stream has been asked for and answered.
@@ -50,24 +72,38 @@ package struct Subscription: Sendable {
     /// Something else was sent on the connection (a pong, a ping): it counts against the same limit.
     package mutating func noteSent(nowNs: UInt64) { pace.take(nowNs) }
 
-    /// The next SUBSCRIBE text, if one may be sent now.
+    /// The next message, if one may be sent now.
     package mutating func nextMessage(nowNs: UInt64) -> [UInt8]? {
-        guard !waiting.isEmpty, nowNs >= pace.nextNs else { return nil }
+        guard nowNs >= pace.nextNs else { return nil }
+        dropOvertaken()
+        guard var request = waiting.first else { return nil }
         let id = nextID
         nextID += 1
-        var text = "{\"method\":\"SUBSCRIBE\",\"params\":["
+        var text = "{\"method\":\"\(request.method.rawValue)\",\"params\":["
         let tail = "],\"id\":\(id)}"
-        var group = waiting.removeFirst()[...]
         var names: [String] = []
-        while let name = group.first, text.utf8.count + name.utf8.count + 3 + tail.utf8.count <= profile.controlBytesMax {
+        for name in request.names {
+            guard text.utf8.count + name.utf8.count + 3 + tail.utf8.count <= profile.controlBytesMax else { break }
             text += (names.isEmpty ? "\"" : ",\"") + name + "\""
             names.append(name)
-            group.removeFirst()
         }
-        if !group.isEmpty { waiting.insert(Array(group), at: 0) }
-        pending.append(Pending(id: id, names: names, sentNs: nowNs))
+        request.names.removeFirst(names.count)
+        if request.names.isEmpty { waiting.removeFirst() } else { waiting[0] = request }
+        pending.append(Pending(id: id, request: Request(method: request.method, names: names), sentNs: nowNs))
         pace.take(nowNs)
         return Array((text + tail).utf8)
+    }
+
+    /// Takes out of the first request what is no longer wished, and requests of which nothing is left.
+    private mutating func dropOvertaken() {
+        while let request = waiting.first {
+            let names = request.names.filter { wanted.contains($0) == (request.method == .subscribe) }
+            guard names.isEmpty else {
+                waiting[0].names = names
+                return
+            }
+            waiting.removeFirst()
+        }
     }
 
     /// The exchange answered. An answer without id, or with one that is not ours, settles nothing.
@@ -79,12 +115,13 @@ package struct Subscription: Sendable {
     /// bad names stand alone.
     package mutating func onError(id: Int64?) {
         for entry in pending where entry.id == id {
-            let half = entry.names.count / 2
-            if half == 0 {
-                refused.append(contentsOf: entry.names)
-            } else {
-                waiting.append(Array(entry.names[..<half]))
-                waiting.append(Array(entry.names[half...]))
+            let (method, names) = (entry.request.method, entry.request.names)
+            let half = names.count / 2
+            if half > 0 {
+                waiting.append(Request(method: method, names: Array(names[..<half])))
+                waiting.append(Request(method: method, names: Array(names[half...])))
+            } else if method == .subscribe {
+                refused.append(contentsOf: names)
             }
         }
         pending.removeAll { $0.id == id }
@@ -97,7 +134,7 @@ package struct Subscription: Sendable {
         let overdue = pending.filter { nowNs >= $0.sentNs + timeoutNs }
         guard !overdue.isEmpty else { return 0 }
         pending.removeAll { nowNs >= $0.sentNs + timeoutNs }
-        waiting.append(contentsOf: overdue.map(\.names))
+        waiting.append(contentsOf: overdue.map(\.request))
         return overdue.count
     }
 }
