@@ -15,11 +15,8 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/CShims"
 printf 'module CShims {\n    umbrella "%s"\n    export *\n}\n' "$PWD/Sources/CShims/include" >"$work/CShims/module.modulemap"
 
-# The language settings of Package.swift, read from it so that the two cannot differ.
-flags=(-swift-version 6 -warnings-as-errors)
-while read -r kind name; do
-    flags+=("-enable-$kind-feature" "$name")
-done < <(sed -nE 's/^ *\.enable(Upcoming|Experimental)Feature\("([A-Za-z]+)"\).*/\1 \2/p' Package.swift | sed 's/^Upcoming/upcoming/; s/^Experimental/experimental/')
+mapfile -t flags < <(language_flags)
+flags+=(-warnings-as-errors)
 
 declare -A knows
 rooms=()

@@ -6,6 +6,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 say() { printf '%s\n' "$*"; }
 fail() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 
+# The language settings of Package.swift as arguments of the compiler, one a line: read from there, so that the two
+# cannot differ.
+language_flags() {
+    printf -- '-swift-version\n6\n'
+    sed -nE 's/^ *\.enable(Upcoming|Experimental)Feature\("([A-Za-z]+)"\).*/-enable-\L\1\E-feature\n\2/p' Package.swift
+}
+
 # step NAME COMMAND…: quiet while all is well, everything when it is not.
 step() {
     local name=$1 log started=$SECONDS

@@ -3,7 +3,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-sources=(Package.swift Sources Tests Benchmarks)
+sources=(Package.swift Sources Tests Benchmarks Fuzz)
 # The formatter of Swift 6.3 joins `for unsafe name in` into one word, which no longer compiles.
 if grep -rnE 'for unsafe [a-z]' --include='*.swift' "${sources[@]}"; then
     fail "write these loops without 'for unsafe' (over indices, say): swift format breaks them"

@@ -9,6 +9,8 @@ step "rooms" scripts/check-rooms.sh
 step "format" scripts/format.sh --check
 # The configuration of demo.sh, so that nothing is built twice.
 step "build" swift build -c release --build-tests
+# A few seconds for each reader of foreign bytes; scripts/fuzz.sh takes as long as it is told.
+[ $# -gt 0 ] || step "fuzz" scripts/fuzz.sh 5
 say "tests"
 # One test at a time: most of them start servers, and two cores are soon busy.
 swift test -c release --skip-build --no-parallel "$@"

@@ -109,6 +109,8 @@ int ff_reply_reader_drain(ff_reply_reader *self, ff_reply *replies, int capacity
     while (count < capacity) {
         void *object = NULL;
         if (redisReaderGetReply(self->reader, &object) != REDIS_OK) {
+            // What came before is good; the error stays in the reader for the next call.
+            if (count > 0) break;
             strncpy(self->error, self->reader->errstr, sizeof self->error - 1);
             return -1;
         }
@@ -122,7 +124,15 @@ const char *ff_reply_reader_error(const ff_reply_reader *self) { return self->er
 
 struct ff_tree_reader {
     redisReader *reader;
+    redisReplyObjectFunctions functions;  // hiredis's own, but for arrays
+    void *(*create_array)(const redisReadTask *, array_count);
 };
+
+// hiredis makes an array of pointers as long as the peer announces: 16 GiB for fourteen bytes.
+static void *on_tree_array(const redisReadTask *task, array_count count) {
+    const ff_tree_reader *self = task->privdata;
+    return count > FF_TREE_ELEMENTS_MAX ? NULL : self->create_array(task, count);
+}
 
 ff_tree_reader *ff_tree_reader_create(void) {
     ff_tree_reader *self = calloc(1, sizeof *self);
@@ -132,6 +142,11 @@ ff_tree_reader *ff_tree_reader_create(void) {
         free(self);
         return NULL;
     }
+    self->functions = *self->reader->fn;
+    self->create_array = self->functions.createArray;
+    self->functions.createArray = on_tree_array;
+    self->reader->fn = &self->functions;
+    self->reader->privdata = self;
     return self;
 }
 
@@ -141,7 +156,8 @@ void ff_tree_reader_free(ff_tree_reader *self) {
     free(self);
 }
 
-int ff_tree_reader_feed(ff_tree_reader *self, const void *bytes, size_t length) {
+int ff_tree_reader_feed(ff_tree_reader *self, const void *bytes, size_t length, size_t unparsed_max) {
+    if (self->reader->len - self->reader->pos + length > unparsed_max) return -1;
     return redisReaderFeed(self->reader, bytes, length) == REDIS_OK ? 0 : -1;
 }
 

@@ -17,6 +17,8 @@ package enum Ascii {
 
     @inline(__always)
     package static func isDigit(_ byte: UInt8) -> Bool { byte &- 0x30 < 10 }
+
+    package static func isLetter(_ byte: UInt8) -> Bool { (byte | 0x20) &- 0x61 < 26 }
 }
 
 /// Integers to decimal digits, two at a time, into memory the caller has measured.

@@ -2,7 +2,7 @@
 // so that no access check and no reference count stands between two messages.
 
 /// What ended a run over a window.
-@safe enum WindowEnd {
+@safe package enum WindowEnd {
     case consumed
     /// A control frame or notice that the connection must handle; go on afterwards.
     case ping(UnsafeRawBufferPointer)
@@ -13,13 +13,13 @@
     case notUTF8
 }
 
-@safe struct KlineDecoder: ~Copyable {
+@safe package struct KlineDecoder: ~Copyable {
     private let parser = KlineParser()
-    var index = SeriesIndex()
+    package var index = SeriesIndex()
     private var producer: SPSCRing<Candle>.Producer
     private let counters: CounterBank
 
-    init(ring: SPSCRing<Candle>, counters: CounterBank) {
+    package init(ring: SPSCRing<Candle>, counters: CounterBank) {
         producer = SPSCRing.Producer(ring)
         resumeBytes = min(Limits.receiveBytesMax / 4, ring.capacity * Limits.klineBytesMin / 2)
         self.counters = counters
@@ -33,10 +33,10 @@
     let resumeBytes: Int
 
     /// Makes the records kept so far visible to the sink. True when there were any.
-    mutating func publish() -> Bool { producer.publish() }
+    package mutating func publish() -> Bool { producer.publish() }
 
     /// Takes messages from the decoder's window until it is used up or something needs the connection.
-    mutating func run(_ frames: inout FrameDecoder, nowNs: UInt64) -> WindowEnd {
+    package mutating func run(_ frames: inout FrameDecoder, nowNs: UInt64) -> WindowEnd {
         var messages = 0
         defer { counters.add(.messagesReceived, messages) }
         var symbol = unsafe UnsafeRawBufferPointer(start: nil, count: 0)

@@ -202,6 +202,11 @@ extension Reader {
             if unsafe !UTF8Validator.isValid(message) { violate(slot, 1007, "text that is not UTF-8", nowNs) }
             return
         }
+        // A kline event here is shorter than any can be.
+        if notice == .other("kline") {
+            counters.add(.rejectedMissing)
+            return
+        }
         counters.add(.noticesReceived)
         switch notice {
         case .result(let id):

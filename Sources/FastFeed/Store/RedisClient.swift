@@ -1,38 +1,17 @@
 // A small synchronous Redis client for the control side: views, tests, commands. Not for the data path.
 // One thread at a time; blocks up to its time-out.
 
-import CShims
 import Glibc
-
-/// A reply as a value.
-public indirect enum RedisValue: Sendable, Equatable {
-    /// Bulk and status strings; bytes that are not UTF-8 are repaired.
-    case string(String)
-    case integer(Int64)
-    case array([RedisValue])
-    case null
-    case error(String)
-
-    public var text: String? { if case .string(let text) = self { text } else { nil } }
-    public var integer: Int64? { if case .integer(let value) = self { value } else { nil } }
-    public var elements: [RedisValue] { if case .array(let values) = self { values } else { [] } }
-    /// The strings of an array.
-    public var strings: [String] { elements.compactMap(\.text) }
-}
 
 @safe public final class RedisClient {
     private var transport: Transport
-    private let reader: OpaquePointer
+    private let reader = ReplyTreeReader()
     private let timeoutMs: Int
 
     private init(_ transport: consuming Transport, timeoutMs: Int) {
         self.transport = transport
         self.timeoutMs = timeoutMs
-        guard let made = unsafe ff_tree_reader_create() else { fatalError("out of memory: reply reader") }
-        unsafe reader = unsafe made
     }
-
-    deinit { unsafe ff_tree_reader_free(reader) }
 
     /// Connects, authenticates and selects.
     /// - Throws: one sentence saying what failed.
@@ -154,16 +133,11 @@ public indirect enum RedisValue: Sendable, Equatable {
         let deadlineNs = MonotonicClock.nowNs() + UInt64(timeoutMs) * 1_000_000
         var chunk = [UInt8](repeating: 0, count: 65_536)
         while true {
-            var tree: OpaquePointer?
-            guard unsafe ff_tree_reader_next(reader, &tree) == 0 else { throw FeedError(.redis, "protocol error from Redis") }
-            if let tree = unsafe tree {
-                defer { unsafe ff_tree_free(tree) }
-                return unsafe RedisClient.value(tree)
-            }
+            if let value = try reader.next() { return value }
             switch unsafe chunk.withUnsafeMutableBytes({ unsafe transport.read(into: $0.baseAddress!, count: $0.count) }) {
             case .bytes(let count):
-                guard unsafe chunk.withUnsafeBytes({ unsafe ff_tree_reader_feed(reader, $0.baseAddress!, count) }) == 0 else {
-                    throw FeedError(.redis, "protocol error from Redis")
+                guard unsafe chunk.withUnsafeBytes({ unsafe reader.feed($0.baseAddress!, count: count) }) else {
+                    throw FeedError(.redis, "a reply from Redis is longer than the limit")
                 }
             case .wouldBlock:
                 let nowNs = MonotonicClock.nowNs()
@@ -171,22 +145,6 @@ public indirect enum RedisValue: Sendable, Equatable {
                 _ = RedisClient.wait(transport.number, POLLIN, Int((deadlineNs - nowNs) / 1_000_000) + 1)
             case .endOfStream, .failed: throw FeedError(.redis, "the connection to Redis is lost")
             }
-        }
-    }
-
-    private static func value(_ tree: OpaquePointer) -> RedisValue {
-        func text() -> String {
-            var length = 0
-            let bytes = unsafe ff_tree_text(tree, &length)
-            return unsafe String(decoding: UnsafeRawBufferPointer(start: bytes, count: length), as: UTF8.self)
-        }
-        switch unsafe UInt32(ff_tree_kind(tree)) {
-        case FF_REPLY_STRING.rawValue, FF_REPLY_STATUS.rawValue: return .string(text())
-        case FF_REPLY_INTEGER.rawValue: return unsafe .integer(ff_tree_integer(tree))
-        case FF_REPLY_ERROR.rawValue: return .error(text())
-        case FF_REPLY_ARRAY.rawValue:
-            return unsafe .array((0..<ff_tree_count(tree)).map { unsafe value(ff_tree_element(tree, $0)) })
-        default: return .null
         }
     }
 }

@@ -244,8 +244,8 @@ import Glibc
         }
     }
 
-    /// Parses what has been read: how many of `replies` were filled; fewer than their capacity means that was
-    /// all. Nil on a protocol error.
+    /// Parses what has been read: how many of `replies` were filled; none means that was all. Nil on a protocol
+    /// error.
     func takeReplies() -> Int? { reader.drain() }
 
     var replies: UnsafeMutablePointer<ff_reply> { unsafe reader.replies }

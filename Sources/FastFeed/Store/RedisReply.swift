@@ -38,12 +38,12 @@ package enum ReplyVerdict: Equatable {
 }
 
 /// The reply reader of hiredis behind a bound.
-@safe struct ReplyReader: ~Copyable {
+@safe package struct ReplyReader: ~Copyable {
     private let reader: OpaquePointer
     let replies: UnsafeMutablePointer<ff_reply>
-    static let capacity = 512
+    package static let capacity = 512
 
-    init() {
+    package init() {
         guard let made = unsafe ff_reply_reader_create() else { fatalError("out of memory: reply reader") }
         unsafe reader = unsafe made
         unsafe replies = .allocate(capacity: ReplyReader.capacity)
@@ -56,14 +56,21 @@ package enum ReplyVerdict: Equatable {
     }
 
     /// False on a protocol error.
-    func feed(_ bytes: UnsafeRawPointer, count: Int) -> Bool {
+    package func feed(_ bytes: UnsafeRawPointer, count: Int) -> Bool {
         unsafe ff_reply_reader_feed(reader, bytes, count, Limits.replyBytesMax) == 0
     }
 
-    /// How many of `replies` were filled; nil on a protocol error.
-    func drain() -> Int? {
+    /// How many of `replies` were filled, none when more bytes are needed; nil on a protocol error, after the
+    /// replies before it.
+    package func drain() -> Int? {
         let count = unsafe ff_reply_reader_drain(reader, replies, Int32(ReplyReader.capacity))
         return count < 0 ? nil : Int(count)
+    }
+
+    /// The kind of the reply at a place of `replies`, as RESP has it: `ff_reply_kind`.
+    package func kind(_ index: Int) -> Int {
+        precondition(index < ReplyReader.capacity)
+        return unsafe Int(replies[index].kind)
     }
 
     var error: String { unsafe String(cString: ff_reply_reader_error(reader)) }

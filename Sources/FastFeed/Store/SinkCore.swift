@@ -243,7 +243,8 @@ import CShims
             for index in 0..<count {
                 if let reason = unsafe settle(link.replies + index, nowNs) { return reason }
             }
-            if count < ReplyReader.capacity { return nil }
+            // Not before there is none: behind the last one may be a protocol error.
+            if count == 0 { return nil }
         }
     }
 

@@ -58,10 +58,18 @@ public struct WebSocketEndpoint: Sendable, Equatable, CustomStringConvertible {
             host = text[..<colon]
             port = text[text.index(after: colon)...]
         }
-        guard !host.isEmpty, host.utf8.count <= 255, !host.contains("@") else { return nil }
+        guard !host.isEmpty, host.utf8.count <= 255, isHost(host, inBrackets: text.first == "[") else { return nil }
         guard let port else { return (String(host), nil) }
         guard let number = UInt16(port), number > 0, !port.hasPrefix("+") else { return nil }
         return (String(host), number)
+    }
+
+    /// Letters, digits and the marks of names and addresses: what is written out again reads the same.
+    private static func isHost(_ text: Substring, inBrackets: Bool) -> Bool {
+        let marks = inBrackets ? ":.%-_~" : ".-_"
+        return text.utf8.allSatisfy { byte in
+            Ascii.isDigit(byte) || Ascii.isLetter(byte) || marks.utf8.contains(byte)
+        } && (!inBrackets || text.contains(":"))
     }
 
     /// The value of the Host header.

@@ -72,7 +72,8 @@ package struct UpgradeReply: ~Copyable {
             return refuse("the answer is not HTTP/1.1")
         }
         guard let end = headEnd(from: searchFrom) else {
-            return bytes.count > Limits.handshakeBytesMax
+            // An end inside the limit may still have three of its four bytes to come.
+            return bytes.count > Limits.handshakeBytesMax + 3
                 ? refuse("the answer's head is longer than \(Limits.handshakeBytesMax) bytes") : .needMore
         }
         guard end <= Limits.handshakeBytesMax else { return refuse("the answer's head is longer than \(Limits.handshakeBytesMax) bytes") }

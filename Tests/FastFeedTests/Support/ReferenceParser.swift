@@ -13,10 +13,10 @@ indirect enum ReferenceJSON {
     case bool(Bool)
     case null
 
-    /// Nil when the bytes are not JSON, or nested deeper than 64.
-    static func read(_ bytes: [UInt8]) -> ReferenceJSON? {
+    /// Nil when the bytes are not JSON, or nested deeper than `depthMax`.
+    static func read(_ bytes: [UInt8], depthMax: Int = 64) -> ReferenceJSON? {
         guard String(validating: bytes, as: UTF8.self) != nil else { return nil }
-        var reader = ReferenceReader(bytes: bytes)
+        var reader = ReferenceReader(bytes: bytes, depthMax: depthMax)
         guard let value = reader.value(depth: 0) else { return nil }
         reader.skipSpace()
         return reader.place == bytes.count ? value : nil
@@ -25,6 +25,7 @@ indirect enum ReferenceJSON {
 
 private struct ReferenceReader {
     let bytes: [UInt8]
+    let depthMax: Int
     var place = 0
 
     var next: UInt8? { place < bytes.count ? bytes[place] : nil }
@@ -40,8 +41,8 @@ private struct ReferenceReader {
     mutating func value(depth: Int) -> ReferenceJSON? {
         skipSpace()
         switch next {
-        case UInt8(ascii: "{"): return depth < 64 ? object(depth: depth + 1) : nil
-        case UInt8(ascii: "["): return depth < 64 ? array(depth: depth + 1) : nil
+        case UInt8(ascii: "{"): return depth < depthMax ? object(depth: depth + 1) : nil
+        case UInt8(ascii: "["): return depth < depthMax ? array(depth: depth + 1) : nil
         case UInt8(ascii: "\""): return string().map { .string($0) }
         case UInt8(ascii: "t"): return take("true") ? .bool(true) : nil
         case UInt8(ascii: "f"): return take("false") ? .bool(false) : nil

@@ -25,7 +25,9 @@ struct EndpointTests {
         "ws://h:+80", "ws://h:80x",
         "ws://h:80:80", "ws://::1", "ws://[::1", "ws://[]", "ws://[::1]x", "ws://[::1]:", "ws://user@h", "ws://user:pass@h:80", "ws://h/#x",
         "ws://h /",
-        "ws://h/\r\nHost: x", "ws://h/\u{0}", "ws://hé/", "ws://h/é", " ws://h",
+        "ws://h/\r\nHost: x", "ws://h/\u{0}", "ws://hé/", "ws://h/é", " ws://h", "ws://[[::1]:80", "ws://[h]", "ws://h]", "ws://a[b",
+        "ws://h#x",
+        "ws://\"h\"", "ws://h\\", "ws://h,i",
     ])
     func badWebSocketURLs(_ url: String) { #expect(throws: FeedError.self) { try WebSocketEndpoint(url: url) } }
 
@@ -67,7 +69,8 @@ struct EndpointTests {
     @Test(arguments: [
         "", "h:6379", "http://h", "REDIS://h", "redis://", "redis://:6379", "redis://h:0", "redis://h:x", "redis://h/x", "redis://h/-1",
         "redis://h/1/2", "redis://h/999999",
-        "redis://u:%4@h", "redis://u:%zz@h", "redis://u:%ff@h", "redis://u:p@", "redis://h /", "redis://hé", "unix://", "unix://run/x",
+        "redis://u:%4@h", "redis://u:%zz@h", "redis://u:%ff@h", "redis://u:%+f@h", "redis://u:%-0@h", "redis://[[::1]",
+        "redis://u:p@", "redis://h /", "redis://hé", "unix://", "unix://run/x",
         "unix:///s?db=x", "unix:///s?x=1", "unix:///s?db=",
         "redis://h\r\nFLUSHALL",
     ])

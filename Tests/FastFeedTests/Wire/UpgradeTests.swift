@@ -142,12 +142,28 @@ struct UpgradeTests {
         }
     }
 
+    /// A head that ends just inside the limit is taken however it is cut, one byte longer is refused however it is cut.
+    @Test func limitDoesNotDependOnCuts() {
+        for over in -3...1 {
+            var lines =
+                UpgradeTests.head + ["A: " + String(repeating: "y", count: 8_000), "B: " + String(repeating: "y", count: 8_000), "C: "]
+            let missing = Limits.handshakeBytesMax + over - (answer(lines).count - 4)
+            lines[lines.count - 1] += String(repeating: "y", count: missing)
+            let bytes = answer(lines)
+            #expect((verdict(bytes) == .accepted(rest: [])) == (over <= 0), "\(over)")
+            for cut in 1...6 {
+                #expect(verdict(bytes, pieces: [bytes.count - cut, 1, 1, 1, 1]) == verdict(bytes), "\(over), cut \(cut) before the end")
+            }
+        }
+    }
+
     @Test func endlessHeads() {
         let longest = Limits.handshakeBytesMax
         // Without an end, refused as soon as the limit is passed; with one, whatever it is cut into.
         for line in ["X: y\r\n", "", "X: " + String(repeating: "z", count: 4_000) + "\r\n"] {
             var bytes = Array("HTTP/1.1 101 x\r\n".utf8)
-            while bytes.count <= longest { bytes += line.isEmpty ? [0x61] : Array(line.utf8) }
+            // Behind the limit may still come the last three bytes of the end.
+            while bytes.count <= longest + 3 { bytes += line.isEmpty ? [0x61] : Array(line.utf8) }
             guard case .refused = verdict(bytes) else {
                 Issue.record("\(line.prefix(8)): \(verdict(bytes))")
                 continue
