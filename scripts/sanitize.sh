@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tests under a sanitizer, in a build of its own. (jemalloc stays linked and idle: the sanitizer's allocator
-# comes first.) Further arguments go to `swift test`; without any, everything that needs no Redis runs.
+# comes first.) Further arguments go to `swift test`; without any, the unit tests and the simulator's run.
 #
 #   scripts/sanitize.sh thread|address|both [--filter WholePath …]
 #
