@@ -50,9 +50,9 @@ enum ConfigurationLoader {
     }
 
     private static func readFluxes(_ settings: Settings, _ engine: inout EngineConfiguration) throws {
-        guard let found = try settings[.flux] else {
-            throw Failure.usage("no flux: name at least one, as in --flux btcusdt:1m")
-        }
+        // None is fine: fluxes are also created by commands.
+        engine.takesCommands = true
+        guard let found = try settings[.flux] else { return }
         for text in found.text.split(whereSeparator: { $0 == " " || $0 == ";" || $0 == "\n" || $0 == "\t" }) {
             engine.fluxes.append(try FluxDefinition(String(text)))
         }

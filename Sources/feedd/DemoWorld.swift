@@ -40,6 +40,7 @@ final class DemoWorld {
         configuration.venue = try WebSocketEndpoint(url: simulator.webSocketBase)
         configuration.redis = redis.endpoint
         configuration.history = 5_000
+        configuration.takesCommands = true
         try configuration.validate()
         self.configuration = configuration
         shownInterval = flux.intervals.contains(.m1) ? .m1 : flux.intervals[0]

@@ -21,7 +21,7 @@ struct Feedd: ParsableCommand {
               feedd simulate --port 9443
               feedd run --flux btcusdt:1m --venue-ws ws://127.0.0.1:9443 --redis embedded
             """,
-        version: "feedd 0.1.0",
+        version: "feedd \(FastFeedVersion.text)",
         subcommands: [Run.self, Simulate.self, Demo.self]
     )
 

@@ -84,7 +84,6 @@ private let nowhere = ["--venue-ws", "ws://127.0.0.1:1"]
 struct CommandLineRefusalTests {
     /// Arguments after `run`, and what the one sentence must name.
     static let wrong: [([String], String)] = [
-        ([], "no flux"),
         (["--flux", "btcusdt:7m"], "'7m'"),
         (["--flux", "btc/usdt:1m"], "'btc/usdt'"),
         (["--flux", "btcusdt"], "SYMBOLS:INTERVALS"),

@@ -2,7 +2,7 @@
 // column where things end, because the exchange's error messages name it.
 
 /// A JSON value as far as control messages need to tell values apart.
-package indirect enum JSONValue: Equatable {
+package indirect enum JSONValue: Equatable, Sendable {
     case null
     case bool(Bool)
     /// Integers of 64 bits, signed or unsigned.
@@ -15,7 +15,7 @@ package indirect enum JSONValue: Equatable {
     /// Members in order; a key may come twice. `end` is the column behind the value.
     case object([Member])
 
-    package struct Member: Equatable {
+    package struct Member: Equatable, Sendable {
         package let key: String
         package let value: JSONValue
         package let end: Int

@@ -84,6 +84,17 @@ public enum Limits {
     public static let redisReplyTimeoutMs = 15_000
     public static let redisConnectTimeoutMs = 5_000
 
+    // MARK: Control
+
+    /// Requests carried out per second on average, and at once. Beyond: answered with `busy`.
+    public static let commandsPerSecondMax = 1_000.0
+    public static let commandBurstMax = 20_000.0
+    /// Requests taken before their answers are sent.
+    public static let commandsPerTurnMax = 64
+    public static let fluxCountMax = 10_000
+    /// Connecting, and each answer of Redis to the control thread.
+    public static let controlRedisTimeoutMs = 1_000
+
     /// Asserts what the parts rely on.
     public static func verify() {
         precondition(ringRecordCount.nonzeroBitCount == 1, "the ring masks its cursors")

@@ -35,6 +35,10 @@ public final class Engine: Sendable {
     private let sink: Sink
     private let threading: ThreadingMode
     private let runners = Mutex<[AgentRunner]>([])
+    private let control = Mutex<Control?>(nil)
+    /// What the configuration asks for, and where it was placed.
+    private let fluxes: [Flux]
+    private let placement: Placement
     private let startedNs = Atomic<UInt64>(0)
 
     /// Checks the configuration and makes everything; opens no connection yet.
@@ -55,7 +59,13 @@ public final class Engine: Sendable {
         }
         self.readers = readers
         sink = Sink(settings: try Engine.sinkSettings(configuration, seed: seed), rings: rings, journal: journal, gaps: gaps)
-        plan()
+        let fluxes = configuration.configuredFluxes(createdAtMs: WallClock.nowMs())
+        var placement = Placement(readerCount: readers.count, streamsPerConnectionMax: configuration.streamsPerConnectionMax)
+        for flux in fluxes {
+            guard let change = placement.add(flux.series(configuration.market)) else { throw FeedError(.configuration, "too many series") }
+            Engine.prepare(change, readers, sink)
+        }
+        (self.fluxes, self.placement) = (fluxes, placement)
     }
 
     private static func readerSettings(_ configuration: EngineConfiguration, seed: UInt64) throws(FeedError) -> ReaderSettings {
@@ -84,22 +94,11 @@ public final class Engine: Sendable {
         return settings
     }
 
-    /// Every series gets its id; streams are dealt to connections, connections to readers in turn.
-    private func plan() {
-        let list = configuration.seriesList
-        let perConnection = configuration.streamsPerConnectionMax
-        // As few connections as carry them, but one for each reader, and all of about the same size.
-        let connectionCount = max((list.count + perConnection - 1) / perConnection, min(readers.count, list.count))
-        var streams = Array(repeating: [String](), count: connectionCount)
-        for (id, series) in list.enumerated() {
-            let handle = SeriesHandle(id: UInt32(id), generation: 1)
-            let connection = id % connectionCount
-            sink.prepare(.follow([(series, handle)]))
-            readers[connection % readers.count].prepare(.follow([(series, handle)]))
-            streams[connection].append(VenueProfile.streamName(series))
-        }
-        for (connection, names) in streams.enumerated() {
-            readers[connection % readers.count].prepare(.connect(ConnectionKey(UInt32(connection)), streams: names))
+    /// Before any thread runs.
+    private static func prepare(_ change: Placement.Change, _ readers: [Reader], _ sink: Sink) {
+        for command in change.before { sink.prepare(command) }
+        for (reader, commands) in change.readers.enumerated() {
+            for command in commands { readers[reader].prepare(command) }
         }
     }
 
@@ -110,6 +109,7 @@ public final class Engine: Sendable {
         do {
             let started = try threading == .shared ? startShared() : startDedicated()
             runners.withLock { $0 = started }
+            if configuration.takesCommands { try startControl(started) }
         } catch {
             throw FeedError(.system, "cannot start threads: \(error)")
         }
@@ -137,11 +137,31 @@ public final class Engine: Sendable {
         return started
     }
 
+    private func startControl(_ running: [AgentRunner]) throws(SystemError) {
+        let settings = ControlSettings(
+            redis: configuration.redis, market: configuration.market,
+            schema: KeySchema(prefix: configuration.keyPrefix, history: configuration.history), version: FastFeedVersion.text,
+            readerCount: readers.count, streamsPerConnectionMax: configuration.streamsPerConnectionMax, startedAtMs: WallClock.nowMs())
+        let ports = ControlPorts(
+            readers: readers, sink: sink, wakeAgents: { for runner in running { runner.wakeUp.signal() } },
+            figures: { [weak self] in
+                self.map {
+                    ControlPorts.Figures(
+                        counters: $0.counters, latency: $0.sink.latency.snapshot(), residentBytes: ProcessMemory.residentBytes())
+                }
+            })
+        let made = try Control(
+            settings: settings, ports: ports, journal: journal, placement: placement, fluxes: fluxes, seed: SystemRandom.word())
+        try made.start()
+        control.withLock { $0 = made }
+    }
+
     /// Stops reading, writes what is there, waits for the acknowledgements, and ends the threads.
     /// - Parameter timeoutMs: how long all of that may take.
     public func stop(timeoutMs: Int = 4_000) -> StopReport {
         let deadlineNs = MonotonicClock.nowNs() + UInt64(timeoutMs) * 1_000_000
         let running = runners.withLock { $0 }
+        control.withLock { $0 }?.stop()
         for reader in readers { _ = reader.commands.offer(.stop, waking: nil) }
         wake(running)
         waitUntil(min(deadlineNs, MonotonicClock.nowNs() + 1_500_000_000)) { readers.allSatisfy(\.isStopped) }
@@ -163,10 +183,14 @@ public final class Engine: Sendable {
 
     // MARK: Looking at it
 
+    private var counters: CounterSnapshot {
+        CounterSnapshot(readers.map(\.counters) + [sink.counters] + control.withLock { $0.map { [$0.counters] } ?? [] })
+    }
+
     public func snapshot() -> EngineSnapshot {
         EngineSnapshot(
             uptimeNs: MonotonicClock.nowNs() - startedNs.load(ordering: .relaxed),
-            counters: CounterSnapshot(readers.map(\.counters) + [sink.counters]),
+            counters: counters,
             latency: sink.latency.snapshot(),
             residentBytes: ProcessMemory.residentBytes(),
             heapAllocatedBytes: HeapStatistics.read()?.allocatedBytes,

@@ -59,6 +59,8 @@ public struct EngineConfiguration: Sendable {
     /// Combined streams (`/stream`) or raw ones (`/ws`).
     public var usesCombinedStreams = true
     public var streamsPerConnectionMax = 1_024
+    /// Serve commands and publish status over Redis. Without it the fluxes of the configuration are all there ever is.
+    public var takesCommands = false
     /// For tests, which cannot wait as long as a user can: TCP, TLS and upgrade together; the same for Redis.
     package var handshakeTimeoutMs = Limits.handshakeTimeoutMs
     package var redisConnectTimeoutMs = Limits.redisConnectTimeoutMs
@@ -86,7 +88,7 @@ public struct EngineConfiguration: Sendable {
     /// - Throws: one sentence naming the value that is out of range.
     public func validate() throws(FeedError) {
         func check(_ ok: Bool, _ sentence: String) throws(FeedError) { if !ok { throw FeedError(.configuration, sentence) } }
-        try check(!fluxes.isEmpty, "no flux: name at least one, as in --flux btcusdt:1m")
+        try check(!fluxes.isEmpty || takesCommands, "no flux: name at least one, as in --flux btcusdt:1m")
         try check((1...64).contains(readerCount), "readers must be 1 to 64, not \(readerCount)")
         try check((1...65_536).contains(batchSize), "batch-size must be 1 to 65536, not \(batchSize)")
         try check(
@@ -116,6 +118,21 @@ public struct EngineConfiguration: Sendable {
 
     /// The exchange's base URL in force.
     public var venueEndpoint: WebSocketEndpoint { venue ?? VenueProfile.of(market).productionEndpoint }
+
+    /// The fluxes as they are listed: one for each interval; two with one id are one.
+    package func configuredFluxes(createdAtMs: Int64) -> [Flux] {
+        var seen: Set<String> = []
+        var list: [Flux] = []
+        for definition in fluxes {
+            for interval in definition.intervals {
+                let flux = Flux(
+                    symbols: definition.symbols, interval: interval, name: nil, history: 0, createdAtMs: createdAtMs, origin: .configuration
+                )
+                if seen.insert(flux.id).inserted { list.append(flux) }
+            }
+        }
+        return list
+    }
 
     /// Every series of all fluxes, once, in the order they were named.
     public var seriesList: [Series] {

@@ -16,6 +16,8 @@ public enum CounterID: Int, CaseIterable, Sendable {
     // Store
     case candlesWritten, closedWritten, batchesSent, bytesSent, repliesReceived, redisReconnects
     case redisErrorsRetried, redisRejected, closedRejected, historyScripts, updatesRefused, closedPending, seriesActive, connectionsLive
+    // Control
+    case commandsReceived, commandsAnswered, commandsRefused, commandsRepeated, commandsUnanswered, cacheHits, cacheMisses
 
     public var name: String { CounterID.descriptions[rawValue].name }
     public var unit: String { CounterID.descriptions[rawValue].unit }
@@ -75,5 +77,12 @@ public enum CounterID: Int, CaseIterable, Sendable {
         ("closed_pending", "candles", "Closed candles not yet acknowledged, now."),
         ("series_active", "series", "Series followed, now."),
         ("connections_live", "connections", "Exchange connections open and subscribed, now."),
+        ("commands_received", "requests", "Requests on the command channels."),
+        ("commands_answered", "answers", "Answers published, errors and repetitions included."),
+        ("commands_refused", "answers", "Of these, errors."),
+        ("commands_repeated", "requests", "Requests with an id that was used within the last minute; they had no second effect."),
+        ("commands_unanswered", "requests", "Requests without a readable request_id: nobody could be told."),
+        ("cache_hits", "requests", "Requests for data answered from the cache of the exchange's answers."),
+        ("cache_misses", "requests", "Requests for data that had to ask the exchange."),
     ]
 }

@@ -51,3 +51,8 @@ package struct ProcessUsage: Sendable {
         return ProcessUsage(userNs: ns(usage.ru_utime), systemNs: ns(usage.ru_stime))
     }
 }
+
+/// Letting time pass, on threads that may.
+package enum Pause {
+    package static func milliseconds(_ count: UInt32) { usleep(count * 1_000) }
+}

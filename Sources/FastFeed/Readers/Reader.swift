@@ -125,7 +125,7 @@ package struct ReaderSettings: Sendable {
         case .follow(let list): for (series, handle) in list { unsafe decode.pointee.index.set(series.symbol, series.interval, handle) }
         case .unfollow(let list): for series in list { unsafe decode.pointee.index.remove(series.symbol, series.interval) }
         case .connect(let key, let streams):
-            if addConnection(key, streams, predecessor: nil) == nil {
+            if !isStopping, addConnection(key, streams, predecessor: nil) == nil {
                 journal.note(.error, "reader has no room for another connection", ("reader", "\(index)"))
             }
         case .subscribe(let key, let streams): change(key, streams, isWanted: true, nowNs)

@@ -18,6 +18,10 @@ package struct KeySchema: Sendable {
     package func historyKey(_ series: Series) -> String { "\(prefix)candles:\(tag(series)):\(series.interval.token)" }
     /// The hash of newest states, a field per symbol: `latest:1m`, `latest:um:1m`.
     package func latestKey(_ market: Market, _ interval: Interval) -> String { "\(prefix)latest:\(market.keyPrefix)\(interval.token)" }
+    /// The registry: flux id → JSON definition.
+    package var fluxesKey: String { "\(prefix)fluxes" }
+    package var serviceStatusKey: String { "\(prefix)status:service" }
+    package func fluxStatusKey(_ id: String) -> String { "\(prefix)status:flux:\(id)" }
     /// The channel of updates: `updates:{btcusdt}:1m`.
     package func updatesChannel(_ series: Series) -> String { "\(prefix)updates:\(tag(series)):\(series.interval.token)" }
 }

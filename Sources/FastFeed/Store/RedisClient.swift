@@ -16,12 +16,21 @@ import Glibc
     /// Connects, authenticates and selects.
     /// - Throws: one sentence saying what failed.
     public static func connect(_ endpoint: RedisEndpoint, timeoutMs: Int = 5_000) throws(FeedError) -> RedisClient {
+        let client = RedisClient(try open(endpoint, timeoutMs: timeoutMs), timeoutMs: timeoutMs)
+        for reply in try client.pipeline(endpoint.greeting) {
+            if case .error(let message) = reply { throw FeedError(.redis, "\(endpoint) says: \(Ascii.printable(message.utf8))") }
+        }
+        return client
+    }
+
+    /// A connected and, where wanted, secured socket, before the first command.
+    static func open(_ endpoint: RedisEndpoint, timeoutMs: Int) throws(FeedError) -> Transport {
         let tls =
             endpoint.isSecure
             ? try TLSContext.client(
                 authorityFile: endpoint.authorityFile, certificateFile: endpoint.certificateFile, keyFile: endpoint.keyFile) : nil
         var reason = "no address"
-        for address in try addresses(endpoint) {
+        for address in try addresses(endpoint, timeoutMs) {
             do {
                 var transport = try Transport.connect(to: address)
                 guard wait(transport.number, POLLOUT, timeoutMs) else { throw SystemError("connect", code: ETIMEDOUT) }
@@ -32,9 +41,7 @@ import Glibc
                         throw FeedError(.redis, "cannot connect to \(endpoint): \(failure)")
                     }
                 }
-                let client = RedisClient(transport, timeoutMs: timeoutMs)
-                try client.greet(endpoint)
-                return client
+                return transport
             } catch let error as FeedError {
                 throw error
             } catch {
@@ -44,14 +51,14 @@ import Glibc
         throw FeedError(.redis, "cannot connect to \(endpoint): \(reason)")
     }
 
-    private static func addresses(_ endpoint: RedisEndpoint) throws(FeedError) -> [SocketAddress] {
+    private static func addresses(_ endpoint: RedisEndpoint, _ timeoutMs: Int) throws(FeedError) -> [SocketAddress] {
         switch endpoint.place {
         case .unix(let path):
             guard let address = SocketAddress(unixPath: path) else { throw FeedError(.redis, "socket path too long: \(path)") }
             return [address]
         case .tcp(let host, let port):
             let query = Resolver.ask(host: host, port: port, wakeUp: nil)
-            for _ in 0..<2_500 {
+            for _ in 0..<max(1, timeoutMs / 2) {
                 if let answer = query.answer {
                     if case .addresses(let found) = answer { return found }
                     if case .failed(let why) = answer { throw FeedError(.redis, "cannot resolve '\(host)': \(why)") }
@@ -83,16 +90,6 @@ import Glibc
     private static func wait(_ number: Int32, _ events: Int32, _ timeoutMs: Int) -> Bool {
         var entry = pollfd(fd: number, events: Int16(events), revents: 0)
         return unsafe Glibc.poll(&entry, 1, Int32(timeoutMs)) == 1
-    }
-
-    private func greet(_ endpoint: RedisEndpoint) throws(FeedError) {
-        var commands: [[String]] = []
-        if let password = endpoint.password { commands.append(endpoint.user.map { ["AUTH", $0, password] } ?? ["AUTH", password]) }
-        if endpoint.database != 0 { commands.append(["SELECT", String(endpoint.database)]) }
-        commands.append(["PING"])
-        for reply in try pipeline(commands) {
-            if case .error(let message) = reply { throw FeedError(.redis, "\(endpoint) says: \(Ascii.printable(message.utf8))") }
-        }
     }
 
     /// Ends our side of the connection; what is under way is lost.

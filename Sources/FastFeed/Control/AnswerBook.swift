@@ -1,0 +1,91 @@
+// Answers given in the last minute, so that a repeated request gets the same one and has no second effect. Bounded by
+// bytes; the oldest go first. Pure; the control thread's alone.
+
+struct AnswerBook {
+    enum Entry {
+        /// Asked, and still being worked on.
+        case pending
+        case answered(String)
+    }
+
+    private struct Record {
+        var entry: Entry
+        let sinceNs: UInt64
+    }
+
+    private static let keptNs: UInt64 = 60_000_000_000
+    private static let bytesMax = 16 * 1024 * 1024
+    private static let countMax = 65_536
+    /// A longer answer is not kept: it answers a question, which may be asked again.
+    private static let answerBytesMax = 4_096
+
+    private var records: [String: Record] = [:]
+    /// Keys in the order of asking.
+    private var order: [(key: String, sinceNs: UInt64)] = []
+    private var head = 0
+    private var bytes = 0
+
+    static func key(_ kind: CommandKind, _ id: String) -> String { "\(kind.rawValue) \(id)" }
+
+    mutating func find(_ key: String, nowNs: UInt64) -> Entry? {
+        expire(nowNs)
+        return records[key]?.entry
+    }
+
+    mutating func begin(_ key: String, nowNs: UInt64) {
+        records[key] = Record(entry: .pending, sinceNs: nowNs)
+        order.append((key, nowNs))
+        bytes += key.utf8.count + 64
+        expire(nowNs)
+    }
+
+    mutating func end(_ key: String, _ answer: String, isKept: Bool) {
+        guard let record = records[key] else { return }
+        if isKept && answer.utf8.count <= AnswerBook.answerBytesMax {
+            bytes += answer.utf8.count
+            records[key] = Record(entry: .answered(answer), sinceNs: record.sinceNs)
+        } else {
+            records[key] = nil
+        }
+    }
+
+    private mutating func expire(_ nowNs: UInt64) {
+        while head < order.count {
+            let (key, sinceNs) = order[head]
+            let isFull = bytes > AnswerBook.bytesMax || order.count - head > AnswerBook.countMax
+            guard isFull || nowNs &- sinceNs >= AnswerBook.keptNs else { break }
+            head += 1
+            bytes -= key.utf8.count + 64
+            // Asked again since: then it belongs to a later place in the order.
+            guard let record = records[key], record.sinceNs == sinceNs else { continue }
+            if case .answered(let answer) = record.entry { bytes -= answer.utf8.count }
+            records[key] = nil
+        }
+        if head > 4_096 && head > order.count / 2 {
+            order.removeFirst(head)
+            head = 0
+        }
+    }
+}
+
+/// So many a second on average, more at once. Pure.
+struct RateLimit {
+    private let perSecond: Double
+    private let burst: Double
+    private var tokens: Double
+    private var lastNs: UInt64 = 0
+
+    init(perSecond: Double, burst: Double) {
+        self.perSecond = perSecond
+        self.burst = burst
+        tokens = burst
+    }
+
+    mutating func take(_ nowNs: UInt64) -> Bool {
+        tokens = min(burst, tokens + Double(nowNs &- lastNs) / 1e9 * perSecond)
+        lastNs = nowNs
+        guard tokens >= 1 else { return false }
+        tokens -= 1
+        return true
+    }
+}

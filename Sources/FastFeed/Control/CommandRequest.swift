@@ -1,0 +1,193 @@
+// A request as it comes from a channel, checked: what it asks, or why it is refused. Pure.
+
+/// Why a request is refused.
+package struct CommandError: Error, Equatable {
+    package enum Code: String, Sendable {
+        case badRequest = "bad_request"
+        case unknownSymbol = "unknown_symbol"
+        case badInterval = "bad_interval"
+        case unknownFlux = "unknown_flux"
+        case tooLarge = "too_large"
+        case busy
+        case `internal`
+    }
+
+    package let code: Code
+    package let message: String
+
+    package init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+}
+
+package enum CommandKind: String, CaseIterable, Sendable {
+    case createFlux = "flux:create"
+    case stopFlux = "flux:stop"
+    case listFluxes = "flux:list"
+    case getData = "data:get"
+    case getStatus = "status:get"
+
+    /// Fields it may have besides `request_id`.
+    fileprivate var fields: [String] {
+        switch self {
+        case .createFlux: ["symbols", "interval", "name", "history"]
+        case .stopFlux: ["flux_id"]
+        case .listFluxes: []
+        case .getData: ["symbol", "interval", "limit", "start", "end"]
+        case .getStatus: ["flux_id"]
+        }
+    }
+}
+
+package enum Command: Equatable, Sendable {
+    case createFlux(symbols: [Symbol], interval: Interval, name: String?, history: Int)
+    case stopFlux(id: String)
+    case listFluxes
+    case getData(symbol: Symbol, interval: Interval, limit: Int, startMs: Int64?, endMs: Int64?)
+    case getStatus(fluxID: String?)
+}
+
+package struct CommandRequest: Equatable, Sendable {
+    package static let bytesMax = 64 * 1024
+    package static let rowsMax = 1_500
+
+    package let id: String
+    package let command: Command
+
+    /// A refusal, and whom to tell, if that could be read.
+    package struct Refusal: Error, Equatable {
+        package let id: String?
+        package let error: CommandError
+    }
+
+    package init(_ kind: CommandKind, _ payload: [UInt8]) throws(Refusal) {
+        guard payload.count <= CommandRequest.bytesMax else {
+            throw Refusal(id: nil, error: CommandError(.tooLarge, "a request may have \(CommandRequest.bytesMax) bytes"))
+        }
+        let members: [JSONValue.Member]
+        do {
+            guard case .object(let found) = try JSONValue(parsing: payload) else {
+                throw Refusal(id: nil, error: CommandError(.badRequest, "a request is a JSON object"))
+            }
+            members = found
+        } catch let refusal as Refusal {
+            throw refusal
+        } catch {
+            throw Refusal(id: nil, error: CommandError(.badRequest, "not JSON"))
+        }
+        guard case .string(let id)? = members.first(where: { $0.key == "request_id" })?.value, CommandRequest.isRequestID(id) else {
+            throw Refusal(id: nil, error: CommandError(.badRequest, "no request_id of 1 to 128 printable characters"))
+        }
+        self.id = id
+        do throws(CommandError) {
+            try CommandRequest.checkKeys(members, kind)
+            command = try CommandRequest.command(kind, Fields(members))
+        } catch {
+            throw Refusal(id: id, error: error)
+        }
+    }
+
+    /// Printable ASCII: it becomes part of a channel's name.
+    private static func isRequestID(_ text: String) -> Bool {
+        (1...128).contains(text.utf8.count) && text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F }
+    }
+
+    private static func checkKeys(_ members: [JSONValue.Member], _ kind: CommandKind) throws(CommandError) {
+        var seen: Set<String> = []
+        for member in members {
+            let shown = Ascii.printable(member.key.utf8, limit: 40)
+            guard member.key == "request_id" || kind.fields.contains(member.key) else {
+                throw CommandError(.badRequest, "unknown field '\(shown)'; known: \((["request_id"] + kind.fields).joined(separator: " "))")
+            }
+            guard seen.insert(member.key).inserted else { throw CommandError(.badRequest, "field '\(shown)' twice") }
+        }
+    }
+
+    private static func command(_ kind: CommandKind, _ fields: Fields) throws(CommandError) -> Command {
+        switch kind {
+        case .createFlux:
+            let symbols = try fields.symbols()
+            let name = try fields.optionalText("name")
+            if let name, !Flux.isID(name) { throw CommandError(.badRequest, "name must be 1 to 64 of A-Z a-z 0-9 _ . -") }
+            let history = try fields.optionalInteger("history", 0...1_500) ?? 0
+            return .createFlux(symbols: symbols, interval: try fields.interval(), name: name, history: Int(history))
+        case .stopFlux: return .stopFlux(id: try fields.fluxID())
+        case .listFluxes: return .listFluxes
+        case .getData:
+            let limit = try fields.optionalInteger("limit", 1...Int64(rowsMax)) ?? 100
+            let start = try fields.optionalInteger("start", 0...Int64(253_402_300_799_999))
+            let end = try fields.optionalInteger("end", 0...Int64(253_402_300_799_999))
+            if let start, let end, start > end { throw CommandError(.badRequest, "start is after end") }
+            return .getData(
+                symbol: try fields.symbol("symbol"), interval: try fields.interval(), limit: Int(limit), startMs: start, endMs: end)
+        case .getStatus: return .getStatus(fluxID: fields.has("flux_id") ? try fields.fluxID() : nil)
+        }
+    }
+}
+
+/// The fields of a request by type.
+private struct Fields {
+    private let values: [String: JSONValue]
+
+    init(_ members: [JSONValue.Member]) { values = Dictionary(members.map { ($0.key, $0.value) }) { $1 } }
+
+    func has(_ key: String) -> Bool { values[key] != nil }
+
+    func text(_ key: String) throws(CommandError) -> String {
+        guard let text = try optionalText(key) else { throw CommandError(.badRequest, "field '\(key)' is missing") }
+        return text
+    }
+
+    func optionalText(_ key: String) throws(CommandError) -> String? {
+        guard let value = values[key] else { return nil }
+        guard case .string(let text) = value else { throw CommandError(.badRequest, "field '\(key)' must be a string") }
+        return text
+    }
+
+    func optionalInteger(_ key: String, _ range: ClosedRange<Int64>) throws(CommandError) -> Int64? {
+        guard let value = values[key] else { return nil }
+        guard case .integer(let number) = value, range.contains(number) else {
+            throw CommandError(.badRequest, "field '\(key)' must be an integer from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return number
+    }
+
+    func interval() throws(CommandError) -> Interval {
+        let token = try text("interval")
+        guard let interval = Interval(token: token) else {
+            let known = Interval.allCases.map(\.token).joined(separator: " ")
+            throw CommandError(.badInterval, "'\(Ascii.printable(token.utf8, limit: 20))' is no interval; known: \(known)")
+        }
+        return interval
+    }
+
+    func symbol(_ key: String) throws(CommandError) -> Symbol { try Fields.symbol(try text(key)) }
+
+    private static func symbol(_ name: String) throws(CommandError) -> Symbol {
+        guard let symbol = Symbol(name.lowercased()) else {
+            throw CommandError(.unknownSymbol, "'\(Ascii.printable(name.utf8, limit: 40))' is no symbol ([a-z0-9_], at most 32)")
+        }
+        return symbol
+    }
+
+    func symbols() throws(CommandError) -> [Symbol] {
+        guard case .array(let names)? = values["symbols"], !names.isEmpty else {
+            throw CommandError(.badRequest, "field 'symbols' must be a list of at least one symbol")
+        }
+        var symbols: [Symbol] = []
+        for value in names {
+            guard case .string(let name) = value else { throw CommandError(.badRequest, "field 'symbols' must hold strings") }
+            symbols.append(try Fields.symbol(name))
+        }
+        return symbols
+    }
+
+    func fluxID() throws(CommandError) -> String {
+        let id = try text("flux_id")
+        guard Flux.isID(id, bytesMax: Flux.idBytesMax) else {
+            throw CommandError(.unknownFlux, "'\(Ascii.printable(id.utf8, limit: 40))' is no flux id")
+        }
+        return id
+    }
+}

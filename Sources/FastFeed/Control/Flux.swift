@@ -1,0 +1,79 @@
+// A flux: what a user creates. Plain values and their JSON, as kept in the registry (`fluxes`).
+
+/// Symbols at one interval, under an id.
+package struct Flux: Sendable, Equatable {
+    package enum Origin: String, Sendable {
+        /// Created by a command; kept in Redis.
+        case command
+        /// Named by the configuration; as long as the process lives.
+        case configuration
+    }
+
+    package let id: String
+    /// Lower case, sorted, without repeats.
+    package let symbols: [Symbol]
+    package let interval: Interval
+    package let createdAtMs: Int64
+    package let history: Int
+    package let origin: Origin
+
+    /// - Parameter name: the id, if the user has chosen one.
+    package init(symbols: [Symbol], interval: Interval, name: String?, history: Int, createdAtMs: Int64, origin: Origin) {
+        self.symbols = Array(Set(symbols)).sorted()
+        self.interval = interval
+        self.createdAtMs = createdAtMs
+        self.history = history
+        self.origin = origin
+        id = name ?? Flux.id(self.symbols, interval)
+    }
+
+    /// `1m_btcusdt-ethusdt`; from nine symbols on `1m_12symbols_89abcdef`, the digits being FNV-1a over the joined names.
+    private static func id(_ symbols: [Symbol], _ interval: Interval) -> String {
+        let joined = symbols.map(\.name).joined(separator: "-")
+        guard symbols.count > 8 else { return "\(interval.token)_\(joined)" }
+        var hash: UInt32 = 2_166_136_261
+        for byte in joined.utf8 { hash = (hash ^ UInt32(byte)) &* 16_777_619 }
+        let digits = String(hash, radix: 16)
+        return "\(interval.token)_\(symbols.count)symbols_\(String(repeating: "0", count: 8 - digits.count))\(digits)"
+    }
+
+    /// `[A-Za-z0-9_.-]{1,64}`; what an id may look like that comes from outside. (Ids made of eight long names are longer.)
+    package static func isID(_ text: String, bytesMax: Int = 64) -> Bool {
+        (1...bytesMax).contains(text.utf8.count)
+            && text.utf8.allSatisfy {
+                Ascii.isDigit($0) || ($0 | 0x20) >= 0x61 && ($0 | 0x20) <= 0x7A || $0 == 0x5F || $0 == 0x2E || $0 == 0x2D
+            }
+    }
+
+    /// The longest id: an interval and eight symbols of 32.
+    package static let idBytesMax = 300
+
+    package func series(_ market: Market) -> [Series] { symbols.map { Series(market: market, symbol: $0, interval: interval) } }
+
+    // MARK: In the registry
+
+    package var json: String {
+        JSONValue.members([
+            ("flux_id", .string(id)), ("symbols", .array(symbols.map { .string($0.name) })), ("interval", .string(interval.token)),
+            ("history", .integer(Int64(history))), ("created_at", .integer(createdAtMs)),
+        ]).text
+    }
+
+    /// Nil when the text is not what `json` writes.
+    package init?(json: String) {
+        guard let value = try? JSONValue(parsing: Array(json.utf8)), case .string(let id)? = value["flux_id"],
+            Flux.isID(id, bytesMax: Flux.idBytesMax), case .array(let names)? = value["symbols"],
+            case .string(let token)? = value["interval"],
+            let interval = Interval(token: token), case .integer(let createdAtMs)? = value["created_at"]
+        else { return nil }
+        var symbols: [Symbol] = []
+        for case .string(let name) in names {
+            guard let symbol = Symbol(name) else { return nil }
+            symbols.append(symbol)
+        }
+        guard !symbols.isEmpty, symbols.count == names.count else { return nil }
+        var history = 0
+        if case .integer(let count)? = value["history"], (0...10_000_000).contains(count) { history = Int(count) }
+        self.init(symbols: symbols, interval: interval, name: id, history: history, createdAtMs: createdAtMs, origin: .command)
+    }
+}

@@ -1,0 +1,147 @@
+// Which series has which id, which connection carries its stream, and how many fluxes want it. Pure: wishes come in,
+// commands for readers and sink come out. The control thread's alone.
+//
+// Streams are spread evenly: as few connections as carry them all, at least one for each reader; a new stream goes to
+// the connection that carries the fewest.
+
+package struct Placement: Sendable {
+    /// What is to be told to whom, in this order: first the sink's `before`, then the readers, then the sink's `after`.
+    package struct Change: Sendable {
+        package var before: [SinkCommand] = []
+        package var readers: [[ReaderCommand]]
+        package var after: [SinkCommand] = []
+        /// Series that were not wanted before, or are not any more.
+        package var series: [Series] = []
+    }
+
+    private struct Entry {
+        let handle: SeriesHandle
+        let connection: ConnectionKey
+        /// Fluxes that want the series.
+        var count: Int
+    }
+
+    private struct Connection {
+        let key: ConnectionKey
+        let reader: Int
+        var streamCount = 0
+    }
+
+    private let readerCount: Int
+    private let streamsPerConnectionMax: Int
+    private let connectionsMax: Int
+    private let seriesMax: Int
+    private var entries: [Series: Entry] = [:]
+    /// In the order of their keys.
+    private var connections: [Connection] = []
+    private var nextKey: UInt32 = 0
+    private var nextID: UInt32 = 0
+    private var freeIDs: [UInt32] = []
+    /// By id: the generation last given out.
+    private var generations: [UInt16] = []
+
+    package init(readerCount: Int, streamsPerConnectionMax: Int, seriesMax: Int = Limits.seriesCountMax) {
+        self.readerCount = readerCount
+        self.streamsPerConnectionMax = streamsPerConnectionMax
+        self.seriesMax = seriesMax
+        // Half of a reader's places are for connections that are being replaced.
+        connectionsMax = readerCount * Limits.connectionsPerReaderMax / 2
+    }
+
+    package var seriesCount: Int { entries.count }
+    package var connectionCount: Int { connections.count }
+    package func handle(_ series: Series) -> SeriesHandle? { entries[series]?.handle }
+    /// By connection: how many streams it carries.
+    package var loads: [Int] { connections.map(\.streamCount) }
+
+    /// One more flux wants these series (each named once). Nil when they are more than ids or connections can carry: then nothing has
+    /// changed.
+    package mutating func add(_ wanted: [Series]) -> Change? {
+        let new = wanted.filter { entries[$0] == nil }
+        let total = entries.count + new.count
+        let needed = max((total + streamsPerConnectionMax - 1) / streamsPerConnectionMax, min(readerCount, total))
+        let idCount = freeIDs.count + seriesMax - Int(nextID)
+        guard new.count <= idCount, needed <= connectionsMax else { return nil }
+
+        var change = Change(readers: Array(repeating: [], count: readerCount))
+        let oldKeys = Set(connections.map(\.key))
+        while connections.count < needed { addConnection() }
+        var followed: [(Series, SeriesHandle)] = []
+        var followedByReader = Array(repeating: [(Series, SeriesHandle)](), count: readerCount)
+        var streams: [ConnectionKey: [String]] = [:]
+        for series in wanted {
+            if entries[series] != nil {
+                entries[series]!.count += 1
+                continue
+            }
+            let place = connections.indices.min { connections[$0].streamCount < connections[$1].streamCount }!
+            let handle = takeHandle()
+            entries[series] = Entry(handle: handle, connection: connections[place].key, count: 1)
+            connections[place].streamCount += 1
+            followed.append((series, handle))
+            followedByReader[connections[place].reader].append((series, handle))
+            streams[connections[place].key, default: []].append(VenueProfile.streamName(series))
+        }
+        change.series = followed.map(\.0)
+        if !followed.isEmpty { change.before = [.follow(followed)] }
+        for (reader, list) in followedByReader.enumerated() where !list.isEmpty { change.readers[reader].append(.follow(list)) }
+        for connection in connections {
+            guard let names = streams[connection.key] else { continue }
+            change.readers[connection.reader].append(
+                oldKeys.contains(connection.key) ? .subscribe(connection.key, streams: names) : .connect(connection.key, streams: names))
+        }
+        return change
+    }
+
+    /// One flux less wants these series (each named once).
+    package mutating func remove(_ unwanted: [Series]) -> Change {
+        var change = Change(readers: Array(repeating: [], count: readerCount))
+        var streams: [ConnectionKey: [String]] = [:]
+        var unfollowed: [ConnectionKey: [Series]] = [:]
+        var handles: [SeriesHandle] = []
+        for series in unwanted {
+            guard var entry = entries[series] else { continue }
+            entry.count -= 1
+            guard entry.count == 0 else {
+                entries[series] = entry
+                continue
+            }
+            entries[series] = nil
+            change.series.append(series)
+            handles.append(entry.handle)
+            streams[entry.connection, default: []].append(VenueProfile.streamName(series))
+            unfollowed[entry.connection, default: []].append(series)
+        }
+        for place in connections.indices {
+            let (key, reader) = (connections[place].key, connections[place].reader)
+            guard let names = streams[key], let series = unfollowed[key] else { continue }
+            connections[place].streamCount -= names.count
+            change.readers[reader].append(connections[place].streamCount == 0 ? .disconnect(key) : .unsubscribe(key, streams: names))
+            change.readers[reader].append(.unfollow(series))
+        }
+        connections.removeAll { $0.streamCount == 0 }
+        if !handles.isEmpty { change.after = [.unfollow(handles)] }
+        return change
+    }
+
+    /// Nothing mentions these ids any more.
+    package mutating func release(_ ids: [UInt32]) { freeIDs += ids }
+
+    private mutating func takeHandle() -> SeriesHandle {
+        if let id = freeIDs.popLast() {
+            // 0 means no series; after 65,535 lives an id begins again, long after the last frame of its first.
+            generations[Int(id)] = generations[Int(id)] == .max ? 1 : generations[Int(id)] + 1
+            return SeriesHandle(id: id, generation: generations[Int(id)])
+        }
+        generations.append(1)
+        nextID += 1
+        return SeriesHandle(id: nextID - 1, generation: 1)
+    }
+
+    private mutating func addConnection() {
+        let byReader = (0..<readerCount).map { reader in connections.count { $0.reader == reader } }
+        let reader = byReader.indices.min { byReader[$0] < byReader[$1] }!
+        connections.append(Connection(key: ConnectionKey(nextKey), reader: reader))
+        nextKey += 1
+    }
+}

@@ -1,0 +1,94 @@
+// The connection that listens: published messages as they come. One thread at a time; never blocks, but for
+// `connect` and for as long as `next` is allowed to wait. A message longer than the bound is skipped, without
+// being held in memory, and reported by its length.
+//
+// Read it until `.nothing` before you poll `number`: bytes that have been read are not on the socket any more.
+// After `.lost` make a new one and subscribe again; what was published meanwhile is gone (at most once).
+
+package final class RedisSubscriber {
+    package enum Event: Equatable {
+        /// A message of a channel, by its name or by a pattern.
+        case message(channel: String, payload: [UInt8])
+        /// A message of this many bytes was longer than `messageBytesMax`.
+        case tooLong(channel: String, bytes: Int)
+        /// Redis has confirmed a channel or a pattern: what is published from now on, comes.
+        case subscribed(String)
+        case unsubscribed(String)
+        /// The answer to `ping`.
+        case pong
+        /// Redis refuses something, as a rule by its ACL: the connection stays. Answers come in the order of what was asked.
+        case refused(String)
+        /// Nothing (more) has come.
+        case nothing
+        /// The connection is of no more use; one sentence.
+        case lost(String)
+    }
+
+    private let connection: RedisConnection
+
+    private init(_ connection: RedisConnection) { self.connection = connection }
+
+    /// Connects, authenticates and selects; blocks up to the time-out.
+    /// - Throws: one sentence saying what failed.
+    package static func connect(
+        _ endpoint: RedisEndpoint, timeoutMs: Int = Limits.redisConnectTimeoutMs, messageBytesMax: Int = Limits.replyBytesMax
+    ) throws(FeedError) -> RedisSubscriber {
+        RedisSubscriber(try RedisConnection.connect(endpoint, timeoutMs: timeoutMs, stringBytesMax: messageBytesMax))
+    }
+
+    /// The socket's descriptor: poll it for reading, and for writing while `wantsWrite`.
+    package var number: Int32 { connection.number }
+    package var wantsWrite: Bool { connection.wantsWrite }
+
+    /// Each of them is confirmed by one `.subscribed` (or the whole call by one `.refused`). False: too much waits to be sent, or the
+    /// connection is lost, which `next` tells.
+    @discardableResult
+    package func subscribe(_ channels: [String]) -> Bool { send("SUBSCRIBE", channels) }
+    @discardableResult
+    package func psubscribe(_ patterns: [String]) -> Bool { send("PSUBSCRIBE", patterns) }
+    @discardableResult
+    package func unsubscribe(_ channels: [String]) -> Bool { send("UNSUBSCRIBE", channels) }
+    @discardableResult
+    package func punsubscribe(_ patterns: [String]) -> Bool { send("PUNSUBSCRIBE", patterns) }
+    /// Asks for a sign of life: `.pong`.
+    @discardableResult
+    package func ping() -> Bool { connection.send(["PING"]) }
+
+    /// Without names Redis would take all of them.
+    private func send(_ command: String, _ names: [String]) -> Bool { names.isEmpty || connection.send([command] + names) }
+
+    /// The next event, within the time; with 0 it does not wait.
+    package func next(timeoutMs: Int = 0) -> Event {
+        switch connection.next(timeoutMs: timeoutMs) {
+        case .nothing: return .nothing
+        case .lost(let reason): return .lost(reason)
+        case .reply(.error(let message)): return .refused(message)
+        // Outside of any subscription PING is answered as everywhere.
+        case .reply(.bytes(let word)) where word.elementsEqual("PONG".utf8): return .pong
+        case .reply(.array(let parts)): return RedisSubscriber.event(parts) ?? .lost("Redis pushes what is no message")
+        case .reply: return .lost("Redis answers what is no message")
+        }
+    }
+
+    private static func event(_ parts: [Reply]) -> Event? {
+        switch parts.first?.text {
+        case "message" where parts.count == 3: return message(parts[1], parts[2])
+        case "pmessage" where parts.count == 4: return message(parts[2], parts[3])
+        case "subscribe" where parts.count == 3, "psubscribe" where parts.count == 3: return .subscribed(parts[1].text ?? "")
+        case "unsubscribe" where parts.count == 3, "punsubscribe" where parts.count == 3: return .unsubscribed(parts[1].text ?? "")
+        case "pong": return .pong
+        default: return nil
+        }
+    }
+
+    private static func message(_ channel: Reply, _ payload: Reply) -> Event? {
+        guard let channel = channel.text else { return nil }
+        switch payload {
+        case .bytes(let bytes): return .message(channel: channel, payload: bytes)
+        case .tooLong(let count): return .tooLong(channel: channel, bytes: count)
+        default: return nil
+        }
+    }
+
+    package func close() { connection.close() }
+}
