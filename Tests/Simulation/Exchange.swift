@@ -251,9 +251,11 @@ final class ExchangeConnection: LinkHandler {
             push(text: "{\"error\":{\"code\":2,\"msg\":\"Invalid request\"},\"id\":\(id)}", .notice)
             return
         }
+        let isWish = text.hasPrefix("{\"method\":\"SUBSCRIBE\"")
         let list = text.split(separator: "[")[1].split(separator: "]")[0]
         for name in list.split(separator: ",") {
-            if let index = exchange.seriesIndex(ofStream: String(name.dropFirst().dropLast())) { streams.insert(index) }
+            guard let index = exchange.seriesIndex(ofStream: String(name.dropFirst().dropLast())) else { continue }
+            if isWish { streams.insert(index) } else { streams.remove(index) }
         }
         push(text: "{\"result\":null,\"id\":\(id)}", .notice)
     }
@@ -293,14 +295,17 @@ final class ExchangeConnection: LinkHandler {
             + ServerFrame.bytes(0, Array(payload[cut...]))
     }
 
-    private func push(_ bytes: [UInt8], _ mark: Mark) {
-        guard isOpen, !isPoisoned, !isDeaf else { return }
+    /// True when it went out now.
+    @discardableResult
+    private func push(_ bytes: [UInt8], _ mark: Mark) -> Bool {
+        guard isOpen, !isPoisoned, !isDeaf else { return false }
         if isStalled {
             stalled.append((bytes, mark))
-            return
+            return false
         }
         link.send(bytes)
         marks.append((link.sentTotal, mark))
+        return true
     }
 
     func onRead(total: Int) {
@@ -355,9 +360,10 @@ final class ExchangeConnection: LinkHandler {
 
     func sendInvalidText() {
         let padding = Array(repeating: UInt8(ascii: " "), count: 200)
-        push(ServerFrame.bytes(1, Array("{\"e\":\"".utf8) + [0xC3, 0x28] + padding), .rejected(.rejectedNotUTF8))
         // It is known as soon as the bad byte is read.
-        if let last = marks.indices.last { marks[last].end -= padding.count }
+        if push(ServerFrame.bytes(1, Array("{\"e\":\"".utf8) + [0xC3, 0x28] + padding), .rejected(.rejectedNotUTF8)) {
+            marks[marks.count - 1].end -= padding.count
+        }
         isPoisoned = true
     }
 

@@ -20,6 +20,12 @@ final class Ledger {
     private(set) var others: [[Int64: Bool]]
     private(set) var complaints: [String] = []
     var closedStored = 0
+    /// By series: whether anybody wants it now.
+    private(set) var isFollowed: [Bool]
+    /// By series: closed candles that were on their way when it was stopped, or came when nobody wanted it. They may be stored.
+    private(set) var excused: [Set<Int64>]
+    /// By series: open times of closed candles in published messages.
+    private(set) var published: [Set<Int64>]
 
     init(_ scenario: Scenario, _ schema: KeySchema) {
         series = scenario.series
@@ -29,6 +35,9 @@ final class Ledger {
         firstOpenMs = Array(repeating: nil, count: series.count)
         written = newest
         others = Array(repeating: [:], count: series.count)
+        isFollowed = Array(repeating: true, count: series.count)
+        excused = Array(repeating: [], count: series.count)
+        published = excused
         for (index, one) in series.enumerated() {
             seriesOfField["\(latestKeys[index]) \(one.symbol)"] = index
             seriesOfChannel[schema.updatesChannel(one)] = index
@@ -40,10 +49,26 @@ final class Ledger {
     func onDelivered(_ state: KlineState) {
         let index = state.series
         stateOfJSON[state.json(series[index])] = state
+        guard isFollowed[index] else {
+            if state.isClosed {
+                excused[index].insert(state.openMs)
+                closed[index][state.openMs] = state
+            }
+            return
+        }
         if state.isClosed { closed[index][state.openMs] = state }
         if firstOpenMs[index] == nil { firstOpenMs[index] = state.openMs }
         if newest[index] == nil || newest[index]!.isOlder(than: state) { newest[index] = state }
     }
+
+    /// Nobody wants the series any more. What Redis does not have yet may be lost on its way.
+    func onStopped(_ index: Int, stored: Set<Int64>) {
+        isFollowed[index] = false
+        excused[index].formUnion(closed[index].keys.filter { !stored.contains($0) })
+        (newest[index], firstOpenMs[index], written[index]) = (nil, nil, nil)
+    }
+
+    func onFollowed(_ index: Int) { isFollowed[index] = true }
 
     func onOther(_ state: KlineState, differs: Bool) { others[state.series][state.openMs] = differs }
 
@@ -71,6 +96,7 @@ final class Ledger {
         var sawForming = false
         for json in objects {
             guard let state = stateOfJSON[json], state.series == index else { return complain("\(channel): a state nobody sent: \(json)") }
+            if state.isClosed { published[index].insert(state.openMs) }
             // Closed ones first, then at most one newest.
             if sawForming { complain("\(channel): a candle after the newest state") }
             sawForming = !state.isClosed
@@ -85,7 +111,9 @@ final class Ledger {
     }
 
     func newestIsRight(_ index: Int, _ database: RedisDatabase) -> Bool {
+        let stored = database.hashes[latestKeys[index]]?[series[index].symbol.name]
+        guard isFollowed[index] else { return stored == nil || database.foreignKeys.contains(latestKeys[index]) }
         guard let state = newest[index] else { return true }
-        return database.hashes[latestKeys[index]]?[series[index].symbol.name] == state.json(series[index])
+        return stored == state.json(series[index])
     }
 }

@@ -76,12 +76,19 @@ public struct RedisDatabase {
         return ":\(added)\r\n"
     }
 
+    /// `HDEL key field`
+    mutating func removeField(_ command: [String]) -> String {
+        guard !foreignKeys.contains(command[1]) else { return RedisDatabase.wrongType }
+        return hashes[command[1]]?.removeValue(forKey: command[2]) == nil ? ":0\r\n" : ":1\r\n"
+    }
+
     /// A command of those above, as a real server would answer it.
     public mutating func run(_ command: [String]) -> String {
         switch command[0] {
         case "XADD": append(command)
         case "EVAL": script(command)
         case "HSET": setFields(command)
+        case "HDEL": removeField(command)
         default: "-ERR unknown command '\(command[0])'\r\n"
         }
     }

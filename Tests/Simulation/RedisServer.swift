@@ -83,7 +83,7 @@ final class RedisServer {
             if now < refusesPublishUntilNs { return "-NOPERM this user has no permissions to access one of the channels used\r\n" }
             onPublish(command[1], command[2])
             return ":0\r\n"
-        case "XADD", "EVAL", "HSET":
+        case "XADD", "EVAL", "HSET", "HDEL":
             if refuses { return "-\(refusal)\r\n" }
             if command[0] == "HSET" && !database.foreignKeys.contains(command[1]) {
                 for index in stride(from: 2, to: command.count, by: 2) { onNewest(command[1], command[index], command[index + 1]) }

@@ -33,6 +33,10 @@ public struct Scenario {
     let fragment: Double
     /// Somebody else writes the same history.
     let hasOtherWriter: Bool
+    /// So many of the series, the last ones, are stopped and followed again while everything else goes on.
+    let changingCount: Int
+    /// Two connections carry every stream: what overtakes what is chance.
+    let isDoubled: Bool
 
     public init(seed: UInt64) {
         var random = SplitMix64(seed: SplitMix64.mix(seed))
@@ -69,5 +73,7 @@ public struct Scenario {
         lose = rate(0.3, [0.01, 0.1])
         fragment = rate(0.3, [0.05, 0.5])
         hasOtherWriter = random.chance(0.2)
+        changingCount = random.chance(0.3) ? random.number(0...series.count - 1) : 0
+        isDoubled = random.chance(0.15)
     }
 }

@@ -224,11 +224,21 @@ final class SimulatedKernel: VirtualKernel {
         }
     }
 
-    func watch(_ number: Int32, _ interest: Readiness, token: PollToken) {
+    func add(_ number: Int32, _ interest: Readiness, token: PollToken) {
         let link = links[number]!
+        precondition(!link.isWatched, "a descriptor was added twice")
         link.token = token
         watch(link, interest)
     }
+
+    func change(_ number: Int32, _ interest: Readiness, token: PollToken) {
+        let link = links[number]!
+        precondition(link.isWatched, "a descriptor was changed that is not registered")
+        link.token = token
+        watch(link, interest)
+    }
+
+    func remove(_ number: Int32) { watch(links[number]!, []) }
 
     private func watch(_ link: Link, _ interest: Readiness) {
         link.interest = interest

@@ -26,6 +26,9 @@ public final class World {
     let gaps = GapBoard()
     private let journal = Journal()
     private let agents: [any Agent]
+    private var placement: Placement
+    private var releasedCount = 0
+    private var stoppedCount = 0
     private var random: SplitMix64
     /// An agent whose thread is not scheduled until then.
     private var sleepsUntilNs: [UInt64]
@@ -76,22 +79,20 @@ public final class World {
         sink = Sink(settings: sinkSettings, rings: rings, journal: journal, gaps: gaps)
         agents = readers + [sink]
         sleepsUntilNs = Array(repeating: 0, count: agents.count)
+        placement = Placement(readerCount: scenario.readerCount, streamsPerConnectionMax: scenario.streamsPerConnection)
         ledger = Ledger(scenario, schema)
         deal()
     }
 
     /// Series and streams to connections and readers, as the engine does.
     private func deal() {
-        var chunks: [[Series]] = []
-        for (id, series) in scenario.series.enumerated() {
-            let handle = SeriesHandle(id: UInt32(id), generation: 1)
-            sink.prepare(.follow([(series, handle)]))
-            for reader in readers { reader.prepare(.follow([(series, handle)])) }
-            if chunks.last?.count ?? scenario.streamsPerConnection >= scenario.streamsPerConnection { chunks.append([]) }
-            chunks[chunks.count - 1].append(series)
-        }
-        for (index, chunk) in chunks.enumerated() {
-            readers[index % readers.count].prepare(.connect(ConnectionKey(UInt32(index)), streams: chunk.map(VenueProfile.streamName)))
+        let change = placement.add(scenario.series)!
+        for command in change.before { sink.prepare(command) }
+        for (reader, commands) in change.readers.enumerated() { for command in commands { readers[reader].prepare(command) } }
+        if scenario.isDoubled {
+            let stable = scenario.series.dropLast(scenario.changingCount)
+            readers[readers.count - 1].prepare(.follow(stable.map { ($0, placement.handle($0)!) }))
+            readers[readers.count - 1].prepare(.connect(ConnectionKey(.max), streams: stable.map(VenueProfile.streamName)))
         }
         exchange.onKline = { [unowned self] state in
             kernel.tell? {
@@ -117,7 +118,7 @@ public final class World {
         redis.heal()
         for index in sleepsUntilNs.indices { sleepsUntilNs[index] = 0 }
         let isLive = turnUntil(kernel.nowNs + 700_000_000_000) { [unowned self] in
-            counters[.connectionsLive] >= connectionCount && sink.isConnected
+            counters[.connectionsLive] == connectionCount && sink.isConnected
         }
         if !isLive { complaints.append("not live again: \(counters[.connectionsLive]) of \(connectionCount), Redis \(sink.isConnected)") }
         turnUntil(kernel.nowNs + 5_000_000_000) { false }
@@ -129,6 +130,8 @@ public final class World {
         _ = sink.commands.offer(.drain, waking: nil)
         let isDrained = turnUntil(kernel.nowNs + 60_000_000_000) { [unowned self] in sink.isDrained }
         if !isDrained { complaints.append("the sink does not drain: \(counters[.closedPending]) closed pending") }
+        release()
+        if releasedCount != stoppedCount { complaints.append("ids released \(releasedCount), series stopped \(stoppedCount)") }
         for agent in agents { agent.onClose() }
         if !isSpinning { check() }
         return Outcome(
@@ -138,7 +141,7 @@ public final class World {
 
     var counters: CounterSnapshot { CounterSnapshot(readers.map(\.counters) + [sink.counters]) }
 
-    private var connectionCount: Int { (scenario.series.count + scenario.streamsPerConnection - 1) / scenario.streamsPerConnection }
+    private var connectionCount: Int { placement.connectionCount + (scenario.isDoubled ? 1 : 0) }
 
     private func planTrouble() {
         let endNs = kernel.nowNs + scenario.troubleNs
@@ -159,7 +162,44 @@ public final class World {
             let untilNs = kernel.nowNs + UInt64(random.number(1...20_000)) * 1_000_000
             for index in sleepsUntilNs.indices { sleepsUntilNs[index] = untilNs }
         }
+        if scenario.changingCount > 0 { every(scenario.troubleNs / 12) { [unowned self] in changeOne() } }
         if scenario.hasOtherWriter { every(scenario.troubleNs / 20) { [unowned self] in writeAsAnother() } }
+    }
+
+    /// A series is stopped, or followed again. The agents learn of it at this instant, so that the ledger knows who wanted what.
+    private func changeOne() {
+        guard kernel.nowNs >= sleepsUntilNs.max()! else { return }
+        let index = scenario.series.count - 1 - random.number(0...scenario.changingCount - 1)
+        let series = scenario.series[index]
+        let change: Placement.Change
+        if ledger.isFollowed[index] {
+            kernel.tell? { "stop \(series)" }
+            change = placement.remove([series])
+            stoppedCount += 1
+        } else {
+            kernel.tell? { "follow \(series)" }
+            change = placement.add([series])!
+        }
+        for command in change.before { _ = sink.commands.offer(command, waking: nil) }
+        for (reader, commands) in change.readers.enumerated() {
+            for command in commands { _ = readers[reader].commands.offer(command, waking: nil) }
+        }
+        for command in change.after { _ = sink.commands.offer(command, waking: nil) }
+        // Before anything more is read: what is read now counts as before or after.
+        for agent in [sink as any Agent] + readers { agent.doWork(nowNs: kernel.nowNs) }
+        if ledger.isFollowed[index] {
+            let stored = redis.database.entries(schema.historyKey(series)).map(\.openMs)
+            ledger.onStopped(index, stored: Set(stored))
+        } else {
+            ledger.onFollowed(index)
+        }
+        release()
+    }
+
+    private func release() {
+        let ids = sink.takeReleased()
+        releasedCount += ids.count
+        placement.release(ids)
     }
 
     /// Another engine (or a backfill) appends a candle of its own, with our values or with others.

@@ -37,6 +37,7 @@ import Testing
         ]
         let fields = names.flatMap { [$0, "\($0.utf8.count).\(number(0...9) == 0 ? 1 : 0)"] } + ["source", "live", "revision", "0"]
         switch number(0...3) {
+        case 0 where number(0...3) == 0: return ["HDEL", "latest:1s", "f\(number(0...3))"]
         case 0: return ["HSET", "latest:1s", "f\(number(0...3))", "{\(number(0...9))}", "g", "x"]
         case 1: return ["EVAL", HistoryScript.source, "1", key, open, "100000"] + fields
         default: return ["XADD", key, "MAXLEN", "~", "100000", "\(open)-0"] + fields

@@ -16,6 +16,8 @@
     private var dirtyTail = 0
     private let mask: Int
     private var names: [Series?]
+    /// The id that each followed series had last.
+    private var ids: [Series: UInt32] = [:]
     private var activeCount = 0
     /// By series id: closed candles taken.
     private let closedCounts: MappedArray<UInt64>
@@ -44,6 +46,7 @@
         precondition(Int(id) <= mask)
         while names.count <= Int(id) { names.append(nil) }
         names[Int(id)] = series
+        ids[series] = id
         if unsafe !states.base[Int(id)].has(SeriesFlags.active) { activeCount += 1 }
         unsafe closedCounts.base[Int(id)] = 0
         let keptDirty = unsafe states.base[Int(id)].flags & SeriesFlags.dirty
@@ -60,6 +63,8 @@
     package mutating func unfollow(_ id: UInt32) {
         let state = unsafe states.base + Int(id)
         if unsafe state.pointee.has(SeriesFlags.active) { activeCount -= 1 }
+        // The name stays with the id, the id not with the name: another id may have taken the series over.
+        if let series = names[Int(id)], ids[series] == id { ids[series] = nil }
         if unsafe state.pointee.has(SeriesFlags.formingPending) { counters.add(.coalesced) }
         unsafe state.pointee.flags &= ~(SeriesFlags.active | SeriesFlags.known | SeriesFlags.formingPending)
         counters.set(.seriesActive, activeCount)
@@ -71,9 +76,10 @@
             && states.base[Int(handle.id)].generation == handle.generation
     }
 
-    /// Some id stands for the series. Looks through all: for the rare stop of a series only.
+    /// Some id stands for the series.
     package func isFollowed(_ series: Series) -> Bool {
-        names.indices.contains { unsafe names[$0] == series && states.base[$0].has(SeriesFlags.active) }
+        guard let id = ids[series] else { return false }
+        return unsafe states.base[Int(id)].has(SeriesFlags.active)
     }
 
     package func series(_ id: UInt32) -> Series? { Int(id) < names.count ? names[Int(id)] : nil }

@@ -61,20 +61,20 @@ package struct PollToken: Sendable, Equatable {
     package var nowNs: UInt64 { kernel?.nowNs ?? MonotonicClock.nowNs() }
 
     package func add(_ number: Int32, _ interest: Readiness, token: PollToken) throws(SystemError) {
-        if let kernel { return kernel.watch(number, interest, token: token) }
+        if let kernel { return kernel.add(number, interest, token: token) }
         let code = ff_poll_control(descriptor, 1, number, interest.rawValue, token.rawValue)
         if code != 0 { throw SystemError("epoll_ctl", code: -code) }
     }
 
     /// Changes the interest of a registered descriptor. Failing here can only be a bug.
     package func change(_ number: Int32, _ interest: Readiness, token: PollToken) {
-        if let kernel { return kernel.watch(number, interest, token: token) }
+        if let kernel { return kernel.change(number, interest, token: token) }
         let code = ff_poll_control(descriptor, 2, number, interest.rawValue, token.rawValue)
         precondition(code == 0, "epoll_ctl on a descriptor that is not registered")
     }
 
     package func remove(_ number: Int32) {
-        if let kernel { return kernel.watch(number, [], token: PollToken(rawValue: 0)) }
+        if let kernel { return kernel.remove(number) }
         _ = ff_poll_control(descriptor, 3, number, 0, 0)
     }
 

@@ -20,6 +20,8 @@ package protocol VirtualKernel: AnyObject {
     func shutDown(_ number: Int32)
     func close(_ number: Int32)
 
-    /// What to report of the socket from now on; empty for nothing.
-    func watch(_ number: Int32, _ interest: Readiness, token: PollToken)
+    /// As epoll has it: add what is not there, change and remove what is.
+    func add(_ number: Int32, _ interest: Readiness, token: PollToken)
+    func change(_ number: Int32, _ interest: Readiness, token: PollToken)
+    func remove(_ number: Int32)
 }

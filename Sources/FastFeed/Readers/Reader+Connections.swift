@@ -300,9 +300,11 @@ extension Reader {
     private func retire(_ slot: Int) {
         connections[slot].isRetired = true
         connections[slot].retryAtNs = .max
-        if let successor = connections[slot].successor, connections[successor].predecessor == slot {
-            connections[successor].predecessor = nil
-        }
+        // It leaves the chain of those that replace one another: who waited for it now waits for its successor.
+        let (before, after) = (connections[slot].predecessor, connections[slot].successor)
+        (connections[slot].predecessor, connections[slot].successor) = (nil, nil)
+        if let before, connections[before].successor == slot { connections[before].successor = after }
+        if let after, connections[after].predecessor == slot { connections[after].predecessor = before }
     }
 
     // MARK: Replacing
@@ -328,6 +330,7 @@ extension Reader {
         connections[slot].predecessor = nil
         while let old = next {
             next = connections[old].predecessor
+            connections[old].predecessor = nil
             counters.add(.rollovers)
             journal.note(.info, "connection replaced", ("old", label(old)), ("new", label(slot)))
             retire(old)
@@ -351,5 +354,7 @@ extension Reader {
                 return
             }
         }
+        // What was left to ask for may have been overtaken by a later wish.
+        checkLive(slot, nowNs)
     }
 }

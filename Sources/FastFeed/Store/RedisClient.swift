@@ -136,6 +136,8 @@ import Glibc
                 guard unsafe chunk.withUnsafeBytes({ unsafe reader.feed($0.baseAddress!, count: count) }) else {
                     throw FeedError(.redis, "a reply from Redis is longer than the limit")
                 }
+                // A reply whose bytes keep coming must end in time, too.
+                if MonotonicClock.nowNs() >= deadlineNs { return try reader.next() }
             case .wouldBlock:
                 let nowNs = MonotonicClock.nowNs()
                 guard nowNs < deadlineNs else { return nil }

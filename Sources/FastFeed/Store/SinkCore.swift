@@ -71,8 +71,10 @@ import CShims
 
     /// Ids that nothing mentions any more: they may be given to other series.
     mutating func takeReleased() -> [UInt32] {
-        let released = retiring.filter { $0.builtCount <= endedCount && $0.closedTail <= table.closed.head }.map(\.id)
-        if !released.isEmpty { retiring.removeAll { released.contains($0.id) } }
+        // In the order of their ends.
+        let count = retiring.prefix { $0.builtCount <= endedCount && $0.closedTail <= table.closed.head }.count
+        let released = retiring.prefix(count).map(\.id)
+        retiring.removeFirst(count)
         return released
     }
 
@@ -177,12 +179,13 @@ import CShims
     // MARK: Writing
 
     private mutating func writeBatch(_ nowNs: UInt64, _ port: PollerPort) -> Bool {
+        // The state that was waited for goes now, or its series is gone.
+        isBlocked = false
         let batch = unsafe batches + (firstBatch &+ batchCount) % Limits.batchesInFlightMax
         let isBuilt = unsafe builder.build(&table, into: &batch.pointee)
         if !removals.isEmpty { unsafe buildRemovals(&batch.pointee, isFirst: !isBuilt) }
         guard unsafe isBuilt || batch.pointee.commandCount > 0 else { return false }
         unsafe batch.pointee.sentNs = nowNs
-        isBlocked = false
         batchCount &+= 1
         builtCount &+= 1
         counters.add(.batchesSent)
@@ -193,10 +196,10 @@ import CShims
 
     @inline(never)
     private mutating func buildRemovals(_ batch: inout Batch, isFirst: Bool) {
+        let taken = removals.prefix(Limits.removalsPerBatchMax)
+        removals.removeFirst(taken.count)
         // Who came back meanwhile writes the field again.
-        removals.removeAll { table.isFollowed($0) }
-        let some = Array(removals.prefix(Limits.removalsPerBatchMax))
-        removals.removeFirst(some.count)
+        let some = taken.filter { !table.isFollowed($0) }
         if !some.isEmpty || isFirst { builder.remove(some, from: &batch, isFirst: isFirst) }
     }
 
