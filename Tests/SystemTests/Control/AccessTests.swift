@@ -1,0 +1,88 @@
+// Service and client under exactly the rights of deploy/redis-acl.conf; Redis's own log of refusals stays empty.
+
+import FastFeed
+import Foundation
+import Testing
+import VenueSimulator
+
+@Suite("Access", .serialized)
+struct AccessTests {
+    /// The users of the file, as `ACL SETUSER` takes them.
+    private static func users() throws -> [[String]] {
+        var folder = URL(fileURLWithPath: #filePath)
+        for _ in 0..<4 { folder.deleteLastPathComponent() }
+        let text = try String(contentsOf: folder.appendingPathComponent("deploy/redis-acl.conf"), encoding: .utf8)
+        return text.split(separator: "\n").filter { $0.hasPrefix("user feed-") }.map {
+            $0.split(separator: " ").dropFirst().map(String.init)
+        }
+    }
+
+    private static func endpoint(_ base: RedisEndpoint, _ user: String) -> RedisEndpoint {
+        var endpoint = base
+        endpoint.user = "feed-\(user)"
+        endpoint.password = "change-me-\(user)"
+        return endpoint
+    }
+
+    @Test func threeRolesSuffice() throws {
+        let redis = try RedisServerProcess()
+        defer { redis.stop() }
+        let admin = try RedisClient.connect(redis.endpoint)
+        for user in try AccessTests.users() {
+            let reply = try admin.command(["ACL", "SETUSER"] + user)
+            #expect(reply == .string("OK"), "\(user[0]): \(reply)")
+        }
+        var simulator = SimulatorConfiguration()
+        simulator.symbolCount = 3
+        simulator.pushPeriodMs = 100
+        simulator.faults = [try Fault(text: "lateClose,count=5")]
+        let venue = try VenueSimulator(configuration: simulator)
+        try venue.start()
+        defer { venue.stop() }
+        var configuration = EngineConfiguration()
+        configuration.takesCommands = true
+        configuration.venue = try WebSocketEndpoint(url: venue.webSocketBase)
+        configuration.redis = AccessTests.endpoint(redis.endpoint, "service")
+        let engine = try Engine(configuration)
+        try engine.start()
+        let deadline = Date(timeIntervalSinceNow: 20)
+        while try admin.command("HGET", "status:service", "state").text == nil, Date() < deadline { usleep(20_000) }
+
+        let caller = try CommandCaller(AccessTests.endpoint(redis.endpoint, "client"))
+        #expect(try caller.call("flux:create", #""symbols":["btcusdt","ethusdt"],"interval":"1s","name":"f""#).isOK)
+        while engine.snapshot().counters[.closedWritten] < 10, Date() < deadline { usleep(20_000) }
+        // Another writer was there first: the history script runs, too.
+        let open = (try admin.command("XREVRANGE", "candles:{btcusdt}:1s", "+", "-", "COUNT", "1").elements[0].elements[0].text ?? "")
+            .dropLast(2)
+        let next = Int64(open)! + 5_000
+        _ = try admin.command("XADD", "candles:{btcusdt}:1s", "\(next)-0", "open", "1")
+        while engine.snapshot().counters[.historyScripts] < 1, Date() < Date(timeInterval: 10, since: deadline) { usleep(20_000) }
+        #expect(engine.snapshot().counters[.historyScripts] >= 1)
+        #expect(try caller.call("data:get", #""symbol":"btcusdt","interval":"1s""#).isOK)
+        #expect(try caller.call("status:get").isOK && caller.call("flux:list").isOK)
+        #expect(try caller.call("flux:stop", #""flux_id":"f""#).isOK)
+        let reader = try RedisClient.connect(AccessTests.endpoint(redis.endpoint, "reader"))
+        #expect(try reader.command("XRANGE", "candles:{btcusdt}:1s", "-", "+", "COUNT", "1").elements.count == 1)
+        #expect(try reader.command("HGETALL", "status:service").elements.count > 0)
+        #expect(engine.stop().isClean)
+        let log = try admin.command("ACL", "LOG").elements
+        #expect(log.isEmpty, "\(log.first.map { "\($0)" } ?? "")")
+
+        // And what they must not do, they cannot.
+        let client = try RedisClient.connect(AccessTests.endpoint(redis.endpoint, "client"))
+        for command in [
+            ["SET", "x", "1"], ["DEL", "fluxes"], ["XADD", "candles:{btcusdt}:1s", "*", "a", "b"], ["FLUSHALL"], ["CONFIG", "GET", "*"],
+        ] {
+            guard case .error(let message) = try client.command(command) else {
+                Issue.record("the client may \(command)")
+                continue
+            }
+            #expect(message.hasPrefix("NOPERM"), "\(message)")
+        }
+        guard case .error(let message) = try reader.command("PUBLISH", "commands:flux:list", "{}") else {
+            Issue.record("the reader may command")
+            return
+        }
+        #expect(message.hasPrefix("NOPERM"))
+    }
+}
