@@ -39,6 +39,7 @@ let package = Package(
                 // First, so that its malloc is the process's.
                 .linkedLibrary("jemalloc"),
                 .linkedLibrary("hiredis"),
+                .linkedLibrary("curl"),
                 .linkedLibrary("ssl"),
                 .linkedLibrary("crypto"),
                 .linkedLibrary("simdjson"),

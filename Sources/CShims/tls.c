@@ -97,6 +97,16 @@ ff_tls_context *ff_tls_client_context(const char *ca_file, const char *certifica
     return wrap(ssl);
 }
 
+int ff_tls_trust_like(void *ssl_context, const ff_tls_context *context) {
+    SSL_CTX *ssl = ssl_context;
+    SSL_CTX_set1_cert_store(ssl, SSL_CTX_get_cert_store(context->ssl));
+    SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_security_level(ssl, 2);
+    SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    int set = SSL_CTX_set1_param(ssl, SSL_CTX_get0_param(context->ssl)) == 1 && SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) == 1;
+    return set ? 0 : -1;
+}
+
 ff_tls_context *ff_tls_server_context(const char *certificate_file, const char *key_file, const char *client_ca_file,
                                       char *error, size_t size) {
     ERR_clear_error();

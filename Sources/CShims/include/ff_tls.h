@@ -27,6 +27,9 @@ ff_tls_context *ff_tls_client_context(const char *ca_file, const char *certifica
 ff_tls_context *ff_tls_server_context(const char *certificate_file, const char *key_file, const char *client_ca_file,
                                       char *error, size_t error_size);
 void ff_tls_context_free(ff_tls_context *context);
+/// Gives another library's client context (an SSL_CTX) the trust and the rules of ours: roots, revocation lists,
+/// TLS 1.2 or newer, security level. 0, or -1.
+int ff_tls_trust_like(void *ssl_context, const ff_tls_context *context);
 
 /// A client session on a connected non-blocking socket. `host` is sent as SNI (unless it is an address) and
 /// must match the certificate.

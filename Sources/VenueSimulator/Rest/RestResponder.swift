@@ -68,6 +68,7 @@ package struct RestResponder {
             response = HTTPResponse(400, body: "{\"code\":\(error.code),\"msg\":\(JSONValue.quoted(error.message))}")
         }
         response.headers += weightHeaders(used)
+        response.headers.append(("date", HTTPDate.text(nowMs + configuration.clockOffsetMs)))
         return response
     }
 

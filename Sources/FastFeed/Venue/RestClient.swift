@@ -1,0 +1,195 @@
+// The exchange's REST interface as other code sees it: ask from any thread, be called back on the client's.
+
+import Glibc
+import Synchronization
+
+/// Market data over HTTP: klines and the list of instruments, within the exchange's weight limits.
+///
+/// One thread of its own. Completions run on it, so they should be short; each call is completed exactly once. A call
+/// that cannot be taken (`.busy`, `.badRequest`, after `stop`) is completed at once, on the caller's thread.
+package final class RestClient: Sendable {
+    private let inbox: RestInbox
+    private let thread: Mutex<PinnedThread?>
+    private let profile: VenueProfile
+    private let settings: RestSettings
+
+    /// - Parameter authorityFile: PEM file of the authority to trust instead of the system's store.
+    /// - Throws: plain http to another machine, an unreadable file, no thread.
+    package init(
+        base: RestEndpoint, market: Market, authorityFile: String? = nil, settings: RestSettings = RestSettings()
+    ) throws(FeedError) {
+        guard base.isSecure || base.isLoopback || settings.allowsPlainRemote else {
+            throw FeedError(.configuration, "\(base): plain http is for this machine only")
+        }
+        profile = .of(market)
+        self.settings = settings
+        let transport = try RestTransport(settings, isSecure: base.isSecure, authorityFile: authorityFile)
+        let inbox = RestInbox(transport, waitingMax: settings.waitingMax)
+        self.inbox = inbox
+        let (profile, seed) = (profile, SystemRandom.word())
+        do {
+            let started = try PinnedThread.start(name: "rest") {
+                var worker = RestWorker(inbox, transport, base: base, profile: profile, settings: settings, seed: seed)
+                worker.run()
+            }
+            thread = Mutex(started)
+        } catch {
+            throw FeedError(.system, "\(error)")
+        }
+    }
+
+    deinit { stop() }
+
+    /// Klines of a series, oldest first, each open time once, the forming one last.
+    ///
+    /// With `startMs`: the first `limit` whose open time lies in `startMs...endMs`; without it: the last `limit` up to
+    /// `endMs`, or to now. Larger limits than the exchange's are asked for in pages.
+    /// - Parameters:
+    ///   - limit: 1…`candleCountMax`.
+    ///   - patienceMs: how long all of it may take; nil: the settings'.
+    package func klines(
+        _ series: Series, startMs: Int64?, endMs: Int64?, limit: Int, patienceMs: Int64? = nil,
+        completion: @escaping @Sendable (Result<[Candle], RestFailure>) -> Void
+    ) {
+        if let reason = profile.refusal(of: series) { return completion(.failure(.badRequest(reason))) }
+        guard (1...settings.candleCountMax).contains(limit) else {
+            return completion(.failure(.badRequest("limit must be 1...\(settings.candleCountMax), not \(limit)")))
+        }
+        for time in [startMs, endMs] where time.map({ !(0..<RestClient.instantMsMax).contains($0) }) ?? false {
+            return completion(.failure(.badRequest("\(time!) is no time in Unix milliseconds")))
+        }
+        let pages = KlinePages(
+            interval: series.interval, startMs: startMs, endMs: endMs, limit: limit, pageLimit: profile.klinesLimitMax)
+        if pages.isComplete { return completion(.success([])) }
+        offer(.klines(series, pages, completion), patienceMs)
+    }
+
+    /// Times from here on the exchange would read as microseconds.
+    private static let instantMsMax: Int64 = 100_000_000_000_000
+
+    /// All instruments of the market.
+    package func exchangeInfo(
+        patienceMs: Int64? = nil, completion: @escaping @Sendable (Result<ExchangeInformation, RestFailure>) -> Void
+    ) {
+        offer(.exchangeInfo(completion), patienceMs)
+    }
+
+    private func offer(_ question: RestQuestion, _ patienceMs: Int64?) {
+        let patience = min(max(patienceMs ?? settings.patienceMs, 0), 4 * 86_400_000)
+        let deadlineNs = MonotonicClock.nowNs() + UInt64(patience) * 1_000_000
+        if let refusal = inbox.offer(RestCall(question: question, deadlineNs: deadlineNs)) { question.fail(refusal) }
+    }
+
+    package var statistics: RestStatistics { inbox.statistics }
+
+    /// Breaks off everything: what is under way or waiting completes with `.stopped`, then the thread ends. Calls
+    /// from a completion return before it has.
+    package func stop() {
+        inbox.stop()
+        guard let thread = thread.withLock({ $0.take() }) else { return }
+        if inbox.isOnItsThread { thread.detach() } else { thread.join() }
+    }
+}
+
+/// What the client has done so far, and its weight in this minute.
+package struct RestStatistics: Sendable, Equatable {
+    package var sent = 0
+    package var served = 0
+    /// 429 and 418.
+    package var limited = 0
+    /// Sent once more after 5xx, time-outs and lost connections.
+    package var repeated = 0
+    package var failed = 0
+    package var weightSpent = 0
+    package var weightReported = 0
+}
+
+/// What was asked, and who wants to know.
+enum RestQuestion: Sendable {
+    case klines(Series, KlinePages, @Sendable (Result<[Candle], RestFailure>) -> Void)
+    case exchangeInfo(@Sendable (Result<ExchangeInformation, RestFailure>) -> Void)
+
+    func fail(_ reason: RestFailure) {
+        switch self {
+        case .klines(_, _, let completion): completion(.failure(reason))
+        case .exchangeInfo(let completion): completion(.failure(reason))
+        }
+    }
+}
+
+/// A question on its way.
+struct RestCall: Sendable {
+    var question: RestQuestion
+    let deadlineNs: UInt64
+    /// Of the present page.
+    var attempts = 0
+    /// Why the last one failed.
+    var lastReason = ""
+}
+
+/// Where calls wait for the client's thread. Any thread.
+final class RestInbox: Sendable {
+    private struct State {
+        var calls: [RestCall] = []
+        /// Taken and not completed.
+        var openCount = 0
+        var isStopped = false
+        var statistics = RestStatistics()
+        var owner: pthread_t?
+    }
+
+    private let state = Mutex(State())
+    private let transport: RestTransport
+    private let waitingMax: Int
+
+    init(_ transport: RestTransport, waitingMax: Int) {
+        self.transport = transport
+        self.waitingMax = waitingMax
+    }
+
+    /// Why the call was not taken.
+    func offer(_ call: RestCall) -> RestFailure? {
+        state.withLock { state in
+            if state.isStopped { return .stopped }
+            guard state.openCount < waitingMax else { return .busy }
+            state.openCount += 1
+            state.calls.append(call)
+            // Under the lock: the thread closes the transport only after it has seen `isStopped`.
+            transport.wake()
+            return nil
+        }
+    }
+
+    func stop() {
+        state.withLock { state in
+            guard !state.isStopped else { return }
+            state.isStopped = true
+            transport.wake()
+        }
+    }
+
+    var statistics: RestStatistics { state.withLock { $0.statistics } }
+    var isOnItsThread: Bool { state.withLock { $0.owner == pthread_self() } }
+
+    // MARK: The client's thread
+
+    func adopt() { state.withLock { $0.owner = pthread_self() } }
+
+    /// What has been offered; nil: it is time to end. `statistics` is what others are to see.
+    func take(_ statistics: RestStatistics, completed: Int) -> [RestCall]? {
+        state.withLock { state in
+            state.statistics = statistics
+            state.openCount -= completed
+            if state.isStopped { return nil }
+            defer { state.calls.removeAll(keepingCapacity: true) }
+            return state.calls
+        }
+    }
+
+    func takeRest() -> [RestCall] {
+        state.withLock { state in
+            defer { state.calls = [] }
+            return state.calls
+        }
+    }
+}

@@ -1,0 +1,98 @@
+// REST answers into values: one call into the simdjson shim per answer. Any thread.
+
+import CShims
+
+package enum RestParser {
+    /// Klines into closed and forming candles of a series, marked `backfill`. All or nothing.
+    ///
+    /// REST has no trade ids: both are −1, as for a bar without trades; `tradeCount` tells the two apart. The event
+    /// time is `nowMs`; a bar is closed when it ended before it. Rows of no length and no trade, which the exchange
+    /// has been seen to hand out, are left out.
+    /// - Parameters:
+    ///   - bytes: with `Limits.paddingBytes` readable behind them.
+    ///   - nowMs: the exchange's clock when it answered.
+    ///   - limit: more rows are a fault.
+    package static func klines(
+        _ bytes: UnsafeRawBufferPointer, _ series: Series, limit: Int, nowMs: Int64
+    ) -> Result<[Candle], RestFailure> {
+        precondition(limit > 0)
+        var fault = ff_klines_fault()
+        var result = FF_KLINE_MALFORMED
+        // No row has fewer bytes than this, `[0,"0","0","0","0","0",0,"0",0,"0","0",0]`: no more room than needed.
+        let capacity = min(limit, bytes.count / 40 + 1)
+        var candles = unsafe [Candle](unsafeUninitializedCapacity: capacity) { rows, count in
+            let out = unsafe UnsafeMutableRawPointer(rows.baseAddress!).assumingMemoryBound(to: ff_candle.self)
+            result = unsafe ff_klines_parse(
+                bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count, out, capacity, &count, &fault)
+            if result != FF_KLINE { count = 0 }
+        }
+        guard result == FF_KLINE else { return .failure(.malformed("klines: " + place(fault) + reason(result))) }
+        for index in candles.indices {
+            let open = candles[index].openTimeMs
+            guard candles[index].closeTimeMs <= series.interval.closeTime(ofBarOpening: open) else {
+                return .failure(.malformed("klines: row \(index) is longer than \(series.interval.token)"))
+            }
+            candles[index].intervalCode = series.interval.rawValue
+            candles[index].source = .backfill
+            candles[index].eventTimeMs = nowMs
+            candles[index].isClosed = candles[index].closeTimeMs < nowMs
+        }
+        candles.removeAll { $0.closeTimeMs == $0.openTimeMs && $0.tradeCount == 0 }
+        return .success(candles)
+    }
+
+    /// - Parameter bytes: with `Limits.paddingBytes` readable behind them.
+    package static func exchangeInfo(_ bytes: UnsafeRawBufferPointer) -> Result<ExchangeInformation, RestFailure> {
+        guard let base = unsafe bytes.baseAddress?.assumingMemoryBound(to: CChar.self), unsafe !bytes.isEmpty else {
+            return .failure(.malformed("exchangeInfo: empty"))
+        }
+        var info = unsafe ff_exchange_info()
+        let result = unsafe ff_exchange_info_parse(base, bytes.count, &info)
+        guard result == FF_KLINE else { return .failure(.malformed("exchangeInfo: " + reason(result))) }
+        defer { unsafe ff_exchange_info_free(&info) }
+        var instruments: [Instrument] = []
+        unsafe instruments.reserveCapacity(info.count)
+        var seen = Set<Symbol>()
+        for index in 0..<(unsafe info.count) {
+            let raw = unsafe info.instruments[index]
+            let name = unsafe withUnsafeBytes(of: raw.symbol) { unsafe String(decoding: $0.prefix(Int(raw.symbol_length)), as: UTF8.self) }
+            let status = unsafe withUnsafeBytes(of: raw.status) { unsafe Ascii.printable($0.prefix(Int(raw.status_length))) }
+            guard let symbol = Symbol(name), seen.insert(symbol).inserted else { continue }
+            instruments.append(Instrument(symbol: symbol, status: status))
+        }
+        let skipped = unsafe Int(info.skipped) + Int(info.count) - instruments.count
+        let information = unsafe ExchangeInformation(
+            instruments: instruments, skipped: skipped, serverTimeMs: info.server_time >= 0 ? info.server_time : nil,
+            weightPerMinute: info.weight_per_minute > 0 ? Int(info.weight_per_minute) : nil)
+        return .success(information)
+    }
+
+    private static func place(_ fault: ff_klines_fault) -> String {
+        fault.column < 0 ? "row \(fault.row): " : "row \(fault.row), value \(fault.column): "
+    }
+
+    private static func reason(_ result: ff_kline_result) -> String {
+        switch result {
+        case FF_KLINE_NOT_UTF8: "not UTF-8"
+        case FF_KLINE_MISSING: "something that must be there is missing"
+        case FF_KLINE_TYPE: "of the wrong type"
+        case FF_KLINE_LONG: "longer than can be"
+        case FF_KLINE_NUMBER: "no number, or out of range"
+        case FF_KLINE_CONTRADICTION: "times that contradict each other"
+        default: "not JSON"
+        }
+    }
+
+    /// The code and message of a refusal; 0 and empty when the body is none (a page of a firewall, say).
+    package static func refusal(_ bytes: UnsafeRawBufferPointer) -> (code: Int64, message: String) {
+        guard unsafe !bytes.isEmpty, case .error(_, let code, let message)? = unsafe VenueNotice(bytes) else { return (0, "") }
+        return (code, message)
+    }
+
+    /// "… IP banned until 1790001300000. …" in Unix milliseconds.
+    package static func banEnd(in message: String) -> Int64? {
+        guard let mark = message.firstRange(of: "until ") else { return nil }
+        let digits = message[mark.upperBound...].prefix { $0.isASCII && $0.isNumber }
+        return digits.utf8.count == 13 ? Int64(digits) : nil
+    }
+}

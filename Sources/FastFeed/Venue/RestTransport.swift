@@ -1,0 +1,91 @@
+// libcurl's client and its answers, owned. `wake` is for any thread, everything else for one.
+
+import CShims
+
+@safe final class RestTransport: @unchecked Sendable {
+    // Closed by its thread after the last `wake`: RestInbox wakes under its lock and not after it was stopped.
+    private var rest: OpaquePointer?
+    /// Borrowed by the C side for its life.
+    private let tls: TLSContext?
+
+    init(_ settings: RestSettings, isSecure: Bool, authorityFile: String?) throws(FeedError) {
+        tls = isSecure ? try TLSContext.client(authorityFile: authorityFile) : nil
+        var error = [CChar](repeating: 0, count: 256)
+        let tlsPointer = unsafe tls?.pointer
+        let made = unsafe settings.userAgent.withCString { agent in
+            var options = unsafe ff_rest_options()
+            unsafe options.tls = unsafe tlsPointer
+            unsafe options.user_agent = unsafe agent
+            unsafe options.connect_timeout_ms = settings.connectTimeoutMs
+            unsafe options.header_bytes_max = settings.headerBytesMax
+            unsafe options.connections_max = Int32(clamping: settings.concurrencyMax)
+            unsafe options.allows_plain_remote = settings.allowsPlainRemote ? 1 : 0
+            return unsafe ff_rest_create(&options, &error, error.count)
+        }
+        guard let made = unsafe made else {
+            throw FeedError(.venue, Ascii.printable(error.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }))
+        }
+        unsafe rest = unsafe made
+    }
+
+    deinit { close() }
+
+    /// Breaks off what is under way and closes every connection.
+    func close() {
+        unsafe ff_rest_free(rest)
+        unsafe rest = nil
+    }
+
+    func get(_ url: String, token: UInt64, bytesMax: Int, timeoutMs: Int) -> Bool {
+        unsafe ff_rest_get(rest, url, token, bytesMax, timeoutMs) == 0
+    }
+
+    func turn(timeoutMs: Int32) { unsafe ff_rest_turn(rest, timeoutMs) }
+
+    func wake() { unsafe ff_rest_wake(rest) }
+
+    func take() -> RestAnswer? {
+        var response = unsafe ff_rest_response()
+        guard unsafe ff_rest_take(rest, &response) == 1 else { return nil }
+        return unsafe RestAnswer(response)
+    }
+}
+
+/// What came of one request.
+@safe struct RestAnswer: ~Copyable {
+    private var response: ff_rest_response
+
+    init(_ response: ff_rest_response) { unsafe self.response = unsafe response }
+
+    deinit {
+        var mine = unsafe response
+        unsafe ff_rest_response_free(&mine)
+    }
+
+    var token: UInt64 { unsafe response.token }
+    var status: Int { unsafe Int(response.status) }
+    var retryAfterSeconds: Int? { unsafe response.retry_after_s >= 0 ? Int(response.retry_after_s) : nil }
+    var usedWeight: Int? { unsafe response.used_weight >= 0 ? Int(response.used_weight) : nil }
+    /// The exchange's clock, whole seconds.
+    var dateMs: Int64? { unsafe response.date_s > 0 ? response.date_s * 1_000 : nil }
+
+    enum Failure { case transport, tooLarge, refused }
+
+    var failure: Failure? {
+        switch unsafe ff_rest_failure(rawValue: UInt32(response.failure)) {
+        case FF_REST_OK: nil
+        case FF_REST_TOO_LARGE: .tooLarge
+        case FF_REST_REFUSED: .refused
+        default: .transport
+        }
+    }
+
+    var reason: String {
+        unsafe withUnsafeBytes(of: response.reason) { unsafe Ascii.printable($0.prefix { $0 != 0 }) }
+    }
+
+    /// Lends the body, with `Limits.paddingBytes` readable behind it.
+    func withBody<Result>(_ read: (UnsafeRawBufferPointer) -> Result) -> Result {
+        unsafe read(UnsafeRawBufferPointer(start: response.body, count: response.length))
+    }
+}

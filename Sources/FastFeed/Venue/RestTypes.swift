@@ -1,0 +1,72 @@
+// What one says to the REST client and what it says back. Plain values, any thread.
+
+/// Why a request brought nothing.
+package enum RestFailure: Error, Sendable, Equatable {
+    /// Too many requests are waiting; this one was not taken.
+    case busy
+    /// The client was stopped before the answer came.
+    case stopped
+    /// Never sent: the sentence says what is wrong with it.
+    case badRequest(String)
+    /// The exchange does not know the symbol (−1121).
+    case unknownSymbol
+    /// The weight budget or the exchange (429, 418) allows it only after more time than the request has.
+    case limited(waitMs: Int64)
+    /// The exchange's final no. `code` and `message` are the body's; 0 and empty when it had none.
+    case refused(status: Int, code: Int64, message: String)
+    /// Not reached, cut off, too slow or 5xx, each time it was tried; the reason of the last time.
+    case unavailable(String)
+    /// An answer that is not to be believed, or larger than its limit; nothing of it is used.
+    case malformed(String)
+}
+
+/// Bounds and habits of a REST client; the defaults suit the exchange.
+package struct RestSettings: Sendable {
+    package var userAgent = "FastFeed/0.1.0"
+    package var connectTimeoutMs = 5_000
+    /// Of one request, until its last byte.
+    package var totalTimeoutMs = 20_000
+    /// How long a call may take altogether, all its pages, pauses and repetitions included.
+    package var patienceMs: Int64 = 180_000
+    /// Requests on the wire at once, and connections.
+    package var concurrencyMax = 4
+    /// Calls waiting. Full: `.busy`.
+    package var waitingMax = 1_024
+    /// Times one request is sent before its call fails; 429 and 418 do not count.
+    package var attemptsMax = 4
+    /// Pauses after 5xx and lost connections; they hold for all requests, and end with the first success.
+    package var backoff = Backoff.Policy(firstMs: 500, longestMs: 15_000)
+    /// Our part of the address's weight, in percent of the exchange's limit.
+    package var weightPercent = 50
+    /// Candles of one call, all pages together.
+    package var candleCountMax = 50_000
+    /// Decompressed bytes of an answer with klines: the longest (1500 rows of 12 fields) stays below 600 KB.
+    package var klinesBytesMax = 1 << 20
+    /// Decompressed bytes of any other answer; an exchangeInfo has several megabytes.
+    package var exchangeInfoBytesMax = 48 << 20
+    /// All headers of an answer.
+    package var headerBytesMax = 64 << 10
+    /// Plain http to another machine.
+    package var allowsPlainRemote = false
+
+    package init() {}
+}
+
+/// An instrument as the exchange lists it.
+package struct Instrument: Sendable, Equatable {
+    package let symbol: Symbol
+    /// `TRADING`, `BREAK`, `HALT` and others; new ones may come.
+    package let status: String
+
+    package var isTrading: Bool { status == "TRADING" }
+}
+
+package struct ExchangeInformation: Sendable, Equatable {
+    /// In the exchange's order, each symbol once.
+    package let instruments: [Instrument]
+    /// Entries left out: a symbol outside `[A-Z0-9_]{1,32}`, or one that came before.
+    package let skipped: Int
+    package let serverTimeMs: Int64?
+    /// The weight limit it publishes, per minute and address.
+    package let weightPerMinute: Int?
+}
