@@ -10,6 +10,7 @@ let targets: [String: @Sendable ([UInt8]) -> Void] = [
     "upgrade": fuzzUpgrade,
     "kline": fuzzKline,
     "notice": fuzzNotice,
+    "json": fuzzJSON,
     "replies": fuzzReplies,
     "encoders": fuzzEncoders,
     "configuration": fuzzConfiguration,

@@ -174,6 +174,136 @@ func fuzzEncoders(_ bytes: [UInt8]) {
     require(RESPText.commands(append) == [expected], String(decoding: append, as: UTF8.self))
     // What a batch reserves for a candle holds all that is written of it.
     require(append.count + 3 * json.count <= Limits.candleRespBytesMax, "\(append.count) and \(json.count) bytes")
+    candle.openTimeMs %= FuzzedBatches.openTimeMsMax
+    FuzzedBatches(&input, KeySchema(prefix: prefix, history: 1_500), series, candle).run(&input)
+}
+
+/// Candles of up to three series through a table and a builder, some of them with the script, and series removed behind
+/// them: each batch is read back as RESP, command by command.
+private struct FuzzedBatches: ~Copyable {
+    /// The parser lets none later through.
+    static let openTimeMsMax: Int64 = 1_000_000_000_000_000
+
+    private let schema: KeySchema
+    private var series: [Series]
+    private var candles: [Candle]
+    private let batchSize: Int
+    private var table: CandleTable
+    private var builder: BatchBuilder
+    private var batch: Batch
+
+    init(_ input: inout FuzzInput, _ schema: KeySchema, _ first: Series, _ candle: Candle) {
+        self.schema = schema
+        (series, candles) = ([first], [candle])
+        batchSize = 1 + Int(input.byte() % 6)
+        for _ in 0..<(input.byte() % 3) {
+            let other = anySeries(&input)
+            let next = Series(market: first.market, symbol: other.symbol, interval: other.interval)
+            guard !series.contains(next) else { continue }
+            series.append(next)
+            candles.append(candle)
+        }
+        table = CandleTable(seriesMax: 8, closedMax: 16, counters: CounterBank(), gaps: GapBoard())
+        builder = BatchBuilder(schema: schema, market: first.market, batchSize: batchSize, seriesMax: 8)
+        batch = Batch(capacity: batchSize)
+        for (id, one) in series.enumerated() {
+            table.follow(one, UInt32(id), generation: 1)
+            builder.follow(one, UInt32(id))
+            (candles[id].seriesID, candles[id].generation, candles[id].intervalCode) = (UInt32(id), 1, one.interval.rawValue)
+        }
+    }
+
+    consuming func run(_ input: inout FuzzInput) {
+        for _ in 0..<(1 + input.byte() % 24) {
+            accept(&input)
+            if input.byte() % 4 == 0 { takeBatch(&input) }
+        }
+        // What is acknowledged is not written again, and what stays is acknowledged once the input is at its end.
+        var rounds = 0
+        while takeBatch(&input) {
+            rounds += 1
+            require(rounds < 1_000, "batches without end")
+        }
+    }
+
+    /// One more state of a series: of the same bar, or of one before or behind it.
+    private mutating func accept(_ input: inout FuzzInput) {
+        let id = Int(input.byte()) % series.count
+        let choice = input.byte()
+        if choice & 2 != 0 { candles[id].openTimeMs = series[id].interval.nextOpenTime(after: candles[id].openTimeMs) }
+        if choice & 4 != 0 { candles[id].openTimeMs = max(0, candles[id].openTimeMs - 60_000 * Int64(input.byte() % 8)) }
+        candles[id].openTimeMs %= FuzzedBatches.openTimeMsMax
+        candles[id].isClosed = choice & 1 != 0
+        candles[id].eventTimeMs = candles[id].openTimeMs + Int64(choice)
+        withUnsafePointer(to: candles[id]) { table.accept($0) }
+    }
+
+    /// Builds the next batch, with removals or without, checks it and answers it. False when there was none.
+    @discardableResult
+    private mutating func takeBatch(_ input: inout FuzzInput) -> Bool {
+        let isBuilt = builder.build(&table, into: &batch)
+        let removed = Array(series.prefix(Int(input.byte()) % 4 % (series.count + 1)))
+        guard isBuilt || !removed.isEmpty else { return false }
+        if !removed.isEmpty { builder.remove(removed, from: &batch, isFirst: !isBuilt) }
+        check(removed)
+        for index in 0..<batch.closedCount {
+            table.closed.mark(batch.closedPositions.base[index], input.byte() & 1 == 0 ? .acknowledged : .needsScript)
+        }
+        table.closed.advance()
+        return true
+    }
+
+    private func check(_ removed: [Series]) {
+        let bytes = Array(UnsafeRawBufferPointer(start: builder.out.start, count: builder.out.count))
+        guard let commands = RESPText.commands(bytes) else { fatalError("no RESP: \(String(decoding: bytes, as: UTF8.self))") }
+        require(commands.count == batch.commandCount, "\(commands.count) commands, \(batch.commandCount) replies awaited")
+        var commandsLeft = commands[...]
+        var rows: [Int: [Candle]] = [:]
+        for index in 0..<batch.closedCount {
+            let position = batch.closedPositions.base[index]
+            let candle = table.closed.candle(position).pointee
+            let command = commandsLeft.removeFirst()
+            let key = schema.historyKey(series[Int(candle.seriesID)])
+            let isScript = table.closed.state(position) == .scriptSent
+            let expected =
+                isScript
+                ? HistoryScript.command(key: key, history: schema.history, candle)
+                : ["XADD", key, "MAXLEN", "~", "\(schema.history)", "\(candle.openTimeMs)-0"] + RESPText.fields(candle)
+            require(command == expected, "\(command), slow: \(expected)")
+            rows[Int(candle.seriesID), default: []].append(candle)
+            // What a batch reserves holds the script, too, with the candle in a message of its own.
+            let bytes =
+                RESP.command(command).count + RESP.command(["PUBLISH", schema.updatesChannel(series[Int(candle.seriesID)]), ""]).count
+            require(bytes + CandleEncoder.jsonBytesMax + 200 <= Limits.candleRespBytesMax, "\(bytes) bytes of one closed candle")
+        }
+        for hash in 0..<batch.hashCount {
+            let ids = batch.seriesRange(ofHash: hash).map { Int(batch.seriesIDs.base[$0]) }
+            let command = commandsLeft.removeFirst()
+            let key = schema.latestKey(series[0].market, series[ids[0]].interval)
+            let expected = ["HSET", key] + ids.flatMap { [series[$0].symbol.name, RESPText.json(table.newest.base[$0], series[$0])] }
+            require(command == expected, "\(command), slow: \(expected)")
+            for id in ids {
+                let newest = table.newest.base[id]
+                // Listed once, if it is one of the closed ones.
+                let isListed = newest.isClosed && rows[id, default: []].contains { $0.openTimeMs == newest.openTimeMs }
+                rows[id, default: []] += isListed ? [] : [newest]
+            }
+        }
+        require(batch.publishCount == rows.count, "\(batch.publishCount) messages for \(rows.count) series")
+        let messages = commandsLeft.prefix(rows.count)
+        for (id, candles) in rows {
+            let found = messages.filter { $0.count == 3 && $0[0] == "PUBLISH" && $0[1] == schema.updatesChannel(series[id]) }
+            require(found.count == 1, "\(found.count) messages about \(series[id])")
+            let head =
+                "{\"symbol\":\"\(series[id].symbol)\",\"interval\":\"\(series[id].interval.token)\",\"rows\":\(candles.count),\"updates\":"
+            let tail = ",\"candles\":[" + candles.map { RESPText.json($0, series[id]) }.joined(separator: ",") + "]}"
+            let message = found[0][2]
+            require(message.hasPrefix(head) && message.hasSuffix(tail), "\(message), slow: \(head)…\(tail)")
+            require(UInt32(message.dropFirst(head.count).dropLast(tail.count)) != nil, message)
+        }
+        let removals = removed.map { ["HDEL", schema.latestKey($0.market, $0.interval), $0.symbol.name] }
+        require(Array(commandsLeft.dropFirst(rows.count)) == removals, "\(commandsLeft), slow: \(removals)")
+    }
 }
 
 /// Encodes into memory of exactly this many bytes, so that the sanitizer sees one more.

@@ -61,7 +61,7 @@ enum ConfigurationLoader {
     private static func readVenue(_ settings: Settings, _ engine: inout EngineConfiguration) throws {
         engine.market = try settings.choice(.market) ?? engine.market
         if let url = try settings.text(.venueWS) { engine.venue = try WebSocketEndpoint(url: url) }
-        if let found = try settings[.venueREST], found.text != "off" { try checkREST(found) }
+        engine.venueREST = try readREST(settings, engine)
         engine.venueAuthorityFile = try settings.file(.authorityFile)
         if let file = engine.venueAuthorityFile { _ = try TLSContext.client(authorityFile: file) }
         engine.allowsPlainRemote = try settings.truth(.allowPlainRemote) ?? false
@@ -70,12 +70,15 @@ enum ConfigurationLoader {
         engine.streamsPerConnectionMax = try settings.integer(.streamsPerConnection) ?? engine.streamsPerConnectionMax
     }
 
-    private static func checkREST(_ found: Found) throws {
-        for (scheme, likeness) in [("https://", "wss://"), ("http://", "ws://")] where found.text.hasPrefix(scheme) {
-            guard (try? WebSocketEndpoint(url: likeness + found.text.dropFirst(scheme.count))) != nil else { break }
-            return
+    /// The market's own, unless the streams come from elsewhere: then only what is named.
+    private static func readREST(_ settings: Settings, _ engine: EngineConfiguration) throws -> RestEndpoint? {
+        guard let found = try settings[.venueREST] else { return engine.venue == nil ? .production(engine.market) : nil }
+        guard found.text != "off" else { return nil }
+        do {
+            return try RestEndpoint(url: found.text)
+        } catch {
+            throw found.refused("is no REST base: https://host[:port], http://host[:port] or off")
         }
-        throw found.refused("is no REST base: https://host[:port], http://host[:port] or off")
     }
 
     private static func readThreads(_ settings: Settings, _ engine: inout EngineConfiguration) throws {
@@ -115,7 +118,15 @@ enum ConfigurationLoader {
             guard text == "embedded" || !directory.isEmpty else { throw Failure.usage("\(found!.origin) 'embedded:' names no directory") }
             return .embedded(directory: directory.isEmpty ? nil : String(directory), password: password)
         }
-        var endpoint = RedisEndpoint.local
+        return .endpoint(try readEndpoint(settings, found, else: .local, password: password, user: user))
+    }
+
+    /// A server that somebody else runs.
+    /// - Parameter fallback: when nobody names one.
+    static func readEndpoint(
+        _ settings: Settings, _ found: Found?, else fallback: RedisEndpoint, password: String?, user: String?
+    ) throws -> RedisEndpoint {
+        var endpoint = fallback
         if let found { endpoint = try RedisEndpoint(url: found.text) }
         if found?.isFlag == true, endpoint.password != nil {
             throw Failure.usage(
@@ -128,7 +139,7 @@ enum ConfigurationLoader {
             throw Failure.usage("a Redis user is named, but no password: use --redis-password-file")
         }
         try readRedisTLS(settings, &endpoint)
-        return .endpoint(endpoint)
+        return endpoint
     }
 
     private static func readRedisTLS(_ settings: Settings, _ endpoint: inout RedisEndpoint) throws {
@@ -147,7 +158,7 @@ enum ConfigurationLoader {
         }
     }
 
-    private static func readPassword(_ path: String) throws -> String {
+    static func readPassword(_ path: String) throws -> String {
         guard let data = FileManager.default.contents(atPath: path), data.count <= 4_096,
             let text = String(data: data, encoding: .utf8)
         else { throw Failure.usage("the password file '\(path)' cannot be read as text of at most 4096 bytes") }

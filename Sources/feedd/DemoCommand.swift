@@ -38,6 +38,9 @@ struct Demo: ParsableCommand {
             return MonotonicClock.nowNs() + UInt64(seconds) * 1_000_000_000
         }
         try world.start()
+        // Where commands without --redis find it, from another terminal.
+        let announcement = Discovery.announce(world.redis.endpoint)
+        defer { announcement?.withdraw() }
         if isLive {
             try showLive(world, untilNs: deadlineNs ?? .max)
         } else {

@@ -41,6 +41,7 @@ final class DemoWorld {
         configuration.redis = redis.endpoint
         configuration.history = 5_000
         configuration.takesCommands = true
+        configuration.venueREST = try RestEndpoint(url: simulator.restBase)
         try configuration.validate()
         self.configuration = configuration
         shownInterval = flux.intervals.contains(.m1) ? .m1 : flux.intervals[0]

@@ -20,9 +20,20 @@ struct Feedd: ParsableCommand {
             The same against a local exchange:
               feedd simulate --port 9443
               feedd run --flux btcusdt:1m --venue-ws ws://127.0.0.1:9443 --redis embedded
+
+            Talk to a running service:
+              feedd create btcusdt,ethusdt 1m
+              feedd watch btcusdt 1m
             """,
         version: "feedd \(FastFeedVersion.text)",
-        subcommands: [Run.self, Simulate.self, Demo.self]
+        subcommands: [Run.self, Simulate.self, Demo.self],
+        groupedSubcommands: [
+            CommandGroup(
+                name: "Client",
+                subcommands: [
+                    List.self, Create.self, Stop.self, Status.self, DataCommand.self, Monitor.self, Watch.self,
+                ])
+        ]
     )
 
     static func main() {

@@ -24,14 +24,17 @@ final class LogSink: Sendable {
 
     var isTerminal: Bool { isatty(descriptor) == 1 }
 
-    func write(_ text: String) {
+    /// False when nobody takes it any more (a closed pipe, a full disk).
+    @discardableResult
+    func write(_ text: String) -> Bool {
         var rest = Array(text.utf8)[...]
         while !rest.isEmpty {
             let written = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
             if written < 0 && errno == EINTR { continue }
-            guard written > 0 else { return }
+            guard written > 0 else { return false }
             rest = rest.dropFirst(written)
         }
+        return true
     }
 }
 

@@ -18,7 +18,7 @@ struct RunOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Base of the REST URLs, or off. Checked, but not used yet: gaps are seen and counted, not filled.",
+            "Base of the REST URLs, or off: the list of symbols, and candles that no flux covers. (default: the market's own, with its own --venue-ws)",
             valueName: "url"))
     var venueRest: String?
 

@@ -1,7 +1,7 @@
-// What `feedd run` can be told, by one name everywhere: the flag `--batch-size`, the variable
+// What feedd can be told, by one name everywhere: the flag `--batch-size`, the variable
 // FEEDD_BATCH_SIZE and the key "batch-size" of the configuration file.
 
-/// Every setting of `feedd run`. The raw value is the flag's name without its dashes.
+/// Every setting. The raw value is the flag's name without its dashes.
 enum Setting: String, CaseIterable {
     case flux, market
     case venueWS = "venue-ws"
@@ -26,6 +26,8 @@ enum Setting: String, CaseIterable {
     case reportSeconds = "report-seconds"
     case logFormat = "log-format"
     case logLevel = "log-level"
+    /// Of the commands that talk to a running service.
+    case timeout
     case config
 
     var flag: String { "--\(rawValue)" }

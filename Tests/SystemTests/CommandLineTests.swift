@@ -12,7 +12,7 @@ final class ProgramRun {
     private let errors: URL
 
     /// The products stand beside the test bundle, which is the running program.
-    private static let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+    static let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         .deletingLastPathComponent().appendingPathComponent("feedd")
 
     init(_ arguments: [String], environment: [String: String] = [:]) throws {

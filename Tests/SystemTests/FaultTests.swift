@@ -235,7 +235,7 @@ struct FaultTests {
     }
 
     @Test func nobodyThereIsTriedForEver() throws {
-        let rig = try rig(symbols: 5) { $0.adjust = { $0.venue = try? WebSocketEndpoint(url: "ws://127.0.0.1:\(freePort())") } }
+        let rig = try rig(symbols: 5) { $0.adjust = { $0.venue = try? WebSocketEndpoint(url: "ws://127.0.0.1:\(FreePort.find())") } }
         rig.wait(seconds: 20, "several attempts") { rig.counters[.connectFailures] >= 4 }
         let warnings = rig.engine.drainJournal().filter { $0.message.contains("cannot connect") }
         #expect(warnings.count == 1, "said once, then rarely")

@@ -36,7 +36,7 @@ struct WholePathTests {
         let certificates = try TemporaryDirectory()
         try TLSContext.makeLocalAuthority(directory: certificates.path)
         options.redis.tls = RedisServerProcess.TLS(
-            port: freePort(), certificateFile: certificates.path + "/cert.pem", keyFile: certificates.path + "/key.pem",
+            port: try FreePort.find(), certificateFile: certificates.path + "/cert.pem", keyFile: certificates.path + "/key.pem",
             authorityFile: certificates.path + "/ca.pem")
         options.redis.password = "correct horse"
         options.usesRedisTLS = true

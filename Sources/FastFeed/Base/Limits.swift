@@ -11,11 +11,11 @@ public enum Limits {
     public static let paddingBytes = 64
     /// The whole HTTP answer to an upgrade. Beyond: the connection is refused.
     public static let handshakeBytesMax = 16 * 1024
-    /// A longer `Retry-After` is not believed: the usual backoff is used instead. The exchange bans for 3 days at most.
-    public static let retryAfterSecondsMax = 3 * 86_400
     /// One line of it.
     public static let handshakeLineBytesMax = 8 * 1024
     public static let handshakeHeaderCountMax = 128
+    /// A longer `Retry-After` is not believed: the usual backoff is used instead. The exchange bans for 3 days at most.
+    public static let retryAfterSecondsMax = 3 * 86_400
     /// From the start of TCP connect to the end of TLS and upgrade.
     public static let handshakeTimeoutMs = 10_000
     /// A venue message, whole or assembled. Klines have about 370 bytes. Beyond: close 1009.
@@ -92,6 +92,8 @@ public enum Limits {
     /// Requests taken before their answers are sent.
     public static let commandsPerTurnMax = 64
     public static let fluxCountMax = 10_000
+    /// Different questions for candles that the exchange has not answered yet. Beyond: `busy`.
+    public static let dataQuestionsMax = 1_000
     /// Connecting, and each answer of Redis to the control thread.
     public static let controlRedisTimeoutMs = 1_000
 

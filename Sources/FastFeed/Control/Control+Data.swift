@@ -1,4 +1,4 @@
-// `data:get`: candles out of Redis's history, and the forming one.
+// `data:get`: candles out of Redis's history, and the forming one; where no flux keeps them, the exchange is asked.
 
 package struct DataQuery: Hashable, Sendable {
     package let series: Series
@@ -9,9 +9,11 @@ package struct DataQuery: Hashable, Sendable {
 }
 
 extension Control {
-    func data(_ query: DataQuery) -> Result<[(String, JSONValue)], CommandError> {
+    /// Nil when the answer will come later.
+    func data(_ query: DataQuery, _ requestID: String) -> Result<[(String, JSONValue)], CommandError>? {
         let startedNs = nowNs
         guard let client else { return .failure(CommandError(.internal, "Redis is away")) }
+        if let rest, placement.handle(query.series) == nil { return ask(query, requestID, rest, client) }
         let rows: [JSONValue]
         do throws(FeedError) {
             rows = try storedRows(query, client)

@@ -14,7 +14,8 @@ extension Control {
         case .getData(let symbol, let interval, let limit, let startMs, let endMs):
             let query = DataQuery(
                 series: Series(market: settings.market, symbol: symbol, interval: interval), limit: limit, startMs: startMs, endMs: endMs)
-            result = data(query)
+            guard let found = data(query, request.id) else { return }
+            result = found
         case .getStatus(let id): result = statusAnswer(id)
         }
         answer(kind, request.id, result)
@@ -26,6 +27,7 @@ extension Control {
         if settings.market == .um && flux.interval == .s1 {
             return .failure(CommandError(.badInterval, "interval 1s does not exist on this market"))
         }
+        if let error = unknown(flux.symbols) { return .failure(error) }
         if let known = fluxes[flux.id] {
             guard known.symbols == flux.symbols && known.interval == flux.interval else {
                 return .failure(CommandError(.badRequest, "flux '\(flux.id)' exists with other symbols or another interval"))

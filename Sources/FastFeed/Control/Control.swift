@@ -44,7 +44,14 @@ package final class Control: @unchecked Sendable {
     let journal: Journal
     package let counters = CounterBank()
     private let stopping = Atomic<Bool>(false)
-    private let wakeUp: WakeUp
+    let wakeUp: WakeUp
+    /// Nil: the exchange is not asked anything.
+    let rest: RestClient?
+    let exchangeAnswers = Mutex<[ExchangeAnswer]>([])
+    /// The exchange's list, once it is known.
+    var symbols: Set<Symbol>?
+    var symbolsDueNs: UInt64 = 0
+    var waiters: [DataQuery: [DataWaiter]] = [:]
     private var thread: PinnedThread?
 
     var placement: Placement
@@ -66,12 +73,13 @@ package final class Control: @unchecked Sendable {
 
     /// - Parameter fluxes: those of the configuration, which `placement` holds already.
     package init(
-        settings: ControlSettings, ports: ControlPorts, journal: Journal, placement: Placement, fluxes: [Flux], seed: UInt64
+        settings: ControlSettings, ports: ControlPorts, journal: Journal, placement: Placement, fluxes: [Flux], rest: RestClient?, seed: UInt64
     ) throws(SystemError) {
         self.settings = settings
         self.ports = ports
         self.journal = journal
         self.placement = placement
+        self.rest = rest
         for flux in fluxes { self.fluxes[flux.id] = flux }
         backoff = Backoff(.redis, seed: seed)
         wakeUp = try WakeUp()
@@ -87,6 +95,7 @@ package final class Control: @unchecked Sendable {
         wakeUp.signal()
         thread?.join()
         thread = nil
+        rest?.stop()
     }
 
     var nowNs: UInt64 { MonotonicClock.nowNs() }
@@ -98,6 +107,8 @@ package final class Control: @unchecked Sendable {
             if client == nil { connectIfDue() }
             if client != nil { takeMessages() }
             takeEvents()
+            takeExchangeAnswers()
+            refreshSymbols(nowNs)
             refreshStatus(nowNs)
             sendOutgoing()
             wait()

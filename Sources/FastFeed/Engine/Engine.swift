@@ -106,10 +106,11 @@ public final class Engine: Sendable {
     public func start() throws(FeedError) {
         signal(SIGPIPE, SIG_IGN)
         startedNs.store(MonotonicClock.nowNs(), ordering: .relaxed)
+        let rest = try makeREST()
         do {
             let started = try threading == .shared ? startShared() : startDedicated()
             runners.withLock { $0 = started }
-            if configuration.takesCommands { try startControl(started) }
+            if configuration.takesCommands { try startControl(started, rest) }
         } catch {
             throw FeedError(.system, "cannot start threads: \(error)")
         }
@@ -137,7 +138,15 @@ public final class Engine: Sendable {
         return started
     }
 
-    private func startControl(_ running: [AgentRunner]) throws(SystemError) {
+    private func makeREST() throws(FeedError) -> RestClient? {
+        guard configuration.takesCommands, let base = configuration.venueREST else { return nil }
+        var settings = RestSettings()
+        settings.userAgent = "FastFeed/\(FastFeedVersion.text)"
+        settings.allowsPlainRemote = configuration.allowsPlainRemote
+        return try RestClient(base: base, market: configuration.market, authorityFile: configuration.venueAuthorityFile, settings: settings)
+    }
+
+    private func startControl(_ running: [AgentRunner], _ rest: RestClient?) throws(SystemError) {
         let settings = ControlSettings(
             redis: configuration.redis, market: configuration.market,
             schema: KeySchema(prefix: configuration.keyPrefix, history: configuration.history), version: FastFeedVersion.text,
@@ -151,7 +160,8 @@ public final class Engine: Sendable {
                 }
             })
         let made = try Control(
-            settings: settings, ports: ports, journal: journal, placement: placement, fluxes: fluxes, seed: SystemRandom.word())
+            settings: settings, ports: ports, journal: journal, placement: placement, fluxes: fluxes, rest: rest,
+            seed: SystemRandom.word())
         try made.start()
         control.withLock { $0 = made }
     }

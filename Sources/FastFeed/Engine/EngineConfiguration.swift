@@ -51,6 +51,8 @@ public struct EngineConfiguration: Sendable {
     // The exchange
     /// Base of the stream URLs; nil means the market's production host.
     public var venue: WebSocketEndpoint?
+    /// Base of the REST interface: the list of symbols, and candles that no flux covers. Nil: it is not asked.
+    public var venueREST: RestEndpoint?
     /// PEM file to trust for the exchange instead of the system's store.
     public var venueAuthorityFile: String?
     /// Allow `ws://` to a host that is not this machine.

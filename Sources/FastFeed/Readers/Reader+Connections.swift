@@ -71,8 +71,9 @@ extension Reader {
             counters.add(.connectFailures)
             let delayNs = connections[slot].backoff.nextDelayNs(atLeastSeconds: retryAfter ?? 0)
             journal.note(
-                .warning, "cannot connect to the exchange", key: "connect-failed:\(reason)",
-                ("url", "\(settings.base)"), ("reason", reason), ("retry_in_ms", "\(delayNs / 1_000_000)"))
+                .warning, "cannot connect to the exchange", key: "connect-failed:\(label(slot)):\(reason)",
+                ("connection", label(slot)), ("url", "\(settings.base)"), ("reason", reason),
+                ("retry_in_ms", "\(delayNs / 1_000_000)"))
             vacate(slot, retryAtNs: nowNs + delayNs)
         case .opened: onOpened(slot, nowNs)
         }

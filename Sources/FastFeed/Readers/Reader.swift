@@ -146,7 +146,7 @@ package struct ReaderSettings: Sendable {
         finishStopIfDone()
     }
 
-    /// Something the planner should know; at most as many as it has streams, and it asks often.
+    /// Something the planner should know. It comes for the events in each of its turns, so that few are ever waiting.
     func tell(_ event: ReaderEvent) {
         events.withLock { if $0.count < Limits.readerEventCountMax { $0.append(event) } }
     }

@@ -20,7 +20,7 @@ package enum ReaderCommand: Sendable {
     case unsubscribe(ConnectionKey, streams: [String])
     /// Close the connection properly and do not open it again.
     case disconnect(ConnectionKey)
-    /// Close every connection properly and take no more bytes.
+    /// Close every connection properly and open none again. What the exchange sends before it has answered is still taken.
     case stop
 }
 

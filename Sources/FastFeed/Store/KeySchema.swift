@@ -18,6 +18,8 @@ package struct KeySchema: Sendable {
     package func historyKey(_ series: Series) -> String { "\(prefix)candles:\(tag(series)):\(series.interval.token)" }
     /// The hash of newest states, a field per symbol: `latest:1m`, `latest:um:1m`.
     package func latestKey(_ market: Market, _ interval: Interval) -> String { "\(prefix)latest:\(market.keyPrefix)\(interval.token)" }
+    /// In front of what the exchange has answered, kept for a moment.
+    package func cacheKey(_ series: Series) -> String { "\(prefix)cache:\(tag(series)):\(series.interval.token)" }
     /// The registry: flux id → JSON definition.
     package var fluxesKey: String { "\(prefix)fluxes" }
     package var serviceStatusKey: String { "\(prefix)status:service" }

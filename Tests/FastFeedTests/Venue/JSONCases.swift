@@ -9,9 +9,11 @@ struct JSONCase: Sendable {
 
     let verdict: Verdict
     let bytes: [UInt8]
+    /// What it is, where somebody has said so.
+    var label: String?
 
-    /// The bytes as far as they can be shown.
-    var name: String { "\(verdict) \(Ascii.printable(bytes, limit: 48)) (\(bytes.count) bytes)" }
+    /// With the bytes as far as they can be shown.
+    var name: String { "\(verdict) \(label.map { "\($0): " } ?? "")\(Ascii.printable(bytes, limit: 48)) (\(bytes.count) bytes)" }
     /// A case that could stand for a member's name.
     var isString: Bool { bytes.first == UInt8(ascii: "\"") }
     var isUTF8: Bool { String(validating: bytes, as: UTF8.self) != nil }
@@ -20,7 +22,7 @@ struct JSONCase: Sendable {
 enum JSONCases {
     static let all: [JSONCase] =
         accepted.map { JSONCase(verdict: .accepted, bytes: Array($0.utf8)) } + refused.map { JSONCase(verdict: .refused, bytes: $0) }
-        + open.map { JSONCase(verdict: .open, bytes: $0) }
+        + open.map { JSONCase(verdict: .open, bytes: $0) } + corpus
 
     /// Must be accepted.
     static let accepted: [String] = numbers + strings + structures
@@ -125,7 +127,7 @@ enum JSONCases {
         [UInt8](repeating: UInt8(ascii: "["), count: 100) + [UInt8](repeating: UInt8(ascii: "]"), count: 100),
         [UInt8](repeating: UInt8(ascii: "["), count: 100_000),
         [UInt8](repeating: UInt8(ascii: "["), count: 100_000) + [UInt8](repeating: UInt8(ascii: "]"), count: 100_000),
-        Array(String(repeating: "[{\"\":", count: 50_000).utf8), Array(String(repeating: "{\"a\":", count: 5_000).utf8),
+        Array((String(repeating: "[{\"\":", count: 50_000) + "\n").utf8), Array(String(repeating: "{\"a\":", count: 5_000).utf8),
         Array(String(repeating: "[{\"\":", count: 5_000).utf8),
     ]
 

@@ -2,6 +2,7 @@
 // member or its name before, between and after: the whole message is validated, not only what is looked at.
 
 import FastFeed
+import Foundation
 import Testing
 
 struct JSONCorpusTests {
@@ -14,10 +15,21 @@ struct JSONCorpusTests {
     }
 
     @Test func outcomes() {
+        let (complaints, seen) = outcomes(of: JSONCases.all)
+        #expect(complaints.isEmpty, "\(complaints.summary)")
+        // Every reason that a single bad value can have was there.
+        for reason: CounterID in [
+            .rejectedMalformed, .rejectedNotUTF8, .rejectedMissing, .rejectedType, .rejectedLong, .rejectedNumber, .rejectedInterval,
+            .rejectedContradiction,
+        ] { #expect(seen[reason, default: 0] > 0, "\(reason)") }
+    }
+
+    /// Each case in every place: what does not become of it what must, and how often each reason for a refusal came.
+    private func outcomes(of cases: [JSONCase]) -> (complaints: Complaints, seen: [CounterID: Int]) {
         let bench = ParserBench()
         var complaints = Complaints()
         var seen: [CounterID: Int] = [:]
-        for json in JSONCases.all {
+        for json in cases {
             for frame in JSONPlace.frames(json) {
                 let parsed = bench.parse(frame.bytes)
                 let expected = JSONPlace.outcome(frame, json)
@@ -29,12 +41,40 @@ struct JSONCorpusTests {
                 if case .rejected(let reason) = expected { seen[reason, default: 0] += 1 }
             }
         }
+        return (complaints, seen)
+    }
+
+    private static let corpusPath = ProcessInfo.processInfo.environment["FASTFEED_JSON_CORPUS"]
+
+    /// nst/JSONTestSuite itself: every file in every place, and none whose content the tables leave out.
+    @Test(.enabled(if: corpusPath != nil, "FASTFEED_JSON_CORPUS names no directory with the files of nst/JSONTestSuite"))
+    func corpusFiles() throws {
+        let directory = try #require(JSONCorpusTests.corpusPath)
+        let paths = try FileManager.default.subpathsOfDirectory(atPath: directory).filter { $0.hasSuffix(".json") }.sorted()
+        let files = try paths.map { path in
+            let name = path.split(separator: "/").last!
+            let verdict: JSONCase.Verdict = name.hasPrefix("y_") ? .accepted : name.hasPrefix("n_") ? .refused : .open
+            return JSONCase(verdict: verdict, bytes: [UInt8](try Data(contentsOf: URL(filePath: "\(directory)/\(path)"))), label: path)
+        }
+        #expect(files.count > 300, "\(files.count) files in \(directory)")
+        let known = Set(JSONCases.all.map(\.bytes))
+        for file in files {
+            #expect(known.contains(file.bytes) || known.contains(unwrapped(file.bytes)), "not in the tables: \(file.name)")
+            guard file.verdict != .open else { continue }
+            #expect((ReferenceJSON.read(file.bytes) != nil) == (file.verdict == .accepted), "\(file.name)")
+        }
+        let (complaints, seen) = outcomes(of: files)
         #expect(complaints.isEmpty, "\(complaints.summary)")
-        // Every reason that a single bad value can have was there.
-        for reason: CounterID in [
-            .rejectedMalformed, .rejectedNotUTF8, .rejectedMissing, .rejectedType, .rejectedLong, .rejectedNumber, .rejectedInterval,
-            .rejectedContradiction,
-        ] { #expect(seen[reason, default: 0] > 0, "\(reason)") }
+        print("\(files.count) files; refusals by reason: \(seen.map { "\($0.key.name) \($0.value)" }.sorted().joined(separator: ", "))")
+    }
+
+    /// What a list holds, whatever white space is around the list.
+    private func unwrapped(_ bytes: [UInt8]) -> [UInt8] {
+        let isSpace: (UInt8) -> Bool = { [0x20, 0x09, 0x0A, 0x0D].contains($0) }
+        guard let first = bytes.firstIndex(where: { !isSpace($0) }), let last = bytes.lastIndex(where: { !isSpace($0) }), first < last,
+            bytes[first] == UInt8(ascii: "["), bytes[last] == UInt8(ascii: "]")
+        else { return bytes }
+        return Array(bytes[(first + 1)..<last])
     }
 
     /// Through a reader's decoder: the counters rise by exactly one, no record is kept, the next good frame is.

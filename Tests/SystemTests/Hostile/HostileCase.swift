@@ -77,5 +77,6 @@ struct HostileCase: Sendable {
 struct HostileGroup: Sendable, CustomTestStringConvertible {
     let name: String
     let cases: [HostileCase]
+    var handshakeTimeoutMs = Limits.handshakeTimeoutMs
     var testDescription: String { name }
 }

@@ -9,6 +9,7 @@ import Testing
 struct HostileServerTests {
     static let groups = [
         HostileGroup(name: "answers", cases: HandshakeCases.answers), HostileGroup(name: "bytes", cases: HandshakeCases.streams),
+        HostileGroup(name: "stalls", cases: HandshakeCases.stalls, handshakeTimeoutMs: HandshakeCases.stallMs),
         HostileGroup(name: "headers", cases: FrameCases.headers), HostileGroup(name: "messages", cases: FrameCases.messages),
     ]
 
@@ -34,10 +35,10 @@ struct HostileServerTests {
         run.cases.indices.reduce(0) { $0 + run.server.attempts(of: HostileRun.symbol($1)).count }
     }
 
-    @Test("Wrong answers to the upgrade", arguments: groups.prefix(2))
+    @Test("Wrong answers to the upgrade", arguments: groups.prefix(3))
     func handshakes(_ group: HostileGroup) throws {
         let cases = group.cases
-        let run = try run(cases, handshakeTimeoutMs: HandshakeCases.timeoutMs)
+        let run = try run(cases, handshakeTimeoutMs: group.handshakeTimeoutMs)
         let counters = run.counters
         #expect(counters[.connectionsOpened] == 1 && counters[.protocolViolations] == 0)
         // The last attempt of each case may have been under way at the end.
@@ -92,7 +93,7 @@ struct HostileServerTests {
         DispatchQueue.concurrentPerform(iterations: cases.count) { index in
             let it = cases[index]
             var options = WebSocketClient.Options()
-            options.handshakeTimeoutMs = HandshakeCases.timeoutMs
+            options.handshakeTimeoutMs = group.handshakeTimeoutMs
             options.messageBytesMax = Limits.venueMessageBytesMax
             options.fragmentCountMax = Limits.fragmentCountMax
             let url = "\(server.url)/stream?streams=\(HostileRun.symbol(index))@kline_1m"

@@ -7,9 +7,11 @@ import Testing
 
 @Suite("TLS: who is trusted", .serialized)
 struct TrustTests {
-    /// Short, and long enough for a busy machine's proper handshakes.
-    static let timeoutMs = 1_000
-    private static let stalled = "no answer within \(timeoutMs) ms (securing)"
+    /// For what must get through or be refused, on however busy a machine.
+    private static let timeoutMs = 20_000
+    /// For handshakes that must stall.
+    private static let stallMs = 1_000
+    private static let stalled = "no answer within \(stallMs) ms (securing)"
 
     private struct Case {
         let name: String
@@ -20,6 +22,7 @@ struct TrustTests {
         var redisPlace: (any TLSPlace)?
         /// Part of every refusal's text; nil: accepted.
         var refusal: String?
+        var timeoutMs = TrustTests.timeoutMs
     }
 
     // MARK: Asking
@@ -33,21 +36,21 @@ struct TrustTests {
         redis.authorityFile = it.authorityFile
         var options = WebSocketClient.Options()
         options.authorityFile = it.authorityFile
-        options.handshakeTimeoutMs = TrustTests.timeoutMs
+        options.handshakeTimeoutMs = it.timeoutMs
         answers.append(("WebSocketClient", failure { _ = try WebSocketClient.connect(venue, options: options) }))
-        answers.append(("RedisClient", failure { _ = try RedisClient.connect(redis, timeoutMs: TrustTests.timeoutMs) }))
+        answers.append(("RedisClient", failure { _ = try RedisClient.connect(redis, timeoutMs: it.timeoutMs) }))
         var configuration = EngineConfiguration()
         configuration.fluxes = [try FluxDefinition("btcusdt:1m")]
         configuration.venue = venue
         configuration.venueAuthorityFile = it.authorityFile
         configuration.redis = redis
-        configuration.handshakeTimeoutMs = TrustTests.timeoutMs
-        configuration.redisConnectTimeoutMs = TrustTests.timeoutMs
+        configuration.handshakeTimeoutMs = it.timeoutMs
+        configuration.redisConnectTimeoutMs = it.timeoutMs
         let engine = try Engine(configuration)
         try engine.start()
         var lines: [JournalLine] = []
         for way in ["the exchange", "Redis"] {
-            let deadline = Date(timeIntervalSinceNow: 10)
+            let deadline = Date(timeIntervalSinceNow: Double(it.timeoutMs) / 1_000 + 10)
             var line: JournalLine?
             while line == nil && Date() < deadline {
                 lines += engine.drainJournal()
@@ -170,12 +173,13 @@ struct TrustTests {
             it("TLS 1.0 only", "protocol version", try OpenSSLServer(authority.issue("tls10"), ["-tls1"])),
             it("TLS 1.1 only", "protocol version", try OpenSSLServer(authority.issue("tls11"), ["-tls1_1"])),
         ])
-        // The same server with nothing weak about it: through TLS, and refused for what it says then.
+        // The same server with nothing weak about it: through TLS, and refused for what it says then, which to Redis's
+        // client is nothing.
         for arguments in [["-tls1_2"], ["-tls1_3"]] {
             let certificate = try authority.issue("strong\(arguments[0])") { $0.keyKind = ["rsa:2048"] }
             let place = Case(
                 name: arguments[0], authorityFile: file, place: try OpenSSLServer(certificate, arguments),
-                redisPlace: try OpenSSLServer(certificate, arguments))
+                redisPlace: try OpenSSLServer(certificate, arguments), timeoutMs: 4 * TrustTests.stallMs)
             for (way, reason) in try ask(place) {
                 let isPast = ["the answer is not HTTP/1.1", "(greeting)", "no reply from Redis"].contains { reason?.contains($0) == true }
                 #expect(isPast, "\(arguments[0]), \(way): \(reason ?? "accepted")")
@@ -189,14 +193,15 @@ struct TrustTests {
         let certificate = try authority.issue("redis")
         var options = RedisServerProcess.Options()
         options.tls = RedisServerProcess.TLS(
-            port: freePort(), certificateFile: certificate.certificate, keyFile: certificate.key, authorityFile: authority.root.certificate)
+            port: try FreePort.find(), certificateFile: certificate.certificate, keyFile: certificate.key,
+            authorityFile: authority.root.certificate)
         options.arguments = ["--tls-protocols", version]
         let server = try RedisServerProcess(options)
         let endpoint = try #require(server.tlsEndpoint)
         #expect(try RedisClient.connect(endpoint).command("PING") == .string("PONG"))
         var configuration = EngineConfiguration()
         configuration.fluxes = [try FluxDefinition("btcusdt:1m")]
-        configuration.venue = try WebSocketEndpoint(url: "ws://127.0.0.1:\(freePort())")
+        configuration.venue = try WebSocketEndpoint(url: "ws://127.0.0.1:\(FreePort.find())")
         configuration.redis = endpoint
         let engine = try Engine(configuration)
         try engine.start()
@@ -209,13 +214,16 @@ struct TrustTests {
     @Test("Handshakes that do not get anywhere") func broken() throws {
         let authority = try TestAuthority()
         let good = try TLSServer(authority.issue("good"))
-        func it(_ name: String, _ refusal: String, _ kind: BrokenTLSServer.Kind) throws -> Case {
-            Case(name: name, authorityFile: authority.root.certificate, place: try BrokenTLSServer(kind), refusal: refusal)
+        func it(_ name: String, _ refusal: String, timeoutMs: Int = TrustTests.timeoutMs, _ kind: BrokenTLSServer.Kind) throws -> Case {
+            Case(
+                name: name, authorityFile: authority.root.certificate, place: try BrokenTLSServer(kind), refusal: refusal,
+                timeoutMs: timeoutMs)
         }
         let noTLS = "does the server speak TLS on this port?"
         try check([
-            it("silence", TrustTests.stalled, .silent),
-            it("silence after the ServerHello", TrustTests.stalled, .stopsAfterServerHello(of: good.port)),
+            it("silence", TrustTests.stalled, timeoutMs: TrustTests.stallMs, .silent),
+            it(
+                "silence after the ServerHello", TrustTests.stalled, timeoutMs: TrustTests.stallMs, .stopsAfterServerHello(of: good.port)),
             it("HTTP without TLS", noTLS, .plain("HTTP/1.1 400 Bad Request\r\n\r\n")),
             it("Redis without TLS", noTLS, .plain("-ERR unknown command\r\n")),
             it("the end", "the peer closed the connection", .ends),

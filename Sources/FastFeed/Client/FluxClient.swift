@@ -1,0 +1,185 @@
+// The client: commands to a running service and the updates it publishes, over Redis. Any task, any number of them; one thread
+// of the client's own carries them out (ClientLoop).
+
+import Synchronization
+
+/// A client of the service.
+///
+///     let client = try await FluxClient.connect(.local)
+///     let flux = try await client.createFlux(symbols: ["btcusdt", "ethusdt"], interval: .m1)
+///     let data = try await client.data(symbol: "btcusdt", interval: .m1, limit: 10)
+///     for await update in try await client.updates(symbol: "btcusdt", interval: .m1) {
+///         print(update.candles.last?.close ?? "")
+///     }
+///
+/// Each call has `timeout` to come to its end and throws a `FluxError`. Cancelling the task ends the call at once. When Redis was
+/// away, the next call connects again. The client closes itself when nobody holds it or one of its `FluxUpdates` any more.
+public final class FluxClient: Sendable {
+    private let calls: ClientCalls
+    private let keys: KeySchema
+    private let timeoutMs: Int
+
+    public static let timeoutDefault = Duration.seconds(5)
+
+    /// Connects, and stays connected.
+    /// - Parameters:
+    ///   - redis: the service's Redis.
+    ///   - keyPrefix: the service's `--key-prefix`.
+    ///   - timeout: of every call, 100 ms to an hour.
+    /// - Throws: `.disconnected` with the reason, `.badArgument`, `.cancelled`.
+    public static func connect(
+        _ redis: RedisEndpoint = .local, keyPrefix: String = "", timeout: Duration = timeoutDefault
+    ) async throws(FluxError) -> FluxClient {
+        guard (.milliseconds(100) ... .seconds(3_600)).contains(timeout) else {
+            throw .badArgument("the time-out must be 100 ms to an hour, not \(timeout)")
+        }
+        let client = try FluxClient(redis, keyPrefix, timeout)
+        _ = try await client.run(.connect, channel: "")
+        return client
+    }
+
+    private init(_ redis: RedisEndpoint, _ keyPrefix: String, _ timeout: Duration) throws(FluxError) {
+        let (seconds, attoseconds) = timeout.components
+        let timeoutMs = Int(seconds) * 1_000 + Int(attoseconds / 1_000_000_000_000_000)
+        self.timeoutMs = timeoutMs
+        keys = KeySchema(prefix: keyPrefix, history: 0)
+        do {
+            let calls = ClientCalls(try WakeUp())
+            let thread = try PinnedThread.start(name: "flux-client") {
+                var loop = ClientLoop(redis, calls, timeoutMs: timeoutMs)
+                loop.run()
+            }
+            // It ends by itself when the client is closed.
+            thread.detach()
+            self.calls = calls
+        } catch {
+            throw .disconnected("\(error)")
+        }
+    }
+
+    deinit { calls.close() }
+
+    /// Ends all calls (`.disconnected`), all updates, and the connections.
+    public func close() { calls.close() }
+
+    // MARK: Commands
+
+    /// Creates a flux, or finds it there already.
+    /// - Parameters:
+    ///   - symbols: the exchange's names, `btcusdt`; in any order, upper or lower case.
+    ///   - name: the flux's id, `[A-Za-z0-9_.-]{1,64}`; made from interval and symbols when nil.
+    ///   - history: candles to backfill at the start.
+    public func createFlux(
+        symbols: [String], interval: Interval, name: String? = nil, history: Int? = nil
+    ) async throws(FluxError) -> CreatedFlux {
+        try CreatedFlux(await answer(.create(symbols: symbols, interval: interval, name: name, history: history)))
+    }
+
+    /// Stops a flux; its candles stay in Redis.
+    /// - Throws: `.refused` with code `unknown_flux` when there is none such.
+    public func stopFlux(_ id: String) async throws(FluxError) { _ = try await answer(.stop(id)) }
+
+    public func listFluxes() async throws(FluxError) -> [FluxSummary] { try FluxSummary.list(await answer(.list)) }
+
+    /// The service's status, or one flux's.
+    public func status(_ fluxID: String? = nil) async throws(FluxError) -> ServiceStatus {
+        try ServiceStatus(await answer(.status(fluxID)))
+    }
+
+    /// Candles of one series, oldest first, the forming one last.
+    /// - Parameters:
+    ///   - limit: at most so many, 1 to 1500; the service's default is 100.
+    ///   - start: open times from here on, Unix ms.
+    ///   - end: open times up to here, Unix ms.
+    public func data(
+        symbol: String, interval: Interval, limit: Int? = nil, start: Int64? = nil, end: Int64? = nil
+    ) async throws(FluxError) -> CandleData {
+        try CandleData(await answer(.data(symbol: symbol, interval: interval, limit: limit, start: start, end: end)))
+    }
+
+    /// Listens to a series. When this returns, Redis has confirmed: everything published from now on comes. It only listens:
+    /// without a flux that has the series, nothing comes.
+    public func updates(symbol: String, interval: Interval, market: Market = .spot) async throws(FluxError) -> FluxUpdates {
+        guard let symbol = Symbol(symbol) else { throw .badArgument("'\(Ascii.printable(symbol.utf8, limit: 40))' is no symbol") }
+        let channel = keys.updatesChannel(Series(market: market, symbol: symbol, interval: interval))
+        let subscription = FluxSubscription(self, calls, channel)
+        _ = try await run(.watch, channel: channel)
+        return FluxUpdates(subscription)
+    }
+
+    // MARK: Calls
+
+    /// One command and its answer.
+    package func answer(_ request: ClientRequest) async throws(FluxError) -> ClientAnswer {
+        let id = ClientRequest.makeID()
+        let bytes = try await run(
+            .request(command: "\(keys.prefix)commands:\(request.name)", text: request.text(id: id)),
+            channel: "\(keys.prefix)responses:\(request.name):\(id)")
+        return try ClientAnswer(bytes, id: id)
+    }
+
+    private func run(_ kind: ClientCall.Kind, channel: String) async throws(FluxError) -> [UInt8] {
+        try await calls.call(kind, channel: channel, timeoutMs: timeoutMs).get()
+    }
+}
+
+/// Listening to one channel, for as long as somebody holds this.
+final class FluxSubscription: Sendable {
+    let buffer = UpdateBuffer()
+    /// The client lives while somebody listens.
+    private let client: FluxClient
+    private let calls: ClientCalls
+    private let channel: String
+
+    init(_ client: FluxClient, _ calls: ClientCalls, _ channel: String) {
+        self.client = client
+        self.calls = calls
+        self.channel = channel
+        calls.addStream(buffer, channel: channel)
+    }
+
+    deinit { end() }
+
+    func end() {
+        buffer.finish()
+        calls.removeStream(buffer, channel: channel)
+    }
+}
+
+/// The updates of one series as they come; ends when the task is cancelled or the client is closed.
+///
+/// It outlives losses of Redis: the client connects again and goes on listening. Redis delivers at most once: what was published
+/// meanwhile is gone, and `interruptions` tells how often that may have happened; `data` has the candles. A consumer that
+/// is too slow loses the oldest of 1024 waiting updates (or 8 MiB), counted in `missed`. Several iterators share the updates.
+public struct FluxUpdates: AsyncSequence, Sendable {
+    private let subscription: FluxSubscription
+
+    init(_ subscription: FluxSubscription) { self.subscription = subscription }
+
+    /// Updates that came and were dropped: too slow a consumer, or not a valid update.
+    public var missed: UInt64 { subscription.buffer.missed }
+    /// How often the connection was lost.
+    public var interruptions: UInt64 { subscription.buffer.interruptions }
+
+    public func makeAsyncIterator() -> Iterator { Iterator(subscription: subscription) }
+
+    public struct Iterator: AsyncIteratorProtocol {
+        let subscription: FluxSubscription
+
+        /// The next update; nil at the end.
+        public mutating func next(isolation actor: isolated (any Actor)? = #isolation) async -> FluxUpdate? {
+            while let bytes = await subscription.buffer.take() {
+                do throws(FluxError) {
+                    return try FluxUpdate(bytes)
+                } catch {
+                    subscription.buffer.countMissed()
+                }
+            }
+            // The end is for good: a cancelled task leaves no subscription behind.
+            if Task.isCancelled { subscription.end() }
+            return nil
+        }
+
+        public mutating func next() async -> FluxUpdate? { await next(isolation: nil) }
+    }
+}

@@ -1,0 +1,106 @@
+// Updates between the client's thread, which puts them in, and a task, which takes them out. Any thread (a lock).
+// Bounded by count and bytes: when it is full the oldest fall out, counted. Messages are kept as bytes and parsed by
+// whoever takes them.
+
+import Synchronization
+
+final class UpdateBuffer: Sendable {
+    static let countMax = 1_024
+    static let bytesMax = 8 << 20
+
+    private struct State {
+        var messages: [[UInt8]] = []
+        /// Those before it have been taken.
+        var head = 0
+        var bytes = 0
+        var missed: UInt64 = 0
+        var interruptions: UInt64 = 0
+        var isFinished = false
+        var waiting: [(ticket: UInt64, continuation: CheckedContinuation<[UInt8]?, Never>)] = []
+        var lastTicket: UInt64 = 0
+        /// Cancelled before they came to wait.
+        var cancelled: Set<UInt64> = []
+
+        mutating func takeFirst() -> [UInt8]? {
+            guard head < messages.count else { return nil }
+            let first = messages[head]
+            messages[head] = []
+            head += 1
+            bytes -= first.count
+            if head == messages.count || head >= UpdateBuffer.countMax {
+                messages.removeSubrange(..<head)
+                head = 0
+            }
+            return first
+        }
+    }
+
+    private let state = Mutex(State())
+
+    var missed: UInt64 { state.withLock { $0.missed } }
+    var interruptions: UInt64 { state.withLock { $0.interruptions } }
+
+    func put(_ message: [UInt8]) {
+        let waiter = state.withLock { state -> CheckedContinuation<[UInt8]?, Never>? in
+            guard !state.isFinished else { return nil }
+            if !state.waiting.isEmpty { return state.waiting.removeFirst().continuation }
+            state.messages.append(message)
+            state.bytes += message.count
+            while state.messages.count - state.head > UpdateBuffer.countMax || state.bytes > UpdateBuffer.bytesMax {
+                _ = state.takeFirst()
+                state.missed += 1
+            }
+            return nil
+        }
+        waiter?.resume(returning: message)
+    }
+
+    /// One that came and cannot be given to anybody.
+    func countMissed() { state.withLock { $0.missed += 1 } }
+    func countInterruption() { state.withLock { $0.interruptions += 1 } }
+
+    /// What is there can still be taken; then nil.
+    func finish() {
+        let waiters = state.withLock { state in
+            state.isFinished = true
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for waiter in waiters { waiter.continuation.resume(returning: nil) }
+    }
+
+    /// The next message; nil at the end, and when the task is cancelled.
+    func take() async -> [UInt8]? {
+        let ticket = state.withLock { state in
+            state.lastTicket += 1
+            return state.lastTicket
+        }
+        // A cancellation may also come when the message is already on its way.
+        defer { state.withLock { _ = $0.cancelled.remove(ticket) } }
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let ready = state.withLock { state -> [UInt8]?? in
+                    if state.cancelled.remove(ticket) != nil { return .some(nil) }
+                    if let first = state.takeFirst() { return first }
+                    if state.isFinished { return .some(nil) }
+                    state.waiting.append((ticket, continuation))
+                    return nil
+                }
+                if let ready { continuation.resume(returning: ready) }
+            }
+        } onCancel: {
+            cancel(ticket)
+        }
+    }
+
+    private func cancel(_ ticket: UInt64) {
+        let waiter = state.withLock { state -> CheckedContinuation<[UInt8]?, Never>? in
+            guard let place = state.waiting.firstIndex(where: { $0.ticket == ticket }) else {
+                state.cancelled.insert(ticket)
+                return nil
+            }
+            return state.waiting.remove(at: place).continuation
+        }
+        waiter?.resume(returning: nil)
+    }
+}

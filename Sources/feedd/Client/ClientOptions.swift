@@ -1,0 +1,128 @@
+// The flags that all commands to a running service share, and what they come to together with environment, file and discovery.
+
+import ArgumentParser
+import FastFeed
+import Foundation
+
+struct ClientOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "The service's Redis: redis://[user@]host:port/db, rediss://…, unix:///path or embedded:DIR. (default: a running 'feedd demo' of yours, else redis://127.0.0.1:6379)",
+            valueName: "url"))
+    var redis: String?
+
+    @Option(help: ArgumentHelp("File whose first line is the Redis password.", valueName: "file"))
+    var redisPasswordFile: String?
+
+    @Option(help: ArgumentHelp("Redis ACL user.", valueName: "name"))
+    var redisUser: String?
+
+    @Option(help: ArgumentHelp("PEM file to trust for rediss:// instead of the system's store.", valueName: "file"))
+    var redisCaFile: String?
+
+    @Option(help: ArgumentHelp("Client certificate (PEM) for rediss://.", valueName: "file"))
+    var redisCertFile: String?
+
+    @Option(help: ArgumentHelp("Its key (PEM).", valueName: "file"))
+    var redisKeyFile: String?
+
+    @Option(help: ArgumentHelp("The service's key prefix. (default: empty)", valueName: "text"))
+    var keyPrefix: String?
+
+    @Option(help: ArgumentHelp("Seconds to wait for an answer, 0.1 to 3600. (default: 5)", valueName: "s"))
+    var timeout: String?
+
+    @Option(help: ArgumentHelp("JSON file with any of these settings, keys named as the flags.", valueName: "file"))
+    var config: String?
+
+    @Flag(help: "Print JSON, for programs.")
+    var json = false
+
+    var values: [Setting: String] {
+        var values: [Setting: String] = [:]
+        let texts: [(Setting, String?)] = [
+            (.redis, redis), (.redisPasswordFile, redisPasswordFile), (.redisUser, redisUser), (.redisAuthorityFile, redisCaFile),
+            (.redisCertificateFile, redisCertFile), (.redisKeyFile, redisKeyFile), (.keyPrefix, keyPrefix), (.timeout, timeout),
+            (.config, config),
+        ]
+        for case (let setting, let text?) in texts { values[setting] = text }
+        return values
+    }
+}
+
+/// How to reach the service.
+struct ClientPlan {
+    let redis: RedisEndpoint
+    let keyPrefix: String
+    let timeout: Duration
+    let market: Market
+
+    init(flags: [Setting: String], environment: [String: String]) throws {
+        let settings = try Settings(flags: flags, environment: environment)
+        redis = try ClientPlan.readRedis(settings)
+        keyPrefix = try settings.text(.keyPrefix) ?? ""
+        market = try settings.choice(.market) ?? .spot
+        guard let found = try settings[.timeout] else {
+            timeout = FluxClient.timeoutDefault
+            return
+        }
+        guard let seconds = Double(found.text), (0.1...3_600).contains(seconds) else {
+            throw found.refused("must be 0.1 to 3600 seconds")
+        }
+        timeout = .milliseconds(Int64((seconds * 1_000).rounded()))
+    }
+
+    /// A service of the same configuration file may have its Redis embedded: the client goes to its socket.
+    private static func readRedis(_ settings: Settings) throws -> RedisEndpoint {
+        var found = try settings[.redis]
+        let password = try settings.file(.redisPasswordFile).map(ConfigurationLoader.readPassword)
+        let user = try settings.text(.redisUser)
+        var fallback = RedisEndpoint.local
+        if let text = found?.text, text == "embedded" || text.hasPrefix("embedded:") {
+            let directory = text.dropFirst("embedded:".count)
+            if directory.isEmpty {
+                throw found!.refused("such a Redis has no fixed place: name its socket, as in --redis unix:///tmp/…/redis.sock")
+            }
+            let path = directory.hasPrefix("/") ? String(directory) : FileManager.default.currentDirectoryPath + "/" + directory
+            fallback = RedisEndpoint(place: .unix(path: path + "/redis.sock"))
+            found = nil
+        } else if found == nil, let running = Discovery.find() {
+            fallback = running
+        }
+        return try ConfigurationLoader.readEndpoint(settings, found, else: fallback, password: password, user: user)
+    }
+}
+
+extension Failure {
+    /// - Parameter plan: where it was tried, for advice.
+    init(_ error: FluxError, _ plan: ClientPlan) {
+        switch error {
+        case .serviceNotRunning:
+            let prefix = plan.keyPrefix.isEmpty ? "" : " with key prefix '\(plan.keyPrefix)'"
+            self.init(
+                Failure.unreachable,
+                "no service listens on \(plan.redis)\(prefix): start one with 'feedd run --flux btcusdt:1m', or see it work with 'feedd demo'"
+            )
+        case .timeout: self.init(Failure.unreachable, "\(error) (\(plan.redis)): is it overloaded, or stopping?")
+        case .disconnected(let reason):
+            self.init(Failure.unreachable, reason.contains("\(plan.redis)") ? reason : "\(plan.redis): \(reason)")
+        case .refused, .badAnswer, .cancelled: self.init(Failure.refused, "\(error)")
+        case .badArgument: self.init(Failure.usage, "\(error)")
+        }
+    }
+}
+
+extension FluxError {
+    /// The code in JSON output.
+    var code: String {
+        switch self {
+        case .serviceNotRunning: "not_running"
+        case .timeout: "timeout"
+        case .refused(let code, _): code
+        case .disconnected: "unreachable"
+        case .badAnswer: "bad_answer"
+        case .badArgument: "bad_argument"
+        case .cancelled: "cancelled"
+        }
+    }
+}

@@ -1,0 +1,80 @@
+// From a command line to a conversation with the service: the main thread waits, a task talks, SIGINT and SIGTERM cancel it.
+
+import Dispatch
+import FastFeed
+import Foundation
+import Synchronization
+
+/// A conversation with the service, from connecting to the exit code.
+struct ClientSession: Sendable {
+    let plan: ClientPlan
+    let client: FluxClient
+    let printsJSON: Bool
+
+    /// Runs `talk` with a connected client.
+    /// - Throws: `Failure`. With --json what went wrong is also printed as a JSON document.
+    static func run(
+        _ options: ClientOptions, _ talk: @escaping @Sendable (ClientSession) async throws -> Void
+    ) throws {
+        try run(options.values, printsJSON: options.json, talk)
+    }
+
+    static func run(
+        _ flags: [Setting: String], printsJSON: Bool, _ talk: @escaping @Sendable (ClientSession) async throws -> Void
+    ) throws {
+        let plan = try ClientPlan(flags: flags, environment: ProcessInfo.processInfo.environment)
+        do {
+            try waitFor {
+                let client = try await FluxClient.connect(plan.redis, keyPrefix: plan.keyPrefix, timeout: plan.timeout)
+                defer { client.close() }
+                try await talk(ClientSession(plan: plan, client: client, printsJSON: printsJSON))
+            }
+        } catch let error as FluxError {
+            let failure = Failure(error, plan)
+            if printsJSON {
+                let content = JSONValue.members([("code", .string(error.code)), ("message", .string(failure.sentence))])
+                Terminal.output.write(JSONValue.members([("status", .string("error")), ("error", content)]).text + "\n")
+            }
+            throw failure
+        }
+    }
+
+    /// Blocks until the task has ended. The first signal cancels it, the second ends the process.
+    private static func waitFor(_ work: @escaping @Sendable () async throws -> Void) throws {
+        let outcome = Mutex<Result<Void, any Error>?>(nil)
+        let done = DispatchSemaphore(value: 0)
+        let task = Task {
+            let result: Result<Void, any Error>
+            do {
+                try await work()
+                result = .success(())
+            } catch {
+                result = .failure(error)
+            }
+            outcome.withLock { $0 = result }
+            done.signal()
+        }
+        let watch = try PinnedThread.start(name: "signals") {
+            while Signals.wait(milliseconds: 3_600_000) == nil {}
+            task.cancel()
+            while Signals.wait(milliseconds: 3_600_000) == nil {}
+            _exit(130)
+        }
+        watch.detach()
+        done.wait()
+        try outcome.withLock { $0! }.get()
+    }
+
+    /// One command: its answer as JSON when that is wanted, else as lines. A malformed answer fails in both cases.
+    func show<Answer>(
+        _ request: ClientRequest, as read: (ClientAnswer) throws(FluxError) -> Answer, lines: (Answer) -> [String]
+    ) async throws {
+        let answer = try await client.answer(request)
+        let value = try read(answer)
+        if printsJSON {
+            Terminal.output.write(answer.content.text + "\n")
+        } else {
+            for line in lines(value) { Terminal.output.write(line + "\n") }
+        }
+    }
+}

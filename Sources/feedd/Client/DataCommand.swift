@@ -1,0 +1,67 @@
+// `feedd data`: candles as a table.
+
+import ArgumentParser
+import FastFeed
+
+struct DataCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "data",
+        abstract: "Show the candles of a series, oldest first.",
+        discussion: """
+            Numbers are the exchange's exact text. The last row may still be forming.
+
+              feedd data btcusdt 1m
+              feedd data btcusdt 1h 500 --json
+              feedd data btcusdt 1m 60 --start 1790000000000
+            """)
+
+    @Argument(help: "The symbol: btcusdt.")
+    var symbol: String
+
+    @Argument(help: ArgumentHelp(ClientArguments.intervalHelp), completion: ClientArguments.intervalCompletion)
+    var interval: String
+
+    @Argument(help: ArgumentHelp("At most so many candles, 1 to 1500. (default: 100)", valueName: "n"))
+    var limit: Int?
+
+    @Option(help: ArgumentHelp("Open times from here on, Unix ms.", valueName: "ms"))
+    var start: Int64?
+
+    @Option(help: ArgumentHelp("Open times up to here, Unix ms.", valueName: "ms"))
+    var end: Int64?
+
+    @OptionGroup var options: ClientOptions
+
+    func run() throws {
+        let interval = try ClientArguments.interval(interval)
+        if let limit {
+            guard (1...1_500).contains(limit) else { throw Failure.usage("the number of candles must be 1 to 1500, not \(limit)") }
+        }
+        let request = ClientRequest.data(symbol: symbol, interval: interval, limit: limit, start: start, end: end)
+        try ClientSession.run(options) { session in
+            try await session.show(request, as: CandleData.init, lines: DataCommand.lines)
+        }
+    }
+
+    static func lines(_ data: CandleData) -> [String] {
+        let origin = "from \(data.source) in \(Numbers.grouped(data.tookMicroseconds)) µs"
+        guard !data.rows.isEmpty else { return [LogText.escaped("no candles of \(data.symbol) \(data.interval) (\(origin))")] }
+        var table = TextTable(["OPEN TIME (UTC)", " OPEN", " HIGH", " LOW", " CLOSE", " VOLUME", " TRADES", "STATE", "SOURCE"])
+        for row in data.rows {
+            let isUp = row.close.isAtLeast(row.open)
+            table.add([
+                .init(ClientText.instant(row.openTime)), .init("\(row.open)"), .init("\(row.high)"), .init("\(row.low)"),
+                .init("\(row.close)", isUp ? .green : .red), .init("\(row.volume)"), .init(Numbers.grouped(row.count)),
+                .init(row.isClosed ? "closed" : "forming", row.isClosed ? .plain : .yellow),
+                .init(row.revision > 0 ? "\(row.source), revision \(row.revision)" : row.source, .dim),
+            ])
+        }
+        let count = data.rows.count == 1 ? "1 candle" : "\(Numbers.grouped(data.rows.count)) candles"
+        return table.lines() + [LogText.escaped("\(count) of \(data.symbol) \(data.interval) \(origin)")]
+    }
+}
+
+extension DecimalText {
+    /// For a colour only: through a binary float.
+    func isAtLeast(_ other: DecimalText) -> Bool { (Double("\(self)") ?? 0) >= (Double("\(other)") ?? 0) }
+}

@@ -1,0 +1,112 @@
+// `feedd monitor`: the service's health, refreshed, until q or Ctrl-C. A task asks and draws; the terminal is given back
+// however it ends.
+
+import ArgumentParser
+import FastFeed
+
+struct Monitor: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Watch the health of the service and its fluxes.",
+        discussion: """
+            A live view on a terminal, q ends it; otherwise, or with --plain, a line each time; with --json a JSON object each time. Goes on \
+            while the service is away.
+            """)
+
+    @Option(help: ArgumentHelp("Seconds between looks, 0.1 to 3600. (default: 1)", valueName: "s"))
+    var every = 1.0
+
+    @Option(help: ArgumentHelp("End after this many looks.", valueName: "n"))
+    var count: Int?
+
+    @Flag(help: "Lines instead of the live view.")
+    var plain = false
+
+    @OptionGroup var options: ClientOptions
+
+    func run() throws {
+        guard (0.1...3_600).contains(every) else { throw Failure.usage("--every must be 0.1 to 3600 seconds, not \(every)") }
+        if let count { guard count > 0 else { throw Failure.usage("--count must be at least 1, not \(count)") } }
+        let (limit, pause) = (count ?? .max, Duration.milliseconds(Int64(every * 1_000)))
+        let isLive = !plain && !options.json && Terminal.isInteractive
+        try ClientSession.run(options) { session in
+            if isLive {
+                await Monitor.showLive(session, limit, pause)
+            } else {
+                await Monitor.printLines(session, limit, pause)
+            }
+        }
+    }
+
+    private static func printLines(_ session: ClientSession, _ limit: Int, _ pause: Duration) async {
+        for turn in 0..<limit where !Task.isCancelled {
+            let look = await MonitorLook.take(session.client)
+            if Task.isCancelled { return }
+            // Whoever read the pipe has seen enough.
+            guard Terminal.output.write((session.printsJSON ? look.json.text : MonitorView.line(look)) + "\n") else { return }
+            if turn < limit - 1 { try? await Task.sleep(for: pause) }
+            if Task.isCancelled { return }
+        }
+    }
+
+    private static func showLive(_ session: ClientSession, _ limit: Int, _ pause: Duration) async {
+        let screen = TerminalScreen()
+        let view = MonitorView(place: "\(session.plan.redis)", usesColour: Style.isColourWanted)
+        var before: MonitorLook?
+        for _ in 0..<limit {
+            let look = await MonitorLook.take(session.client)
+            // Keys and the terminal's size are looked at more often than the service.
+            let until = ContinuousClock.now + pause
+            repeat {
+                let (columns, rows) = Terminal.size
+                screen.show(view.frame(look, before, columns: columns, rows: rows))
+                try? await Task.sleep(for: min(pause, .milliseconds(100)))
+                if Task.isCancelled || screen.keys().contains(where: { [UInt8(ascii: "q"), UInt8(ascii: "Q"), 4].contains($0) }) { return }
+            } while ContinuousClock.now < until
+            before = look
+        }
+    }
+}
+
+/// What the service said at one time; or why it said nothing.
+struct MonitorLook: Sendable {
+    var atMs = WallClock.nowMs()
+    var service: ServiceStatus?
+    var fluxes: [FluxSummary] = []
+    /// By flux id.
+    var details: [String: ServiceStatus] = [:]
+    var trouble: FluxError?
+    /// The answers as they came.
+    private var serviceJSON = JSONValue.null
+    private var fluxesJSON = JSONValue.array([])
+
+    /// Fluxes asked for one by one; the others are only listed.
+    static let detailsMax = 64
+
+    static func take(_ client: FluxClient) async -> MonitorLook {
+        var look = MonitorLook()
+        do throws(FluxError) {
+            let service = try await client.answer(.status(nil))
+            look.serviceJSON = service.content
+            look.service = try ServiceStatus(service)
+            let list = try await client.answer(.list)
+            look.fluxesJSON = list.content["fluxes"] ?? .array([])
+            look.fluxes = try FluxSummary.list(list)
+            for flux in look.fluxes.prefix(detailsMax) {
+                do throws(FluxError) {
+                    look.details[flux.id] = try await client.status(flux.id)
+                } catch .refused {
+                    continue  // stopped meanwhile
+                }
+            }
+        } catch {
+            look.trouble = error
+        }
+        return look
+    }
+
+    var json: JSONValue {
+        var members: [(String, JSONValue)] = [("time", .integer(atMs)), ("service", serviceJSON), ("fluxes", fluxesJSON)]
+        if let trouble { members.append(("error", .members([("code", .string(trouble.code)), ("message", .string("\(trouble)"))]))) }
+        return .members(members)
+    }
+}

@@ -1,0 +1,128 @@
+// The monitor as text: looks go in, lines no wider than the terminal come out. Pure.
+
+import FastFeed
+
+struct MonitorView {
+    let place: String
+    let usesColour: Bool
+
+    /// Fields that have a place of their own, or say nothing to a person who looks at health.
+    private static let placed: Set<String> = ["state", "version", "pid", "host", "started_at", "heartbeat_at"]
+
+    func frame(_ look: MonitorLook, _ before: MonitorLook?, columns: Int, rows: Int) -> [String] {
+        var lines = [title(look, columns), StyledLine()]
+        if let trouble = look.trouble {
+            var line = StyledLine()
+            line.add(" ○ " + LogText.escaped("\(trouble)"), .brightRed)
+            lines += [line, StyledLine()]
+        }
+        // Fluxes matter as much: half the height at most.
+        lines += figures(look, before, columns).prefix(max(3, rows / 2 - lines.count))
+        lines.append(StyledLine())
+        lines += table(look, room: max(1, rows - lines.count - 1))
+        lines += Array(repeating: StyledLine(), count: max(0, rows - lines.count - 1))
+        var foot = StyledLine()
+        foot.add(" " + place, .dim)
+        let keys = "q: end "
+        foot.pad(to: columns - keys.count)
+        foot.add(keys, .dim)
+        return (lines.prefix(max(0, rows - 1)) + [foot]).map { $0.rendered(columns: columns, usesColour: usesColour) }
+    }
+
+    private func title(_ look: MonitorLook, _ columns: Int) -> StyledLine {
+        var line = StyledLine()
+        line.add(" FastFeed ", .inverse)
+        if let service = look.service {
+            let state = service["state"] ?? "?"
+            line.add("  ● " + LogText.escaped(state), ClientText.style(ofState: state))
+            if let version = service["version"] { line.add("  " + LogText.escaped(version)) }
+            if let host = service["host"] { line.add(LogText.escaped("  on \(host) (pid \(service["pid"] ?? "?"))"), .dim) }
+            if let started = service["started_at"].flatMap(Int64.init) {
+                line.add("  up " + Numbers.duration(seconds: Int(max(0, look.atMs - started) / 1_000)), .dim)
+            }
+        } else {
+            line.add("  ○ no service", .brightRed)
+        }
+        let clock = LogText.time(look.atMs, withDate: false).prefix(8) + " UTC "
+        line.pad(to: columns - clock.count)
+        line.add(String(clock), .dim)
+        return line
+    }
+
+    /// All figures of the status hash, in columns; totals also as a rate.
+    private func figures(_ look: MonitorLook, _ before: MonitorLook?, _ columns: Int) -> [StyledLine] {
+        guard let service = look.service else { return [] }
+        let texts = service.fields.filter { !MonitorView.placed.contains($0.name) }.map { field -> (name: String, text: String) in
+            var text = StatusText.cell(field, nowMs: look.atMs).text
+            if let rate = rate(field.name, look, before), rate > 0 { text += "  \(Numbers.short(rate))/s" }
+            return (LogText.escaped(field.name), text)
+        }
+        let nameWidth = min(28, texts.map(\.name.count).max() ?? 0)
+        let cellWidth = max(40, nameWidth + 24)
+        let perLine = max(1, columns / cellWidth)
+        return stride(from: 0, to: texts.count, by: perLine).map { start in
+            var line = StyledLine()
+            for (index, (name, text)) in texts[start..<min(start + perLine, texts.count)].enumerated() {
+                line.pad(to: index * cellWidth)
+                line.add(" " + name.left(nameWidth) + " ", .dim)
+                line.add(String(text.prefix(cellWidth - nameWidth - 3)))
+            }
+            return line
+        }
+    }
+
+    private func rate(_ name: String, _ look: MonitorLook, _ before: MonitorLook?) -> Double? {
+        guard name.hasSuffix("_total"), let before, before.atMs < look.atMs,
+            let now = look.service?[name].flatMap(Double.init), let then = before.service?[name].flatMap(Double.init), now >= then
+        else { return nil }
+        return (now - then) * 1_000 / Double(look.atMs - before.atMs)
+    }
+
+    private func table(_ look: MonitorLook, room: Int) -> [StyledLine] {
+        guard look.service != nil else { return [] }
+        guard !look.fluxes.isEmpty else {
+            var line = StyledLine()
+            line.add(" no fluxes: feedd create btcusdt,ethusdt 1m", .dim)
+            return [line]
+        }
+        let widths = (id: min(40, max(4, look.fluxes.map(\.id.count).max() ?? 4)), state: 9)
+        var head = StyledLine()
+        head.add(" " + "flux".left(widths.id) + "  " + "state".left(widths.state) + "  symbols  last update   candles  gaps", .dim)
+        var lines = [head]
+        let shown = look.fluxes.count + 1 > room ? max(0, room - 2) : look.fluxes.count
+        for flux in look.fluxes.prefix(shown) {
+            let detail = look.details[flux.id]
+            func figure(_ name: String) -> String { detail?[name].flatMap(Int64.init).map { Numbers.grouped($0) } ?? "–" }
+            let state = detail?["state"] ?? flux.state
+            var line = StyledLine()
+            line.add(" " + String(LogText.escaped(flux.id).prefix(widths.id)).left(widths.id) + "  ", .bold)
+            line.add(LogText.escaped(state).left(widths.state) + "  ", ClientText.style(ofState: state))
+            line.add("\(flux.symbols.count)".right(7) + "  " + ClientText.age(flux.lastUpdateAt, nowMs: look.atMs).left(11))
+            line.add(figure("candles_total").right(10))
+            let gaps = figure("gaps_open")
+            line.add(gaps.right(6), ["0", "–"].contains(gaps) ? .plain : .yellow)
+            lines.append(line)
+        }
+        if shown < look.fluxes.count {
+            var more = StyledLine()
+            more.add(" … and \(look.fluxes.count - shown) more", .dim)
+            lines.append(more)
+        }
+        return lines
+    }
+
+    /// One look in one line.
+    static func line(_ look: MonitorLook) -> String {
+        let time = LogText.time(look.atMs, withDate: false)
+        if let trouble = look.trouble { return "\(time)  " + LogText.escaped("\(trouble)") }
+        var counts: [String: Int] = [:]
+        for flux in look.fluxes { counts[look.details[flux.id]?["state"] ?? flux.state, default: 0] += 1 }
+        let states = counts.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
+        var line = "\(time)  \(look.service?["state"] ?? "?")  \(look.fluxes.count) fluxes"
+        if !states.isEmpty { line += " (\(states))" }
+        for name in ["series", "connections", "messages_total", "rejected_total", "gaps_open"] {
+            if let value = look.service?[name] { line += "  \(name) \(value)" }
+        }
+        return LogText.escaped(line)
+    }
+}

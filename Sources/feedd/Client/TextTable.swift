@@ -1,0 +1,83 @@
+// Aligned columns for people, coloured on a terminal only. Pure but for asking what standard output is. Every cell is
+// escaped: what a service says cannot move the cursor.
+
+import FastFeed
+import Glibc
+
+struct TextTable {
+    struct Cell {
+        let text: String
+        let style: Style
+
+        init(_ text: String, _ style: Style = .plain) {
+            self.text = LogText.escaped(text)
+            self.style = style
+        }
+    }
+
+    /// Titles; one that begins with a blank is a column of numbers, aligned to the right.
+    private let titles: [String]
+    private var rows: [[Cell]] = []
+    private static let gap = "  "
+
+    init(_ titles: [String]) { self.titles = titles }
+
+    mutating func add(_ cells: [Cell]) { rows.append(cells) }
+
+    /// Without a title line when all titles are empty.
+    func lines(usesColour: Bool = TextTable.usesColour) -> [String] {
+        var widths = titles.map { $0.count }
+        for row in rows { for (index, cell) in row.enumerated() { widths[index] = max(widths[index], cell.text.count) } }
+        func line(_ cells: [Cell]) -> String {
+            var line = ""
+            for (index, cell) in cells.enumerated() {
+                let isLast = index == cells.count - 1
+                let isRight = titles[index].hasPrefix(" ")
+                let padded = isRight ? cell.text.right(widths[index]) : isLast ? cell.text : cell.text.left(widths[index])
+                line += (index > 0 ? TextTable.gap : "") + (usesColour ? cell.style.paint(padded) : padded)
+            }
+            return line
+        }
+        let head = titles.allSatisfy(\.isEmpty) ? [] : [line(titles.map { Cell($0.hasPrefix(" ") ? String($0.dropFirst()) : $0, .dim) })]
+        return head + rows.map(line)
+    }
+
+    static var usesColour: Bool { isatty(1) == 1 && Style.isColourWanted }
+}
+
+/// Instants and states as people read them.
+enum ClientText {
+    static func style(ofState state: String) -> Style {
+        switch state {
+        case "live", "running", "ok": .green
+        case "starting", "healing", "degraded": .yellow
+        case "stale", "stopped", "failed": .red
+        default: .plain
+        }
+    }
+
+    /// `2026-11-21 04:31:09`, UTC.
+    static func instant(_ unixMs: Int64) -> String {
+        guard (0...253_402_300_799_999).contains(unixMs) else { return "\(unixMs)" }
+        let text = LogText.time(unixMs, withDate: true)
+        return text.prefix(10) + " " + text.dropFirst(11).prefix(8)
+    }
+
+    /// `3 s ago`, `2:05:00 ago`, `61 d ago`; `never`.
+    static func age(_ unixMs: Int64?, nowMs: Int64) -> String {
+        guard let unixMs else { return "never" }
+        guard unixMs <= nowMs else { return "now" }
+        let seconds = (nowMs - unixMs) / 1_000
+        if seconds >= 2 * 86_400 { return "\(seconds / 86_400) d ago" }
+        return (seconds < 60 ? "\(seconds) s" : Numbers.duration(seconds: Int(seconds))) + " ago"
+    }
+
+    /// At most so many characters; the rest is counted. `btcusdt, ethusdt, … (12)`
+    static func symbols(_ symbols: [String], width: Int = 48) -> String {
+        let all = symbols.joined(separator: ", ")
+        guard all.count > width else { return all }
+        var text = ""
+        for symbol in symbols where text.count + symbol.count + 2 <= width - 8 { text += symbol + ", " }
+        return text + "… (\(symbols.count))"
+    }
+}

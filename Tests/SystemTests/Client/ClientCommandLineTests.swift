@@ -1,0 +1,258 @@
+// The client commands of the built `feedd` against a scripted service: tables, JSON, exit codes.
+
+import FastFeed
+import Foundation
+import Testing
+
+@Suite("Command line: commands to a running service", .serialized)
+struct ClientCommandLineTests {
+    private let server: RedisServerProcess
+    private var place: [String] { ["--redis", "unix://\(server.socketPath)"] }
+
+    init() throws { server = try RedisServerProcess() }
+
+    private func run(_ arguments: [String], environment: [String: String] = [:]) throws -> (status: Int32, out: String, err: String) {
+        let run = try ProgramRun(arguments, environment: environment)
+        let status = run.end()
+        return (status, run.outputText, run.errorText)
+    }
+
+    private func json(_ text: String) throws -> [String: Any] {
+        try #require(JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any], "\(text)")
+    }
+
+    @Test("Answers as aligned tables, without colour where there is no terminal")
+    func tables() throws {
+        let service = try ScriptedService(server.endpoint)
+        let list = try run(["list"] + place)
+        #expect(list.status == 0, "\(list.err)")
+        let lines = list.out.split(separator: "\n")
+        #expect(lines.count == 3)
+        #expect(
+            lines[0].hasPrefix("FLUX                STATE     INTERVAL  SYMBOLS           CREATED (UTC)        LAST UPDATE"), "\(list.out)")
+        #expect(lines[1].hasPrefix("1m_btcusdt-ethusdt  live      1m        btcusdt, ethusdt  2026-09-21 14:13:20  "), "\(list.out)")
+        #expect(lines[2].hasSuffix("  never"), "\(list.out)")
+        let create = try run(["create", "ethusdt,btcusdt", "1m"] + place)
+        #expect((create.status, create.out) == (0, "created 1m_btcusdt-ethusdt\n"))
+        #expect(try run(["create", "btcusdt", "1m", "--name", "old"] + place).out == "old was there already\n")
+        #expect(try run(["stop", "old"] + place).out == "stopped old\n")
+        let status = try run(["status"] + place)
+        #expect(status.out.contains("state           running\n") && status.out.contains("messages_total  1 234 567\n"), "\(status.out)")
+        #expect(try run(["status", "1m_btcusdt-ethusdt"] + place).out.contains("gaps_open"))
+        let data = try run(["data", "btcusdt", "1m", "3"] + place)
+        #expect(data.status == 0, "\(data.err)")
+        let rows = data.out.split(separator: "\n")
+        #expect(rows.count == 5 && rows[4] == "3 candles of btcusdt 1m from redis in 312 µs", "\(data.out)")
+        #expect(rows[1].contains("50000.00000001  50001.00000000  49999.90000000  50000.10000000  12.34500000    1 234  closed   live"))
+        #expect(rows[3].contains("forming"))
+        for text in [list.out, create.out, status.out, data.out] { #expect(!text.contains("\u{1B}")) }
+        service.stop()
+    }
+
+    @Test("--json prints the answer as one document, errors too")
+    func documents() throws {
+        let service = try ScriptedService(server.endpoint)
+        let list = try json(run(["list", "--json"] + place).out)
+        #expect(list.keys.sorted() == ["fluxes"] && (list["fluxes"] as? [Any])?.count == 2)
+        let create = try json(run(["create", "btcusdt", "1m", "--json"] + place).out)
+        #expect(create["flux_id"] as? String == "1m_btcusdt" && create["created"] as? Bool == true)
+        #expect(try json(run(["stop", "x", "--json"] + place).out)["flux_id"] as? String == "x")
+        #expect(try json(run(["status", "--json"] + place).out)["messages_total"] as? Int == 1_234_567)
+        let data = try json(run(["data", "btcusdt", "1m", "2", "--json"] + place).out)
+        let first = try #require((data["rows"] as? [[String: Any]])?.first)
+        #expect(first["open"] as? String == "50000.00000001" && data["took_us"] as? Int == 312)
+        let refused = try run(["stop", "none", "--json"] + place)
+        let error = try json(refused.out)["error"] as? [String: Any]
+        #expect(refused.status == 1 && error?["code"] as? String == "unknown_flux")
+        service.stop()
+    }
+
+    @Test("1: the service said no, in its words")
+    func refused() throws {
+        let service = try ScriptedService(server.endpoint)
+        let create = try run(["create", "btcusd", "1m"] + place)
+        #expect((create.status, create.err) == (1, "feedd: unknown symbol 'btcusd': did you mean btcusdt, btcusdc?\n"))
+        #expect(create.out.isEmpty)
+        service.stop()
+        let broken = try ScriptedService(server.endpoint) { _, _ in ["{"] }
+        #expect(try run(["list"] + place).status == 1)
+        broken.stop()
+    }
+
+    @Test(
+        "2: wrong usage",
+        arguments: [
+            ["create", "btcusdt"], ["create", "btcusdt", "7m"], ["create", ",", "1m"], ["stop"], ["data", "btcusdt", "1m", "0"],
+            ["data", "btcusdt", "1m", "x"], ["watch", "btcusdt", "1x"], ["watch", "btc/usdt", "1m"],
+            ["watch", "btcusdt", "1m", "--count", "0"],
+            ["monitor", "--every", "0"], ["list", "--timeout", "soon"], ["list", "--timeout", "0"], ["list", "--redis", "http://x"],
+            ["list", "--redis", "redis://u:s3cret@127.0.0.1"], ["list", "--redis", "embedded"], ["list", "--redis-user", "x"],
+            ["list", "--redis-ca-file", "/proc/self/comm"], ["list", "extra"],
+        ])
+    func usage(arguments: [String]) throws {
+        let wrong = try run(arguments + (arguments.contains("--redis") ? [] : place))
+        #expect(wrong.status == 2, "\(wrong.err)")
+        #expect(!wrong.err.isEmpty && !wrong.err.contains("s3cret") && wrong.out.isEmpty)
+    }
+
+    @Test("3: nobody there, no service, no answer; with advice")
+    func unreachable() throws {
+        let nowhere = try run(["list", "--redis", "redis://127.0.0.1:1"])
+        #expect(nowhere.status == 3 && nowhere.err.contains("redis://127.0.0.1:1"), "\(nowhere.err)")
+        let lonely = try run(["list"] + place)
+        #expect(lonely.status == 3 && lonely.err.contains("feedd run") && lonely.err.contains(server.socketPath), "\(lonely.err)")
+        let prefixed = try run(["list", "--key-prefix", "a:", "--json"] + place)
+        #expect(
+            prefixed.status == 3 && prefixed.err.contains("'a:'") && prefixed.out.contains("\"code\":\"not_running\""), "\(prefixed.out)")
+        let service = try ScriptedService(server.endpoint) { _, _ in [] }
+        let silent = try run(["list", "--timeout", "0.2"] + place)
+        #expect(silent.status == 3 && silent.err.contains("200 ms"), "\(silent.err)")
+        service.stop()
+    }
+
+    @Test("Redis from the environment, a file, with user and password")
+    func settings() throws {
+        let administrator = try RedisClient.connect(server.endpoint)
+        #expect(try administrator.command("ACL", "SETUSER", "bot", "on", ">s3cret", "allchannels", "+@all").text == "OK")
+        #expect(try administrator.command("ACL", "SETUSER", "default", "off").text == "OK")
+        var endpoint = server.endpoint
+        (endpoint.user, endpoint.password) = ("bot", "s3cret")
+        let service = try ScriptedService(endpoint, prefix: "p:")
+        let directory = try TemporaryDirectory()
+        let (secret, file) = (directory.path + "/secret", directory.path + "/feedd.json")
+        try "s3cret\n".write(toFile: secret, atomically: true, encoding: .utf8)
+        try "{\"redis\": \"unix://\(server.socketPath)\", \"key-prefix\": \"p:\", \"flux\": \"btcusdt:1m\", \"timeout\": 5}"
+            .write(toFile: file, atomically: true, encoding: .utf8)
+        let fromFile = try run(["list", "--config", file, "--redis-user", "bot", "--redis-password-file", secret])
+        #expect(fromFile.status == 0, "\(fromFile.err)")
+        let fromEnvironment = try run(
+            ["list"],
+            environment: [
+                "FEEDD_REDIS": "unix://\(server.socketPath)", "FEEDD_REDIS_USER": "bot", "FEEDD_REDIS_PASSWORD_FILE": secret,
+                "FEEDD_KEY_PREFIX": "p:", "FEEDD_TIMEOUT": "5",
+            ])
+        #expect(fromEnvironment.status == 0, "\(fromEnvironment.err)")
+        #expect(try run(["list", "--config", file]).status == 3)
+        // An embedded Redis of the same configuration file is found by its directory.
+        try "{\"redis\": \"embedded:\(server.directory)\", \"key-prefix\": \"p:\"}".write(toFile: file, atomically: true, encoding: .utf8)
+        #expect(try run(["list", "--config", file, "--redis-user", "bot", "--redis-password-file", secret]).status == 0)
+        service.stop()
+    }
+}
+
+@Suite("Command line: watch and monitor", .serialized)
+struct ClientWatchTests {
+    private let server: RedisServerProcess
+    private let publisher: RedisClient
+    private var place: [String] { ["--redis", "unix://\(server.socketPath)"] }
+
+    init() throws {
+        server = try RedisServerProcess()
+        publisher = try RedisClient.connect(server.endpoint)
+    }
+
+    private func publish(_ number: Int64) throws -> Bool {
+        try publisher.command("PUBLISH", "updates:{btcusdt}:1m", ScriptedService.update(number)).integer == 1
+    }
+
+    @Test("watch prints a line for each update and ends after --count")
+    func lines() async throws {
+        let watch = try ProgramRun(["watch", "BTCUSDT", "1m", "--count", "2"] + place)
+        #expect(try await eventually { try publish(1) })
+        #expect(try publish(2))
+        #expect(watch.end() == 0, "\(watch.errorText)")
+        let lines = watch.outputText.split(separator: "\n")
+        #expect(lines.count == 2)
+        #expect(lines[0].contains("btcusdt 1m  50000.10000000") && lines[0].hasSuffix("forming"), "\(watch.outputText)")
+    }
+
+    @Test("watch --json prints the messages; Ctrl-C ends it with 0")
+    func documents() async throws {
+        let watch = try ProgramRun(["watch", "btcusdt", "1m", "--json"] + place)
+        #expect(try await eventually { try publish(1) })
+        #expect(try await eventually { watch.outputText.hasSuffix("\n") })
+        let message = try JSONValue(parsing: Array(watch.outputText.utf8))
+        #expect(message.text == (try JSONValue(parsing: Array(ScriptedService.update(1).utf8))).text)
+        watch.signal(SIGINT)
+        #expect(watch.end() == 0, "\(watch.errorText)")
+    }
+
+    @Test("watch ends with the reader of its pipe")
+    func closedPipe() async throws {
+        let shell = Process()
+        let output = Pipe()
+        shell.executableURL = URL(fileURLWithPath: "/bin/sh")
+        shell.arguments = ["-c", "'\(ProgramRun.program.path)' watch btcusdt 1m --json \(place.joined(separator: " ")) | head -n 1"]
+        shell.standardInput = FileHandle.nullDevice
+        shell.standardOutput = output
+        try shell.run()
+        #expect(try await eventually { try publish(1) })
+        #expect(try await eventually(10) { try !publish(2) })
+        shell.waitUntilExit()
+        #expect(String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self).split(separator: "\n").count == 1)
+    }
+
+    @Test("monitor prints lines where there is no terminal, and goes on without a service")
+    func monitor() async throws {
+        let service = try ScriptedService(server.endpoint)
+        let monitor = try ProgramRun(["monitor", "--every", "0.1"] + place)
+        #expect(try await eventually { monitor.outputText.contains("running  2 fluxes (2 live)") }, "\(monitor.outputText)")
+        service.stop()
+        #expect(try await eventually { monitor.outputText.contains("the service is not running") }, "\(monitor.outputText)")
+        monitor.signal(SIGTERM)
+        #expect(monitor.end() == 0, "\(monitor.errorText)")
+        #expect(!monitor.outputText.contains("\u{1B}"))
+        let again = try ScriptedService(server.endpoint)
+        let json = try ProgramRun(["monitor", "--every", "0.1", "--count", "2", "--json"] + place)
+        #expect(json.end() == 0, "\(json.errorText)")
+        let lines = json.outputText.split(separator: "\n")
+        #expect(lines.count == 2)
+        for line in lines { #expect(try JSONValue(parsing: Array(line.utf8))["service"]?["state"]?.string == "running") }
+        again.stop()
+    }
+}
+
+@Suite("Command line: finding the demo", .serialized)
+struct DiscoveryTests {
+    @Test("Commands find a running demo by its file, and only a private file of a live process")
+    func demo() async throws {
+        let directory = try TemporaryDirectory()
+        let (folder, file) = (directory.path + "/feedd", directory.path + "/feedd/current")
+        let environment = ["XDG_RUNTIME_DIR": directory.path]
+        let demo = try ProgramRun(["demo", "--plain", "--symbols", "2", "--seconds", "60"], environment: environment)
+        #expect(try await eventually(20) { FileManager.default.fileExists(atPath: file) })
+        #expect(try mode(folder) == 0o700)
+        #expect(try mode(file) == 0o600)
+        let text = try String(contentsOfFile: file, encoding: .utf8)
+        let redis = try #require(text.split(separator: "\n").last)
+        let service = try ScriptedService(try RedisEndpoint(url: String(redis)))
+        func finds(_ arguments: [String] = [], _ more: [String: String] = [:]) throws -> Bool {
+            let list = try ProgramRun(["list", "--json"] + arguments, environment: environment.merging(more) { $1 })
+            return list.end() == 0 && list.outputText.contains("\"fluxes\":[")
+        }
+        #expect(try finds())
+        // A named Redis wins.
+        #expect(try !finds(["--redis", "redis://127.0.0.1:1"]))
+        #expect(try !finds([], ["FEEDD_REDIS": "redis://127.0.0.1:1"]))
+        // Not believed: readable for others, another start of the process, a dead process.
+        chmod(file, 0o644)
+        #expect(try !finds())
+        chmod(file, 0o600)
+        chmod(folder, 0o755)
+        #expect(try !finds())
+        chmod(folder, 0o700)
+        #expect(try finds())
+        service.stop()
+        demo.signal(SIGTERM)
+        #expect(demo.end(within: 20) == 0, "\(demo.errorText)")
+        #expect(!FileManager.default.fileExists(atPath: file))
+        for lines in ["\(getpid())\n1\n\(redis)\n", "999999999\n1\n\(redis)\n", "\n\n\n", "x"] {
+            #expect(FileManager.default.createFile(atPath: file, contents: Data(lines.utf8), attributes: [.posixPermissions: 0o600]))
+            #expect(try !finds())
+        }
+    }
+
+    private func mode(_ path: String) throws -> Int? {
+        try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+    }
+}

@@ -1,0 +1,130 @@
+// The service's side of the commands, played by a script: a thread that listens on the documented channels and publishes what the
+// test wants said.
+
+import FastFeed
+import Foundation
+import Synchronization
+
+final class ScriptedService: Sendable {
+    /// What is published, in order, on the channel where the client waits.
+    typealias Script = @Sendable (_ command: String, _ request: JSONValue) -> [String]
+
+    private let ending: Shared<Bool>
+    private let requests: Shared<[String]>
+    private let thread: PinnedThread
+    private let ended = DispatchSemaphore(value: 0)
+
+    /// - Parameter prefix: the key prefix.
+    init(_ endpoint: RedisEndpoint, prefix: String = "", script: @escaping Script = ScriptedService.wellBehaved) throws {
+        let ready = DispatchSemaphore(value: 0)
+        let (isEnding, heard, ended) = (Shared(false), Shared<[String]>([]), ended)
+        (self.ending, self.requests) = (isEnding, heard)
+        thread = try PinnedThread.start(name: "script") {
+            defer { ended.signal() }
+            guard let subscriber = try? RedisSubscriber.connect(endpoint), let publisher = try? RedisClient.connect(endpoint) else {
+                return
+            }
+            subscriber.psubscribe(["\(prefix)commands:*"])
+            while !isEnding.value {
+                switch subscriber.next(timeoutMs: 20) {
+                case .subscribed: ready.signal()
+                case .lost: return
+                case .message(let channel, let payload):
+                    guard let request = try? JSONValue(parsing: payload) else { continue }
+                    heard.withLock { $0.append(request.text) }
+                    let command = String(channel.dropFirst("\(prefix)commands:".count))
+                    let place = "\(prefix)responses:\(command):\(request["request_id"]?.string ?? "")"
+                    for answer in script(command, request) { _ = try? publisher.command("PUBLISH", place, answer) }
+                default: continue
+                }
+            }
+        }
+        ready.wait()
+    }
+
+    /// Every request as it came.
+    var heardRequests: [String] { requests.value }
+
+    func stop() {
+        ending.withLock { $0 = true }
+        ended.wait()
+    }
+
+    deinit { ending.withLock { $0 = true } }
+
+    // MARK: A service that behaves
+
+    static func id(_ request: JSONValue) -> String { JSONValue.quoted(request["request_id"]?.string ?? "") }
+
+    static func ok(_ request: JSONValue, _ rest: String) -> String {
+        "{\"request_id\":\(id(request)),\"status\":\"ok\"\(rest.isEmpty ? "" : ",")\(rest)}"
+    }
+
+    static func no(_ request: JSONValue, _ code: String, _ message: String) -> String {
+        "{\"request_id\":\(id(request)),\"status\":\"error\",\"error\":{\"code\":\"\(code)\",\"message\":\"\(message)\"}}"
+    }
+
+    static let wellBehaved: Script = { command, request in
+        switch command {
+        case "flux:create":
+            let symbols = request["symbols"]?.array?.compactMap(\.string) ?? []
+            if symbols.contains("btcusd") {
+                return [no(request, "unknown_symbol", "unknown symbol 'btcusd': did you mean btcusdt, btcusdc?")]
+            }
+            let id = request["name"]?.string ?? "\(request["interval"]?.string ?? "")_\(symbols.sorted().joined(separator: "-"))"
+            return [ok(request, "\"flux_id\":\"\(id)\",\"created\":\(id != "old")")]
+        case "flux:stop":
+            let id = request["flux_id"]?.string ?? ""
+            return [id == "none" ? no(request, "unknown_flux", "there is no flux 'none'") : ok(request, "\"flux_id\":\"\(id)\"")]
+        case "flux:list":
+            return [
+                ok(
+                    request,
+                    "\"fluxes\":[{\"flux_id\":\"1m_btcusdt-ethusdt\",\"symbols\":[\"btcusdt\",\"ethusdt\"],\"interval\":\"1m\",\"state\":\"live\",\"created_at\":1790000000000,\"last_update_at\":1790000001000},{\"flux_id\":\"slow\",\"symbols\":[\"solusdt\"],\"interval\":\"1M\",\"state\":\"starting\",\"created_at\":1790000000000,\"last_update_at\":null}]"
+                )
+            ]
+        case "status:get":
+            let state = request["flux_id"] == nil ? "\"running\",\"version\":\"0.1.0\",\"pid\":77" : "\"live\",\"gaps_open\":0"
+            return [ok(request, "\"state\":\(state),\"messages_total\":1234567,\"started_at\":1790000000000")]
+        case "data:get":
+            let limit = request["limit"]?.integer ?? 100
+            let rows = (0..<limit).map { candle(openTime: 1_790_000_040_000 + $0 * 60_000, isClosed: $0 < limit - 1) }
+            return [
+                ok(
+                    request,
+                    "\"symbol\":\"btcusdt\",\"interval\":\"1m\",\"source\":\"redis\",\"took_us\":312,\"rows\":[\(rows.joined(separator: ","))]"
+                )
+            ]
+        default: return []
+        }
+    }
+
+    static func candle(openTime: Int64, close: String = "50000.10000000", isClosed: Bool = false) -> String {
+        "{\"symbol\":\"btcusdt\",\"interval\":\"1m\",\"open_time\":\(openTime),\"open\":\"50000.00000001\",\"high\":\"50001.00000000\",\"low\":\"49999.90000000\",\"close\":\"\(close)\",\"volume\":\"12.34500000\",\"close_time\":\(openTime + 59_999),\"quote_volume\":\"617250.00000000\",\"count\":1234,\"taker_buy_volume\":\"6.00000000\",\"taker_buy_quote_volume\":\"300000.00000000\",\"first_trade_id\":100,\"last_trade_id\":1333,\"source\":\"live\",\"revision\":0,\"closed\":\(isClosed),\"event_time\":\(openTime + 30_000)}"
+    }
+
+    static func update(_ number: Int64, padding: Int = 0) -> String {
+        "{\"symbol\":\"btcusdt\",\"interval\":\"1m\",\"rows\":1,\"updates\":\(number),\"pad\":\"\(String(repeating: "x", count: padding))\",\"candles\":[\(candle(openTime: 1_790_000_040_000))]}"
+    }
+}
+
+/// A value behind a lock, for closures of other threads.
+final class Shared<Value: Sendable>: Sendable {
+    private let mutex: Mutex<Value>
+    init(_ value: Value) { mutex = Mutex(value) }
+    var value: Value { mutex.withLock { $0 } }
+    func withLock(_ body: (inout Value) -> Void) { mutex.withLock { body(&$0) } }
+}
+
+/// Asks again and again until it is so, or the time is over.
+func eventually(_ seconds: Double = 5, _ condition: () throws -> Bool) async throws -> Bool {
+    let deadline = Date(timeIntervalSinceNow: seconds)
+    while try !condition() {
+        if Date() > deadline { return false }
+        try await Task.sleep(for: .milliseconds(5))
+    }
+    return true
+}
+
+/// Channels that anybody listens to.
+func channels(_ client: RedisClient) throws -> [String] { try client.command("PUBSUB", "CHANNELS").strings }
