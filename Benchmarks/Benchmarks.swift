@@ -10,7 +10,8 @@ struct Benchmarks: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Benchmarks of the data path: each stage, and the whole engine over loopback.",
         discussion: """
-            Starts its own exchange (a process of its own) and its own redis-server. FILTER is a part of a benchmark's name. \
+            Starts its own exchange (a process of its own: `swift build -c release` makes its program, `swift run` does not) and its \
+            own redis-server. FILTER is a part of a benchmark's name. \
             Exits with 1 when a run fails or has a wrong result: a closed candle lost or changed.
             """)
 
@@ -20,7 +21,7 @@ struct Benchmarks: ParsableCommand {
     @Flag(help: "Names of all benchmarks, and nothing is run.")
     var list = false
 
-    @Flag(help: "Short runs: a smoke test of about a minute, not a measurement.")
+    @Flag(help: "Short runs: does it still run? About a minute; not a measurement.")
     var quick = false
 
     @Flag(help: "One JSON document on the standard output; progress goes to the standard error.")

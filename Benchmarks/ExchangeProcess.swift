@@ -9,10 +9,15 @@ enum FeeddProgram {
         let feedd = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
             .appendingPathComponent("feedd")
         guard FileManager.default.isExecutableFile(atPath: feedd.path) else {
-            throw FeedError(.system, "'\(feedd.path)' is not there: build it first (swift build -c release)")
+            let configuration = feedd.deletingLastPathComponent().lastPathComponent == "debug" ? "" : " -c release"
+            throw FeedError(.system, "'\(feedd.path)' is not there; build it with: swift build\(configuration) --product feedd")
         }
         return feedd
     }
+
+    /// With these it ends when this process does, however that ends. (The kernel looks at the thread that starts it, so
+    /// children are started by the main thread.)
+    static var endsWithUs: [String] { ["--end-with-parent", "\(getpid())"] }
 }
 
 final class ExchangeProcess {
@@ -35,7 +40,8 @@ final class ExchangeProcess {
             keepsTruth ? FileManager.default.temporaryDirectory.appendingPathComponent("benchmark-truth-\(UUID().uuidString)").path : nil
         process.executableURL = try FeeddProgram.url()
         process.arguments =
-            ["simulate", "--port", "0", "--status-seconds", "0"] + arguments + (truthFile.map { ["--truth-file", $0] } ?? [])
+            ["simulate", "--port", "0", "--status-seconds", "0"] + FeeddProgram.endsWithUs + arguments
+            + (truthFile.map { ["--truth-file", $0] } ?? [])
         let output = Pipe()
         process.standardOutput = output
         try process.run()

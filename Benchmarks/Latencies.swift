@@ -46,13 +46,13 @@ struct Latencies {
     }
 
     /// All rounds together as one measure, microseconds.
-    func measure(_ name: String, better: Measure.Direction = .lower, isPictured: Bool = false) -> Measure {
+    func measure(_ name: String, better: Measure.Direction = .lower, isPictured: Bool = false, note: String? = nil) -> Measure {
         var values: [String: Double] = ["n": Double(all.totalCount)]
         for step in Latencies.ladder where all.totalCount > 0 {
             values[step.name] = Double(all.valueAtPercentile(step.percent)) / 1_000
         }
         if all.totalCount > 0 { values["max"] = Double(all.maxRecorded) / 1_000 }
-        var measure = Measure(name, "us", better: better, values: values, samples: ["p50": roundP50, "p99": roundP99])
+        var measure = Measure(name, "us", better: better, values: values, samples: ["p50": roundP50, "p99": roundP99], note: note)
         measure.bars = bars()
         measure.isPictured = isPictured
         return measure

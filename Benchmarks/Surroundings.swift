@@ -18,7 +18,8 @@ enum Surroundings {
     static func software() -> Document.Software {
         // The program lies in the build directory of the working tree.
         let tree = Bundle.main.bundlePath
-        let status = output("git", "-C", tree, "status", "--porcelain")
+        // What is not tracked changes no program: records of runs lie in the tree before they are committed.
+        let status = output("git", "-C", tree, "status", "--porcelain", "--untracked-files=no")
         return Document.Software(
             commit: output("git", "-C", tree, "rev-parse", "--short=12", "HEAD") ?? "unknown", isDirty: status.map { !$0.isEmpty } ?? true,
             swift: output("swiftc", "--version").map { String($0.prefix { $0 != "\n" }) } ?? "unknown",
@@ -64,19 +65,27 @@ enum Surroundings {
 /// CPU time as the scheduler keeps it, in nanoseconds.
 enum ProcessorTime {
     /// All threads of a process that live now.
-    static func ofProcess(_ pid: Int32) -> UInt64 { sum("/proc/\(pid)/task") { _ in true } }
+    static func ofProcess(_ pid: Int32) throws -> UInt64 { try sum("/proc/\(pid)/task") { _ in true } }
 
     /// The engine's threads in this process: what else runs here (the subscriber of a latency run) is not in it.
-    static func ofEngine() -> UInt64 {
-        sum("/proc/self/task") { $0 == "feed" || $0 == "sink" || $0.hasPrefix("reader-") }
+    static func ofEngine() throws -> UInt64 {
+        try sum("/proc/self/task") { ["feed", "sink", "control"].contains($0) || $0.hasPrefix("reader-") }
     }
 
-    private static func sum(_ folder: String, _ isWanted: (String) -> Bool) -> UInt64 {
-        let tasks = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-        return tasks.reduce(0) { total, task in
-            let name = Surroundings.text("\(folder)/\(task)/comm").trimmingCharacters(in: .newlines)
-            guard isWanted(name) else { return total }
-            return total + (Surroundings.text("\(folder)/\(task)/schedstat").split(separator: " ").first.flatMap { UInt64($0) } ?? 0)
+    /// - Throws: when the kernel does not say. A figure of nothing would look like no cost at all.
+    private static func sum(_ folder: String, _ isWanted: (String) -> Bool) throws -> UInt64 {
+        var total: UInt64 = 0
+        for task in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {
+            guard isWanted(Surroundings.text("\(folder)/\(task)/comm").trimmingCharacters(in: .newlines)) else { continue }
+            let text = Surroundings.text("\(folder)/\(task)/schedstat")
+            guard let spentNs = text.split(separator: " ").first.flatMap({ UInt64($0) }) else {
+                // A thread may end between the list and the look.
+                guard FileManager.default.fileExists(atPath: "\(folder)/\(task)") else { continue }
+                throw FeedError(.system, "\(folder)/\(task)/schedstat cannot be read: CPU time is not known on this kernel")
+            }
+            total += spentNs
         }
+        guard total > 0 else { throw FeedError(.system, "\(folder) names no CPU time") }
+        return total
     }
 }

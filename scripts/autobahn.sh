@@ -15,6 +15,7 @@ work=$(mktemp -d)
 server=
 trap '[[ -z $server ]] || kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
 
+scripts/setup.sh
 swift build -c release --product autobahn-testee
 cat >"$work/spec.json" <<EOF
 {"url": "ws://127.0.0.1:$port", "outdir": "$work/reports", "cases": ["*"], "exclude-cases": ["12.*", "13.*"], "exclude-agent-cases": {}}

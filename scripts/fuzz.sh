@@ -72,6 +72,7 @@ usage() { fail "usage: $(basename "$0") SECONDS|--replay [TARGET…], or --try T
 mode=$1
 shift
 [[ $mode == --replay || $mode == --try || $mode =~ ^[0-9]+$ ]] || usage
+scripts/setup.sh
 mkdir -p "$work/findings"
 if [ ! -x "$program" ] || [ -n "$(find Sources/CShims Sources/FastFeed "${sources[@]}" Package.swift "$0" -newer "$program" -print -quit)" ]; then
     step "build" build

@@ -21,6 +21,7 @@ for flag in "$@"; do
         *) flags+=("$flag") ;;
     esac
 done
+scripts/setup.sh
 swift build -c release --product feedd --quiet
 swift build -c release --product Benchmarks --quiet
 exec "$(swift build -c release --show-bin-path)/Benchmarks" soak "${flags[@]}" --commit "$(git describe --always --dirty 2>/dev/null || true)"

@@ -45,7 +45,7 @@ final class FeeddProcess {
     init(_ arguments: [String], logFile: URL) throws {
         try Data().write(to: logFile)
         process.executableURL = try FeeddProgram.url()
-        process.arguments = ["run", "--log-format", "json", "--report-seconds", "1"] + arguments
+        process.arguments = ["run", "--log-format", "json", "--report-seconds", "1"] + FeeddProgram.endsWithUs + arguments
         process.standardError = try FileHandle(forWritingTo: logFile)
         log = try FileHandle(forReadingFrom: logFile)
         try process.run()

@@ -51,9 +51,14 @@ struct Soak: ParsableCommand {
     /// What the bounded lists, queues and batches of the engine may come to, filled for the first time.
     static let growthBytesMax = 8_000_000
 
+    private var faultCount: Int { Int(minutes * 60) / max(1, faultSeconds) - 1 }
+
     func validate() throws {
         guard minutes > 0, faultSeconds >= 3, (1...5_000).contains(symbols) else {
             throw ValidationError("--minutes must be positive, --fault-seconds at least 3, --symbols 1 to 5000")
+        }
+        guard minutes < RequiredFault.minutesMin || SoakSchedule.coversAll(seed: seed, faultSeconds: faultSeconds, count: faultCount) else {
+            throw ValidationError("--fault-seconds \(faultSeconds): in \(minutes) minutes not every required kind of fault comes")
         }
     }
 
@@ -61,7 +66,7 @@ struct Soak: ParsableCommand {
         let directory = FileManager.default.temporaryDirectory.appendingPathComponent(
             "feedd-soak-\(ProcessInfo.processInfo.processIdentifier)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-        let result = try soak(directory)
+        let result = soak(directory)
         if let record {
             try result.write(to: URL(fileURLWithPath: record))
             print("\nrecorded: \(record)")
@@ -76,9 +81,23 @@ struct Soak: ParsableCommand {
     }
 
     /// In a function of its own: all processes have ended when it returns.
-    private func soak(_ directory: URL) throws -> SoakResult {
-        let run = try SoakRun(self, directory: directory)
-        try run.run()
-        return run.result
+    /// A run that cannot go on has a result, too: what was seen until then, and why it ended.
+    private func soak(_ directory: URL) -> SoakResult {
+        var result = SoakResult()
+        (result.seed, result.commit) = (seed, commit)
+        do {
+            let run = try SoakRun(self, directory: directory)
+            do {
+                try run.run()
+                return run.result
+            } catch {
+                result = run.result
+                throw error
+            }
+        } catch {
+            result.judgeFailure("\(error)")
+            result.show()
+            return result
+        }
     }
 }

@@ -27,11 +27,43 @@ enum SoakFault {
     }
 }
 
+/// What a soak of ten minutes or more must have seen at least once.
+enum RequiredFault: String, CaseIterable {
+    case reset = "connection reset"
+    case fin = "connection ended by FIN"
+    case midFrame = "connection ended in mid-frame"
+    case halfOpen = "connection silent"
+    case corrupt = "frames corrupt"
+    case redisKilled = "Redis killed"
+    case redisStopped = "Redis stopped"
+    case redisPaused = "Redis paused"
+
+    /// What one fault counts as.
+    init?(_ fault: SoakFault) {
+        switch fault {
+        case .exchange("kind=reset"): self = .reset
+        case .exchange("kind=drop"): self = .fin
+        case .exchange("kind=cutFrame"): self = .midFrame
+        case .exchange("kind=halfOpen"): self = .halfOpen
+        case .exchange(let query) where query.hasPrefix("kind=corruptJSON"): self = .corrupt
+        case .redisKilled: self = .redisKilled
+        case .redisStopped: self = .redisStopped
+        case .redisPaused: self = .redisPaused
+        default: return nil
+        }
+    }
+
+    /// Runs as long as this are judged by it.
+    static let minutesMin = 10.0
+}
+
 struct SoakSchedule {
     private var random: SplitMix64
     private var index = 0
     private var nextCut = 0
     private var nextSilence = 0
+    /// Each comes once before any is left to chance.
+    private var required: [RequiredFault]
 
     /// Faults between two that end a connection. A connection that ends before it has held for a minute is opened
     /// again with growing pauses: with cuts in a closer row the run would test little but the pauses.
@@ -48,19 +80,25 @@ struct SoakSchedule {
         cutDistance = (SoakSchedule.cutSeconds + faultSeconds - 1) / faultSeconds
         silenceDistance = (SoakSchedule.silenceSeconds + faultSeconds - 1) / faultSeconds
         nextSilence = silenceDistance / 4
+        required = RequiredFault.allCases.shuffled(using: &random)
+    }
+
+    /// True when a run of so many faults has each required one.
+    static func coversAll(seed: UInt64, faultSeconds: Int, count: Int) -> Bool {
+        var schedule = SoakSchedule(seed: seed, faultSeconds: faultSeconds)
+        for _ in 0..<count { _ = schedule.next() }
+        return schedule.required.isEmpty
     }
 
     /// - Returns: the fault's number, from 1, and the fault.
     mutating func next() -> (index: Int, fault: SoakFault) {
         index += 1
         // What is drawn does not depend on what happened in the run.
+        if let place = required.firstIndex(where: isPossible) { return (index, make(required.remove(at: place))) }
         let roll = number(0...99)
-        if index >= nextSilence, roll < 4 {
-            nextSilence = index + silenceDistance
-            nextCut = max(nextCut, index + 2 * cutDistance)
-            return (index, .exchange("kind=halfOpen"))
-        }
-        if index >= nextCut, roll < 50 {
+        // While required ones wait for their distance, no other takes it.
+        if index >= nextSilence, roll < 4, required.isEmpty { return (index, silence()) }
+        if index >= nextCut, roll < 50, required.isEmpty {
             nextCut = index + cutDistance
             return (index, cut())
         }
@@ -68,6 +106,34 @@ struct SoakSchedule {
     }
 
     private mutating func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &random) }
+
+    private func isPossible(_ fault: RequiredFault) -> Bool {
+        switch fault {
+        case .reset, .fin, .midFrame: index >= nextCut
+        case .halfOpen: index >= nextCut && index >= nextSilence
+        default: true
+        }
+    }
+
+    private mutating func make(_ fault: RequiredFault) -> SoakFault {
+        switch fault {
+        case .reset, .fin, .midFrame:
+            nextCut = index + cutDistance
+            return .exchange(fault == .reset ? "kind=reset" : fault == .fin ? "kind=drop" : "kind=cutFrame")
+        case .halfOpen: return silence()
+        case .corrupt: return .exchange("kind=corruptJSON&count=\(number(1...50))")
+        case .redisKilled: return .redisKilled(awayMs: number(200...1_500))
+        case .redisStopped: return .redisStopped(ms: number(500...2_000))
+        case .redisPaused: return .redisPaused(ms: number(200...2_000), writesOnly: number(0...1) == 0)
+        }
+    }
+
+    /// A connection that has died and does not say so.
+    private mutating func silence() -> SoakFault {
+        nextSilence = index + silenceDistance
+        nextCut = max(nextCut, index + 2 * cutDistance)
+        return .exchange("kind=halfOpen")
+    }
 
     /// A connection ends, or all of them.
     private mutating func cut() -> SoakFault {

@@ -30,6 +30,8 @@ struct SoakEvent: Codable {
     let fault: String
     /// Why it could not be done.
     let skipped: String?
+    /// What it counts as, of what a run must have seen.
+    let required: String?
 }
 
 struct SoakVerdict: Codable {

@@ -63,6 +63,7 @@ final class SoakRun {
         startNs = MonotonicClock.nowNs()
         try hurt()
         result.seconds = second
+        let wasInterrupted = isInterrupted.load(ordering: .relaxed)
         try injector.clearExchange()
         try waitUntilCalm(seconds: SoakRun.calmSecondsMax)
         try look(seconds: 5)
@@ -71,6 +72,7 @@ final class SoakRun {
         let status = try finish()
         result.judgeProcess(atStart: atStart, atEnd: atEnd, heapGrowth: heapGrowth, exitStatus: status)
         result.judgeLoad(wanted: wantedFramesPerSecond)
+        result.judgeFaults(minutesWanted: options.minutes, wasInterrupted: wasInterrupted)
         result.show()
         for example in examples { print("  \(example)") }
     }
@@ -83,6 +85,7 @@ final class SoakRun {
         var nextFault = Double(options.faultSeconds)
         var nextSample = 0.0
         while second < options.minutes * 60, !isInterrupted.load(ordering: .relaxed) {
+            result.seconds = second
             if second >= nextSample {
                 nextSample += 10
                 try sample()
@@ -92,7 +95,8 @@ final class SoakRun {
                 let (index, fault) = schedule.next()
                 let at = second
                 let skipped = injector.begin(fault)
-                result.events.append(SoakEvent(index: index, second: at, fault: fault.text, skipped: skipped))
+                result.events.append(
+                    SoakEvent(index: index, second: at, fault: fault.text, skipped: skipped, required: RequiredFault(fault)?.rawValue))
                 print(String(format: "%6.1f s  fault %3d  ", at, index) + fault.text + (skipped.map { "  NOT DONE: \($0)" } ?? ""))
             }
             try turn()
@@ -162,7 +166,7 @@ final class SoakRun {
         }
         let status = try feedd.stop()
         guard let total = feedd.total else { throw FeedError(.system, "feedd made no final report") }
-        var check = try SoakChecker(redis, gaps: feedd.gaps)
+        var check = try StoreCheck(redis.endpoint, gaps: feedd.gaps)
         try check.check(TruthFile(directory.appendingPathComponent("truth")))
         result.complaints = feedd.complaints
         result.judgeStore(check, total, gapsUnnamed: feedd.unnamedGaps)

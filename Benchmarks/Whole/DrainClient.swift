@@ -38,9 +38,9 @@ enum DrainClient {
             return (counter.frames - frames, bytes, nowNs - startNs)
         }
         _ = try read(for: seconds / 4)
-        let beforeNs = ProcessorTime.ofProcess(exchange.processIdentifier)
+        let beforeNs = try ProcessorTime.ofProcess(exchange.processIdentifier)
         let counted = try read(for: seconds)
-        let spentNs = ProcessorTime.ofProcess(exchange.processIdentifier) - beforeNs
+        let spentNs = try ProcessorTime.ofProcess(exchange.processIdentifier) - beforeNs
         return Result(
             framesPerSecond: Double(counted.frames) / Double(counted.ns) * 1e9,
             bytesPerSecond: Double(counted.bytes) / Double(counted.ns) * 1e9,

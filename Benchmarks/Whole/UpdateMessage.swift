@@ -4,14 +4,14 @@
 import FastFeed
 import Glibc
 
-/// Of one update: what it stands for and the stamps of its newest candle.
+/// Of one update: what it stands for, the stamps of its newest candle, and its closed ones.
 struct UpdateMessage {
     var updates: UInt64 = 0
     /// When the exchange's schedule had it, and when it was made.
     var dueNs: UInt64 = 0
     var madeNs: UInt64 = 0
-    /// The newest candle in it is closed.
-    var isClosed = false
+    /// Every closed candle in it, with its own stamps.
+    var closed: [(dueNs: UInt64, madeNs: UInt64)] = []
 }
 
 /// Takes whole messages off a byte stream. `*4 pmessage pattern channel payload`.
@@ -80,7 +80,7 @@ extension UpdateMessage {
         updates = scan.number(after: "\"updates\":") ?? 0
         while let due = scan.number(after: "\"first_trade_id\":"), let made = scan.number(after: "\"last_trade_id\":") {
             (dueNs, madeNs) = (due * 1_000, made * 1_000)
-            isClosed = scan.byte(after: "\"closed\":") == UInt8(ascii: "t")
+            if scan.byte(after: "\"closed\":") == UInt8(ascii: "t") { closed.append((dueNs, madeNs)) }
         }
     }
 }

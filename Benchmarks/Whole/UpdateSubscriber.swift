@@ -10,6 +10,9 @@ import Foundation
 import Synchronization
 
 final class UpdateSubscriber: Sendable {
+    /// A closed candle: when it was due, made and here.
+    typealias Close = (dueNs: UInt64, madeNs: UInt64, arrivedNs: UInt64)
+
     /// What is known at the end; the thread's own until then.
     struct Findings {
         /// Due → arrived here.
@@ -18,8 +21,8 @@ final class UpdateSubscriber: Sendable {
         var sinceMade = Latencies()
         /// Due → made.
         var exchangeLateness = Latencies()
-        /// Of each closed candle, when there is no schedule: when it was due, made and here.
-        var closes: [(dueNs: UInt64, madeNs: UInt64, arrivedNs: UInt64)] = []
+        /// Of each closed candle, when there is no schedule.
+        var closes: [Close] = []
         /// Updates that all messages stand for.
         var updates: UInt64 = 0
         var failure: String?
@@ -111,8 +114,9 @@ final class UpdateSubscriber: Sendable {
         // A message for no update tells again what was told: what Redis may have missed is published once more.
         guard message.updates > 0 else { return }
         guard seriesPeriodNs > 0 else {
-            guard message.isClosed, message.dueNs >= from, message.dueNs < until else { return }
-            mine.closes.append((message.dueNs, message.madeNs, arrivedNs))
+            for candle in message.closed where candle.dueNs >= from && candle.dueNs < until {
+                mine.closes.append((candle.dueNs, candle.madeNs, arrivedNs))
+            }
             return
         }
         for overtaken in 0..<message.updates {

@@ -52,7 +52,7 @@ enum WholeBenchmarks {
                 tell("round \(round) of \(effort.wholeRounds)")
                 ceilings.append(try ceiling(setup, effort).framesPerSecond)
                 let run = try WholeRun(setup, subscribes: false)
-                windows.append(run.measure(effort))
+                windows.append(try run.measure(effort))
                 try run.finish()
                 latencies.record(windows.last!.latency)
                 latencies.endRound()
@@ -61,14 +61,19 @@ enum WholeBenchmarks {
                 Measure("\(name)/frames", "frames/s", better: .higher, rounds: windows.map { $0.frames / $0.seconds }),
                 Measure("\(name)/exchange-ceiling", "frames/s", better: .neither, rounds: ceilings, note: "what the exchange can send"),
                 Measure(
+                    "\(name)/exchange-load", "% of a core", better: .neither, rounds: windows.map(\.exchangePercent),
+                    note: "near 100: the exchange was the limit"),
+                Measure(
                     "\(name)/candles", "candles/s", better: setup.coalesces ? .neither : .higher,
                     rounds: windows.map { $0.delta(.candlesWritten) / $0.seconds }),
             ]
             measures += costs(name, windows)
-            measures.append(latencies.measure("\(name)/socket-to-ack", isPictured: true))
+            measures.append(latencies.measure("\(name)/socket-to-ack", isPictured: true, note: acknowledgedNote))
             return measures
         }
     }
+
+    private static let acknowledgedNote = "from the engine's turn on; of coalesced states only the newest"
 
     /// CPU for one frame of each process: the engine's is the product's cost.
     private static func costs(_ name: String, _ windows: [WholeRun.Window]) -> [Measure] {
@@ -84,14 +89,16 @@ enum WholeBenchmarks {
     private static func latency(_ setup: WholeSetup) -> Benchmark {
         guard case .openLoop(let rate) = setup.load else { preconditionFailure("latency is measured in an open loop") }
         let name = "latency/\(rate)/\(setup.transports)"
-        return Benchmark(name: name, sentence: "\(rate) frames/s in an open loop: due to subscriber, socket to ack") { effort, tell in
+        return Benchmark(
+            name: name, sentence: "\(rate) frames/s in an open loop: due to subscriber; and the engine's own part, socket to ack"
+        ) { effort, tell in
             var windows: [WholeRun.Window] = []
             var total = UpdateSubscriber.Findings()
             var acknowledged = Latencies()
             for round in 1...effort.wholeRounds {
                 tell("round \(round) of \(effort.wholeRounds)")
                 let run = try WholeRun(setup, subscribes: true)
-                windows.append(run.measure(effort))
+                windows.append(try run.measure(effort))
                 try run.finish()
                 guard let found = run.subscriber?.result(), found.sinceDue.count > 0 else { throw FeedError(.redis, "no update arrived") }
                 total.sinceDue.add(found.sinceDue)
@@ -104,9 +111,10 @@ enum WholeBenchmarks {
             return [
                 total.sinceDue.measure("\(name)/due-to-subscriber", isPictured: true),
                 total.sinceMade.measure("\(name)/made-to-subscriber"),
-                acknowledged.measure("\(name)/socket-to-ack", isPictured: true),
+                acknowledged.measure("\(name)/socket-to-ack", isPictured: true, note: acknowledgedNote),
                 total.exchangeLateness.measure("\(name)/exchange-lateness", better: .neither),
                 Measure("\(name)/coalesced", "%", better: .neither, rounds: coalesced),
+                Measure("\(name)/window", "s", better: .neither, rounds: windows.map(\.seconds), note: "due within it counts"),
             ] + costs(name, windows)
         }
     }
@@ -120,24 +128,39 @@ enum WholeBenchmarks {
             let run = try WholeRun(setup, subscribes: true)
             // The first burst meets cold paths and streams that are still being subscribed.
             Thread.sleep(forTimeInterval: 2.5)
-            let before = run.read()
+            let before = try run.read()
             run.subscriber?.open()
             Thread.sleep(forTimeInterval: Double(effort.bursts) + 0.6)
             run.subscriber?.close()
-            let window = WholeRun.Window(before: before, after: run.read())
+            let window = try WholeRun.Window(before: before, after: run.read())
             try run.finish()
-            let bursts = Dictionary(grouping: run.subscriber?.result().closes ?? []) { $0.dueNs }
-                .sorted { $0.key < $1.key }.map(\.value).filter { $0.count == setup.series }
-            guard !bursts.isEmpty else { throw FeedError(.venue, "no burst of all \(setup.series) series was seen") }
+            let bursts = try complete(run.subscriber?.result().closes ?? [], series: setup.series, atLeast: effort.bursts)
             var acknowledged = Latencies()
             acknowledged.record(window.latency)
             acknowledged.endRound()
             return [
                 ranks("\(name)/close-to-subscriber", bursts.map { $0.map { $0.arrivedNs - $0.dueNs } }),
                 ranks("\(name)/exchange-lateness", better: .neither, bursts.map { $0.map { $0.madeNs - $0.dueNs } }),
-                acknowledged.measure("\(name)/socket-to-ack", isPictured: true),
+                acknowledged.measure("\(name)/socket-to-ack", isPictured: true, note: acknowledgedNote),
             ] + costs(name, [window])
         }
+    }
+
+    private typealias Close = UpdateSubscriber.Close
+
+    /// The closes by the instant at which they were due.
+    /// - Throws: unless every second of the window has a burst of all series: a late or lost one must not just be left out.
+    private static func complete(_ closes: [Close], series: Int, atLeast expected: Int) throws -> [[Close]] {
+        let bursts = Dictionary(grouping: closes) { $0.dueNs }.sorted { $0.key < $1.key }
+        if let torn = bursts.first(where: { $0.value.count != series }) {
+            throw FeedError(.venue, "a burst of \(torn.value.count) closes, not \(series), was seen")
+        }
+        guard bursts.count >= expected else { throw FeedError(.venue, "\(bursts.count) bursts were seen, not \(expected)") }
+        let seconds = (Double(bursts.last!.key - bursts.first!.key) / 1e9).rounded()
+        guard Int(seconds) == bursts.count - 1 else {
+            throw FeedError(.venue, "\(bursts.count) bursts were seen within \(Int(seconds) + 1) seconds")
+        }
+        return bursts.map(\.value)
     }
 
     /// Of each burst when half of it, nearly all and all of it was there; then the medians over the bursts.

@@ -63,10 +63,11 @@ final class WholeRun {
         let redisCPUNs: UInt64
     }
 
-    func read() -> Reading {
-        Reading(
+    func read() throws -> Reading {
+        guard let redisPid = redis.pid else { throw FeedError(.redis, "redis-server has ended") }
+        return try Reading(
             engine: engine.snapshot(), engineCPUNs: ProcessorTime.ofEngine(),
-            exchangeCPUNs: ProcessorTime.ofProcess(exchange.processIdentifier), redisCPUNs: redis.pid.map(ProcessorTime.ofProcess) ?? 0)
+            exchangeCPUNs: ProcessorTime.ofProcess(exchange.processIdentifier), redisCPUNs: ProcessorTime.ofProcess(redisPid))
     }
 
     /// What happened between two readings.
@@ -79,21 +80,24 @@ final class WholeRun {
         var frames: Double { delta(.messagesReceived) }
         var latency: HistogramSnapshot { after.engine.latency - before.engine.latency }
         private func microseconds(_ part: KeyPath<Reading, UInt64>) -> Double {
-            Double(after[keyPath: part] - before[keyPath: part]) / 1_000 / max(1, frames)
+            spentNs(part) / 1_000 / max(1, frames)
         }
+        private func spentNs(_ part: KeyPath<Reading, UInt64>) -> Double { Double(after[keyPath: part]) - Double(before[keyPath: part]) }
+        /// How busy the exchange was, percent of one core: its threads may need more than one.
+        var exchangePercent: Double { spentNs(\.exchangeCPUNs) / 1e7 / seconds }
         var engineMicroseconds: Double { microseconds(\.engineCPUNs) }
         var exchangeMicroseconds: Double { microseconds(\.exchangeCPUNs) }
         var redisMicroseconds: Double { microseconds(\.redisCPUNs) }
     }
 
     /// Lets things run for a while, and looks before and after.
-    func measure(_ effort: Effort) -> Window {
+    func measure(_ effort: Effort) throws -> Window {
         Thread.sleep(forTimeInterval: effort.warmUpSeconds)
-        let before = read()
+        let before = try read()
         subscriber?.open()
         Thread.sleep(forTimeInterval: effort.windowSeconds)
         subscriber?.close()
-        return Window(before: before, after: read())
+        return try Window(before: before, after: read())
     }
 
     // MARK: The proof
@@ -112,7 +116,7 @@ final class WholeRun {
         }
         try checkBooks(counters)
         try subscriber?.expect(updates: counters[.recordsTaken] - counters[.duplicates])
-        try TruthCheck.run(truthFile: exchange.truthFile!, redis: redis.endpoint, closedWritten: counters[.closedWritten])
+        try TruthCheck.run(truthFile: exchange.truthFile!, redis: redis.endpoint, setup: setup, closedWritten: counters[.closedWritten])
     }
 
     /// The exchange has closed its sockets; the last bytes are read until nothing more comes.

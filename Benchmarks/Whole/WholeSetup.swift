@@ -28,8 +28,15 @@ struct WholeSetup {
 
     var transports: String { "\(isSecure ? "wss" : "ws")+\(redis.rawValue)" }
 
+    /// Bars close by the hundred in every run: flat out a minute of the exchange's clock passes at once, with a clock only
+    /// bars of a second close often enough.
     var interval: Interval {
-        if case .bursts = load { .s1 } else { .m1 }
+        if case .flatOut = load { .m1 } else { .s1 }
+    }
+
+    /// Flat out the exchange always has frames that have not left it yet, also when it is stopped.
+    var endsInTheMiddle: Bool {
+        if case .flatOut = load { true } else { false }
     }
 
     var symbols: [Symbol] { SymbolSpec.list(seed: 1, market: .spot, count: series, illiquidEvery: illiquidEvery).map(\.symbol) }

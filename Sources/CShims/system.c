@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +87,12 @@ uint64_t ff_allowed_cores(void) {
 }
 
 void ff_thread_precise_timers(void) { prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); }
+
+int ff_end_with_parent(int parent) {
+    if (prctl(PR_SET_PDEATHSIG, (unsigned long)SIGTERM, 0UL, 0UL, 0UL) != 0) return -errno;
+    // It may have ended before it could be watched.
+    return getppid() == parent ? 0 : -ESRCH;
+}
 
 void ff_thread_name(const char *name) {
     char kept[16] = {0};

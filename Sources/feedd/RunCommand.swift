@@ -22,8 +22,10 @@ struct Run: ParsableCommand {
     )
 
     @OptionGroup var options: RunOptions
+    @OptionGroup var parent: ParentOption
 
     func run() throws {
+        try parent.apply()
         let plan = try ConfigurationLoader.load(flags: options.values, environment: ProcessInfo.processInfo.environment)
         var service = try Service(plan)
         try service.run()

@@ -89,7 +89,10 @@ struct Simulate: ParsableCommand {
     @Option(help: ArgumentHelp("Seconds between status lines; 0: none.", valueName: "s"))
     var statusSeconds = 10
 
+    @OptionGroup var parent: ParentOption
+
     func run() throws {
+        try parent.apply()
         let simulator = try start()
         let market = simulator.configuration.market == .um ? "um" : "spot"
         var line = "simulating \(market): \(simulator.webSocketBase)  rest \(simulator.restBase)"

@@ -301,6 +301,30 @@ struct CommandLineLifeTests {
         #expect(run.end() == 0)
     }
 
+    @Test("simulate ends with a parent that was killed, and does not start for another's")
+    func endsWithParent() throws {
+        let orphan = try ProgramRun(["simulate", "--port", "0", "--end-with-parent", "1"])
+        #expect(orphan.end() == 1 && orphan.errorText.contains("--end-with-parent 1"), "\(orphan.errorText)")
+        let shell = Process()
+        let output = Pipe()
+        shell.executableURL = URL(fileURLWithPath: "/bin/sh")
+        shell.arguments = ["-c", "'\(ProgramRun.program.path)' simulate --port 0 --end-with-parent $$ & echo child $!; wait"]
+        shell.standardOutput = output
+        try shell.run()
+        var text = ""
+        // The program says where it is when it is up, and so after it has looked for its parent.
+        while !text.contains("simulating"), case let chunk = output.fileHandleForReading.availableData, !chunk.isEmpty {
+            text += String(decoding: chunk, as: UTF8.self)
+        }
+        let child = try #require(text.firstMatch(of: /child (\d+)/).flatMap { Int32($0.1) }, "\(text)")
+        kill(shell.processIdentifier, SIGKILL)
+        shell.waitUntilExit()
+        // An ended process that nobody has reaped yet has no command line.
+        func isGone() -> Bool { (try? Data(contentsOf: URL(fileURLWithPath: "/proc/\(child)/cmdline")))?.isEmpty ?? true }
+        #expect(poll(10) { isGone() })
+        if !isGone() { kill(child, SIGKILL) }
+    }
+
     @Test("demo finds in Redis what the exchange announced")
     func demo() throws {
         let run = try ProgramRun(["demo", "--plain", "--seconds", "5", "--symbols", "4", "--speed", "60"])

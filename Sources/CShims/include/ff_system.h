@@ -43,6 +43,9 @@ int ff_thread_pin(int core);
 uint64_t ff_allowed_cores(void);
 /// Lets the calling thread's timers end when they are due, not up to 50 microseconds later (Linux's timer slack).
 void ff_thread_precise_timers(void);
+/// The process gets SIGTERM when the thread that started it ends. Returns 0, -ESRCH when `parent` is no longer (or
+/// never was) its parent, or another -errno.
+int ff_end_with_parent(int parent);
 /// Names the calling thread (at most 15 bytes are kept).
 void ff_thread_name(const char *name);
 

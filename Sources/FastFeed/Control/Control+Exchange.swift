@@ -30,7 +30,8 @@ extension Control {
         case .success(let found):
             symbols = Set(found.instruments.map(\.symbol))
             symbolsDueNs = nowNs + 3_600_000_000_000
-            journal.note(.info, "symbols of the exchange", key: "symbols", ("count", "\(found.instruments.count)"), ("skipped", "\(found.skipped)"))
+            journal.note(
+                .info, "symbols of the exchange", key: "symbols", ("count", "\(found.instruments.count)"), ("skipped", "\(found.skipped)"))
         case .failure(let failure):
             journal.note(.warning, "no list of symbols; names are checked by their form only", key: "no-symbols", ("reason", "\(failure)"))
         }
@@ -47,11 +48,15 @@ extension Control {
     // MARK: Candles
 
     /// Takes the question, or answers it from the cache. Nil when the answer will come later.
-    func ask(_ query: DataQuery, _ requestID: String, _ rest: RestClient, _ client: RedisClient) -> Result<[(String, JSONValue)], CommandError>? {
+    func ask(_ query: DataQuery, _ requestID: String, _ rest: RestClient, _ client: RedisClient) -> Result<
+        [(String, JSONValue)], CommandError
+    >? {
         let startedNs = nowNs
         if let error = unknown([query.series.symbol]) { return .failure(error) }
         do throws(FeedError) {
-            if let text = try client.command("GET", cacheKey(query)).text, case .array(let rows)? = try? JSONValue(parsing: Array(text.utf8)) {
+            if let text = try client.command("GET", cacheKey(query)).text,
+                case .array(let rows)? = try? JSONValue(parsing: Array(text.utf8))
+            {
                 counters.add(.cacheHits)
                 return .success(dataAnswer(query, source: "cache", rows, startedNs))
             }
@@ -102,8 +107,10 @@ extension Control {
 
     private static func row(_ candle: Candle, _ series: Series) -> JSONValue {
         .members([
-            ("symbol", .string(series.symbol.name)), ("interval", .string(series.interval.token)), ("open_time", .integer(candle.openTimeMs)),
-            ("open", .string(candle.open.description)), ("high", .string(candle.high.description)), ("low", .string(candle.low.description)),
+            ("symbol", .string(series.symbol.name)), ("interval", .string(series.interval.token)),
+            ("open_time", .integer(candle.openTimeMs)),
+            ("open", .string(candle.open.description)), ("high", .string(candle.high.description)),
+            ("low", .string(candle.low.description)),
             ("close", .string(candle.close.description)), ("volume", .string(candle.volume.description)),
             ("close_time", .integer(candle.closeTimeMs)), ("quote_volume", .string(candle.quoteVolume.description)),
             ("count", .integer(candle.tradeCount)), ("taker_buy_volume", .string(candle.takerBuyVolume.description)),

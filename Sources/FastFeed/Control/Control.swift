@@ -73,7 +73,8 @@ package final class Control: @unchecked Sendable {
 
     /// - Parameter fluxes: those of the configuration, which `placement` holds already.
     package init(
-        settings: ControlSettings, ports: ControlPorts, journal: Journal, placement: Placement, fluxes: [Flux], rest: RestClient?, seed: UInt64
+        settings: ControlSettings, ports: ControlPorts, journal: Journal, placement: Placement, fluxes: [Flux], rest: RestClient?,
+        seed: UInt64
     ) throws(SystemError) {
         self.settings = settings
         self.ports = ports
