@@ -1,8 +1,7 @@
 // RESP2 replies, fed whole, byte by byte and in random pieces.
 
+import FastFeed
 import Testing
-
-@testable import FastFeed
 
 @Suite("Reply parser")
 struct ReplyParserTests {

@@ -138,7 +138,7 @@ import VenueSimulator
         #expect(throws: FeedError.self) { try RestClient(base: RestEndpoint(url: "http://192.0.2.1"), market: .spot) }
         #expect(throws: FeedError.self) { try RestClient(base: RestEndpoint(url: "http://api.binance.com"), market: .spot) }
         let nobody = try RestClient(
-            base: RestEndpoint(isSecure: false, host: "127.0.0.1", port: freePort()), market: .spot, settings: quickSettings)
+            base: RestEndpoint(isSecure: false, host: "127.0.0.1", port: FreePort.find()), market: .spot, settings: quickSettings)
         guard case .failure(.unavailable(let reason)) = try nobody.get(series) else {
             Issue.record("nobody listens there")
             return
