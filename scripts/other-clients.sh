@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Drives a service with clients that are not ours: redis-py (docs/examples/flux.py) and plain redis-cli, by nothing but
+# the documented channels. Starts a local exchange, a redis-server and feedd for it. Without redis-py (Debian:
+# python3-redis) that half is skipped, with a message.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+scripts/setup.sh
+swift build -c release --product feedd
+feedd=$(swift build -c release --show-bin-path)/feedd
+work=$(mktemp -d)
+pids=()
+trap 'for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done; wait 2>/dev/null || true; rm -rf "$work"' EXIT
+
+redis-server --port 0 --unixsocket "$work/redis.sock" --save "" --dir "$work" >"$work/redis.log" &
+pids+=($!)
+"$feedd" simulate --port 0 --symbols 5 --illiquid-every 0 --status-seconds 0 >"$work/exchange.log" &
+pids+=($!)
+for _ in $(seq 100); do grep -q 'ws://' "$work/exchange.log" && [ -S "$work/redis.sock" ] && break; sleep 0.1; done
+"$feedd" run --venue-ws "$(grep -oE 'ws://[^ ]+' "$work/exchange.log")" --redis "unix://$work/redis.sock" >"$work/feedd.log" 2>&1 &
+pids+=($!)
+cli=(redis-cli -s "$work/redis.sock")
+for _ in $(seq 100); do [ -n "$("${cli[@]}" HGET status:service state 2>/dev/null)" ] && break; sleep 0.1; done
+
+# call KIND FIELDS: publishes a request and prints its answer.
+number=0
+call() {
+    number=$((number + 1))
+    local channel="responses:$1:cli-$number" out="$work/answer-$number"
+    timeout 10 "${cli[@]}" SUBSCRIBE "$channel" >"$out" &
+    local listener=$!
+    for _ in $(seq 50); do grep -q '^1$' "$out" && break; sleep 0.1; done
+    "${cli[@]}" PUBLISH "commands:$1" "{\"request_id\":\"cli-$number\"$2}" >/dev/null
+    for _ in $(seq 100); do grep -q '^{' "$out" && break; sleep 0.05; done
+    kill "$listener" 2>/dev/null || true
+    grep '^{' "$out" || fail "no answer to $1"
+}
+expect() { grep -q "$2" <<<"$1" || fail "expected $2 in: $1"; }
+
+answer=$(call flux:create ',"symbols":["ethusdt"],"interval":"1s","name":"by-hand"')
+expect "$answer" '"status":"ok","flux_id":"by-hand","created":true'
+timeout 20 "${cli[@]}" SUBSCRIBE 'updates:{ethusdt}:1s' >"$work/updates" &
+listener=$!
+for _ in $(seq 150); do grep -q '"closed":true' "$work/updates" && break; sleep 0.1; done
+kill "$listener" 2>/dev/null || true
+expect "$(cat "$work/updates")" '"closed":true'
+expect "$(call data:get ',"symbol":"ethusdt","interval":"1s","limit":1')" '"source":"redis"'
+expect "$(call status:get ',"flux_id":"by-hand"')" '"flux_id":"by-hand"'
+expect "$(call flux:stop ',"flux_id":"by-hand"')" '"status":"ok"'
+expect "$(call flux:list '')" '"fluxes":\[\]'
+say "redis-cli: created, received updates and data, stopped"
+
+python=python3
+# Debian's own has Debian's packages.
+if /usr/bin/python3 -c 'import redis' 2>/dev/null; then python=/usr/bin/python3; fi
+if "$python" -c 'import redis' 2>/dev/null; then
+    "$python" docs/examples/flux.py "unix://$work/redis.sock" btcusdt
+    say "redis-py: the same"
+else
+    say "redis-py: skipped, it is not installed (Debian: apt-get install python3-redis)"
+fi
