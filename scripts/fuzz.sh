@@ -35,12 +35,15 @@ build() {
         clang "${c[@]}" -c "$source" -o "$work/$(basename "$source").o" || return 1
         objects+=("$work/$(basename "$source").o")
     done
-    clang++ -std=c++17 "${c[@]}" -c Sources/CShims/json.cpp -o "$work/json.cpp.o" || return 1
+    for source in Sources/CShims/*.cpp; do
+        clang++ -std=c++17 "${c[@]}" -c "$source" -o "$work/$(basename "$source").o" || return 1
+        objects+=("$work/$(basename "$source").o")
+    done
     swiftc "${swift[@]}" -enable-testing -module-name FastFeed -emit-module -emit-module-path "$work/FastFeed.swiftmodule" \
         -c $(find Sources/FastFeed -name '*.swift' | sort) -o "$work/FastFeed.o" || return 1
     swiftc "${swift[@]}" -module-name Fuzz -emit-executable -emit-module -emit-module-path "$work/Fuzz.swiftmodule" "${sources[@]}" \
-        "$work/FastFeed.o" "${objects[@]}" "$work/json.cpp.o" \
-        -ljemalloc -lhiredis -lssl -lcrypto -lsimdjson -lstdc++ -o "$program"
+        "$work/FastFeed.o" "${objects[@]}" \
+        -ljemalloc -lhiredis -lssl -lcrypto -lcurl -lsimdjson -lstdc++ -o "$program"
 }
 
 # libFuzzer must see the crash itself. Leaks are looked for at the end of a run. hiredis's buffers may not
