@@ -244,7 +244,7 @@ private struct FuzzedBatches: ~Copyable {
         let isBuilt = builder.build(&table, into: &batch)
         let removed = Array(series.prefix(Int(input.byte()) % 4 % (series.count + 1)))
         guard isBuilt || !removed.isEmpty else { return false }
-        if !removed.isEmpty { builder.remove(removed, from: &batch, isFirst: !isBuilt) }
+        if !removed.isEmpty { builder.remove(removed, from: &batch) }
         check(removed)
         for index in 0..<batch.closedCount {
             table.closed.mark(batch.closedPositions.base[index], input.byte() & 1 == 0 ? .acknowledged : .needsScript)

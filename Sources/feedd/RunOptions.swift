@@ -61,25 +61,7 @@ struct RunOptions: ParsableArguments {
             valueName: "url"))
     var redis: String?
 
-    @Option(help: ArgumentHelp("File whose first line is the Redis password.", valueName: "file"))
-    var redisPasswordFile: String?
-
-    @Option(help: ArgumentHelp("Redis ACL user.", valueName: "name"))
-    var redisUser: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "PEM file to trust for rediss:// instead of the system's store; revocation lists as in --ca-file.", valueName: "file"))
-    var redisCaFile: String?
-
-    @Option(help: ArgumentHelp("Client certificate (PEM) for rediss://.", valueName: "file"))
-    var redisCertFile: String?
-
-    @Option(help: ArgumentHelp("Its key (PEM).", valueName: "file"))
-    var redisKeyFile: String?
-
-    @Option(help: ArgumentHelp("Stands in front of all keys and channels. (default: empty)", valueName: "text"))
-    var keyPrefix: String?
+    @OptionGroup var connection: RedisOptions
 
     @Option(help: ArgumentHelp("Candle states per pipelined batch, at most. (default: 1500)", valueName: "n"))
     var batchSize: String?
@@ -114,15 +96,14 @@ struct RunOptions: ParsableArguments {
         if allowPlainRemote { values[.allowPlainRemote] = "true" }
         if rawStreams { values[.rawStreams] = "true" }
         if noCoalesce { values[.noCoalesce] = "true" }
-        let texts: [(Setting, String?)] = [
-            (.market, market), (.venueWS, venueWs), (.venueREST, venueRest), (.authorityFile, caFile), (.subscribe, subscribe),
-            (.streamsPerConnection, streamsPerConnection), (.readers, readers), (.threading, threading), (.idle, idle),
-            (.redis, redis), (.redisPasswordFile, redisPasswordFile), (.redisUser, redisUser),
-            (.redisAuthorityFile, redisCaFile), (.redisCertificateFile, redisCertFile), (.redisKeyFile, redisKeyFile),
-            (.keyPrefix, keyPrefix), (.batchSize, batchSize), (.history, history), (.closedQueue, closedQueue),
-            (.reportSeconds, reportSeconds),
-            (.logFormat, logFormat), (.logLevel, logLevel), (.config, config),
-        ]
+        let texts: [(Setting, String?)] =
+            connection.texts + [
+                (.market, market), (.venueWS, venueWs), (.venueREST, venueRest), (.authorityFile, caFile), (.subscribe, subscribe),
+                (.streamsPerConnection, streamsPerConnection), (.readers, readers), (.threading, threading), (.idle, idle),
+                (.redis, redis), (.batchSize, batchSize), (.history, history), (.closedQueue, closedQueue),
+                (.reportSeconds, reportSeconds),
+                (.logFormat, logFormat), (.logLevel, logLevel), (.config, config),
+            ]
         for case (let setting, let text?) in texts { values[setting] = text }
         return values
     }

@@ -25,7 +25,7 @@ public enum Limits {
     /// Bytes waiting to be sent on one exchange connection (pongs, subscriptions). Beyond: reconnect.
     public static let outboundBytesMax = 256 * 1024
     /// Pings of one read that are answered one by one. Beyond: only the last of them is, as RFC 6455 (5.5.3) allows, so
-    /// that a flood costs its reader's other connections no time.
+    /// that a flood costs a read and not a system call for each of them.
     public static let pongsPerReadMax = 16
     /// After our close frame, how long the peer may take to answer it.
     public static let closeTimeoutMs = 2_000

@@ -90,7 +90,7 @@
         guard Int(id) < names.count, unsafe states.base[Int(id)].has(SeriesFlags.known) else { return SeriesReport() }
         let state = unsafe states.base + Int(id)
         return unsafe SeriesReport(
-            newestOpenMs: state.pointee.openTimeMs, eventTimeMs: newest.base[Int(id)].eventTimeMs,
+            eventTimeMs: newest.base[Int(id)].eventTimeMs,
             receivedNs: newest.base[Int(id)].receivedNs, closedCount: closedCounts.base[Int(id)], missingCount: state.pointee.missing)
     }
 

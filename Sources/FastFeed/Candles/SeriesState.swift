@@ -47,7 +47,6 @@ package struct SeriesState: BitwiseCopyable {
 
 /// How a series stands. All zero while nothing has come.
 package struct SeriesReport: Sendable, Equatable {
-    package var newestOpenMs: Int64 = 0
     package var eventTimeMs: Int64 = 0
     /// When the newest state was read from its socket (monotonic); 0 for never.
     package var receivedNs: UInt64 = 0

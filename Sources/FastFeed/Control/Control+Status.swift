@@ -6,7 +6,6 @@ import Glibc
 extension Control {
     /// Asks, or writes what was answered.
     func refreshStatus(_ nowNs: UInt64) {
-        status.hasMore = false
         if status.isAsked, let reports = ports.sink.takeReport() { settle(reports, nowNs) }
         guard status.isDue(nowNs) else { return }
         let list = fluxes.values.sorted { $0.id < $1.id }
@@ -17,8 +16,9 @@ extension Control {
             ids += handles.map(\.id)
             asked.append((flux.id, handles.count))
         }
+        guard ports.sink.commands.offer(.report(ids: ids), waking: nil) else { return }
         status.ask(asked, nowNs: nowNs)
-        if ports.sink.commands.offer(.report(ids: ids), waking: nil) { ports.wakeAgents() }
+        ports.wakeAgents()
     }
 
     private func settle(_ reports: [SeriesReport], _ nowNs: UInt64) {

@@ -123,7 +123,8 @@ package final class Control: @unchecked Sendable {
     private func wait() {
         wakeUp.willPark()
         defer { wakeUp.didPark() }
-        guard !stopping.load(ordering: .acquiring) else { return }
+        // Looked at once more: who has put something there before the flag was up has not woken us.
+        guard !stopping.load(ordering: .acquiring), exchangeAnswers.withLock({ $0.isEmpty }) else { return }
         let dueNs = client == nil ? min(retryAtNs, status.dueNs) : status.dueNs
         let now = nowNs
         let timeoutMs = dueNs > now ? Int32(clamping: (dueNs - now) / 1_000_000 + 1) : 0
@@ -181,7 +182,12 @@ package final class Control: @unchecked Sendable {
                 continue
             }
             guard fluxes[flux.id] == nil else { continue }
-            if add(flux) == nil { journal.note(.info, "flux resumed", ("flux_id", flux.id)) }
+            if let failure = add(flux) {
+                journal.note(
+                    .error, "a flux cannot be resumed; it stays in the registry", ("flux_id", flux.id), ("reason", failure.message))
+            } else {
+                journal.note(.info, "flux resumed", ("flux_id", flux.id))
+            }
         }
         hasRegistry = true
     }
@@ -206,6 +212,7 @@ package final class Control: @unchecked Sendable {
     // MARK: Messages
 
     private func takeMessages() {
+        status.hasMore = false
         // So many, and then what they ask is sent; the rest comes with the next turn.
         for _ in 0..<Limits.commandsPerTurnMax {
             guard let event = subscriber?.next() else { return }
@@ -222,7 +229,6 @@ package final class Control: @unchecked Sendable {
             }
         }
         // There may be more, which the socket does not show.
-        wakeUp.signal()
         status.hasMore = true
     }
 

@@ -28,7 +28,10 @@ struct StatusBoard {
     var hasMore = false
 
     /// When control must look again.
-    var dueNs: UInt64 { hasMore || isAsked ? min(nextNs, MonotonicClock.nowNs() + 1_000_000) : nextNs }
+    var dueNs: UInt64 {
+        if hasMore { return 0 }
+        return isAsked ? MonotonicClock.nowNs() + 1_000_000 : nextNs
+    }
 
     mutating func markDue() { nextNs = 0 }
     mutating func forget(_ id: String) { (standings[id], written[id]) = (nil, nil) }
@@ -37,7 +40,8 @@ struct StatusBoard {
         nextNs = 0
     }
 
-    func isDue(_ nowNs: UInt64) -> Bool { nowNs >= nextNs }
+    /// One question at a time: an answer must find the list it was asked with.
+    func isDue(_ nowNs: UInt64) -> Bool { !isAsked && nowNs >= nextNs }
 
     mutating func ask(_ list: [(flux: String, count: Int)], nowNs: UInt64) {
         (asked, isAsked, nextNs) = (list, true, nowNs + StatusBoard.refreshNs)

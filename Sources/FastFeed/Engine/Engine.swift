@@ -141,7 +141,6 @@ public final class Engine: Sendable {
     private func makeREST() throws(FeedError) -> RestClient? {
         guard configuration.takesCommands, let base = configuration.venueREST else { return nil }
         var settings = RestSettings()
-        settings.userAgent = "FastFeed/\(FastFeedVersion.text)"
         settings.allowsPlainRemote = configuration.allowsPlainRemote
         return try RestClient(base: base, market: configuration.market, authorityFile: configuration.venueAuthorityFile, settings: settings)
     }

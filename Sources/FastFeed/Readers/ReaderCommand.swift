@@ -1,10 +1,9 @@
 // What others may ask of a reader. Offered from any thread, carried out in the reader's own turn.
 
 /// A connection as the planner knows it: the same through reconnects and replacements, never used twice.
-package struct ConnectionKey: Hashable, Sendable, Comparable {
+package struct ConnectionKey: Hashable, Sendable {
     package let number: UInt32
     package init(_ number: UInt32) { self.number = number }
-    package static func < (a: ConnectionKey, b: ConnectionKey) -> Bool { a.number < b.number }
 }
 
 package enum ReaderCommand: Sendable {

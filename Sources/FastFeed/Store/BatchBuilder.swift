@@ -58,13 +58,8 @@
         return true
     }
 
-    /// Adds the removal of stopped series to a batch, or begins one with it: behind everything that was ever written
-    /// of them.
-    mutating func remove(_ series: [Series], from batch: inout Batch, isFirst: Bool) {
-        if isFirst {
-            out.removeAll()
-            batch.clear()
-        }
+    /// Adds the removal of stopped series to what `build` has begun, be it empty: behind everything that was ever written of them.
+    mutating func remove(_ series: [Series], from batch: inout Batch) {
         batch.removals = series
         for one in series {
             let command = RESP.command(["HDEL", schema.latestKey(one.market, one.interval), one.symbol.name])

@@ -183,8 +183,8 @@ import CShims
         isBlocked = false
         let batch = unsafe batches + (firstBatch &+ batchCount) % Limits.batchesInFlightMax
         let isBuilt = unsafe builder.build(&table, into: &batch.pointee)
-        if !removals.isEmpty { unsafe buildRemovals(&batch.pointee, isFirst: !isBuilt) }
-        guard unsafe isBuilt || batch.pointee.commandCount > 0 else { return false }
+        if !removals.isEmpty { unsafe buildRemovals(&batch.pointee) }
+        guard unsafe isBuilt || !batch.pointee.removals.isEmpty else { return false }
         unsafe batch.pointee.sentNs = nowNs
         batchCount &+= 1
         builtCount &+= 1
@@ -195,12 +195,11 @@ import CShims
     }
 
     @inline(never)
-    private mutating func buildRemovals(_ batch: inout Batch, isFirst: Bool) {
+    private mutating func buildRemovals(_ batch: inout Batch) {
         let taken = removals.prefix(Limits.removalsPerBatchMax)
         removals.removeFirst(taken.count)
         // Who came back meanwhile writes the field again.
-        let some = taken.filter { !table.isFollowed($0) }
-        if !some.isEmpty || isFirst { builder.remove(some, from: &batch, isFirst: isFirst) }
+        builder.remove(taken.filter { !table.isFollowed($0) }, from: &batch)
     }
 
     private mutating func sendRest(_ nowNs: UInt64, _ port: PollerPort) {

@@ -22,7 +22,7 @@ package enum RestFailure: Error, Sendable, Equatable {
 
 /// Bounds and habits of a REST client; the defaults suit the exchange.
 package struct RestSettings: Sendable {
-    package var userAgent = "FastFeed/0.1.0"
+    package var userAgent = "FastFeed/\(FastFeedVersion.text)"
     package var connectTimeoutMs = 5_000
     /// Of one request, until its last byte.
     package var totalTimeoutMs = 20_000

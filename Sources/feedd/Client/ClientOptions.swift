@@ -11,23 +11,7 @@ struct ClientOptions: ParsableArguments {
             valueName: "url"))
     var redis: String?
 
-    @Option(help: ArgumentHelp("File whose first line is the Redis password.", valueName: "file"))
-    var redisPasswordFile: String?
-
-    @Option(help: ArgumentHelp("Redis ACL user.", valueName: "name"))
-    var redisUser: String?
-
-    @Option(help: ArgumentHelp("PEM file to trust for rediss:// instead of the system's store.", valueName: "file"))
-    var redisCaFile: String?
-
-    @Option(help: ArgumentHelp("Client certificate (PEM) for rediss://.", valueName: "file"))
-    var redisCertFile: String?
-
-    @Option(help: ArgumentHelp("Its key (PEM).", valueName: "file"))
-    var redisKeyFile: String?
-
-    @Option(help: ArgumentHelp("The service's key prefix. (default: empty)", valueName: "text"))
-    var keyPrefix: String?
+    @OptionGroup var connection: RedisOptions
 
     @Option(help: ArgumentHelp("Seconds to wait for an answer, 0.1 to 3600. (default: 5)", valueName: "s"))
     var timeout: String?
@@ -40,11 +24,7 @@ struct ClientOptions: ParsableArguments {
 
     var values: [Setting: String] {
         var values: [Setting: String] = [:]
-        let texts: [(Setting, String?)] = [
-            (.redis, redis), (.redisPasswordFile, redisPasswordFile), (.redisUser, redisUser), (.redisAuthorityFile, redisCaFile),
-            (.redisCertificateFile, redisCertFile), (.redisKeyFile, redisKeyFile), (.keyPrefix, keyPrefix), (.timeout, timeout),
-            (.config, config),
-        ]
+        let texts = connection.texts + [(.redis, redis), (.timeout, timeout), (.config, config)]
         for case (let setting, let text?) in texts { values[setting] = text }
         return values
     }
