@@ -1,9 +1,11 @@
+// A message of the exchange's own layout is read by kline_layout.h; any other JSON here.
+//
 // Stage 1 (UTF-8, strings, structural characters) is simdjson's, with the kernel it picks for the CPU at
 // run time. Stage 2 is our own walk over the structural positions, because On-Demand leaves what it does
 // not touch unchecked: here every token of the message is visited once, and the known fields are copied
 // as they pass.
 
-#include "kline_values.h"
+#include "kline_layout.h"
 
 #include <memory>
 #include <new>
@@ -15,6 +17,7 @@ static_assert(FF_JSON_PADDING >= simdjson::SIMDJSON_PADDING, "the buffers promis
 struct ff_kline_parser {
     std::unique_ptr<simdjson::internal::dom_parser_implementation> stage;
     size_t capacity;
+    uint64_t walk_count = 0;
 };
 
 namespace {
@@ -186,6 +189,17 @@ const char *ff_kline_parser_kernel(void) {
 
 ff_kline_result ff_kline_parse(ff_kline_parser *parser, const char *bytes, size_t length, ff_candle *out,
                                ff_kline_symbol *symbol) {
+#if FF_HAS_LAYOUT
+    message m;
+    m.out = out;
+    if (__builtin_expect(layout::read(reinterpret_cast<const uint8_t *>(bytes), length, m), 1)) return judge(m, symbol);
+#endif
+    return ff_kline_walk(parser, bytes, length, out, symbol);
+}
+
+__attribute__((noinline)) ff_kline_result ff_kline_walk(ff_kline_parser *parser, const char *bytes, size_t length,
+                                                        ff_candle *out, ff_kline_symbol *symbol) {
+    parser->walk_count++;
     if (length == 0 || length > parser->capacity) return FF_KLINE_MALFORMED;
     auto &stage = *parser->stage;
     auto error = stage.stage1(reinterpret_cast<const uint8_t *>(bytes), length, simdjson::stage1_mode::regular);
@@ -204,6 +218,8 @@ ff_kline_result ff_kline_parse(ff_kline_parser *parser, const char *bytes, size_
     if (at != m.end) return FF_KLINE_MALFORMED;
     return judge(m, symbol);
 }
+
+uint64_t ff_kline_walk_count(const ff_kline_parser *parser) { return parser->walk_count; }
 
 int ff_utf8_is_valid(const char *bytes, size_t length) { return simdjson::validate_utf8(bytes, length); }
 

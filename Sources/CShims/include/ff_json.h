@@ -68,6 +68,13 @@ const char *ff_kline_parser_kernel(void);
 ff_kline_result ff_kline_parse(ff_kline_parser *parser, const char *bytes, size_t length, ff_candle *out,
                                ff_kline_symbol *symbol);
 
+/// The same by the general parser alone, which takes the members in any order: what does not have the exchange's own
+/// layout comes here by itself.
+ff_kline_result ff_kline_walk(ff_kline_parser *parser, const char *bytes, size_t length, ff_candle *out,
+                              ff_kline_symbol *symbol);
+/// How many messages the general parser had to read.
+uint64_t ff_kline_walk_count(const ff_kline_parser *parser);
+
 /// True when `bytes` are well-formed UTF-8.
 int ff_utf8_is_valid(const char *bytes, size_t length);
 

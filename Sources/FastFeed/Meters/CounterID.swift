@@ -4,7 +4,7 @@
 /// A monotonic counter, or a gauge where its sentence says "now".
 public enum CounterID: Int, CaseIterable, Sendable {
     // Wire and readers
-    case bytesReceived, messagesReceived, noticesReceived
+    case bytesReceived, messagesReceived, noticesReceived, layoutMisses
     case connectionsOpened, connectionsClosed, connectFailures, reconnects, rollovers
     case protocolViolations, subscribeRequests, subscribeErrors, backPressureStalls
     // Rejections: one per reason
@@ -31,6 +31,7 @@ public enum CounterID: Int, CaseIterable, Sendable {
         ("bytes_received", "bytes", "Bytes read from exchange connections, after TLS."),
         ("messages_received", "messages", "Complete WebSocket data messages from the exchange."),
         ("notices_received", "messages", "Messages that are no klines: acknowledgements, errors, shutdown notices."),
+        ("layout_misses", "messages", "Messages not in the exchange's usual layout: the general parser read them."),
         ("connections_opened", "connections", "Exchange connections that completed TCP, TLS and upgrade."),
         ("connections_closed", "connections", "Exchange connections that ended, whoever ended them."),
         ("connect_failures", "attempts", "Attempts that ended before the upgrade was complete."),

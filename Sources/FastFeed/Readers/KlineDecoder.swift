@@ -38,7 +38,11 @@
     /// Takes messages from the decoder's window until it is used up or something needs the connection.
     package mutating func run(_ frames: inout FrameDecoder, nowNs: UInt64) -> WindowEnd {
         var messages = 0
-        defer { counters.add(.messagesReceived, messages) }
+        let walked = parser.walkedCount
+        defer {
+            counters.add(.messagesReceived, messages)
+            counters.add(.layoutMisses, Int(truncatingIfNeeded: parser.walkedCount &- walked))
+        }
         var symbol = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
         while true {
             switch frames.takeEvent() {

@@ -2,10 +2,12 @@
 // would measure the wall.
 
 package enum ParseBench {
-    /// Parses each frame `rounds` times. Returns the thread's CPU nanoseconds and a check sum that keeps the
-    /// optimiser honest; nil when a frame is not a kline.
+    /// Parses each frame `rounds` times. Returns the thread's CPU nanoseconds, a check sum that keeps the optimiser honest,
+    /// and how many messages the general parser had to read; nil when a frame is not a kline.
     @inline(never)
-    package static func run(_ frames: [[UInt8]], rounds: Int) -> (cpuNs: UInt64, check: Int64)? {
+    package static func run(
+        _ frames: [[UInt8]], rounds: Int, isGeneral: Bool = false
+    ) -> (cpuNs: UInt64, check: Int64, walked: UInt64)? {
         let total = frames.reduce(0) { $0 + $1.count + Limits.paddingBytes }
         let memory = PaddedBuffer(count: total)
         var views: [UnsafeRawBufferPointer] = unsafe []
@@ -23,10 +25,13 @@ package enum ParseBench {
         for _ in 0..<rounds {
             for index in unsafe views.indices {
                 let view = unsafe views[index]
-                guard unsafe parser.parse(view, into: &record, symbol: &symbol) == .kline else { return nil }
+                let result =
+                    unsafe isGeneral
+                    ? parser.parseInAnyOrder(view, into: &record, symbol: &symbol) : parser.parse(view, into: &record, symbol: &symbol)
+                guard result == .kline else { return nil }
                 check &+= record.eventTimeMs &+ Int64(record.close.count)
             }
         }
-        return (ThreadClock.nowNs() - startNs, check)
+        return (ThreadClock.nowNs() - startNs, check, parser.walkedCount)
     }
 }

@@ -1,4 +1,5 @@
-// A kline message into a record: one call into the simdjson shim per message.
+// A kline message into a record: one call into the shim per message. The exchange's own layout is read by comparing;
+// any other JSON goes through simdjson.
 
 import CShims
 
@@ -31,10 +32,31 @@ package enum KlineResult: Equatable {
     package func parse(
         _ message: UnsafeRawBufferPointer, into record: UnsafeMutablePointer<Candle>, symbol: inout UnsafeRawBufferPointer
     ) -> KlineResult {
+        unsafe read(message, into: record, symbol: &symbol, by: ff_kline_parse)
+    }
+
+    /// The same by the general parser alone: for comparing the two.
+    package func parseInAnyOrder(
+        _ message: UnsafeRawBufferPointer, into record: UnsafeMutablePointer<Candle>, symbol: inout UnsafeRawBufferPointer
+    ) -> KlineResult {
+        unsafe read(message, into: record, symbol: &symbol, by: ff_kline_walk)
+    }
+
+    /// Messages so far that did not have the exchange's own layout.
+    package var walkedCount: UInt64 { unsafe ff_kline_walk_count(parser) }
+
+    private typealias Shim = (
+        OpaquePointer?, UnsafePointer<CChar>?, Int, UnsafeMutablePointer<ff_candle>?, UnsafeMutablePointer<ff_kline_symbol>?
+    ) -> ff_kline_result
+
+    @inline(__always)
+    private func read(
+        _ message: UnsafeRawBufferPointer, into record: UnsafeMutablePointer<Candle>, symbol: inout UnsafeRawBufferPointer, by shim: Shim
+    ) -> KlineResult {
         var found = unsafe ff_kline_symbol()
         let base = unsafe message.baseAddress!.assumingMemoryBound(to: CChar.self)
         let out = unsafe UnsafeMutableRawPointer(record).assumingMemoryBound(to: ff_candle.self)
-        let result = unsafe ff_kline_parse(parser, base, message.count, out, &found)
+        let result = unsafe shim(parser, base, message.count, out, &found)
         if result == FF_KLINE {
             unsafe symbol = unsafe UnsafeRawBufferPointer(start: found.bytes, count: found.length)
             return .kline

@@ -360,15 +360,18 @@ package enum FrameMask {
     var bytes: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(start: storage, count: count) }
 }
 
-/// A message put together from pieces. Grows by doubling with what has come, never beyond its limit, and keeps
-/// its memory for the next message.
+/// A message put together from pieces. Has room for a kline from the start, grows by doubling with what has come, never
+/// beyond its limit, and keeps its memory for the next message.
 @safe struct MessageBuffer: ~Copyable {
     private var storage: UnsafeMutableRawPointer?
     private var capacity = 0
     private let bytesMax: Int
     private(set) var count = 0
 
-    init(bytesMax: Int) { self.bytesMax = bytesMax }
+    init(bytesMax: Int) {
+        self.bytesMax = bytesMax
+        grow(to: min(bytesMax, 1_024))
+    }
     deinit { unsafe storage?.deallocate() }
 
     mutating func append(_ piece: UnsafeRawBufferPointer) {
@@ -380,7 +383,7 @@ package enum FrameMask {
     }
 
     private mutating func grow(to needed: Int) {
-        let larger = min(bytesMax, max(needed, capacity * 2, 1_024))
+        let larger = min(bytesMax, max(needed, capacity * 2))
         let moved = UnsafeMutableRawPointer.allocate(byteCount: larger + Limits.paddingBytes, alignment: 64)
         if let storage = unsafe storage {
             unsafe moved.copyMemory(from: storage, byteCount: count)

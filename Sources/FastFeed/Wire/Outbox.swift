@@ -28,6 +28,16 @@
 
     package mutating func append(_ bytes: [UInt8]) -> Bool { unsafe bytes.withUnsafeBytes { unsafe append($0) } }
 
+    /// The same for a masked frame, written in place.
+    package mutating func append(_ opcode: FrameOpcode, _ payload: UnsafeRawBufferPointer, isFinal: Bool) -> Bool {
+        let most = FrameEncoder.headerBytesMax + payload.count
+        guard most <= room else { return false }
+        makeRoom(most)
+        let out = unsafe (storage! + tail).assumingMemoryBound(to: UInt8.self)
+        tail += unsafe FrameEncoder.write(opcode, payload, isFinal: isFinal, mask: FrameEncoder.freshMask(), to: out)
+        return true
+    }
+
     private mutating func makeRoom(_ extra: Int) {
         if tail + extra <= capacity { return }
         if head > 0 {

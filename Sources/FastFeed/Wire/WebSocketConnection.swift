@@ -244,9 +244,7 @@ extension WebSocketConnection {
     /// socket failed: give the connection up.
     package mutating func send(_ opcode: FrameOpcode, _ payload: UnsafeRawBufferPointer, isFinal: Bool = true) -> Bool {
         guard phase == .open || phase == .closing else { return false }
-        guard unsafe outbox.append(FrameEncoder.frame(opcode, payload, isFinal: isFinal, mask: FrameEncoder.freshMask())) else {
-            return false
-        }
+        guard unsafe outbox.append(opcode, payload, isFinal: isFinal) else { return false }
         return flush()
     }
 

@@ -66,14 +66,25 @@ final class ParserBench {
     private let parser = KlineParser()
     private var record = Candle()
 
+    /// Messages so far that did not have the exchange's own layout.
+    var walkedCount: UInt64 { parser.walkedCount }
+
+    /// The outcome, which is that of the general parser too.
     func parse(_ bytes: [UInt8], padding: [UInt8] = [0]) -> Parsed {
         withPadded(bytes, padding: padding) { message in
             var symbol = UnsafeRawBufferPointer(start: nil, count: 0)
-            switch parser.parse(message, into: &record, symbol: &symbol) {
-            case .kline: return .kline(ParsedKline(symbol: String(decoding: symbol, as: UTF8.self), record))
-            case .notice: return .notice
-            case .rejected(let reason): return .rejected(reason)
-            }
+            let parsed = copied(parser.parse(message, into: &record, symbol: &symbol), symbol)
+            let general = copied(parser.parseInAnyOrder(message, into: &record, symbol: &symbol), symbol)
+            precondition(parsed == general, "\(parsed), but in any order \(general): \(String(decoding: bytes, as: UTF8.self))")
+            return parsed
+        }
+    }
+
+    private func copied(_ result: KlineResult, _ symbol: UnsafeRawBufferPointer) -> Parsed {
+        switch result {
+        case .kline: .kline(ParsedKline(symbol: String(decoding: symbol, as: UTF8.self), record))
+        case .notice: .notice
+        case .rejected(let reason): .rejected(reason)
         }
     }
 

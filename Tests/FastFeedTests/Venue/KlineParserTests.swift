@@ -27,6 +27,44 @@ struct KlineParserTests {
         }
     }
 
+    /// What the exchange writes is read by comparing it with its layout; the general parser is for the rest.
+    @Test func theExchangesLayoutIsNotTakenApart() {
+        let id = ["7", "-1", "12345678", "123456789", "123456789012345"]
+        let prices = ["0.00001234", "70010.10000000", "1", "999999999999999999.123456789012"]
+        var texts: [KlineText] = []
+        for number in id { texts.append(KlineText().with("f", number).with("L", number)) }
+        for price in prices { texts.append(KlineText().with("o", "\"\(price)\"").with("l", "\"\(price)\"").with("v", "\"\(price)\"")) }
+        for interval in ["1s", "15m", "1M"] { texts.append(KlineText().with("i", "\"\(interval)\"")) }
+        texts += [KlineText().with("x", "true"), KlineText().with("B", "\"123456\""), KlineText().with("B", "\"\"")]
+        texts.append(KlineText().with("s", "\"1000000MOGUSDT\"").withEvent("s", "\"1000000MOGUSDT\""))
+        // A bar that opened on another day than the event.
+        texts.append(KlineText().with("t", "1788220800000").with("i", "\"1M\""))
+        for text in texts + texts.map({ $0.combined() }) {
+            let before = bench.walkedCount
+            #expect(parse(text).kline != nil, "\(text.text)")
+            // The bench asks the general parser once itself.
+            #expect(bench.walkedCount == before + 1, "\(text.text)")
+        }
+    }
+
+    /// One byte that is not the layout's, at every place: still read rightly, or refused rightly (the bench compares).
+    @Test func everyByteChanged() {
+        for text in [KlineText(), KlineText().combined(), KlineText().with("f", "-1").with("x", "true").combined()] {
+            let bytes = text.bytes
+            for place in bytes.indices {
+                for byte in [0x00, 0x20, 0x22, 0x2C, 0x2D, 0x2E, 0x2F, 0x30, 0x39, 0x3A, 0x3F, 0x5C, 0x7D, 0x7F, 0x80, 0xB0, 0xFF]
+                    as [UInt8]
+                {
+                    var changed = bytes
+                    changed[place] = byte
+                    _ = bench.parse(changed)
+                    changed.insert(byte, at: place)
+                    _ = bench.parse(changed)
+                }
+            }
+        }
+    }
+
     @Test func envelopeEitherWayRound() {
         let bare = KlineText().text
         #expect(bench.parse("{\"data\":\(bare),\"stream\":\"btcusdt@kline_1m\"}") == .kline(KlineText.expected))
