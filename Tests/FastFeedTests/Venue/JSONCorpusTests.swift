@@ -84,7 +84,9 @@ struct JSONCorpusTests {
         for json in JSONCases.all {
             for frame in JSONPlace.frames(json) {
                 let expected = JSONPlace.outcome(frame, json)
-                let (records, changes) = bench.run(RawFrame(1, frame.bytes).bytes)
+                var (records, changes) = bench.run(RawFrame(1, frame.bytes).bytes)
+                // Which of the two parsers has read it is another matter.
+                changes[.layoutMisses] = nil
                 let what = "\(json.name) as \(frame.name)"
                 if frame.bytes.count > Limits.venueMessageBytesMax {
                     complaints.check(records == 0 && changes == [:], "\(what): \(records) records, \(changes)")
