@@ -36,30 +36,57 @@ package enum DigitWriter {
         return unsafe write(magnitude: UInt64(bitPattern: value), to: out)
     }
 
+    /// Eight digits at a time; up to seven bytes behind the number are written, too, within `bytesMax`.
     @inline(__always)
     package static func write(magnitude value: UInt64, to out: UnsafeMutablePointer<UInt8>) -> Int {
+        if value < 100_000_000 { return unsafe write(short: value, to: out) }
+        guard value < 10_000_000_000_000_000 else { return unsafe write(long: value, to: out) }
+        let (high, low) = value.quotientAndRemainder(dividingBy: 100_000_000)
+        let count = unsafe write(short: high, to: out)
+        unsafe UnsafeMutableRawPointer(out + count).storeBytes(of: (eight(low) | zeros).littleEndian, as: UInt64.self)
+        return count &+ 8
+    }
+
+    private static let zeros: UInt64 = 0x3030_3030_3030_3030
+
+    @inline(__always)
+    private static func write(short value: UInt64, to out: UnsafeMutablePointer<UInt8>) -> Int {
+        let digits = eight(value)
+        let leading = leadingZeros(digits)
+        unsafe UnsafeMutableRawPointer(out).storeBytes(of: ((digits | zeros) &>> UInt64(8 &* leading)).littleEndian, as: UInt64.self)
+        return 8 &- leading
+    }
+
+    @inline(never)
+    private static func write(long value: UInt64, to out: UnsafeMutablePointer<UInt8>) -> Int {
         let count = digitCount(value)
         var rest = value
-        var place = count
-        while rest >= 10 {
-            let (quotient, digit) = rest.quotientAndRemainder(dividingBy: 10)
-            place &-= 1
-            unsafe out[place] = 0x30 &+ UInt8(truncatingIfNeeded: digit)
-            rest = quotient
+        for place in (0..<count).reversed() {
+            unsafe out[place] = 0x30 &+ UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
         }
-        unsafe out[0] = 0x30 &+ UInt8(truncatingIfNeeded: rest)
         return count
+    }
+
+    /// Of eight digits, the first in the lowest byte; the last one is never a leading zero.
+    @inline(__always)
+    private static func leadingZeros(_ digits: UInt64) -> Int { (digits | 1 &<< 56).trailingZeroBitCount &>> 3 }
+
+    /// The digits of a number below 10^8, the first in the lowest byte: halved three times, each time in all lanes at once
+    /// (a division by 100 or 10 is a multiplication and a shift).
+    @inline(__always)
+    private static func eight(_ value: UInt64) -> UInt64 {
+        let halves = value / 10_000 | (value % 10_000) &<< 32
+        let hundreds = (halves &* 10_486) &>> 20 & 0x0000_007F_0000_007F
+        let pairs = hundreds | (halves &- 100 &* hundreds) &<< 16
+        let tens = (pairs &* 103) &>> 10 & 0x000F_000F_000F_000F
+        return tens | (pairs &- 10 &* tens) &<< 8
     }
 
     @inline(__always)
     package static func digitCount(_ value: UInt64) -> Int {
-        var count = 1
-        var bound: UInt64 = 10
-        while value >= bound {
-            count &+= 1
-            if count == 20 { break }
-            bound &*= 10
-        }
-        return count
+        if value < 100_000_000 { return 8 &- leadingZeros(eight(value)) }
+        if value < 10_000_000_000_000_000 { return 16 &- leadingZeros(eight(value / 100_000_000)) }
+        return value < 100_000_000_000_000_000 ? 17 : value < 1_000_000_000_000_000_000 ? 18 : value < 10_000_000_000_000_000_000 ? 19 : 20
     }
 }

@@ -210,7 +210,25 @@
         unsafe out.put(texts.base[id].publish)
         // A newest state that is one of the closed candles is listed once.
         let writesNewest = unsafe state.pointee.batchJSONCount > 0 && !state.pointee.has(SeriesFlags.newestIsChained)
-        // The length comes first in RESP, so the message is written behind a gap as wide as the widest head.
+        let newestCount = unsafe writesNewest ? Int(state.pointee.batchJSONCount) : 0
+        let newest = unsafe scratch.start + Int(state.pointee.batchJSON)
+        guard unsafe state.pointee.batchClosedFirst != .max else {
+            // The common case: one candle, so the length is known before, as RESP wants it.
+            let head = unsafe texts.base[id].json
+            let updates = unsafe Int64(state.pointee.updates)
+            let words: StaticString = "\"rows\":1,\"updates\":"
+            let opening: StaticString = ",\"candles\":["
+            let digits = DigitWriter.digitCount(updates.magnitude)
+            out.putBulkHead(head.count &+ words.utf8CodeUnitCount &+ digits &+ opening.utf8CodeUnitCount &+ newestCount &+ 2)
+            unsafe out.put(head)
+            out.put(words)
+            out.put(updates)
+            out.put(opening)
+            unsafe out.put(newest, count: newestCount)
+            out.put("]}\r\n")
+            return
+        }
+        // With closed candles it is not: the message is written behind a gap as wide as the widest head.
         let headPlace = out.count
         out.skip(ByteWriter.bulkHeadBytesMax)
         let from = out.count
@@ -220,10 +238,10 @@
         out.put(",\"updates\":")
         unsafe out.put(Int64(state.pointee.updates))
         out.put(",\"candles\":[")
-        if unsafe state.pointee.batchClosedFirst != .max { writeClosedList(id, table) }
+        writeClosedList(id, table)
         if writesNewest {
-            if unsafe state.pointee.batchClosedFirst != .max { out.put(UInt8(ascii: ",")) }
-            unsafe out.put(scratch.start + Int(state.pointee.batchJSON), count: Int(state.pointee.batchJSONCount))
+            out.put(UInt8(ascii: ","))
+            unsafe out.put(newest, count: newestCount)
         }
         out.put("]}")
         out.closeBulk(headAt: headPlace, from: from)

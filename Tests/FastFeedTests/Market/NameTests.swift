@@ -79,6 +79,7 @@ struct NameTests {
         var random = SplitMix64(seed: 11)
         var values: [Int64] = [0, 1, -1, 9, 10, 99, 100, .max, .min, -10]
         for shift in 0..<63 { values += [Int64(bitPattern: random.next() >> UInt64(shift)), 1 << Int64(shift), -(1 << Int64(shift))] }
+        values += stride(from: 0, to: 100_000_000, by: 7_919)
         var power: Int64 = 1
         for _ in 0..<18 {
             power *= 10
