@@ -1,0 +1,117 @@
+// What the parsers cost alone: thread CPU time over many distinct messages, several rounds, the median.
+
+#include "histogram.h"
+#include "ondemand.h"
+#include "options.h"
+#include "scanner.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <stdexcept>
+
+namespace reference {
+
+namespace {
+
+/// Messages one behind the other, padded only at the end: as in the receive buffer.
+struct Messages {
+    std::vector<size_t> at, length;
+    std::string bytes;
+
+    void add(const std::string &text) {
+        at.push_back(bytes.size());
+        length.push_back(text.size());
+        bytes += text;
+        bytes += std::string(4, '\x7e');  // where a frame's header would be
+    }
+};
+
+uint64_t random_state = 42;
+uint64_t random_below(uint64_t bound) {
+    random_state = random_state * 6364136223846793005 + 1442695040888963407;
+    return (random_state >> 33) % bound;
+}
+
+std::string decimal(uint64_t from, uint64_t until) {
+    std::string fraction = std::to_string(random_below(100000000));
+    return std::to_string(from + random_below(until - from)) + "." + std::string(8 - fraction.size(), '0') + fraction;
+}
+
+Messages made_up(size_t count) {
+    Messages messages;
+    for (size_t index = 0; index < count; index++) {
+        uint64_t open = 1790001240000 + index / 60 * 60000, first = 4100000000 + index * 120;
+        std::string price[4];
+        for (std::string &one : price) one = decimal(60000, 80000);
+        messages.add(
+            "{\"stream\":\"btcusdt@kline_1m\",\"data\":{\"e\":\"kline\",\"E\":" + std::to_string(open + index % 60 * 1000 + 4) +
+            ",\"s\":\"BTCUSDT\",\"k\":{\"t\":" + std::to_string(open) + ",\"T\":" + std::to_string(open + 59999) +
+            ",\"s\":\"BTCUSDT\",\"i\":\"1m\",\"f\":" + std::to_string(first) + ",\"L\":" + std::to_string(first + 119) + ",\"o\":\"" +
+            price[0] + "\",\"c\":\"" + price[1] + "\",\"h\":\"" + price[2] + "\",\"l\":\"" + price[3] + "\",\"v\":\"" +
+            decimal(0, 100) + "\",\"n\":120,\"x\":" + (index % 60 == 59 ? "true" : "false") + ",\"q\":\"" +
+            decimal(10000, 10000000) + "\",\"V\":\"" + decimal(0, 50) + "\",\"Q\":\"" + decimal(10000, 1000000) +
+            "\",\"B\":\"0\"}}}");
+    }
+    return messages;
+}
+
+Messages from_file(const std::string &path) {
+    std::ifstream file(path);
+    if (!file) throw std::runtime_error("cannot read " + path);
+    Messages messages;
+    for (std::string line; std::getline(file, line);)
+        if (!line.empty()) messages.add(line);
+    return messages;
+}
+
+template <class Parse>
+double nanoseconds(const Messages &messages, size_t rounds, Parse parse) {
+    std::vector<double> costs;
+    for (size_t round = 0; round <= rounds; round++) {
+        uint64_t before = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+        for (size_t index = 0; index < messages.at.size(); index++) {
+            Kline kline;
+            if (!parse(messages.bytes.data() + messages.at[index], messages.length[index], kline))
+                throw std::runtime_error("a message is refused: " + messages.bytes.substr(messages.at[index], messages.length[index]));
+            asm volatile("" : : "r"(&kline) : "memory");  // every field is used
+        }
+        double cost = double(clock_ns(CLOCK_THREAD_CPUTIME_ID) - before) / double(messages.at.size());
+        if (round > 0) costs.push_back(cost);  // the first one warms the caches
+    }
+    std::sort(costs.begin(), costs.end());
+    return costs[costs.size() / 2];
+}
+
+/// Both parsers must find the same, or a figure would mean nothing.
+void compare(const Messages &messages, OnDemand &on_demand) {
+    for (size_t index = 0; index < messages.at.size(); index++) {
+        const char *message = messages.bytes.data() + messages.at[index];
+        Kline found[3];
+        memset(found, 0, sizeof found);
+        bool all = scan_kline(message, messages.length[index], found[0]) && on_demand.parse<true>(message, messages.length[index], found[1]) &&
+            on_demand.parse<false>(message, messages.length[index], found[2]);
+        if (!all || memcmp(&found[0], &found[1], sizeof(Kline)) != 0 || memcmp(&found[0], &found[2], sizeof(Kline)) != 0)
+            throw std::runtime_error("the parsers disagree: " + std::string(message, messages.length[index]));
+    }
+}
+
+}  // namespace
+
+void parse_only(const Options &options) {
+    Messages messages = options.parse_file.empty() ? made_up(options.parse_frames) : from_file(options.parse_file);
+    if (messages.at.empty()) throw std::runtime_error("no messages");
+    size_t bytes = messages.bytes.size() - 4 * messages.at.size();
+    messages.bytes += std::string(slack, '\0');
+    OnDemand on_demand(message_max);
+    compare(messages, on_demand);
+    double scanner = nanoseconds(messages, options.parse_rounds, [](const char *p, size_t n, Kline &out) { return scan_kline(p, n, out); });
+    double ordered = nanoseconds(messages, options.parse_rounds, [&](const char *p, size_t n, Kline &out) { return on_demand.parse<true>(p, n, out); });
+    double any_order = nanoseconds(messages, options.parse_rounds, [&](const char *p, size_t n, Kline &out) { return on_demand.parse<false>(p, n, out); });
+    printf("{\"program\":\"reference\",\"simdjson\":\"%s\",\"kernel\":\"%s\",\"messages\":%zu,\"bytes_per_message\":%zu,"
+           "\"scanner_ns\":%.1f,\"ondemand_ns\":%.1f,\"ondemand_any_order_ns\":%.1f}\n",
+           SIMDJSON_STRINGIFY(SIMDJSON_VERSION), simdjson::get_active_implementation()->name().c_str(), messages.at.size(),
+           bytes / messages.at.size(), scanner, ordered, any_order);
+}
+
+}  // namespace reference
