@@ -6,10 +6,14 @@ import FastFeed
 import Foundation
 
 extension Benchmarks {
-    /// The benchmarks' FILTER takes the place where a subcommand would stand, so this one is told apart by hand.
+    /// The benchmarks' FILTER takes the place where a subcommand would stand, so these are told apart by hand.
     static func main() {
         let arguments = Array(CommandLine.arguments.dropFirst())
-        if arguments.first == "soak" { Soak.main(Array(arguments.dropFirst())) } else { main(arguments) }
+        switch arguments.first {
+        case "soak": Soak.main(Array(arguments.dropFirst()))
+        case "reference": ReferenceComparison.main(Array(arguments.dropFirst()))
+        default: main(arguments)
+        }
     }
 }
 

@@ -146,11 +146,11 @@ enum WholeBenchmarks {
         }
     }
 
-    private typealias Close = UpdateSubscriber.Close
+    typealias Close = UpdateSubscriber.Close
 
     /// The closes by the instant at which they were due.
     /// - Throws: unless every second of the window has a burst of all series: a late or lost one must not just be left out.
-    private static func complete(_ closes: [Close], series: Int, atLeast expected: Int) throws -> [[Close]] {
+    static func complete(_ closes: [Close], series: Int, atLeast expected: Int) throws -> [[Close]] {
         let bursts = Dictionary(grouping: closes) { $0.dueNs }.sorted { $0.key < $1.key }
         if let torn = bursts.first(where: { $0.value.count != series }) {
             throw FeedError(.venue, "a burst of \(torn.value.count) closes, not \(series), was seen")
@@ -164,7 +164,7 @@ enum WholeBenchmarks {
     }
 
     /// Of each burst when half of it, nearly all and all of it was there; then the medians over the bursts.
-    private static func ranks(_ name: String, better: Measure.Direction = .lower, _ bursts: [[UInt64]]) -> Measure {
+    static func ranks(_ name: String, better: Measure.Direction = .lower, _ bursts: [[UInt64]]) -> Measure {
         let sorted = bursts.map { $0.map { Double($0) / 1_000 }.sorted() }
         let samples = [
             "p50": sorted.map { $0[$0.count / 2] }, "p99": sorted.map { $0[$0.count * 99 / 100] }, "last": sorted.map { $0[$0.count - 1] },

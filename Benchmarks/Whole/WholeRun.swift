@@ -14,7 +14,7 @@ final class WholeRun {
     private let engineEndpoint: RedisEndpoint
 
     /// More entries than any series gets here: Redis must still have them all when they are compared.
-    private static let history = 1_000_000
+    static let history = 1_000_000
 
     /// Starts everything and waits until all series are subscribed.
     init(_ setup: WholeSetup, subscribes: Bool) throws {

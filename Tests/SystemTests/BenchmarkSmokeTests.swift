@@ -89,6 +89,21 @@ struct BenchmarkSmokeTests {
         #expect(try #require(value(latency, "p50")) > 0)
     }
 
+    /// The C++ reference builds, runs, and stores what the exchange said: the comparison with the truth is part of the run.
+    @Test func theReferenceIsComparedWith() throws {
+        let script = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../perf/reference/build.sh").standardized
+        let program = script.appendingPathComponent("../../../.build/reference/reference").standardized
+        let build = try Process.run(script, arguments: [])
+        build.waitUntilExit()
+        try #require(build.terminationStatus == 0)
+        let outcome = try run(
+            "reference", "every-update", "--rounds", "1", "--seconds", "0.7", "--reference", program.path, "--json", within: 60)
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        let (document, byName) = try results(outcome)
+        #expect((document["failures"] as? [Any])?.isEmpty == true)
+        #expect(try #require(value(byName["every-update/feedd-to-reference/cpu"], "median")) > 0)
+    }
+
     @Test func whatIsWrongIsNamed() throws {
         let filter = try run("nonsense")
         #expect(filter.code != 0 && filter.errors.contains("'nonsense'") && filter.errors.contains("frame-decode"))

@@ -6,6 +6,8 @@
 #include <csignal>
 #include <cstdio>
 #include <stdexcept>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 namespace reference {
 void parse_only(const Options &options);
@@ -17,6 +19,10 @@ int main(int count, char **arguments) {
         if (options.parse_frames > 0 || !options.parse_file.empty()) {
             reference::parse_only(options);
             return 0;
+        }
+        if (options.parent != 0) {
+            prctl(PR_SET_PDEATHSIG, SIGTERM);
+            if (getppid() != options.parent) return 1;
         }
         signal(SIGPIPE, SIG_IGN);
         struct sigaction action{};

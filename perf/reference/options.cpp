@@ -21,6 +21,7 @@ const char usage[] =
     "  --batch N                   candle states per batch (default: 1500)\n"
     "  --in-flight N               batches in flight, at most 32 (default: 2)\n"
     "  --streams-per-connection N  (default: 1024, fewer when their names do not fit a request)\n"
+    "  --end-with-parent PID       end when that process, which has started this one, does\n"
     "  --parse-only FILE|COUNT     cost of both parsers over messages, one a line, or made up\n"
     "\n"
     "Ends when the exchange does, or on SIGTERM; then prints one line of JSON.\n";
@@ -71,6 +72,7 @@ Options::Options(int count, char **arguments) {
         else if (name == "--pause-us") pause_us = unsigned(number(value()));
         else if (name == "--history") history = number(value());
         else if (name == "--batch") batch = number(value());
+        else if (name == "--end-with-parent") parent = int(number(value()));
         else if (name == "--in-flight") in_flight = number(value());
         else if (name == "--streams-per-connection") streams_per_connection = number(value());
         else if (name == "--rounds") parse_rounds = number(value());

@@ -18,6 +18,7 @@ struct Options {
     size_t parse_frames = 0;
     size_t parse_rounds = 20;
     unsigned pause_us = 0;
+    int parent = 0;
     bool use_simdjson = false, every = false, drain = false, spin = false, lazy = false;
 
     Options(int count, char **arguments);

@@ -70,7 +70,10 @@ public:
     }
 };
 
-inline std::string bulk(const std::string &text) { return "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n"; }
+inline std::string bulk(const std::string &text) {
+    std::string head("$");
+    return head.append(std::to_string(text.size())).append("\r\n").append(text).append("\r\n");
+}
 
 /// How many characters a number has.
 INLINE size_t digit_count(size_t value) {

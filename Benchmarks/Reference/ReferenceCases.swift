@@ -1,0 +1,138 @@
+// What is compared, and the goals: ratios of FastFeed's figures to the reference's in the same run.
+
+import FastFeed
+import Foundation
+
+/// One load, under which programs take turns.
+struct ReferenceCase {
+    enum Kind {
+        /// As fast as the program takes; Redis and the exchange are not waited for.
+        case saturated
+        /// At a rate, or in bursts, with a subscriber that says how long an update took.
+        case latency, burst
+        /// Receive and frame headers alone: the reference only.
+        case drain
+    }
+
+    let name: String
+    let kind: Kind
+    let setup: WholeSetup
+    let contestants: [Contestant]
+    /// Those that the table shows. `written` is what a saturated program makes of its freedom to coalesce: of two that
+    /// write as much, the CPU for a frame can be compared.
+    let figures: [String]
+
+    static let all = [
+        ReferenceCase(
+            name: "saturated", kind: .saturated, setup: WholeSetup(load: .flatOut), contestants: [.scanner, .deep, .onDemand, .feedd],
+            figures: ["frames", "written", "cpu", "redis-cpu", "rss"]),
+        ReferenceCase(
+            name: "every-update", kind: .saturated, setup: WholeSetup(load: .flatOut, coalesces: false), contestants: [.scanner, .feedd],
+            figures: ["states", "cpu", "redis-cpu", "rss"]),
+        ReferenceCase(
+            name: "wss", kind: .saturated, setup: WholeSetup(load: .flatOut, isSecure: true), contestants: [.scanner, .feedd],
+            figures: ["frames", "written", "cpu", "redis-cpu"]),
+        ReferenceCase(
+            name: "latency-2000", kind: .latency, setup: WholeSetup(load: .openLoop(2_000)), contestants: [.scanner, .lazy, .feedd],
+            figures: ["p50", "p99", "lateness-p99", "cpu"]),
+        ReferenceCase(
+            name: "latency-20000", kind: .latency, setup: WholeSetup(load: .openLoop(20_000)), contestants: [.scanner, .lazy, .feedd],
+            figures: ["p50", "p99", "lateness-p99", "cpu"]),
+        ReferenceCase(
+            name: "burst-300", kind: .burst, setup: WholeSetup(load: .bursts, series: 300), contestants: [.scanner, .feedd],
+            figures: ["p50", "p99", "last"]),
+        ReferenceCase(
+            name: "drain", kind: .drain, setup: WholeSetup(load: .flatOut), contestants: [.scanner], figures: ["frames", "cpu"]),
+        ReferenceCase(
+            name: "drain-wss", kind: .drain, setup: WholeSetup(load: .flatOut, isSecure: true), contestants: [.scanner],
+            figures: ["frames", "cpu"]),
+    ]
+
+    static let units = [
+        "frames": "frames/s", "states": "states/s", "written": "states/frame", "cpu": "us/frame", "redis-cpu": "us/frame",
+        "exchange-cpu": "us/frame", "rss": "MiB",
+        "p50": "us", "p99": "us", "last": "us", "lateness-p99": "us", "fast": "ns/message", "fallback": "ns/message",
+    ]
+    static func direction(_ figure: String) -> Measure.Direction {
+        switch figure {
+        case "frames", "states": .higher
+        case "exchange-cpu", "lateness-p99", "written": .neither
+        default: .lower
+        }
+    }
+
+    /// One run of one program.
+    func run(_ contestant: Contestant, _ effort: ReferenceEffort, reference: URL) throws -> [String: Double] {
+        switch kind {
+        case .drain: return try drain(effort, reference: reference)
+        case .saturated:
+            let run = try ReferenceRun(setup, contestant, reference: reference, subscribes: false)
+            let figures = try run.measure(warmUpSeconds: effort.warmUpSeconds, seconds: effort.seconds)
+            _ = try run.finish()
+            return figures
+        case .latency:
+            let run = try ReferenceRun(setup, contestant, reference: reference, subscribes: true)
+            var figures = try run.measure(warmUpSeconds: effort.warmUpSeconds, seconds: effort.seconds)
+            guard let found = try run.finish(), found.sinceDue.count > 0 else { throw FeedError(.redis, "no update arrived") }
+            let latency = found.sinceDue.measure("").values
+            figures["p50"] = latency["p50"]
+            figures["p99"] = latency["p99"]
+            figures["lateness-p99"] = found.exchangeLateness.measure("").values["p99"]
+            return figures
+        case .burst:
+            let run = try ReferenceRun(setup, contestant, reference: reference, subscribes: true)
+            var figures = try run.measure(warmUpSeconds: 2.5, seconds: Double(effort.bursts) + 0.6)
+            let closes = try run.finish()?.closes ?? []
+            let bursts = try WholeBenchmarks.complete(closes, series: setup.series, atLeast: effort.bursts)
+            let ranks = WholeBenchmarks.ranks("", bursts.map { $0.map { $0.arrivedNs - $0.dueNs } }).values
+            for figure in ["p50", "p99", "last"] { figures[figure] = ranks[figure] }
+            return figures
+        }
+    }
+
+    private func drain(_ effort: ReferenceEffort, reference: URL) throws -> [String: Double] {
+        let exchange = try ExchangeProcess(setup.exchangeArguments)
+        let flux = "\(setup.symbols.map(\.name).joined(separator: ",")):\(setup.interval.token)"
+        let program = try ReferenceProcess(
+            reference,
+            ["--venue", exchange.webSocketBase, "--flux", flux, "--drain"] + (exchange.authorityFile.map { ["--ca-file", $0] } ?? []))
+        Thread.sleep(forTimeInterval: effort.warmUpSeconds)
+        let before = try (exchange.klineFrames(), ProcessorTime.ofProcess(program.pid), MonotonicClock.nowNs())
+        Thread.sleep(forTimeInterval: effort.seconds)
+        let after = try (exchange.klineFrames(), ProcessorTime.ofProcess(program.pid), MonotonicClock.nowNs())
+        exchange.stop()
+        let frames = Double(after.0 - before.0)
+        return ["frames": frames / Double(after.2 - before.2) * 1e9, "cpu": Double(after.1 - before.1) / 1_000 / frames]
+    }
+}
+
+struct ReferenceEffort {
+    let warmUpSeconds, seconds: Double
+    let bursts: Int
+}
+
+/// What the ratio of FastFeed's figure to a reference's has to be.
+struct ReferenceGoal {
+    let number: Int
+    let name: String
+    let figure: String
+    let against: String
+    let limit: Double
+    var isAtLeast = false
+
+    static let all = [
+        ReferenceGoal(number: 1, name: "parse", figure: "fast", against: Contestant.scanner.name, limit: 1.1),
+        ReferenceGoal(number: 1, name: "parse", figure: "fallback", against: Contestant.onDemand.name, limit: 1.1),
+        ReferenceGoal(number: 2, name: "saturated", figure: "cpu", against: Contestant.scanner.name, limit: 1.2),
+        ReferenceGoal(number: 2, name: "saturated", figure: "cpu", against: Contestant.onDemand.name, limit: 1),
+        ReferenceGoal(number: 3, name: "every-update", figure: "states", against: Contestant.scanner.name, limit: 0.95, isAtLeast: true),
+        ReferenceGoal(number: 3, name: "every-update", figure: "cpu", against: Contestant.scanner.name, limit: 1.2),
+        ReferenceGoal(number: 4, name: "latency-2000", figure: "p50", against: Contestant.scanner.name, limit: 1.1),
+        ReferenceGoal(number: 4, name: "latency-2000", figure: "p99", against: Contestant.scanner.name, limit: 1.25),
+        ReferenceGoal(number: 5, name: "burst-300", figure: "p99", against: Contestant.scanner.name, limit: 1.2),
+        ReferenceGoal(number: 6, name: "latency-20000", figure: "cpu", against: Contestant.scanner.name, limit: 1.1),
+    ]
+
+    func isMet(_ ratio: Double) -> Bool { isAtLeast ? ratio >= limit : ratio <= limit }
+    var text: String { "goal \(number): \(isAtLeast ? "≥" : "≤") \(shown(limit))" }
+}

@@ -1,0 +1,110 @@
+// One run of one program: a fresh exchange and redis-server, a while to warm up, a window, and the proof that Redis holds
+// what the exchange said. Everything is measured from outside, for both programs alike: frames are those that the
+// exchange has sent, states those that Redis was told to publish, CPU is the scheduler's account of the process.
+
+import FastFeed
+import Foundation
+
+final class ReferenceRun {
+    private let setup: WholeSetup
+    private let exchange: ExchangeProcess
+    private let redis: RedisServerProcess
+    private let subscriber: UpdateSubscriber?
+    private let program: any ContestantProcess
+    private let directory: URL
+
+    init(_ setup: WholeSetup, _ contestant: Contestant, reference: URL, subscribes: Bool) throws {
+        self.setup = setup
+        directory = FileManager.default.temporaryDirectory.appendingPathComponent("reference-run-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        exchange = try ExchangeProcess(setup.exchangeArguments, keepsTruth: true)
+        var options = RedisServerProcess.Options()
+        options.isDurable = false
+        redis = try RedisServerProcess(options)
+        subscriber = subscribes ? try UpdateSubscriber(redis.endpoint, seriesPeriodNs: setup.seriesPeriodNs) : nil
+        program = try contestant.start(setup, exchange, redis, reference: reference, directory: directory)
+        let deadline = Date(timeIntervalSinceNow: 30)
+        while try exchange.klineFrames() == 0 {
+            guard program.isRunning, Date() < deadline else { throw FeedError(.venue, "\(contestant.name) does not follow the exchange") }
+            usleep(10_000)
+        }
+    }
+
+    deinit {
+        exchange.stop()
+        if program.isRunning { kill(program.pid, SIGTERM) }
+        subscriber?.stop()
+        redis.stop()
+        try? FileManager.default.removeItem(at: directory)
+    }
+
+    private struct Reading {
+        let ns = MonotonicClock.nowNs()
+        let frames, published: UInt64
+        let programNs, redisNs, exchangeNs: UInt64
+    }
+
+    private func read() throws -> Reading {
+        guard program.isRunning, let redisPid = redis.pid else {
+            throw FeedError(.system, "the program has ended in the middle of the run")
+        }
+        return try Reading(
+            frames: exchange.klineFrames(), published: published(), programNs: ProcessorTime.ofProcess(program.pid),
+            redisNs: ProcessorTime.ofProcess(redisPid), exchangeNs: ProcessorTime.ofProcess(exchange.processIdentifier))
+    }
+
+    private func published() throws -> UInt64 {
+        let client = try RedisClient.connect(redis.endpoint, timeoutMs: 5_000)
+        defer { client.close() }
+        let text = try client.command("INFO", "commandstats").text ?? ""
+        return text.firstMatch(of: /cmdstat_publish:calls=(\d+)/).flatMap { UInt64($0.1) } ?? 0
+    }
+
+    /// Lets it run for a while. Returns figures by name.
+    func measure(warmUpSeconds: Double, seconds: Double) throws -> [String: Double] {
+        Thread.sleep(forTimeInterval: warmUpSeconds)
+        let before = try read()
+        subscriber?.open()
+        Thread.sleep(forTimeInterval: seconds)
+        subscriber?.close()
+        let after = try read()
+        let elapsed = Double(after.ns - before.ns) / 1e9
+        let (frames, written) = (Double(after.frames - before.frames), Double(after.published - before.published))
+        guard frames > 0 else { throw FeedError(.venue, "no frames came") }
+        func microseconds(_ part: KeyPath<Reading, UInt64>) -> Double {
+            Double(after[keyPath: part] - before[keyPath: part]) / 1_000 / frames
+        }
+        return [
+            "frames": frames / elapsed, "states": written / elapsed, "written": written / frames, "cpu": microseconds(\.programNs),
+            "redis-cpu": microseconds(\.redisNs), "exchange-cpu": microseconds(\.exchangeNs),
+            "rss": Double(try ProcessSample(pid: program.pid).residentBytes) / 1_048_576,
+        ]
+    }
+
+    /// Ends the exchange, lets the program take what was sent, and compares Redis with the exchange's truth.
+    /// - Returns: what the subscriber has seen, if there is one.
+    func finish() throws -> UpdateSubscriber.Findings? {
+        exchange.stop()
+        let books = try program.finish()
+        try subscriber?.expect(updates: books.updates)
+        try TruthCheck.run(truthFile: exchange.truthFile!, redis: redis.endpoint, setup: setup, closedWritten: books.closedWritten)
+        return subscriber?.result()
+    }
+}
+
+extension ExchangeProcess {
+    /// Events that it has sent until now, by its own account.
+    func klineFrames() throws -> UInt64 {
+        let url = try WebSocketEndpoint(url: webSocketBase)
+        var connection = try RawConnection(SocketAddress(numericHost: url.host, port: url.port), authorityFile: authorityFile)
+        try connection.write(Array("GET /truth/stats HTTP/1.1\r\nHost: \(url.host)\r\nConnection: close\r\n\r\n".utf8))
+        var text = ""
+        var bytes = [UInt8](repeating: 0, count: 4_096)
+        while true {
+            let count = unsafe bytes.withUnsafeMutableBytes { unsafe connection.read(into: $0.baseAddress!, count: $0.count) }
+            text += String(decoding: bytes[..<count], as: UTF8.self)
+            if let match = text.firstMatch(of: /"klineFrames":(\d+),/), let frames = UInt64(match.1) { return frames }
+            guard count > 0 else { throw FeedError(.venue, "the exchange does not say how many frames it has sent") }
+        }
+    }
+}
