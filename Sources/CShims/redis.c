@@ -104,8 +104,50 @@ int ff_reply_reader_feed(ff_reply_reader *self, const void *bytes, size_t length
     return -1;
 }
 
+// Nearly all replies are `:<digits>\r\n` (HSET, PUBLISH) or a short `$<length>\r\n<bytes>\r\n` (XADD). Those that are whole
+// and plain are read here, as hiredis would; anything else is left to it. Returns the bytes taken, 0 for none.
+static size_t read_plain(const char *bytes, size_t length, ff_reply *out) {
+    if (length < 4 || (bytes[0] != ':' && bytes[0] != '$')) return 0;
+    size_t at = 1;
+    int64_t value = 0;
+    while (at < length && at <= 18 && (unsigned char)(bytes[at] - '0') < 10) value = value * 10 + (bytes[at++] - '0');
+    if (at == 1 || (bytes[1] == '0' && at > 2) || at + 2 > length || bytes[at] != '\r' || bytes[at + 1] != '\n') return 0;
+    at += 2;
+    if (bytes[0] == ':') {
+        out->kind = FF_REPLY_INTEGER;
+        out->integer = value;
+        out->length = 0;
+        out->text[0] = 0;
+        return at;
+    }
+    if (value > FF_REPLY_TEXT_MAX || at + (size_t)value + 2 > length) return 0;
+    if (bytes[at + value] != '\r' || bytes[at + value + 1] != '\n') return 0;
+    out->kind = FF_REPLY_STRING;
+    out->integer = 0;
+    out->length = (uint8_t)value;
+    memcpy(out->text, bytes + at, (size_t)value);
+    out->text[value] = 0;
+    return at + (size_t)value + 2;
+}
+
+/// What has been read is taken out of the buffer, which otherwise only hiredis does while it reads itself.
+static void forget_read(redisReader *reader) {
+    if (reader->pos == 0 || (reader->pos < 1024 && reader->pos < reader->len)) return;
+    sdsrange(reader->buf, (int)reader->pos, -1);
+    reader->pos = 0;
+    reader->len = sdslen(reader->buf);
+}
+
 int ff_reply_reader_drain(ff_reply_reader *self, ff_reply *replies, int capacity) {
+    redisReader *reader = self->reader;
     int count = 0;
+    while (count < capacity && reader->err == 0 && reader->ridx == -1) {
+        size_t taken = read_plain(reader->buf + reader->pos, reader->len - reader->pos, &replies[count]);
+        if (taken == 0) break;
+        reader->pos += taken;
+        count++;
+    }
+    forget_read(reader);
     while (count < capacity) {
         void *object = NULL;
         if (redisReaderGetReply(self->reader, &object) != REDIS_OK) {

@@ -68,6 +68,8 @@ public enum Limits {
     public static let closedQueueCountMax = 131_072
     /// Batches written and not yet acknowledged.
     public static let batchesInFlightMax = 4
+    /// The same where every update is written: a batch ends where a series comes again, so they are many and small.
+    public static let groupsInFlightMax = 64
     /// How many bars before the first record of its series a closed candle is still merely late. Beyond: a duplicate.
     public static let lateClosedBarsMax = 16
     /// Stopped series whose field in `latest:*` is removed by one batch; the others wait for the next.

@@ -4,6 +4,8 @@
 @safe package struct BatchBuilder: ~Copyable {
     private let schema: KeySchema
     private let batchSize: Int
+    /// States that still fit into `out`.
+    private(set) var room: Int
     private let memory: PaddedBuffer
     private let scratchMemory: PaddedBuffer
     /// RESP bytes of the batch.
@@ -21,10 +23,15 @@
     private var buckets: [UInt32]
     private let latestHeads: [[UInt8]]
 
-    package init(schema: KeySchema, market: Market, batchSize: Int, seriesMax: Int = Limits.seriesCountMax) {
+    /// - Parameter batchCountMax: the most batches between two `begin`.
+    package init(
+        schema: KeySchema, market: Market, batchSize: Int, batchCountMax: Int = 1, seriesMax: Int = Limits.seriesCountMax
+    ) {
         self.schema = schema
         self.batchSize = batchSize
-        let bytes = batchSize * Limits.candleRespBytesMax + 16_384 + Limits.removalsPerBatchMax * BatchBuilder.removalBytesMax
+        room = batchSize
+        let bytes =
+            batchSize * Limits.candleRespBytesMax + batchCountMax * (16_384 + Limits.removalsPerBatchMax * BatchBuilder.removalBytesMax)
         memory = PaddedBuffer(count: bytes)
         scratchMemory = PaddedBuffer(count: batchSize * CandleEncoder.jsonBytesMax)
         out = unsafe ByteWriter(memory.base, capacity: bytes)
@@ -44,9 +51,21 @@
         followedMax = max(followedMax, Int(id) + 1)
     }
 
-    /// Builds the next batch. False when there is nothing to write.
+    /// Builds the next batch alone. False when there is nothing to write.
     package mutating func build(_ table: inout CandleTable, into batch: inout Batch) -> Bool {
+        begin()
+        return append(&table, into: &batch)
+    }
+
+    /// What was built is forgotten.
+    mutating func begin() {
         out.removeAll()
+        room = batchSize
+    }
+
+    /// Builds the next batch behind those since `begin`, of as many states as there is room for. False when there is nothing
+    /// to write.
+    mutating func append(_ table: inout CandleTable, into batch: inout Batch) -> Bool {
         scratch.removeAll()
         batch.clear()
         touchedCount = 0
@@ -55,6 +74,7 @@
         guard batch.closedCount + batch.seriesCount > 0 || touchedCount > 0 else { return false }
         writeHashes(&table, &batch)
         writeUpdates(&table, &batch)
+        room &-= batch.closedCount &+ batch.seriesCount
         return true
     }
 
@@ -76,7 +96,7 @@
     /// update message.
     private mutating func takeClosed(_ table: inout CandleTable, _ batch: inout Batch) {
         var position = table.closed.sent
-        while position < table.closed.tail && batch.closedCount < batchSize {
+        while position < table.closed.tail && batch.closedCount < room {
             let state = table.closed.state(position)
             if state == .pending || state == .needsScript {
                 let candle = unsafe table.closed.candle(position)
@@ -133,7 +153,7 @@
 
     /// Dirty series up to the batch's size: JSON rendered into the scratch, sorted into buckets by interval.
     private mutating func takeNewest(_ table: inout CandleTable, _ batch: inout Batch) {
-        var room = batchSize &- batch.closedCount
+        var room = room &- batch.closedCount
         while room > 0, let id = table.popDirty() {
             let state = unsafe table.states.base + id
             guard unsafe state.pointee.has(SeriesFlags.known) else { continue }

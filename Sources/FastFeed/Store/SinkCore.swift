@@ -31,6 +31,7 @@ import CShims
     private let latency: LatencyHistogram
     private let journal: Journal
     private let coalesces: Bool
+    private let batchesMax: Int
     private(set) var nextDeadlineNs: UInt64 = 0
 
     init(
@@ -38,12 +39,14 @@ import CShims
         gaps: GapBoard
     ) {
         table = CandleTable(closedMax: settings.closedMax, counters: counters, gaps: gaps)
-        builder = BatchBuilder(schema: settings.schema, market: settings.market, batchSize: settings.batchSize)
+        batchesMax = settings.coalesces ? Limits.batchesInFlightMax : Limits.groupsInFlightMax
+        builder = BatchBuilder(
+            schema: settings.schema, market: settings.market, batchSize: settings.batchSize, batchCountMax: batchesMax)
         link = RedisLink(
             endpoint: settings.redis, tls: settings.tls, connectTimeoutMs: settings.connectTimeoutMs, seed: settings.seed)
         consumers = ConsumerList(rings)
-        unsafe batches = .allocate(capacity: Limits.batchesInFlightMax)
-        for index in 0..<Limits.batchesInFlightMax { unsafe (batches + index).initialize(to: Batch(capacity: settings.batchSize)) }
+        unsafe batches = .allocate(capacity: batchesMax)
+        for index in 0..<batchesMax { unsafe (batches + index).initialize(to: Batch(capacity: settings.batchSize)) }
         retryBackoff = Backoff(.redis, seed: settings.seed ^ 1)
         coalesces = settings.coalesces
         self.counters = counters
@@ -52,7 +55,7 @@ import CShims
     }
 
     deinit {
-        unsafe batches.deinitialize(count: Limits.batchesInFlightMax)
+        unsafe batches.deinitialize(count: batchesMax)
         unsafe batches.deallocate()
     }
 
@@ -88,7 +91,7 @@ import CShims
     /// The queue of closed candles may overflow only while Redis is away or refuses; otherwise the rings wait.
     private var canTake: Bool { !isBlocked && (isAway || !table.closed.isFull) }
     private var isAway: Bool { !link.isReady || isRefusing }
-    private var canBuild: Bool { link.isReady && unsentCount == 0 && batchCount < Limits.batchesInFlightMax && pausedUntilNs == 0 }
+    private var canBuild: Bool { link.isReady && unsentCount == 0 && batchCount < batchesMax && pausedUntilNs == 0 }
     private var hasUnwritten: Bool { table.dirtyCount > 0 || table.closed.unsentCount > 0 || !removals.isEmpty }
 
     /// Nothing is waiting anywhere.
@@ -97,7 +100,7 @@ import CShims
     var formingUnwritten: Int {
         var count = table.formingPendingCount
         for index in 0..<batchCount {
-            let batch = unsafe batches + (firstBatch + index) % Limits.batchesInFlightMax
+            let batch = unsafe batches + (firstBatch + index) % batchesMax
             for place in unsafe 0..<batch.pointee.seriesCount where unsafe batch.pointee.seriesWasForming.base[place] { count += 1 }
         }
         return count
@@ -131,8 +134,9 @@ import CShims
         if unsentCount > 0 { sendRest(nowNs, port) }
         if pausedUntilNs != 0 && nowNs >= pausedUntilNs { pausedUntilNs = 0 }
         while canBuild && hasUnwritten {
-            guard writeBatch(nowNs, port) else { break }
-            if !coalesces { takeRecords() }
+            guard buildBatches(nowNs) else { break }
+            sendRest(nowNs, port)
+            guard link.isReady else { break }
         }
         if batchCount > 0, unsafe nowNs &- batches[firstBatch].sentNs > UInt64(Limits.redisReplyTimeoutMs) * 1_000_000,
             unsafe batches[firstBatch].sentNs < nowNs
@@ -178,20 +182,32 @@ import CShims
 
     // MARK: Writing
 
-    private mutating func writeBatch(_ nowNs: UInt64, _ port: PollerPort) -> Bool {
-        // The state that was waited for goes now, or its series is gone.
-        isBlocked = false
-        let batch = unsafe batches + (firstBatch &+ batchCount) % Limits.batchesInFlightMax
-        let isBuilt = unsafe builder.build(&table, into: &batch.pointee)
+    /// What is sent at once: a batch, or, when every update is written, as many as there are states for. Each of them ends
+    /// where a series comes again. False when there is nothing to send.
+    private mutating func buildBatches(_ nowNs: UInt64) -> Bool {
+        builder.begin()
+        let before = batchCount
+        while hasUnwritten && batchCount < batchesMax && builder.room > 0 {
+            // The state that was waited for goes now, or its series is gone.
+            isBlocked = false
+            guard buildBatch(nowNs) else { break }
+            if coalesces { break }
+            takeRecords()
+        }
+        (unsentFrom, unsentCount) = (0, builder.out.count)
+        return batchCount > before
+    }
+
+    private mutating func buildBatch(_ nowNs: UInt64) -> Bool {
+        let batch = unsafe batches + (firstBatch &+ batchCount) % batchesMax
+        let isBuilt = unsafe builder.append(&table, into: &batch.pointee)
         if !removals.isEmpty { unsafe buildRemovals(&batch.pointee) }
         guard unsafe isBuilt || !batch.pointee.removals.isEmpty else { return false }
         unsafe batch.pointee.sentNs = nowNs
         batchCount &+= 1
         builtCount &+= 1
         counters.add(.batchesSent)
-        (unsentFrom, unsentCount) = (0, builder.out.count)
-        sendRest(nowNs, port)
-        return link.isReady
+        return true
     }
 
     @inline(never)
@@ -335,7 +351,7 @@ import CShims
             counters.add(.candlesWritten, written)
         }
         table.closed.advance()
-        firstBatch = (firstBatch &+ 1) % Limits.batchesInFlightMax
+        firstBatch = (firstBatch &+ 1) % batchesMax
         batchCount &-= 1
         endedCount &+= 1
     }
@@ -362,7 +378,7 @@ import CShims
     private mutating func lose(_ reason: String, _ nowNs: UInt64, peerIsGone: Bool = false) {
         let wasReady = link.isReady
         isBlocked = false
-        for index in 0..<batchCount { unsafe restore(batches + (firstBatch + index) % Limits.batchesInFlightMax) }
+        for index in 0..<batchCount { unsafe restore(batches + (firstBatch + index) % batchesMax) }
         endedCount &+= batchCount
         (batchCount, unsentFrom, unsentCount) = (0, 0, 0)
         table.closed.rewind()
