@@ -80,7 +80,8 @@ extension Control {
             ("state", isLive ? "live" : nowMs - settings.startedAtMs < 60_000 ? "starting" : "degraded"), ("version", settings.version),
             ("pid", String(getpid())), ("host", Control.hostName), ("market", settings.market.rawValue),
             ("started_at", String(settings.startedAtMs)), ("heartbeat_at", String(nowMs)), ("fluxes", String(fluxes.count)),
-            ("series", String(placement.seriesCount)), ("connections", String(placement.connectionCount)),
+            ("series", String(placement.seriesCount)), ("series_ids_in_use", String(placement.idsInUse)),
+            ("connections", String(placement.connectionCount)),
             ("messages_total", String(c[.messagesReceived])), ("rejected_total", String(c.rejected)),
             ("resident_bytes", String(snapshot.residentBytes)),
         ]

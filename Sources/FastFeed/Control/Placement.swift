@@ -49,6 +49,8 @@ package struct Placement: Sendable {
     }
 
     package var seriesCount: Int { entries.count }
+    /// Ids that may not be given out: of series that are wanted, and of stopped ones that are still mentioned somewhere.
+    package var idsInUse: Int { Int(nextID) - freeIDs.count }
     package var connectionCount: Int { connections.count }
     package func handle(_ series: Series) -> SeriesHandle? { entries[series]?.handle }
     /// By connection: how many streams it carries.

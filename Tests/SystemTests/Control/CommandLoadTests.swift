@@ -1,0 +1,169 @@
+// Ten thousand commands, a tenth of them hostile, beside 500 streams at 20,000 frames/s: each is answered once or counted, nothing
+// is written or published that the schema does not know, and the data path hardly notices.
+
+import FastFeed
+import Foundation
+import Testing
+import VenueSimulator
+
+@Suite("Control under load", .serialized)
+struct CommandLoadTests {
+    private static let pairs = 10
+    private static let commandsPerWindow = 1_000
+    private static let windowMs = 1_000
+    private static let stepMs = 10
+    /// How many times those of the quiet windows p50 and p99 of the busy ones may be. Where other programs want both cores, too, the
+    /// calmest windows differ by up to 2.4; a Redis that is stalled for a millisecond or two by each tenth command shows as 5.
+    private static let allowances = [("p50", 0.5, 3.0), ("p99", 0.99, 4.0)]
+
+    @Test func tenThousandCommands() throws {
+        var options = Rig.Options()
+        options.simulator.symbolCount = 500
+        options.simulator.illiquidEvery = 0
+        options.simulator.pace = .openLoop(framesPerSecond: 20_000)
+        options.intervals = [.s1]
+        options.adjust = { $0.takesCommands = true }
+        let rig = try Rig(options)
+        rig.wait(seconds: 30, "the service, and closed candles of all series") {
+            rig.counters[.closedWritten] >= 1_000 && (try? rig.client.command("HGET", "status:service", "state"))?.text != nil
+        }
+        let keysBefore = try Set(rig.client.command("KEYS", "*").strings)
+        let listener = try ChannelListener(rig.redis.endpoint)
+        var mix = HostileMix(
+            "load",
+            good: [
+                ("flux:create", #""symbols":["btcusdt","ethusdt"],"interval":"1s","name":"own""#), ("flux:list", ""), ("status:get", ""),
+                ("data:get", #""symbol":"btcusdt","interval":"1s","limit":10"#), ("flux:stop", #""flux_id":"own""#),
+                ("status:get", ""),
+            ])
+        let publisher = try RedisClient.connect(rig.redis.endpoint)
+        var quiet: [HistogramSnapshot] = []
+        var busy: [HistogramSnapshot] = []
+        for _ in 0..<CommandLoadTests.pairs {
+            try quiet.append(window(rig) { _ in })
+            try busy.append(
+                window(rig) { count in
+                    let requests = (0..<count).map { _ in mix.next() }
+                    _ = try publisher.pipeline(requests.map { ["PUBLISH", "commands:\($0.kind)", $0.text] })
+                })
+        }
+        rig.wait(seconds: 30, "all answers") {
+            let counts = listener.heard.counts
+            return mix.answers.allSatisfy { counts[$0] != nil }
+        }
+        expectAnswers(rig, mix, listener.stop())
+        expectKeys(rig, before: keysBefore)
+        expectCalm(quiet, busy)
+        #expect(rig.finish().isClean)
+        try rig.expectTruth()
+    }
+
+    /// The data path's latencies within one window, whose steps are evenly spaced.
+    private func window(_ rig: Rig, _ step: (_ commands: Int) throws -> Void) throws -> HistogramSnapshot {
+        let steps = CommandLoadTests.windowMs / CommandLoadTests.stepMs
+        let before = rig.engine.snapshot().latency
+        let startNs = MonotonicClock.nowNs()
+        for number in 1...steps {
+            try step(CommandLoadTests.commandsPerWindow / steps)
+            let dueNs = startNs + UInt64(number * CommandLoadTests.stepMs) * 1_000_000
+            let nowNs = MonotonicClock.nowNs()
+            if dueNs > nowNs { usleep(UInt32((dueNs - nowNs) / 1_000)) }
+        }
+        return rig.engine.snapshot().latency - before
+    }
+
+    private func expectAnswers(_ rig: Rig, _ mix: HostileMix, _ heard: ChannelListener.Heard) {
+        let answers = heard.counts.filter { $0.key.hasPrefix("responses:") }
+        let missing = mix.answers.filter { answers[$0] == nil }
+        #expect(missing.isEmpty, "\(missing.count) without an answer: \(missing.prefix(3))")
+        #expect(answers.allSatisfy { $0.value == 1 && mix.answers.contains($0.key) }, "an answer twice, or one that nobody asked for")
+        #expect(heard.refusals == mix.refusals, "\(heard.refusals.symmetricDifference(mix.refusals).prefix(3))")
+        #expect(rig.counters[.commandsUnanswered] == mix.unanswered)
+        #expect(rig.counters[.commandsReceived] == UInt64(CommandLoadTests.pairs * CommandLoadTests.commandsPerWindow))
+        // The channels of the schema, and no other.
+        let updates = Set(rig.venue.symbols.map { "updates:{\($0.symbol)}:1s" })
+        let commands = Set(["flux:create", "flux:stop", "flux:list", "data:get", "status:get"].map { "commands:\($0)" })
+        let others = Set(heard.counts.keys).subtracting(answers.keys).subtracting(commands)
+        #expect(others == updates, "\(others.symmetricDifference(updates).prefix(3))")
+    }
+
+    private func expectKeys(_ rig: Rig, before: Set<String>) {
+        let now = (try? Set(rig.client.command("KEYS", "*").strings)) ?? []
+        let new = now.subtracting(before)
+        #expect(new.isSubset(of: ["fluxes", "status:flux:own"]), "\(new)")
+        #expect(before.isSubset(of: now), "\(before.subtracting(now))")
+    }
+
+    /// Quiet and busy windows alternate, so that what else the machine does falls into both. It can only add: the calmest windows of
+    /// either kind are compared. (What commands themselves cost the data path is in every busy window.)
+    private func expectCalm(_ quiet: [HistogramSnapshot], _ busy: [HistogramSnapshot]) {
+        func microseconds(_ windows: [HistogramSnapshot], _ share: Double) -> [Double] {
+            windows.map { Double($0.quantile(share) ?? 0) / 1_000 }.sorted()
+        }
+        for (name, share, allowance) in CommandLoadTests.allowances {
+            let (without, with) = (microseconds(quiet, share), microseconds(busy, share))
+            func text(_ list: [Double]) -> String {
+                String(format: "%.0f (%.0f to %.0f)", list[list.count / 2], list[0], list[list.count - 1])
+            }
+            print("\(name) of the data path, us, median window (all): \(text(without)) without commands, \(text(with)) with 1,000 a second")
+            #expect(without[0] > 0 && with[0] < allowance * without[0], "\(name)")
+        }
+    }
+}
+
+/// Everything that is published, on a thread of its own.
+private final class ChannelListener: Sendable {
+    struct Heard {
+        /// Messages by channel.
+        var counts: [String: Int] = [:]
+        /// Channels of answers that say no.
+        var refusals: Set<String> = []
+    }
+
+    private let shared = Shared(Heard())
+    private let ending = Shared(false)
+    private let ended = DispatchSemaphore(value: 0)
+
+    init(_ endpoint: RedisEndpoint) throws {
+        let ready = DispatchSemaphore(value: 0)
+        let (shared, ending, ended) = (shared, ending, ended)
+        let thread = try PinnedThread.start(name: "listener") {
+            defer {
+                ready.signal()
+                ended.signal()
+            }
+            // Of longer requests the channel is enough.
+            guard let subscriber = try? RedisSubscriber.connect(endpoint, messageBytesMax: 1 << 16) else { return }
+            subscriber.psubscribe(["*"])
+            while !ending.value {
+                switch subscriber.next(timeoutMs: 20) {
+                case .subscribed: ready.signal()
+                case .message(let channel, let payload): ChannelListener.take(channel, payload, shared)
+                case .tooLong(let channel, _): shared.withLock { $0.counts[channel, default: 0] += 1 }
+                case .lost: return
+                default: continue
+                }
+            }
+        }
+        thread.detach()
+        ready.wait()
+    }
+
+    private static func take(_ channel: String, _ payload: [UInt8], _ heard: Shared<Heard>) {
+        // {"request_id":"…","status":"error",…}
+        let isRefusal =
+            channel.hasPrefix("responses:") && payload.prefix(300).split(separator: 0x2C)[1].elementsEqual(#""status":"error""#.utf8)
+        heard.withLock {
+            $0.counts[channel, default: 0] += 1
+            if isRefusal { $0.refusals.insert(channel) }
+        }
+    }
+
+    var heard: Heard { shared.value }
+
+    func stop() -> Heard {
+        ending.withLock { $0 = true }
+        ended.wait()
+        return heard
+    }
+}
