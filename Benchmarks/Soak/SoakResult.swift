@@ -39,6 +39,11 @@ struct SoakVerdict: Codable {
     /// Nil: the run was too short to judge.
     let holds: Bool?
     let detail: String
+
+    var line: String {
+        let word = holds.map { $0 ? "ok    " : "FAILED" } ?? "  -   "
+        return "\(word)  \(name.left(38))\(detail)"
+    }
 }
 
 struct SoakResult: Codable {
@@ -84,10 +89,7 @@ struct SoakResult: Codable {
         if !complaints.isEmpty { print("\nwhat feedd complained of:") }
         for (text, count) in complaints.sorted(by: { $0.value > $1.value }).prefix(12) { print("  \(count) x \(text)") }
         print("")
-        for verdict in verdicts {
-            let word = verdict.holds.map { $0 ? "ok    " : "FAILED" } ?? "  -   "
-            print("\(word)  \(verdict.name.padding(toLength: 38, withPad: " ", startingAt: 0))\(verdict.detail)")
-        }
+        for verdict in verdicts { print(verdict.line) }
     }
 
     private static func kind(_ fault: String) -> String {

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# The churn: exchange, redis-server and feedd as processes, and a flux that is created and stopped once a second beside one that
+# stays; at the end nothing may be left of them (perf/README.md). Exit status 1 when anything leaks.
+#
+#   scripts/churn.sh MINUTES [--record] [FLAGS of `Benchmarks churn`…]
+#
+# --record writes perf/results/churn-DATE.txt.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+[[ ${1:-} =~ ^[0-9]+(\.[0-9]+)?$ ]] || fail "usage: $(basename "$0") MINUTES [--record] [FLAGS]"
+flags=(--minutes "$1")
+record=/dev/null
+shift
+for flag in "$@"; do
+    case $flag in
+        --record) record="perf/results/churn-$(date -u +%Y%m%dT%H%M%SZ).txt" ;;
+        *) flags+=("$flag") ;;
+    esac
+done
+scripts/setup.sh
+swift build -c release --product feedd --quiet
+swift build -c release --product Benchmarks --quiet
+"$(swift build -c release --show-bin-path)/Benchmarks" churn "${flags[@]}" \
+    --commit "$(git describe --always --dirty 2>/dev/null || true)" | tee "$record"
