@@ -133,5 +133,5 @@ struct Benchmark: Sendable {
 }
 
 extension Benchmarks {
-    static var all: [Benchmark] { StageBenchmarks.all + WholeBenchmarks.all }
+    static var all: [Benchmark] { StageBenchmarks.all + WholeBenchmarks.all + CommandBenchmarks.all }
 }

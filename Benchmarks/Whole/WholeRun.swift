@@ -11,7 +11,7 @@ final class WholeRun {
     let redis: RedisServerProcess
     let engine: Engine
     let subscriber: UpdateSubscriber?
-    private let engineEndpoint: RedisEndpoint
+    let engineEndpoint: RedisEndpoint
 
     /// More entries than any series gets here: Redis must still have them all when they are compared.
     static let history = 1_000_000
@@ -32,6 +32,7 @@ final class WholeRun {
         configuration.redis = engineEndpoint
         configuration.history = WholeRun.history
         configuration.coalesces = setup.coalesces
+        configuration.takesCommands = setup.takesCommands
         configuration.fluxes = [FluxDefinition(symbols: setup.symbols, intervals: [setup.interval])]
         engine = try Engine(configuration)
         try engine.start()
@@ -49,6 +50,12 @@ final class WholeRun {
         let deadline = Date(timeIntervalSinceNow: 30)
         while engine.snapshot().counters[.connectionsLive] < UInt64(setup.connections) {
             guard Date() < deadline else { throw FeedError(.venue, "not all series are subscribed after 30 s") }
+            usleep(10_000)
+        }
+        guard setup.takesCommands else { return }
+        let client = try RedisClient.connect(engineEndpoint)
+        while try client.command("EXISTS", "status:service").integer != 1 {
+            guard Date() < deadline else { throw FeedError(.control, "the service takes no commands after 30 s") }
             usleep(10_000)
         }
     }

@@ -25,6 +25,7 @@ struct WholeSetup {
     var redis = RedisTransport.unix
     /// Off: every update is written.
     var coalesces = true
+    var takesCommands = false
 
     var transports: String { "\(isSecure ? "wss" : "ws")+\(redis.rawValue)" }
 

@@ -102,6 +102,22 @@ struct BenchmarkSmokeTests {
         let (document, byName) = try results(outcome)
         #expect((document["failures"] as? [Any])?.isEmpty == true)
         #expect(try #require(value(byName["every-update/feedd-to-reference/cpu"], "median")) > 0)
+    @Test func commandsAreAnswered() throws {
+        let outcome = try run("commands/idle", "--quick", "--json")
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        let (document, byName) = try results(outcome)
+        #expect((document["failures"] as? [Any])?.isEmpty == true)
+        for kind in ["flux:create", "flux:stop", "flux:list", "status:get", "data:get"] {
+            let latency = byName["commands/idle/\(kind)"]
+            #expect(value(latency, "p50") ?? 0 > 0 && value(latency, "n") ?? 0 >= 50, "\(kind)")
+        }
+    }
+
+    /// Not a measurement: memory is judged over minutes (`scripts/churn.sh`).
+    @Test func nothingIsLeftOfFluxes() throws {
+        let outcome = try run("churn", "--minutes", "0.1", "--every-ms", "100", within: 120)
+        let text = String(decoding: outcome.output, as: UTF8.self)
+        #expect(outcome.code == 0 && text.contains("churn: all holds"), "\(text)\(outcome.errors)")
     }
 
     @Test func whatIsWrongIsNamed() throws {
