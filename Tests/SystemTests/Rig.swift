@@ -169,8 +169,10 @@ final class Rig {
         #expect(wrong == 0)
     }
 
+    func history(_ series: Series) throws -> [Int64: [String: String]] { try Rig.history(series, client) }
+
     /// A series' history: open time → fields. An id that is not `<ms>-0`, or comes twice, is an issue.
-    func history(_ series: Series) throws -> [Int64: [String: String]] {
+    static func history(_ series: Series, _ client: RedisClient) throws -> [Int64: [String: String]] {
         let key = "candles:{\(series.market.keyPrefix)\(series.symbol)}:\(series.interval.token)"
         var result: [Int64: [String: String]] = [:]
         for entry in try client.command("XRANGE", key, "-", "+").elements {

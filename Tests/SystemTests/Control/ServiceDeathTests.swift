@@ -1,0 +1,111 @@
+// kill -9 of the real program in mid-stream, and its next start on the same Redis: the fluxes go on, every stored candle is there
+// once and right, and what closed before and after is stored.
+
+import FastFeed
+import Foundation
+import Testing
+import VenueSimulator
+
+@Suite("Control: kill -9 of the service", .serialized)
+struct ServiceDeathTests {
+    /// What the exchange had sent and Redis not yet acknowledged dies with the process: closes of so long before its end may be
+    /// missing. (They are acknowledged within milliseconds; a machine may be busy.)
+    private static let onTheWayMs: Int64 = 2_000
+
+    private let venue: VenueSimulator
+    private let redis: RedisServerProcess
+    private let client: RedisClient
+
+    init() throws {
+        var simulator = SimulatorConfiguration()
+        simulator.symbolCount = 12
+        simulator.illiquidEvery = 0
+        simulator.pushPeriodMs = 20
+        venue = try VenueSimulator(configuration: simulator)
+        try venue.start()
+        redis = try RedisServerProcess()
+        client = try RedisClient.connect(redis.endpoint)
+    }
+
+    private func start() throws -> ProgramRun {
+        try ProgramRun([
+            "run", "--venue-ws", venue.webSocketBase, "--redis", "unix://\(redis.socketPath)", "--history", "100000",
+        ])
+    }
+
+    private func eventually(_ seconds: Double, _ what: Comment, _ condition: () throws -> Bool) rethrows {
+        let deadline = Date(timeIntervalSinceNow: seconds)
+        while try !condition() {
+            guard Date() < deadline else {
+                Issue.record("not within \(seconds) s: \(what)")
+                return
+            }
+            usleep(20_000)
+        }
+    }
+
+    /// The process id that the status names, too: the hash of the killed one stays for ten seconds.
+    private func isLive(_ run: ProgramRun, _ ids: [String]) throws -> Bool {
+        guard try client.command("HGET", "status:service", "pid").text == "\(run.pid)" else { return false }
+        return try ids.allSatisfy { try client.command("HGET", "status:flux:\($0)", "state").text == "live" }
+    }
+
+    private func stored(_ series: String) throws -> Int64 { try client.command("XLEN", "candles:{\(series)}:1s").integer ?? 0 }
+
+    @Test func fluxesAndCandlesSurviveKill9() throws {
+        let first = try start()
+        try eventually(20, "the first service") { try isLive(first, []) }
+        let caller = try CommandCaller(redis.endpoint)
+        let names = venue.symbols.map(\.symbol.name)
+        func quoted(_ part: ArraySlice<String>) -> String { part.map { "\"\($0)\"" }.joined(separator: ",") }
+        #expect(try caller.call("flux:create", "\"symbols\":[\(quoted(names[0..<8]))],\"interval\":\"1s\",\"name\":\"one\"").isOK)
+        #expect(try caller.call("flux:create", "\"symbols\":[\(quoted(names[6..<12]))],\"interval\":\"1s\",\"name\":\"two\"").isOK)
+        try eventually(30, "both fluxes, and closed candles of all series") {
+            try isLive(first, ["one", "two"]) && names.allSatisfy { try stored($0) >= 4 }
+        }
+
+        let killedMs = WallClock.nowMs()
+        first.signal(SIGKILL)
+        #expect(first.end() == -SIGKILL)
+        let before = try Dictionary(uniqueKeysWithValues: names.map { ($0, try stored($0)) })
+        let second = try start()
+        try eventually(30, "the fluxes of before") { try isLive(second, ["one", "two"]) }
+        let resumedMs = WallClock.nowMs()
+        try eventually(30, "more closed candles of all series") { try names.allSatisfy { try stored($0) >= before[$0]! + 4 } }
+        let list = try caller.call("flux:list")["fluxes"] as? [[String: Any]] ?? []
+        #expect(list.compactMap { $0["flux_id"] as? String } == ["one", "two"])
+        #expect(
+            list.first?["symbols"] as? [String] == names[0..<8].sorted() && list.last?["symbols"] as? [String] == names[6..<12].sorted())
+        #expect(try caller.call("data:get", "\"symbol\":\"\(names[7])\",\"interval\":\"1s\"").isOK)
+        #expect(try caller.call("flux:stop", #""flux_id":"two""#).isOK)
+        #expect(try caller.call("flux:create", #""symbols":["btcusdt"],"interval":"1s","name":"three""#).isOK)
+
+        venue.stop()
+        usleep(500_000)
+        second.signal(SIGTERM)
+        #expect(second.end() == 0, "\(second.errorText)")
+        try expectTruth(killedMs: killedMs, resumedMs: resumedMs)
+    }
+
+    /// - Parameter killedMs: closes up to a little before are stored, and so are those from `resumedMs` on.
+    private func expectTruth(killedMs: Int64, resumedMs: Int64) throws {
+        let truth = Dictionary(grouping: venue.closedCandles(), by: \.series)
+        #expect(truth.count == 12)
+        var compared = 0
+        for (series, closed) in truth {
+            let entries = try Rig.history(series, client)
+            let announced = Dictionary(closed.map { ($0.candle.openTimeMs, Rig.fields($0.candle)) }) { $1 }
+            for (openMs, fields) in entries {
+                compared += 1
+                #expect(fields == announced[openMs], "\(series) \(openMs)")
+            }
+            let missing = closed.filter {
+                let isOnTheWay = $0.candle.eventTimeMs > killedMs - ServiceDeathTests.onTheWayMs && $0.candle.eventTimeMs < resumedMs
+                return $0.delivered && !isOnTheWay && entries[$0.candle.openTimeMs] == nil
+            }
+            #expect(missing.isEmpty, "\(series): \(missing.map { $0.candle.openTimeMs - killedMs }) ms after the kill")
+            #expect(closed.contains { $0.candle.eventTimeMs < killedMs - ServiceDeathTests.onTheWayMs }, "\(series)")
+        }
+        #expect(compared >= 12 * 8)
+    }
+}
