@@ -39,7 +39,7 @@ struct Demo: ParsableCommand {
         }
         try world.start()
         // Where commands without --redis find it, from another terminal.
-        let announcement = Discovery.announce(world.redis.endpoint)
+        let announcement = Discovery.announce(world.redis.endpoint, keyPrefix: "")
         defer { announcement?.withdraw() }
         if isLive {
             try showLive(world, untilNs: deadlineNs ?? .max)

@@ -138,20 +138,23 @@ struct DemoView {
         title.pad(to: width - keys.count)
         title.add(keys, .dim)
         lines.append(title)
-        for command in commands {
+        for (program, command) in commands {
             var line = StyledLine()
-            line.add("   redis-cli -s \(socketPath) ", .dim)
+            line.add("   \(program) ", .dim)
             line.add(command, .cyan)
             lines.append(line)
         }
         return lines
     }
 
-    private var commands: [String] {
-        [
-            "HGET latest:\(interval.token) \(firstSymbol)",
-            "XREVRANGE candles:{\(firstSymbol)}:\(interval.token) + - COUNT 3",
-            "SUBSCRIBE updates:{\(firstSymbol)}:\(interval.token)",
+    /// What to try: a program (ours as it was called), and what to say to it.
+    private var commands: [(program: String, words: String)] {
+        let redis = "redis-cli -s \(socketPath)"
+        return [
+            (LogText.escaped(CommandLine.arguments[0]), "monitor"),
+            (redis, "HGET latest:\(interval.token) \(firstSymbol)"),
+            (redis, "XREVRANGE candles:{\(firstSymbol)}:\(interval.token) + - COUNT 3"),
+            (redis, "SUBSCRIBE updates:{\(firstSymbol)}:\(interval.token)"),
         ]
     }
 
@@ -159,7 +162,7 @@ struct DemoView {
 
     var greeting: [String] {
         ["simulated exchange ×\(Numbers.fixed(speed, digits: 0)) → feedd → Redis, \(seriesCount) series. Try it from another terminal:"]
-            + commands.map { "  redis-cli -s \(socketPath) \($0)" }
+            + commands.map { "  \($0.program) \($0.words)" }
     }
 
     func line(_ model: DemoModel) -> String {

@@ -1,55 +1,76 @@
 // Where a private Redis is, told to the same user's other processes by a small file: `feedd list` in another terminal finds
-// the one of `feedd demo`. Main thread.
+// the one of `feedd demo` or of `feedd run --redis embedded`. Main thread.
 //
-// The file holds three lines (process id, that process's start, Redis URL), has mode 0600 and lives in a directory of ours with
-// mode 0700. A file or directory that is somebody else's, or open to others, and one whose process is gone, is as good
-// as none. Credentials are never written.
+// Each process has a file of its own, named by its id. It holds four lines (process id, that process's start, Redis URL, key
+// prefix), has mode 0600 and lives in a directory of ours with mode 0700. A file or directory that is somebody else's, or open to
+// others, and one whose process is gone, is as good as none. Credentials are never written.
 
 import FastFeed
+import Foundation
 import Glibc
 
 enum Discovery {
     private static let bytesMax = 4_096
 
+    /// A process of ours that has told where its Redis is.
+    struct Service {
+        let pid: pid_t
+        let redis: RedisEndpoint
+        let keyPrefix: String
+    }
+
     /// A file that is ours until we withdraw it.
     struct Announcement {
         fileprivate let path: String
-        fileprivate let text: String
 
-        /// Removes the file, unless a later process has put its own in place.
-        func withdraw() {
-            guard let found = Discovery.read(path), found == text else { return }
-            unsafe unlink(path)
-        }
+        func withdraw() { unsafe unlink(path) }
     }
 
-    /// Tells where Redis is. Nil when there is no place that is ours alone: then commands need --redis.
-    static func announce(_ endpoint: RedisEndpoint) -> Announcement? {
-        guard endpoint.password == nil, let start = startTime(of: getpid()) else { return nil }
-        let directory = directory
+    /// Tells where Redis is, without its password. Nil when there is no place that is ours alone: then commands need --redis.
+    static func announce(_ endpoint: RedisEndpoint, keyPrefix: String) -> Announcement? {
+        let (pid, directory) = (getpid(), directory)
+        guard let start = startTime(of: pid), keyPrefix.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { return nil }
         unsafe mkdir(directory, 0o700)
         guard isPrivate(directory) else { return nil }
-        let text = "\(getpid())\n\(start)\n\(endpoint)\n"
-        let (path, draft) = (directory + "/current", directory + "/current.\(getpid())")
+        removeFilesOfTheDead(directory)
+        let (path, draft) = ("\(directory)/\(pid)", "\(directory)/draft.\(pid)")
         unsafe unlink(draft)
         let file = unsafe open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard file >= 0 else { return nil }
-        let bytes = Array(text.utf8)
+        let bytes = Array("\(pid)\n\(start)\n\(endpoint)\n\(keyPrefix)\n".utf8)
         let written = unsafe write(file, bytes, bytes.count)
         close(file)
         guard written == bytes.count, unsafe rename(draft, path) == 0 else {
             unsafe unlink(draft)
             return nil
         }
-        return Announcement(path: path, text: text)
+        return Announcement(path: path)
     }
 
-    /// The Redis of a process of ours that still runs.
-    static func find() -> RedisEndpoint? {
-        guard isPrivate(directory), let text = read(directory + "/current") else { return nil }
+    /// All that still run, by process id.
+    static func find() -> [Service] {
+        guard isPrivate(directory) else { return [] }
+        return pids(directory).sorted().compactMap { service($0, directory) }
+    }
+
+    private static func service(_ pid: pid_t, _ directory: String) -> Service? {
+        guard let text = read("\(directory)/\(pid)") else { return nil }
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-        guard lines.count == 4, let pid = pid_t(lines[0]), pid > 0, let start = startTime(of: pid), start == lines[1] else { return nil }
-        return try? RedisEndpoint(url: String(lines[2]))
+        guard lines.count == 5, lines[0] == "\(pid)", let start = startTime(of: pid), start == lines[1],
+            let redis = try? RedisEndpoint(url: String(lines[2]))
+        else { return nil }
+        return Service(pid: pid, redis: redis, keyPrefix: String(lines[3]))
+    }
+
+    /// Those that have a file.
+    private static func pids(_ directory: String) -> [pid_t] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        return names.compactMap { pid_t($0) }.filter { $0 > 0 }
+    }
+
+    /// Who was killed could not withdraw its own.
+    private static func removeFilesOfTheDead(_ directory: String) {
+        for pid in pids(directory) where startTime(of: pid) == nil { unsafe unlink("\(directory)/\(pid)") }
     }
 
     private static var directory: String {

@@ -77,6 +77,9 @@ struct Service {
 
     mutating func run() throws {
         try engine.start()
+        // An embedded Redis is nowhere in particular: commands without --redis find it by this.
+        let announcement = redis.flatMap { Discovery.announce($0.endpoint, keyPrefix: plan.engine.keyPrefix) }
+        defer { announcement?.withdraw() }
         let reportNs = UInt64(plan.reportSeconds) * 1_000_000_000
         var nextReportNs = MonotonicClock.nowNs() + reportNs
         var reason: String?

@@ -7,7 +7,7 @@ import Foundation
 struct ClientOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "The service's Redis: redis://[user@]host:port/db, rediss://…, unix:///path or embedded:DIR. (default: a running 'feedd demo' of yours, else redis://127.0.0.1:6379)",
+            "The service's Redis: redis://[user@]host:port/db, rediss://…, unix:///path or embedded:DIR. (default: that of your running 'feedd demo' or 'feedd run --redis embedded', else redis://127.0.0.1:6379)",
             valueName: "url"))
     var redis: String?
 
@@ -39,8 +39,9 @@ struct ClientPlan {
 
     init(flags: [Setting: String], environment: [String: String]) throws {
         let settings = try Settings(flags: flags, environment: environment)
-        redis = try ClientPlan.readRedis(settings)
-        keyPrefix = try settings.text(.keyPrefix) ?? ""
+        let running = try ClientPlan.find(settings)
+        redis = try ClientPlan.readRedis(settings, running)
+        keyPrefix = try settings.text(.keyPrefix) ?? running?.keyPrefix ?? ""
         market = try settings.choice(.market) ?? .spot
         guard let found = try settings[.timeout] else {
             timeout = FluxClient.timeoutDefault
@@ -52,12 +53,21 @@ struct ClientPlan {
         timeout = .milliseconds(Int64((seconds * 1_000).rounded()))
     }
 
+    /// With nothing named: the process of ours that has its own Redis. A command must not reach another one than was meant.
+    private static func find(_ settings: Settings) throws -> Discovery.Service? {
+        guard try settings[.redis] == nil else { return nil }
+        let running = Discovery.find()
+        guard running.count > 1 else { return running.first }
+        let places = running.map { "--redis \($0.redis) (process \($0.pid))" }
+        throw Failure.usage("\(running.count) services of yours have a Redis of their own, name one: \(places.joined(separator: ", "))")
+    }
+
     /// A service of the same configuration file may have its Redis embedded: the client goes to its socket.
-    private static func readRedis(_ settings: Settings) throws -> RedisEndpoint {
+    private static func readRedis(_ settings: Settings, _ running: Discovery.Service?) throws -> RedisEndpoint {
         var found = try settings[.redis]
         let password = try settings.file(.redisPasswordFile).map(ConfigurationLoader.readPassword)
         let user = try settings.text(.redisUser)
-        var fallback = RedisEndpoint.local
+        var fallback = running?.redis ?? .local
         if let text = found?.text, text == "embedded" || text.hasPrefix("embedded:") {
             let directory = text.dropFirst("embedded:".count)
             if directory.isEmpty {
@@ -66,8 +76,6 @@ struct ClientPlan {
             let path = directory.hasPrefix("/") ? String(directory) : FileManager.default.currentDirectoryPath + "/" + directory
             fallback = RedisEndpoint(place: .unix(path: path + "/redis.sock"))
             found = nil
-        } else if found == nil, let running = Discovery.find() {
-            fallback = running
         }
         return try ConfigurationLoader.readEndpoint(settings, found, else: fallback, password: password, user: user)
     }

@@ -212,25 +212,45 @@ struct ClientWatchTests {
     }
 }
 
-@Suite("Command line: finding the demo", .serialized)
+@Suite("Command line: finding the service", .serialized)
 struct DiscoveryTests {
+    private let directory: TemporaryDirectory
+    private var folder: String { directory.path + "/feedd" }
+    private var environment: [String: String] { ["XDG_RUNTIME_DIR": directory.path] }
+
+    init() throws { directory = try TemporaryDirectory() }
+
+    private func file(of run: ProgramRun) -> String { "\(folder)/\(run.pid)" }
+
+    private func list(_ arguments: [String] = [], _ more: [String: String] = [:]) throws -> (status: Int32, out: String, err: String) {
+        let run = try ProgramRun(["list", "--json"] + arguments, environment: environment.merging(more) { $1 })
+        let status = run.end()
+        return (status, run.outputText, run.errorText)
+    }
+
+    private func finds(_ arguments: [String] = [], _ more: [String: String] = [:]) throws -> Bool {
+        let list = try list(arguments, more)
+        return list.status == 0 && list.out.contains("\"fluxes\":[")
+    }
+
+    private func runs(_ arguments: [String]) async throws -> ProgramRun {
+        let run = try ProgramRun(["run", "--redis"] + arguments + ["--venue-ws", "ws://127.0.0.1:1"], environment: environment)
+        #expect(run.shows("taking commands", within: 20), "\(run.errorText)")
+        #expect(try await eventually { FileManager.default.fileExists(atPath: file(of: run)) })
+        return run
+    }
+
     @Test("Commands find a running demo by its file, and only a private file of a live process")
     func demo() async throws {
-        let directory = try TemporaryDirectory()
-        let (folder, file) = (directory.path + "/feedd", directory.path + "/feedd/current")
-        let environment = ["XDG_RUNTIME_DIR": directory.path]
         let demo = try ProgramRun(["demo", "--plain", "--symbols", "2", "--seconds", "60"], environment: environment)
+        let file = file(of: demo)
         #expect(try await eventually(20) { FileManager.default.fileExists(atPath: file) })
+        #expect(try await eventually(20) { demo.outputText.contains("feedd monitor\n") }, "\(demo.outputText)")
         #expect(try mode(folder) == 0o700)
         #expect(try mode(file) == 0o600)
         let text = try String(contentsOfFile: file, encoding: .utf8)
-        let redis = try #require(text.split(separator: "\n").last)
-        let service = try ScriptedService(try RedisEndpoint(url: String(redis)))
-        func finds(_ arguments: [String] = [], _ more: [String: String] = [:]) throws -> Bool {
-            let list = try ProgramRun(["list", "--json"] + arguments, environment: environment.merging(more) { $1 })
-            return list.end() == 0 && list.outputText.contains("\"fluxes\":[")
-        }
-        #expect(try finds())
+        let redis = text.split(separator: "\n")[2]
+        #expect(try await eventually(20) { try finds() })
         // A named Redis wins.
         #expect(try !finds(["--redis", "redis://127.0.0.1:1"]))
         #expect(try !finds([], ["FEEDD_REDIS": "redis://127.0.0.1:1"]))
@@ -242,13 +262,64 @@ struct DiscoveryTests {
         #expect(try !finds())
         chmod(folder, 0o700)
         #expect(try finds())
-        service.stop()
         demo.signal(SIGTERM)
         #expect(demo.end(within: 20) == 0, "\(demo.errorText)")
         #expect(!FileManager.default.fileExists(atPath: file))
-        for lines in ["\(getpid())\n1\n\(redis)\n", "999999999\n1\n\(redis)\n", "\n\n\n", "x"] {
-            #expect(FileManager.default.createFile(atPath: file, contents: Data(lines.utf8), attributes: [.posixPermissions: 0o600]))
+        for lines in ["\(getpid())\n1\n\(redis)\n\n", "999999999\n1\n\(redis)\n\n", "\n\n\n\n", "x"] {
+            for name in ["\(getpid())", "999999999", "current"] {
+                let path = "\(folder)/\(name)"
+                #expect(FileManager.default.createFile(atPath: path, contents: Data(lines.utf8), attributes: [.posixPermissions: 0o600]))
+            }
             #expect(try !finds())
+        }
+    }
+
+    @Test("Commands find a running service with an embedded Redis, its key prefix too; of two, one must be named")
+    func service() async throws {
+        let kept = try TemporaryDirectory()
+        let first = try await runs(["embedded:\(kept.path)", "--key-prefix", "a:"])
+        #expect(try finds())
+        let second = try await runs(["embedded"])
+        let both = try list()
+        #expect(both.status == 2 && both.out.isEmpty, "\(both.out)")
+        let place = "unix://\(kept.path.replacing("//", with: "/"))/redis.sock"
+        #expect(both.err.contains("--redis \(place) (process \(first.pid))"), "\(both.err)")
+        #expect(both.err.contains("(process \(second.pid))") && both.err.split(separator: "\n").count == 1, "\(both.err)")
+        #expect(try finds(["--redis", place, "--key-prefix", "a:"]))
+        first.signal(SIGTERM)
+        #expect(first.end() == 0, "\(first.errorText)")
+        #expect(!FileManager.default.fileExists(atPath: file(of: first)))
+        #expect(try finds())
+        // Who is killed leaves its file behind: it is not believed, and the next to come removes it.
+        second.signal(SIGKILL)
+        #expect(second.end() == -SIGKILL)
+        #expect(FileManager.default.fileExists(atPath: file(of: second)))
+        #expect(try !finds())
+        let third = try await runs(["embedded"])
+        #expect(!FileManager.default.fileExists(atPath: file(of: second)))
+        #expect(try finds())
+        third.signal(SIGTERM)
+        #expect(third.end() == 0, "\(third.errorText)")
+    }
+
+    @Test("A password is not in the file; with it the service is found all the same")
+    func password() async throws {
+        let secret = directory.path + "/secret"
+        try "s3cret\n".write(toFile: secret, atomically: true, encoding: .utf8)
+        let run = try await runs(["embedded", "--redis-password-file", secret])
+        #expect(try !String(contentsOfFile: file(of: run), encoding: .utf8).contains("s3cret"))
+        #expect(try finds(["--redis-password-file", secret]))
+        let without = try list()
+        #expect(without.status == 3 && without.out.contains("NOAUTH"), "\(without.out)")
+        // A Redis that others know is not announced.
+        let other = try RedisServerProcess()
+        let service = try ProgramRun(
+            ["run", "--redis", "unix://\(other.socketPath)", "--venue-ws", "ws://127.0.0.1:1"], environment: environment)
+        #expect(service.shows("taking commands", within: 20), "\(service.errorText)")
+        #expect(!FileManager.default.fileExists(atPath: file(of: service)))
+        for program in [run, service] {
+            program.signal(SIGTERM)
+            #expect(program.end() == 0, "\(program.errorText)")
         }
     }
 
