@@ -8,13 +8,13 @@ import VenueSimulator
 
 @Suite("Control under load", .serialized)
 struct CommandLoadTests {
-    private static let pairs = 10
-    private static let commandsPerWindow = 1_000
-    private static let windowMs = 1_000
+    private static let pairs = 100
+    private static let commandsPerWindow = 100
+    private static let stepsPerWindow = 10
     private static let stepMs = 10
-    /// How many times those of the quiet windows p50 and p99 of the busy ones may be. Where other programs want both cores, too, the
-    /// calmest windows differ by up to 2.4; a Redis that is stalled for a millisecond or two by each tenth command shows as 5.
-    private static let allowances = [("p50", 0.5, 3.0), ("p99", 0.99, 4.0)]
+    /// How many times those of the quiet windows p50 and p99 of the busy ones may be. Seen on two cores, also with other programs on both
+    /// of them: 1.1 and 1.6; where each step of ten commands stalls Redis for two milliseconds: 1.5 and 3.7.
+    private static let allowances = [("p50", 0.5, 2.0), ("p99", 0.99, 2.5)]
 
     @Test func tenThousandCommands() throws {
         var options = Rig.Options()
@@ -22,6 +22,8 @@ struct CommandLoadTests {
         options.simulator.illiquidEvery = 0
         options.simulator.pace = .openLoop(framesPerSecond: 20_000)
         options.intervals = [.s1]
+        // Redis must not drop the listener, which has a hundred times what the service hears.
+        options.redis.arguments = ["--client-output-buffer-limit", "pubsub", "0", "0", "0"]
         options.adjust = { $0.takesCommands = true }
         let rig = try Rig(options)
         rig.wait(seconds: 30, "the service, and closed candles of all series") {
@@ -36,16 +38,19 @@ struct CommandLoadTests {
                 ("data:get", #""symbol":"btcusdt","interval":"1s","limit":10"#), ("flux:stop", #""flux_id":"own""#),
                 ("status:get", ""),
             ])
-        let publisher = try RedisClient.connect(rig.redis.endpoint)
         var quiet: [HistogramSnapshot] = []
         var busy: [HistogramSnapshot] = []
+        let publisher = try RedisClient.connect(rig.redis.endpoint)
         for _ in 0..<CommandLoadTests.pairs {
-            try quiet.append(window(rig) { _ in })
+            // The same work for Redis, the listener and us, but nobody serves the channel: what differs is the service's own doing.
+            var decoy = mix
+            try quiet.append(window(rig) { _ = try publisher.pipeline((0..<$0).map { _ in ["PUBLISH", "decoy", decoy.next().text] }) })
             try busy.append(
-                window(rig) { count in
-                    let requests = (0..<count).map { _ in mix.next() }
+                window(rig) {
+                    let requests = (0..<$0).map { _ in mix.next() }
                     _ = try publisher.pipeline(requests.map { ["PUBLISH", "commands:\($0.kind)", $0.text] })
                 })
+            rig.wait(seconds: 20, "what was published to be taken") { rig.counters[.commandsReceived] == mix.count }
         }
         rig.wait(seconds: 30, "all answers") {
             let counts = listener.heard.counts
@@ -60,11 +65,10 @@ struct CommandLoadTests {
 
     /// The data path's latencies within one window, whose steps are evenly spaced.
     private func window(_ rig: Rig, _ step: (_ commands: Int) throws -> Void) throws -> HistogramSnapshot {
-        let steps = CommandLoadTests.windowMs / CommandLoadTests.stepMs
         let before = rig.engine.snapshot().latency
         let startNs = MonotonicClock.nowNs()
-        for number in 1...steps {
-            try step(CommandLoadTests.commandsPerWindow / steps)
+        for number in 1...CommandLoadTests.stepsPerWindow {
+            try step(CommandLoadTests.commandsPerWindow / CommandLoadTests.stepsPerWindow)
             let dueNs = startNs + UInt64(number * CommandLoadTests.stepMs) * 1_000_000
             let nowNs = MonotonicClock.nowNs()
             if dueNs > nowNs { usleep(UInt32((dueNs - nowNs) / 1_000)) }
@@ -83,7 +87,7 @@ struct CommandLoadTests {
         // The channels of the schema, and no other.
         let updates = Set(rig.venue.symbols.map { "updates:{\($0.symbol)}:1s" })
         let commands = Set(["flux:create", "flux:stop", "flux:list", "data:get", "status:get"].map { "commands:\($0)" })
-        let others = Set(heard.counts.keys).subtracting(answers.keys).subtracting(commands)
+        let others = Set(heard.counts.keys).subtracting(answers.keys).subtracting(commands).subtracting(["decoy"])
         #expect(others == updates, "\(others.symmetricDifference(updates).prefix(3))")
     }
 
@@ -94,19 +98,21 @@ struct CommandLoadTests {
         #expect(before.isSubset(of: now), "\(before.subtracting(now))")
     }
 
-    /// Quiet and busy windows alternate, so that what else the machine does falls into both. It can only add: the calmest windows of
-    /// either kind are compared. (What commands themselves cost the data path is in every busy window.)
+    /// Quiet and busy windows take turns ten times a second, so that what else the machine does falls into both alike; and because it
+    /// only adds, the calmer quarter of either kind is compared. What commands themselves cost is in every busy window.
     private func expectCalm(_ quiet: [HistogramSnapshot], _ busy: [HistogramSnapshot]) {
         func microseconds(_ windows: [HistogramSnapshot], _ share: Double) -> [Double] {
             windows.map { Double($0.quantile(share) ?? 0) / 1_000 }.sorted()
         }
         for (name, share, allowance) in CommandLoadTests.allowances {
             let (without, with) = (microseconds(quiet, share), microseconds(busy, share))
-            func text(_ list: [Double]) -> String {
-                String(format: "%.0f (%.0f to %.0f)", list[list.count / 2], list[0], list[list.count - 1])
-            }
-            print("\(name) of the data path, us, median window (all): \(text(without)) without commands, \(text(with)) with 1,000 a second")
-            #expect(without[0] > 0 && with[0] < allowance * without[0], "\(name)")
+            let (quarter, half) = (without.count / 4, without.count / 2)
+            print(
+                String(
+                    format:
+                        "%@ of the data path, us: %.0f without commands, %.0f with 1,000 a second (lower quartiles; medians %.0f, %.0f)",
+                    name, without[quarter], with[quarter], without[half], with[half]))
+            #expect(without[quarter] > 0 && with[quarter] < allowance * without[quarter], "\(name)")
         }
     }
 }

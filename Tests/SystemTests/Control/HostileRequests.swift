@@ -11,6 +11,8 @@ struct HostileMix {
     /// Kinds and fields of the good ones, in turns.
     private let good: [(kind: String, fields: String)]
     private var number = 0
+    /// How many there have been.
+    var count: UInt64 { UInt64(number) }
     private var goodNumber = 0
     private var hostileNumber = 0
     /// The channels of all answers that must come, and of those among them that must be refusals.
