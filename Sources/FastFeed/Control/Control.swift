@@ -129,7 +129,8 @@ package final class Control: @unchecked Sendable {
         let now = nowNs
         let timeoutMs = dueNs > now ? Int32(clamping: (dueNs - now) / 1_000_000 + 1) : 0
         var entries = [pollfd(fd: wakeUp.descriptorNumber, events: Int16(POLLIN), revents: 0)]
-        if let subscriber {
+        // Without the other connection nothing is taken: what has come waits in the socket.
+        if client != nil, let subscriber {
             let events = Int16(POLLIN) | (subscriber.wantsWrite ? Int16(POLLOUT) : 0)
             entries.append(pollfd(fd: subscriber.number, events: events, revents: 0))
         }
@@ -143,11 +144,13 @@ package final class Control: @unchecked Sendable {
         guard nowNs >= retryAtNs else { return }
         do throws(FeedError) {
             let client = try RedisClient.connect(settings.redis, timeoutMs: Limits.controlRedisTimeoutMs)
-            let subscriber = try RedisSubscriber.connect(
-                settings.redis, timeoutMs: Limits.controlRedisTimeoutMs, messageBytesMax: CommandRequest.bytesMax)
-            subscriber.subscribe(CommandKind.allCases.map { channel("commands", $0) })
+            if subscriber == nil {
+                let made = try RedisSubscriber.connect(
+                    settings.redis, timeoutMs: Limits.controlRedisTimeoutMs, messageBytesMax: CommandRequest.bytesMax)
+                made.subscribe(CommandKind.allCases.map { channel("commands", $0) })
+                subscriber = made
+            }
             self.client = client
-            self.subscriber = subscriber
             try loadRegistry(client)
             backoff.succeeded()
             status.forgetWritten()
@@ -157,12 +160,18 @@ package final class Control: @unchecked Sendable {
         }
     }
 
+    /// Requests that have come and answers that wait stay: a Redis that was only slow shall not cost them. (Whether the connection that
+    /// listens is lost, too, shows when it is read again.)
     func loseRedis(_ reason: String) {
         journal.note(.warning, "control has no Redis", key: "control-lost:\(reason)", ("reason", reason))
-        subscriber?.close()
-        (client, subscriber) = (nil, nil)
-        outgoing = []
+        client = nil
         retryAtNs = nowNs + backoff.nextDelayNs()
+    }
+
+    private func loseSubscriber(_ reason: String) {
+        subscriber?.close()
+        subscriber = nil
+        loseRedis(reason)
     }
 
     /// The first time: resumes what was kept. Later: a Redis that came back empty is told again.
@@ -215,21 +224,21 @@ package final class Control: @unchecked Sendable {
         status.hasMore = false
         // So many, and then what they ask is sent; the rest comes with the next turn.
         for _ in 0..<Limits.commandsPerTurnMax {
-            guard let event = subscriber?.next() else { return }
+            guard client != nil, let event = subscriber?.next() else { return }
             switch event {
             case .message(let name, let payload): onMessage(name, payload)
             case .tooLong(let name, let bytes):
                 counters.add(.commandsReceived)
                 counters.add(.commandsUnanswered)
                 journal.note(.warning, "a request was too long", key: "command-long:\(name)", ("channel", name), ("bytes", "\(bytes)"))
-            case .refused(let message): return loseRedis("Redis says: \(message)")
-            case .lost(let reason): return loseRedis(reason)
+            case .refused(let message): return loseSubscriber("Redis says: \(message)")
+            case .lost(let reason): return loseSubscriber(reason)
             case .nothing: return
             case .subscribed, .unsubscribed, .pong: break
             }
         }
         // There may be more, which the socket does not show.
-        status.hasMore = true
+        status.hasMore = client != nil
     }
 
     private func onMessage(_ name: String, _ payload: [UInt8]) {

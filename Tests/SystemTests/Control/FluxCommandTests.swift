@@ -144,6 +144,34 @@ struct FluxCommandTests {
         #expect(rig.finish().isClean)
     }
 
+    /// A Redis that is slower than control waits for an answer: requests that were delivered are answered all the same, each once.
+    @Test func aSlowRedisCostsNoRequest() throws {
+        let rig = try makeRig()
+        waitForService(rig)
+        let caller = try CommandCaller(rig.redis.endpoint)
+        let pid = try #require(rig.redis.pid)
+        var expected: Set<String> = []
+        for round in 0..<3 {
+            // Each create waits for Redis's word, so that the stop falls into their midst.
+            let ids = (0..<300).map { "s\(round)-\($0)" }
+            try caller.pipeline(
+                ids.map { ("flux:create", "{\"request_id\":\"\($0)\",\"symbols\":[\"btcusdt\"],\"interval\":\"1s\",\"name\":\"\($0)\"}") })
+            kill(pid, SIGSTOP)
+            usleep(UInt32(Limits.controlRedisTimeoutMs + 300) * 1_000)
+            kill(pid, SIGCONT)
+            expected.formUnion(ids.map { "responses:flux:create:\($0)" })
+            caller.collect(seconds: 20) { expected.allSatisfy { caller.answers[$0] != nil } }
+        }
+        caller.collect(seconds: 0.5) { false }
+        let missing = expected.filter { caller.answers[$0] == nil }
+        #expect(missing.isEmpty, "\(missing.count) without an answer: \(missing.prefix(3))")
+        #expect(caller.answers.allSatisfy { $0.value.count == 1 }, "an answer twice")
+        let refused = caller.answers.values.filter { $0[0].contains(#""status":"error""#) }
+        #expect(
+            !refused.isEmpty && refused.allSatisfy { $0[0].contains(#""code":"internal""#) }, "Redis was never too slow: \(refused.count)")
+        #expect(rig.finish().isClean)
+    }
+
     /// Fluxes come and go beside one that stays: ids, connections and descriptors come back, the one that stays misses nothing.
     @Test func comingAndGoing() throws {
         let rig = try makeRig()
