@@ -102,6 +102,8 @@ struct BenchmarkSmokeTests {
         let (document, byName) = try results(outcome)
         #expect((document["failures"] as? [Any])?.isEmpty == true)
         #expect(try #require(value(byName["every-update/feedd-to-reference/cpu"], "median")) > 0)
+    }
+
     @Test func commandsAreAnswered() throws {
         let outcome = try run("commands/idle", "--quick", "--json")
         #expect(outcome.code == 0, "\(outcome.errors)")

@@ -12,7 +12,7 @@ struct CommandLoadTests {
     private static let commandsPerWindow = 100
     private static let stepsPerWindow = 10
     private static let stepMs = 10
-    /// How many times those of the quiet windows p50 and p99 of the busy ones may be. Seen on two cores, also with other programs on both
+    /// How many times those of the quiet windows p50 and p99 of the busy ones may be on a calm machine. Seen on two cores, also with other programs on both
     /// of them: 1.1 and 1.6; where each step of ten commands stalls Redis for two milliseconds: 1.5 and 3.7.
     private static let allowances = [("p50", 0.5, 2.0), ("p99", 0.99, 2.5)]
 
@@ -81,7 +81,10 @@ struct CommandLoadTests {
         let missing = mix.answers.filter { answers[$0] == nil }
         #expect(missing.isEmpty, "\(missing.count) without an answer: \(missing.prefix(3))")
         #expect(answers.allSatisfy { $0.value == 1 && mix.answers.contains($0.key) }, "an answer twice, or one that nobody asked for")
-        #expect(heard.refusals == mix.refusals, "\(heard.refusals.symmetricDifference(mix.refusals).prefix(3))")
+        #expect(heard.refusals.isSuperset(of: mix.refusals), "\(mix.refusals.subtracting(heard.refusals).prefix(3))")
+        // Where other programs starve Redis for more than a second, a good one is told so.
+        let unlucky = heard.refusals.subtracting(mix.refusals)
+        #expect(unlucky.count <= mix.answers.count / 50, "\(unlucky.count) good ones refused: \(unlucky.prefix(3))")
         #expect(rig.counters[.commandsUnanswered] == mix.unanswered)
         #expect(rig.counters[.commandsReceived] == UInt64(CommandLoadTests.pairs * CommandLoadTests.commandsPerWindow))
         // The channels of the schema, and no other.
@@ -99,7 +102,8 @@ struct CommandLoadTests {
     }
 
     /// Quiet and busy windows take turns ten times a second, so that what else the machine does falls into both alike; and because it
-    /// only adds, the calmer quarter of either kind is compared. What commands themselves cost is in every busy window.
+    /// only adds, the calmer quarter of either kind is compared, with as much more allowance as the quiet windows differ among
+    /// themselves. What commands themselves cost is in every busy window.
     private func expectCalm(_ quiet: [HistogramSnapshot], _ busy: [HistogramSnapshot]) {
         func microseconds(_ windows: [HistogramSnapshot], _ share: Double) -> [Double] {
             windows.map { Double($0.quantile(share) ?? 0) / 1_000 }.sorted()
@@ -112,7 +116,8 @@ struct CommandLoadTests {
                     format:
                         "%@ of the data path, us: %.0f without commands, %.0f with 1,000 a second (lower quartiles; medians %.0f, %.0f)",
                     name, without[quarter], with[quarter], without[half], with[half]))
-            #expect(without[quarter] > 0 && with[quarter] < allowance * without[quarter], "\(name)")
+            let noise = without[half] / max(1, without[quarter])
+            #expect(without[quarter] > 0 && with[quarter] < allowance * noise * without[quarter], "\(name)")
         }
     }
 }
