@@ -5,7 +5,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 command -v swift >/dev/null || fail "swift is not in PATH: install Swift 6.2 or newer from https://www.swift.org/install/linux/"
 
-packages=(libhiredis-dev libcurl4-openssl-dev libssl-dev libjemalloc-dev libsimdjson-dev openssl redis-server)
+packages=(libhiredis-dev libcurl4-openssl-dev libssl-dev libjemalloc-dev libsimdjson-dev openssl redis-server valgrind)
 missing=()
 for package in "${packages[@]}"; do
     [ "$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null || true)" = "install ok installed" ] || missing+=("$package")

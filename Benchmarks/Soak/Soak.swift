@@ -12,6 +12,7 @@ extension Benchmarks {
         switch arguments.first {
         case "soak": Soak.main(Array(arguments.dropFirst()))
         case "reference": ReferenceComparison.main(Array(arguments.dropFirst()))
+        case "count": InstructionCount.main(Array(arguments.dropFirst()))
         case "churn": Churn.main(Array(arguments.dropFirst()))
         default: main(arguments)
         }

@@ -130,9 +130,9 @@ static size_t read_plain(const char *bytes, size_t length, ff_reply *out) {
     return at + (size_t)value + 2;
 }
 
-/// What has been read is taken out of the buffer, which otherwise only hiredis does while it reads itself.
+/// What has been read is taken out of the buffer, once it is the larger part.
 static void forget_read(redisReader *reader) {
-    if (reader->pos == 0 || (reader->pos < 1024 && reader->pos < reader->len)) return;
+    if (reader->pos == 0 || reader->pos < reader->len / 2) return;
     sdsrange(reader->buf, (int)reader->pos, -1);
     reader->pos = 0;
     reader->len = sdslen(reader->buf);
@@ -141,24 +141,27 @@ static void forget_read(redisReader *reader) {
 int ff_reply_reader_drain(ff_reply_reader *self, ff_reply *replies, int capacity) {
     redisReader *reader = self->reader;
     int count = 0;
-    while (count < capacity && reader->err == 0 && reader->ridx == -1) {
-        size_t taken = read_plain(reader->buf + reader->pos, reader->len - reader->pos, &replies[count]);
-        if (taken == 0) break;
-        reader->pos += taken;
-        count++;
-    }
-    forget_read(reader);
     while (count < capacity) {
+        // Between two replies, not inside one that has come in part.
+        if (reader->ridx == -1 && reader->err == 0) {
+            size_t taken = read_plain(reader->buf + reader->pos, reader->len - reader->pos, &replies[count]);
+            if (taken > 0) {
+                reader->pos += taken;
+                count++;
+                continue;
+            }
+        }
         void *object = NULL;
-        if (redisReaderGetReply(self->reader, &object) != REDIS_OK) {
+        if (redisReaderGetReply(reader, &object) != REDIS_OK) {
             // What came before is good; the error stays in the reader for the next call.
             if (count > 0) break;
-            strncpy(self->error, self->reader->errstr, sizeof self->error - 1);
+            strncpy(self->error, reader->errstr, sizeof self->error - 1);
             return -1;
         }
         if (object == NULL) break;
         replies[count++] = self->current;
     }
+    forget_read(reader);
     return count;
 }
 

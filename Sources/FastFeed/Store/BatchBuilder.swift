@@ -93,10 +93,12 @@
     // MARK: Closed candles
 
     /// Unsent closed candles in the order they came; each is one command, and is chained to its series for the
-    /// update message.
+    /// update message. Half the room is left to newest states: those of the same series, mostly, and a candle whose entry and
+    /// state are in one batch is published once.
     private mutating func takeClosed(_ table: inout CandleTable, _ batch: inout Batch) {
+        let most = max(1, room / 2)
         var position = table.closed.sent
-        while position < table.closed.tail && batch.closedCount < room {
+        while position < table.closed.tail && batch.closedCount < most {
             let state = table.closed.state(position)
             if state == .pending || state == .needsScript {
                 let candle = unsafe table.closed.candle(position)

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# The hot functions (perf/hot-symbols.txt) in the release build of feedd: none of them may count references, check accesses or
+# allocate. Needs objdump and nm, which come with the linker that Swift needs.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+program=.build/release/feedd
+[ -x "$program" ] || fail "no $program: swift build -c release"
+forbidden='swift_(retain|release|bridgeObjectRetain|bridgeObjectRelease|beginAccess|allocObject|slowAlloc|unknownObjectRetain)'
+forbidden+='|malloc|calloc|realloc|posix_memalign|_Znwm'
+symbols=$(nm "$program" | awk '$2 ~ /^[tT]$/ { print $3 }')
+count=0
+faults=0
+while read -r name; do
+    case $name in '' | '#'*) continue ;; esac
+    found=$(grep -F -- "$name" <<<"$symbols" | awk -v name="$name" 'index($0, name) == 1' || true)
+    [ -n "$found" ] || fail "$name is not in $program: renamed, or inlined away; mend perf/hot-symbols.txt"
+    while read -r symbol; do
+        count=$((count + 1))
+        calls=$(objdump -d --no-show-raw-insn --disassemble="$symbol" "$program" | grep -oE "call +[0-9a-f]+ <($forbidden)(@plt)?>" || true)
+        [ -z "$calls" ] && continue
+        say "$symbol: $(sed 's/.*<//; s/>.*//' <<<"$calls" | sort | uniq -c | tr -s ' \n' ' ')"
+        faults=$((faults + 1))
+    done <<<"$found"
+done <perf/hot-symbols.txt
+[ "$faults" -eq 0 ] || fail "$faults hot functions call what they must not"
+say "hot path: $count functions without reference counts, access checks or allocations"
