@@ -7,12 +7,13 @@ A line for each rate over ws and a Unix socket, from the instant a frame was due
 horizontal one in the share of frames that took longer. Needs Python 3 and nothing else.
 """
 
+import html
 import json
 import math
 import sys
 
 STEPS = [("p50", 0.5), ("p90", 0.1), ("p99", 0.01), ("p99.9", 0.001), ("p99.99", 0.0001)]
-COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"]  # told apart also by the colour-blind
+COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"]  # told apart also by the colour-blind
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 420, 76, 150, 52, 64
 
 
@@ -69,7 +70,7 @@ def main():
         lowest = place + 16
         out.append(text(WIDTH - RIGHT + 10, place, f"{rate:,} frames/s", colour=colour))
     software = document.get("software", {})
-    footer = f'commit {str(software.get("commit", "?"))[:12]}, {document.get("machine", {}).get("cpu", "")}'.rstrip(", ")
+    footer = html.escape(f'commit {str(software.get("commit", "?"))[:12]}, {document.get("machine", {}).get("cpu", "")}'.rstrip(", "))
     out += [text(LEFT, HEIGHT - 16, footer, size=11, colour="#666"), "</svg>"]
     print("\n".join(out))
 

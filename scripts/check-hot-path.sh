@@ -6,8 +6,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 program=.build/release/feedd
 [ -x "$program" ] || fail "no $program: swift build -c release"
-forbidden='swift_(retain|release|bridgeObjectRetain|bridgeObjectRelease|beginAccess|allocObject|slowAlloc|unknownObjectRetain)'
-forbidden+='|malloc|calloc|realloc|posix_memalign|_Znwm'
+forbidden='swift_(retain|release|bridgeObjectRetain|bridgeObjectRelease|unknownObjectRetain|unknownObjectRelease|beginAccess)(_n)?'
+forbidden+='|swift_(allocObject|slowAlloc)|malloc|calloc|realloc|posix_memalign|aligned_alloc|_Znwm|_Znam'
 symbols=$(nm "$program" | awk '$2 ~ /^[tT]$/ { print $3 }')
 count=0
 faults=0
@@ -17,7 +17,9 @@ while read -r name; do
     [ -n "$found" ] || fail "$name is not in $program: renamed, or inlined away; mend perf/hot-symbols.txt"
     while read -r symbol; do
         count=$((count + 1))
-        calls=$(objdump -d --no-show-raw-insn --disassemble="$symbol" "$program" | grep -oE "call +[0-9a-f]+ <($forbidden)(@plt)?>" || true)
+        code=$(objdump -d --no-show-raw-insn --disassemble="$symbol" "$program")
+        grep -qF "<$symbol>:" <<<"$code" || fail "$symbol cannot be disassembled"
+        calls=$(grep -oE "(call|jmp) +[0-9a-f]+ <($forbidden)(@plt)?>" <<<"$code" || true)
         [ -z "$calls" ] && continue
         say "$symbol: $(sed 's/.*<//; s/>.*//' <<<"$calls" | sort | uniq -c | tr -s ' \n' ' ')"
         faults=$((faults + 1))

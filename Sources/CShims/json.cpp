@@ -192,7 +192,7 @@ ff_kline_result ff_kline_parse(ff_kline_parser *parser, const char *bytes, size_
 #if FF_HAS_LAYOUT
     message m;
     m.out = out;
-    if (__builtin_expect(layout::read(reinterpret_cast<const uint8_t *>(bytes), length, m), 1)) return judge(m, symbol);
+    if (__builtin_expect(length <= parser->capacity && layout::read(reinterpret_cast<const uint8_t *>(bytes), length, m), 1)) return judge(m, symbol);
 #endif
     return ff_kline_walk(parser, bytes, length, out, symbol);
 }

@@ -74,7 +74,7 @@ FF_INLINE bool overran(const cursor &c) { return __builtin_expect(c.at > c.end, 
 
 /// A time of 13 digits; the first five of them change once in 28 hours, so they are mostly those of the event time.
 struct time_text {
-    uint64_t first;  // the first five digits, in the low bytes
+    uint64_t first;  // the first five digits, in the high bytes
     int64_t value;   // as a number, times 10^8
 };
 
@@ -278,8 +278,12 @@ FF_INLINE bool read(const uint8_t *bytes, size_t size, message &m) {
     if (overran(c)) return false;
     uint32_t ignored = uint32_t(__builtin_ctz(~digits16(half(c.at)) | 1u << 16));
     c.at += ignored;
-    if (is_combined) expect(c, "\"}}}");
-    else c.bad |= memcmp(c.at, "\"}}", 3) != 0, c.at += 3;
+    if (is_combined) {
+        expect(c, "\"}}}");
+    } else {
+        c.bad |= memcmp(c.at, "\"}}", 3) != 0;
+        c.at += 3;
+    }
     if (__builtin_expect((c.bad != 0) | (c.at != c.end), 0)) return false;
     m.is_kline = true;
     m.seen = required;

@@ -151,6 +151,8 @@ int ff_reply_reader_drain(ff_reply_reader *self, ff_reply *replies, int capacity
                 continue;
             }
         }
+        // At the end of what there is; asked all the same, hiredis would take the next reply for a part of one.
+        if (reader->err == 0 && reader->ridx == -1 && reader->pos == reader->len) break;
         void *object = NULL;
         if (redisReaderGetReply(reader, &object) != REDIS_OK) {
             // What came before is good; the error stays in the reader for the next call.

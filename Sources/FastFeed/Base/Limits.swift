@@ -91,6 +91,8 @@ public enum Limits {
     /// Requests carried out per second on average, and at once. Beyond: answered with `busy`.
     public static let commandsPerSecondMax = 1_000.0
     public static let commandBurstMax = 20_000.0
+    /// Silence of the connection that listens for commands before it is asked whether it is there, and again before it is given up.
+    public static let controlSilenceNs: UInt64 = 5_000_000_000
     /// Requests taken before their answers are sent.
     public static let commandsPerTurnMax = 64
     public static let fluxCountMax = 10_000

@@ -16,9 +16,9 @@ extension Control {
             ids += handles.map(\.id)
             asked.append((flux.id, handles.count))
         }
-        guard ports.sink.commands.offer(.report(ids: ids), waking: nil) else { return }
+        defer { ports.wakeAgents() }
+        guard ports.sink.commands.offer(.report(ids: ids), waking: nil) else { return status.askLater(nowNs) }
         status.ask(asked, nowNs: nowNs)
-        ports.wakeAgents()
     }
 
     private func settle(_ reports: [SeriesReport], _ nowNs: UInt64) {

@@ -65,6 +65,9 @@ package final class Control: @unchecked Sendable {
 
     private(set) var client: RedisClient?
     private var subscriber: RedisSubscriber?
+    /// When the subscriber last said anything, and whether it has been asked to since.
+    private var heardNs: UInt64 = 0
+    private var isPinged = false
     private var backoff: Backoff
     private var retryAtNs: UInt64 = 0
     private var hasRegistry = false
@@ -107,6 +110,7 @@ package final class Control: @unchecked Sendable {
         while !stopping.load(ordering: .acquiring) {
             if client == nil { connectIfDue() }
             if client != nil { takeMessages() }
+            watchSubscriber()
             takeEvents()
             takeExchangeAnswers()
             refreshSymbols(nowNs)
@@ -150,6 +154,7 @@ package final class Control: @unchecked Sendable {
                 made.subscribe(CommandKind.allCases.map { channel("commands", $0) })
                 subscriber = made
             }
+            (heardNs, isPinged) = (nowNs, false)
             self.client = client
             try loadRegistry(client)
             backoff.succeeded()
@@ -165,6 +170,8 @@ package final class Control: @unchecked Sendable {
     func loseRedis(_ reason: String) {
         journal.note(.warning, "control has no Redis", key: "control-lost:\(reason)", ("reason", reason))
         client = nil
+        // Nothing is taken until there is a connection again.
+        status.hasMore = false
         retryAtNs = nowNs + backoff.nextDelayNs()
     }
 
@@ -172,6 +179,15 @@ package final class Control: @unchecked Sendable {
         subscriber?.close()
         subscriber = nil
         loseRedis(reason)
+    }
+
+    /// A connection that only listens does not notice that its peer has gone: after some silence it is asked, and without an answer made
+    /// anew. (The refresh of status brings us here every two seconds.)
+    private func watchSubscriber() {
+        guard client != nil, let subscriber, nowNs &- heardNs >= Limits.controlSilenceNs else { return }
+        guard !isPinged else { return loseSubscriber("the connection for commands is silent") }
+        (heardNs, isPinged) = (nowNs, true)
+        if !subscriber.ping() { loseSubscriber("the connection for commands does not take a PING") }
     }
 
     /// The first time: resumes what was kept. Later: a Redis that came back empty is told again.
@@ -225,6 +241,7 @@ package final class Control: @unchecked Sendable {
         // So many, and then what they ask is sent; the rest comes with the next turn.
         for _ in 0..<Limits.commandsPerTurnMax {
             guard client != nil, let event = subscriber?.next() else { return }
+            if event != .nothing { (heardNs, isPinged) = (nowNs, false) }
             switch event {
             case .message(let name, let payload): onMessage(name, payload)
             case .tooLong(let name, let bytes):

@@ -47,6 +47,9 @@ struct StatusBoard {
         (asked, isAsked, nextNs) = (list, true, nowNs + StatusBoard.refreshNs)
     }
 
+    /// The sink has no room for a question just now.
+    mutating func askLater(_ nowNs: UInt64) { nextNs = nowNs + 1_000_000 }
+
     mutating func endAsking() { (asked, isAsked) = ([], false) }
 
     func standing(of id: String) -> FluxStanding { standings[id] ?? FluxStanding() }

@@ -70,8 +70,8 @@
         batch.clear()
         touchedCount = 0
         takeClosed(&table, &batch)
-        takeNewest(&table, &batch)
-        guard batch.closedCount + batch.seriesCount > 0 || touchedCount > 0 else { return false }
+        let newestCount = takeNewest(&table, &batch)
+        guard batch.closedCount + newestCount > 0 else { return false }
         writeHashes(&table, &batch)
         writeUpdates(&table, &batch)
         room &-= batch.closedCount &+ batch.seriesCount
@@ -93,12 +93,10 @@
     // MARK: Closed candles
 
     /// Unsent closed candles in the order they came; each is one command, and is chained to its series for the
-    /// update message. Half the room is left to newest states: those of the same series, mostly, and a candle whose entry and
-    /// state are in one batch is published once.
+    /// update message. They come before all newest states: none may overtake a closed candle of its series.
     private mutating func takeClosed(_ table: inout CandleTable, _ batch: inout Batch) {
-        let most = max(1, room / 2)
         var position = table.closed.sent
-        while position < table.closed.tail && batch.closedCount < most {
+        while position < table.closed.tail && batch.closedCount < room {
             let state = table.closed.state(position)
             if state == .pending || state == .needsScript {
                 let candle = unsafe table.closed.candle(position)
@@ -153,9 +151,10 @@
 
     // MARK: Newest states
 
-    /// Dirty series up to the batch's size: JSON rendered into the scratch, sorted into buckets by interval.
-    private mutating func takeNewest(_ table: inout CandleTable, _ batch: inout Batch) {
-        var room = room &- batch.closedCount
+    /// Dirty series up to the batch's size: JSON rendered into the scratch, sorted into buckets by interval. How many.
+    private mutating func takeNewest(_ table: inout CandleTable, _ batch: inout Batch) -> Int {
+        let most = room &- batch.closedCount
+        var room = most
         while room > 0, let id = table.popDirty() {
             let state = unsafe table.states.base + id
             guard unsafe state.pointee.has(SeriesFlags.known) else { continue }
@@ -169,6 +168,7 @@
             buckets[interval] = UInt32(truncatingIfNeeded: id)
             room &-= 1
         }
+        return most &- room
     }
 
     /// One HSET per interval for all its series of this batch.

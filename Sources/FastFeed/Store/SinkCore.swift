@@ -136,7 +136,6 @@ import CShims
         while canBuild && hasUnwritten {
             guard buildBatches(nowNs) else { break }
             sendRest(nowNs, port)
-            guard link.isReady else { break }
         }
         if batchCount > 0, unsafe nowNs &- batches[firstBatch].sentNs > UInt64(Limits.redisReplyTimeoutMs) * 1_000_000,
             unsafe batches[firstBatch].sentNs < nowNs

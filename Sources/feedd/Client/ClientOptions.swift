@@ -58,7 +58,7 @@ struct ClientPlan {
         guard try settings[.redis] == nil else { return nil }
         let running = Discovery.find()
         guard running.count > 1 else { return running.first }
-        let places = running.map { "--redis \($0.redis) (process \($0.pid))" }
+        let places = running.map { "--redis \($0.redis)\($0.keyPrefix.isEmpty ? "" : " --key-prefix \($0.keyPrefix)") (process \($0.pid))" }
         throw Failure.usage("\(running.count) services of yours have a Redis of their own, name one: \(places.joined(separator: ", "))")
     }
 

@@ -189,7 +189,7 @@ struct BatchBuilderTests {
             }
             let commands = rig.build()
             let (count, closed) = (rig.builder.out.count, rig.batch.closedCount)
-            #expect(commands != nil && closed == size / 2)
+            #expect(commands != nil && closed == size)
             #expect(count <= size * Limits.candleRespBytesMax, "\(count / size) bytes per candle")
             #expect(longest + 32 <= CandleEncoder.jsonBytesMax, "\(longest)")
             let next = rig.build()
@@ -198,18 +198,4 @@ struct BatchBuilderTests {
         }
     }
 
-    /// More series close at once than a batch takes: each candle has its entry and its state in one batch, and one message.
-    @Test func burstsArePublishedOnce() {
-        var rig = BuilderRig(batchSize: 20)
-        for id in 0..<UInt32(75) {
-            rig.follow(Series(symbol: Symbol("s\(id)")!, interval: .m1), id)
-            rig.accept(Candle.sample(1, series: id, interval: .m1, closed: true))
-        }
-        var (published, batches) = ([String: Int](), 0)
-        while let commands = rig.build(), !commands.isEmpty {
-            batches += 1
-            for command in commands where command[0] == "PUBLISH" { published[command[1], default: 0] += 1 }
-        }
-        #expect(batches == 8 && published.count == 75 && published.values.allSatisfy { $0 == 1 }, "\(batches) \(published)")
-    }
 }

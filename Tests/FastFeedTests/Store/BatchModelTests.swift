@@ -26,7 +26,7 @@ struct BatchModelTests {
 
         func expectBatch(_ commands: [[String]]?) {
             guard let commands else { return complaints.check(false, "seed \(seed): not RESP") }
-            let closed = Array(unsent.prefix(max(1, batchSize / 2)))
+            let closed = Array(unsent.prefix(batchSize))
             unsent.removeFirst(closed.count)
             let newest = Array(dirty.prefix(batchSize - closed.count))
             dirty.removeFirst(newest.count)

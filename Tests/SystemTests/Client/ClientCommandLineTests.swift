@@ -283,7 +283,7 @@ struct DiscoveryTests {
         let both = try list()
         #expect(both.status == 2 && both.out.isEmpty, "\(both.out)")
         let place = "unix://\(kept.path.replacing("//", with: "/"))/redis.sock"
-        #expect(both.err.contains("--redis \(place) (process \(first.pid))"), "\(both.err)")
+        #expect(both.err.contains("--redis \(place) --key-prefix a: (process \(first.pid))"), "\(both.err)")
         #expect(both.err.contains("(process \(second.pid))") && both.err.split(separator: "\n").count == 1, "\(both.err)")
         #expect(try finds(["--redis", place, "--key-prefix", "a:"]))
         first.signal(SIGTERM)
