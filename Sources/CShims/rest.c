@@ -2,10 +2,10 @@
 // callbacks, where bytes arrive decompressed and at most 16 KiB at a time.
 
 #include "ff_rest.h"
+#include "curl_calls.h"
 #include "ff_json.h"
 
 #include <arpa/inet.h>
-#include <curl/curl.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -95,7 +95,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *context) {
     } else if (is_header(line, length, "x-mbx-used-weight-1m", value, sizeof value)) {
         request->used_weight = whole_number(value);
     } else if (is_header(line, length, "date", value, sizeof value)) {
-        request->date_s = (int64_t)curl_getdate(value, NULL);
+        request->date_s = (int64_t)curl.getdate(value, NULL);
     } else if (is_header(line, length, "content-encoding", value, sizeof value) ||
                is_header(line, length, "transfer-encoding", value, sizeof value)) {
         // One layer of compression can be cut off as it unfolds; layers inside layers could keep the thread busy
@@ -142,23 +142,21 @@ static CURLcode on_tls(CURL *easy, void *ssl_context, void *context) {
 // MARK: The client
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static int is_ready;
-static void prepare(void) { is_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK; }
 
 ff_rest *ff_rest_create(const ff_rest_options *options, char *error, size_t size) {
-    pthread_once(&once, prepare);
+    pthread_once(&once, load_curl);
     ff_rest *rest = calloc(1, sizeof *rest);
     if (rest == NULL) abort();
     rest->options = *options;
     rest->user_agent = strdup(options->user_agent);
-    rest->multi = is_ready ? curl_multi_init() : NULL;
+    rest->multi = loading_error[0] == 0 ? curl.multi_init() : NULL;
     if (rest->multi == NULL || rest->user_agent == NULL) {
-        snprintf(error, size, "libcurl cannot be started");
+        snprintf(error, size, "%s", loading_error[0] != 0 ? loading_error : "libcurl cannot be started");
         ff_rest_free(rest);
         return NULL;
     }
-    curl_multi_setopt(rest->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)options->connections_max);
-    curl_multi_setopt(rest->multi, CURLMOPT_MAXCONNECTS, (long)options->connections_max);
+    curl.multi_setopt(rest->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)options->connections_max);
+    curl.multi_setopt(rest->multi, CURLMOPT_MAXCONNECTS, (long)options->connections_max);
     return rest;
 }
 
@@ -167,8 +165,8 @@ static void forget(struct request *request) {
     if (request->previous != NULL) request->previous->next = request->next;
     else rest->first = request->next;
     if (request->next != NULL) request->next->previous = request->previous;
-    curl_multi_remove_handle(rest->multi, request->easy);
-    curl_easy_cleanup(request->easy);
+    curl.multi_remove_handle(rest->multi, request->easy);
+    curl.easy_cleanup(request->easy);
     free(request->body);
     free(request);
 }
@@ -176,7 +174,7 @@ static void forget(struct request *request) {
 void ff_rest_free(ff_rest *rest) {
     if (rest == NULL) return;
     while (rest->first != NULL) forget(rest->first);
-    if (rest->multi != NULL) curl_multi_cleanup(rest->multi);
+    if (rest->multi != NULL) curl.multi_cleanup(rest->multi);
     free(rest->user_agent);
     free(rest);
 }
@@ -185,7 +183,7 @@ static CURLcode configure(struct request *request, const char *url, long timeout
     CURL *easy = request->easy;
     const ff_rest_options *options = &request->rest->options;
     CURLcode code = CURLE_OK;
-#define SET(option, value) if (code == CURLE_OK) code = curl_easy_setopt(easy, option, value)
+#define SET(option, value) if (code == CURLE_OK) code = curl.easy_setopt(easy, option, value)
     SET(CURLOPT_URL, url);
     SET(CURLOPT_PRIVATE, request);
     SET(CURLOPT_ERRORBUFFER, request->error);
@@ -230,14 +228,14 @@ int ff_rest_get(ff_rest *rest, const char *url, uint64_t token, size_t body_byte
     request->body_bytes_max = body_bytes_max;
     request->retry_after_s = request->used_weight = request->date_s = -1;
     request->is_plain = strncmp(url, "https:", 6) != 0;
-    request->easy = curl_easy_init();
-    if (request->easy != NULL && configure(request, url, timeout_ms) == CURLE_OK && curl_multi_add_handle(rest->multi, request->easy) == CURLM_OK) {
+    request->easy = curl.easy_init();
+    if (request->easy != NULL && configure(request, url, timeout_ms) == CURLE_OK && curl.multi_add_handle(rest->multi, request->easy) == CURLM_OK) {
         request->next = rest->first;
         if (rest->first != NULL) rest->first->previous = request;
         rest->first = request;
         return 0;
     }
-    if (request->easy != NULL) curl_easy_cleanup(request->easy);
+    if (request->easy != NULL) curl.easy_cleanup(request->easy);
     free(request);
     return -1;
 }
@@ -245,17 +243,17 @@ int ff_rest_get(ff_rest *rest, const char *url, uint64_t token, size_t body_byte
 void ff_rest_turn(ff_rest *rest, int timeout_ms) {
     int running = 0, before = 0;
     for (struct request *r = rest->first; r != NULL; r = r->next) before++;
-    curl_multi_perform(rest->multi, &running);
+    curl.multi_perform(rest->multi, &running);
     if (running < before) return;
-    curl_multi_poll(rest->multi, NULL, 0, timeout_ms, NULL);
-    curl_multi_perform(rest->multi, &running);
+    curl.multi_poll(rest->multi, NULL, 0, timeout_ms, NULL);
+    curl.multi_perform(rest->multi, &running);
 }
 
-void ff_rest_wake(ff_rest *rest) { curl_multi_wakeup(rest->multi); }
+void ff_rest_wake(ff_rest *rest) { curl.multi_wakeup(rest->multi); }
 
 static void settle(struct request *request, CURLcode code, ff_rest_response *out) {
     long status = 0;
-    curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl.easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
     memset(out, 0, sizeof *out);
     out->token = request->token;
     out->status = (uint16_t)(status < 0 || status > 999 ? 0 : status);
@@ -267,7 +265,7 @@ static void settle(struct request *request, CURLcode code, ff_rest_response *out
         out->failure = code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT ? FF_REST_REFUSED : FF_REST_TRANSPORT;
     }
     if (out->failure != FF_REST_OK) {
-        const char *reason = request->reason ? request->reason : request->error[0] ? request->error : curl_easy_strerror(code);
+        const char *reason = request->reason ? request->reason : request->error[0] ? request->error : curl.easy_strerror(code);
         snprintf(out->reason, sizeof out->reason, "%.*s", (int)sizeof out->reason - 1, reason);
         return;
     }
@@ -280,11 +278,11 @@ static void settle(struct request *request, CURLcode code, ff_rest_response *out
 
 int ff_rest_take(ff_rest *rest, ff_rest_response *out) {
     int left = 0;
-    for (CURLMsg *message; (message = curl_multi_info_read(rest->multi, &left)) != NULL;) {
+    for (CURLMsg *message; (message = curl.multi_info_read(rest->multi, &left)) != NULL;) {
         if (message->msg != CURLMSG_DONE) continue;
         CURLcode code = message->data.result;
         char *found = NULL;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &found);
+        curl.easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &found);
         struct request *request = (struct request *)(void *)found;
         settle(request, code, out);
         forget(request);

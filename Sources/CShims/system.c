@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -108,6 +109,22 @@ void *ff_map(size_t bytes) {
 void ff_unmap(void *memory, size_t bytes) { munmap(memory, bytes); }
 
 void ff_map_discard(void *memory, size_t bytes) { madvise(memory, bytes, MADV_DONTNEED); }
+
+static int release_code(struct dl_phdr_info *object, size_t size, void *context) {
+    (void)size, (void)context;
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    for (int index = 0; index < object->dlpi_phnum; index++) {
+        const ElfW(Phdr) *part = &object->dlpi_phdr[index];
+        // What may be written may differ from the file: the kernel would bring the file's content back.
+        if (part->p_type != PT_LOAD || (part->p_flags & PF_W) != 0) continue;
+        uintptr_t from = (object->dlpi_addr + part->p_vaddr) & ~(page - 1);
+        uintptr_t until = (object->dlpi_addr + part->p_vaddr + part->p_filesz) & ~(page - 1);
+        if (until > from) madvise((void *)from, until - from, MADV_DONTNEED);
+    }
+    return 0;
+}
+
+void ff_release_code(void) { dl_iterate_phdr(release_code, NULL); }
 
 uint64_t ff_resident_bytes(void) {
     char text[128];

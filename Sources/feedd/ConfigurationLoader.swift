@@ -2,7 +2,7 @@
 // and what is wrong with it; a password is never repeated.
 
 import FastFeed
-import Foundation
+import FoundationEssentials
 import Logging
 
 enum LogFormat: String, CaseIterable { case text, json }

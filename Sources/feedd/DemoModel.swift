@@ -2,7 +2,7 @@
 // over a connection of its own, as any other consumer would.
 
 import FastFeed
-import Foundation
+import FoundationEssentials
 
 /// A candle as it stands in `latest:<interval>`.
 struct ShownCandle: Decodable {

@@ -6,7 +6,7 @@
 // others, and one whose process is gone, is as good as none. Credentials are never written.
 
 import FastFeed
-import Foundation
+import FoundationEssentials
 import Glibc
 
 enum Discovery {

@@ -2,7 +2,7 @@
 // one parser and one wording of its complaints serve all three; each complaint says where the text stood.
 
 import Configuration
-import Foundation
+import FoundationEssentials
 
 /// A value as it was written, and where.
 struct Found {
@@ -92,11 +92,11 @@ struct Settings {
     /// A file that must be there and readable.
     func file(_ setting: Setting) throws -> String? {
         guard let found = try self[setting] else { return nil }
-        var isDirectory: ObjCBool = false
-        guard unsafe FileManager.default.fileExists(atPath: found.text, isDirectory: &isDirectory) else {
+        var isDirectory = false
+        guard FileManager.default.fileExists(atPath: found.text, isDirectory: &isDirectory) else {
             throw found.refused("there is no such file")
         }
-        guard !isDirectory.boolValue else { throw found.refused("is a directory, not a file") }
+        guard !isDirectory else { throw found.refused("is a directory, not a file") }
         guard FileManager.default.isReadableFile(atPath: found.text) else { throw found.refused("cannot be read by this user") }
         return found.text
     }

@@ -70,4 +70,7 @@ package enum Cores {
 package enum ProcessMemory {
     /// Resident set size in bytes.
     package static func residentBytes() -> UInt64 { ff_resident_bytes() }
+
+    /// Unmaps the code that the start has used; what is used again comes back by itself. For once, when all is under way.
+    package static func releaseCode() { ff_release_code() }
 }

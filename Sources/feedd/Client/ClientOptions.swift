@@ -2,7 +2,7 @@
 
 import ArgumentParser
 import FastFeed
-import Foundation
+import FoundationEssentials
 
 struct ClientOptions: ParsableArguments {
     @Option(

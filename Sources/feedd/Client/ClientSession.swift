@@ -2,7 +2,8 @@
 
 import Dispatch
 import FastFeed
-import Foundation
+import FoundationEssentials
+import Glibc
 import Synchronization
 
 /// A conversation with the service, from connecting to the exit code.
