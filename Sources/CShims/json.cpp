@@ -5,7 +5,7 @@
 // not touch unchecked: here every token of the message is visited once, and the known fields are copied
 // as they pass.
 
-#include "kline_layout.h"
+#include "kline_lanes.h"
 
 #include <memory>
 #include <new>
@@ -14,10 +14,32 @@
 static_assert(sizeof(ff_decimal) == 32 && sizeof(ff_candle) == 320, "shared with Swift's Candle");
 static_assert(FF_JSON_PADDING >= simdjson::SIMDJSON_PADDING, "the buffers promise this many bytes");
 
+#if FF_HAS_LAYOUT
+namespace narrow {
+#include "kline_lanes_sse2.h"
+#include "kline_layout.h"
+}  // namespace narrow
+#endif
+
+#if FF_HAS_WIDE_LAYOUT
+// The compiler may use these instructions only here; whether the processor has them is asked when a parser is made.
+#pragma clang attribute push(__attribute__((target("avx2,bmi,bmi2"))), apply_to = function)
+namespace wide {
+#include "kline_lanes_avx2.h"
+#include "kline_layout.h"
+}  // namespace wide
+#pragma clang attribute pop
+static bool has_wide() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2"); }
+#else
+namespace wide = narrow;
+static bool has_wide() { return false; }
+#endif
+
 struct ff_kline_parser {
     std::unique_ptr<simdjson::internal::dom_parser_implementation> stage;
     size_t capacity;
     uint64_t walk_count = 0;
+    bool is_wide = has_wide();
 };
 
 namespace {
@@ -192,10 +214,17 @@ ff_kline_result ff_kline_parse(ff_kline_parser *parser, const char *bytes, size_
 #if FF_HAS_LAYOUT
     message m;
     m.out = out;
-    if (__builtin_expect(length <= parser->capacity && layout::read(reinterpret_cast<const uint8_t *>(bytes), length, m), 1)) return judge(m, symbol);
+    auto text = reinterpret_cast<const uint8_t *>(bytes);
+    if (__builtin_expect(length <= parser->capacity, 1) &&
+        __builtin_expect(parser->is_wide ? wide::read(text, length, m) : narrow::read(text, length, m), 1)) {
+        return judge(m, symbol);
+    }
 #endif
     return ff_kline_walk(parser, bytes, length, out, symbol);
 }
+
+void ff_kline_parser_make_narrow(ff_kline_parser *parser) { parser->is_wide = false; }
+int ff_kline_parser_is_wide(const ff_kline_parser *parser) { return parser->is_wide; }
 
 __attribute__((noinline)) ff_kline_result ff_kline_walk(ff_kline_parser *parser, const char *bytes, size_t length,
                                                         ff_candle *out, ff_kline_symbol *symbol) {

@@ -14,6 +14,7 @@
 #endif
 
 #define FF_INLINE static inline __attribute__((always_inline))
+#define FF_INLINE_MEMBER inline __attribute__((always_inline))
 
 namespace {
 

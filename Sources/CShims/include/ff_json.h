@@ -31,7 +31,7 @@ typedef struct ff_candle {
     ff_decimal open, high, low, close, volume, quote_volume, taker_buy_volume, taker_buy_quote_volume;
 } ff_candle;
 
-enum { FF_JSON_PADDING = 64 };
+enum { FF_JSON_PADDING = 256 };
 
 /// What a message turned out to be. From FF_KLINE_MALFORMED on: a rejection.
 typedef enum ff_kline_result {
@@ -61,6 +61,10 @@ ff_kline_parser *ff_kline_parser_create(size_t capacity);
 void ff_kline_parser_free(ff_kline_parser *parser);
 /// The name of the simdjson kernel in use ("icelake", "haswell", ...).
 const char *ff_kline_parser_kernel(void);
+/// True when messages of the exchange's layout are read 32 bytes at a time (AVX2 and BMI).
+int ff_kline_parser_is_wide(const ff_kline_parser *parser);
+/// From now on as on a processor that cannot: for comparing the two.
+void ff_kline_parser_make_narrow(ff_kline_parser *parser);
 
 /// Parses one message, raw or in the combined envelope. The whole message is validated as JSON; key order
 /// is free; unknown members are checked and skipped. `bytes` must be readable for FF_JSON_PADDING more.

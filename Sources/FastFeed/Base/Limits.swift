@@ -7,8 +7,9 @@ public enum Limits {
 
     /// Bytes a reader takes from one connection per turn, and the size of its one receive buffer.
     public static let receiveBytesMax = 256 * 1024
-    /// Readable bytes behind every receive and message buffer, for wide loads.
-    public static let paddingBytes = 64
+    /// Readable bytes behind every receive and message buffer: simdjson looks 64 bytes ahead, the layout parser some
+    /// fields before it asks where the end is.
+    public static let paddingBytes = 256
     /// The whole HTTP answer to an upgrade. Beyond: the connection is refused.
     public static let handshakeBytesMax = 16 * 1024
     /// One line of it.
@@ -68,7 +69,9 @@ public enum Limits {
     public static let closedQueueCountMax = 131_072
     /// Batches written and not yet acknowledged.
     public static let batchesInFlightMax = 4
-    /// The same where every update is written: a batch ends where a series comes again, so they are many and small.
+    /// Candles in these batches, beyond which forming states wait for Redis, and coalesce.
+    public static let candlesInFlightMax = 128
+    /// The same as `batchesInFlightMax` where every update is written: a batch ends where a series comes again, so they are many and small.
     public static let groupsInFlightMax = 64
     /// How many bars before the first record of its series a closed candle is still merely late. Beyond: a duplicate.
     public static let lateClosedBarsMax = 16
@@ -109,7 +112,6 @@ public enum Limits {
         precondition(
             ringRecordCount * klineBytesMin >= receiveBytesMax,
             "an empty ring takes all the klines of one full read")
-        precondition(paddingBytes >= 64, "simdjson reads this far past the end")
         precondition(handshakeLineBytesMax <= handshakeBytesMax)
     }
 }

@@ -15,8 +15,11 @@ package enum KlineResult: Equatable {
 @safe package struct KlineParser: ~Copyable {
     private let parser: OpaquePointer
 
-    package init(messageBytesMax: Int = Limits.venueMessageBytesMax) {
+    /// - Parameter isNarrow: 16 bytes at a time, also where the processor can do more: for comparing the two.
+    package init(messageBytesMax: Int = Limits.venueMessageBytesMax, isNarrow: Bool = false) {
+        precondition(Int(FF_JSON_PADDING) == Limits.paddingBytes, "the buffers promise as much as the parser takes")
         guard let made = unsafe ff_kline_parser_create(messageBytesMax) else { fatalError("out of memory: JSON parser") }
+        if isNarrow { unsafe ff_kline_parser_make_narrow(made) }
         unsafe parser = unsafe made
     }
 

@@ -64,18 +64,23 @@ struct ParsedKline: Equatable {
 /// One parser and the record it writes into, reused as a reader does: what a rejected message leaves behind must not matter.
 final class ParserBench {
     private let parser = KlineParser()
+    /// As on a processor without wide registers.
+    private let narrow = KlineParser(isNarrow: true)
     private var record = Candle()
 
-    /// Messages so far that did not have the exchange's own layout.
-    var walkedCount: UInt64 { parser.walkedCount }
+    /// Messages so far that did not have the exchange's own layout, by either width.
+    var walkedCount: UInt64 { parser.walkedCount + narrow.walkedCount }
 
-    /// The outcome, which is that of the general parser too.
+    /// The outcome, which is that of the narrow layout parser and of the general one, too.
     func parse(_ bytes: [UInt8], padding: [UInt8] = [0]) -> Parsed {
         withPadded(bytes, padding: padding) { message in
             var symbol = UnsafeRawBufferPointer(start: nil, count: 0)
             let parsed = copied(parser.parse(message, into: &record, symbol: &symbol), symbol)
             let general = copied(parser.parseInAnyOrder(message, into: &record, symbol: &symbol), symbol)
-            precondition(parsed == general, "\(parsed), but in any order \(general): \(String(decoding: bytes, as: UTF8.self))")
+            let narrow = copied(narrow.parse(message, into: &record, symbol: &symbol), symbol)
+            precondition(
+                parsed == general && parsed == narrow,
+                "\(parsed), but in any order \(general), and narrow \(narrow): \(String(decoding: bytes, as: UTF8.self))")
             return parsed
         }
     }
