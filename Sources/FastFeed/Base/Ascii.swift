@@ -39,6 +39,10 @@ package enum DigitWriter {
     /// Eight digits at a time; up to seven bytes behind the number are written, too, within `bytesMax`.
     @inline(__always)
     package static func write(magnitude value: UInt64, to out: UnsafeMutablePointer<UInt8>) -> Int {
+        if value < 10 {
+            unsafe out[0] = 0x30 &+ UInt8(truncatingIfNeeded: value)
+            return 1
+        }
         if value < 100_000_000 { return unsafe write(short: value, to: out) }
         guard value < 10_000_000_000_000_000 else { return unsafe write(long: value, to: out) }
         let (high, low) = value.quotientAndRemainder(dividingBy: 100_000_000)
@@ -85,6 +89,7 @@ package enum DigitWriter {
 
     @inline(__always)
     package static func digitCount(_ value: UInt64) -> Int {
+        if value < 10 { return 1 }
         if value < 100_000_000 { return 8 &- leadingZeros(eight(value)) }
         if value < 10_000_000_000_000_000 { return 16 &- leadingZeros(eight(value / 100_000_000)) }
         return value < 100_000_000_000_000_000 ? 17 : value < 1_000_000_000_000_000_000 ? 18 : value < 10_000_000_000_000_000_000 ? 19 : 20

@@ -37,6 +37,7 @@
         hashEnds = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     }
 
+    var candleCount: Int { closedCount + seriesCount }
     package var commandCount: Int { closedCount + hashCount + publishCount + removals.count }
     var isAnswered: Bool { answered == commandCount }
 

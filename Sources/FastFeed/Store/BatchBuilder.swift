@@ -7,11 +7,8 @@
     /// States that still fit into `out`.
     private(set) var room: Int
     private let memory: PaddedBuffer
-    private let scratchMemory: PaddedBuffer
     /// RESP bytes of the batch.
     package private(set) var out: ByteWriter
-    /// JSON of the newest states, rendered once and copied twice.
-    private var scratch: ByteWriter
     /// By series id; all zero until the series is followed.
     private let texts: MappedArray<SeriesText>
     /// Series with a place in this batch, in order of first touch.
@@ -32,10 +29,9 @@
         room = batchSize
         let bytes =
             batchSize * Limits.candleRespBytesMax + batchCountMax * (16_384 + Limits.removalsPerBatchMax * BatchBuilder.removalBytesMax)
+        precondition(CandleEncoder.jsonBytesMax <= 999, "its length is written with three digits")
         memory = PaddedBuffer(count: bytes)
-        scratchMemory = PaddedBuffer(count: batchSize * CandleEncoder.jsonBytesMax)
         out = unsafe ByteWriter(memory.base, capacity: bytes)
-        scratch = unsafe ByteWriter(scratchMemory.base, capacity: batchSize * CandleEncoder.jsonBytesMax)
         texts = MappedArray(zeroed: seriesMax)
         touched = MappedArray(zeroed: 2 * batchSize)
         bucketLinks = MappedArray(zeroed: seriesMax)
@@ -66,7 +62,6 @@
     /// Builds the next batch behind those since `begin`, of as many states as there is room for. False when there is nothing
     /// to write.
     mutating func append(_ table: inout CandleTable, into batch: inout Batch) -> Bool {
-        scratch.removeAll()
         batch.clear()
         touchedCount = 0
         takeClosed(&table, &batch)
@@ -151,18 +146,14 @@
 
     // MARK: Newest states
 
-    /// Dirty series up to the batch's size: JSON rendered into the scratch, sorted into buckets by interval. How many.
+    /// Dirty series up to the batch's size, sorted into buckets by interval. How many.
     private mutating func takeNewest(_ table: inout CandleTable, _ batch: inout Batch) -> Int {
         let most = room &- batch.closedCount
         var room = most
         while room > 0, let id = table.popDirty() {
             let state = unsafe table.states.base + id
             guard unsafe state.pointee.has(SeriesFlags.known) else { continue }
-            let from = scratch.count
-            unsafe CandleEncoder.putJSON(UnsafePointer(table.newest.base + id), head: texts.base[id].json, to: &scratch)
             touch(id, table)
-            unsafe state.pointee.batchJSON = UInt32(truncatingIfNeeded: from)
-            unsafe state.pointee.batchJSONCount = UInt16(truncatingIfNeeded: scratch.count &- from)
             let interval = unsafe Int(state.pointee.interval)
             unsafe bucketLinks.base[id] = buckets[interval]
             buckets[interval] = UInt32(truncatingIfNeeded: id)
@@ -199,10 +190,16 @@
     private mutating func writeField(_ id: Int, _ table: inout CandleTable, _ batch: inout Batch) {
         let state = unsafe table.states.base + id
         unsafe out.put(texts.base[id].field)
-        let count = unsafe Int(state.pointee.batchJSONCount)
-        out.putBulkHead(count)
-        unsafe out.put(scratch.start + Int(state.pointee.batchJSON), count: count)
+        // Rendered in its place: the update message copies it from here.
+        let headPlace = out.count
+        out.skip(ByteWriter.jsonHeadBytes)
+        let from = out.count
+        unsafe CandleEncoder.putJSON(UnsafePointer(table.newest.base + id), head: texts.base[id].json, to: &out)
+        let count = out.count &- from
+        out.putJSONHead(count, at: headPlace)
         out.putLineEnd()
+        unsafe state.pointee.batchJSON = UInt32(truncatingIfNeeded: from)
+        unsafe state.pointee.batchJSONCount = UInt16(truncatingIfNeeded: count)
         let place = batch.seriesCount
         unsafe batch.seriesIDs.base[place] = UInt32(truncatingIfNeeded: id)
         unsafe batch.seriesReceivedNs.base[place] = unsafe table.newest.base[id].receivedNs
@@ -233,7 +230,7 @@
         // A newest state that is one of the closed candles is listed once.
         let writesNewest = unsafe state.pointee.batchJSONCount > 0 && !state.pointee.has(SeriesFlags.newestIsChained)
         let newestCount = unsafe writesNewest ? Int(state.pointee.batchJSONCount) : 0
-        let newest = unsafe scratch.start + Int(state.pointee.batchJSON)
+        let newest = unsafe out.start + Int(state.pointee.batchJSON)
         guard unsafe state.pointee.batchClosedFirst != .max else {
             // The common case: one candle, so the length is known before, as RESP wants it.
             let head = unsafe texts.base[id].json
@@ -282,6 +279,17 @@
 }
 
 extension ByteWriter {
+    /// `$`, three digits, line end: no candle's JSON has fewer than 100 bytes or more than 999.
+    static let jsonHeadBytes = 6
+
+    @inline(__always)
+    mutating func putJSONHead(_ length: Int, at place: Int) {
+        let (hundreds, rest) = UInt32(truncatingIfNeeded: length).quotientAndRemainder(dividingBy: 100)
+        let (tens, ones) = rest.quotientAndRemainder(dividingBy: 10)
+        store((hundreds &<< 8 | tens &<< 16 | ones &<< 24 | 0x3030_3024).littleEndian, at: place)
+        store(UInt16(0x0A0D).littleEndian, at: place &+ 4)
+    }
+
     /// `$` + 9 digits + line end.
     static let bulkHeadBytesMax = 12
 

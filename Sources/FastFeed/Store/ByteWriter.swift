@@ -22,6 +22,12 @@
     @inline(__always)
     mutating func rewind(to place: Int) { count = place }
 
+    /// Into a gap left before.
+    @inline(__always)
+    mutating func store(_ value: some FixedWidthInteger & BitwiseCopyable, at place: Int) {
+        unsafe UnsafeMutableRawPointer(base + place).storeBytes(of: value, as: type(of: value))
+    }
+
     /// Moves bytes already written behind the end to the end.
     @inline(__always)
     mutating func move(from: Int, length: Int) {

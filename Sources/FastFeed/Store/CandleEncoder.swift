@@ -7,7 +7,7 @@ package enum CandleEncoder {
 
     /// `{"symbol":…,"interval":…,"open_time":…,…,"closed":…,"event_time":…}`
     @inline(__always)
-    static func putJSON(_ candle: UnsafePointer<Candle>, head: UnsafeBufferPointer<UInt8>, revision: Int64 = 0, to out: inout ByteWriter) {
+    static func putJSON(_ candle: UnsafePointer<Candle>, head: UnsafeBufferPointer<UInt8>, to out: inout ByteWriter) {
         unsafe out.put(head)
         out.put("\"open_time\":")
         unsafe out.put(candle.pointee.openTimeMs)
@@ -36,11 +36,10 @@ package enum CandleEncoder {
         out.put(",\"last_trade_id\":")
         unsafe out.put(candle.pointee.lastTradeID)
         switch unsafe candle.pointee.source {
-        case .live: out.put(",\"source\":\"live\",\"revision\":")
-        case .backfill: out.put(",\"source\":\"backfill\",\"revision\":")
-        case .built: out.put(",\"source\":\"built\",\"revision\":")
+        case .live: out.put(",\"source\":\"live\",\"revision\":0")
+        case .backfill: out.put(",\"source\":\"backfill\",\"revision\":0")
+        case .built: out.put(",\"source\":\"built\",\"revision\":0")
         }
-        out.put(revision)
         if unsafe candle.pointee.isClosed {
             out.put(",\"closed\":true,\"event_time\":")
         } else {

@@ -11,6 +11,8 @@ import CShims
     private let batches: UnsafeMutablePointer<Batch>
     private var firstBatch = 0
     private var batchCount = 0
+    /// Candles of the batches in flight.
+    private var candlesInFlight = 0
     private var unsentFrom = 0
     private var unsentCount = 0
     /// Batches built and batches answered or given up, since the start.
@@ -91,7 +93,12 @@ import CShims
     /// The queue of closed candles may overflow only while Redis is away or refuses; otherwise the rings wait.
     private var canTake: Bool { !isBlocked && (isAway || !table.closed.isFull) }
     private var isAway: Bool { !link.isReady || isRefusing }
-    private var canBuild: Bool { link.isReady && unsentCount == 0 && batchCount < batchesMax && pausedUntilNs == 0 }
+    private var canBuild: Bool { link.isReady && unsentCount == 0 && batchCount < batchesMax && pausedUntilNs == 0 && !isBusy }
+    /// Redis has so much to do that a state written now would only wait there. Here it may still become a newer one. Closed
+    /// candles do not become fewer by waiting: many of them do not wait.
+    private var isBusy: Bool {
+        coalesces && candlesInFlight >= Limits.candlesInFlightMax && table.closed.unsentCount < Limits.candlesInFlightMax
+    }
     private var hasUnwritten: Bool { table.dirtyCount > 0 || table.closed.unsentCount > 0 || !removals.isEmpty }
 
     /// Nothing is waiting anywhere.
@@ -203,6 +210,7 @@ import CShims
         if !removals.isEmpty { unsafe buildRemovals(&batch.pointee) }
         guard unsafe isBuilt || !batch.pointee.removals.isEmpty else { return false }
         unsafe batch.pointee.sentNs = nowNs
+        unsafe candlesInFlight &+= batch.pointee.candleCount
         batchCount &+= 1
         builtCount &+= 1
         counters.add(.batchesSent)
@@ -350,6 +358,7 @@ import CShims
             counters.add(.candlesWritten, written)
         }
         table.closed.advance()
+        unsafe candlesInFlight &-= batch.pointee.candleCount
         firstBatch = (firstBatch &+ 1) % batchesMax
         batchCount &-= 1
         endedCount &+= 1
@@ -379,7 +388,7 @@ import CShims
         isBlocked = false
         for index in 0..<batchCount { unsafe restore(batches + (firstBatch + index) % batchesMax) }
         endedCount &+= batchCount
-        (batchCount, unsentFrom, unsentCount) = (0, 0, 0)
+        (batchCount, candlesInFlight, unsentFrom, unsentCount) = (0, 0, 0, 0)
         table.closed.rewind()
         let delayNs = link.lose(nowNs: nowNs, peerIsGone: peerIsGone)
         counters.add(.redisReconnects)
