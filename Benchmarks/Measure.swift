@@ -71,7 +71,8 @@ func shown(_ value: Double) -> String {
         }
         return digits
     }
-    let decimals = magnitude >= 100 || magnitude == magnitude.rounded() ? 0 : magnitude >= 10 ? 1 : magnitude >= 1 ? 2 : 3
+    let decimals =
+        magnitude >= 100 || magnitude == magnitude.rounded() ? 0 : magnitude >= 10 ? 1 : magnitude >= 1 ? 2 : magnitude >= 0.05 ? 3 : 5
     return String(format: "%.\(decimals)f", value)
 }
 

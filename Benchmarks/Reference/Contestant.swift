@@ -1,21 +1,39 @@
-// The programs that are run in turns: `feedd run`, and the C++ reference (perf/reference). Both are processes of their
-// own, so that their CPU time is taken in the same way: all threads of the process, by the scheduler's own account.
+// The programs that are run in turns: `feedd run`, the C++ reference (perf/reference), and the peers (perf/peers). All are
+// processes of their own, so that their CPU time is taken in the same way: all threads of the process, by the
+// scheduler's own account.
 
 import FastFeed
 import Foundation
 
 /// A program and how it is run.
 struct Contestant {
-    let name: String
-    /// Nil: `feedd run`.
-    let referenceFlags: [String]?
+    enum Program { case feedd, reference, nio, cryptofeed }
 
-    static let feedd = Contestant(name: "feedd", referenceFlags: nil)
-    static let scanner = Contestant(name: "reference", referenceFlags: [])
-    static let onDemand = Contestant(name: "reference-simdjson", referenceFlags: ["--parser", "simdjson"])
+    let name: String
+    let program: Program
+    /// Further flags of the program.
+    var flags: [String] = []
+
+    static let feedd = Contestant(name: "feedd", program: .feedd)
+    static let spinning = Contestant(name: "feedd-spin", program: .feedd, flags: ["--idle", "spin"])
+    /// Like for like with those that do not coalesce.
+    static let every = Contestant(name: "feedd-every", program: .feedd, flags: ["--no-coalesce"])
+    static let pausing = Contestant(name: "feedd-pause", program: .feedd, flags: ["--idle", "pause:\(pauseMicroseconds)"])
+    static let scanner = Contestant(name: "reference", program: .reference)
+    static let onDemand = Contestant(name: "reference-simdjson", program: .reference, flags: ["--parser", "simdjson"])
     /// As many batches in flight as the engine lets be.
-    static let deep = Contestant(name: "reference-4-batches", referenceFlags: ["--in-flight", "4"])
-    static let lazy = Contestant(name: "reference-lazy", referenceFlags: ["--lazy"])
+    static let deep = Contestant(name: "reference-4-batches", program: .reference, flags: ["--in-flight", "4"])
+    static let lazy = Contestant(name: "reference-lazy", program: .reference, flags: ["--lazy"])
+    static let spinningReference = Contestant(name: "reference-spin", program: .reference, flags: ["--spin"])
+    static let pausingReference = Contestant(name: "reference-pause", program: .reference, flags: ["--pause-us", "\(pauseMicroseconds)"])
+    /// perf/peers.
+    static let nio = Contestant(name: "swift-nio", program: .nio)
+    static let cryptofeed = Contestant(name: "cryptofeed", program: .cryptofeed)
+    /// Half of what the other one stores.
+    static let cryptofeedSet = Contestant(name: "cryptofeed-zset", program: .cryptofeed, flags: ["--backends", "zset"])
+
+    /// Of the throughput profile: at 20,000 frames/s some twenty frames come meanwhile.
+    static let pauseMicroseconds = 1_000
 }
 
 /// What a program says at its end.
@@ -34,22 +52,80 @@ protocol ContestantProcess: AnyObject {
 }
 
 extension Contestant {
+    /// - Parameter redis: as the programs know it.
     /// - Parameter directory: for logs; somebody else's to remove.
-    func start(_ setup: WholeSetup, _ exchange: ExchangeProcess, _ redis: RedisServerProcess, reference: URL, directory: URL) throws
+    func start(_ setup: WholeSetup, _ exchange: ExchangeProcess, redis: RedisEndpoint, _ programs: ContestantPrograms, directory: URL)
+        throws
         -> any ContestantProcess
     {
         let symbols = setup.symbols.map(\.name).joined(separator: ",")
-        let flux = "\(symbols):\(setup.interval.token)"
-        let common = ["--flux", flux, "--history", String(WholeRun.history)] + (exchange.authorityFile.map { ["--ca-file", $0] } ?? [])
-        if let referenceFlags {
+        let flux = ["--flux", "\(symbols):\(setup.interval.token)", "--history", String(WholeRun.history)]
+        let authority = exchange.authorityFile.map { ["--ca-file", $0] } ?? []
+        switch program {
+        case .feedd:
+            let every = setup.coalesces ? [] : ["--no-coalesce"]
+            return try FeeddProcess(
+                flux + authority + ["--venue-ws", exchange.webSocketBase, "--redis", redis.feeddURL] + every + flags,
+                logFile: directory.appendingPathComponent("feedd.log"))
+        case .reference:
             let every = setup.coalesces ? [] : ["--every"]
             return try ReferenceProcess(
-                reference, common + ["--venue", exchange.webSocketBase, "--redis", redis.socketPath] + every + referenceFlags)
+                programs.reference, flux + authority + ["--venue", exchange.webSocketBase, "--redis", redis.address] + every + flags)
+        case .nio:
+            return try ReferenceProcess(programs.nio, flux + ["--venue", exchange.webSocketBase, "--redis", redis.address] + flags)
+        case .cryptofeed:
+            return try CryptofeedProcess(
+                programs,
+                ["--venue", exchange.webSocketBase, "--rest", exchange.restBase, "--redis", redis.address] + flags, directory: directory)
         }
-        let every = setup.coalesces ? [] : ["--no-coalesce"]
-        return try FeeddProcess(
-            common + ["--venue-ws", exchange.webSocketBase, "--redis", "unix://\(redis.socketPath)"] + every,
-            logFile: directory.appendingPathComponent("feedd.log"))
+    }
+}
+
+extension RedisEndpoint {
+    /// A path, or `ADDRESS:PORT`.
+    fileprivate var address: String {
+        switch place {
+        case .unix(let path): path
+        case .tcp(let host, let port): "\(host):\(port)"
+        }
+    }
+
+    fileprivate var feeddURL: String {
+        if case .unix = place { "unix://\(address)" } else { "redis://\(address)" }
+    }
+}
+
+/// Where the other programs are: each is left by its build script in a place beside the directory of this program's
+/// configuration.
+struct ContestantPrograms {
+    let reference: URL
+    let nio: URL
+    /// The interpreter of its virtual environment, and our script.
+    let python: URL
+    let cryptofeed: URL
+
+    init(reference: URL? = nil) throws {
+        let build = try FeeddProgram.url().appendingPathComponent("../../..").standardized
+        self.reference = reference ?? build.appendingPathComponent("reference/reference")
+        nio = build.appendingPathComponent("peers/nio/nio-peer")
+        python = build.appendingPathComponent("peers/cryptofeed/bin/python")
+        cryptofeed = build.appendingPathComponent("peers/cryptofeed/candles.py")
+    }
+
+    /// - Throws: a sentence that says how to get what is not there.
+    func check(_ contestants: [Contestant]) throws {
+        for contestant in contestants {
+            let (files, script) =
+                switch contestant.program {
+                case .feedd: ([URL](), "")
+                case .reference: ([reference], "perf/reference/build.sh")
+                case .nio: ([nio], "perf/peers/build.sh")
+                case .cryptofeed: ([python, cryptofeed], "perf/peers/build.sh")
+                }
+            for file in files where !FileManager.default.fileExists(atPath: file.path) {
+                throw FeedError(.system, "'\(file.path)' is not there; build it with: \(script)")
+            }
+        }
     }
 }
 
@@ -72,6 +148,7 @@ extension FeeddProcess: ContestantProcess {
     }
 }
 
+/// A program that ends with the exchange and says what it did in one line of JSON: the reference, and the NIO program.
 final class ReferenceProcess: ContestantProcess {
     private let process = Process()
     private let output = Pipe()
@@ -93,7 +170,7 @@ final class ReferenceProcess: ContestantProcess {
         process.waitUntilExit()
         guard process.terminationStatus == 0, let klines = books["klines"] as? NSNumber, let closed = books["closed_written"] as? NSNumber,
             (books["others"] as? NSNumber)?.intValue == 0, (books["fallbacks"] as? NSNumber)?.intValue == 0
-        else { throw FeedError(.system, "the reference has failed, or met messages that it does not know: \(books)") }
+        else { throw FeedError(.system, "the program has failed, or met messages that it does not know: \(books)") }
         return ContestantBooks(updates: klines.uint64Value, closedWritten: closed.uint64Value)
     }
 
@@ -107,13 +184,8 @@ final class ReferenceProcess: ContestantProcess {
     private static func object(_ pipe: Pipe) throws -> [String: Any] {
         let text = pipe.fileHandleForReading.readDataToEndOfFile()
         guard let object = try? JSONSerialization.jsonObject(with: text) as? [String: Any] else {
-            throw FeedError(.system, "the reference has failed: its complaint is above")
+            throw FeedError(.system, "the program has failed: its complaint is above")
         }
         return object
-    }
-
-    /// Where `perf/reference/build.sh` leaves it: beside the directory of this program's configuration.
-    static func defaultProgram() throws -> URL {
-        try FeeddProgram.url().appendingPathComponent("../../../reference/reference").standardized
     }
 }

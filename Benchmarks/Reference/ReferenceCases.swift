@@ -1,4 +1,4 @@
-// What is compared, and the goals: ratios of FastFeed's figures to the reference's in the same run.
+// What is compared: loads, and the programs that take turns under each.
 
 import FastFeed
 import Foundation
@@ -21,6 +21,8 @@ struct ReferenceCase {
     /// Those that the table shows. `written` is what a saturated program makes of its freedom to coalesce: of two that
     /// write as much, the CPU for a frame can be compared.
     let figures: [String]
+    /// Whose figures are divided by those of the others.
+    var subject = Contestant.feedd
 
     static let all = [
         ReferenceCase(
@@ -31,13 +33,19 @@ struct ReferenceCase {
             figures: ["states", "cpu", "redis-cpu", "rss"]),
         ReferenceCase(
             name: "wss", kind: .saturated, setup: WholeSetup(load: .flatOut, isSecure: true), contestants: [.scanner, .feedd],
-            figures: ["frames", "written", "cpu", "redis-cpu"]),
+            figures: ["frames", "written", "cpu", "redis-cpu", aboveWs]),
         ReferenceCase(
             name: "latency-2000", kind: .latency, setup: WholeSetup(load: .openLoop(2_000)), contestants: [.scanner, .lazy, .feedd],
             figures: ["p50", "p99", "lateness-p99", "cpu"]),
         ReferenceCase(
             name: "latency-20000", kind: .latency, setup: WholeSetup(load: .openLoop(20_000)), contestants: [.scanner, .lazy, .feedd],
             figures: ["p50", "p99", "lateness-p99", "cpu"]),
+        ReferenceCase(
+            name: "spin-2000", kind: .latency, setup: WholeSetup(load: .openLoop(2_000)),
+            contestants: [.spinningReference, .feedd, .spinning], figures: ["p50", "p99", "lateness-p99", "cpu"], subject: .spinning),
+        ReferenceCase(
+            name: "pause-20000", kind: .latency, setup: WholeSetup(load: .openLoop(20_000)),
+            contestants: [.pausingReference, .feedd, .pausing], figures: ["cpu", "p50", "p99", "lateness-p99"], subject: .pausing),
         ReferenceCase(
             name: "burst-300", kind: .burst, setup: WholeSetup(load: .bursts, series: 300), contestants: [.scanner, .feedd],
             figures: ["p50", "p99", "last"]),
@@ -48,8 +56,17 @@ struct ReferenceCase {
             figures: ["frames", "cpu"]),
     ]
 
+    /// Only when it is asked for, because it needs what `perf/peers.sh` installs. Redis by TCP: cryptofeed knows no other way.
+    static let peers = ReferenceCase(
+        name: "peers", kind: .saturated, setup: WholeSetup(load: .flatOut, redis: .tcp),
+        contestants: [.nio, .cryptofeed, .cryptofeedSet, .every, .feedd], figures: ["frames", "cpu", "redis-cpu", "rss"])
+
+    /// What a frame costs more by wss than by ws, in the same round: `saturated` is the same but for TLS.
+    static let aboveWs = "cpu-above-ws"
+
     static let units = [
-        "frames": "frames/s", "states": "states/s", "written": "states/frame", "cpu": "us/frame", "redis-cpu": "us/frame",
+        "frames": "frames/s", "states": "states/s", "written": "states/frame", "cpu": "us/frame", aboveWs: "us/frame",
+        "redis-cpu": "us/frame",
         "exchange-cpu": "us/frame", "rss": "MiB",
         "p50": "us", "p99": "us", "last": "us", "lateness-p99": "us", "fast": "ns/message", "fallback": "ns/message",
     ]
@@ -62,16 +79,18 @@ struct ReferenceCase {
     }
 
     /// One run of one program.
-    func run(_ contestant: Contestant, _ effort: ReferenceEffort, reference: URL) throws -> [String: Double] {
+    func run(_ contestant: Contestant, _ effort: ReferenceEffort, _ programs: ContestantPrograms) throws -> [String: Double] {
         switch kind {
-        case .drain: return try drain(effort, reference: reference)
+        case .drain: return try drain(effort, reference: programs.reference)
+        case .saturated where contestant.program == .cryptofeed:
+            return try SustainedRate(contestant, series: setup.series, effort, programs).find()
         case .saturated:
-            let run = try ReferenceRun(setup, contestant, reference: reference, subscribes: false)
+            let run = try ReferenceRun(setup, contestant, programs, subscribes: false)
             let figures = try run.measure(warmUpSeconds: effort.warmUpSeconds, seconds: effort.seconds)
             _ = try run.finish()
             return figures
         case .latency:
-            let run = try ReferenceRun(setup, contestant, reference: reference, subscribes: true)
+            let run = try ReferenceRun(setup, contestant, programs, subscribes: true)
             var figures = try run.measure(warmUpSeconds: effort.warmUpSeconds, seconds: effort.seconds)
             guard let found = try run.finish(), found.sinceDue.count > 0 else { throw FeedError(.redis, "no update arrived") }
             let latency = found.sinceDue.measure("").values
@@ -80,7 +99,7 @@ struct ReferenceCase {
             figures["lateness-p99"] = found.exchangeLateness.measure("").values["p99"]
             return figures
         case .burst:
-            let run = try ReferenceRun(setup, contestant, reference: reference, subscribes: true)
+            let run = try ReferenceRun(setup, contestant, programs, subscribes: true)
             var figures = try run.measure(warmUpSeconds: 2.5, seconds: Double(effort.bursts) + 0.6)
             let closes = try run.finish()?.closes ?? []
             let bursts = try WholeBenchmarks.complete(closes, series: setup.series, atLeast: effort.bursts)
@@ -109,30 +128,4 @@ struct ReferenceCase {
 struct ReferenceEffort {
     let warmUpSeconds, seconds: Double
     let bursts: Int
-}
-
-/// What the ratio of FastFeed's figure to a reference's has to be.
-struct ReferenceGoal {
-    let number: Int
-    let name: String
-    let figure: String
-    let against: String
-    let limit: Double
-    var isAtLeast = false
-
-    static let all = [
-        ReferenceGoal(number: 1, name: "parse", figure: "fast", against: Contestant.scanner.name, limit: 1.1),
-        ReferenceGoal(number: 1, name: "parse", figure: "fallback", against: Contestant.onDemand.name, limit: 1.1),
-        ReferenceGoal(number: 2, name: "saturated", figure: "cpu", against: Contestant.scanner.name, limit: 1.2),
-        ReferenceGoal(number: 2, name: "saturated", figure: "cpu", against: Contestant.onDemand.name, limit: 1),
-        ReferenceGoal(number: 3, name: "every-update", figure: "states", against: Contestant.scanner.name, limit: 0.95, isAtLeast: true),
-        ReferenceGoal(number: 3, name: "every-update", figure: "cpu", against: Contestant.scanner.name, limit: 1.2),
-        ReferenceGoal(number: 4, name: "latency-2000", figure: "p50", against: Contestant.scanner.name, limit: 1.1),
-        ReferenceGoal(number: 4, name: "latency-2000", figure: "p99", against: Contestant.scanner.name, limit: 1.25),
-        ReferenceGoal(number: 5, name: "burst-300", figure: "p99", against: Contestant.scanner.name, limit: 1.2),
-        ReferenceGoal(number: 6, name: "latency-20000", figure: "cpu", against: Contestant.scanner.name, limit: 1.1),
-    ]
-
-    func isMet(_ ratio: Double) -> Bool { isAtLeast ? ratio >= limit : ratio <= limit }
-    var text: String { "goal \(number): \(isAtLeast ? "≥" : "≤") \(shown(limit))" }
 }

@@ -11,10 +11,15 @@ struct ReferenceComparison: ParsableCommand {
         abstract: "FastFeed against the C++ reference, in turns: throughput, CPU, latency, and their ratios.",
         discussion: """
             Each run has a fresh exchange and redis-server, and ends with the comparison of Redis with the exchange's truth. A ratio is the \
-            median of those of the single rounds. Exits with 1 when a run fails; a goal that is missed is shown and is no failure.
+            median of those of the single rounds. The peers (perf/peers) only have their turn when the filter is 'peers'. Exits with 1 when a \
+            run fails; a goal that is missed is shown and is no failure.
             """)
 
-    @Argument(help: "Only cases whose name contains this: parse, saturated, every-update, wss, latency-2000, burst-300, drain …")
+    @Argument(
+        help: """
+            Only cases whose name contains this, or one of several with commas between: parse, saturated, every-update, wss, latency-2000, \
+            spin-2000, pause-20000, burst-300, drain …; and peers, which is left out otherwise.
+            """)
     var filter = ""
 
     @Option(help: "How often each program has its turn.")
@@ -37,14 +42,16 @@ struct ReferenceComparison: ParsableCommand {
         guard includesParse || !cases.isEmpty else { throw ValidationError("no case's name contains '\(filter)'") }
     }
 
-    private var includesParse: Bool { filter.isEmpty || "parse".contains(filter) }
-    private var cases: [ReferenceCase] { ReferenceCase.all.filter { filter.isEmpty || $0.name.contains(filter) } }
+    private var parts: [String] { filter.split(separator: ",").map(String.init) }
+    private func includes(_ name: String) -> Bool { filter.isEmpty || parts.contains { name.contains($0) } }
+    private var includesParse: Bool { includes("parse") }
+    private var cases: [ReferenceCase] {
+        ReferenceCase.all.filter { includes($0.name) } + (parts.contains("peers") ? [ReferenceCase.peers] : [])
+    }
 
     func run() throws {
-        let program = try reference.map { URL(fileURLWithPath: $0) } ?? ReferenceProcess.defaultProgram()
-        guard FileManager.default.isExecutableFile(atPath: program.path) else {
-            throw FeedError(.system, "'\(program.path)' is not there; build it with: perf/reference/build.sh")
-        }
+        let programs = try ContestantPrograms(reference: reference.map { URL(fileURLWithPath: $0) })
+        try programs.check(cases.flatMap(\.contestants) + (includesParse ? [.scanner] : []))
         signal(SIGPIPE, SIG_IGN)
         var document = Document(isQuick: seconds < 2)
         var table = ReferenceTable()
@@ -55,7 +62,7 @@ struct ReferenceComparison: ParsableCommand {
             if includesParse {
                 Benchmarks.say("round \(round) of \(rounds): parse")
                 attempt("parse", &document) {
-                    let figures = try ReferenceParse.round(reference: program, directory: FileManager.default.temporaryDirectory)
+                    let figures = try ReferenceParse.round(reference: programs.reference, directory: FileManager.default.temporaryDirectory)
                     for (name, values) in figures { table.add("parse", name, round, values) }
                 }
             }
@@ -64,7 +71,7 @@ struct ReferenceComparison: ParsableCommand {
                 for contestant in round % 2 == 1 ? one.contestants : one.contestants.reversed() {
                     Benchmarks.say("round \(round) of \(rounds): \(one.name), \(contestant.name)")
                     attempt("\(one.name)/\(contestant.name)", &document) {
-                        table.add(one.name, contestant.name, round, try one.run(contestant, effort, reference: program))
+                        table.add(one.name, contestant.name, round, try one.run(contestant, effort, programs))
                     }
                 }
             }
@@ -86,79 +93,5 @@ struct ReferenceComparison: ParsableCommand {
             document.failures.append(Document.Failure(name: name, reason: "\(error)"))
             Benchmarks.say("\(name) FAILED: \(error)")
         }
-    }
-}
-
-/// All figures: by case, program and round.
-struct ReferenceTable {
-    private var values: [String: [String: [Int: [String: Double]]]] = [:]
-
-    mutating func add(_ name: String, _ contestant: String, _ round: Int, _ figures: [String: Double]) {
-        values[name, default: [:]][contestant, default: [:]][round] = figures
-    }
-
-    private func rounds(_ name: String, _ contestant: String, _ figure: String) -> [Double] {
-        (values[name]?[contestant] ?? [:]).sorted { $0.key < $1.key }.compactMap { $0.value[figure] }
-    }
-
-    /// FastFeed's figure by the reference's, of each round in which both have one.
-    private func ratios(_ name: String, _ contestant: String, _ figure: String) -> [Double] {
-        (values[name]?[Contestant.feedd.name] ?? [:]).sorted { $0.key < $1.key }.compactMap { round, own in
-            guard let one = own[figure], let other = values[name]?[contestant]?[round]?[figure], other > 0 else { return nil }
-            return one / other
-        }
-    }
-
-    /// Cases in their order, with the programs and figures that they have.
-    private static var rows: [(name: String, figures: [String], contestants: [Contestant])] {
-        [("parse", ["fast", "fallback"], [.scanner, .onDemand, .feedd])]
-            + ReferenceCase.all.map { ($0.name, $0.figures, $0.contestants) }
-    }
-
-    func measures() -> [Measure] {
-        var list: [Measure] = []
-        for row in ReferenceTable.rows {
-            let figures = Set((values[row.name] ?? [:]).values.flatMap { $0.values.flatMap(\.keys) }).sorted()
-            for figure in figures {
-                let direction = ReferenceCase.direction(figure)
-                for contestant in row.contestants {
-                    let all = rounds(row.name, contestant.name, figure)
-                    guard !all.isEmpty else { continue }
-                    list.append(
-                        Measure(
-                            "\(row.name)/\(contestant.name)/\(figure)", ReferenceCase.units[figure] ?? "", better: direction, rounds: all))
-                    let ratios = ratios(row.name, contestant.name, figure)
-                    guard contestant.referenceFlags != nil, !ratios.isEmpty else { continue }
-                    list.append(Measure("\(row.name)/feedd-to-\(contestant.name)/\(figure)", "ratio", better: direction, rounds: ratios))
-                }
-            }
-        }
-        return list
-    }
-
-    func text() -> String {
-        var lines = [
-            "case".left(16) + "figure".left(14) + "program".left(22) + "median".right(11) + " " + "unit".left(13) + "feedd/it  rounds"
-        ]
-        for row in ReferenceTable.rows {
-            for figure in row.figures {
-                for contestant in row.contestants {
-                    let all = rounds(row.name, contestant.name, figure)
-                    guard !all.isEmpty else { continue }
-                    var line = row.name.left(16) + figure.left(14) + contestant.name.left(22) + shown(median(all)).right(11) + " "
-                    line += (ReferenceCase.units[figure] ?? "").left(13)
-                    let ratios = ratios(row.name, contestant.name, figure)
-                    if contestant.referenceFlags != nil, !ratios.isEmpty {
-                        line += shown(median(ratios)).right(8) + "  " + shown(ratios.min()!) + " … " + shown(ratios.max()!)
-                        for goal in ReferenceGoal.all
-                        where goal.name == row.name && goal.figure == figure && goal.against == contestant.name {
-                            line += "  (\(goal.text), \(goal.isMet(median(ratios)) ? "met" : "MISSED"))"
-                        }
-                    }
-                    lines.append(line)
-                }
-            }
-        }
-        return lines.joined(separator: "\n")
     }
 }

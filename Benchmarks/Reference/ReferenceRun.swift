@@ -1,5 +1,5 @@
 // One run of one program: a fresh exchange and redis-server, a while to warm up, a window, and the proof that Redis holds
-// what the exchange said. Everything is measured from outside, for both programs alike: frames are those that the
+// what the exchange said. Everything is measured from outside, for all programs alike: frames are those that the
 // exchange has sent, states those that Redis was told to publish, CPU is the scheduler's account of the process.
 
 import FastFeed
@@ -13,21 +13,15 @@ final class ReferenceRun {
     private let program: any ContestantProcess
     private let directory: URL
 
-    init(_ setup: WholeSetup, _ contestant: Contestant, reference: URL, subscribes: Bool) throws {
+    init(_ setup: WholeSetup, _ contestant: Contestant, _ programs: ContestantPrograms, subscribes: Bool) throws {
         self.setup = setup
         directory = FileManager.default.temporaryDirectory.appendingPathComponent("reference-run-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         exchange = try ExchangeProcess(setup.exchangeArguments, keepsTruth: true)
-        var options = RedisServerProcess.Options()
-        options.isDurable = false
-        redis = try RedisServerProcess(options)
+        redis = try setup.startRedis()
         subscriber = subscribes ? try UpdateSubscriber(redis.endpoint, seriesPeriodNs: setup.seriesPeriodNs) : nil
-        program = try contestant.start(setup, exchange, redis, reference: reference, directory: directory)
-        let deadline = Date(timeIntervalSinceNow: 30)
-        while try exchange.klineFrames() == 0 {
-            guard program.isRunning, Date() < deadline else { throw FeedError(.venue, "\(contestant.name) does not follow the exchange") }
-            usleep(10_000)
-        }
+        program = try contestant.start(setup, exchange, redis: redis.reach, programs, directory: directory)
+        try exchange.waitForFrames(to: program)
     }
 
     deinit {
@@ -49,15 +43,8 @@ final class ReferenceRun {
             throw FeedError(.system, "the program has ended in the middle of the run")
         }
         return try Reading(
-            frames: exchange.klineFrames(), published: published(), programNs: ProcessorTime.ofProcess(program.pid),
+            frames: exchange.klineFrames(), published: redis.calls("publish"), programNs: ProcessorTime.ofProcess(program.pid),
             redisNs: ProcessorTime.ofProcess(redisPid), exchangeNs: ProcessorTime.ofProcess(exchange.processIdentifier))
-    }
-
-    private func published() throws -> UInt64 {
-        let client = try RedisClient.connect(redis.endpoint, timeoutMs: 5_000)
-        defer { client.close() }
-        let text = try client.command("INFO", "commandstats").text ?? ""
-        return text.firstMatch(of: /cmdstat_publish:calls=(\d+)/).flatMap { UInt64($0.1) } ?? 0
     }
 
     /// Lets it run for a while. Returns figures by name.
@@ -92,7 +79,40 @@ final class ReferenceRun {
     }
 }
 
+extension WholeSetup {
+    /// A fresh server, without an append-only file.
+    func startRedis() throws -> RedisServerProcess {
+        var options = RedisServerProcess.Options()
+        options.isDurable = false
+        options.port = redis == .tcp ? try FreePort.find() : nil
+        return try RedisServerProcess(options)
+    }
+}
+
+extension RedisServerProcess {
+    /// The way in for the program that is measured: TCP where the setup has a port.
+    var reach: RedisEndpoint { options.port.map { RedisEndpoint(place: .tcp(host: "127.0.0.1", port: $0)) } ?? endpoint }
+
+    /// How often it has carried out a command.
+    func calls(_ command: String) throws -> UInt64 {
+        let client = try RedisClient.connect(endpoint, timeoutMs: 5_000)
+        defer { client.close() }
+        let text = try client.command("INFO", "commandstats").text ?? ""
+        let line = text.split(whereSeparator: \.isNewline).first { $0.hasPrefix("cmdstat_\(command):calls=") }
+        return line?.firstMatch(of: /calls=(\d+)/).flatMap { UInt64($0.1) } ?? 0
+    }
+}
+
 extension ExchangeProcess {
+    /// Until the program follows the exchange.
+    func waitForFrames(to program: any ContestantProcess) throws {
+        let deadline = Date(timeIntervalSinceNow: 30)
+        while try klineFrames() == 0 {
+            guard program.isRunning, Date() < deadline else { throw FeedError(.venue, "the program does not follow the exchange") }
+            usleep(10_000)
+        }
+    }
+
     /// Events that it has sent until now, by its own account.
     func klineFrames() throws -> UInt64 {
         let url = try WebSocketEndpoint(url: webSocketBase)

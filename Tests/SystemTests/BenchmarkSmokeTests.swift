@@ -92,19 +92,54 @@ struct BenchmarkSmokeTests {
         #expect(try #require(value(latency, "p50")) > 0)
     }
 
-    /// The C++ reference builds, runs, and stores what the exchange said: the comparison with the truth is part of the run.
-    @Test func theReferenceIsComparedWith() throws {
+    /// The C++ reference, freshly built.
+    private func reference() throws -> String {
         let script = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../perf/reference/build.sh").standardized
         let program = script.appendingPathComponent("../../../.build/reference/reference").standardized
         let build = try Process.run(script, arguments: [])
         build.waitUntilExit()
         try #require(build.terminationStatus == 0)
+        return program.path
+    }
+
+    /// It runs, and stores what the exchange said: the comparison with the truth is part of the run.
+    @Test func theReferenceIsComparedWith() throws {
         let outcome = try run(
-            "reference", "every-update", "--rounds", "1", "--seconds", "0.7", "--reference", program.path, "--json", within: 60)
+            "reference", "every-update", "--rounds", "1", "--seconds", "0.7", "--reference", reference(), "--json", within: 60)
         #expect(outcome.code == 0, "\(outcome.errors)")
         let (document, byName) = try results(outcome)
         #expect((document["failures"] as? [Any])?.isEmpty == true)
         #expect(try #require(value(byName["every-update/feedd-to-reference/cpu"], "median")) > 0)
+    }
+
+    /// Cases in which FastFeed's own ways to idle are compared. Bars are of a second, and each series must close one.
+    @Test func waysToIdleAreCompared() throws {
+        let outcome = try run(
+            "reference", "spin-2000,pause-20000", "--rounds", "1", "--seconds", "2", "--reference", reference(), "--json", within: 120)
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        let (document, byName) = try results(outcome)
+        #expect((document["failures"] as? [Any])?.isEmpty == true)
+        let spinning = try #require(value(byName["spin-2000/feedd-spin/p50"], "median"))
+        let parked = try #require(value(byName["spin-2000/feedd/p50"], "median"))
+        let ratio = try #require(value(byName["spin-2000/feedd-spin-to-feedd/p50"], "median"))
+        #expect(abs(ratio - spinning / parked) < 1e-9)
+        // Frames that come in a pause wait for its end: half of it, on average.
+        #expect(try #require(value(byName["pause-20000/feedd-pause/p50"], "median")) > 300)
+        #expect(value(byName["pause-20000/feedd-pause-to-reference-pause/cpu"], "median") ?? 0 > 0)
+    }
+
+    /// The cost of TLS is a difference of two cases of the same round, and there is none without the other case.
+    @Test func theCostOfTLSIsADifference() throws {
+        let outcome = try run(
+            "reference", "saturated,wss", "--rounds", "1", "--seconds", "0.7", "--reference", reference(), "--json", within: 120)
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        let (_, byName) = try results(outcome)
+        for program in ["reference", "feedd"] {
+            func cpu(_ name: String) throws -> Double { try #require(value(byName["\(name)/\(program)/cpu"], "median")) }
+            let above = try #require(value(byName["wss/\(program)/cpu-above-ws"], "median"))
+            #expect(abs(above - (try cpu("wss") - cpu("saturated"))) < 1e-9, "\(program)")
+        }
+        #expect(byName["wss/feedd-to-reference/cpu-above-ws"] == nil)
     }
 
     @Test func commandsAreAnswered() throws {

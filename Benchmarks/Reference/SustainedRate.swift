@@ -1,0 +1,146 @@
+// The highest rate that a program sustains which takes from its socket more than it can store: cryptofeed puts what it
+// reads into queues without end, so that no back pressure reaches the exchange, and "as fast as it takes" means nothing.
+// The rate is raised by a factor until what was sent in the window is not all in Redis half a second after its end. Each
+// step is a run of its own; a rate counts as too high when it has failed twice, so that a moment of the machine's does not decide.
+
+import FastFeed
+import Foundation
+
+struct SustainedRate {
+    private let contestant: Contestant
+    private let series: Int
+    private let effort: ReferenceEffort
+    private let programs: ContestantPrograms
+
+    static let firstRate = 6_000.0
+    static let factor = 1.3
+    static let slackSeconds = 0.5
+    private static let rates = 100.0...1_000_000
+
+    init(_ contestant: Contestant, series: Int, _ effort: ReferenceEffort, _ programs: ContestantPrograms) {
+        (self.contestant, self.series, self.effort, self.programs) = (contestant, series, effort, programs)
+    }
+
+    /// Figures of the highest rate that was stored in time.
+    func find() throws -> [String: Double] {
+        var best: [String: Double]?
+        var rate = SustainedRate.firstRate
+        while SustainedRate.rates.contains(rate) {
+            if let figures = try step(Int(rate)) ?? step(Int(rate)) {
+                best = figures
+                // From above: there is no higher one left to try.
+                if rate < SustainedRate.firstRate { break }
+                rate *= SustainedRate.factor
+            } else {
+                if best != nil { break }
+                rate /= SustainedRate.factor
+            }
+        }
+        guard let best else { throw FeedError(.redis, "\(contestant.name) sustains no rate") }
+        return best
+    }
+
+    private struct Reading {
+        let ns = MonotonicClock.nowNs()
+        let frames, programNs, redisNs: UInt64
+    }
+
+    /// One run. Nil: not stored in time.
+    private func step(_ rate: Int) throws -> [String: Double]? {
+        let setup = WholeSetup(load: .openLoop(rate), series: series, redis: .tcp)
+        let directory = FileManager.default.temporaryDirectory.appendingPathComponent("sustained-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let exchange = try ExchangeProcess(setup.exchangeArguments)
+        let redis = try setup.startRedis()
+        let program = try contestant.start(setup, exchange, redis: redis.reach, programs, directory: directory)
+        defer {
+            if program.isRunning { kill(program.pid, SIGTERM) }
+            exchange.stop()
+            redis.stop()
+        }
+        try exchange.waitForFrames(to: program)
+        func read() throws -> Reading {
+            guard program.isRunning, let redisPid = redis.pid else {
+                throw FeedError(.system, "\(contestant.name) has ended in the middle")
+            }
+            return try Reading(
+                frames: exchange.klineFrames(), programNs: ProcessorTime.ofProcess(program.pid), redisNs: ProcessorTime.ofProcess(redisPid))
+        }
+        Thread.sleep(forTimeInterval: max(1, effort.warmUpSeconds))
+        let before = try read()
+        Thread.sleep(forTimeInterval: effort.seconds)
+        let after = try read()
+        Thread.sleep(forTimeInterval: SustainedRate.slackSeconds)
+        let written = try contestant.storedBy.map { try redis.calls($0) }
+        let elapsed = Double(after.ns - before.ns) / 1e9
+        let frames = Double(after.frames - before.frames)
+        let isComplete = frames > 0.97 * Double(rate) * elapsed && written.allSatisfy { $0 >= after.frames }
+        Benchmarks.say("  \(rate) frames/s: \(isComplete ? "stored" : "not stored in time")")
+        guard isComplete else { return nil }
+        let rss = Double(try ProcessSample(pid: program.pid).residentBytes) / 1_048_576
+        try checkCounts(exchange, redis)
+        return [
+            "frames": frames / elapsed, "cpu": Double(after.programNs - before.programNs) / 1_000 / frames,
+            "redis-cpu": Double(after.redisNs - before.redisNs) / 1_000 / frames, "rss": rss,
+        ]
+    }
+
+    /// Every frame was stored once by each command: what the keys hold is what the commands were, and not less than was sent.
+    private func checkCounts(_ exchange: ExchangeProcess, _ redis: RedisServerProcess) throws {
+        let sent = try exchange.klineFrames()
+        exchange.stop()
+        let client = try RedisClient.connect(redis.endpoint, timeoutMs: 5_000)
+        defer { client.close() }
+        for command in contestant.storedBy {
+            var calls = try redis.calls(command)
+            let deadline = Date(timeIntervalSinceNow: 5)
+            while Date() < deadline {
+                usleep(300_000)
+                let now = try redis.calls(command)
+                if now == calls, calls >= sent { break }
+                calls = now
+            }
+            let (pattern, count) = command == "zadd" ? ("candles-*", "ZCARD") : ("candles_stream-*", "XLEN")
+            let keys = try client.command("KEYS", pattern).strings
+            let held = try keys.reduce(0) { try $0 + Int(client.command(count, $1).integer ?? 0) }
+            guard keys.count == series, UInt64(held) == calls, calls >= sent else {
+                throw FeedError(
+                    .redis,
+                    "\(contestant.name): \(sent) frames, \(calls) \(command) commands, \(held) entries in \(keys.count) keys of \(series)")
+            }
+        }
+    }
+}
+
+extension Contestant {
+    /// Commands that cryptofeed makes of each candle.
+    fileprivate var storedBy: [String] { flags.contains("zset") ? ["zadd"] : ["zadd", "xadd"] }
+}
+
+/// cryptofeed under its own interpreter. It never ends by itself, and keeps no books.
+final class CryptofeedProcess: ContestantProcess {
+    private let process = Process()
+
+    var pid: Int32 { process.processIdentifier }
+    var isRunning: Bool { process.isRunning }
+
+    init(_ programs: ContestantPrograms, _ arguments: [String], directory: URL) throws {
+        process.executableURL = programs.python
+        process.arguments =
+            [programs.cryptofeed.path] + arguments + ["--log", directory.appendingPathComponent("cryptofeed.log").path]
+            + FeeddProgram.endsWithUs
+        process.currentDirectoryURL = directory
+        // What it says when it is ended in the middle is nobody's concern; what it says before shows in the counts.
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+    }
+
+    deinit {
+        guard process.isRunning else { return }
+        kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
+    }
+
+    func finish() throws -> ContestantBooks { throw FeedError(.system, "cryptofeed keeps no books") }
+}

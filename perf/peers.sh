@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# FastFeed against its peers, in turns: cryptofeed, and a SwiftNIO program as most would write it (perf/peers/README.md).
+# Installs what they need into .build/peers. Prints each figure, the ratio, and what the ratio should be.
+#
+#   perf/peers.sh [ROUNDS] [flags of `Benchmarks reference`…]
+#   perf/peers.sh 3                            # about six minutes
+#   perf/peers.sh 1 --seconds 2
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
+
+rounds=3
+if [[ ${1:-} =~ ^[0-9]+$ ]]; then
+    rounds=$1
+    shift
+fi
+scripts/setup.sh
+step "build peers" perf/peers/build.sh >&2
+step "build" swift build -c release >&2
+exec "$(swift build -c release --show-bin-path)/Benchmarks" reference peers --rounds "$rounds" "$@"
