@@ -3,7 +3,7 @@
 # Installs what they need into .build/peers. Prints each figure, the ratio, and what the ratio should be.
 #
 #   perf/peers.sh [ROUNDS] [flags of `Benchmarks reference`…]
-#   perf/peers.sh 3                            # about six minutes
+#   perf/peers.sh 3                            # about eight minutes
 #   perf/peers.sh 1 --seconds 2
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
