@@ -23,11 +23,16 @@ struct ReferenceCase {
     let figures: [String]
     /// Whose figures are divided by those of the others.
     var subject = Contestant.feedd
+    /// The exchange and Redis on one core, the program on the other.
+    var isBound = false
 
     static let all = [
         ReferenceCase(
             name: "saturated", kind: .saturated, setup: WholeSetup(load: .flatOut), contestants: [.scanner, .deep, .onDemand, .feedd],
             figures: ["frames", "written", "cpu", "redis-cpu", "rss"]),
+        ReferenceCase(
+            name: "bound", kind: .saturated, setup: WholeSetup(load: .flatOut), contestants: [.scanner, .onDemand, .feedd],
+            figures: ["frames", "written", "cpu", "redis-cpu"], isBound: true),
         ReferenceCase(
             name: "every-update", kind: .saturated, setup: WholeSetup(load: .flatOut, coalesces: false), contestants: [.scanner, .feedd],
             figures: ["states", "cpu", "redis-cpu", "rss"]),
@@ -85,7 +90,7 @@ struct ReferenceCase {
         case .saturated where contestant.program == .cryptofeed:
             return try SustainedRate(contestant, series: setup.series, effort, programs).find()
         case .saturated:
-            let run = try ReferenceRun(setup, contestant, programs, subscribes: false)
+            let run = try ReferenceRun(setup, contestant, programs, subscribes: false, isBound: isBound)
             let figures = try run.measure(warmUpSeconds: effort.warmUpSeconds, seconds: effort.seconds)
             _ = try run.finish()
             return figures

@@ -13,7 +13,8 @@ final class ReferenceRun {
     private let program: any ContestantProcess
     private let directory: URL
 
-    init(_ setup: WholeSetup, _ contestant: Contestant, _ programs: ContestantPrograms, subscribes: Bool) throws {
+    /// - Parameter isBound: the exchange and Redis share a core, the program has another to itself.
+    init(_ setup: WholeSetup, _ contestant: Contestant, _ programs: ContestantPrograms, subscribes: Bool, isBound: Bool = false) throws {
         self.setup = setup
         directory = FileManager.default.temporaryDirectory.appendingPathComponent("reference-run-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
@@ -22,6 +23,11 @@ final class ReferenceRun {
         subscriber = subscribes ? try UpdateSubscriber(redis.endpoint, seriesPeriodNs: setup.seriesPeriodNs) : nil
         program = try contestant.start(setup, exchange, redis: redis.reach, programs, directory: directory)
         try exchange.waitForFrames(to: program)
+        guard isBound else { return }
+        let cores = Cores.allowed()
+        guard cores.count >= 2, let redisPid = redis.pid else { throw FeedError(.system, "binding needs two cores") }
+        for pid in [exchange.processIdentifier, redisPid] { try Cores.bind(process: pid, to: cores[0]) }
+        try Cores.bind(process: program.pid, to: cores[1])
     }
 
     deinit {
@@ -125,6 +131,17 @@ extension ExchangeProcess {
             text += String(decoding: bytes[..<count], as: UTF8.self)
             if let match = text.firstMatch(of: /"klineFrames":(\d+),/), let frames = UInt64(match.1) { return frames }
             guard count > 0 else { throw FeedError(.venue, "the exchange does not say how many frames it has sent") }
+        }
+    }
+}
+
+extension Cores {
+    /// Binds all threads that the process has now; those that they start inherit it.
+    static func bind(process pid: Int32, to core: Int) throws {
+        for thread in try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task").compactMap(Int32.init) {
+            guard bind(thread: thread, to: core) else {
+                throw FeedError(.system, "a thread of process \(pid) cannot be bound to core \(core)")
+            }
         }
     }
 }

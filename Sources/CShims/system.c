@@ -70,11 +70,13 @@ int ff_random(void *bytes, size_t count) {
     return 0;
 }
 
-int ff_thread_pin(int core) {
+int ff_thread_pin(int core) { return ff_thread_bind(0, core); }
+
+int ff_thread_bind(int thread, int core) {
     cpu_set_t set;
     CPU_ZERO(&set);
     CPU_SET(core, &set);
-    return pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+    return sched_setaffinity(thread, sizeof set, &set) == 0 ? 0 : errno;
 }
 
 uint64_t ff_allowed_cores(void) {

@@ -39,6 +39,8 @@ int ff_random(void *bytes, size_t count);
 
 /// Binds the calling thread to one core. Returns 0 or an errno.
 int ff_thread_pin(int core);
+/// The same for a thread of any process, by its id; 0 is the calling one.
+int ff_thread_bind(int thread, int core);
 /// The cores this process may run on, as a bit mask of the first 64.
 uint64_t ff_allowed_cores(void);
 /// Lets the calling thread's timers end when they are due, not up to 50 microseconds later (Linux's timer slack).

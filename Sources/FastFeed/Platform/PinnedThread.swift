@@ -63,6 +63,9 @@ package enum Cores {
         return (0..<64).filter { mask >> UInt64($0) & 1 == 1 }
     }
 
+    /// Binds a thread of any process. False when the kernel refuses.
+    package static func bind(thread: Int32, to core: Int) -> Bool { ff_thread_bind(thread, Int32(core)) == 0 }
+
     @inline(__always)
     package static func pause() { ff_cpu_pause() }
 }
