@@ -12,6 +12,7 @@ struct ReportFigures {
     let framesPerSecond, candlesPerSecond: Double
     /// Socket to acknowledgement, ns; of the interval.
     let p50, p99, p999: UInt64?
+    private let stages: StageSnapshots
     let residentBytes: UInt64
     private let heapAllocatedBytes: UInt64?
     private let counters: CounterSnapshot
@@ -38,6 +39,7 @@ struct ReportFigures {
         p50 = latency.quantile(0.5)
         p99 = latency.quantile(0.99)
         p999 = latency.quantile(0.999)
+        stages = before.map { now.stages - $0.stages } ?? now.stages
         residentBytes = now.residentBytes
         heapAllocatedBytes = now.heapAllocatedBytes
     }
@@ -66,6 +68,12 @@ struct ReportFigures {
         for id in CounterID.allCases { fields[id.name] = .stringConvertible(counters[id]) }
         for (name, value) in [("latency_p50_us", p50), ("latency_p99_us", p99), ("latency_p999_us", p999)] {
             if let value { fields[name] = .stringConvertible(value / 1_000) }
+        }
+        for stage in LatencyStage.allCases {
+            for (figure, share) in [("p50", 0.5), ("p99", 0.99)] {
+                guard let value = stages[stage].quantile(share) else { continue }
+                fields["latency_\(stage.name)_\(figure)_us"] = .stringConvertible(value / 1_000)
+            }
         }
         return fields
     }

@@ -97,8 +97,9 @@
     // MARK: The hot path
 
     /// Takes one record.
+    /// - Parameter parsedAfterNs: from its `receivedNs` until it stood in the ring.
     @inline(__always)
-    package mutating func accept(_ record: UnsafePointer<Candle>) {
+    package mutating func accept(_ record: UnsafePointer<Candle>, parsedAfterNs: UInt32 = 0) {
         let id = unsafe Int(record.pointee.seriesID) & mask
         let state = unsafe states.base + id
         guard unsafe state.pointee.generation == record.pointee.generation, unsafe state.pointee.has(SeriesFlags.active) else {
@@ -107,14 +108,14 @@
         }
         if unsafe record.pointee.isClosed || record.pointee.openTimeMs != state.pointee.openTimeMs || !state.pointee.has(SeriesFlags.known)
         {
-            unsafe acceptTurningPoint(record, id)
+            unsafe acceptTurningPoint(record, id, parsedAfterNs)
             return
         }
         guard unsafe !state.pointee.has(SeriesFlags.newestClosed), unsafe CandleTable.isNewer(record, than: state) else {
             counters.add(.duplicates)
             return
         }
-        unsafe acceptForming(record, id)
+        unsafe acceptForming(record, id, parsedAfterNs)
     }
 
     /// True when taking this record would coalesce away a state that nobody has written.
@@ -133,20 +134,21 @@
     }
 
     @inline(__always)
-    private mutating func acceptForming(_ record: UnsafePointer<Candle>, _ id: Int) {
+    private mutating func acceptForming(_ record: UnsafePointer<Candle>, _ id: Int, _ parsedAfterNs: UInt32) {
         let state = unsafe states.base + id
         if unsafe state.pointee.has(SeriesFlags.formingPending) { counters.add(.coalesced) }
         unsafe state.pointee.flags |= SeriesFlags.formingPending
-        unsafe replaceNewest(record, id)
+        unsafe replaceNewest(record, id, parsedAfterNs)
     }
 
     @inline(__always)
-    private mutating func replaceNewest(_ record: UnsafePointer<Candle>, _ id: Int) {
+    private mutating func replaceNewest(_ record: UnsafePointer<Candle>, _ id: Int, _ parsedAfterNs: UInt32) {
         let state = unsafe states.base + id
         unsafe newest.base[id] = unsafe record.pointee
         unsafe state.pointee.openTimeMs = unsafe record.pointee.openTimeMs
         unsafe state.pointee.eventTimeMs = unsafe record.pointee.eventTimeMs
         unsafe state.pointee.tradeCount = unsafe record.pointee.tradeCount
+        unsafe state.pointee.parsedAfterNs = parsedAfterNs
         unsafe state.pointee.updates &+= 1
         if unsafe !state.pointee.has(SeriesFlags.dirty) {
             unsafe state.pointee.flags |= SeriesFlags.dirty
@@ -158,7 +160,7 @@
 
     /// A closed candle, the first record of a series, or a record of another bar than the newest.
     @inline(never)
-    private mutating func acceptTurningPoint(_ record: UnsafePointer<Candle>, _ id: Int) {
+    private mutating func acceptTurningPoint(_ record: UnsafePointer<Candle>, _ id: Int, _ parsedAfterNs: UInt32) {
         let state = unsafe states.base + id
         if unsafe !state.pointee.has(SeriesFlags.known) {
             unsafe state.pointee.flags |= SeriesFlags.known
@@ -168,20 +170,20 @@
             unsafe oldestOpenMs.base[id] = unsafe record.pointee.openTimeMs
         }
         if unsafe record.pointee.isClosed {
-            unsafe acceptClosed(record, id)
+            unsafe acceptClosed(record, id, parsedAfterNs)
         } else if unsafe record.pointee.openTimeMs < state.pointee.openTimeMs {
             counters.add(.duplicates)
         } else if unsafe record.pointee.openTimeMs == state.pointee.openTimeMs {
             // The first record of the series, forming.
-            unsafe acceptForming(record, id)
+            unsafe acceptForming(record, id, parsedAfterNs)
         } else {
             unsafe noteHole(upTo: record.pointee.openTimeMs, id)
             unsafe state.pointee.flags &= ~SeriesFlags.newestClosed
-            unsafe acceptForming(record, id)
+            unsafe acceptForming(record, id, parsedAfterNs)
         }
     }
 
-    private mutating func acceptClosed(_ record: UnsafePointer<Candle>, _ id: Int) {
+    private mutating func acceptClosed(_ record: UnsafePointer<Candle>, _ id: Int, _ parsedAfterNs: UInt32) {
         let state = unsafe states.base + id
         let open = unsafe record.pointee.openTimeMs
         if unsafe open < oldestOpenMs.base[id] {
@@ -207,7 +209,7 @@
         counters.add(.closedReceived)
         unsafe closedCounts.base[id] &+= 1
         makeRoomForClosed()
-        unsafe closed.append(record)
+        unsafe closed.append(record, parsedAfterNs: parsedAfterNs)
         guard unsafe open >= state.pointee.openTimeMs else {
             unsafe state.pointee.updates &+= 1
             return
@@ -215,7 +217,7 @@
         // It replaces the newest state, whether of its own bar or of one before.
         if unsafe state.pointee.has(SeriesFlags.formingPending) { counters.add(.coalesced) }
         unsafe state.pointee.flags = unsafe (state.pointee.flags & ~SeriesFlags.formingPending) | SeriesFlags.newestClosed
-        unsafe replaceNewest(record, id)
+        unsafe replaceNewest(record, id, parsedAfterNs)
     }
 
     /// A closed candle from before the first record of its series: two events have changed places on their way.

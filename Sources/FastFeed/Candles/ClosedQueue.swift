@@ -17,6 +17,8 @@
 
     private let candles: MappedArray<Candle>
     private let states: MappedArray<UInt8>
+    /// Per entry: from `receivedNs` until it stood in the ring.
+    private let parsedAfter: MappedArray<UInt32>
     /// Per entry: queue offset of the next closed candle of the same series in the batch being built.
     private let links: MappedArray<UInt32>
     private let mask: Int
@@ -32,6 +34,7 @@
         precondition(capacity.nonzeroBitCount == 1)
         candles = MappedArray(zeroed: capacity)
         states = MappedArray(zeroed: capacity)
+        parsedAfter = MappedArray(zeroed: capacity)
         links = MappedArray(zeroed: capacity)
         mask = capacity - 1
     }
@@ -40,11 +43,12 @@
     package var isFull: Bool { tail - head > mask }
     package var unsentCount: Int { tail - sent }
 
-    package mutating func append(_ candle: UnsafePointer<Candle>) {
+    package mutating func append(_ candle: UnsafePointer<Candle>, parsedAfterNs: UInt32 = 0) {
         precondition(!isFull)
         if head == tail && head & mask > 1_024 { restart() }
         unsafe candles.base[tail & mask] = unsafe candle.pointee
         unsafe states.base[tail & mask] = EntryState.pending.rawValue
+        unsafe parsedAfter.base[tail & mask] = parsedAfterNs
         tail += 1
     }
 
@@ -58,6 +62,7 @@
     }
 
     package func candle(_ position: Int) -> UnsafePointer<Candle> { unsafe UnsafePointer(candles.base + (position & mask)) }
+    package func parsedAfterNs(_ position: Int) -> UInt32 { unsafe parsedAfter.base[position & mask] }
     package func offset(_ position: Int) -> UInt32 { UInt32(position & mask) }
     package func candle(offset: UInt32) -> UnsafePointer<Candle> { unsafe UnsafePointer(candles.base + Int(offset)) }
     package func link(_ offset: UInt32) -> UInt32 { unsafe links.base[Int(offset)] }

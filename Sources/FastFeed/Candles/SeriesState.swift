@@ -39,7 +39,8 @@ package struct SeriesState: BitwiseCopyable {
     var generation: UInt16 = 0
     var flags: UInt8 = 0
     var interval: UInt8 = 0
-    private var spare: UInt32 = 0
+    /// Of the newest candle: from `receivedNs` until it stood in the ring, 4.3 s at most.
+    var parsedAfterNs: UInt32 = 0
 
     @inline(__always)
     func has(_ flag: UInt8) -> Bool { flags & flag != 0 }

@@ -91,9 +91,13 @@ extension Control {
             .cacheMisses,
         ]
         pairs += shown.map { ($0.name, String(c[$0])) }
-        for (name, share) in [("latency_p50_us", 0.5), ("latency_p99_us", 0.99)] {
-            pairs.append((name, snapshot.latency.quantile(share).map { String($0 / 1_000) } ?? ""))
+        func show(_ name: String, _ histogram: HistogramSnapshot) {
+            for (figure, share) in [("p50", 0.5), ("p99", 0.99)] {
+                pairs.append(("\(name)_\(figure)_us", histogram.quantile(share).map { String($0 / 1_000) } ?? ""))
+            }
         }
+        show("latency", snapshot.latency)
+        for stage in LatencyStage.allCases { show("latency_\(stage.name)", snapshot.stages[stage]) }
         return pairs
     }
 

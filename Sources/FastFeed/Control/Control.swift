@@ -21,10 +21,11 @@ package struct ControlPorts: Sendable {
     package struct Figures: Sendable {
         package var counters: CounterSnapshot
         package var latency: HistogramSnapshot
+        package var stages: StageSnapshots
         package var residentBytes: UInt64
 
-        package init(counters: CounterSnapshot, latency: HistogramSnapshot, residentBytes: UInt64) {
-            (self.counters, self.latency, self.residentBytes) = (counters, latency, residentBytes)
+        package init(counters: CounterSnapshot, latency: HistogramSnapshot, stages: StageSnapshots, residentBytes: UInt64) {
+            (self.counters, self.latency, self.stages, self.residentBytes) = (counters, latency, stages, residentBytes)
         }
     }
 

@@ -9,6 +9,8 @@ public struct EngineSnapshot: Sendable {
     public var counters: CounterSnapshot
     /// From the turn that saw the socket readable to Redis's acknowledgement, per candle state written.
     public var latency: HistogramSnapshot
+    /// The same states on each part of that way.
+    public var stages: StageSnapshots
     public var residentBytes: UInt64
     public var heapAllocatedBytes: UInt64?
     /// Bytes ever allocated by the data path's threads: does not grow while nothing but data flows.
@@ -155,7 +157,8 @@ public final class Engine: Sendable {
             figures: { [weak self] in
                 self.map {
                     ControlPorts.Figures(
-                        counters: $0.counters, latency: $0.sink.latency.snapshot(), residentBytes: ProcessMemory.residentBytes())
+                        counters: $0.counters, latency: $0.sink.latency.total.snapshot(), stages: $0.sink.latency.snapshot(),
+                        residentBytes: ProcessMemory.residentBytes())
                 }
             })
         let made = try Control(
@@ -200,12 +203,17 @@ public final class Engine: Sendable {
         EngineSnapshot(
             uptimeNs: MonotonicClock.nowNs() - startedNs.load(ordering: .relaxed),
             counters: counters,
-            latency: sink.latency.snapshot(),
+            latency: sink.latency.total.snapshot(),
+            stages: sink.latency.snapshot(),
             residentBytes: ProcessMemory.residentBytes(),
             heapAllocatedBytes: HeapStatistics.read()?.allocatedBytes,
             dataThreadsAllocatedBytes: runners.withLock { $0.reduce(0) { $0 + $1.threadAllocatedBytes } },
             isRedisConnected: sink.isConnected)
     }
+
+    /// Closed candles acknowledged so far, and when the newest acknowledgement was seen (monotonic). Two words, read one after
+    /// the other.
+    package var closedAcks: (count: UInt64, newestNs: UInt64) { (sink.counters.value(.closedWritten), sink.latency.closedAckNs) }
 
     /// The gaps not filled yet, oldest first.
     public var openGaps: [Gap] { gaps.open }

@@ -32,8 +32,12 @@
     /// So many must be readable before a stalled connection goes on: not every freed slot is worth a turn.
     let resumeBytes: Int
 
+    /// There are records to publish.
+    var hasKept: Bool { producer.hasKept }
+
     /// Makes the records kept so far visible to the sink. True when there were any.
-    package mutating func publish() -> Bool { producer.publish() }
+    /// - Parameter parsedAfterNs: how long after their `receivedNs` that is.
+    package mutating func publish(parsedAfterNs: UInt32 = 0) -> Bool { producer.publish(stamp: parsedAfterNs) }
 
     /// Takes messages from the decoder's window until it is used up or something needs the connection.
     package mutating func run(_ frames: inout FrameDecoder, nowNs: UInt64) -> WindowEnd {

@@ -9,9 +9,12 @@
     package let closedPositions: MappedArray<Int>
     /// Receive times of the closed candles.
     let closedReceivedNs: MappedArray<UInt64>
+    /// From there until they stood in the ring.
+    let closedParsedAfterNs: MappedArray<UInt32>
     /// Series whose newest state is written, grouped by interval.
     package let seriesIDs: MappedArray<UInt32>
     let seriesReceivedNs: MappedArray<UInt64>
+    let seriesParsedAfterNs: MappedArray<UInt32>
     /// Per series: the state was a forming one that counts as a record.
     package let seriesWasForming: MappedArray<Bool>
     package var closedCount = 0
@@ -25,14 +28,21 @@
     /// Replies seen so far.
     var answered = 0
     var sentNs: UInt64 = 0
+    /// When it was begun, and when the kernel had its last byte; until then, when the kernel had the newest piece of it.
+    var takenNs: UInt64 = 0
+    var writtenNs: UInt64 = 0
+    /// Where it ends in the builder's bytes.
+    var end = 0
     /// Some command was answered "not now": the forming states go back into the table.
     var mustRetry = false
 
     package init(capacity: Int) {
         closedPositions = MappedArray(zeroed: capacity)
         closedReceivedNs = MappedArray(zeroed: capacity)
+        closedParsedAfterNs = MappedArray(zeroed: capacity)
         seriesIDs = MappedArray(zeroed: capacity)
         seriesReceivedNs = MappedArray(zeroed: capacity)
+        seriesParsedAfterNs = MappedArray(zeroed: capacity)
         seriesWasForming = MappedArray(zeroed: capacity)
         hashEnds = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     }

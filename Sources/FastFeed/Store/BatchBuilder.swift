@@ -98,6 +98,7 @@
                 unsafe writeClosed(candle, table, needsScript: state == .needsScript)
                 unsafe batch.closedPositions.base[batch.closedCount] = position
                 unsafe batch.closedReceivedNs.base[batch.closedCount] = unsafe candle.pointee.receivedNs
+                unsafe batch.closedParsedAfterNs.base[batch.closedCount] = table.closed.parsedAfterNs(position)
                 batch.closedCount += 1
                 table.closed.mark(position, state == .needsScript ? .scriptSent : .sent)
                 unsafe chain(table.closed.offset(position), Int(candle.pointee.seriesID), &table)
@@ -203,6 +204,7 @@
         let place = batch.seriesCount
         unsafe batch.seriesIDs.base[place] = UInt32(truncatingIfNeeded: id)
         unsafe batch.seriesReceivedNs.base[place] = unsafe table.newest.base[id].receivedNs
+        unsafe batch.seriesParsedAfterNs.base[place] = unsafe state.pointee.parsedAfterNs
         unsafe batch.seriesWasForming.base[place] = unsafe state.pointee.has(SeriesFlags.formingPending)
         unsafe state.pointee.flags &= ~SeriesFlags.formingPending
         batch.seriesCount = place &+ 1

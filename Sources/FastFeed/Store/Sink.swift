@@ -42,7 +42,7 @@ package enum SinkCommand: Sendable {
     let settings: SinkSettings
     let journal: Journal
     package let counters: CounterBank
-    package let latency = LatencyHistogram()
+    package let latency = LatencyMeter()
     package let commands = CommandQueue<SinkCommand>()
     private let drained = Atomic<Bool>(false)
     private let connected = Atomic<Bool>(false)

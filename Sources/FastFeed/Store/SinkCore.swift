@@ -15,6 +15,8 @@ import CShims
     private var candlesInFlight = 0
     private var unsentFrom = 0
     private var unsentCount = 0
+    /// The newest batches of which the kernel has not the last byte.
+    private var unwrittenCount = 0
     /// Batches built and batches answered or given up, since the start.
     private var builtCount = 0
     private var endedCount = 0
@@ -30,14 +32,14 @@ import CShims
     /// Redis is there and refuses what it is given, for now.
     private var isRefusing = false
     private let counters: CounterBank
-    private let latency: LatencyHistogram
+    private let latency: LatencyMeter
     private let journal: Journal
     private let coalesces: Bool
     private let batchesMax: Int
     private(set) var nextDeadlineNs: UInt64 = 0
 
     init(
-        settings: SinkSettings, rings: [SPSCRing<Candle>], counters: CounterBank, latency: LatencyHistogram, journal: Journal,
+        settings: SinkSettings, rings: [SPSCRing<Candle>], counters: CounterBank, latency: LatencyMeter, journal: Journal,
         gaps: GapBoard
     ) {
         table = CandleTable(closedMax: settings.closedMax, counters: counters, gaps: gaps)
@@ -141,7 +143,7 @@ import CShims
         if unsentCount > 0 { sendRest(nowNs, port) }
         if pausedUntilNs != 0 && nowNs >= pausedUntilNs { pausedUntilNs = 0 }
         while canBuild && hasUnwritten {
-            guard buildBatches(nowNs) else { break }
+            guard buildBatches(nowNs, port) else { break }
             sendRest(nowNs, port)
         }
         if batchCount > 0, unsafe nowNs &- batches[firstBatch].sentNs > UInt64(Limits.redisReplyTimeoutMs) * 1_000_000,
@@ -177,7 +179,7 @@ import CShims
                     break
                 }
                 if unsafe record.pointee.isClosed && !canTake { break }
-                unsafe table.accept(record)
+                unsafe table.accept(record, parsedAfterNs: consumer.pointee.stamp(done))
                 done &+= 1
             }
             if done > 0 { unsafe consumer.pointee.free(done) }
@@ -190,13 +192,13 @@ import CShims
 
     /// What is sent at once: a batch, or, when every update is written, as many as there are states for. Each of them ends
     /// where a series comes again. False when there is nothing to send.
-    private mutating func buildBatches(_ nowNs: UInt64) -> Bool {
+    private mutating func buildBatches(_ nowNs: UInt64, _ port: PollerPort) -> Bool {
         builder.begin()
         let before = batchCount
         while hasUnwritten && batchCount < batchesMax && builder.room > 0 {
             // The state that was waited for goes now, or its series is gone.
             isBlocked = false
-            guard buildBatch(nowNs) else { break }
+            guard buildBatch(nowNs, port) else { break }
             if coalesces { break }
             takeRecords()
         }
@@ -204,13 +206,16 @@ import CShims
         return batchCount > before
     }
 
-    private mutating func buildBatch(_ nowNs: UInt64) -> Bool {
+    private mutating func buildBatch(_ nowNs: UInt64, _ port: PollerPort) -> Bool {
         let batch = unsafe batches + (firstBatch &+ batchCount) % batchesMax
+        let takenNs = port.poller.nowNs
         let isBuilt = unsafe builder.append(&table, into: &batch.pointee)
         if !removals.isEmpty { unsafe buildRemovals(&batch.pointee) }
         guard unsafe isBuilt || !batch.pointee.removals.isEmpty else { return false }
         unsafe batch.pointee.sentNs = nowNs
         unsafe candlesInFlight &+= batch.pointee.candleCount
+        unsafe (batch.pointee.takenNs, batch.pointee.writtenNs, batch.pointee.end) = (takenNs, takenNs, builder.out.count)
+        unwrittenCount &+= 1
         batchCount &+= 1
         builtCount &+= 1
         counters.add(.batchesSent)
@@ -233,6 +238,19 @@ import CShims
         counters.add(.bytesSent, sent)
         unsentFrom &+= sent
         unsentCount &-= sent
+        if sent > 0 { markWritten(port.poller.nowNs) }
+    }
+
+    /// The kernel has taken bytes: those of the oldest unwritten batch, and perhaps of the next ones.
+    private mutating func markWritten(_ nowNs: UInt64) {
+        // A server that answers before it is asked has ended some of them.
+        unwrittenCount = min(unwrittenCount, batchCount)
+        while unwrittenCount > 0 {
+            let batch = unsafe batches + (firstBatch &+ batchCount &- unwrittenCount) % batchesMax
+            unsafe batch.pointee.writtenNs = nowNs
+            guard unsafe batch.pointee.end <= unsentFrom else { return }
+            unwrittenCount &-= 1
+        }
     }
 
     // MARK: Replies
@@ -282,7 +300,7 @@ import CShims
         var verdict = ReplyVerdict.done
         if unsafe reply.pointee.isError { verdict = unsafe judge(reply, command) }
         if case .closed(let index) = command {
-            unsafe settleClosed(batch.pointee.closedPositions.base[index], verdict, nowNs, batch.pointee.closedReceivedNs.base[index])
+            unsafe settleClosed(batch, index, verdict, nowNs)
         }
         if case .hash(let index) = command, verdict == .never { unsafe refuseHash(batch, index) }
         if command == .publish && verdict != .done { counters.add(.updatesRefused) }
@@ -318,7 +336,8 @@ import CShims
         return verdict
     }
 
-    private mutating func settleClosed(_ position: Int, _ verdict: ReplyVerdict, _ nowNs: UInt64, _ receivedNs: UInt64) {
+    private mutating func settleClosed(_ batch: UnsafeMutablePointer<Batch>, _ index: Int, _ verdict: ReplyVerdict, _ nowNs: UInt64) {
+        let position = unsafe batch.pointee.closedPositions.base[index]
         guard position >= table.closed.head, table.closed.state(position) != .acknowledged else { return }
         switch verdict {
         case .done:
@@ -326,7 +345,11 @@ import CShims
             table.closed.mark(position, .acknowledged)
             counters.add(.closedWritten)
             counters.add(.candlesWritten)
-            latency.record(nowNs &- receivedNs)
+            unsafe latency.recordState(
+                receivedNs: batch.pointee.closedReceivedNs.base[index], parsedAfterNs: batch.pointee.closedParsedAfterNs.base[index],
+                takenNs: batch.pointee.takenNs, ackNs: nowNs)
+            unsafe latency.recordBatch(takenNs: batch.pointee.takenNs, writtenNs: batch.pointee.writtenNs, ackNs: nowNs, count: 1)
+            latency.noteClosed(ackNs: nowNs)
         case .notNewest: table.closed.mark(position, .needsScript)
         case .later, .reconnect: table.closed.unsend(position)
         case .never:
@@ -353,8 +376,11 @@ import CShims
             var written = 0
             for place in unsafe 0..<batch.pointee.seriesCount where unsafe batch.pointee.seriesWasForming.base[place] {
                 written &+= 1
-                unsafe latency.record(nowNs &- batch.pointee.seriesReceivedNs.base[place])
+                unsafe latency.recordState(
+                    receivedNs: batch.pointee.seriesReceivedNs.base[place], parsedAfterNs: batch.pointee.seriesParsedAfterNs.base[place],
+                    takenNs: batch.pointee.takenNs, ackNs: nowNs)
             }
+            unsafe latency.recordBatch(takenNs: batch.pointee.takenNs, writtenNs: batch.pointee.writtenNs, ackNs: nowNs, count: written)
             counters.add(.candlesWritten, written)
         }
         table.closed.advance()
@@ -379,7 +405,7 @@ import CShims
         // newest states are written again, and every closed candle it has not acknowledged.
         table.markAllDirty()
         table.closed.rewind()
-        (unsentFrom, unsentCount, pausedUntilNs, isRefusing) = (0, 0, 0, false)
+        (unsentFrom, unsentCount, unwrittenCount, pausedUntilNs, isRefusing) = (0, 0, 0, 0, false)
         isReadable = true
     }
 
@@ -388,7 +414,7 @@ import CShims
         isBlocked = false
         for index in 0..<batchCount { unsafe restore(batches + (firstBatch + index) % batchesMax) }
         endedCount &+= batchCount
-        (batchCount, candlesInFlight, unsentFrom, unsentCount) = (0, 0, 0, 0)
+        (batchCount, candlesInFlight, unsentFrom, unsentCount, unwrittenCount) = (0, 0, 0, 0, 0)
         table.closed.rewind()
         let delayNs = link.lose(nowNs: nowNs, peerIsGone: peerIsGone)
         counters.add(.redisReconnects)

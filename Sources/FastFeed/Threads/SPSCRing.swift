@@ -1,7 +1,8 @@
 // A ring of fixed records between one producer thread and one consumer thread.
 //
 // The producer writes records in place and publishes them in runs (one release store), the consumer reads
-// them in place and frees them in runs. Each side keeps a private copy of the other's cursor and looks at
+// them in place and frees them in runs. A run has a stamp, one word that is known only at its end; it stands beside
+// the records, so that publishing touches none of them again. Each side keeps a private copy of the other's cursor and looks at
 // the shared one only when the copy says full or empty. Cursors grow without wrapping: 2^63 records at
 // 10^7/s are 29,000 years.
 
@@ -11,6 +12,8 @@ import Synchronization
     // Records between the cursors belong to the consumer, all others to the producer; the acquire/release
     // pair on the cursors hands them over.
     private let records: MappedArray<Record>
+    /// By place: the stamp of the record's run.
+    private let stamps: MappedArray<UInt32>
     private let mask: Int
     private let published = PaddedAtomic(0)
     private let consumed = PaddedAtomic(0)
@@ -19,6 +22,7 @@ import Synchronization
     package init(zeroed capacity: Int) {
         precondition(capacity.nonzeroBitCount == 1, "ring capacity must be a power of two")
         records = MappedArray(zeroed: capacity)
+        stamps = MappedArray(zeroed: capacity)
         mask = capacity - 1
     }
 
@@ -33,6 +37,7 @@ import Synchronization
     @safe package struct Producer: ~Copyable {
         private let ring: SPSCRing
         private let base: UnsafeMutablePointer<Record>
+        private let stamps: UnsafeMutablePointer<UInt32>
         private let mask: Int
         private var next = 0
         private var visible = 0
@@ -41,6 +46,7 @@ import Synchronization
         package init(_ ring: SPSCRing) {
             self.ring = ring
             unsafe base = unsafe ring.records.base
+            unsafe stamps = unsafe ring.stamps.base
             mask = ring.mask
             next = ring.published.value.load(ordering: .relaxed)
             visible = next
@@ -62,11 +68,18 @@ import Synchronization
         @inline(__always)
         package mutating func keep() { next &+= 1 }
 
-        /// Makes all kept records visible. True when there was something to publish.
+        /// Something has been kept since the last `publish`.
         @inline(__always)
-        package mutating func publish() -> Bool {
-            guard next != visible else { return false }
-            visible = next
+        package var hasKept: Bool { next != visible }
+
+        /// Makes all kept records visible, each with the stamp. True when there was something to publish.
+        @inline(__always)
+        package mutating func publish(stamp: UInt32 = 0) -> Bool {
+            guard hasKept else { return false }
+            while visible != next {
+                unsafe stamps[visible & mask] = stamp
+                visible &+= 1
+            }
             ring.published.value.store(next, ordering: .releasing)
             return true
         }
@@ -76,6 +89,7 @@ import Synchronization
     @safe package struct Consumer: ~Copyable {
         private let ring: SPSCRing
         private let base: UnsafeMutablePointer<Record>
+        private let stamps: UnsafeMutablePointer<UInt32>
         private let mask: Int
         private var next = 0
         private var known = 0
@@ -83,6 +97,7 @@ import Synchronization
         package init(_ ring: SPSCRing) {
             self.ring = ring
             unsafe base = unsafe ring.records.base
+            unsafe stamps = unsafe ring.stamps.base
             mask = ring.mask
             next = ring.consumed.value.load(ordering: .relaxed)
             known = next
@@ -98,6 +113,10 @@ import Synchronization
         /// The record `offset` places after the first unread one; `offset < available()`.
         @inline(__always)
         package func record(_ offset: Int) -> UnsafePointer<Record> { unsafe UnsafePointer(base + ((next &+ offset) & mask)) }
+
+        /// The stamp of that record's run.
+        @inline(__always)
+        package func stamp(_ offset: Int) -> UInt32 { unsafe stamps[(next &+ offset) & mask] }
 
         /// Gives the first `count` records back to the producer.
         @inline(__always)

@@ -1,0 +1,89 @@
+// Where the time between a socket and Redis's acknowledgement goes: the whole, and its four stages, each in a histogram of
+// its own. A state that is written counts once in each of them, so all five have one count, and the four spans of a state
+// add up to its whole. Of coalesced states the newest counts. Written by the sink's thread, read by any.
+//
+//   readable      the turn began in which the reader's thread saw the socket readable
+//   parsed        the records of the read stand in the ring, where the sink can see them
+//   taken         the sink began to build the batch that was acknowledged (an earlier one that came to nothing is waiting)
+//   written       the kernel had the batch's last byte. A closed candle may be acknowledged before that: then the newest piece
+//   acknowledged  the sink's thread saw the reply: a closed candle's own, a forming state's batch's last
+//
+// The clock is read once for each read, batch, write and turn with replies, never for a record.
+
+import Synchronization
+
+/// A part of the way from the socket to the acknowledgement, in their order.
+public enum LatencyStage: Int, CaseIterable, Sendable {
+    case socketToParsed, parsedToTaken, takenToWritten, writtenToAck
+
+    public var name: String {
+        switch self {
+        case .socketToParsed: "socket_to_parsed"
+        case .parsedToTaken: "parsed_to_taken"
+        case .takenToWritten: "taken_to_written"
+        case .writtenToAck: "written_to_ack"
+        }
+    }
+}
+
+package final class LatencyMeter: Sendable {
+    package let total = LatencyHistogram()
+    private let socketToParsed = LatencyHistogram()
+    private let parsedToTaken = LatencyHistogram()
+    private let takenToWritten = LatencyHistogram()
+    private let writtenToAck = LatencyHistogram()
+    private let closedAck = Atomic<UInt64>(0)
+
+    package init() {}
+
+    /// Owner thread only: what a state has for itself. What it shares with its batch is recorded for many at once.
+    @inline(__always)
+    package func recordState(receivedNs: UInt64, parsedAfterNs: UInt32, takenNs: UInt64, ackNs: UInt64) {
+        let parsedNs = receivedNs &+ UInt64(parsedAfterNs)
+        total.record(ackNs &- receivedNs)
+        socketToParsed.record(UInt64(parsedAfterNs))
+        // Two threads have read the clock.
+        parsedToTaken.record(max(takenNs, parsedNs) &- parsedNs)
+    }
+
+    /// Owner thread only: what states of one batch have in common.
+    @inline(__always)
+    package func recordBatch(takenNs: UInt64, writtenNs: UInt64, ackNs: UInt64, count: Int) {
+        takenToWritten.record(writtenNs &- takenNs, count: UInt64(count))
+        writtenToAck.record(ackNs &- writtenNs, count: UInt64(count))
+    }
+
+    /// Owner thread only.
+    @inline(__always)
+    package func noteClosed(ackNs: UInt64) { closedAck.store(ackNs, ordering: .relaxed) }
+
+    /// When the newest acknowledgement of a closed candle was seen, monotonic; 0 for never.
+    package var closedAckNs: UInt64 { closedAck.load(ordering: .relaxed) }
+
+    package func snapshot() -> StageSnapshots {
+        StageSnapshots(LatencyStage.allCases.map { histogram($0).snapshot() })
+    }
+
+    private func histogram(_ stage: LatencyStage) -> LatencyHistogram {
+        switch stage {
+        case .socketToParsed: socketToParsed
+        case .parsedToTaken: parsedToTaken
+        case .takenToWritten: takenToWritten
+        case .writtenToAck: writtenToAck
+        }
+    }
+}
+
+/// A copy of the stages' histograms; the difference of two is the time between them.
+public struct StageSnapshots: Sendable {
+    /// In the order of `LatencyStage`.
+    private let snapshots: [HistogramSnapshot]
+
+    init(_ snapshots: [HistogramSnapshot]) { self.snapshots = snapshots }
+
+    public subscript(stage: LatencyStage) -> HistogramSnapshot { snapshots[stage.rawValue] }
+
+    public static func - (later: StageSnapshots, earlier: StageSnapshots) -> StageSnapshots {
+        StageSnapshots(zip(later.snapshots, earlier.snapshots).map { $0 - $1 })
+    }
+}
