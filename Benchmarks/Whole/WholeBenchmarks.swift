@@ -17,7 +17,8 @@ enum WholeBenchmarks {
             latency(WholeSetup(load: .openLoop(20_000), redis: .aof)),
             latency(WholeSetup(load: .openLoop(20_000), isSecure: true)),
             latency(WholeSetup(load: .openLoop(100_000))),
-            burst(WholeSetup(load: .bursts, series: 300)), burst(WholeSetup(load: .bursts, series: 5_000)),
+            burst(WholeSetup(load: .bursts, series: 300)), burst(WholeSetup(load: .bursts, series: 500)),
+            burst(WholeSetup(load: .bursts, series: 5_000)),
         ]
 
     // MARK: The exchange's own limit
@@ -47,15 +48,14 @@ enum WholeBenchmarks {
         return Benchmark(name: name, sentence: "\(sentence), 300 series") { effort, tell in
             var windows: [WholeRun.Window] = []
             var ceilings: [Double] = []
-            var latencies = Latencies()
+            var latencies = EngineLatencies()
             for round in 1...effort.wholeRounds {
                 tell("round \(round) of \(effort.wholeRounds)")
                 ceilings.append(try ceiling(setup, effort).framesPerSecond)
                 let run = try WholeRun(setup, subscribes: false)
                 windows.append(try run.measure(effort))
                 try run.finish()
-                latencies.record(windows.last!.latency)
-                latencies.endRound()
+                latencies.addRound(windows.last!)
             }
             var measures = [
                 Measure("\(name)/frames", "frames/s", better: .higher, rounds: windows.map { $0.frames / $0.seconds }),
@@ -68,12 +68,9 @@ enum WholeBenchmarks {
                     rounds: windows.map { $0.delta(.candlesWritten) / $0.seconds }),
             ]
             measures += costs(name, windows)
-            measures.append(latencies.measure("\(name)/socket-to-ack", isPictured: true, note: acknowledgedNote))
-            return measures
+            return measures + latencies.measures(name)
         }
     }
-
-    private static let acknowledgedNote = "from the engine's turn on; of coalesced states only the newest"
 
     /// CPU for one frame of each process: the engine's is the product's cost.
     private static func costs(_ name: String, _ windows: [WholeRun.Window]) -> [Measure] {
@@ -94,7 +91,7 @@ enum WholeBenchmarks {
         ) { effort, tell in
             var windows: [WholeRun.Window] = []
             var total = UpdateSubscriber.Findings()
-            var acknowledged = Latencies()
+            var acknowledged = EngineLatencies()
             for round in 1...effort.wholeRounds {
                 tell("round \(round) of \(effort.wholeRounds)")
                 let run = try WholeRun(setup, subscribes: true)
@@ -104,18 +101,16 @@ enum WholeBenchmarks {
                 total.sinceDue.add(found.sinceDue)
                 total.sinceMade.add(found.sinceMade)
                 total.exchangeLateness.add(found.exchangeLateness)
-                acknowledged.record(windows.last!.latency)
-                acknowledged.endRound()
+                acknowledged.addRound(windows.last!)
             }
             let coalesced = windows.map { $0.delta(.coalesced) / max(1, $0.frames) * 100 }
             return [
                 total.sinceDue.measure("\(name)/due-to-subscriber", isPictured: true),
                 total.sinceMade.measure("\(name)/made-to-subscriber"),
-                acknowledged.measure("\(name)/socket-to-ack", isPictured: true, note: acknowledgedNote),
                 total.exchangeLateness.measure("\(name)/exchange-lateness", better: .neither),
                 Measure("\(name)/coalesced", "%", better: .neither, rounds: coalesced),
                 Measure("\(name)/window", "s", better: .neither, rounds: windows.map(\.seconds), note: "due within it counts"),
-            ] + costs(name, windows)
+            ] + acknowledged.measures(name) + costs(name, windows)
         }
     }
 
@@ -127,22 +122,26 @@ enum WholeBenchmarks {
             tell("\(effort.bursts) bursts, one a second")
             let run = try WholeRun(setup, subscribes: true)
             // The first burst meets cold paths and streams that are still being subscribed.
-            Thread.sleep(forTimeInterval: 2.5)
+            var acks = watchAcks(run.engine, seconds: 2.5)
             let before = try run.read()
             run.subscriber?.open()
-            Thread.sleep(forTimeInterval: Double(effort.bursts) + 0.6)
+            acks += watchAcks(run.engine, seconds: Double(effort.bursts) + 0.6)
             run.subscriber?.close()
             let window = try WholeRun.Window(before: before, after: run.read())
+            // The last burst that counts may have begun just now.
+            acks += watchAcks(run.engine, seconds: 0.8)
             try run.finish()
             let bursts = try complete(run.subscriber?.result().closes ?? [], series: setup.series, atLeast: effort.bursts)
-            var acknowledged = Latencies()
-            acknowledged.record(window.latency)
-            acknowledged.endRound()
+            let lastAcks = try lastAcks(of: bursts.map { $0[0].dueNs }, series: setup.series, acks)
+            var acknowledged = EngineLatencies()
+            acknowledged.addRound(window)
             return [
                 ranks("\(name)/close-to-subscriber", bursts.map { $0.map { $0.arrivedNs - $0.dueNs } }),
+                Measure(
+                    "\(name)/close-to-ack", "us", values: ["last": median(lastAcks), "n": Double(lastAcks.count)],
+                    samples: ["last": lastAcks], note: "us; medians over bursts"),
                 ranks("\(name)/exchange-lateness", better: .neither, bursts.map { $0.map { $0.madeNs - $0.dueNs } }),
-                acknowledged.measure("\(name)/socket-to-ack", isPictured: true, note: acknowledgedNote),
-            ] + costs(name, [window])
+            ] + acknowledged.measures(name) + costs(name, [window])
         }
     }
 

@@ -86,6 +86,7 @@ final class WholeRun {
         func delta(_ id: CounterID) -> Double { Double(after.engine.counters[id] - before.engine.counters[id]) }
         var frames: Double { delta(.messagesReceived) }
         var latency: HistogramSnapshot { after.engine.latency - before.engine.latency }
+        var stages: StageSnapshots { after.engine.stages - before.engine.stages }
         private func microseconds(_ part: KeyPath<Reading, UInt64>) -> Double {
             spentNs(part) / 1_000 / max(1, frames)
         }
