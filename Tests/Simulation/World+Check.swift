@@ -7,6 +7,7 @@ extension World {
         complaints += ledger.complaints
         for index in scenario.series.indices { checkSeries(index) }
         checkBooks()
+        checkStages()
     }
 
     private func checkSeries(_ index: Int) {
@@ -90,5 +91,21 @@ extension World {
         }
         let ends = c[.closedWritten] + c[.closedQueueOverflow] + c[.closedRejected]
         expect("closed written + overflowed + refused", ends, Int(c[.closedReceived]))
+    }
+
+    /// What was written counts once in each stage of its way, and the stages add up to the whole as far as buckets tell: a value is
+    /// kept as at most a part in 64 more than it is.
+    private func checkStages() {
+        func sum(_ histogram: HistogramSnapshot) -> UInt64 { histogram.buckets.reduce(0) { $0 + $1.upperBoundNs * $1.count } }
+        let whole = sink.latency.total.snapshot()
+        let stages = LatencyStage.allCases.map { sink.latency.snapshot()[$0] }
+        for (name, histogram) in zip(["the whole"] + LatencyStage.allCases.map(\.name), [whole] + stages)
+        where histogram.count != counters[.candlesWritten] {
+            complaints.append("\(name) has \(histogram.count) states, \(counters[.candlesWritten]) were written")
+        }
+        let (total, parts) = (sum(whole), stages.reduce(0) { $0 + sum($1) })
+        if max(total, parts) - min(total, parts) > min(total, parts) / 64 {
+            complaints.append("the stages come to \(parts) ns, the whole to \(total) ns")
+        }
     }
 }

@@ -90,6 +90,22 @@ struct BenchmarkSmokeTests {
         let count = try #require(value(latency, "n"))
         #expect(seconds >= 0.7 && abs(count - 2_000 * seconds) < 0.05 * 2_000 * seconds, "\(count) samples in \(seconds) s")
         #expect(try #require(value(latency, "p50")) > 0)
+        // What the engine wrote has passed all of its stages.
+        let written = try #require(value(byName["latency/2000/ws+unix/socket-to-ack"], "n"))
+        for stage in ["socket-to-parsed", "parsed-to-taken", "taken-to-written", "written-to-ack"] {
+            let figure = byName["latency/2000/ws+unix/\(stage)"]
+            #expect(value(figure, "p50") ?? 0 > 0 && abs((value(figure, "n") ?? 0) - written) <= 0.01 * written, "\(stage)")
+        }
+    }
+
+    @Test func aBurstEndsWithItsLastAcknowledgement() throws {
+        let outcome = try run("burst/500", "--quick", "--json")
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        let (document, byName) = try results(outcome)
+        #expect((document["failures"] as? [Any])?.isEmpty == true)
+        let acknowledged = byName["burst/500/close-to-ack"]
+        let made = try #require(value(byName["burst/500/exchange-lateness"], "last"))
+        #expect(try #require(value(acknowledged, "last")) > made && value(acknowledged, "n") ?? 0 >= 2)
     }
 
     /// The C++ reference, freshly built.

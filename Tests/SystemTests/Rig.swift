@@ -140,6 +140,17 @@ final class Rig {
             "received \(records), rejected \(c.rejected), duplicates \(c[.duplicates]), coalesced \(c[.coalesced]), written \(c[.candlesWritten])"
         )
         #expect(c[.closedReceived] == c[.closedWritten] + c[.closedQueueOverflow] + c[.closedRejected])
+        expectStages()
+    }
+
+    /// Every state written counts once in each stage of its way, and the stages add up to the whole, as exactly as buckets are.
+    func expectStages() {
+        let snapshot = engine.snapshot()
+        func sum(_ histogram: HistogramSnapshot) -> UInt64 { histogram.buckets.reduce(0) { $0 + $1.upperBoundNs * $1.count } }
+        #expect(snapshot.latency.count == snapshot.counters[.candlesWritten])
+        for stage in LatencyStage.allCases { #expect(snapshot.stages[stage].count == snapshot.latency.count, "\(stage.name)") }
+        let (whole, parts) = (sum(snapshot.latency), LatencyStage.allCases.reduce(0) { $0 + sum(snapshot.stages[$1]) })
+        #expect(max(whole, parts) - min(whole, parts) <= min(whole, parts) / 64, "\(parts) ns in stages, \(whole) ns in all")
     }
 
     func expectLatest() throws {

@@ -12,6 +12,8 @@ struct SPSCRingTests {
             var producer = SPSCRing.Producer(ring)
             var consumer = SPSCRing.Consumer(ring)
             var (kept, published, freed): (UInt64, UInt64, UInt64) = (0, 0, 0)
+            /// Of the records published and not freed.
+            var stamps: [UInt32] = []
             for step in 0..<5_000 {
                 switch random.below(3) {
                 case 0:
@@ -27,7 +29,10 @@ struct SPSCRingTests {
                         kept += 1
                     }
                 case 1:
-                    complaints.check(producer.publish() == (kept != published), "publish at \(step)")
+                    let stamp = UInt32(truncatingIfNeeded: random.next())
+                    complaints.check(producer.hasKept == (kept != published), "kept at \(step)")
+                    complaints.check(producer.publish(stamp: stamp) == (kept != published), "publish at \(step)")
+                    stamps += Array(repeating: stamp, count: Int(kept - published))
                     published = kept
                 default:
                     let available = consumer.available()
@@ -35,9 +40,11 @@ struct SPSCRingTests {
                         available <= Int(published - freed) && (available > 0) == (published > freed), "available \(available) at \(step)")
                     for offset in 0..<available {
                         complaints.check(consumer.record(offset).pointee == (freed + UInt64(offset)) &* 7, "record at \(step)")
+                        complaints.check(consumer.stamp(offset) == stamps[offset], "stamp at \(step)")
                     }
                     let taken = available == 0 ? 0 : 1 + random.below(available)
                     if taken > 0 { consumer.free(taken) }
+                    stamps.removeFirst(taken)
                     freed += UInt64(taken)
                 }
                 complaints.check(ring.count == Int(published - freed), "count at \(step)")
