@@ -70,7 +70,7 @@ struct BenchmarkSmokeTests {
     @Test func everyStageRuns() throws {
         let outcome = try run("--list")
         let names = String(decoding: outcome.output, as: UTF8.self).split(separator: "\n").compactMap { $0.split(separator: " ").first }
-        #expect(outcome.code == 0 && names.contains("parse") && names.contains("latency/20000/wss+unix") && names.contains("burst/5000"))
+        #expect(outcome.code == 0 && names.contains("parse") && names.contains("latency/20000/wss+unix") && names.contains("burst/3000"))
         for stage in ["frame-decode", "ring", "coalesce", "encode", "replies"] {
             let outcome = try run(stage, "--quick", "--rounds", "1", "--json")
             #expect(outcome.code == 0, "\(outcome.errors)")
@@ -99,12 +99,12 @@ struct BenchmarkSmokeTests {
     }
 
     @Test func aBurstEndsWithItsLastAcknowledgement() throws {
-        let outcome = try run("burst/500", "--quick", "--json")
+        let outcome = try run("burst/300", "--quick", "--json")
         #expect(outcome.code == 0, "\(outcome.errors)")
         let (document, byName) = try results(outcome)
         #expect((document["failures"] as? [Any])?.isEmpty == true)
-        let acknowledged = byName["burst/500/close-to-ack"]
-        let made = try #require(value(byName["burst/500/exchange-lateness"], "last"))
+        let acknowledged = byName["burst/300/close-to-ack"]
+        let made = try #require(value(byName["burst/300/exchange-lateness"], "last"))
         #expect(try #require(value(acknowledged, "last")) > made && value(acknowledged, "n") ?? 0 >= 2)
     }
 

@@ -53,7 +53,8 @@ struct FluxCommandTests {
         #expect(service["fluxes"] as? Int == 2 && service["series"] as? Int == 3 && service["connections"] as? Int == 1)
         for stage in ["", "_socket_to_parsed", "_parsed_to_taken", "_taken_to_written", "_written_to_ack"] {
             let (middle, high) = (service["latency\(stage)_p50_us"] as? Int, service["latency\(stage)_p99_us"] as? Int)
-            #expect(middle != nil && middle ?? 1 <= high ?? 0, "latency\(stage): \(String(describing: middle)), \(String(describing: high))")
+            #expect(
+                middle != nil && middle ?? 1 <= high ?? 0, "latency\(stage): \(String(describing: middle)), \(String(describing: high))")
         }
         let one = try caller.call("status:get", #""flux_id":"mine""#)
         #expect(one["state"] as? String == "live" && one["series_live"] as? Int == 2)
