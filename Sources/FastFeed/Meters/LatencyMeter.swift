@@ -36,14 +36,14 @@ package final class LatencyMeter: Sendable {
 
     package init() {}
 
-    /// Owner thread only: what a state has for itself. What it shares with its batch is recorded for many at once.
+    /// Owner thread only: what states have for themselves, `count` of one read. What they share with their batch comes apart.
     @inline(__always)
-    package func recordState(receivedNs: UInt64, parsedAfterNs: UInt32, takenNs: UInt64, ackNs: UInt64) {
+    package func recordStates(receivedNs: UInt64, parsedAfterNs: UInt32, takenNs: UInt64, ackNs: UInt64, count: Int) {
         let parsedNs = receivedNs &+ UInt64(parsedAfterNs)
-        total.record(ackNs &- receivedNs)
-        socketToParsed.record(UInt64(parsedAfterNs))
+        total.record(ackNs &- receivedNs, count: UInt64(count))
+        socketToParsed.record(UInt64(parsedAfterNs), count: UInt64(count))
         // Two threads have read the clock.
-        parsedToTaken.record(max(takenNs, parsedNs) &- parsedNs)
+        parsedToTaken.record(max(takenNs, parsedNs) &- parsedNs, count: UInt64(count))
     }
 
     /// Owner thread only: what states of one batch have in common.

@@ -32,7 +32,7 @@ import CShims
     /// Redis is there and refuses what it is given, for now.
     private var isRefusing = false
     private let counters: CounterBank
-    private let latency: LatencyMeter
+    let latency: LatencyMeter
     private let journal: Journal
     private let coalesces: Bool
     private let batchesMax: Int
@@ -345,11 +345,7 @@ import CShims
             table.closed.mark(position, .acknowledged)
             counters.add(.closedWritten)
             counters.add(.candlesWritten)
-            unsafe latency.recordState(
-                receivedNs: batch.pointee.closedReceivedNs.base[index], parsedAfterNs: batch.pointee.closedParsedAfterNs.base[index],
-                takenNs: batch.pointee.takenNs, ackNs: nowNs)
-            unsafe latency.recordBatch(takenNs: batch.pointee.takenNs, writtenNs: batch.pointee.writtenNs, ackNs: nowNs, count: 1)
-            latency.noteClosed(ackNs: nowNs)
+            unsafe recordClosed(batch, index, ackNs: nowNs)
         case .notNewest: table.closed.mark(position, .needsScript)
         case .later, .reconnect: table.closed.unsend(position)
         case .never:
@@ -373,14 +369,7 @@ import CShims
             unsafe restore(batch)
         } else {
             isRefusing = false
-            var written = 0
-            for place in unsafe 0..<batch.pointee.seriesCount where unsafe batch.pointee.seriesWasForming.base[place] {
-                written &+= 1
-                unsafe latency.recordState(
-                    receivedNs: batch.pointee.seriesReceivedNs.base[place], parsedAfterNs: batch.pointee.seriesParsedAfterNs.base[place],
-                    takenNs: batch.pointee.takenNs, ackNs: nowNs)
-            }
-            unsafe latency.recordBatch(takenNs: batch.pointee.takenNs, writtenNs: batch.pointee.writtenNs, ackNs: nowNs, count: written)
+            let written = unsafe recordForming(batch, ackNs: nowNs)
             counters.add(.candlesWritten, written)
         }
         table.closed.advance()

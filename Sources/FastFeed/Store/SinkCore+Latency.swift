@@ -1,0 +1,38 @@
+// The ways of acknowledged states into the latency meter. Thread: the sink's.
+
+extension SinkCore {
+    @inline(__always)
+    func recordClosed(_ batch: UnsafeMutablePointer<Batch>, _ index: Int, ackNs: UInt64) {
+        let (takenNs, writtenNs) = unsafe (batch.pointee.takenNs, batch.pointee.writtenNs)
+        unsafe latency.recordStates(
+            receivedNs: batch.pointee.closedReceivedNs.base[index], parsedAfterNs: batch.pointee.closedParsedAfterNs.base[index],
+            takenNs: takenNs, ackNs: ackNs, count: 1)
+        latency.recordBatch(takenNs: takenNs, writtenNs: writtenNs, ackNs: ackNs, count: 1)
+        latency.noteClosed(ackNs: ackNs)
+    }
+
+    /// How many forming states the batch has written. Those that were read together mostly stand together, and cost one record.
+    @inline(__always)
+    func recordForming(_ batch: UnsafeMutablePointer<Batch>, ackNs: UInt64) -> Int {
+        let (takenNs, writtenNs) = unsafe (batch.pointee.takenNs, batch.pointee.writtenNs)
+        var (place, written) = (0, 0)
+        while unsafe place < batch.pointee.seriesCount {
+            let (receivedNs, parsedAfterNs) = unsafe (
+                batch.pointee.seriesReceivedNs.base[place], batch.pointee.seriesParsedAfterNs.base[place]
+            )
+            var together = 0
+            while unsafe place < batch.pointee.seriesCount && batch.pointee.seriesReceivedNs.base[place] == receivedNs
+                && batch.pointee.seriesParsedAfterNs.base[place] == parsedAfterNs
+            {
+                if unsafe batch.pointee.seriesWasForming.base[place] { together &+= 1 }
+                place &+= 1
+            }
+            guard together > 0 else { continue }
+            latency.recordStates(
+                receivedNs: receivedNs, parsedAfterNs: parsedAfterNs, takenNs: takenNs, ackNs: ackNs, count: together)
+            written &+= together
+        }
+        latency.recordBatch(takenNs: takenNs, writtenNs: writtenNs, ackNs: ackNs, count: written)
+        return written
+    }
+}
