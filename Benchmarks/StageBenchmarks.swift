@@ -16,7 +16,7 @@ enum StageBenchmarks {
                     ParseBench.run(frames, rounds: rounds).map { Double($0.cpuNs) / Double(frames.count * rounds) }
                 },
                 try timed("parse/any-order", "ns/frame", effort, note: "the same by the general parser") {
-                    ParseBench.run(frames, rounds: rounds, isGeneral: true).map { Double($0.cpuNs) / Double(frames.count * rounds) }
+                    ParseBench.run(frames, rounds: rounds, way: .general).map { Double($0.cpuNs) / Double(frames.count * rounds) }
                 },
             ]
         },

@@ -8,34 +8,34 @@ import CShims
     var link: RedisLink
     private var consumers: ConsumerList
     /// Batches in flight, oldest first, as a ring of reusable ones.
-    private let batches: UnsafeMutablePointer<Batch>
-    private var firstBatch = 0
-    private var batchCount = 0
+    let batches: UnsafeMutablePointer<Batch>
+    var firstBatch = 0
+    var batchCount = 0
     /// Candles of the batches in flight.
-    private var candlesInFlight = 0
+    var candlesInFlight = 0
     private var unsentFrom = 0
     private var unsentCount = 0
     /// The newest batches of which the kernel has not the last byte.
     private var unwrittenCount = 0
     /// Batches built and batches answered or given up, since the start.
     private var builtCount = 0
-    private var endedCount = 0
+    var endedCount = 0
     /// Stopped series whose field in `latest:*` is to be removed.
-    private var removals: [Series] = []
+    var removals: [Series] = []
     /// Stopped series ids that may still be mentioned by a batch or a closed candle built before.
     private var retiring: [(id: UInt32, builtCount: Int, closedTail: Int)] = []
-    private var pausedUntilNs: UInt64 = 0
-    private var retryBackoff: Backoff
+    var pausedUntilNs: UInt64 = 0
+    var retryBackoff: Backoff
     private var isReadable = false
     /// Without coalescing: the next record must wait until the state before it is in a batch.
     private var isBlocked = false
     /// Redis is there and refuses what it is given, for now.
-    private var isRefusing = false
-    private let counters: CounterBank
+    var isRefusing = false
+    let counters: CounterBank
     let latency: LatencyMeter
-    private let journal: Journal
+    let journal: Journal
     private let coalesces: Bool
-    private let batchesMax: Int
+    let batchesMax: Int
     private(set) var nextDeadlineNs: UInt64 = 0
 
     init(
@@ -253,139 +253,6 @@ import CShims
         }
     }
 
-    // MARK: Replies
-
-    private mutating func readReplies(_ nowNs: UInt64, _ port: PollerPort) {
-        let ackNs = port.poller.nowNs
-        var mayHaveMore = true
-        while mayHaveMore {
-            switch link.fill() {
-            case .empty: mayHaveMore = false
-            case .ended(let reason):
-                lose(reason, nowNs, peerIsGone: true)
-                return
-            case .lost(let reason):
-                lose(reason, nowNs)
-                return
-            case .filled(let more):
-                mayHaveMore = more
-                if let reason = settleAll(ackNs) {
-                    lose(reason, nowNs)
-                    return
-                }
-            }
-        }
-        if batchCount == 0 && pausedUntilNs == 0 { retryBackoff.succeeded() }
-    }
-
-    /// Settles every reply that has been read. A reason to reconnect, if there is one.
-    private mutating func settleAll(_ nowNs: UInt64) -> String? {
-        while true {
-            guard let count = link.takeReplies() else { return link.protocolError }
-            counters.add(.repliesReceived, count)
-            for index in 0..<count {
-                if let reason = unsafe settle(link.replies + index, nowNs) { return reason }
-            }
-            // Not before there is none: behind the last one may be a protocol error.
-            if count == 0 { return nil }
-        }
-    }
-
-    /// One reply, for the oldest unanswered command. A reason to reconnect, if it is one.
-    private mutating func settle(_ reply: UnsafeMutablePointer<ff_reply>, _ nowNs: UInt64) -> String? {
-        guard batchCount > 0 else { return "a reply that nobody asked for" }
-        let batch = unsafe batches + firstBatch
-        let command = unsafe batch.pointee.command(batch.pointee.answered)
-        unsafe batch.pointee.answered &+= 1
-        var verdict = ReplyVerdict.done
-        if unsafe reply.pointee.isError { verdict = unsafe judge(reply, command) }
-        if case .closed(let index) = command {
-            unsafe settleClosed(batch, index, verdict, nowNs)
-        }
-        if case .hash(let index) = command, verdict == .never { unsafe refuseHash(batch, index) }
-        if command == .publish && verdict != .done { counters.add(.updatesRefused) }
-        switch verdict {
-        case .later where command == .publish: break
-        case .later:
-            unsafe batch.pointee.mustRetry = true
-            isRefusing = true
-            if pausedUntilNs == 0 { pausedUntilNs = nowNs + retryBackoff.nextDelayNs() }
-        case .reconnect: return unsafe "Redis says: \(reply.pointee.message)"
-        case .done, .notNewest, .never: break
-        }
-        if unsafe batch.pointee.isAnswered { unsafe finish(batch, nowNs) }
-        return nil
-    }
-
-    @inline(never)
-    private func judge(_ reply: UnsafeMutablePointer<ff_reply>, _ command: Batch.Command) -> ReplyVerdict {
-        let message = unsafe reply.pointee.message
-        let verdict = ReplyVerdict(error: message)
-        if command == .publish {
-            journal.note(.warning, "Redis refuses to publish updates", key: "redis-publish", ("reply", message))
-            return verdict
-        }
-        switch verdict {
-        case .later:
-            counters.add(.redisErrorsRetried)
-            journal.note(.warning, "Redis refuses for now; trying again", key: "redis-later:\(message.prefix(12))", ("reply", message))
-        case .never:
-            journal.note(.error, "Redis refuses a write", key: "redis-never:\(message.prefix(12))", ("reply", message))
-        default: break
-        }
-        return verdict
-    }
-
-    private mutating func settleClosed(_ batch: UnsafeMutablePointer<Batch>, _ index: Int, _ verdict: ReplyVerdict, _ nowNs: UInt64) {
-        let position = unsafe batch.pointee.closedPositions.base[index]
-        guard position >= table.closed.head, table.closed.state(position) != .acknowledged else { return }
-        switch verdict {
-        case .done:
-            if table.closed.state(position) == .scriptSent { counters.add(.historyScripts) }
-            table.closed.mark(position, .acknowledged)
-            counters.add(.closedWritten)
-            counters.add(.candlesWritten)
-            unsafe recordClosed(batch, index, ackNs: nowNs)
-        case .notNewest: table.closed.mark(position, .needsScript)
-        case .later, .reconnect: table.closed.unsend(position)
-        case .never:
-            table.closed.mark(position, .acknowledged)
-            counters.add(.redisRejected)
-            counters.add(.closedRejected)
-            unsafe table.noteLost(table.closed.candle(position).pointee, .refused)
-        }
-    }
-
-    private mutating func refuseHash(_ batch: UnsafeMutablePointer<Batch>, _ index: Int) {
-        for place in unsafe batch.pointee.seriesRange(ofHash: index) where unsafe batch.pointee.seriesWasForming.base[place] {
-            unsafe batch.pointee.seriesWasForming.base[place] = false
-            counters.add(.redisRejected)
-        }
-    }
-
-    /// All replies of the oldest batch are in.
-    private mutating func finish(_ batch: UnsafeMutablePointer<Batch>, _ nowNs: UInt64) {
-        if unsafe batch.pointee.mustRetry {
-            unsafe restore(batch)
-        } else {
-            isRefusing = false
-            let written = unsafe recordForming(batch, ackNs: nowNs)
-            counters.add(.candlesWritten, written)
-        }
-        table.closed.advance()
-        unsafe candlesInFlight &-= batch.pointee.candleCount
-        firstBatch = (firstBatch &+ 1) % batchesMax
-        batchCount &-= 1
-        endedCount &+= 1
-    }
-
-    private mutating func restore(_ batch: UnsafeMutablePointer<Batch>) {
-        for place in unsafe 0..<batch.pointee.seriesCount {
-            unsafe table.restore(Int(batch.pointee.seriesIDs.base[place]), wasForming: batch.pointee.seriesWasForming.base[place])
-        }
-        unsafe removals.append(contentsOf: batch.pointee.removals)
-    }
-
     // MARK: Connection
 
     private mutating func onConnected() {
@@ -398,7 +265,7 @@ import CShims
         isReadable = true
     }
 
-    private mutating func lose(_ reason: String, _ nowNs: UInt64, peerIsGone: Bool = false) {
+    mutating func lose(_ reason: String, _ nowNs: UInt64, peerIsGone: Bool = false) {
         let wasReady = link.isReady
         isBlocked = false
         for index in 0..<batchCount { unsafe restore(batches + (firstBatch + index) % batchesMax) }

@@ -2,11 +2,16 @@
 // would measure the wall.
 
 package enum ParseBench {
+    package enum Way {
+        /// As the reader does; the same as if the processor had no wide registers; by the general parser alone.
+        case usual, narrow, general
+    }
+
     /// Parses each frame `rounds` times. Returns the thread's CPU nanoseconds, a check sum that keeps the optimiser honest,
     /// and how many messages the general parser had to read; nil when a frame is not a kline.
     @inline(never)
     package static func run(
-        _ frames: [[UInt8]], rounds: Int, isGeneral: Bool = false
+        _ frames: [[UInt8]], rounds: Int, way: Way = .usual
     ) -> (cpuNs: UInt64, check: Int64, walked: UInt64)? {
         let total = frames.reduce(0) { $0 + $1.count + Limits.paddingBytes }
         let memory = PaddedBuffer(count: total)
@@ -17,7 +22,8 @@ package enum ParseBench {
             unsafe views.append(UnsafeRawBufferPointer(start: next, count: frame.count))
             unsafe next += frame.count + Limits.paddingBytes
         }
-        let parser = KlineParser()
+        let parser = KlineParser(isNarrow: way == .narrow)
+        let isGeneral = way == .general
         var record = Candle()
         var symbol = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
         var check: Int64 = 0
