@@ -130,8 +130,9 @@ struct ContestantPrograms {
 }
 
 extension FeeddProcess: ContestantProcess {
-    func finish() throws -> ContestantBooks {
-        // What lies in the sockets is read until nothing more comes: two reports, a second apart, that say the same.
+    /// The exchange has ended: what lies in the sockets is read until nothing more comes: two reports, a second apart, that
+    /// say the same.
+    func takeRest() throws {
         var before: (timeMs: Int64, messages: Int64) = (0, -1)
         while isRunning {
             usleep(50_000)
@@ -140,6 +141,10 @@ extension FeeddProcess: ContestantProcess {
             if report[.messagesReceived] == before.messages { break }
             before = (report.timeMs, report[.messagesReceived])
         }
+    }
+
+    func finish() throws -> ContestantBooks {
+        try takeRest()
         let status = try stop()
         guard status == 0, let total else { throw FeedError(.system, "feedd has ended with status \(status)") }
         guard total[.redisRejected] == 0, total[.closedQueueOverflow] == 0 else { throw FeedError(.redis, "feedd could not write all") }

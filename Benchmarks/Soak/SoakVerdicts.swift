@@ -4,11 +4,13 @@ import FastFeed
 import Foundation
 
 extension SoakResult {
-    private mutating func judge(_ name: String, _ holds: Bool?, _ detail: String) {
+    mutating func judge(_ name: String, _ holds: Bool?, _ detail: String) {
         verdicts.append(SoakVerdict(name: name, holds: holds, detail: detail))
     }
 
-    mutating func judgeStore(_ check: StoreCheck, _ total: FeeddReport, gapsUnnamed: Int64) {
+    /// - Parameter endsInTheMiddle: the exchange was stopped with frames still in its own buffers: what nothing newer followed
+    ///   is no gap that anybody could know.
+    mutating func judgeStore(_ check: StoreCheck, _ total: FeeddReport, gapsUnnamed: Int64, endsInTheMiddle: Bool = false) {
         judge(
             "delivered candles are in Redis", check.lost == 0 && check.delivered > 0, "\(check.lost) lost of \(check.delivered) delivered")
         judge("field by field, once", check.wrong == 0 && check.stored > 0, "\(check.wrong) wrong of \(check.stored) stored")
@@ -19,7 +21,7 @@ extension SoakResult {
         // Every hole is known: those that the log had no room to name are in its counters.
         let known = total[.gapCandlesMissing] - total[.gapCandlesFilled] + total[.closedQueueOverflow] + total[.closedRejected]
         // Past its bound the list of gaps only counts, and what is filled then is not counted as filled.
-        let missing = Int64(check.absent + check.lost)
+        let missing = Int64(check.absent + check.lost - (endsInTheMiddle ? check.unsent : 0))
         let isListed = total[.gapsSeen] + total[.closedQueueOverflow] + total[.closedRejected] <= Int64(Limits.gapCountMax)
         // The log names a few gaps at a time and counts the others: only when it has named all can each candle be looked up.
         let areNamed = gapsUnnamed == 0

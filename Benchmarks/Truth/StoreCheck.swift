@@ -21,7 +21,9 @@ struct StoreCheck {
     private(set) var lost = 0
     /// Neither delivered nor in Redis: what died with a connection or was damaged on purpose.
     private(set) var absent = 0
-    /// Of these and the lost ones, named in the log as missing.
+    /// Of these, behind all that is stored of their series: when the exchange was stopped they had not left it.
+    private(set) var unsent = 0
+    /// Of the absent and the lost ones, named in the log as missing.
     private(set) var missingNamed = 0
     private(set) var wrong = 0
     /// Entries that the exchange never announced, and keys that are none of ours.
@@ -71,6 +73,7 @@ struct StoreCheck {
         let series = "\(candles[0].symbol):\(candles[0].interval)"
         let known = gaps[series] ?? []
         var left = Set(entries.keys)
+        var absentTimes: [Int64] = []
         for candle in candles {
             announced += 1
             let isDelivered = candle.delivered ?? false
@@ -82,6 +85,7 @@ struct StoreCheck {
                     note("lost: \(key) \(candle.openTime), announced at \(candle.eventTime)")
                 } else {
                     absent += 1
+                    absentTimes.append(candle.openTime)
                 }
                 continue
             }
@@ -97,6 +101,8 @@ struct StoreCheck {
                 note("wrong: \(key) \(candle.openTime): stored \(entry), announced \(candle.fields)")
             }
         }
+        let newest = newestStored[series] ?? .min
+        unsent += absentTimes.count { $0 > newest }
         foreign += left.count
         if let id = left.first { note("never announced: \(key) \(id), and \(left.count - 1) more") }
     }

@@ -23,6 +23,8 @@ final class UpdateSubscriber: Sendable {
         var exchangeLateness = Latencies()
         /// Of each closed candle, when there is no schedule.
         var closes: [Close] = []
+        /// Due → arrived here over the run, where that was asked for.
+        var timeline: LatencyTimeline?
         /// Updates that all messages stand for.
         var updates: UInt64 = 0
         var failure: String?
@@ -36,11 +38,14 @@ final class UpdateSubscriber: Sendable {
     private let fromNs = Atomic<UInt64>(.max)
     private let untilNs = Atomic<UInt64>(.max)
     private let seriesPeriodNs: UInt64
+    private let keepsTimeline: Bool
     private let thread = Mutex<PinnedThread?>(nil)
 
     /// - Parameter seriesPeriodNs: between two frames of one series; 0 when only closed candles are looked at.
-    init(_ endpoint: RedisEndpoint, seriesPeriodNs: UInt64) throws {
+    /// - Parameter keepsTimeline: also tells how latencies went over time.
+    init(_ endpoint: RedisEndpoint, seriesPeriodNs: UInt64, keepsTimeline: Bool = false) throws {
         self.seriesPeriodNs = seriesPeriodNs
+        self.keepsTimeline = keepsTimeline
         let started = try PinnedThread.start(name: "subscriber") {
             do {
                 try self.run(endpoint)
@@ -86,6 +91,7 @@ final class UpdateSubscriber: Sendable {
 
     private func run(_ endpoint: RedisEndpoint) throws {
         var mine = Findings()
+        if keepsTimeline { mine.timeline = LatencyTimeline(startNs: MonotonicClock.nowNs()) }
         var stream = try RawConnection(endpoint)
         try stream.write(Array("*2\r\n$10\r\nPSUBSCRIBE\r\n$9\r\nupdates:*\r\n".utf8))
         var input = MessageReader()
@@ -122,7 +128,9 @@ final class UpdateSubscriber: Sendable {
         for overtaken in 0..<message.updates {
             let dueNs = message.dueNs &- overtaken * seriesPeriodNs
             guard dueNs >= from else { break }
-            if dueNs < until { mine.sinceDue.record(arrivedNs - dueNs) }
+            guard dueNs < until else { continue }
+            mine.sinceDue.record(arrivedNs - dueNs)
+            mine.timeline?.record(dueNs: dueNs, latencyNs: arrivedNs - dueNs)
         }
         guard message.dueNs >= from, message.dueNs < until else { return }
         mine.sinceMade.record(arrivedNs - message.madeNs)
