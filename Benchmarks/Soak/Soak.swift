@@ -14,6 +14,9 @@ extension Benchmarks {
         case "reference": ReferenceComparison.main(Array(arguments.dropFirst()))
         case "count": InstructionCount.main(Array(arguments.dropFirst()))
         case "churn": Churn.main(Array(arguments.dropFirst()))
+        case "scale": Scale.main(Array(arguments.dropFirst()))
+        case "overload": Overload.main(Array(arguments.dropFirst()))
+        case "endurance": Endurance.main(Array(arguments.dropFirst()))
         default: main(arguments)
         }
     }

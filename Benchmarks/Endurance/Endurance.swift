@@ -1,0 +1,134 @@
+// `Benchmarks endurance`: feedd flat out over a hundred million frames, its memory looked at every second; and the engine's
+// own count of what its threads allocate, over ten million. `perf/endurance.sh` builds and runs it.
+
+import ArgumentParser
+import FastFeed
+import Foundation
+
+struct Endurance: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "Benchmarks endurance",
+        abstract: "Memory stays flat and the data path allocates nothing, over very many frames.",
+        discussion: "Flat out, 300 series. Exit status 1 when anything does not hold.")
+
+    @Option(help: "Frames over which memory must stay flat.")
+    var frames: Int64 = 100_000_000
+
+    @Option(help: "Frames over which nothing may be allocated.")
+    var heapFrames: Int64 = 10_000_000
+
+    @Option(help: "Write the result into this file, as JSON.")
+    var record: String?
+
+    @Option(help: "What is measured, for the record.")
+    var commit = ""
+
+    func validate() throws {
+        guard frames >= 1_000_000, heapFrames >= 100_000 else {
+            throw ValidationError("--frames must be at least 1000000, --heap-frames 100000")
+        }
+    }
+
+    func run() throws {
+        let directory = try RunDirectory.make("endurance")
+        var result = SoakResult()
+        result.commit = commit
+        do {
+            try heap(&result)
+            try memory(&result, directory)
+        } catch {
+            result.judgeFailure("\(error)")
+        }
+        print("\nRSS of feedd, MB:")
+        print(SoakResult.sparkline(result.samples.map { Double($0.process.residentBytes) / 1e6 }) + "\n")
+        for verdict in result.verdicts { print(verdict.line) }
+        if let record {
+            try result.write(to: URL(fileURLWithPath: record))
+            print("\nrecorded: \(record)")
+        }
+        if result.isGood { try FileManager.default.removeItem(at: directory) } else { print("\nkept: \(directory.path)") }
+        print(result.isGood ? "\nendurance: all holds" : "\nendurance: FAILED")
+        if !result.isGood { throw ExitCode(1) }
+    }
+
+    /// Share of the frames that pass before anything counts: pages are touched for the first time.
+    static let warmUpShare = 0.1
+    /// Of the median, to either side.
+    static let flatShare = 0.01
+
+    // MARK: The process's memory
+
+    private func memory(_ result: inout SoakResult, _ directory: URL) throws {
+        // Bars of five minutes: as many closed candles as the exchange can remember.
+        let setup = ServiceSetup(
+            symbols: 300, intervals: [.m5], exchange: ["--flat-out", "--push-ms", "1000"], closedMax: max(1_000_000, Int(frames / 200)),
+            endsInTheMiddle: true)
+        let run = try ServiceRun(setup, directory: directory)
+        let beganNs = MonotonicClock.nowNs()
+        let warmUp = Int64(Double(frames) * Endurance.warmUpShare)
+        var next = 1.0
+        var printed = 0.0
+        while let received = run.feedd.report?[.messagesReceived], received < frames + warmUp {
+            try run.turn()
+            let second = Double(MonotonicClock.nowNs() - beganNs) / 1e9
+            guard second >= next else { continue }
+            next += 1
+            guard let sample = try run.sample(second: second), received >= warmUp else { continue }
+            result.samples.append(sample)
+            if second >= printed + 5 {
+                print(sample.line)
+                printed = second
+            }
+        }
+        result.seconds = Double(MonotonicClock.nowNs() - beganNs) / 1e9
+        let total = try run.finish(&result)
+        result.judge("frames came", total[.messagesReceived] >= frames, "\(shown(Double(total[.messagesReceived]))) messages")
+        judgeFlat(&result, "RSS is flat", \.residentBytes, isJudged: true)
+        // A hundredth of it is a few pages: shown, and the whole is judged.
+        judgeFlat(&result, "anonymous memory", \.anonymousBytes, isJudged: false)
+    }
+
+    private func judgeFlat(_ result: inout SoakResult, _ name: String, _ part: KeyPath<ProcessSample, Int>, isJudged: Bool) {
+        let values = result.samples.map { Double($0.process[keyPath: part]) / 1e6 }
+        guard values.count >= 3, let low = values.min(), let high = values.max() else {
+            return result.judge(name, isJudged ? false : nil, "too few samples")
+        }
+        let middle = median(values)
+        let share = max(high - middle, middle - low) / middle
+        result.judge(
+            name, isJudged ? share <= Endurance.flatShare : nil,
+            String(
+                format: "%.2f MB, %.2f to %.2f, ± %.2f %% over %d samples; first %.2f, last %.2f", middle, low, high, share * 100,
+                values.count, values.first ?? 0, values.last ?? 0)
+                + (isJudged ? String(format: "; at most ± %.0f %%", Endurance.flatShare * 100) : "")
+                // What explains a step: cells of the queue that were used for the first time.
+                + "; \(result.samples.map(\.closedPending).max() ?? 0) closed candles waited at most")
+    }
+
+    // MARK: The data path's heap
+
+    /// The engine as a library, in this process: the allocator's count by thread cannot be read from outside.
+    private func heap(_ result: inout SoakResult) throws {
+        let run = try WholeRun(WholeSetup(load: .flatOut), subscribes: false)
+        func wait(until frames: Int64) throws -> EngineSnapshot {
+            let deadline = Date(timeIntervalSinceNow: 30 + Double(frames) / 100_000)
+            while true {
+                let now = run.engine.snapshot()
+                if now.counters[.messagesReceived] >= UInt64(frames) { return now }
+                guard Date() < deadline else { throw FeedError(.venue, "\(frames) frames do not come") }
+                usleep(1_000)
+            }
+        }
+        let before = try wait(until: max(50_000, Int64(Double(heapFrames) * Endurance.warmUpShare)))
+        let after = try wait(until: Int64(before.counters[.messagesReceived]) + heapFrames)
+        try run.finish()
+        let bytes = after.dataThreadsAllocatedBytes - before.dataThreadsAllocatedBytes
+        let frames = after.counters[.messagesReceived] - before.counters[.messagesReceived]
+        let closed = after.counters[.closedWritten] - before.counters[.closedWritten]
+        // Where jemalloc is not the allocator there is nothing to read, and nothing is proven.
+        result.judge(
+            "the data path allocates nothing", bytes == 0 && before.dataThreadsAllocatedBytes > 0 && closed > 0,
+            "\(bytes) bytes over \(shown(Double(frames))) frames, \(shown(Double(closed))) closed candles among them; "
+                + "\(shown(Double(before.dataThreadsAllocatedBytes))) bytes before")
+    }
+}

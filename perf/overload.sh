@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# For a minute three times more comes in than Redis can write: what is lost (nothing), what conflates, how long it takes to
+# recover (perf/README.md). About two minutes. Exit status 1 when anything does not hold.
+#
+#   perf/overload.sh [--record] [FLAGS of `Benchmarks overload`…]
+#
+# --record writes perf/results/overload-DATE.json.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
+
+flags=()
+for flag in "$@"; do
+    case $flag in
+        --record) flags+=(--record "perf/results/overload-$(date -u +%Y%m%dT%H%M%SZ).json") ;;
+        *) flags+=("$flag") ;;
+    esac
+done
+scripts/setup.sh >&2
+step "build" swift build -c release >&2
+exec "$(swift build -c release --show-bin-path)/Benchmarks" overload "${flags[@]}" --commit "$(git describe --always --dirty 2>/dev/null || true)"
