@@ -176,6 +176,57 @@ struct BenchmarkSmokeTests {
         #expect(outcome.code == 0 && text.contains("churn: all holds"), "\(text)\(outcome.errors)")
     }
 
+    /// Memory and CPU of a hundred series, with one reader and with two, and the picture of it.
+    @Test func theScaleRunsAndIsDrawn() throws {
+        let scratch = try TemporaryDirectory()
+        let file = scratch.path + "/scale.json"
+        let outcome = try run("scale", "100/readers", "--quick", "--json", "--out", file, within: 120)
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        let (document, byName) = try results(outcome)
+        #expect((document["failures"] as? [Any])?.isEmpty == true)
+        for readers in ["readers-1", "readers-2", "readers-2-dedicated"] {
+            for figure in ["rss", "anonymous", "cpu", "cpu-share"] {
+                for load in ["paced", "saturated"] {
+                    #expect(value(byName["scale/\(load)/100/\(readers)/\(figure)"], "median") ?? 0 > 0, "\(load) \(readers) \(figure)")
+                }
+            }
+            // Each of the hundred series has a frame a second.
+            let frames = try #require(value(byName["scale/paced/100/\(readers)/frames"], "median"))
+            #expect(abs(frames - 100) < 20, "\(frames) frames/s")
+        }
+        let chart = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../perf/scale-chart.py").standardized
+        let picture = Process()
+        picture.executableURL = chart
+        picture.arguments = [file]
+        let output = Pipe()
+        picture.standardOutput = output
+        try picture.run()
+        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        picture.waitUntilExit()
+        #expect(picture.terminationStatus == 0 && text.hasPrefix("<svg") && text.hasSuffix("</svg>\n"))
+        #expect(text.contains("<circle") && !text.contains("not measured"))
+    }
+
+    /// Not a measurement: a minute of it is `perf/overload.sh`.
+    @Test func anOverloadLosesNothing() throws {
+        let scratch = try TemporaryDirectory()
+        let file = scratch.path + "/overload.json"
+        let outcome = try run("overload", "--quick", "--record", file, within: 120)
+        let text = String(decoding: outcome.output, as: UTF8.self)
+        #expect(outcome.code == 0 && text.contains("overload: all holds"), "\(text)\(outcome.errors)")
+        let record = try #require(try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: file))) as? [String: Any])
+        let (received, ceiling) = (try #require(record["received"] as? Double), try #require(record["ceiling"] as? Double))
+        #expect(received > 2.5 * ceiling, "\(received) came, the ceiling is \(ceiling)")
+        #expect(record["recoverySeconds"] is Double)
+    }
+
+    /// Not a measurement: a hundred million frames are `perf/endurance.sh`.
+    @Test func manyFramesAllocateNothing() throws {
+        let outcome = try run("endurance", "--frames", "5000000", "--heap-frames", "1000000", within: 120)
+        let text = String(decoding: outcome.output, as: UTF8.self)
+        #expect(outcome.code == 0 && text.contains("endurance: all holds"), "\(text)\(outcome.errors)")
+    }
+
     @Test func whatIsWrongIsNamed() throws {
         let filter = try run("nonsense")
         #expect(filter.code != 0 && filter.errors.contains("'nonsense'") && filter.errors.contains("frame-decode"))
