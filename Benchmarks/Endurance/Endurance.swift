@@ -55,6 +55,9 @@ struct Endurance: ParsableCommand {
     static let warmUpShare = 0.1
     /// Of the median, to either side.
     static let flatShare = 0.01
+    static let samplesMin = 3
+    /// Fewer are over before every page has been touched.
+    static let judgedFrom: Int64 = 20_000_000
 
     // MARK: The process's memory
 
@@ -68,7 +71,8 @@ struct Endurance: ParsableCommand {
         let warmUp = Int64(Double(frames) * Endurance.warmUpShare)
         var next = 1.0
         var printed = 0.0
-        while let received = run.feedd.report?[.messagesReceived], received < frames + warmUp {
+        while let received = run.feedd.report?[.messagesReceived], received < frames + warmUp || result.samples.count < Endurance.samplesMin
+        {
             try run.turn()
             let second = Double(MonotonicClock.nowNs() - beganNs) / 1e9
             guard second >= next else { continue }
@@ -83,14 +87,14 @@ struct Endurance: ParsableCommand {
         result.seconds = Double(MonotonicClock.nowNs() - beganNs) / 1e9
         let total = try run.finish(&result)
         result.judge("frames came", total[.messagesReceived] >= frames, "\(shown(Double(total[.messagesReceived]))) messages")
-        judgeFlat(&result, "RSS is flat", \.residentBytes, isJudged: true)
+        judgeFlat(&result, "RSS is flat", \.residentBytes, isJudged: frames >= Endurance.judgedFrom)
         // A hundredth of it is a few pages: shown, and the whole is judged.
         judgeFlat(&result, "anonymous memory", \.anonymousBytes, isJudged: false)
     }
 
     private func judgeFlat(_ result: inout SoakResult, _ name: String, _ part: KeyPath<ProcessSample, Int>, isJudged: Bool) {
         let values = result.samples.map { Double($0.process[keyPath: part]) / 1e6 }
-        guard values.count >= 3, let low = values.min(), let high = values.max() else {
+        guard values.count >= Endurance.samplesMin, let low = values.min(), let high = values.max() else {
             return result.judge(name, isJudged ? false : nil, "too few samples")
         }
         let middle = median(values)
