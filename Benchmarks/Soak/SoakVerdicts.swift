@@ -8,9 +8,8 @@ extension SoakResult {
         verdicts.append(SoakVerdict(name: name, holds: holds, detail: detail))
     }
 
-    /// - Parameter endsInTheMiddle: the exchange was stopped with frames still in its own buffers: what nothing newer followed
-    ///   is no gap that anybody could know.
-    mutating func judgeStore(_ check: StoreCheck, _ total: FeeddReport, gapsUnnamed: Int64, endsInTheMiddle: Bool = false) {
+    /// - Parameter unknowable: undelivered candles that were not between two that came, so that nobody could miss them.
+    mutating func judgeStore(_ check: StoreCheck, _ total: FeeddReport, gapsUnnamed: Int64, unknowable: Int = 0) {
         judge(
             "delivered candles are in Redis", check.lost == 0 && check.delivered > 0, "\(check.lost) lost of \(check.delivered) delivered")
         judge("field by field, once", check.wrong == 0 && check.stored > 0, "\(check.wrong) wrong of \(check.stored) stored")
@@ -21,7 +20,7 @@ extension SoakResult {
         // Every hole is known: those that the log had no room to name are in its counters.
         let known = total[.gapCandlesMissing] - total[.gapCandlesFilled] + total[.closedQueueOverflow] + total[.closedRejected]
         // Past its bound the list of gaps only counts, and what is filled then is not counted as filled.
-        let missing = Int64(check.absent + check.lost - (endsInTheMiddle ? check.unsent : 0))
+        let missing = Int64(check.absent + check.lost - unknowable)
         let isListed = total[.gapsSeen] + total[.closedQueueOverflow] + total[.closedRejected] <= Int64(Limits.gapCountMax)
         // The log names a few gaps at a time and counts the others: only when it has named all can each candle be looked up.
         let areNamed = gapsUnnamed == 0

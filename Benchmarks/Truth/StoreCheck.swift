@@ -23,6 +23,8 @@ struct StoreCheck {
     private(set) var absent = 0
     /// Of these, behind all that is stored of their series: when the exchange was stopped they had not left it.
     private(set) var unsent = 0
+    /// Of these, before all that is stored of their series: sent on a connection that ended before anything of it was read.
+    private(set) var early = 0
     /// Of the absent and the lost ones, named in the log as missing.
     private(set) var missingNamed = 0
     private(set) var wrong = 0
@@ -74,6 +76,8 @@ struct StoreCheck {
         let known = gaps[series] ?? []
         var left = Set(entries.keys)
         var absentTimes: [Int64] = []
+        // Without any stored, all are behind it.
+        var oldest = Int64.min
         for candle in candles {
             announced += 1
             let isDelivered = candle.delivered ?? false
@@ -95,6 +99,7 @@ struct StoreCheck {
                 continue
             }
             stored += 1
+            oldest = oldest == .min ? candle.openTime : min(oldest, candle.openTime)
             newestStored[series] = max(newestStored[series] ?? .min, candle.openTime)
             if entry != candle.fields {
                 wrong += 1
@@ -103,6 +108,7 @@ struct StoreCheck {
         }
         let newest = newestStored[series] ?? .min
         unsent += absentTimes.count { $0 > newest }
+        early += absentTimes.count { $0 < oldest }
         foreign += left.count
         if let id = left.first { note("never announced: \(key) \(id), and \(left.count - 1) more") }
     }
