@@ -115,7 +115,7 @@ final class ServiceRun {
     func read() throws -> Reading {
         guard let redisPid = redis.pid else { throw FeedError(.redis, "redis-server has ended") }
         return try Reading(
-            frames: exchange.klineFrames(), published: redis.updatesPublished(), feeddNs: ProcessorTime.ofProcess(feedd.pid),
+            frames: exchange.klineFrames(), published: redis.calls("publish"), feeddNs: ProcessorTime.ofProcess(feedd.pid),
             redisNs: ProcessorTime.ofProcess(redisPid), exchangeNs: ProcessorTime.ofProcess(exchange.processIdentifier))
     }
 
@@ -165,16 +165,6 @@ final class ServiceRun {
         let total = try finish(&result)
         if let bad = result.verdicts.first(where: { $0.holds == false }) { throw FeedError(.redis, "\(bad.name): \(bad.detail)") }
         return total
-    }
-}
-
-extension RedisServerProcess {
-    /// `PUBLISH` commands that it has carried out: one for each series and flush.
-    func updatesPublished() throws -> UInt64 {
-        let client = try RedisClient.connect(endpoint, timeoutMs: 5_000)
-        defer { client.close() }
-        let text = try client.command("INFO", "commandstats").text ?? ""
-        return text.firstMatch(of: /cmdstat_publish:calls=(\d+)/).flatMap { UInt64($0.1) } ?? 0
     }
 }
 

@@ -27,8 +27,8 @@
     /// Before this position nothing waits to be sent.
     package var sent = 0
 
-    /// More entries than a busy moment needs (2.6 MB).
-    private static let busyCount = 8_192
+    /// As many entries as a busy moment needs (0.7 MB).
+    private static let busyCount = 2_048
 
     package init(capacity: Int) {
         precondition(capacity.nonzeroBitCount == 1)
@@ -56,7 +56,7 @@
     /// Positions still only grow: a reply to an entry that was sent twice must not find a new entry under its number.
     /// What an outage has touched goes back to the system.
     private mutating func restart() {
-        if head & mask > ClosedQueue.busyCount { candles.discard() }
+        if head & mask > ClosedQueue.busyCount { candles.discard(from: ClosedQueue.busyCount) }
         let start = (tail + mask) & ~mask
         (head, tail, sent) = (start, start, start)
     }

@@ -18,8 +18,12 @@ import CShims
 
     deinit { unsafe ff_unmap(base, mappedBytes) }
 
-    /// Gives the touched pages back; the content reads as zero afterwards.
-    package func discard() { unsafe ff_map_discard(base, mappedBytes) }
+    /// Gives the touched pages from this byte on back; their content reads as zero afterwards.
+    package func discard(from byte: Int = 0) {
+        let kept = (byte + 4095) & ~4095
+        guard kept < mappedBytes else { return }
+        unsafe ff_map_discard(base + kept, mappedBytes - kept)
+    }
 }
 
 /// A fixed array of plain records in mapped memory.
@@ -42,7 +46,8 @@ import CShims
         self.count = count
     }
 
-    package func discard() { buffer.discard() }
+    /// Gives the memory of the elements from this one on back, but for the page that it begins in.
+    package func discard(from index: Int = 0) { buffer.discard(from: index * MemoryLayout<Element>.stride) }
 }
 
 /// Places for values that cannot be copied, filled one after another and never given back. The places do not
