@@ -18,6 +18,11 @@ int ff_heap_read(ff_heap_stats *out) {
            read_size("stats.resident", &out->resident) | read_size("stats.mapped", &out->mapped);
 }
 
+#define TEXT_OF(number) #number
+#define ARENA(number) "arena." TEXT_OF(number) ".purge"
+
+void ff_heap_give_back(void) { mallctl(ARENA(MALLCTL_ARENAS_ALL), NULL, NULL, NULL, 0); }
+
 uint64_t ff_heap_thread_allocated(void) {
     static __thread uint64_t *counter;
     if (counter == NULL) {

@@ -45,7 +45,7 @@ struct Service {
     /// All of it within the five seconds that a stop may take.
     private static let flushTimeoutMs = 3_200
     private static let redisStopTimeoutMs = 1_200
-    /// By then settings are read and connections open: half of the memory that this took is code that is not used again.
+    /// By then settings are read and connections open: half of the memory that this took is not used again.
     private static let startNs: UInt64 = 2_000_000_000
 
     init(_ plan: RunPlan) throws {
@@ -85,14 +85,14 @@ struct Service {
         defer { announcement?.withdraw() }
         let reportNs = UInt64(plan.reportSeconds) * 1_000_000_000
         var nextReportNs = MonotonicClock.nowNs() + reportNs
-        var releaseCodeNs = MonotonicClock.nowNs() + Service.startNs
+        var giveBackNs = MonotonicClock.nowNs() + Service.startNs
         var reason: String?
         while reason == nil {
             reason = Signals.wait(milliseconds: 100)
             logger.drain(engine)
-            if MonotonicClock.nowNs() >= releaseCodeNs {
-                releaseCodeNs = .max
-                ProcessMemory.releaseCode()
+            if MonotonicClock.nowNs() >= giveBackNs {
+                giveBackNs = .max
+                ProcessMemory.giveBackStart()
             }
             restartRedisIfEnded()
             if reportNs > 0, MonotonicClock.nowNs() >= nextReportNs {

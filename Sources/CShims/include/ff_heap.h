@@ -18,4 +18,8 @@ int ff_heap_read(ff_heap_stats *out);
 /// allocated in between. UINT64_MAX when malloc is not jemalloc's.
 uint64_t ff_heap_thread_allocated(void);
 
+/// Gives pages that hold no allocation back to the system at once. By itself jemalloc does so ten seconds later, and
+/// only in threads that go on allocating.
+void ff_heap_give_back(void);
+
 #endif

@@ -73,6 +73,8 @@ public enum Limits {
     public static let candlesInFlightMax = 128
     /// The same as `batchesInFlightMax` where every update is written: a batch ends where a series comes again, so they are many and small.
     public static let groupsInFlightMax = 64
+    /// States in one write there: what is built stays in the second-level cache until the kernel has copied it.
+    public static let groupedStatesMax = 512
     /// How many bars before the first record of its series a closed candle is still merely late. Beyond: a duplicate.
     public static let lateClosedBarsMax = 16
     /// Stopped series whose field in `latest:*` is removed by one batch; the others wait for the next.

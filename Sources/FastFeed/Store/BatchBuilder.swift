@@ -54,9 +54,10 @@
     }
 
     /// What was built is forgotten.
-    mutating func begin() {
+    /// - Parameter most: of states, until the next time.
+    mutating func begin(most: Int = .max) {
         out.removeAll()
-        room = batchSize
+        room = min(batchSize, most)
     }
 
     /// Builds the next batch behind those since `begin`, of as many states as there is room for. False when there is nothing

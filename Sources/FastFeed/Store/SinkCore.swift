@@ -193,7 +193,7 @@ import CShims
     /// What is sent at once: a batch, or, when every update is written, as many as there are states for. Each of them ends
     /// where a series comes again. False when there is nothing to send.
     private mutating func buildBatches(_ nowNs: UInt64, _ port: PollerPort) -> Bool {
-        builder.begin()
+        builder.begin(most: coalesces ? .max : Limits.groupedStatesMax)
         let before = batchCount
         while hasUnwritten && batchCount < batchesMax && builder.room > 0 {
             // The state that was waited for goes now, or its series is gone.
