@@ -32,7 +32,7 @@ struct ReferenceCase {
             figures: ["frames", "written", "cpu", "redis-cpu", "rss"]),
         ReferenceCase(
             name: "bound", kind: .saturated, setup: WholeSetup(load: .flatOut), contestants: [.scanner, .onDemand, .feedd],
-            figures: ["frames", "written", "cpu", "redis-cpu"], isBound: true),
+            figures: ["frames", "frames-per-core", "written", "cpu", "redis-cpu"], isBound: true),
         ReferenceCase(
             name: "every-update", kind: .saturated, setup: WholeSetup(load: .flatOut, coalesces: false), contestants: [.scanner, .feedd],
             figures: ["states", "cpu", "redis-cpu", "rss"]),
@@ -70,14 +70,15 @@ struct ReferenceCase {
     static let aboveWs = "cpu-above-ws"
 
     static let units = [
-        "frames": "frames/s", "states": "states/s", "written": "states/frame", "cpu": "us/frame", aboveWs: "us/frame",
+        "frames": "frames/s", "frames-per-core": "frames/s", "states": "states/s", "written": "states/frame", "cpu": "us/frame",
+        aboveWs: "us/frame",
         "redis-cpu": "us/frame",
         "exchange-cpu": "us/frame", "rss": "MiB",
         "p50": "us", "p99": "us", "last": "us", "lateness-p99": "us", "fast": "ns/message", "fallback": "ns/message",
     ]
     static func direction(_ figure: String) -> Measure.Direction {
         switch figure {
-        case "frames", "states": .higher
+        case "frames", "frames-per-core", "states": .higher
         case "exchange-cpu", "lateness-p99", "written": .neither
         default: .lower
         }

@@ -68,7 +68,8 @@ final class ReferenceRun {
             Double(after[keyPath: part] - before[keyPath: part]) / 1_000 / frames
         }
         return [
-            "frames": frames / elapsed, "states": written / elapsed, "written": written / frames, "cpu": microseconds(\.programNs),
+            "frames-per-core": frames / Double(after.programNs - before.programNs) * 1e9, "frames": frames / elapsed,
+            "states": written / elapsed, "written": written / frames, "cpu": microseconds(\.programNs),
             "redis-cpu": microseconds(\.redisNs), "exchange-cpu": microseconds(\.exchangeNs),
             "rss": Double(try ProcessSample(pid: program.pid).residentBytes) / 1_048_576,
         ]
