@@ -59,7 +59,7 @@ let package = Package(
             linkerSettings: [
                 // One file that runs without Swift on the machine, in a third of the memory.
                 .unsafeFlags(["-static-stdlib"]),
-                // What FoundationEssentials needs, and only its dynamic library names.
+                // What FoundationEssentials needs, and only its dynamic library names (Swift 6.3).
                 .linkedLibrary("_FoundationCollections"), .linkedLibrary("_FoundationCShims"),
             ]
         ),

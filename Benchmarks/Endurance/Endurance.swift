@@ -71,9 +71,11 @@ struct Endurance: ParsableCommand {
         let warmUp = Int64(Double(frames) * Endurance.warmUpShare)
         var next = 1.0
         var printed = 0.0
+        let deadline = Date(timeIntervalSinceNow: 60 + Double(frames) / 100_000)
         while let received = run.feedd.report?[.messagesReceived], received < frames + warmUp || result.samples.count < Endurance.samplesMin
         {
             try run.turn()
+            guard Date() < deadline else { throw FeedError(.venue, "\(frames) frames do not come") }
             let second = Double(MonotonicClock.nowNs() - beganNs) / 1e9
             guard second >= next else { continue }
             next += 1

@@ -33,7 +33,7 @@ struct Contestant {
     static let cryptofeedSet = Contestant(name: "cryptofeed-zset", program: .cryptofeed, flags: ["--backends", "zset"])
 
     /// Of the throughput profile: at 20,000 frames/s some twenty frames come meanwhile.
-    static let pauseMicroseconds = 1_000
+    static let pauseMicroseconds = 300
 }
 
 /// What a program says at its end.

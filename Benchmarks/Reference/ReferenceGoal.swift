@@ -27,7 +27,7 @@ struct ReferenceGoal {
         ReferenceGoal(number: 6, name: "latency-20000", figure: "cpu", against: .scanner, limit: 1.1),
         ReferenceGoal(number: 6, name: "pause-20000", figure: "cpu", limit: 8),
         ReferenceGoal(number: 6, name: "pause-20000", figure: "p50", limit: 600),
-        ReferenceGoal(number: 8, name: "saturated", figure: "rss", limit: 20),
+        ReferenceGoal(number: 8, name: "saturated", figure: "rss", limit: 20e6 / 1_048_576),
         ReferenceGoal(number: 9, name: "wss", figure: ReferenceCase.aboveWs, limit: 0.15),
         ReferenceGoal(number: 10, name: "peers", figure: "frames", against: .cryptofeed, limit: 120, isAtLeast: true),
         ReferenceGoal(number: 10, name: "peers", figure: "cpu", against: .cryptofeed, limit: 1.0 / 200),

@@ -31,7 +31,9 @@ namespace wide {
 #pragma clang attribute pop
 static bool has_wide() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2"); }
 #else
+#if FF_HAS_LAYOUT
 namespace wide = narrow;
+#endif
 static bool has_wide() { return false; }
 #endif
 

@@ -30,7 +30,7 @@ template <size_t N> FF_INLINE void expect(cursor &c, const char (&literal)[N]) {
         c.bad |= unlike(c.at, literal);
     } else {
         __m256i there = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(c.at));
-        __m256i mask = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(head + 32 - length));
+        __m256i mask = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(front + 32 - length));
         c.bad_literals = _mm256_or_si256(c.bad_literals, _mm256_and_si256(_mm256_xor_si256(there, lanes_of(literal)), mask));
     }
     c.at += length;
@@ -88,7 +88,7 @@ struct keeping {
     __m256i all;
 };
 
-FF_INLINE keeping keep(size_t length) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i *>(head + 32 - length))}; }
+FF_INLINE keeping keep(size_t length) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i *>(front + 32 - length))}; }
 
 FF_INLINE void store(const block &b, const keeping &kept, ff_decimal *out) {
     _mm256_storeu_si256(reinterpret_cast<__m256i *>(out->text), _mm256_and_si256(b.all, kept.all));

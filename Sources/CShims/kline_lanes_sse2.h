@@ -81,7 +81,7 @@ struct keeping {
     __m128i low, high;
 };
 
-FF_INLINE keeping keep(size_t length) { return {half(head + 32 - length), half(head + 48 - length)}; }
+FF_INLINE keeping keep(size_t length) { return {half(front + 32 - length), half(front + 48 - length)}; }
 
 FF_INLINE void store(const block &b, const keeping &kept, ff_decimal *out) {
     _mm_storeu_si128(reinterpret_cast<__m128i *>(out->text), _mm_and_si128(b.low, kept.low));

@@ -6,7 +6,7 @@
 // Included once for each kind of lanes (kline_lanes_sse2.h, kline_lanes_avx2.h), in a namespace of its own: those say how
 // many bytes are looked at together, this how a message looks.
 
-/// True when the text is at its end already. It stands often enough that between two of them at most FF_JSON_PADDING bytes
+/// True when the text has ended before here. It stands often enough that between two of them at most FF_JSON_PADDING bytes
 /// are passed or looked at: nothing is read that is not there.
 FF_INLINE bool overran(const cursor &c) { return __builtin_expect(c.at > c.end, 0); }
 

@@ -179,12 +179,14 @@ bool is_decimal_slow(const uint8_t *p, size_t length) {
 }
 
 #if defined(__SSE2__)
+/// The first n of 32 bytes, from `front + 32 - n`.
+static const uint8_t front[64] = {
+    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
+
 /// Checks and copies a decimal with two 16-byte loads. The message is padded, so reading past the text is
 /// allowed; what is not text becomes zero, so that equal texts are equal bytes.
 FF_INLINE bool copy_decimal(const uint8_t *p, size_t length, ff_decimal *out) {
-    static const uint8_t keep[64] = {
-        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
     __m128i low = _mm_loadu_si128((const __m128i *)p), high = _mm_loadu_si128((const __m128i *)(p + 16));
     const __m128i zero = _mm_set1_epi8('0'), nine = _mm_set1_epi8(9), point = _mm_set1_epi8('.');
     __m128i low_digit = _mm_sub_epi8(low, zero), high_digit = _mm_sub_epi8(high, zero);
@@ -198,7 +200,7 @@ FF_INLINE bool copy_decimal(const uint8_t *p, size_t length, ff_decimal *out) {
     uint32_t ends = 1u | 1u << (length - 1);
     bool plain = (digits | points) == all && (points & (points - 1)) == 0 && (digits & ends) == ends;
     if (__builtin_expect(!plain, 0) && !is_decimal_slow(p, length)) return false;
-    const uint8_t *mask = keep + 32 - length;
+    const uint8_t *mask = front + 32 - length;
     low = _mm_and_si128(low, _mm_loadu_si128((const __m128i *)mask));
     high = _mm_and_si128(high, _mm_loadu_si128((const __m128i *)(mask + 16)));
     _mm_storeu_si128((__m128i *)out->text, low);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <link.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -112,21 +111,20 @@ void ff_unmap(void *memory, size_t bytes) { munmap(memory, bytes); }
 
 void ff_map_discard(void *memory, size_t bytes) { madvise(memory, bytes, MADV_DONTNEED); }
 
-static int release_code(struct dl_phdr_info *object, size_t size, void *context) {
-    (void)size, (void)context;
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    for (int index = 0; index < object->dlpi_phnum; index++) {
-        const ElfW(Phdr) *part = &object->dlpi_phdr[index];
-        // What may be written may differ from the file: the kernel would bring the file's content back.
-        if (part->p_type != PT_LOAD || (part->p_flags & PF_W) != 0) continue;
-        uintptr_t from = (object->dlpi_addr + part->p_vaddr) & ~(page - 1);
-        uintptr_t until = (object->dlpi_addr + part->p_vaddr + part->p_filesz) & ~(page - 1);
-        if (until > from) madvise((void *)from, until - from, MADV_DONTNEED);
+void ff_release_code(void) {
+    FILE *maps = fopen("/proc/self/smaps", "re");
+    if (maps == NULL) return;
+    char line[512], access[5] = "";
+    unsigned long from = 0, until = 0, inode = 0, dirty = 0;
+    while (fgets(line, sizeof line, maps) != NULL) {
+        if (sscanf(line, "%lx-%lx %4s %*x %*s %lu", &from, &until, access, &inode) == 4) continue;
+        // The last word on a mapping before its flags. One page that differs from the file (a relocation, a breakpoint)
+        // keeps all of its mapping: the kernel would bring the file's content back.
+        if (sscanf(line, "Anonymous: %lu", &dirty) != 1) continue;
+        if (inode != 0 && access[0] == 'r' && access[1] != 'w' && access[3] == 'p' && dirty == 0) madvise((void *)from, until - from, MADV_DONTNEED);
     }
-    return 0;
+    fclose(maps);
 }
-
-void ff_release_code(void) { dl_iterate_phdr(release_code, NULL); }
 
 uint64_t ff_resident_bytes(void) {
     char text[128];

@@ -40,7 +40,7 @@ static SSL_CTX *base_context(const SSL_METHOD *method) {
     SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     // One read of the socket takes several records: fewer system calls under load.
     SSL_CTX_set_read_ahead(ssl, 1);
-    SSL_CTX_set_default_read_buffer_len(ssl, 64 * 1024);
+    SSL_CTX_set_default_read_buffer_len(ssl, 256 * 1024);
     return ssl;
 }
 

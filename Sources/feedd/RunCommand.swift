@@ -45,8 +45,9 @@ struct Service {
     /// All of it within the five seconds that a stop may take.
     private static let flushTimeoutMs = 3_200
     private static let redisStopTimeoutMs = 1_200
-    /// By then settings are read and connections open: half of the memory that this took is not used again.
-    private static let startNs: UInt64 = 2_000_000_000
+    /// By then settings are read and connections open, and the exchange's list of symbols has been asked for: half of the
+    /// memory that this took is not used again.
+    private static let startNs: [UInt64] = [2_000_000_000, 60_000_000_000]
 
     init(_ plan: RunPlan) throws {
         self.plan = plan
@@ -85,13 +86,13 @@ struct Service {
         defer { announcement?.withdraw() }
         let reportNs = UInt64(plan.reportSeconds) * 1_000_000_000
         var nextReportNs = MonotonicClock.nowNs() + reportNs
-        var giveBackNs = MonotonicClock.nowNs() + Service.startNs
+        var giveBackNs = Service.startNs.map { MonotonicClock.nowNs() + $0 }
         var reason: String?
         while reason == nil {
             reason = Signals.wait(milliseconds: 100)
             logger.drain(engine)
-            if MonotonicClock.nowNs() >= giveBackNs {
-                giveBackNs = .max
+            if let due = giveBackNs.first, MonotonicClock.nowNs() >= due {
+                giveBackNs.removeFirst()
                 ProcessMemory.giveBackStart()
             }
             restartRedisIfEnded()

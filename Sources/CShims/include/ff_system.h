@@ -57,8 +57,9 @@ void ff_unmap(void *memory, size_t bytes);
 /// Gives touched pages back to the system; they read as zero afterwards.
 void ff_map_discard(void *memory, size_t bytes);
 
-/// Takes code and constants of the program and its libraries out of the process's memory. What is used again comes back
-/// from the page cache, some pages at a time; what only the start needed does not.
+/// Takes code and constants of the program and its libraries out of the process's memory: mappings of files that cannot be
+/// written and are as in the file. What is used again comes back from the page cache, some pages at a time; what only the
+/// start needed does not.
 void ff_release_code(void);
 
 /// Resident set size in bytes, from /proc/self/statm; 0 if unreadable.

@@ -69,10 +69,11 @@ public enum Limits {
     public static let closedQueueCountMax = 131_072
     /// Batches written and not yet acknowledged.
     public static let batchesInFlightMax = 4
-    /// Candles in these batches, beyond which forming states wait for Redis, and coalesce.
-    public static let candlesInFlightMax = 128
-    /// The same as `batchesInFlightMax` where every update is written: a batch ends where a series comes again, so they are many and small.
+    /// The same where every update is written: a batch ends where a series comes again, so they are many and small.
     public static let groupsInFlightMax = 64
+    /// With so many candles in flight the next batch waits for Redis's answers, and forming states coalesce, unless as many
+    /// closed candles wait.
+    public static let busyCandleCount = 128
     /// States in one write there: what is built stays in the second-level cache until the kernel has copied it.
     public static let groupedStatesMax = 512
     /// How many bars before the first record of its series a closed candle is still merely late. Beyond: a duplicate.

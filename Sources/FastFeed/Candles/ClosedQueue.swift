@@ -56,7 +56,12 @@
     /// Positions still only grow: a reply to an entry that was sent twice must not find a new entry under its number.
     /// What an outage has touched goes back to the system.
     private mutating func restart() {
-        if head & mask > ClosedQueue.busyCount { candles.discard(from: ClosedQueue.busyCount) }
+        if head & mask > ClosedQueue.busyCount {
+            candles.discard(from: ClosedQueue.busyCount)
+            states.discard(from: ClosedQueue.busyCount)
+            parsedAfter.discard(from: ClosedQueue.busyCount)
+            links.discard(from: ClosedQueue.busyCount)
+        }
         let start = (tail + mask) & ~mask
         (head, tail, sent) = (start, start, start)
     }

@@ -35,9 +35,9 @@
     /// There are records to publish.
     var hasKept: Bool { producer.hasKept }
 
-    /// Makes the records kept so far visible to the sink. True when there were any.
+    /// Makes the records kept so far visible to the sink.
     /// - Parameter parsedAfterNs: how long after their `receivedNs` that is.
-    package mutating func publish(parsedAfterNs: UInt32 = 0) -> Bool { producer.publish(stamp: parsedAfterNs) }
+    package mutating func publish(parsedAfterNs: UInt32 = 0) { _ = producer.publish(stamp: parsedAfterNs) }
 
     /// Takes messages from the decoder's window until it is used up or something needs the connection.
     package mutating func run(_ frames: inout FrameDecoder, nowNs: UInt64) -> WindowEnd {

@@ -165,7 +165,8 @@ extension Reader {
         guard unsafe decode.pointee.hasKept else { return }
         // One reading of the clock for all of them.
         let parsedAfterNs = UInt32(clamping: port!.poller.nowNs &- nowNs)
-        if unsafe decode.pointee.publish(parsedAfterNs: parsedAfterNs) { sinkWakeUp?.signal() }
+        unsafe decode.pointee.publish(parsedAfterNs: parsedAfterNs)
+        sinkWakeUp?.signal()
     }
 
     /// A pong with the ping's payload; it counts against the exchange's limit of messages.

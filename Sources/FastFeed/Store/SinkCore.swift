@@ -96,10 +96,10 @@ import CShims
     private var canTake: Bool { !isBlocked && (isAway || !table.closed.isFull) }
     private var isAway: Bool { !link.isReady || isRefusing }
     private var canBuild: Bool { link.isReady && unsentCount == 0 && batchCount < batchesMax && pausedUntilNs == 0 && !isBusy }
-    /// Redis has so much to do that a state written now would only wait there. Here it may still become a newer one. Closed
-    /// candles do not become fewer by waiting: many of them do not wait.
+    /// Redis has so much to do that what is written now would only wait there. Here a state may still become a newer one.
+    /// (Closed candles do not become fewer by waiting: when they are many, nothing waits.)
     private var isBusy: Bool {
-        coalesces && candlesInFlight >= Limits.candlesInFlightMax && table.closed.unsentCount < Limits.candlesInFlightMax
+        coalesces && candlesInFlight >= Limits.busyCandleCount && table.closed.unsentCount < Limits.busyCandleCount
     }
     private var hasUnwritten: Bool { table.dirtyCount > 0 || table.closed.unsentCount > 0 || !removals.isEmpty }
 

@@ -25,6 +25,10 @@ package enum KlineResult: Equatable {
 
     deinit { unsafe ff_kline_parser_free(parser) }
 
+    /// Messages of the exchange's layout are read 32 bytes at a time on this CPU.
+    package static var isWide: Bool { KlineParser().isWide }
+    private var isWide: Bool { unsafe ff_kline_parser_is_wide(parser) != 0 }
+
     /// The simdjson kernel chosen for this CPU.
     package static var kernel: String { unsafe String(cString: ff_kline_parser_kernel()) }
 

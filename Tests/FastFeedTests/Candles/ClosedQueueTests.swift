@@ -33,6 +33,29 @@ struct ClosedQueueTests {
         }
     }
 
+    /// After an outage the queue begins again at its first cells, and the others' memory goes back: what comes then is kept.
+    @Test func whatAnOutageTouchedGoesBack() {
+        var queue = ClosedQueue(capacity: 16_384)
+        for round in 0..<3 {
+            let first = queue.tail
+            for number in 0..<10_000 {
+                var candle = Candle()
+                candle.openTimeMs = Int64(round * 10_000 + number)
+                queue.append(&candle, parsedAfterNs: UInt32(number))
+            }
+            let positions = queue.head..<queue.tail
+            #expect(positions.count == 10_000 && positions.lowerBound >= first)
+            #expect(
+                positions.enumerated().allSatisfy { number, position in
+                    queue.candle(position).pointee.openTimeMs == Int64(round * 10_000 + number)
+                        && queue.parsedAfterNs(position) == UInt32(number) && queue.state(position) == .pending
+                })
+            for position in positions { queue.mark(position, .acknowledged) }
+            queue.advance()
+            #expect(queue.count == 0)
+        }
+    }
+
     @Test(arguments: seeds) func agreesWithAnArray(seed: UInt64) {
         var random = SplitMix64(seed: seed)
         var complaints = Complaints()

@@ -74,7 +74,7 @@ final class StageWorld {
                 redis: RedisEndpoint(place: .unix(path: "/redis")), tls: nil, market: .spot, schema: KeySchema(prefix: "", history: 100),
                 batchSize: 64, coalesces: coalesces, seed: 2), rings: [ring], journal: journal, gaps: GapBoard())
         series = symbols.map { Series(symbol: Symbol($0)!, interval: .m1) }
-        var placement = Placement(readerCount: 1, streamsPerConnectionMax: 100)
+        var placement = Placement(readerCount: 1, streamsPerConnectionMax: 1_024)
         let change = placement.add(series)!
         for command in change.before { sink.prepare(command) }
         for command in change.readers[0] { reader.prepare(command) }

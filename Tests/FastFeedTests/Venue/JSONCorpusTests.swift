@@ -168,7 +168,7 @@ private final class DecoderBench {
                 if needsConnection { return }
             }
         }
-        _ = decode.pointee.publish()
+        decode.pointee.publish()
         let records = consumer.available()
         consumer.free(records)
         var changes: [CounterID: UInt64] = [:]

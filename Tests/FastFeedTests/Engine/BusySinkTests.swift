@@ -1,0 +1,67 @@
+// When Redis has enough to do, forming states wait and coalesce; closed candles in numbers do not.
+
+import FastFeed
+import Testing
+
+struct BusySinkTests {
+    private let symbols = (0..<140).map { "s\($0)usdt" }
+    /// What Redis says to a batch of as many forming states as go into one.
+    private let batchReply = ":64\r\n" + String(repeating: ":0\r\n", count: 64)
+
+    private func forming(_ tick: Int) -> [KlineText] { symbols.map { StageWorld.kline($0, tick: tick) } }
+
+    @Test func formingStatesWaitAndCoalesce() throws {
+        let world = try StageWorld(symbols: symbols)
+        try #require(world.isOpen)
+        world.arrive(forming(1), parseNs: 1)
+        world.turnSink()
+        // Two batches of 64 are in flight; twelve states wait.
+        #expect(world.sink.counters.value(.batchesSent) == 2)
+        world.arrive(forming(2), parseNs: 1)
+        world.turnSink()
+        #expect(world.sink.counters.value(.batchesSent) == 2)
+        #expect(world.sink.counters.value(.coalesced) == 12, "those that waited; the others are on their way")
+        #expect(!world.sink.hasWork(), "until Redis answers there is nothing to do")
+        world.reply(batchReply)
+        #expect(world.sink.counters.value(.batchesSent) == 3)
+        world.reply(batchReply)
+        #expect(world.sink.counters.value(.batchesSent) == 4)
+    }
+
+    @Test func aBurstOfClosedCandlesDoesNotWait() throws {
+        let world = try StageWorld(symbols: symbols)
+        try #require(world.isOpen)
+        world.arrive(forming(1), parseNs: 1)
+        world.turnSink()
+        let closed = symbols.map { StageWorld.kline($0, tick: 3, isClosed: true) }
+        world.arrive(Array(closed[..<127]), parseNs: 1)
+        world.turnSink()
+        #expect(world.sink.counters.value(.batchesSent) == 2, "a few of them wait as states do")
+        world.arrive(Array(closed[127...]), parseNs: 1)
+        world.turnSink()
+        // What is left behind one batch of them are a few again.
+        #expect(world.sink.counters.value(.batchesSent) == 3)
+        world.reply(batchReply)
+        world.reply(batchReply)
+        #expect(world.sink.counters.value(.batchesSent) == 5)
+    }
+
+    /// What is in flight is counted down by a refusal, too: nothing waits for an answer that has been given.
+    @Test func aRefusalEndsTheWaiting() throws {
+        let world = try StageWorld(symbols: symbols)
+        try #require(world.isOpen)
+        world.arrive(forming(1), parseNs: 1)
+        world.turnSink()
+        let refusal = "-LOADING not yet\r\n" + String(repeating: ":0\r\n", count: 64)
+        world.reply(refusal + refusal)
+        #expect(world.sink.counters.value(.candlesWritten) == 0 && world.sink.counters.value(.batchesSent) == 2)
+        world.kernel.nowNs = world.sink.nextDeadlineNs() + 1
+        world.turnSink()
+        #expect(world.sink.counters.value(.batchesSent) == 4)
+        world.reply(batchReply)
+        world.reply(batchReply)
+        #expect(world.sink.counters.value(.candlesWritten) == 128 && world.sink.counters.value(.batchesSent) == 5)
+        world.reply(":12\r\n" + String(repeating: ":0\r\n", count: 12))
+        #expect(world.sink.counters.value(.candlesWritten) == 140 && world.sink.formingUnwritten == 0)
+    }
+}
