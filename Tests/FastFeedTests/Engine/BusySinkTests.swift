@@ -42,8 +42,9 @@ struct BusySinkTests {
         // What is left behind one batch of them are a few again.
         #expect(world.sink.counters.value(.batchesSent) == 3)
         world.reply(batchReply)
+        #expect(world.sink.counters.value(.batchesSent) == 3, "as many as make Redis busy are still on their way")
         world.reply(batchReply)
-        #expect(world.sink.counters.value(.batchesSent) == 5)
+        #expect(world.sink.counters.value(.batchesSent) == 4)
     }
 
     /// What is in flight is counted down by a refusal, too: nothing waits for an answer that has been given.
