@@ -117,7 +117,11 @@ void ff_release_code(void) {
     char line[512], access[5] = "";
     unsigned long from = 0, until = 0, inode = 0, dirty = 0;
     while (fgets(line, sizeof line, maps) != NULL) {
-        if (sscanf(line, "%lx-%lx %4s %*x %*s %lu", &from, &until, access, &inode) == 4) continue;
+        // A mapping begins with its addresses, in small letters; what is said of it, with a capital.
+        if (line[0] < 'A' || line[0] > 'Z') {
+            if (sscanf(line, "%lx-%lx %4s %*x %*s %lu", &from, &until, access, &inode) != 4) inode = 0;
+            continue;
+        }
         // The last word on a mapping before its flags. One page that differs from the file (a relocation, a breakpoint)
         // keeps all of its mapping: the kernel would bring the file's content back.
         if (sscanf(line, "Anonymous: %lu", &dirty) != 1) continue;
