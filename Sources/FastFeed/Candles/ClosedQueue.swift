@@ -37,8 +37,6 @@
         parsedAfter = MappedArray(zeroed: capacity)
         links = MappedArray(zeroed: capacity)
         mask = capacity - 1
-        // They will all be used sooner or later: memory that grows for an hour would look like a leak.
-        candles.touch(upTo: min(capacity, ClosedQueue.busyCount))
     }
 
     package var count: Int { tail - head }

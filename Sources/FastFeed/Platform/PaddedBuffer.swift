@@ -46,13 +46,6 @@ import CShims
         self.count = count
     }
 
-    /// Takes the memory of the first elements at once, which are zero.
-    package func touch(upTo count: Int) {
-        for byte in stride(from: 0, to: count * MemoryLayout<Element>.stride, by: 4_096) {
-            unsafe UnsafeMutableRawPointer(base).storeBytes(of: 0, toByteOffset: byte, as: UInt8.self)
-        }
-    }
-
     /// Gives the memory of the elements from this one on back, but for the page that it begins in.
     package func discard(from index: Int = 0) { buffer.discard(from: index * MemoryLayout<Element>.stride) }
 }
