@@ -259,9 +259,10 @@ FF_INLINE int64_t milliseconds(int64_t time) { return __builtin_expect(time >= 1
 /// The interval's code, or 16.
 FF_INLINE uint8_t interval_code(text t) {
     if (t.length < 2 || t.length > 3) return 16;
-    uint32_t key = t.bytes[0] | t.bytes[1] << 8 | (t.length == 3 ? t.bytes[2] << 16 : 0);
-#define TOKEN2(a, b) ((a) | (b) << 8)
-#define TOKEN3(a, b, c) ((a) | (b) << 8 | (c) << 16)
+    // With the length in it: a third byte of zero is not none.
+    uint32_t key = t.bytes[0] | t.bytes[1] << 8 | (t.length == 3 ? t.bytes[2] << 16 : 0) | uint32_t(t.length) << 24;
+#define TOKEN2(a, b) ((a) | (b) << 8 | 2 << 24)
+#define TOKEN3(a, b, c) ((a) | (b) << 8 | (c) << 16 | 3 << 24)
     switch (key) {
     case TOKEN2('1', 's'): return 0;
     case TOKEN2('1', 'm'): return 1;

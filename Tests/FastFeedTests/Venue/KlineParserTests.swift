@@ -60,6 +60,9 @@ struct KlineParserTests {
                     _ = bench.parse(changed)
                     changed.insert(byte, at: place)
                     _ = bench.parse(changed)
+                    var longer = bytes
+                    longer.insert(byte, at: place)
+                    _ = bench.parse(longer)
                 }
             }
         }
