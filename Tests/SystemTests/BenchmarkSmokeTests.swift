@@ -73,7 +73,7 @@ struct BenchmarkSmokeTests {
     @Test func everyStageRuns() throws {
         let outcome = try run("--list")
         let names = String(decoding: outcome.output, as: UTF8.self).split(separator: "\n").compactMap { $0.split(separator: " ").first }
-        #expect(outcome.code == 0 && names.contains("parse") && names.contains("latency/20000/wss+unix") && names.contains("burst/3000"))
+        #expect(outcome.code == 0 && names.contains("parse") && names.contains("latency/20000/wss+unix") && names.contains("burst/5000"))
         for stage in ["frame-decode", "ring", "coalesce", "encode", "replies"] {
             let outcome = try run(stage, "--quick", "--rounds", "1", "--json")
             #expect(outcome.code == 0, "\(outcome.errors)")
