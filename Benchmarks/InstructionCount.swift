@@ -9,7 +9,7 @@ struct InstructionCount: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "Benchmarks count", abstract: "Runs a room's loop once and prints how many units it had.")
 
-    @Argument(help: "parse, parse-narrow, parse-any-order, frame-decode, coalesce, encode, encode-closed or replies.")
+    @Argument(help: "parse, parse-narrow, parse-in-order, parse-any-order, frame-decode, coalesce, encode, encode-closed or replies.")
     var room: String
 
     func run() throws {
@@ -21,10 +21,10 @@ struct InstructionCount: ParsableCommand {
 
     private func count() throws -> Int? {
         switch room {
-        case "parse", "parse-narrow", "parse-any-order":
+        case "parse", "parse-narrow", "parse-in-order", "parse-any-order":
             let frames = Frames.klines(20_000)
-            let way: ParseBench.Way = room == "parse" ? .usual : room == "parse-narrow" ? .narrow : .general
-            return ParseBench.run(frames, rounds: 5, way: way).map { _ in 5 * frames.count }
+            let ways: [String: ParseBench.Way] = ["parse-narrow": .narrow, "parse-in-order": .inOrder, "parse-any-order": .inAnyOrder]
+            return ParseBench.run(frames, rounds: 5, way: ways[room] ?? .usual).map { _ in 5 * frames.count }
         case "frame-decode":
             return FrameBench.run(Frames.klines(2_000).flatMap(Frames.framed), readBytes: 256 << 10, rounds: 20)?.messages
         case "coalesce": return TableBench.run(series: 300, bars: 10)?.records

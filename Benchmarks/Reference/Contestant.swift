@@ -21,6 +21,8 @@ struct Contestant {
     static let pausing = Contestant(name: "feedd-pause", program: .feedd, flags: ["--idle", "pause:\(pauseMicroseconds)"])
     static let scanner = Contestant(name: "reference", program: .reference)
     static let onDemand = Contestant(name: "reference-simdjson", program: .reference, flags: ["--parser", "simdjson"])
+    /// Of the parsers alone: every field as a value, not only its token.
+    static let onDemandValues = Contestant(name: "reference-simdjson-values", program: .reference)
     /// As many batches in flight as the engine lets be.
     static let deep = Contestant(name: "reference-4-batches", program: .reference, flags: ["--in-flight", "4"])
     static let lazy = Contestant(name: "reference-lazy", program: .reference, flags: ["--lazy"])

@@ -1,4 +1,4 @@
-// The parsers alone, over the same messages: FastFeed's in this process, the reference's two in theirs, thread CPU time.
+// The parsers alone, over the same messages: FastFeed's in this process, the reference's in theirs, thread CPU time.
 
 import FastFeed
 import Foundation
@@ -23,11 +23,14 @@ enum ReferenceParse {
             defer { try? FileManager.default.removeItem(at: file) }
             try Data(frames.joined(separator: [10])).write(to: file)
             let said = try ReferenceProcess.run(reference, ["--parse-only", file.path])
-            guard let scanner = said["scanner_ns"] as? NSNumber, let onDemand = said["ondemand_ns"] as? NSNumber else {
+            guard let scanner = said["scanner_ns"] as? NSNumber, let onDemand = said["ondemand_ns"] as? NSNumber,
+                let values = said["ondemand_values_ns"] as? NSNumber
+            else {
                 throw FeedError(.system, "the reference says no costs: \(said)")
             }
             if scanner.doubleValue > 0 { figures[Contestant.scanner.name, default: [:]][figure] = scanner.doubleValue }
             figures[Contestant.onDemand.name, default: [:]][figure] = onDemand.doubleValue
+            figures[Contestant.onDemandValues.name, default: [:]][figure] = values.doubleValue
             // A round to warm up, then the median, as there.
             let costs = try (0...20).map { _ in
                 guard let result = ParseBench.run(frames, rounds: 1) else { throw FeedError(.system, "a message is refused") }

@@ -35,7 +35,7 @@ struct ReferenceTable {
 
     /// Cases in their order, with the programs and figures that they have.
     private static var rows: [Row] {
-        [("parse", ["fast", "fallback"], [.scanner, .onDemand, .feedd], .feedd)]
+        [("parse", ["fast", "fallback"], [.scanner, .onDemand, .onDemandValues, .feedd], .feedd)]
             + (ReferenceCase.all + [ReferenceCase.peers]).map { ($0.name, $0.figures, $0.contestants, $0.subject) }
     }
 

@@ -1,4 +1,5 @@
-// A message of the exchange's own layout is read by kline_layout.h; any other JSON here.
+// A message of the exchange's own layout is read by kline_layout.h; any other JSON here, where kline_order.h helps as long as a
+// bar's members come in the exchange's order.
 //
 // Stage 1 (UTF-8, strings, structural characters) is simdjson's, with the kernel it picks for the CPU at
 // run time. Stage 2 is our own walk over the structural positions, because On-Demand leaves what it does
@@ -18,6 +19,7 @@ static_assert(FF_JSON_PADDING >= simdjson::SIMDJSON_PADDING, "the buffers promis
 namespace narrow {
 #include "kline_lanes_sse2.h"
 #include "kline_layout.h"
+#include "kline_order.h"
 }  // namespace narrow
 #endif
 
@@ -27,21 +29,29 @@ namespace narrow {
 namespace wide {
 #include "kline_lanes_avx2.h"
 #include "kline_layout.h"
+#include "kline_order.h"
 }  // namespace wide
 #pragma clang attribute pop
-static bool has_wide() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2"); }
-#else
-#if FF_HAS_LAYOUT
+#elif FF_HAS_LAYOUT
 namespace wide = narrow;
 #endif
-static bool has_wide() { return false; }
+
+static ff_kline_lanes widest_lanes() {
+#if FF_HAS_WIDE_LAYOUT
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2")) return FF_LANES_WIDE;
 #endif
+#if FF_HAS_LAYOUT
+    return FF_LANES_NARROW;
+#else
+    return FF_LANES_NONE;
+#endif
+}
 
 struct ff_kline_parser {
     std::unique_ptr<simdjson::internal::dom_parser_implementation> stage;
     size_t capacity;
     uint64_t walk_count = 0;
-    bool is_wide = has_wide();
+    ff_kline_lanes lanes = widest_lanes();
 };
 
 namespace {
@@ -96,6 +106,10 @@ FF_INLINE position take_bar_field(message &m, uint8_t letter, position at, int d
 /// A bar: `at` is behind its opening brace.
 position walk_bar(message &m, position at, int depth) {
     if (at < m.end && m.bytes[*at] == '}') return at + 1;
+#if FF_HAS_LAYOUT
+    if (m.lanes == FF_LANES_WIDE) at = wide::take_in_order(m, at);
+    else if (m.lanes == FF_LANES_NARROW) at = narrow::take_in_order(m, at);
+#endif
     for (;;) {
         if (__builtin_expect(m.end - at < 4 || m.bytes[at[0]] != '"' || m.bytes[at[1]] != ':', 0)) return nullptr;
         // A key of one letter: its closing quote is the byte behind it.
@@ -107,7 +121,7 @@ position walk_bar(message &m, position at, int depth) {
         } else {
             if (bit != 0) note(m.fault, FF_KLINE_REPEATED);
             if ((at = skip_key(m.bytes, at, m.end)) == nullptr) return nullptr;
-            at = skip_value(m.bytes, at, m.end, depth);
+            at = skip_string(m.bytes, at, m.end, depth);
         }
         if (__builtin_expect(at == nullptr || at >= m.end, 0)) return nullptr;
         uint8_t c = m.bytes[*at++];
@@ -134,7 +148,7 @@ FF_INLINE position take_event_field(message &m, text key, position at, int depth
         case 'e':
             if (first(f_e) && opening == '"') {
                 text t = string_body(m.bytes, at);
-                m.is_kline = t.bytes != nullptr && is(t, "kline", 5);
+                m.is_kline = t.bytes != nullptr && is(t, "kline");
             }
             break;
         case 'E': if (first(f_event_time)) return take_time(m, at, &m.out->event_time, depth); break;
@@ -147,12 +161,12 @@ FF_INLINE position take_event_field(message &m, text key, position at, int depth
             break;
         default: break;
         }
-    } else if (depth == 1 && is(key, "data", 4)) {
+    } else if (depth == 1 && is(key, "data")) {
         if (first(f_data) && opening == '{') return walk_event(m, at + 1, 2);
-    } else if (depth == 1 && is(key, "stream", 6)) {
+    } else if (depth == 1 && is(key, "stream")) {
         first(f_stream);
     }
-    return skip_value(m.bytes, at, m.end, depth);
+    return skip_string(m.bytes, at, m.end, depth);
 }
 
 /// An event object, or the envelope around one (`data` leads one level down). `at` is behind the brace.
@@ -160,8 +174,12 @@ position walk_event(message &m, position at, int depth) {
     if (at < m.end && m.bytes[*at] == '}') return at + 1;
     for (;;) {
         if (__builtin_expect(m.end - at < 4 || m.bytes[at[0]] != '"' || m.bytes[at[1]] != ':', 0)) return nullptr;
-        text key = string_body(m.bytes, at);
-        if (__builtin_expect(key.bytes == nullptr || !escapes_are_valid(key), 0)) return nullptr;
+        text key = {m.bytes + at[0] + 1, 1};
+        // Most keys are one letter with nothing around it.
+        if (!(key.bytes[1] == '"' && key.bytes[2] == ':' && key.bytes[0] != '\\')) {
+            key = string_body(m.bytes, at);
+            if (__builtin_expect(key.bytes == nullptr || !escapes_are_valid(key), 0)) return nullptr;
+        }
         at = take_event_field(m, key, at + 2, depth);
         if (__builtin_expect(at == nullptr || at >= m.end, 0)) return nullptr;
         uint8_t c = m.bytes[*at++];
@@ -217,16 +235,20 @@ ff_kline_result ff_kline_parse(ff_kline_parser *parser, const char *bytes, size_
     message m;
     m.out = out;
     auto text = reinterpret_cast<const uint8_t *>(bytes);
-    if (__builtin_expect(length <= parser->capacity, 1) &&
-        __builtin_expect(parser->is_wide ? wide::read(text, length, m) : narrow::read(text, length, m), 1)) {
-        return judge(m, symbol);
+    bool is_foreseen = false;
+    if (__builtin_expect(length <= parser->capacity, 1)) {
+        if (parser->lanes == FF_LANES_WIDE) is_foreseen = wide::read(text, length, m);
+        else if (parser->lanes == FF_LANES_NARROW) is_foreseen = narrow::read(text, length, m);
     }
+    if (__builtin_expect(is_foreseen, 1)) return judge(m, symbol);
 #endif
     return ff_kline_walk(parser, bytes, length, out, symbol);
 }
 
-void ff_kline_parser_make_narrow(ff_kline_parser *parser) { parser->is_wide = false; }
-int ff_kline_parser_is_wide(const ff_kline_parser *parser) { return parser->is_wide; }
+ff_kline_lanes ff_kline_parser_lanes(const ff_kline_parser *parser) { return parser->lanes; }
+void ff_kline_parser_limit_lanes(ff_kline_parser *parser, ff_kline_lanes lanes) {
+    if (parser->lanes > lanes) parser->lanes = lanes;
+}
 
 __attribute__((noinline)) ff_kline_result ff_kline_walk(ff_kline_parser *parser, const char *bytes, size_t length,
                                                         ff_candle *out, ff_kline_symbol *symbol) {
@@ -243,6 +265,7 @@ __attribute__((noinline)) ff_kline_result ff_kline_walk(ff_kline_parser *parser,
     message m;
     m.bytes = reinterpret_cast<const uint8_t *>(bytes);
     m.out = out;
+    m.lanes = parser->lanes;
     position at = stage.structural_indexes.get();
     m.end = at + stage.n_structural_indexes;
     at = m.bytes[*at] == '{' ? walk_event(m, at + 1, 1) : skip_value(m.bytes, at, m.end, 0);

@@ -50,7 +50,7 @@ template <size_t N> FF_INLINE uint64_t word_of(const char (&literal)[N], size_t 
     return wanted;
 }
 
-/// What a literal of at most eight bytes has in common with the text: nothing else is 0.
+/// 0 if the text here begins with this literal of at most eight bytes.
 template <size_t N> FF_INLINE uint64_t unlike(const uint8_t *at, const char (&literal)[N]) {
     constexpr size_t length = N - 1;
     static_assert(length >= 1 && length <= 8, "one word");

@@ -42,6 +42,7 @@ struct message {
     uint32_t seen = 0;
     uint32_t fault = FF_KLINE;  // the first field fault; it counts only if the event is a kline
     bool is_kline = false;
+    int lanes = FF_LANES_NONE;
     text symbol = {nullptr, 0}, event_symbol = {nullptr, 0};
 };
 
@@ -56,7 +57,7 @@ FF_INLINE bool is_digit(uint8_t c) { return uint8_t(c - '0') < 10; }
 FF_INLINE text token(const uint8_t *bytes, position at) {
     const uint8_t *first = bytes + at[0];
     const uint8_t *last = bytes + at[1];
-    while (last > first && __builtin_expect(is_space(last[-1]), 0)) last--;
+    if (__builtin_expect(last[-1] <= ' ', 0)) while (is_space(last[-1])) last--;  // its first byte is none
     return {first, size_t(last - first)};
 }
 
@@ -67,8 +68,8 @@ FF_INLINE text string_body(const uint8_t *bytes, position at) {
     return {t.bytes + 1, t.length - 2};
 }
 
-FF_INLINE bool is(text t, const char *word, size_t length) {
-    return t.length == length && memcmp(t.bytes, word, length) == 0;
+template <size_t N> FF_INLINE bool is(text t, const char (&word)[N]) {
+    return t.length == N - 1 && __builtin_memcmp(t.bytes, word, N - 1) == 0;
 }
 
 bool hex4(const uint8_t *p, const uint8_t *end) {
@@ -80,7 +81,20 @@ bool hex4(const uint8_t *p, const uint8_t *end) {
     return true;
 }
 
-bool escapes_are_valid(text t) {
+/// Whether a string of at most 31 bytes has no escape, by one look. The message is padded.
+FF_INLINE bool is_short_and_plain(text t) {
+#if defined(__SSE2__)
+    const __m128i escape = _mm_set1_epi8('\\');
+    auto there = reinterpret_cast<const __m128i *>(t.bytes);
+    uint32_t low = uint32_t(_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128(there), escape)));
+    uint32_t high = uint32_t(_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128(there + 1), escape)));
+    return t.length < 32 && ((low | high << 16) & ((1u << t.length) - 1)) == 0;
+#else
+    return false;
+#endif
+}
+
+__attribute__((noinline)) bool long_escapes_are_valid(text t) {
     const uint8_t *p = t.bytes, *end = t.bytes + t.length;
     while (p < end && (p = static_cast<const uint8_t *>(memchr(p, '\\', size_t(end - p)))) != nullptr) {
         if (++p == end) return false;
@@ -94,6 +108,8 @@ bool escapes_are_valid(text t) {
     }
     return true;
 }
+
+FF_INLINE bool escapes_are_valid(text t) { return __builtin_expect(is_short_and_plain(t), 1) || long_escapes_are_valid(t); }
 
 bool number_is_valid(text t) {
     const uint8_t *p = t.bytes, *end = t.bytes + t.length;
@@ -119,7 +135,7 @@ position skip_scalar(const uint8_t *bytes, position at) {
         text body = string_body(bytes, at);
         valid = body.bytes != nullptr && escapes_are_valid(body);
     } else if (t.bytes[0] == '-' || is_digit(t.bytes[0])) valid = number_is_valid(t);
-    else valid = is(t, "true", 4) || is(t, "false", 5) || is(t, "null", 4);
+    else valid = is(t, "true") || is(t, "false") || is(t, "null");
     return valid ? at + 1 : nullptr;
 }
 
@@ -162,6 +178,13 @@ __attribute__((noinline)) position skip_value(const uint8_t *bytes, position at,
         }
         if ((objects & 1) && (at = skip_key(bytes, at, end)) == nullptr) return nullptr;
     }
+}
+
+/// The same, where it most probably is a string.
+FF_INLINE position skip_string(const uint8_t *bytes, position at, position end, int depth) {
+    text t = token(bytes, at);
+    bool is_plain = t.length >= 2 && t.bytes[0] == '"' && t.bytes[t.length - 1] == '"' && is_short_and_plain({t.bytes + 1, t.length - 2});
+    return __builtin_expect(is_plain, 1) ? at + 1 : skip_value(bytes, at, end, depth);
 }
 
 // MARK: Field values
@@ -340,8 +363,8 @@ FF_INLINE position take_interval(message &m, position at, int depth) {
 
 FF_INLINE position take_closed(message &m, position at, int depth) {
     text t = token(m.bytes, at);
-    if (is(t, "false", 5)) m.out->flags = 0;
-    else if (is(t, "true", 4)) m.out->flags = 1;
+    if (is(t, "false")) m.out->flags = 0;
+    else if (is(t, "true")) m.out->flags = 1;
     else return refuse(m, FF_KLINE_TYPE, at, depth);
     return at + 1;
 }

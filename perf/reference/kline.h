@@ -35,6 +35,20 @@ struct Kline {
     uint32_t interval;              ///< its two or three characters, the first in the lowest byte
 };
 
+template <size_t room> struct Text {
+    char bytes[room];
+    uint8_t length;
+};
+
+/// The fields as values, numbers converted and strings copied: what a program would keep that does not write the exchange's own digits.
+struct Values {
+    int64_t event_time, open_time, close_time, first_trade, last_trade, trade_count;
+    Text<symbol_max> symbol;
+    Text<3> interval;
+    Text<number_max> open, close, high, low, volume, quote_volume, taker_volume, taker_quote;
+    bool closed;
+};
+
 /// The two or three characters of an interval as a number; 0 when there are more or fewer.
 INLINE uint32_t interval_key(const char *text, size_t length) {
     uint32_t word;

@@ -61,10 +61,17 @@ ff_kline_parser *ff_kline_parser_create(size_t capacity);
 void ff_kline_parser_free(ff_kline_parser *parser);
 /// The name of the simdjson kernel in use ("icelake", "haswell", ...).
 const char *ff_kline_parser_kernel(void);
-/// True when messages of the exchange's layout are read 32 bytes at a time (AVX2 and BMI).
-int ff_kline_parser_is_wide(const ff_kline_parser *parser);
-/// From now on as on a processor that cannot: for comparing the two.
-void ff_kline_parser_make_narrow(ff_kline_parser *parser);
+/// How many bytes of a foreseen field are looked at together.
+typedef enum ff_kline_lanes {
+    FF_LANES_NONE = 0,    ///< nothing is foreseen: every message goes member by member
+    FF_LANES_NARROW = 1,  ///< 16 bytes
+    FF_LANES_WIDE = 2     ///< 32 bytes: AVX2 and BMI
+} ff_kline_lanes;
+
+/// The widest that this processor has.
+ff_kline_lanes ff_kline_parser_lanes(const ff_kline_parser *parser);
+/// From now on at most these: for comparing them.
+void ff_kline_parser_limit_lanes(ff_kline_parser *parser, ff_kline_lanes lanes);
 
 /// Parses one message, raw or in the combined envelope. The whole message is validated as JSON; key order
 /// is free; unknown members are checked and skipped. `bytes` must be readable for FF_JSON_PADDING more.
@@ -72,11 +79,11 @@ void ff_kline_parser_make_narrow(ff_kline_parser *parser);
 ff_kline_result ff_kline_parse(ff_kline_parser *parser, const char *bytes, size_t length, ff_candle *out,
                                ff_kline_symbol *symbol);
 
-/// The same by the general parser alone, which takes the members in any order: what does not have the exchange's own
-/// layout comes here by itself.
+/// The same over simdjson's structural positions: what does not have the exchange's own layout to the byte comes here by itself.
+/// A bar's members in the exchange's order are read without looking up their keys, as far as they go; the others in any order.
 ff_kline_result ff_kline_walk(ff_kline_parser *parser, const char *bytes, size_t length, ff_candle *out,
                               ff_kline_symbol *symbol);
-/// How many messages the general parser had to read.
+/// How many messages were read that way.
 uint64_t ff_kline_walk_count(const ff_kline_parser *parser);
 
 /// True when `bytes` are well-formed UTF-8.

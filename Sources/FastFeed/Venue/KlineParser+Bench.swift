@@ -3,12 +3,14 @@
 
 package enum ParseBench {
     package enum Way {
-        /// As the reader does; the same as if the processor had no wide registers; by the general parser alone.
-        case usual, narrow, general
+        /// As the reader does; the same as if the processor had no wide registers.
+        case usual, narrow
+        /// As if the layout were another one, the order of the members being the exchange's; or not even that.
+        case inOrder, inAnyOrder
     }
 
     /// Parses each frame `rounds` times. Returns the thread's CPU nanoseconds, a check sum that keeps the optimiser honest,
-    /// and how many messages the general parser had to read; nil when a frame is not a kline.
+    /// and how many messages did not have the exchange's layout; nil when a frame is not a kline.
     @inline(never)
     package static func run(
         _ frames: [[UInt8]], rounds: Int, way: Way = .usual
@@ -24,8 +26,8 @@ package enum ParseBench {
             unsafe views.append(UnsafeRawBufferPointer(start: next, count: frame.count))
             unsafe next += frame.count + headBytes
         }
-        let parser = KlineParser(isNarrow: way == .narrow)
-        let isGeneral = way == .general
+        let parser = KlineParser(lanes: way == .inAnyOrder ? .none : way == .narrow ? .narrow : .wide)
+        let hasLayout = way == .usual || way == .narrow
         var record = Candle()
         var symbol = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
         var check: Int64 = 0
@@ -34,8 +36,8 @@ package enum ParseBench {
             for index in unsafe views.indices {
                 let view = unsafe views[index]
                 let result =
-                    unsafe isGeneral
-                    ? parser.parseInAnyOrder(view, into: &record, symbol: &symbol) : parser.parse(view, into: &record, symbol: &symbol)
+                    unsafe hasLayout
+                    ? parser.parse(view, into: &record, symbol: &symbol) : parser.parseWithoutLayout(view, into: &record, symbol: &symbol)
                 guard result == .kline else { return nil }
                 check &+= record.eventTimeMs &+ Int64(record.close.count)
             }

@@ -13,21 +13,31 @@ package enum KlineResult: Equatable {
 }
 
 @safe package struct KlineParser: ~Copyable {
+    /// How many bytes of a foreseen field are looked at together.
+    package enum Lanes {
+        /// Nothing is foreseen: every message goes member by member.
+        case none
+        /// 16 bytes.
+        case narrow
+        /// 32 bytes, where the processor has them.
+        case wide
+    }
+
     private let parser: OpaquePointer
 
-    /// - Parameter isNarrow: 16 bytes at a time, also where the processor can do more: for comparing the two.
-    package init(messageBytesMax: Int = Limits.venueMessageBytesMax, isNarrow: Bool = false) {
+    /// - Parameter lanes: at most these: for comparing them.
+    package init(messageBytesMax: Int = Limits.venueMessageBytesMax, lanes: Lanes = .wide) {
         precondition(Int(FF_JSON_PADDING) == Limits.paddingBytes, "the buffers promise as much as the parser takes")
         guard let made = unsafe ff_kline_parser_create(messageBytesMax) else { fatalError("out of memory: JSON parser") }
-        if isNarrow { unsafe ff_kline_parser_make_narrow(made) }
+        unsafe ff_kline_parser_limit_lanes(made, lanes.code)
         unsafe parser = unsafe made
     }
 
     deinit { unsafe ff_kline_parser_free(parser) }
 
-    /// Messages of the exchange's layout are read 32 bytes at a time on this CPU.
+    /// This CPU has wide lanes.
     package static var isWide: Bool { KlineParser().isWide }
-    private var isWide: Bool { unsafe ff_kline_parser_is_wide(parser) != 0 }
+    private var isWide: Bool { unsafe ff_kline_parser_lanes(parser) == FF_LANES_WIDE }
 
     /// The simdjson kernel chosen for this CPU.
     package static var kernel: String { unsafe String(cString: ff_kline_parser_kernel()) }
@@ -42,8 +52,8 @@ package enum KlineResult: Equatable {
         unsafe read(message, into: record, symbol: &symbol, by: ff_kline_parse)
     }
 
-    /// The same by the general parser alone: for comparing the two.
-    package func parseInAnyOrder(
+    /// The same as if the message did not have the exchange's layout to the byte: for comparing the two.
+    package func parseWithoutLayout(
         _ message: UnsafeRawBufferPointer, into record: UnsafeMutablePointer<Candle>, symbol: inout UnsafeRawBufferPointer
     ) -> KlineResult {
         unsafe read(message, into: record, symbol: &symbol, by: ff_kline_walk)
@@ -112,6 +122,16 @@ package enum VenueNotice: Equatable {
             self = .error(id: id, code: notice.code, message: text)
         case FF_NOTICE_SHUTDOWN.index: self = .serverShutdown
         default: self = unsafe .other(withUnsafeBytes(of: notice.event) { unsafe Ascii.printable($0.prefix(Int(notice.event_length))) })
+        }
+    }
+}
+
+extension KlineParser.Lanes {
+    fileprivate var code: ff_kline_lanes {
+        switch self {
+        case .none: FF_LANES_NONE
+        case .narrow: FF_LANES_NARROW
+        case .wide: FF_LANES_WIDE
         }
     }
 }

@@ -42,8 +42,27 @@ struct KlineParserTests {
         for text in texts + texts.map({ $0.combined() }) {
             let before = bench.walkedCount
             #expect(parse(text).kline != nil, "\(text.text)")
-            // The bench asks the general parser once itself.
-            #expect(bench.walkedCount == before + 1, "\(text.text)")
+            // The bench asks for the other way itself, once a width.
+            #expect(bench.walkedCount == before + 2, "\(text.text)")
+        }
+    }
+
+    /// A bar in the exchange's order up to any of its members: a stranger in between, two that have changed places, one too many.
+    @Test func whereverTheOrderEnds() {
+        for place in KlineText().bar.indices {
+            for (space, isCombined) in [("", false), ("", true), (" ", true)] {
+                var stranger = KlineText()
+                (stranger.space, stranger.isCombined) = (space, isCombined)
+                var swapped = stranger
+                var repeated = stranger
+                stranger.bar.insert(("Z", "[\"t\", {\"o\": 1}]"), at: place)
+                #expect(parse(stranger) == .kline(KlineText.expected), "\(stranger.text)")
+                swapped.bar.swapAt(place, max(place - 1, 0))
+                #expect(parse(swapped) == .kline(KlineText.expected), "\(swapped.text)")
+                guard repeated.bar[place].key != "B" else { continue }
+                repeated.bar.insert(repeated.bar[place], at: place)
+                #expect(parse(repeated) == .rejected(.rejectedRepeated), "\(repeated.text)")
+            }
         }
     }
 
