@@ -14,6 +14,9 @@ struct Endurance: ParsableCommand {
     @Option(help: "Frames over which memory must stay flat.")
     var frames: Int64 = 100_000_000
 
+    @Option(help: "Seconds before they count: what only the start needed is given back after a minute.")
+    var warmUp = 70.0
+
     @Option(help: "Frames over which nothing may be allocated.")
     var heapFrames: Int64 = 10_000_000
 
@@ -24,8 +27,8 @@ struct Endurance: ParsableCommand {
     var commit = ""
 
     func validate() throws {
-        guard frames >= 1_000_000, heapFrames >= 100_000 else {
-            throw ValidationError("--frames must be at least 1000000, --heap-frames 100000")
+        guard frames >= 1_000_000, heapFrames >= 100_000, (0...3_600).contains(warmUp) else {
+            throw ValidationError("--frames must be at least 1000000, --heap-frames 100000, --warm-up between 0 and 3600")
         }
     }
 
@@ -51,8 +54,10 @@ struct Endurance: ParsableCommand {
         if !result.isGood { throw ExitCode(1) }
     }
 
-    /// Share of the frames that pass before anything counts: pages are touched for the first time.
+    /// Share of the frames that pass before an allocation counts.
     static let warmUpShare = 0.1
+    /// More than any exchange of ours sends, for what the exchange must be able to remember.
+    static let framesPerSecondMax = 4_000_000.0
     /// Of the median, to either side.
     static let flatShare = 0.01
     static let samplesMin = 3
@@ -63,23 +68,26 @@ struct Endurance: ParsableCommand {
 
     private func memory(_ result: inout SoakResult, _ directory: URL) throws {
         // Bars of five minutes: as many closed candles as the exchange can remember.
+        let framesMax = Double(frames) + warmUp * Endurance.framesPerSecondMax
         let setup = ServiceSetup(
-            symbols: 300, intervals: [.m5], exchange: ["--flat-out", "--push-ms", "1000"], closedMax: max(1_000_000, Int(frames / 200)),
+            symbols: 300, intervals: [.m5], exchange: ["--flat-out", "--push-ms", "1000"], closedMax: max(1_000_000, Int(framesMax / 200)),
             endsInTheMiddle: true)
         let run = try ServiceRun(setup, directory: directory)
         let beganNs = MonotonicClock.nowNs()
-        let warmUp = Int64(Double(frames) * Endurance.warmUpShare)
-        var next = 1.0
+        var next = max(1, warmUp)
         var printed = 0.0
-        let deadline = Date(timeIntervalSinceNow: 60 + Double(frames) / 100_000)
-        while let received = run.feedd.report?[.messagesReceived], received < frames + warmUp || result.samples.count < Endurance.samplesMin
+        var receivedBefore: Int64?
+        let deadline = Date(timeIntervalSinceNow: 60 + warmUp + Double(frames) / 100_000)
+        while let received = run.feedd.report?[.messagesReceived],
+            received < frames + (receivedBefore ?? received) || result.samples.count < Endurance.samplesMin
         {
             try run.turn()
             guard Date() < deadline else { throw FeedError(.venue, "\(frames) frames do not come") }
             let second = Double(MonotonicClock.nowNs() - beganNs) / 1e9
             guard second >= next else { continue }
             next += 1
-            guard let sample = try run.sample(second: second), received >= warmUp else { continue }
+            guard let sample = try run.sample(second: second) else { continue }
+            receivedBefore = receivedBefore ?? received
             result.samples.append(sample)
             if second >= printed + 5 {
                 print(sample.line)
@@ -88,7 +96,8 @@ struct Endurance: ParsableCommand {
         }
         result.seconds = Double(MonotonicClock.nowNs() - beganNs) / 1e9
         let total = try run.finish(&result)
-        result.judge("frames came", total[.messagesReceived] >= frames, "\(shown(Double(total[.messagesReceived]))) messages")
+        let counted = total[.messagesReceived] - (receivedBefore ?? total[.messagesReceived])
+        result.judge("frames came", counted >= frames, "\(shown(Double(counted))) messages, after \(shown(warmUp)) seconds that do not count")
         judgeFlat(&result, "RSS is flat", \.residentBytes, isJudged: frames >= Endurance.judgedFrom)
         // A hundredth of it is a few pages: shown, and the whole is judged.
         judgeFlat(&result, "anonymous memory", \.anonymousBytes, isJudged: false)

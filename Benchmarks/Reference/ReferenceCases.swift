@@ -3,6 +3,17 @@
 import FastFeed
 import Foundation
 
+/// Who has which of two cores. Where three busy processes share two of them, the scheduler's choice of the run would else decide
+/// more than the programs do.
+enum CorePlan {
+    /// The scheduler's choice.
+    case any
+    /// The exchange and Redis share the first, the program has the second to itself.
+    case programAlone
+    /// The exchange has the first to itself, the program and Redis share the second.
+    case exchangeAlone
+}
+
 /// One load, under which programs take turns.
 struct ReferenceCase {
     enum Kind {
@@ -23,22 +34,21 @@ struct ReferenceCase {
     let figures: [String]
     /// Whose figures are divided by those of the others.
     var subject = Contestant.feedd
-    /// The exchange and Redis on one core, the program on the other.
-    var isBound = false
+    var cores = CorePlan.any
 
     static let all = [
         ReferenceCase(
             name: "saturated", kind: .saturated, setup: WholeSetup(load: .flatOut), contestants: [.scanner, .deep, .onDemand, .feedd],
-            figures: ["frames", "written", "cpu", "redis-cpu", "rss"]),
+            figures: ["frames", "written", "cpu", "redis-cpu", "rss"], cores: .exchangeAlone),
         ReferenceCase(
             name: "bound", kind: .saturated, setup: WholeSetup(load: .flatOut), contestants: [.scanner, .onDemand, .feedd],
-            figures: ["frames", "frames-per-core", "written", "cpu", "redis-cpu"], isBound: true),
+            figures: ["frames", "frames-per-core", "written", "cpu", "redis-cpu"], cores: .programAlone),
         ReferenceCase(
             name: "every-update", kind: .saturated, setup: WholeSetup(load: .flatOut, coalesces: false), contestants: [.scanner, .feedd],
-            figures: ["states", "cpu", "redis-cpu", "rss"]),
+            figures: ["states", "cpu", "redis-cpu", "rss"], cores: .exchangeAlone),
         ReferenceCase(
             name: "wss", kind: .saturated, setup: WholeSetup(load: .flatOut, isSecure: true), contestants: [.scanner, .feedd],
-            figures: ["frames", "written", "cpu", "redis-cpu", aboveWs]),
+            figures: ["frames", "written", "cpu", "redis-cpu", aboveWs], cores: .exchangeAlone),
         ReferenceCase(
             name: "latency-2000", kind: .latency, setup: WholeSetup(load: .openLoop(2_000)), contestants: [.scanner, .lazy, .feedd],
             figures: ["p50", "p99", "lateness-p99", "cpu"]),
@@ -47,7 +57,8 @@ struct ReferenceCase {
             figures: ["p50", "p99", "lateness-p99", "cpu"]),
         ReferenceCase(
             name: "spin-2000", kind: .latency, setup: WholeSetup(load: .openLoop(2_000)),
-            contestants: [.spinningReference, .feedd, .spinning], figures: ["p50", "p99", "lateness-p99", "cpu"], subject: .spinning),
+            contestants: [.spinningReference, .feedd, .spinning], figures: ["p50", "p99", "lateness-p99", "cpu"], subject: .spinning,
+            cores: .programAlone),
         ReferenceCase(
             name: "pause-20000", kind: .latency, setup: WholeSetup(load: .openLoop(20_000)),
             contestants: [.pausingReference, .feedd, .pausing], figures: ["cpu", "p50", "p99", "lateness-p99"], subject: .pausing),
@@ -91,12 +102,12 @@ struct ReferenceCase {
         case .saturated where contestant.program == .cryptofeed:
             return try SustainedRate(contestant, series: setup.series, effort, programs).find()
         case .saturated:
-            let run = try ReferenceRun(setup, contestant, programs, subscribes: false, isBound: isBound)
+            let run = try ReferenceRun(setup, contestant, programs, subscribes: false, cores: cores)
             let figures = try run.measure(warmUpSeconds: effort.warmUpSeconds, seconds: effort.seconds)
             _ = try run.finish()
             return figures
         case .latency:
-            let run = try ReferenceRun(setup, contestant, programs, subscribes: true)
+            let run = try ReferenceRun(setup, contestant, programs, subscribes: true, cores: cores)
             var figures = try run.measure(warmUpSeconds: effort.warmUpSeconds, seconds: effort.seconds)
             guard let found = try run.finish(), found.sinceDue.count > 0 else { throw FeedError(.redis, "no update arrived") }
             let latency = found.sinceDue.measure("").values

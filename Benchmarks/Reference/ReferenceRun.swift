@@ -13,8 +13,7 @@ final class ReferenceRun {
     private let program: any ContestantProcess
     private let directory: URL
 
-    /// - Parameter isBound: the exchange and Redis share a core, the program has another to itself.
-    init(_ setup: WholeSetup, _ contestant: Contestant, _ programs: ContestantPrograms, subscribes: Bool, isBound: Bool = false) throws {
+    init(_ setup: WholeSetup, _ contestant: Contestant, _ programs: ContestantPrograms, subscribes: Bool, cores: CorePlan = .any) throws {
         self.setup = setup
         directory = FileManager.default.temporaryDirectory.appendingPathComponent("reference-run-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
@@ -23,11 +22,7 @@ final class ReferenceRun {
         subscriber = subscribes ? try UpdateSubscriber(redis.endpoint, seriesPeriodNs: setup.seriesPeriodNs) : nil
         program = try contestant.start(setup, exchange, redis: redis.reach, programs, directory: directory)
         try exchange.waitForFrames(to: program)
-        guard isBound else { return }
-        let cores = Cores.allowed()
-        guard cores.count >= 2, let redisPid = redis.pid else { throw FeedError(.system, "binding needs two cores") }
-        for pid in [exchange.processIdentifier, redisPid] { try Cores.bind(process: pid, to: cores[0]) }
-        try Cores.bind(process: program.pid, to: cores[1])
+        try bind(cores)
     }
 
     deinit {
@@ -36,6 +31,15 @@ final class ReferenceRun {
         subscriber?.stop()
         redis.stop()
         try? FileManager.default.removeItem(at: directory)
+    }
+
+    private func bind(_ plan: CorePlan) throws {
+        guard plan != .any else { return }
+        let cores = Cores.allowed()
+        guard cores.count >= 2, let redisPid = redis.pid else { throw FeedError(.system, "binding needs two cores") }
+        try Cores.bind(process: exchange.processIdentifier, to: cores[0])
+        try Cores.bind(process: redisPid, to: plan == .programAlone ? cores[0] : cores[1])
+        try Cores.bind(process: program.pid, to: cores[1])
     }
 
     private struct Reading {

@@ -224,7 +224,7 @@ struct BenchmarkSmokeTests {
 
     /// Not a measurement: a hundred million frames are `perf/endurance.sh`.
     @Test func manyFramesAllocateNothing() throws {
-        let outcome = try run("endurance", "--frames", "5000000", "--heap-frames", "1000000", within: 120)
+        let outcome = try run("endurance", "--frames", "5000000", "--warm-up", "1", "--heap-frames", "1000000", within: 120)
         let text = String(decoding: outcome.output, as: UTF8.self)
         #expect(outcome.code == 0 && text.contains("endurance: all holds"), "\(text)\(outcome.errors)")
     }

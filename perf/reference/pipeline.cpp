@@ -45,7 +45,7 @@ void Pipeline::connect_all() {
     if (address.is_secure) {
         context = SSL_CTX_new(TLS_client_method());
         SSL_CTX_set_read_ahead(context, 1);
-        SSL_CTX_set_default_read_buffer_len(context, 256 * 1024);
+        SSL_CTX_set_default_read_buffer_len(context, 64 * 1024);  // what is left is moved to the front at each record
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
         if (SSL_CTX_load_verify_locations(context, options.authority_file.c_str(), nullptr) != 1)
             throw std::runtime_error("cannot read the authority: " + options.authority_file);

@@ -75,7 +75,7 @@ public enum Limits {
     /// closed candles wait.
     public static let busyCandleCount = 128
     /// States in one write there: what is built stays in the second-level cache until the kernel has copied it.
-    public static let groupedStatesMax = 512
+    public static let groupedStatesMax = 192
     /// How many bars before the first record of its series a closed candle is still merely late. Beyond: a duplicate.
     public static let lateClosedBarsMax = 16
     /// Stopped series whose field in `latest:*` is removed by one batch; the others wait for the next.

@@ -18,7 +18,7 @@ package struct Placement: Sendable {
         let handle: SeriesHandle
         let connection: ConnectionKey
         /// Fluxes that want the series.
-        var count: Int
+        var count: UInt32
     }
 
     private struct Connection {

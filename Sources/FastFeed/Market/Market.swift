@@ -46,8 +46,9 @@ public struct Symbol: Sendable, Hashable, Comparable, CustomStringConvertible {
 
 /// One symbol at one interval in one market.
 public struct Series: Sendable, Hashable, CustomStringConvertible {
-    public let market: Market
+    // The string first: 24 bytes instead of 32.
     public let symbol: Symbol
+    public let market: Market
     public let interval: Interval
 
     public init(market: Market = .spot, symbol: Symbol, interval: Interval) {

@@ -43,7 +43,7 @@
 
     /// Adds a series or gives it a new handle.
     package mutating func set(_ symbol: Symbol, _ interval: Interval, _ handle: SeriesHandle) {
-        if (count + 1) * 2 > mask + 1 { grow() }
+        if (count + 1) * 8 > (mask + 1) * 5 { grow() }
         let key = SeriesIndex.key(of: symbol)
         let place = place(of: key, interval.rawValue)
         if unsafe entries[place].state == 0 { count += 1 }
