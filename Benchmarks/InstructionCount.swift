@@ -9,7 +9,7 @@ struct InstructionCount: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "Benchmarks count", abstract: "Runs a room's loop once and prints how many units it had.")
 
-    @Argument(help: "parse, parse-narrow, parse-in-order, parse-any-order, frame-decode, coalesce, encode, encode-closed or replies.")
+    @Argument(help: "parse, parse-narrow, parse-in-order, parse-any-order, frame-decode, ring, coalesce, encode, encode-closed or replies.")
     var room: String
 
     func run() throws {
@@ -27,6 +27,9 @@ struct InstructionCount: ParsableCommand {
             return ParseBench.run(frames, rounds: 5, way: ways[room] ?? .usual).map { _ in 5 * frames.count }
         case "frame-decode":
             return FrameBench.run(Frames.klines(2_000).flatMap(Frames.framed), readBytes: 256 << 10, rounds: 20)?.messages
+        case "ring":
+            let records = 64 * 10_000
+            return RingBench.ping(records: records, batch: 64) > 0 ? records : nil
         case "coalesce": return TableBench.run(series: 300, bars: 10)?.records
         case "encode": return EncodeBench.run(series: 300, closed: false, rounds: 100).map { _ in 300 * 100 }
         case "encode-closed": return EncodeBench.run(series: 300, closed: true, rounds: 100).map { _ in 300 * 100 }

@@ -7,10 +7,10 @@ A line for each rate over ws and a Unix socket, from the instant a frame was due
 horizontal one in the share of frames that took longer. Needs Python 3 and nothing else.
 """
 
-import html
-import json
 import math
 import sys
+
+import svg
 
 STEPS = [("p50", 0.5), ("p90", 0.1), ("p99", 0.01), ("p99.9", 0.001), ("p99.99", 0.0001)]
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"]  # told apart also by the colour-blind
@@ -28,10 +28,7 @@ def curves(document):
 
 
 def main():
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    with open(sys.argv[1], encoding="utf-8") as file:
-        document = json.load(file)
+    document = svg.document(__doc__)
     lines = curves(document)
     if not lines:
         sys.exit(f"no latencies in {sys.argv[1]}")
@@ -44,35 +41,24 @@ def main():
     def y(value):
         return HEIGHT - BOTTOM - (math.log10(value) - low) / max(1, high - low) * (HEIGHT - TOP - BOTTOM)
 
-    def text(at_x, at_y, words, anchor="start", size=13, colour="#222"):
-        return f'<text x="{at_x:.1f}" y="{at_y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{colour}">{words}</text>'
-
-    out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" role="img">',
-        "<title>Latency percentiles from the instant a frame was due to its subscriber</title>",
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
-        text(LEFT, 24, "From due to a subscriber behind Redis, open loop, 300 series", size=16),
-    ]
+    out = []
     for power in range(low, high + 1):
         label = f"{10 ** (power - 3):g} ms" if power >= 3 else f"{10 ** power:g} µs"
         out.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(10 ** power):.1f}" y2="{y(10 ** power):.1f}" stroke="#ddd"/>')
-        out.append(text(LEFT - 8, y(10**power) + 4, label, "end"))
+        out.append(svg.text(LEFT - 8, y(10**power) + 4, label, "end", 13))
     for name, share in STEPS:
         out.append(f'<line x1="{x(share):.1f}" x2="{x(share):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="#eee"/>')
-        out.append(text(x(share), HEIGHT - BOTTOM + 20, name, "middle"))
+        out.append(svg.text(x(share), HEIGHT - BOTTOM + 20, name, "middle", 13))
     lowest = TOP
     # From the top down, so that labels which make room for each other keep their order.
     for (rate, points), colour in sorted(zip(lines, COLOURS), key=lambda line: -line[0][1][-1][1]):
-        path = " ".join(f"{x(share):.1f},{y(value):.1f}" for share, value in points)
-        out.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.5"/>')
-        out += [f'<circle cx="{x(share):.1f}" cy="{y(value):.1f}" r="3.5" fill="{colour}"/>' for share, value in points]
+        out += svg.line([(x(share), y(value)) for share, value in points], colour, 2.5, 3.5)
         place = max(y(points[-1][1]) + 4, lowest)
         lowest = place + 16
-        out.append(text(WIDTH - RIGHT + 10, place, f"{rate:,} frames/s", colour=colour))
-    software = document.get("software", {})
-    footer = html.escape(f'commit {str(software.get("commit", "?"))[:12]}, {document.get("machine", {}).get("cpu", "")}'.rstrip(", "))
-    out += [text(LEFT, HEIGHT - 16, footer, size=11, colour="#666"), "</svg>"]
-    print("\n".join(out))
+        out.append(svg.text(WIDTH - RIGHT + 10, place, f"{rate:,} frames/s", size=13, colour=colour))
+    title = "Latency percentiles from the instant a frame was due to its subscriber"
+    heading = "From due to a subscriber behind Redis, open loop, 300 series"
+    print(svg.picture(document, WIDTH, HEIGHT, LEFT, title, heading, out))
 
 
 if __name__ == "__main__":

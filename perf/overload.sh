@@ -8,13 +8,8 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
 
-flags=()
-for flag in "$@"; do
-    case $flag in
-        --record) flags+=(--record "perf/results/overload-$(date -u +%Y%m%dT%H%M%SZ).json") ;;
-        *) flags+=("$flag") ;;
-    esac
-done
+take_flags overload "$@"
+[ -z "$record" ] || flags+=(--record "$record.json")
 scripts/setup.sh >&2
 step "build" swift build -c release >&2
-exec "$(swift build -c release --show-bin-path)/Benchmarks" overload "${flags[@]}" --commit "$(git describe --always --dirty 2>/dev/null || true)"
+exec "$(swift build -c release --show-bin-path)/Benchmarks" overload "${flags[@]}" --commit "$(commit)"

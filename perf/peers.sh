@@ -15,5 +15,4 @@ if [[ ${1:-} =~ ^[0-9]+$ ]]; then
 fi
 scripts/setup.sh
 step "build peers" perf/peers/build.sh >&2
-step "build" swift build -c release >&2
-exec "$(swift build -c release --show-bin-path)/Benchmarks" reference peers --rounds "$rounds" "$@"
+exec perf/compare.sh "$rounds" peers "$@"

@@ -7,10 +7,10 @@ Three panels: memory of the paced runs (resident and anonymous), CPU of the pace
 for a frame when saturated. The number of series is logarithmic; a line for each number of readers. Needs Python 3 and nothing else.
 """
 
-import html
-import json
 import math
 import sys
+
+import svg
 
 VARIANTS = [  # told apart also by the colour-blind
     ("readers-1", "1 reader", "#0072b2"),
@@ -18,7 +18,7 @@ VARIANTS = [  # told apart also by the colour-blind
     ("readers-2-dedicated", "2 readers, own threads", "#009e73"),
 ]
 PANELS = [
-    ("Memory, MB (dashed: anonymous)", "paced", [("rss", ""), ("anonymous", ' stroke-dasharray="5 4"')]),
+    ("Memory, MB (dashed: anonymous)", "paced", [("rss", ""), ("anonymous", '5 4')]),
     ("CPU, % of a core, a frame a second each", "paced", [("cpu-share", "")]),
     ("CPU for a frame, µs, saturated", "saturated", [("cpu", "")]),
 ]
@@ -41,18 +41,14 @@ def ceiling(value):
     return next(step * power for step in (1, 2, 4, 5, 6, 8, 10) if step * power >= value)
 
 
-def text(x, y, words, anchor="start", size=12, colour="#222"):
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{colour}">{words}</text>'
-
-
 def panel(document, left, title, load, figures):
     lines = [
         (colour, dash, points(document, load, variant, figure)) for variant, _, colour in VARIANTS for figure, dash in figures
     ]
     lines = [line for line in lines if line[2]]
-    out = [text(left, TOP - 16, title, size=13)]
+    out = [svg.text(left, TOP - 16, title, size=13)]
     if not lines:
-        return out + [text(left, TOP + 20, "not measured", colour="#666")]
+        return out + [svg.text(left, TOP + 20, "not measured", colour=svg.GREY)]
     top = ceiling(max(value for _, _, line in lines for _, value in line))
     sizes = sorted({size for _, _, line in lines for size, _ in line})
     low, high = math.log10(sizes[0]), math.log10(sizes[-1])
@@ -66,42 +62,30 @@ def panel(document, left, title, load, figures):
     for step in range(5):
         value = top * step / 4
         out.append(f'<line x1="{left}" x2="{left + PANEL}" y1="{y(value):.1f}" y2="{y(value):.1f}" stroke="#ddd"/>')
-        out.append(text(left - 6, y(value) + 4, f"{value:g}", "end"))
+        out.append(svg.text(left - 6, y(value) + 4, f"{value:g}", "end"))
     for size in sizes:
         if math.log10(size).is_integer():
             out.append(f'<line x1="{x(size):.1f}" x2="{x(size):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="#eee"/>')
-            out.append(text(x(size), HEIGHT - BOTTOM + 18, f"{size:,}", "middle"))
+            out.append(svg.text(x(size), HEIGHT - BOTTOM + 18, f"{size:,}", "middle"))
     for colour, dash, line in lines:
-        path = " ".join(f"{x(size):.1f},{y(value):.1f}" for size, value in line)
-        out.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>')
-        out += [f'<circle cx="{x(size):.1f}" cy="{y(value):.1f}" r="3" fill="{colour}"/>' for size, value in line]
+        out += svg.line([(x(size), y(value)) for size, value in line], colour, 2, 3, dash)
     return out
 
 
 def main():
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    with open(sys.argv[1], encoding="utf-8") as file:
-        document = json.load(file)
+    document = svg.document(__doc__)
     if not any(result["name"].startswith("scale/") for result in document["results"]):
         sys.exit(f"no scale run in {sys.argv[1]}")
-    out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" role="img">',
-        "<title>Memory and CPU of feedd over the number of series</title>",
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
-        text(LEFT, 26, "feedd over the number of series", size=16),
-    ]
+    out = []
     for index, (title, load, figures) in enumerate(PANELS):
         out += panel(document, LEFT + index * (PANEL + GAP), title, load, figures)
     place = LEFT
     for _, label, colour in VARIANTS:
         out.append(f'<line x1="{place}" x2="{place + 24}" y1="{HEIGHT - 40}" y2="{HEIGHT - 40}" stroke="{colour}" stroke-width="2.5"/>')
-        out.append(text(place + 30, HEIGHT - 36, label, colour=colour))
+        out.append(svg.text(place + 30, HEIGHT - 36, label, colour=colour))
         place += 190
-    software = document.get("software", {})
-    footer = html.escape(f'commit {str(software.get("commit", "?"))[:12]}, {document.get("machine", {}).get("cpu", "")}'.rstrip(", "))
-    out += [text(LEFT, HEIGHT - 12, footer, size=11, colour="#666"), "</svg>"]
-    print("\n".join(out))
+    title = "Memory and CPU of feedd over the number of series"
+    print(svg.picture(document, WIDTH, HEIGHT, LEFT, title, "feedd over the number of series", out))
 
 
 if __name__ == "__main__":

@@ -8,18 +8,11 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
 
-flags=()
-name=
-for flag in "$@"; do
-    case $flag in
-        --record) name="perf/results/scale-$(date -u +%Y%m%dT%H%M%SZ)" ;;
-        *) flags+=("$flag") ;;
-    esac
-done
+take_flags scale "$@"
 scripts/setup.sh >&2
 step "build" swift build -c release >&2
 program="$(swift build -c release --show-bin-path)/Benchmarks"
-[ -n "$name" ] || exec "$program" scale "${flags[@]}"
-"$program" scale "${flags[@]}" --out "$name.json" | tee "$name.txt"
-perf/scale-chart.py "$name.json" >"$name.svg"
-say "" "recorded: $name.json $name.txt $name.svg"
+[ -n "$record" ] || exec "$program" scale "${flags[@]}"
+"$program" scale "${flags[@]}" --out "$record.json" | tee "$record.txt"
+perf/scale-chart.py "$record.json" >"$record.svg"
+say "" "recorded: $record.json $record.txt $record.svg"

@@ -12,7 +12,7 @@ trap 'rm -rf "$scratch"' EXIT
 objcopy --strip-debug .build/release/Benchmarks "$scratch/Benchmarks"
 
 declare -A loops=(
-    [parse]='*ParseBench*run*FZ' [parse-narrow]='*ParseBench*run*FZ' [parse-in-order]='*ParseBench*run*FZ' [parse-any-order]='*ParseBench*run*FZ' [frame-decode]='*FrameBench*run*FZ' [coalesce]='*TableBench*acceptAll*'
+    [parse]='*ParseBench*run*FZ' [parse-narrow]='*ParseBench*run*FZ' [parse-in-order]='*ParseBench*run*FZ' [parse-any-order]='*ParseBench*run*FZ' [frame-decode]='*FrameBench*run*FZ' [ring]='*RingBench*ping*' [coalesce]='*TableBench*acceptAll*'
     [encode]='*EncodeBench*run*FZ' [encode-closed]='*EncodeBench*run*FZ' [replies]='*ReplyBench*run*FZ'
 )
 faults=0

@@ -9,17 +9,11 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 [[ ${1:-} =~ ^[0-9]+(\.[0-9]+)?$ ]] || fail "usage: $(basename "$0") MINUTES [--record] [FLAGS]"
-flags=(--minutes "$1")
-record=/dev/null
+minutes=$1
 shift
-for flag in "$@"; do
-    case $flag in
-        --record) record="perf/results/churn-$(date -u +%Y%m%dT%H%M%SZ).txt" ;;
-        *) flags+=("$flag") ;;
-    esac
-done
+take_flags churn "$@"
 scripts/setup.sh
 swift build -c release --product feedd --quiet
 swift build -c release --product Benchmarks --quiet
-"$(swift build -c release --show-bin-path)/Benchmarks" churn "${flags[@]}" \
-    --commit "$(git describe --always --dirty 2>/dev/null || true)" | tee "$record"
+"$(swift build -c release --show-bin-path)/Benchmarks" churn --minutes "$minutes" "${flags[@]}" \
+    --commit "$(commit)" | tee "${record:-/dev/null}${record:+.txt}"

@@ -6,6 +6,24 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 say() { printf '%s\n' "$*"; }
 fail() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 
+# take_flags NAME ARGUMENT…: `flags` becomes the arguments but --record, and `record` where today's record goes, without
+# suffix, if --record was among them.
+take_flags() {
+    local name=$1 argument
+    shift
+    flags=()
+    record=
+    for argument in "$@"; do
+        case $argument in
+            --record) record="perf/results/$name-$(date -u +%Y%m%dT%H%M%SZ)" ;;
+            *) flags+=("$argument") ;;
+        esac
+    done
+}
+
+# The commit as a record names it.
+commit() { git describe --always --dirty 2>/dev/null || true; }
+
 # The language settings of Package.swift as arguments of the compiler, one a line: read from there, so that the two
 # cannot differ.
 language_flags() {

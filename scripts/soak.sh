@@ -9,19 +9,16 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 [[ ${1:-} =~ ^[0-9]+(\.[0-9]+)?$ ]] || fail "usage: $(basename "$0") MINUTES [SEED] [--record] [FLAGS]"
-flags=(--minutes "$1")
+minutes=$1
+seed=()
 shift
 if [[ ${1:-} =~ ^[0-9]+$ ]]; then
-    flags+=(--seed "$1")
+    seed=(--seed "$1")
     shift
 fi
-for flag in "$@"; do
-    case $flag in
-        --record) flags+=(--record "perf/results/soak-$(date -u +%Y%m%dT%H%M%SZ).json") ;;
-        *) flags+=("$flag") ;;
-    esac
-done
+take_flags soak "$@"
+[ -z "$record" ] || flags+=(--record "$record.json")
 scripts/setup.sh
 swift build -c release --product feedd --quiet
 swift build -c release --product Benchmarks --quiet
-exec "$(swift build -c release --show-bin-path)/Benchmarks" soak "${flags[@]}" --commit "$(git describe --always --dirty 2>/dev/null || true)"
+exec "$(swift build -c release --show-bin-path)/Benchmarks" soak --minutes "$minutes" "${seed[@]}" "${flags[@]}" --commit "$(commit)"

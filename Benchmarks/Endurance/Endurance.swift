@@ -97,7 +97,8 @@ struct Endurance: ParsableCommand {
         result.seconds = Double(MonotonicClock.nowNs() - beganNs) / 1e9
         let total = try run.finish(&result)
         let counted = total[.messagesReceived] - (receivedBefore ?? total[.messagesReceived])
-        result.judge("frames came", counted >= frames, "\(shown(Double(counted))) messages, after \(shown(warmUp)) seconds that do not count")
+        result.judge(
+            "frames came", counted >= frames, "\(shown(Double(counted))) messages, after \(shown(warmUp)) seconds that do not count")
         judgeFlat(&result, "RSS is flat", \.residentBytes, isJudged: frames >= Endurance.judgedFrom)
         // A hundredth of it is a few pages: shown, and the whole is judged.
         judgeFlat(&result, "anonymous memory", \.anonymousBytes, isJudged: false)

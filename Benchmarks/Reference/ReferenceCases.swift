@@ -3,17 +3,6 @@
 import FastFeed
 import Foundation
 
-/// Who has which of two cores. Where three busy processes share two of them, the scheduler's choice of the run would else decide
-/// more than the programs do.
-enum CorePlan {
-    /// The scheduler's choice.
-    case any
-    /// The exchange and Redis share the first, the program has the second to itself.
-    case programAlone
-    /// The exchange has the first to itself, the program and Redis share the second.
-    case exchangeAlone
-}
-
 /// One load, under which programs take turns.
 struct ReferenceCase {
     enum Kind {
@@ -34,21 +23,22 @@ struct ReferenceCase {
     let figures: [String]
     /// Whose figures are divided by those of the others.
     var subject = Contestant.feedd
-    var cores = CorePlan.any
+    /// The exchange and Redis on one core, the program on the other.
+    var isBound = false
 
     static let all = [
         ReferenceCase(
             name: "saturated", kind: .saturated, setup: WholeSetup(load: .flatOut), contestants: [.scanner, .deep, .onDemand, .feedd],
-            figures: ["frames", "written", "cpu", "redis-cpu", "rss"], cores: .exchangeAlone),
+            figures: ["frames", "written", "cpu", "redis-cpu", "rss"]),
         ReferenceCase(
             name: "bound", kind: .saturated, setup: WholeSetup(load: .flatOut), contestants: [.scanner, .onDemand, .feedd],
-            figures: ["frames", "frames-per-core", "written", "cpu", "redis-cpu"], cores: .programAlone),
+            figures: ["frames", "frames-per-core", "written", "cpu", "redis-cpu"], isBound: true),
         ReferenceCase(
             name: "every-update", kind: .saturated, setup: WholeSetup(load: .flatOut, coalesces: false), contestants: [.scanner, .feedd],
-            figures: ["states", "cpu", "redis-cpu", "rss"], cores: .exchangeAlone),
+            figures: ["states", "cpu", "redis-cpu", "rss"]),
         ReferenceCase(
             name: "wss", kind: .saturated, setup: WholeSetup(load: .flatOut, isSecure: true), contestants: [.scanner, .feedd],
-            figures: ["frames", "written", "cpu", "redis-cpu", aboveWs], cores: .exchangeAlone),
+            figures: ["frames", "written", "cpu", "redis-cpu", aboveWs]),
         ReferenceCase(
             name: "latency-2000", kind: .latency, setup: WholeSetup(load: .openLoop(2_000)), contestants: [.scanner, .lazy, .feedd],
             figures: ["p50", "p99", "lateness-p99", "cpu"]),
@@ -58,7 +48,7 @@ struct ReferenceCase {
         ReferenceCase(
             name: "spin-2000", kind: .latency, setup: WholeSetup(load: .openLoop(2_000)),
             contestants: [.spinningReference, .feedd, .spinning], figures: ["p50", "p99", "lateness-p99", "cpu"], subject: .spinning,
-            cores: .programAlone),
+            isBound: true),
         ReferenceCase(
             name: "pause-20000", kind: .latency, setup: WholeSetup(load: .openLoop(20_000)),
             contestants: [.pausingReference, .feedd, .pausing], figures: ["cpu", "p50", "p99", "lateness-p99"], subject: .pausing),
@@ -102,12 +92,12 @@ struct ReferenceCase {
         case .saturated where contestant.program == .cryptofeed:
             return try SustainedRate(contestant, series: setup.series, effort, programs).find()
         case .saturated:
-            let run = try ReferenceRun(setup, contestant, programs, subscribes: false, cores: cores)
+            let run = try ReferenceRun(setup, contestant, programs, subscribes: false, isBound: isBound)
             let figures = try run.measure(warmUpSeconds: effort.warmUpSeconds, seconds: effort.seconds)
             _ = try run.finish()
             return figures
         case .latency:
-            let run = try ReferenceRun(setup, contestant, programs, subscribes: true, cores: cores)
+            let run = try ReferenceRun(setup, contestant, programs, subscribes: true, isBound: isBound)
             var figures = try run.measure(warmUpSeconds: effort.warmUpSeconds, seconds: effort.seconds)
             guard let found = try run.finish(), found.sinceDue.count > 0 else { throw FeedError(.redis, "no update arrived") }
             let latency = found.sinceDue.measure("").values

@@ -1,6 +1,5 @@
 // One run of one program: a fresh exchange and redis-server, a while to warm up, a window, and the proof that Redis holds
-// what the exchange said. Everything is measured from outside, for all programs alike: frames are those that the
-// exchange has sent, states those that Redis was told to publish, CPU is the scheduler's account of the process.
+// what the exchange said. Everything is measured from outside, for all programs alike (Pace.swift).
 
 import FastFeed
 import Foundation
@@ -13,7 +12,7 @@ final class ReferenceRun {
     private let program: any ContestantProcess
     private let directory: URL
 
-    init(_ setup: WholeSetup, _ contestant: Contestant, _ programs: ContestantPrograms, subscribes: Bool, cores: CorePlan = .any) throws {
+    init(_ setup: WholeSetup, _ contestant: Contestant, _ programs: ContestantPrograms, subscribes: Bool, isBound: Bool = false) throws {
         self.setup = setup
         directory = FileManager.default.temporaryDirectory.appendingPathComponent("reference-run-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
@@ -22,7 +21,7 @@ final class ReferenceRun {
         subscriber = subscribes ? try UpdateSubscriber(redis.endpoint, seriesPeriodNs: setup.seriesPeriodNs) : nil
         program = try contestant.start(setup, exchange, redis: redis.reach, programs, directory: directory)
         try exchange.waitForFrames(to: program)
-        try bind(cores)
+        if isBound { try bind() }
     }
 
     deinit {
@@ -33,28 +32,17 @@ final class ReferenceRun {
         try? FileManager.default.removeItem(at: directory)
     }
 
-    private func bind(_ plan: CorePlan) throws {
-        guard plan != .any else { return }
+    /// The exchange and Redis share a core, the program has another to itself.
+    private func bind() throws {
         let cores = Cores.allowed()
         guard cores.count >= 2, let redisPid = redis.pid else { throw FeedError(.system, "binding needs two cores") }
-        try Cores.bind(process: exchange.processIdentifier, to: cores[0])
-        try Cores.bind(process: redisPid, to: plan == .programAlone ? cores[0] : cores[1])
+        for pid in [exchange.processIdentifier, redisPid] { try Cores.bind(process: pid, to: cores[0]) }
         try Cores.bind(process: program.pid, to: cores[1])
     }
 
-    private struct Reading {
-        let ns = MonotonicClock.nowNs()
-        let frames, published: UInt64
-        let programNs, redisNs, exchangeNs: UInt64
-    }
-
     private func read() throws -> Reading {
-        guard program.isRunning, let redisPid = redis.pid else {
-            throw FeedError(.system, "the program has ended in the middle of the run")
-        }
-        return try Reading(
-            frames: exchange.klineFrames(), published: redis.calls("publish"), programNs: ProcessorTime.ofProcess(program.pid),
-            redisNs: ProcessorTime.ofProcess(redisPid), exchangeNs: ProcessorTime.ofProcess(exchange.processIdentifier))
+        guard program.isRunning else { throw FeedError(.system, "the program has ended in the middle of the run") }
+        return try Reading(exchange, redis, program: program.pid)
     }
 
     /// Lets it run for a while. Returns figures by name.
@@ -64,19 +52,9 @@ final class ReferenceRun {
         subscriber?.open()
         Thread.sleep(forTimeInterval: seconds)
         subscriber?.close()
-        let after = try read()
-        let elapsed = Double(after.ns - before.ns) / 1e9
-        let (frames, written) = (Double(after.frames - before.frames), Double(after.published - before.published))
-        guard frames > 0 else { throw FeedError(.venue, "no frames came") }
-        func microseconds(_ part: KeyPath<Reading, UInt64>) -> Double {
-            Double(after[keyPath: part] - before[keyPath: part]) / 1_000 / frames
-        }
-        return [
-            "frames-per-core": frames / Double(after.programNs - before.programNs) * 1e9, "frames": frames / elapsed,
-            "states": written / elapsed, "written": written / frames, "cpu": microseconds(\.programNs),
-            "redis-cpu": microseconds(\.redisNs), "exchange-cpu": microseconds(\.exchangeNs),
-            "rss": Double(try ProcessSample(pid: program.pid).residentBytes) / 1_048_576,
-        ]
+        var figures = try Pace(from: before, to: read()).figures
+        figures["rss"] = Double(try ProcessSample(pid: program.pid).residentBytes) / 1_048_576
+        return figures
     }
 
     /// Ends the exchange, lets the program take what was sent, and compares Redis with the exchange's truth.

@@ -40,11 +40,6 @@ struct SustainedRate {
         return best
     }
 
-    private struct Reading {
-        let ns = MonotonicClock.nowNs()
-        let frames, programNs, redisNs: UInt64
-    }
-
     /// One run. Nil: not stored in time.
     private func step(_ rate: Int) throws -> [String: Double]? {
         let setup = WholeSetup(load: .openLoop(rate), series: series, redis: .tcp)
@@ -61,11 +56,8 @@ struct SustainedRate {
         }
         try exchange.waitForFrames(to: program)
         func read() throws -> Reading {
-            guard program.isRunning, let redisPid = redis.pid else {
-                throw FeedError(.system, "\(contestant.name) has ended in the middle")
-            }
-            return try Reading(
-                frames: exchange.klineFrames(), programNs: ProcessorTime.ofProcess(program.pid), redisNs: ProcessorTime.ofProcess(redisPid))
+            guard program.isRunning else { throw FeedError(.system, "\(contestant.name) has ended in the middle") }
+            return try Reading(exchange, redis, program: program.pid)
         }
         Thread.sleep(forTimeInterval: max(1, effort.warmUpSeconds))
         let before = try read()
@@ -73,17 +65,14 @@ struct SustainedRate {
         let after = try read()
         Thread.sleep(forTimeInterval: SustainedRate.slackSeconds)
         let written = try contestant.storedBy.map { try redis.calls($0) }
-        let elapsed = Double(after.ns - before.ns) / 1e9
-        let frames = Double(after.frames - before.frames)
-        let isComplete = frames > 0.97 * Double(rate) * elapsed && written.allSatisfy { $0 >= after.frames }
+        let pace = try Pace(from: before, to: after)
+        let isComplete = pace.frames > 0.97 * Double(rate) * pace.seconds && written.allSatisfy { $0 >= after.frames }
         Benchmarks.say("  \(rate) frames/s: \(isComplete ? "stored" : "not stored in time")")
         guard isComplete else { return nil }
-        let rss = Double(try ProcessSample(pid: program.pid).residentBytes) / 1_048_576
+        var figures = pace.figures
+        figures["rss"] = Double(try ProcessSample(pid: program.pid).residentBytes) / 1_048_576
         try checkCounts(exchange, redis)
-        return [
-            "frames": frames / elapsed, "cpu": Double(after.programNs - before.programNs) / 1_000 / frames,
-            "redis-cpu": Double(after.redisNs - before.redisNs) / 1_000 / frames, "rss": rss,
-        ]
+        return figures
     }
 
     /// Every frame was stored once by each command: what the keys hold is what the commands were, and not less than was sent.

@@ -52,12 +52,13 @@ struct ScaleCase {
     }
 
     static let units = [
-        "frames": "frames/s", "written": "states/frame", "cpu": "us/frame", "cpu-share": "% of a core", "redis-cpu": "us/frame",
+        "frames": "frames/s", "frames-per-core": "frames/s", "states": "states/s", "written": "states/frame", "cpu": "us/frame",
+        "cpu-share": "% of a core", "redis-cpu": "us/frame",
         "exchange-cpu": "us/frame", "rss": "MB", "anonymous": "MB", "heap": "MB", "connections": "connections", "p50": "us", "p99": "us",
     ]
     static func direction(_ figure: String) -> Measure.Direction {
         switch figure {
-        case "frames": .higher
+        case "frames", "frames-per-core", "states": .higher
         case "written", "exchange-cpu", "connections": .neither
         default: .lower
         }
@@ -79,18 +80,13 @@ struct ScaleCase {
         let total = try run.finish()
         guard total[.closedWritten] > 0 else { throw FeedError(.venue, "no candle closed: nothing is proven") }
         guard run.reconnects == 0 else { throw FeedError(.venue, "\(run.reconnects) reconnects in the middle of the run") }
-        let elapsed = Double(after.ns - before.ns) / 1e9
-        let frames = Double(after.frames - before.frames)
-        guard frames > 0 else { throw FeedError(.venue, "no frames came") }
-        func microseconds(_ part: KeyPath<ServiceRun.Reading, UInt64>) -> Double {
-            Double(after[keyPath: part] - before[keyPath: part]) / 1_000 / frames
-        }
-        var figures = [
-            "frames": frames / elapsed, "written": Double(after.published - before.published) / frames, "cpu": microseconds(\.feeddNs),
-            "cpu-share": Double(after.feeddNs - before.feeddNs) / 1e7 / elapsed, "redis-cpu": microseconds(\.redisNs),
-            "exchange-cpu": microseconds(\.exchangeNs), "rss": Double(process.residentBytes) / 1e6,
-            "anonymous": Double(process.anonymousBytes) / 1e6, "heap": Double(heapBytes) / 1e6, "connections": Double(setup.connections),
-        ]
+        let pace = try Pace(from: before, to: after)
+        var figures = pace.figures.merging(
+            [
+                "cpu-share": pace.cpuSeconds(\.programNs) * 100 / pace.seconds, "rss": Double(process.residentBytes) / 1e6,
+                "anonymous": Double(process.anonymousBytes) / 1e6, "heap": Double(heapBytes) / 1e6,
+                "connections": Double(setup.connections),
+            ], uniquingKeysWith: { $1 })
         if let latency = run.subscriber?.result().sinceDue.measure("").values {
             figures["p50"] = latency["p50"]
             figures["p99"] = latency["p99"]

@@ -106,18 +106,7 @@ final class ServiceRun {
     }
 
     /// What all have done until now.
-    struct Reading {
-        let ns = MonotonicClock.nowNs()
-        let frames, published: UInt64
-        let feeddNs, redisNs, exchangeNs: UInt64
-    }
-
-    func read() throws -> Reading {
-        guard let redisPid = redis.pid else { throw FeedError(.redis, "redis-server has ended") }
-        return try Reading(
-            frames: exchange.klineFrames(), published: redis.calls("publish"), feeddNs: ProcessorTime.ofProcess(feedd.pid),
-            redisNs: ProcessorTime.ofProcess(redisPid), exchangeNs: ProcessorTime.ofProcess(exchange.processIdentifier))
-    }
+    func read() throws -> Reading { try Reading(exchange, redis, program: feedd.pid) }
 
     /// How feedd stands, and its paces since the sample before. Nil until it has reported twice.
     func sample(second: Double) throws -> SoakSample? {

@@ -10,12 +10,17 @@ struct BusySinkTests {
 
     private func forming(_ tick: Int) -> [KlineText] { symbols.map { StageWorld.kline($0, tick: tick) } }
 
-    @Test func formingStatesWaitAndCoalesce() throws {
+    /// A state of each series has come: two batches of 64 are in flight, twelve wait.
+    private func busyWorld() throws -> StageWorld {
         let world = try StageWorld(symbols: symbols)
         try #require(world.isOpen)
         world.arrive(forming(1), parseNs: 1)
         world.turnSink()
-        // Two batches of 64 are in flight; twelve states wait.
+        return world
+    }
+
+    @Test func formingStatesWaitAndCoalesce() throws {
+        let world = try busyWorld()
         #expect(world.sink.counters.value(.batchesSent) == 2)
         world.arrive(forming(2), parseNs: 1)
         world.turnSink()
@@ -29,10 +34,7 @@ struct BusySinkTests {
     }
 
     @Test func aBurstOfClosedCandlesDoesNotWait() throws {
-        let world = try StageWorld(symbols: symbols)
-        try #require(world.isOpen)
-        world.arrive(forming(1), parseNs: 1)
-        world.turnSink()
+        let world = try busyWorld()
         let closed = symbols.map { StageWorld.kline($0, tick: 3, isClosed: true) }
         world.arrive(Array(closed[..<127]), parseNs: 1)
         world.turnSink()
@@ -49,10 +51,7 @@ struct BusySinkTests {
 
     /// What is in flight is counted down by a refusal, too: nothing waits for an answer that has been given.
     @Test func aRefusalEndsTheWaiting() throws {
-        let world = try StageWorld(symbols: symbols)
-        try #require(world.isOpen)
-        world.arrive(forming(1), parseNs: 1)
-        world.turnSink()
+        let world = try busyWorld()
         let refusal = "-LOADING not yet\r\n" + String(repeating: ":0\r\n", count: 64)
         world.reply(refusal + refusal)
         #expect(world.sink.counters.value(.candlesWritten) == 0 && world.sink.counters.value(.batchesSent) == 2)
