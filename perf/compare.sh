@@ -3,7 +3,7 @@
 # figure of both, the ratio, and what the ratio should be.
 #
 #   perf/compare.sh [ROUNDS] [FILTER and flags of `Benchmarks reference`…]
-#   perf/compare.sh 5                          # all cases, five rounds: about twenty minutes
+#   perf/compare.sh 5                          # all cases, five rounds: about twenty-five minutes
 #   perf/compare.sh 3 saturated --seconds 8
 #   perf/compare.sh 5 --out perf/results/compare-NAME.json
 set -euo pipefail

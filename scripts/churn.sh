@@ -12,8 +12,10 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 minutes=$1
 shift
 take_flags churn "$@"
+output=/dev/null
+[ -z "$record" ] || output=$record.txt
 scripts/setup.sh
 swift build -c release --product feedd --quiet
 swift build -c release --product Benchmarks --quiet
 "$(swift build -c release --show-bin-path)/Benchmarks" churn --minutes "$minutes" "${flags[@]}" \
-    --commit "$(commit)" | tee "${record:-/dev/null}${record:+.txt}"
+    --commit "$(commit)" | tee "$output"

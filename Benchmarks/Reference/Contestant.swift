@@ -34,7 +34,7 @@ struct Contestant {
     /// Half of what the other one stores.
     static let cryptofeedSet = Contestant(name: "cryptofeed-zset", program: .cryptofeed, flags: ["--backends", "zset"])
 
-    /// Of the throughput profile: at 20,000 frames/s some twenty frames come meanwhile.
+    /// Of the throughput profile: at 20,000 frames/s six frames come meanwhile.
     static let pauseMicroseconds = 300
 }
 

@@ -64,14 +64,14 @@ struct ReferenceTable {
 
     func text() -> String {
         var lines = [
-            "case".left(16) + "figure".left(14) + "program".left(22) + "median".right(11) + " " + "unit".left(13) + "feedd/it  rounds"
+            "case".left(16) + "figure".left(16) + "program".left(26) + "median".right(11) + " " + "unit".left(13) + "feedd/it  rounds"
         ]
         for row in ReferenceTable.rows {
             for figure in row.figures {
                 for contestant in row.contestants {
                     let all = rounds(row.name, contestant, figure)
                     guard !all.isEmpty else { continue }
-                    var line = row.name.left(16) + figure.left(14) + contestant.name.left(22) + shown(median(all)).right(11) + " "
+                    var line = row.name.left(16) + figure.left(16) + contestant.name.left(26) + shown(median(all)).right(11) + " "
                     line += (ReferenceCase.units[figure] ?? "").left(13)
                     let ratios = ratios(row, contestant, figure)
                     if !ratios.isEmpty {

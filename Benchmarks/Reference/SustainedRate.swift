@@ -65,6 +65,7 @@ struct SustainedRate {
         let after = try read()
         Thread.sleep(forTimeInterval: SustainedRate.slackSeconds)
         let written = try contestant.storedBy.map { try redis.calls($0) }
+        guard after.frames > before.frames else { return nil }
         let pace = try Pace(from: before, to: after)
         let isComplete = pace.frames > 0.97 * Double(rate) * pace.seconds && written.allSatisfy { $0 >= after.frames }
         Benchmarks.say("  \(rate) frames/s: \(isComplete ? "stored" : "not stored in time")")

@@ -5,9 +5,9 @@ struct cursor {
     const uint8_t *at;
     const uint8_t *end;
     uint64_t bad = 0;
-    // The first five digits of the event time, and as a number, times 10^8: other times mostly begin alike, since these
-    // digits change once in 28 hours.
-    uint64_t days = 0;
+    // The first five digits of the time before, and as a number, times 10^8: other times mostly begin alike, since these
+    // digits change once in 28 hours. To begin with what no text is.
+    uint64_t days = 1;
     int64_t days_value = 0;
 
     FF_INLINE_MEMBER cursor(const uint8_t *bytes, size_t size) : at(bytes), end(bytes + size) {}

@@ -1,6 +1,6 @@
-// Inside json.cpp: the middle path. A bar whose members come in the exchange's order and in its shapes, wherever white space
-// stands and whatever is around the bar: read over the structural positions without looking a key up. What deviates is left
-// to the loop that takes members in any order, from the first of them that deviates.
+// Inside json.cpp: the middle path. A bar whose members come in the exchange's order and in its shapes, with white space around
+// values and whatever around the bar: read over the structural positions without looking a key up. A key that deviates, and
+// what follows it, is left to the loop that takes members in any order; of a value that deviates the whole bar is.
 //
 // Included once for each kind of lanes, as kline_layout.h is, whose fields it reads the same way.
 

@@ -53,11 +53,12 @@ typedef const uint32_t *position;
 FF_INLINE bool is_space(uint8_t c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 FF_INLINE bool is_digit(uint8_t c) { return uint8_t(c - '0') < 10; }
 
-/// The token at `at`: up to the next structural position, trailing white space cut.
+/// The token at `at`, which lies before the end: up to the next structural position, trailing white space cut. The cutting ends at
+/// the token's first byte at the latest, which is none.
 FF_INLINE text token(const uint8_t *bytes, position at) {
     const uint8_t *first = bytes + at[0];
     const uint8_t *last = bytes + at[1];
-    if (__builtin_expect(last[-1] <= ' ', 0)) while (is_space(last[-1])) last--;  // its first byte is none
+    if (__builtin_expect(last[-1] <= ' ', 0)) while (is_space(last[-1])) last--;
     return {first, size_t(last - first)};
 }
 

@@ -40,7 +40,7 @@ template <size_t room> struct Text {
     uint8_t length;
 };
 
-/// The fields as values, numbers converted and strings copied: what a program would keep that does not write the exchange's own digits.
+/// The fields as values, integers converted and strings copied: what a program would keep that does more with them than pass them on.
 struct Values {
     int64_t event_time, open_time, close_time, first_trade, last_trade, trade_count;
     Text<symbol_max> symbol;

@@ -10,6 +10,9 @@ struct LayoutTests {
         #expect(MemoryLayout<Candle>.alignment == 8)
     }
 
+    /// There are tens of thousands of them, in tables and dictionaries.
+    @Test func aSeriesIsThreeWords() { #expect(MemoryLayout<Series>.stride == 24) }
+
     @Test func candleFieldsStandWhereTheShimWritesThem() {
         #expect(MemoryLayout<Candle>.offset(of: \.seriesID) == 0)
         #expect(MemoryLayout<Candle>.offset(of: \.generation) == 4)

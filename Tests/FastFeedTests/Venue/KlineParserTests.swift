@@ -126,6 +126,20 @@ struct KlineParserTests {
         #expect(parse(text) == .kline(KlineText.expected))
     }
 
+    /// Bytes of zero are digits to nobody, whatever was kept of a time before.
+    @Test func timesWithBytesOfZero() {
+        let zeros = "\0\0\0\0\0"
+        let open = KlineText().with("t", zeros + "12345678")
+        for text in [open, open.with("T", zeros + "12345999"), open.with("T", zeros + "12345999").withEvent("E", "12346000")] {
+            for space in ["", " "] {
+                var spaced = text
+                spaced.space = space
+                #expect(parse(spaced) == .rejected(.rejectedMalformed))
+                #expect(parse(spaced.combined()) == .rejected(.rejectedMalformed))
+            }
+        }
+    }
+
     @Test(arguments: Interval.allCases) func everyInterval(_ interval: Interval) {
         #expect(parse(KlineText().with("i", "\"\(interval.token)\"")).kline?.interval == interval.rawValue)
     }
