@@ -18,7 +18,7 @@ VARIANTS = [  # told apart also by the colour-blind
     ("readers-2-dedicated", "2 readers, own threads", "#009e73"),
 ]
 PANELS = [
-    ("Memory, MB (dashed: anonymous)", "paced", [("rss", ""), ("anonymous", '5 4')]),
+    ("Memory, MB (dashed: anonymous)", "paced", [("rss", ""), ("anonymous", "5 4")]),
     ("CPU, % of a core, a frame a second each", "paced", [("cpu-share", "")]),
     ("CPU for a frame, µs, saturated", "saturated", [("cpu", "")]),
 ]
