@@ -26,8 +26,12 @@ package enum ParseBench {
             unsafe views.append(UnsafeRawBufferPointer(start: next, count: frame.count))
             unsafe next += frame.count + headBytes
         }
-        let parser = KlineParser(lanes: way == .inAnyOrder ? .none : way == .narrow ? .narrow : .wide)
-        let hasLayout = way == .usual || way == .narrow
+        let parser =
+            switch way {
+            case .usual, .inOrder: KlineParser()
+            case .narrow: KlineParser(lanes: .narrow)
+            case .inAnyOrder: KlineParser(lanes: .none)
+            }
         var record = Candle()
         var symbol = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
         var check: Int64 = 0
@@ -36,8 +40,8 @@ package enum ParseBench {
             for index in unsafe views.indices {
                 let view = unsafe views[index]
                 let result =
-                    unsafe hasLayout
-                    ? parser.parse(view, into: &record, symbol: &symbol) : parser.parseWithoutLayout(view, into: &record, symbol: &symbol)
+                    unsafe way == .inOrder
+                    ? parser.parseWithoutLayout(view, into: &record, symbol: &symbol) : parser.parse(view, into: &record, symbol: &symbol)
                 guard result == .kline else { return nil }
                 check &+= record.eventTimeMs &+ Int64(record.close.count)
             }
