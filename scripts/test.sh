@@ -15,4 +15,11 @@ step "instructions" scripts/check-instructions.sh
 [ $# -gt 0 ] || step "fuzz" scripts/fuzz.sh 5
 say "tests"
 # One test at a time: most of them start servers, and two cores are soon busy.
-swift test -c release --skip-build --no-parallel "$@"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! swift test -c release --skip-build --no-parallel "$@" 2>&1 | tee "$log"; then
+    # Once more at the end, where it is looked for: what failed, up to the summary.
+    say "" "what failed:"
+    grep -E '^(✘|↳)' "$log" | tail -n 100
+    exit 1
+fi

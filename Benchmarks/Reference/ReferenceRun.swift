@@ -122,9 +122,7 @@ extension Cores {
     /// Binds all threads that the process has now; those that they start inherit it.
     static func bind(process pid: Int32, to core: Int) throws {
         for thread in try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task").compactMap(Int32.init) {
-            guard bind(thread: thread, to: core) else {
-                throw FeedError(.system, "a thread of process \(pid) cannot be bound to core \(core)")
-            }
+            try bind(thread: thread, to: core)
         }
     }
 }

@@ -78,14 +78,16 @@ int ff_thread_bind(int thread, int core) {
     return sched_setaffinity(thread, sizeof set, &set) == 0 ? 0 : errno;
 }
 
-uint64_t ff_allowed_cores(void) {
+int ff_allowed_cores(int *cores, int capacity) {
     cpu_set_t set;
-    uint64_t mask = 0;
-    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-    for (int core = 0; core < 64; core++) {
-        if (CPU_ISSET(core, &set)) mask |= 1ull << core;
+    CPU_ZERO(&set);
+    // Refused when the kernel knows more cores than the set has room for.
+    if (sched_getaffinity(0, sizeof set, &set) != 0) CPU_SET(0, &set);
+    int count = 0;
+    for (int core = 0; core < CPU_SETSIZE && count < capacity; core++) {
+        if (CPU_ISSET(core, &set)) cores[count++] = core;
     }
-    return mask;
+    return count;
 }
 
 void ff_thread_precise_timers(void) { prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); }

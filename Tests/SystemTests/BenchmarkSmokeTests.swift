@@ -1,6 +1,7 @@
 // The benchmark program runs, measures something, and writes a document that it can read again: benchmarks that nobody
 // runs rot.
 
+import FastFeed
 import Foundation
 import Testing
 
@@ -121,10 +122,13 @@ struct BenchmarkSmokeTests {
         return program.path
     }
 
-    /// Cases in which FastFeed's own ways to idle are compared. Bars are of a second, and each series must close one.
+    /// Cases in which FastFeed's own ways to idle are compared. Bars are of a second, and each series must close one. Who spins has a
+    /// core to itself, where there are two.
     @Test func waysToIdleAreCompared() throws {
+        let spins = Cores.allowed().count >= 2
         let outcome = try run(
-            "reference", "spin-2000,pause-20000", "--rounds", "1", "--seconds", "2.5", "--reference", reference(), "--json", within: 120)
+            "reference", spins ? "spin-2000,pause-20000" : "pause-20000", "--rounds", "1", "--seconds", "2.5", "--reference", reference(),
+            "--json", within: 120)
         #expect(outcome.code == 0, "\(outcome.errors)")
         let (document, byName) = try results(outcome)
         #expect((document["failures"] as? [Any])?.isEmpty == true)
@@ -134,7 +138,7 @@ struct BenchmarkSmokeTests {
         #expect(abs(ratio - pausing / parked) < 1e-9)
         // Frames that come in a pause of 300 us wait for its end: half of it, on average.
         #expect(pausing > 150)
-        #expect(value(byName["spin-2000/feedd-spin-to-feedd/p50"], "median") ?? 0 > 0)
+        #expect(!spins || value(byName["spin-2000/feedd-spin-to-feedd/p50"], "median") ?? 0 > 0)
         #expect(value(byName["pause-20000/feedd-pause-to-reference-pause/cpu"], "median") ?? 0 > 0)
     }
 

@@ -41,8 +41,8 @@ int ff_random(void *bytes, size_t count);
 int ff_thread_pin(int core);
 /// The same for a thread of any process, by its id; 0 is the calling one.
 int ff_thread_bind(int thread, int core);
-/// The cores this process may run on, as a bit mask of the first 64.
-uint64_t ff_allowed_cores(void);
+/// Writes the numbers of the cores this process may run on, lowest first, at most `capacity`. Returns how many.
+int ff_allowed_cores(int *cores, int capacity);
 /// Lets the calling thread's timers end when they are due, not up to 50 microseconds later (Linux's timer slack).
 void ff_thread_precise_timers(void);
 /// The process gets SIGTERM when the thread that started it ends. Returns 0, -ESRCH when `parent` is no longer (or
