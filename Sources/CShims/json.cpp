@@ -257,9 +257,8 @@ __attribute__((noinline)) ff_kline_result ff_kline_walk(ff_kline_parser *parser,
     auto &stage = *parser->stage;
     auto error = stage.stage1(reinterpret_cast<const uint8_t *>(bytes), length, simdjson::stage1_mode::regular);
     if (__builtin_expect(error != simdjson::SUCCESS, 0)) {
-        // Stage 1 names one fault of possibly several; this one decides about the connection.
-        bool is_text = error != simdjson::UTF8_ERROR && simdjson::validate_utf8(bytes, length);
-        return is_text ? FF_KLINE_MALFORMED : FF_KLINE_NOT_UTF8;
+        // Stage 1 names one fault of possibly several, and not every kernel the same; this one decides about the connection.
+        return simdjson::validate_utf8(bytes, length) ? FF_KLINE_MALFORMED : FF_KLINE_NOT_UTF8;
     }
     // Stage 1 leaves the length as a sentinel behind the last position, so at[1] is always readable.
     message m;
