@@ -126,26 +126,28 @@ struct Endurance: ParsableCommand {
     /// The engine as a library, in this process: the allocator's count by thread cannot be read from outside.
     private func heap(_ result: inout SoakResult) throws {
         let run = try WholeRun(WholeSetup(load: .flatOut), subscribes: false)
-        func wait(until frames: Int64) throws -> EngineSnapshot {
+        // Nothing is proven without a closed candle that was written in between.
+        func wait(until frames: Int64, closedBeyond closed: UInt64 = 0) throws -> EngineSnapshot {
             let deadline = Date(timeIntervalSinceNow: 30 + Double(frames) / 100_000)
             while true {
                 let now = run.engine.snapshot()
-                if now.counters[.messagesReceived] >= UInt64(frames) { return now }
-                guard Date() < deadline else { throw FeedError(.venue, "\(frames) frames do not come") }
+                if now.counters[.messagesReceived] >= UInt64(frames), now.counters[.closedWritten] > closed { return now }
+                guard Date() < deadline else { throw FeedError(.venue, "\(frames) frames, or a closed candle among them, do not come") }
                 usleep(1_000)
             }
         }
         // From now on: the answer to the last subscription is read in a turn that may not be over, and may come after many frames.
         let subscribed = Int64(run.engine.snapshot().counters[.messagesReceived])
         let before = try wait(until: subscribed + max(50_000, Int64(Double(heapFrames) * Endurance.warmUpShare)))
-        let after = try wait(until: Int64(before.counters[.messagesReceived]) + heapFrames)
+        let after = try wait(
+            until: Int64(before.counters[.messagesReceived]) + heapFrames, closedBeyond: before.counters[.closedWritten])
         try run.finish()
         let bytes = after.dataThreadsAllocatedBytes - before.dataThreadsAllocatedBytes
         let frames = after.counters[.messagesReceived] - before.counters[.messagesReceived]
         let closed = after.counters[.closedWritten] - before.counters[.closedWritten]
         // Where jemalloc is not the allocator there is nothing to read, and nothing is proven.
         result.judge(
-            "the data path allocates nothing", bytes == 0 && before.dataThreadsAllocatedBytes > 0 && closed > 0,
+            "the data path allocates nothing", bytes == 0 && before.dataThreadsAllocatedBytes > 0,
             "\(bytes) bytes over \(shown(Double(frames))) frames, \(shown(Double(closed))) closed candles among them; "
                 + "\(shown(Double(before.dataThreadsAllocatedBytes))) bytes before")
     }

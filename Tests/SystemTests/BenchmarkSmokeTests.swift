@@ -92,7 +92,7 @@ struct BenchmarkSmokeTests {
         // An open loop asks at its rate, however slow the answers are and however late the window was closed.
         let seconds = try #require(value(byName["latency/2000/ws+unix/window"], "median"))
         let count = try #require(value(latency, "n"))
-        #expect(seconds >= 0.7 && abs(count - 2_000 * seconds) < 0.05 * 2_000 * seconds, "\(count) samples in \(seconds) s")
+        #expect(seconds >= 0.7 && abs(count - 2_000 * seconds) < 0.1 * 2_000 * seconds, "\(count) samples in \(seconds) s")
         #expect(try #require(value(latency, "p50")) > 0)
         // What the engine wrote has passed all of its stages.
         let written = try #require(value(byName["latency/2000/ws+unix/socket-to-ack"], "n"))
