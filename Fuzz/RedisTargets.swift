@@ -158,7 +158,7 @@ func fuzzEncoders(_ bytes: [UInt8]) {
     let series = anySeries(&input)
     let prefix = String(decoding: input.bytes(Int(input.byte() % 65)).map { 0x21 + $0 % 0x50 }, as: UTF8.self)
     var candle = anyCandle(&input)
-    let texts = SeriesText(series, KeySchema(prefix: prefix, history: 1_500))
+    let texts = SeriesText(series, KeySchema(prefix: prefix), history: 1_500)
     defer { texts.free() }
 
     let json = written(CandleEncoder.jsonBytesMax) { CandleEncoder.putJSON(&candle, head: texts.json, to: &$0) }
@@ -175,7 +175,7 @@ func fuzzEncoders(_ bytes: [UInt8]) {
     // What a batch reserves for a candle holds all that is written of it.
     require(append.count + 3 * json.count <= Limits.candleRespBytesMax, "\(append.count) and \(json.count) bytes")
     candle.openTimeMs %= FuzzedBatches.openTimeMsMax
-    FuzzedBatches(&input, KeySchema(prefix: prefix, history: 1_500), series, candle).run(&input)
+    FuzzedBatches(&input, KeySchema(prefix: prefix), series, candle).run(&input)
 }
 
 /// Candles of up to three series through a table and a builder, some of them with the script, and series removed behind
@@ -186,13 +186,13 @@ private struct FuzzedBatches: ~Copyable {
 
     private let schema: KeySchema
     private var series: [Series]
-    private var candles: [Candle]
+    private var candles: [CandleRecord]
     private let batchSize: Int
     private var table: CandleTable
     private var builder: BatchBuilder
     private var batch: Batch
 
-    init(_ input: inout FuzzInput, _ schema: KeySchema, _ first: Series, _ candle: Candle) {
+    init(_ input: inout FuzzInput, _ schema: KeySchema, _ first: Series, _ candle: CandleRecord) {
         self.schema = schema
         (series, candles) = ([first], [candle])
         batchSize = 1 + Int(input.byte() % 6)
@@ -204,7 +204,7 @@ private struct FuzzedBatches: ~Copyable {
             candles.append(candle)
         }
         table = CandleTable(seriesMax: 8, closedMax: 16, counters: CounterBank(), gaps: GapBoard())
-        builder = BatchBuilder(schema: schema, market: first.market, batchSize: batchSize, seriesMax: 8)
+        builder = BatchBuilder(schema: schema, history: 1_500, market: first.market, batchSize: batchSize, seriesMax: 8)
         batch = Batch(capacity: batchSize)
         for (id, one) in series.enumerated() {
             table.follow(one, UInt32(id), generation: 1)
@@ -258,7 +258,7 @@ private struct FuzzedBatches: ~Copyable {
         guard let commands = RESPText.commands(bytes) else { fatalError("no RESP: \(String(decoding: bytes, as: UTF8.self))") }
         require(commands.count == batch.commandCount, "\(commands.count) commands, \(batch.commandCount) replies awaited")
         var commandsLeft = commands[...]
-        var rows: [Int: [Candle]] = [:]
+        var rows: [Int: [CandleRecord]] = [:]
         for index in 0..<batch.closedCount {
             let position = batch.closedPositions.base[index]
             let candle = table.closed.candle(position).pointee
@@ -323,8 +323,8 @@ private func anySeries(_ input: inout FuzzInput) -> Series {
         interval: Interval(rawValue: input.byte() % 16)!)
 }
 
-private func anyCandle(_ input: inout FuzzInput) -> Candle {
-    var candle = Candle()
+private func anyCandle(_ input: inout FuzzInput) -> CandleRecord {
+    var candle = CandleRecord()
     candle.flags = input.byte()
     func integer() -> Int64 { Int64(bitPattern: input.word()) >> Int64(input.byte() % 64) }
     // The parser lets no negative open time through.

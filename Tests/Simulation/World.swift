@@ -20,7 +20,7 @@ public final class World {
     let kernel: SimulatedKernel
     let exchange: Exchange
     let redis: RedisServer
-    let schema = KeySchema(prefix: "", history: 100_000)
+    let schema = KeySchema(prefix: "")
     let readers: [Reader]
     let sink: Sink
     let gaps = GapBoard()
@@ -60,7 +60,7 @@ public final class World {
         accept = { [unowned exchange, unowned redis] in $0 == exchangeAddress ? exchange.accept() : redis.accept() }
         (self.exchange, self.redis) = (exchange, redis)
 
-        let rings = (0..<scenario.readerCount).map { _ in SPSCRing<Candle>(zeroed: scenario.ringCount) }
+        let rings = (0..<scenario.readerCount).map { _ in SPSCRing<CandleRecord>(zeroed: scenario.ringCount) }
         var settings = ReaderSettings(
             base: WebSocketEndpoint(isSecure: false, host: "127.0.0.1", port: 9_443), profile: .of(.spot), tls: nil, seed: scenario.seed)
         settings.form = scenario.form
@@ -73,7 +73,8 @@ public final class World {
         }
         let place: RedisEndpoint.Place = scenario.usesUnixSocket ? .unix(path: "/redis") : .tcp(host: "127.0.0.1", port: 6_379)
         var sinkSettings = SinkSettings(
-            redis: RedisEndpoint(place: place), tls: nil, market: .spot, schema: schema, batchSize: scenario.batchSize,
+            redis: try! RedisLinkSettings(RedisEndpoint(place: place)), market: .spot, schema: schema, history: 100_000,
+            batchSize: scenario.batchSize,
             coalesces: scenario.coalesces, seed: scenario.seed ^ 0x51)
         sinkSettings.closedMax = scenario.closedMax
         sink = Sink(settings: sinkSettings, rings: rings, journal: journal, gaps: gaps)

@@ -199,7 +199,7 @@ final class Rig {
         return result
     }
 
-    static func fields(_ candle: Candle) -> [String: String] {
+    static func fields(_ candle: CandleRecord) -> [String: String] {
         [
             "open": candle.open.description, "high": candle.high.description, "low": candle.low.description,
             "close": candle.close.description, "volume": candle.volume.description, "close_time": String(candle.closeTimeMs),

@@ -70,12 +70,12 @@ public enum Limits {
     /// Batches written and not yet acknowledged.
     public static let batchesInFlightMax = 4
     /// The same where every update is written: a batch ends where a series comes again, so they are many and small.
-    public static let groupsInFlightMax = 64
+    public static let uncoalescedBatchesInFlightMax = 64
     /// With so many candles in flight the next batch waits for Redis's answers, and forming states coalesce, unless as many
     /// closed candles wait.
-    public static let busyCandleCount = 128
+    public static let candlesInFlightSoftMax = 128
     /// States in one write there: what is built stays in the second-level cache until the kernel has copied it.
-    public static let groupedStatesMax = 192
+    public static let uncoalescedStatesPerWriteMax = 192
     /// How many bars before the first record of its series a closed candle is still merely late. Beyond: a duplicate.
     public static let lateClosedBarsMax = 16
     /// Stopped series whose field in `latest:*` is removed by one batch; the others wait for the next.

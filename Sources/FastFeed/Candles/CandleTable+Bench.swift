@@ -38,8 +38,8 @@ package enum TableBench {
         return isRight && counters.value(.gapsSeen) == 0 ? (spentNs, total) : nil
     }
 
-    private static func makeRecords(_ series: Int, _ table: inout CandleTable) -> MappedArray<Candle> {
-        let records = MappedArray(count: series, initial: Candle())
+    private static func makeRecords(_ series: Int, _ table: inout CandleTable) -> MappedArray<CandleRecord> {
+        let records = MappedArray(count: series, initial: CandleRecord())
         for id in 0..<series {
             table.follow(Series(symbol: Symbol("sim\(id)usdt")!, interval: .m1), UInt32(id), generation: 1)
             unsafe records.base[id].seriesID = UInt32(id)
@@ -50,7 +50,7 @@ package enum TableBench {
     }
 
     @inline(never)
-    private static func acceptAll(_ records: borrowing MappedArray<Candle>, _ table: inout CandleTable) -> UInt64 {
+    private static func acceptAll(_ records: borrowing MappedArray<CandleRecord>, _ table: inout CandleTable) -> UInt64 {
         let startNs = ThreadClock.nowNs()
         for id in 0..<records.count { unsafe table.accept(records.base + id) }
         return ThreadClock.nowNs() - startNs

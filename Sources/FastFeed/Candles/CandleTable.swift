@@ -6,7 +6,7 @@
 
 @safe package struct CandleTable: ~Copyable {
     let states: MappedArray<SeriesState>
-    package let newest: MappedArray<Candle>
+    package let newest: MappedArray<CandleRecord>
     /// By series id: open time of the oldest bar that is accounted for. Looked at for late closed candles only.
     private let oldestOpenMs: MappedArray<Int64>
     package var closed: ClosedQueue
@@ -99,7 +99,7 @@
     /// Takes one record.
     /// - Parameter parsedAfterNs: from its `receivedNs` until it stood in the ring.
     @inline(__always)
-    package mutating func accept(_ record: UnsafePointer<Candle>, parsedAfterNs: UInt32 = 0) {
+    package mutating func accept(_ record: UnsafePointer<CandleRecord>, parsedAfterNs: UInt32 = 0) {
         let id = unsafe Int(record.pointee.seriesID) & mask
         let state = unsafe states.base + id
         guard unsafe state.pointee.generation == record.pointee.generation, unsafe state.pointee.has(SeriesFlags.active) else {
@@ -120,13 +120,13 @@
 
     /// True when taking this record would coalesce away a state that nobody has written.
     @inline(__always)
-    package func wouldCoalesce(_ record: UnsafePointer<Candle>) -> Bool {
+    package func wouldCoalesce(_ record: UnsafePointer<CandleRecord>) -> Bool {
         unsafe states.base[Int(record.pointee.seriesID) & mask].has(SeriesFlags.formingPending)
     }
 
     /// Same candle, both forming: does the record say something later?
     @inline(__always)
-    private static func isNewer(_ record: UnsafePointer<Candle>, than state: UnsafeMutablePointer<SeriesState>) -> Bool {
+    private static func isNewer(_ record: UnsafePointer<CandleRecord>, than state: UnsafeMutablePointer<SeriesState>) -> Bool {
         if unsafe record.pointee.eventTimeMs != state.pointee.eventTimeMs {
             return unsafe record.pointee.eventTimeMs > state.pointee.eventTimeMs
         }
@@ -134,7 +134,7 @@
     }
 
     @inline(__always)
-    private mutating func acceptForming(_ record: UnsafePointer<Candle>, _ id: Int, _ parsedAfterNs: UInt32) {
+    private mutating func acceptForming(_ record: UnsafePointer<CandleRecord>, _ id: Int, _ parsedAfterNs: UInt32) {
         let state = unsafe states.base + id
         if unsafe state.pointee.has(SeriesFlags.formingPending) { counters.add(.coalesced) }
         unsafe state.pointee.flags |= SeriesFlags.formingPending
@@ -142,7 +142,7 @@
     }
 
     @inline(__always)
-    private mutating func replaceNewest(_ record: UnsafePointer<Candle>, _ id: Int, _ parsedAfterNs: UInt32) {
+    private mutating func replaceNewest(_ record: UnsafePointer<CandleRecord>, _ id: Int, _ parsedAfterNs: UInt32) {
         let state = unsafe states.base + id
         unsafe newest.base[id] = unsafe record.pointee
         unsafe state.pointee.openTimeMs = unsafe record.pointee.openTimeMs
@@ -160,7 +160,7 @@
 
     /// A closed candle, the first record of a series, or a record of another bar than the newest.
     @inline(never)
-    private mutating func acceptTurningPoint(_ record: UnsafePointer<Candle>, _ id: Int, _ parsedAfterNs: UInt32) {
+    private mutating func acceptTurningPoint(_ record: UnsafePointer<CandleRecord>, _ id: Int, _ parsedAfterNs: UInt32) {
         let state = unsafe states.base + id
         if unsafe !state.pointee.has(SeriesFlags.known) {
             unsafe state.pointee.flags |= SeriesFlags.known
@@ -183,7 +183,7 @@
         }
     }
 
-    private mutating func acceptClosed(_ record: UnsafePointer<Candle>, _ id: Int, _ parsedAfterNs: UInt32) {
+    private mutating func acceptClosed(_ record: UnsafePointer<CandleRecord>, _ id: Int, _ parsedAfterNs: UInt32) {
         let state = unsafe states.base + id
         let open = unsafe record.pointee.openTimeMs
         if unsafe open < oldestOpenMs.base[id] {
@@ -263,7 +263,7 @@
     }
 
     /// A closed candle that will not be written: it becomes a gap for the healer.
-    package mutating func noteLost(_ candle: Candle, _ cause: Gap.Cause) {
+    package mutating func noteLost(_ candle: CandleRecord, _ cause: Gap.Cause) {
         guard let series = series(candle.seriesID) else { return }
         unsafe states.base[Int(candle.seriesID)].missing += 1
         let until = series.interval.nextOpenTime(after: candle.openTimeMs)

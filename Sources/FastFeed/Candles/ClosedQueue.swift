@@ -15,7 +15,7 @@
         case scriptSent = 4
     }
 
-    private let candles: MappedArray<Candle>
+    private let candles: MappedArray<CandleRecord>
     private let states: MappedArray<UInt8>
     /// Per entry: from `receivedNs` until it stood in the ring.
     private let parsedAfter: MappedArray<UInt32>
@@ -43,7 +43,7 @@
     package var isFull: Bool { tail - head > mask }
     package var unsentCount: Int { tail - sent }
 
-    package mutating func append(_ candle: UnsafePointer<Candle>, parsedAfterNs: UInt32 = 0) {
+    package mutating func append(_ candle: UnsafePointer<CandleRecord>, parsedAfterNs: UInt32 = 0) {
         precondition(!isFull)
         if head == tail && head & mask > 1_024 { restart() }
         unsafe candles.base[tail & mask] = unsafe candle.pointee
@@ -66,10 +66,10 @@
         (head, tail, sent) = (start, start, start)
     }
 
-    package func candle(_ position: Int) -> UnsafePointer<Candle> { unsafe UnsafePointer(candles.base + (position & mask)) }
+    package func candle(_ position: Int) -> UnsafePointer<CandleRecord> { unsafe UnsafePointer(candles.base + (position & mask)) }
     package func parsedAfterNs(_ position: Int) -> UInt32 { unsafe parsedAfter.base[position & mask] }
     package func offset(_ position: Int) -> UInt32 { UInt32(position & mask) }
-    package func candle(offset: UInt32) -> UnsafePointer<Candle> { unsafe UnsafePointer(candles.base + Int(offset)) }
+    package func candle(offset: UInt32) -> UnsafePointer<CandleRecord> { unsafe UnsafePointer(candles.base + Int(offset)) }
     package func link(_ offset: UInt32) -> UInt32 { unsafe links.base[Int(offset)] }
     package func setLink(_ offset: UInt32, _ next: UInt32) { unsafe links.base[Int(offset)] = next }
 
@@ -101,7 +101,7 @@
     package mutating func rewind() { for position in head..<tail { unsend(position) } }
 
     /// The oldest entry, given up; the caller makes a gap of it.
-    package mutating func dropOldest() -> Candle {
+    package mutating func dropOldest() -> CandleRecord {
         let candle = unsafe candles.base[head & mask]
         head += 1
         sent = max(sent, head)

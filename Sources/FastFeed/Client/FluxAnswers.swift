@@ -71,7 +71,7 @@ public struct ServiceStatus: Sendable, Equatable {
 }
 
 /// One candle. Decimals are the exchange's exact text; times are Unix milliseconds.
-public struct ClientCandle: Sendable, Equatable {
+public struct Candle: Sendable, Equatable {
     public let openTime: Int64
     public let closeTime: Int64
     public let open, high, low, close: DecimalText
@@ -93,14 +93,14 @@ public struct ClientCandle: Sendable, Equatable {
     package init(_ value: JSONValue) throws(FluxError) {
         openTime = try value.number("open_time")
         closeTime = try value.number("close_time")
-        open = try ClientCandle.decimal(value, "open")
-        high = try ClientCandle.decimal(value, "high")
-        low = try ClientCandle.decimal(value, "low")
-        close = try ClientCandle.decimal(value, "close")
-        volume = try ClientCandle.decimal(value, "volume")
-        quoteVolume = try ClientCandle.decimal(value, "quote_volume")
-        takerBuyVolume = try ClientCandle.decimal(value, "taker_buy_volume")
-        takerBuyQuoteVolume = try ClientCandle.decimal(value, "taker_buy_quote_volume")
+        open = try Candle.decimal(value, "open")
+        high = try Candle.decimal(value, "high")
+        low = try Candle.decimal(value, "low")
+        close = try Candle.decimal(value, "close")
+        volume = try Candle.decimal(value, "volume")
+        quoteVolume = try Candle.decimal(value, "quote_volume")
+        takerBuyVolume = try Candle.decimal(value, "taker_buy_volume")
+        takerBuyQuoteVolume = try Candle.decimal(value, "taker_buy_quote_volume")
         count = try value.number("count")
         firstTradeID = try value.number("first_trade_id")
         lastTradeID = try value.number("last_trade_id")
@@ -126,15 +126,15 @@ public struct CandleData: Sendable, Equatable {
     /// The service's time for it, µs.
     public let tookMicroseconds: Int64
     /// Oldest first; a forming candle is the last.
-    public let rows: [ClientCandle]
+    public let rows: [Candle]
 
     package init(_ answer: ClientAnswer) throws(FluxError) {
         symbol = try answer.content.text("symbol")
         interval = try answer.content.text("interval")
         source = try answer.content.text("source")
         tookMicroseconds = try answer.content.number("took_us")
-        var rows: [ClientCandle] = []
-        for value in try answer.content.list("rows") { rows.append(try ClientCandle(value)) }
+        var rows: [Candle] = []
+        for value in try answer.content.list("rows") { rows.append(try Candle(value)) }
         self.rows = rows
     }
 }
@@ -148,7 +148,7 @@ public struct FluxUpdate: Sendable, Equatable {
     /// Kline events they stand for.
     public let updates: Int64
     /// Closed ones first.
-    public let candles: [ClientCandle]
+    public let candles: [Candle]
     /// The message as it was published.
     package let json: JSONValue
 
@@ -158,8 +158,8 @@ public struct FluxUpdate: Sendable, Equatable {
         interval = try json.text("interval")
         rows = try json.number("rows")
         updates = try json.number("updates")
-        var candles: [ClientCandle] = []
-        for value in try json.list("candles") { candles.append(try ClientCandle(value)) }
+        var candles: [Candle] = []
+        for value in try json.list("candles") { candles.append(try Candle(value)) }
         self.candles = candles
     }
 }

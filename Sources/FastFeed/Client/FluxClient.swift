@@ -42,7 +42,7 @@ public final class FluxClient: Sendable {
         let (seconds, attoseconds) = timeout.components
         let timeoutMs = Int(seconds) * 1_000 + Int(attoseconds / 1_000_000_000_000_000)
         self.timeoutMs = timeoutMs
-        keys = KeySchema(prefix: keyPrefix, history: 0)
+        keys = KeySchema(prefix: keyPrefix)
         do {
             let calls = ClientCalls(try WakeUp())
             let thread = try PinnedThread.start(name: "flux-client") {

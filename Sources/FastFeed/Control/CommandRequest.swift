@@ -1,45 +1,5 @@
 // A request as it comes from a channel, checked: what it asks, or why it is refused. Pure.
 
-/// Why a request is refused.
-package struct CommandError: Error, Equatable {
-    package enum Code: String, Sendable {
-        case badRequest = "bad_request"
-        case unknownSymbol = "unknown_symbol"
-        case badInterval = "bad_interval"
-        case unknownFlux = "unknown_flux"
-        case tooLarge = "too_large"
-        case busy
-        case `internal`
-    }
-
-    package let code: Code
-    package let message: String
-
-    package init(_ code: Code, _ message: String) {
-        self.code = code
-        self.message = message
-    }
-}
-
-package enum CommandKind: String, CaseIterable, Sendable {
-    case createFlux = "flux:create"
-    case stopFlux = "flux:stop"
-    case listFluxes = "flux:list"
-    case getData = "data:get"
-    case getStatus = "status:get"
-
-    /// Fields it may have besides `request_id`.
-    fileprivate var fields: [String] {
-        switch self {
-        case .createFlux: ["symbols", "interval", "name", "history"]
-        case .stopFlux: ["flux_id"]
-        case .listFluxes: []
-        case .getData: ["symbol", "interval", "limit", "start", "end"]
-        case .getStatus: ["flux_id"]
-        }
-    }
-}
-
 package enum Command: Equatable, Sendable {
     case createFlux(symbols: [Symbol], interval: Interval, name: String?, history: Int)
     case stopFlux(id: String)

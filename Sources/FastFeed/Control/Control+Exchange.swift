@@ -6,7 +6,7 @@ import Synchronization
 /// What came back, from the REST client's thread to control's.
 enum ExchangeAnswer: Sendable {
     case symbols(Result<ExchangeInformation, RestFailure>)
-    case candles(DataQuery, Result<[Candle], RestFailure>)
+    case candles(DataQuery, Result<[CandleRecord], RestFailure>)
 }
 
 /// Who waits for the same candles.
@@ -78,7 +78,7 @@ extension Control {
         return nil
     }
 
-    private func settle(_ query: DataQuery, _ result: Result<[Candle], RestFailure>) {
+    private func settle(_ query: DataQuery, _ result: Result<[CandleRecord], RestFailure>) {
         guard let waiting = waiters.removeValue(forKey: query) else { return }
         let outcome: Result<[JSONValue], CommandError>
         switch result {
@@ -105,7 +105,7 @@ extension Control {
         return settings.schema.cacheKey(query.series) + ":\(query.limit):\(text(query.startMs)):\(text(query.endMs))"
     }
 
-    private static func row(_ candle: Candle, _ series: Series) -> JSONValue {
+    private static func row(_ candle: CandleRecord, _ series: Series) -> JSONValue {
         .members([
             ("symbol", .string(series.symbol.name)), ("interval", .string(series.interval.token)),
             ("open_time", .integer(candle.openTimeMs)),

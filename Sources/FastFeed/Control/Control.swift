@@ -16,7 +16,7 @@ package struct ControlSettings: Sendable {
 }
 
 /// What control needs of the engine.
-package struct ControlPorts: Sendable {
+package struct EngineHandles: Sendable {
     /// What of the engine is shown in the service's status.
     package struct Figures: Sendable {
         package var counters: CounterSnapshot
@@ -41,7 +41,7 @@ package final class Control: @unchecked Sendable {
     // Everything is the control thread's alone, except what is made for sharing: `stopping`, `wakeUp`, `counters`. (Before `start`
     // the engine's maker uses it, too.)
     let settings: ControlSettings
-    let ports: ControlPorts
+    let ports: EngineHandles
     let journal: Journal
     package let counters = CounterBank()
     private let stopping = Atomic<Bool>(false)
@@ -77,7 +77,7 @@ package final class Control: @unchecked Sendable {
 
     /// - Parameter fluxes: those of the configuration, which `placement` holds already.
     package init(
-        settings: ControlSettings, ports: ControlPorts, journal: Journal, placement: Placement, fluxes: [Flux], rest: RestClient?,
+        settings: ControlSettings, ports: EngineHandles, journal: Journal, placement: Placement, fluxes: [Flux], rest: RestClient?,
         seed: UInt64
     ) throws(SystemError) {
         self.settings = settings

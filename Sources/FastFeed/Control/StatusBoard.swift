@@ -1,10 +1,6 @@
 // How fluxes stand, from what the sink says of their series; and when that is to be asked and written again.
 // Pure but for the names; the control thread's alone.
 
-package enum FluxState: String, Sendable {
-    case starting, live, stale, healing, stopped
-}
-
 struct FluxStanding: Equatable {
     var state = FluxState.starting
     /// Event time of the newest update, Unix ms; 0 for none.

@@ -52,7 +52,7 @@ public final class Engine: Sendable {
         let cores = Cores.allowed()
         threading = configuration.threading ?? (cores.count < 3 ? .shared : .dedicated)
         let seed = SystemRandom.word()
-        let rings = (0..<configuration.readerCount).map { _ in SPSCRing<Candle>(zeroed: Limits.ringRecordCount) }
+        let rings = (0..<configuration.readerCount).map { _ in SPSCRing<CandleRecord>(zeroed: Limits.ringRecordCount) }
         let settings = try Engine.readerSettings(configuration, seed: seed)
         let budget = ConnectBudget()
         var readers: [Reader] = []
@@ -82,17 +82,12 @@ public final class Engine: Sendable {
     }
 
     private static func sinkSettings(_ configuration: EngineConfiguration, seed: UInt64) throws(FeedError) -> SinkSettings {
-        let redis = configuration.redis
-        let tls =
-            redis.isSecure
-            ? try TLSContext.client(authorityFile: redis.authorityFile, certificateFile: redis.certificateFile, keyFile: redis.keyFile)
-            : nil
-        let schema = KeySchema(prefix: configuration.keyPrefix, history: configuration.history)
+        var redis = try RedisLinkSettings(configuration.redis)
+        redis.connectTimeoutMs = configuration.redisConnectTimeoutMs
         var settings = SinkSettings(
-            redis: redis, tls: tls, market: configuration.market, schema: schema, batchSize: configuration.batchSize,
-            coalesces: configuration.coalesces, seed: seed ^ 0x51)
+            redis: redis, market: configuration.market, schema: configuration.schema, history: configuration.history,
+            batchSize: configuration.batchSize, coalesces: configuration.coalesces, seed: seed ^ 0x51)
         settings.closedMax = configuration.closedQueueCount
-        settings.connectTimeoutMs = configuration.redisConnectTimeoutMs
         return settings
     }
 
@@ -150,13 +145,13 @@ public final class Engine: Sendable {
     private func startControl(_ running: [AgentRunner], _ rest: RestClient?) throws(SystemError) {
         let settings = ControlSettings(
             redis: configuration.redis, market: configuration.market,
-            schema: KeySchema(prefix: configuration.keyPrefix, history: configuration.history), version: FastFeedVersion.text,
+            schema: configuration.schema, version: FastFeedVersion.text,
             readerCount: readers.count, streamsPerConnectionMax: configuration.streamsPerConnectionMax, startedAtMs: WallClock.nowMs())
-        let ports = ControlPorts(
+        let ports = EngineHandles(
             readers: readers, sink: sink, wakeAgents: { for runner in running { runner.wakeUp.signal() } },
             figures: { [weak self] in
                 self.map {
-                    ControlPorts.Figures(
+                    EngineHandles.Figures(
                         counters: $0.counters, latency: $0.sink.latency.total.snapshot(), stages: $0.sink.latency.snapshot(),
                         residentBytes: ProcessMemory.residentBytes())
                 }

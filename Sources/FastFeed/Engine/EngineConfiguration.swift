@@ -118,6 +118,8 @@ public struct EngineConfiguration: Sendable {
         try check(seriesList.count <= Limits.seriesCountMax, "more than \(Limits.seriesCountMax) series")
     }
 
+    var schema: KeySchema { KeySchema(prefix: keyPrefix) }
+
     /// The exchange's base URL in force.
     public var venueEndpoint: WebSocketEndpoint { venue ?? VenueProfile.of(market).productionEndpoint }
 

@@ -16,10 +16,10 @@
 @safe package struct KlineDecoder: ~Copyable {
     private let parser = KlineParser()
     package var index = SeriesIndex()
-    private var producer: SPSCRing<Candle>.Producer
+    private var producer: SPSCRing<CandleRecord>.Producer
     private let counters: CounterBank
 
-    package init(ring: SPSCRing<Candle>, counters: CounterBank) {
+    package init(ring: SPSCRing<CandleRecord>, counters: CounterBank) {
         producer = SPSCRing.Producer(ring)
         resumeBytes = min(Limits.receiveBytesMax / 4, ring.capacity * Limits.klineBytesMin / 2)
         self.counters = counters

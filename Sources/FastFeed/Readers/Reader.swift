@@ -50,7 +50,7 @@ package struct ReaderSettings: Sendable {
     let buffer = PaddedBuffer(count: Limits.receiveBytesMax)
     let decode: UnsafeMutablePointer<KlineDecoder>
 
-    package init(index: Int, settings: ReaderSettings, ring: SPSCRing<Candle>, journal: Journal, budget: ConnectBudget) {
+    package init(index: Int, settings: ReaderSettings, ring: SPSCRing<CandleRecord>, journal: Journal, budget: ConnectBudget) {
         self.index = index
         self.settings = settings
         self.journal = journal

@@ -11,7 +11,7 @@ package enum EncodeBench {
     @inline(never)
     package static func run(series: Int, closed: Bool, rounds: Int) -> (cpuNs: UInt64, bytes: Int)? {
         var table = CandleTable(seriesMax: 1 << 12, closedMax: 1 << 13, counters: CounterBank(), gaps: GapBoard())
-        var builder = BatchBuilder(schema: KeySchema(prefix: "", history: 1_500), market: .spot, batchSize: 1_500, seriesMax: 1 << 12)
+        var builder = BatchBuilder(schema: KeySchema(prefix: ""), history: 1_500, market: .spot, batchSize: 1_500, seriesMax: 1 << 12)
         var batch = Batch(capacity: 1_500)
         for id in 0..<series {
             let name = Series(symbol: Symbol("sim\(1_000 + id)usdt")!, interval: .m1)
@@ -42,8 +42,8 @@ package enum EncodeBench {
     }
 
     /// A candle with numbers as long as a large coin's.
-    private static var sample: Candle {
-        var candle = Candle()
+    private static var sample: CandleRecord {
+        var candle = CandleRecord()
         candle.generation = 1
         candle.intervalCode = Interval.m1.rawValue
         (candle.firstTradeID, candle.lastTradeID, candle.tradeCount) = (4_100_000_000, 4_100_000_119, 120)

@@ -3,6 +3,8 @@
 
 @safe package struct BatchBuilder: ~Copyable {
     private let schema: KeySchema
+    /// About so many entries of a series are kept (MAXLEN ~).
+    private let history: Int
     private let batchSize: Int
     /// States that still fit into `out`.
     private(set) var room: Int
@@ -22,9 +24,10 @@
 
     /// - Parameter batchCountMax: the most batches between two `begin`.
     package init(
-        schema: KeySchema, market: Market, batchSize: Int, batchCountMax: Int = 1, seriesMax: Int = Limits.seriesCountMax
+        schema: KeySchema, history: Int, market: Market, batchSize: Int, batchCountMax: Int = 1, seriesMax: Int = Limits.seriesCountMax
     ) {
         self.schema = schema
+        self.history = history
         self.batchSize = batchSize
         room = batchSize
         let bytes =
@@ -43,7 +46,7 @@
 
     package mutating func follow(_ series: Series, _ id: UInt32) {
         unsafe texts.base[Int(id)].free()
-        unsafe texts.base[Int(id)] = SeriesText(series, schema)
+        unsafe texts.base[Int(id)] = SeriesText(series, schema, history: history)
         followedMax = max(followedMax, Int(id) + 1)
     }
 
@@ -109,11 +112,11 @@
         table.closed.sent = position
     }
 
-    private mutating func writeClosed(_ candle: UnsafePointer<Candle>, _ table: borrowing CandleTable, needsScript: Bool) {
+    private mutating func writeClosed(_ candle: UnsafePointer<CandleRecord>, _ table: borrowing CandleTable, needsScript: Bool) {
         let id = unsafe Int(candle.pointee.seriesID)
         if needsScript, let series = unsafe table.series(candle.pointee.seriesID) {
             let head = unsafe HistoryScript.head(
-                key: schema.historyKey(series), history: schema.history, openTimeMs: candle.pointee.openTimeMs)
+                key: schema.historyKey(series), history: history, openTimeMs: candle.pointee.openTimeMs)
             unsafe head.withUnsafeBufferPointer { unsafe out.put($0) }
             unsafe CandleEncoder.putFields(candle, to: &out)
         } else {

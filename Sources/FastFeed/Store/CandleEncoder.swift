@@ -7,7 +7,7 @@ package enum CandleEncoder {
 
     /// `{"symbol":…,"interval":…,"open_time":…,…,"closed":…,"event_time":…}`
     @inline(__always)
-    static func putJSON(_ candle: UnsafePointer<Candle>, head: UnsafeBufferPointer<UInt8>, to out: inout ByteWriter) {
+    static func putJSON(_ candle: UnsafePointer<CandleRecord>, head: UnsafeBufferPointer<UInt8>, to out: inout ByteWriter) {
         unsafe out.put(head)
         out.put("\"open_time\":")
         unsafe out.put(candle.pointee.openTimeMs)
@@ -50,7 +50,7 @@ package enum CandleEncoder {
     }
 
     /// The cheap common case: append as the newest entry, `<open time>-0`.
-    static func putAppend(_ candle: UnsafePointer<Candle>, _ text: SeriesText, to out: inout ByteWriter) {
+    static func putAppend(_ candle: UnsafePointer<CandleRecord>, _ text: SeriesText, to out: inout ByteWriter) {
         unsafe out.put(text.append)
         unsafe out.putBulkHead(DigitWriter.digitCount(candle.pointee.openTimeMs.magnitude) + 2)
         unsafe out.put(candle.pointee.openTimeMs)
@@ -59,7 +59,7 @@ package enum CandleEncoder {
     }
 
     /// The fourteen fields as name and value bulk strings.
-    static func putFields(_ candle: UnsafePointer<Candle>, to out: inout ByteWriter) {
+    static func putFields(_ candle: UnsafePointer<CandleRecord>, to out: inout ByteWriter) {
         out.putBulk("open")
         unsafe out.putBulk(candle.pointee.open)
         out.putBulk("high")

@@ -54,7 +54,7 @@ package enum HistoryScript {
     }
 
     /// The whole command as arguments, for clients and tests.
-    package static func command(key: String, history: Int, _ candle: Candle) -> [String] {
+    package static func command(key: String, history: Int, _ candle: CandleRecord) -> [String] {
         let fields: [(String, String)] = [
             ("open", candle.open.description), ("high", candle.high.description), ("low", candle.low.description),
             ("close", candle.close.description), ("volume", candle.volume.description), ("close_time", String(candle.closeTimeMs)),

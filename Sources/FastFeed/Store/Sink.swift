@@ -6,21 +6,23 @@ import CShims
 import Synchronization
 
 package struct SinkSettings: Sendable {
-    package var redis: RedisEndpoint
-    package var tls: TLSContext?
+    package var redis: RedisLinkSettings
     package var market: Market
     package var schema: KeySchema
+    /// Entries of a series to keep, about.
+    package var history: Int
     package var batchSize: Int
     package var coalesces: Bool
     package var seed: UInt64
     package var closedMax = Limits.closedQueueCountMax
-    package var connectTimeoutMs = Limits.redisConnectTimeoutMs
 
-    package init(redis: RedisEndpoint, tls: TLSContext?, market: Market, schema: KeySchema, batchSize: Int, coalesces: Bool, seed: UInt64) {
+    package init(
+        redis: RedisLinkSettings, market: Market, schema: KeySchema, history: Int, batchSize: Int, coalesces: Bool, seed: UInt64
+    ) {
         self.redis = redis
-        self.tls = tls
         self.market = market
         self.schema = schema
+        self.history = history
         self.batchSize = batchSize
         self.coalesces = coalesces
         self.seed = seed
@@ -50,17 +52,17 @@ package enum SinkCommand: Sendable {
     private let report = Mutex<[SeriesReport]?>(nil)
     private let released = Mutex<[UInt32]>([])
 
-    let core: UnsafeMutablePointer<SinkCore>
+    let core: UnsafeMutablePointer<CandleWriter>
     private var port: PollerPort?
     private var isDraining = false
 
-    package init(settings: SinkSettings, rings: [SPSCRing<Candle>], journal: Journal, gaps: GapBoard) {
+    package init(settings: SinkSettings, rings: [SPSCRing<CandleRecord>], journal: Journal, gaps: GapBoard) {
         self.settings = settings
         self.journal = journal
         counters = CounterBank()
         unsafe core = .allocate(capacity: 1)
         unsafe core.initialize(
-            to: SinkCore(settings: settings, rings: rings, counters: counters, latency: latency, journal: journal, gaps: gaps))
+            to: CandleWriter(settings: settings, rings: rings, counters: counters, latency: latency, journal: journal, gaps: gaps))
     }
 
     deinit {

@@ -24,30 +24,3 @@ package protocol Agent: AnyObject {
     /// Once, after the last turn.
     func onClose()
 }
-
-/// An agent's way to the poller of its thread.
-package struct PollerPort {
-    package let poller: Poller
-    package let wakeUp: WakeUp
-    private let agent: UInt8
-
-    package init(poller: Poller, wakeUp: WakeUp, agent: Int) {
-        self.poller = poller
-        self.wakeUp = wakeUp
-        self.agent = UInt8(agent)
-    }
-
-    package func token(slot: Int, generation: UInt32) -> PollToken {
-        PollToken(agent: agent, generation: generation, slot: UInt32(slot))
-    }
-}
-
-/// What a thread does when there is nothing to do.
-public enum IdleStrategy: Sendable, Equatable {
-    /// Wait in the poller: no CPU, 15–25 µs to wake on a virtual machine.
-    case park
-    /// Never wait: the lowest latency, a whole core.
-    case spin
-    /// Sleep this long after each busy turn, then wait: fewer, larger turns. Throughput over latency.
-    case pause(nanoseconds: UInt64)
-}

@@ -20,7 +20,7 @@ package struct KlinePages: Sendable {
     private var remaining: Int
     private var pagesLeft: Int
     /// Pages so far; each ascending.
-    private var parts: [[Candle]] = []
+    private var parts: [[CandleRecord]] = []
     package private(set) var isComplete = false
 
     package init(interval: Interval, startMs: Int64?, endMs: Int64?, limit: Int, pageLimit: Int) {
@@ -42,7 +42,7 @@ package struct KlinePages: Sendable {
 
     /// Takes a page, ascending. Rows outside what was asked for are dropped: the exchange moves a start in the future
     /// to now. False: it makes no progress.
-    package mutating func accept(_ rows: [Candle], nowMs: Int64) -> Bool {
+    package mutating func accept(_ rows: [CandleRecord], nowMs: Int64) -> Bool {
         var kept = rows[...]
         if isForward {
             kept = kept.drop { $0.openTimeMs < cursorMs! }
@@ -70,5 +70,5 @@ package struct KlinePages: Sendable {
     }
 
     /// Everything, oldest first, each open time once.
-    package var candles: [Candle] { isForward ? Array(parts.joined()) : Array(parts.reversed().joined()) }
+    package var candles: [CandleRecord] { isForward ? Array(parts.joined()) : Array(parts.reversed().joined()) }
 }

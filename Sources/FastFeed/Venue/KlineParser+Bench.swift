@@ -32,7 +32,7 @@ package enum ParseBench {
             case .narrow: KlineParser(lanes: .narrow)
             case .inAnyOrder: KlineParser(lanes: .none)
             }
-        var record = Candle()
+        var record = CandleRecord()
         var symbol = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
         var check: Int64 = 0
         let startNs = ThreadClock.nowNs()

@@ -47,14 +47,14 @@ package enum KlineResult: Equatable {
     /// the message. On a rejection `record` holds rubbish.
     @inline(__always)
     package func parse(
-        _ message: UnsafeRawBufferPointer, into record: UnsafeMutablePointer<Candle>, symbol: inout UnsafeRawBufferPointer
+        _ message: UnsafeRawBufferPointer, into record: UnsafeMutablePointer<CandleRecord>, symbol: inout UnsafeRawBufferPointer
     ) -> KlineResult {
         unsafe read(message, into: record, symbol: &symbol, by: ff_kline_parse)
     }
 
     /// The same as if the message did not have the exchange's layout to the byte: for comparing the two.
     package func parseWithoutLayout(
-        _ message: UnsafeRawBufferPointer, into record: UnsafeMutablePointer<Candle>, symbol: inout UnsafeRawBufferPointer
+        _ message: UnsafeRawBufferPointer, into record: UnsafeMutablePointer<CandleRecord>, symbol: inout UnsafeRawBufferPointer
     ) -> KlineResult {
         unsafe read(message, into: record, symbol: &symbol, by: ff_kline_walk)
     }
@@ -68,7 +68,8 @@ package enum KlineResult: Equatable {
 
     @inline(__always)
     private func read(
-        _ message: UnsafeRawBufferPointer, into record: UnsafeMutablePointer<Candle>, symbol: inout UnsafeRawBufferPointer, by shim: Shim
+        _ message: UnsafeRawBufferPointer, into record: UnsafeMutablePointer<CandleRecord>, symbol: inout UnsafeRawBufferPointer,
+        by shim: Shim
     ) -> KlineResult {
         var found = unsafe ff_kline_symbol()
         let base = unsafe message.baseAddress!.assumingMemoryBound(to: CChar.self)

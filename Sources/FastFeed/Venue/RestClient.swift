@@ -49,7 +49,7 @@ package final class RestClient: Sendable {
     ///   - patienceMs: how long all of it may take; nil: the settings'.
     package func klines(
         _ series: Series, startMs: Int64?, endMs: Int64?, limit: Int, patienceMs: Int64? = nil,
-        completion: @escaping @Sendable (Result<[Candle], RestFailure>) -> Void
+        completion: @escaping @Sendable (Result<[CandleRecord], RestFailure>) -> Void
     ) {
         if let reason = profile.refusal(of: series) { return completion(.failure(.badRequest(reason))) }
         guard (1...settings.candleCountMax).contains(limit) else {
@@ -106,7 +106,7 @@ package struct RestStatistics: Sendable, Equatable {
 
 /// What was asked, and who wants to know.
 enum RestQuestion: Sendable {
-    case klines(Series, KlinePages, @Sendable (Result<[Candle], RestFailure>) -> Void)
+    case klines(Series, KlinePages, @Sendable (Result<[CandleRecord], RestFailure>) -> Void)
     case exchangeInfo(@Sendable (Result<ExchangeInformation, RestFailure>) -> Void)
 
     func fail(_ reason: RestFailure) {

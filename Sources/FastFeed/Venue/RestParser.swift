@@ -14,13 +14,13 @@ package enum RestParser {
     ///   - limit: more rows are a fault.
     package static func klines(
         _ bytes: UnsafeRawBufferPointer, _ series: Series, limit: Int, nowMs: Int64
-    ) -> Result<[Candle], RestFailure> {
+    ) -> Result<[CandleRecord], RestFailure> {
         precondition(limit > 0)
         var fault = ff_klines_fault()
         var result = FF_KLINE_MALFORMED
         // No row has fewer bytes than this, `[0,"0","0","0","0","0",0,"0",0,"0","0",0]`: no more room than needed.
         let capacity = min(limit, bytes.count / 40 + 1)
-        var candles = unsafe [Candle](unsafeUninitializedCapacity: capacity) { rows, count in
+        var candles = unsafe [CandleRecord](unsafeUninitializedCapacity: capacity) { rows, count in
             let out = unsafe UnsafeMutableRawPointer(rows.baseAddress!).assumingMemoryBound(to: ff_candle.self)
             result = unsafe ff_klines_parse(
                 bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count, out, capacity, &count, &fault)

@@ -7,7 +7,7 @@ public struct ClosedCandle: Sendable {
     public let series: Series
     /// Zero but for streams of another time zone.
     public let offsetMs: Int64
-    public let candle: Candle
+    public let candle: CandleRecord
     /// The frame went completely to the kernel on a connection that was not reset before it could be read.
     public let delivered: Bool
 }
@@ -16,12 +16,12 @@ public struct ClosedCandle: Sendable {
 public struct LatestState: Sendable {
     public let stream: String
     public let series: Series
-    public let candle: Candle
+    public let candle: CandleRecord
 }
 
 extension KlineState {
     /// The same values as a client ought to hold them.
-    package func candle(interval: Interval, format: ValueFormat) -> Candle {
+    package func candle(interval: Interval, format: ValueFormat) -> CandleRecord {
         func price(_ value: Int64) -> DecimalText {
             DecimalText(decimalText(Int128(value), scale: format.priceScale, digits: format.priceDigits))!
         }
@@ -31,7 +31,7 @@ extension KlineState {
         func quote(_ value: Int128) -> DecimalText {
             DecimalText(decimalText(value, scale: format.quoteScale, digits: format.quoteDigits))!
         }
-        var candle = Candle()
+        var candle = CandleRecord()
         candle.intervalCode = interval.rawValue
         candle.isClosed = isClosed
         candle.source = .live
@@ -57,7 +57,7 @@ package enum TruthJSON {
         "{\"stream\":\(JSONValue.quoted(latest.stream)),\(body(latest.series, latest.candle)),\"closed\":\(latest.candle.isClosed)}"
     }
 
-    private static func body(_ series: Series, _ candle: Candle) -> String {
+    private static func body(_ series: Series, _ candle: CandleRecord) -> String {
         "\"market\":\"\(series.market.rawValue)\",\"symbol\":\"\(series.symbol)\",\"interval\":\"\(series.interval.token)\","
             + "\"openTime\":\(candle.openTimeMs),\"closeTime\":\(candle.closeTimeMs),\"eventTime\":\(candle.eventTimeMs),"
             + "\"open\":\"\(candle.open)\",\"high\":\"\(candle.high)\",\"low\":\"\(candle.low)\",\"close\":\"\(candle.close)\","

@@ -85,7 +85,7 @@ struct Watch: ParsableCommand {
         if !Task.isCancelled { throw .disconnected("the updates have ended") }
     }
 
-    private static func line(_ update: FluxUpdate, _ candle: ClientCandle, _ before: DecimalText?, usesColour: Bool) -> String {
+    private static func line(_ update: FluxUpdate, _ candle: Candle, _ before: DecimalText?, usesColour: Bool) -> String {
         var line = StyledLine()
         line.add(LogText.time(candle.eventTime ?? candle.closeTime, withDate: false) + "  ", .dim)
         line.add(LogText.escaped("\(update.symbol) \(update.interval)") + "  ", .bold)

@@ -4,7 +4,7 @@ import FastFeed
 
 struct CandleModel {
     let interval: Interval
-    var newest: Candle?
+    var newest: CandleRecord?
     /// The newest is forming and nobody has taken it.
     var isPending = false
     var nextClosedOpen: Int64 = 0
@@ -12,7 +12,7 @@ struct CandleModel {
     var oldest: Int64 = 0
     var missing: Set<Int64> = []
     /// Closed candles in the order they were taken.
-    var closed: [Candle] = []
+    var closed: [CandleRecord] = []
     var updates = 0
 
     struct Books: Equatable {
@@ -43,7 +43,7 @@ struct CandleModel {
         nextClosedOpen = open
     }
 
-    mutating func accept(_ candle: Candle, _ books: inout Books) {
+    mutating func accept(_ candle: CandleRecord, _ books: inout Books) {
         let open = candle.openTimeMs
         if newest == nil { (nextClosedOpen, oldest) = (open, open) }
         if candle.isClosed {
@@ -95,7 +95,7 @@ struct CandleStream {
     let interval: Interval
     private var open: Int64
     private var event: Int64 = 0
-    private var past: [Candle] = []
+    private var past: [CandleRecord] = []
 
     init(id: UInt32, generation: UInt16, interval: Interval, from: Int64) {
         (self.id, self.generation, self.interval) = (id, generation, interval)
@@ -103,9 +103,9 @@ struct CandleStream {
         event = open
     }
 
-    private mutating func candle(_ open: Int64, isClosed: Bool, _ random: inout SplitMix64) -> Candle {
+    private mutating func candle(_ open: Int64, isClosed: Bool, _ random: inout SplitMix64) -> CandleRecord {
         event += Int64(random.below(3))
-        var candle = Candle()
+        var candle = CandleRecord()
         (candle.seriesID, candle.generation, candle.intervalCode) = (id, generation, interval.rawValue)
         (candle.openTimeMs, candle.closeTimeMs, candle.eventTimeMs) = (open, interval.closeTime(ofBarOpening: open), event)
         candle.tradeCount = Int64(random.below(4))
@@ -114,8 +114,8 @@ struct CandleStream {
         return candle
     }
 
-    mutating func next(_ random: inout SplitMix64) -> Candle {
-        let record: Candle
+    mutating func next(_ random: inout SplitMix64) -> CandleRecord {
+        let record: CandleRecord
         switch random.below(100) {
         case 0..<55: record = candle(open, isClosed: false, &random)
         case 55..<75:

@@ -41,7 +41,7 @@ struct CandleTableTests {
             streams.append(CandleStream(id: UInt32(id), generation: 1, interval: interval, from: 1_700_000_000_000))
         }
         var books = CandleModel.Books()
-        var inOrder: [Candle] = []
+        var inOrder: [CandleRecord] = []
         let total = 20 + random.below(200)
         var stale = 0
         var touched: Set<Int> = []
@@ -85,7 +85,7 @@ struct CandleTableTests {
         complaints.check(touched.isEmpty, "seed \(seed): changed and not dirty: \(touched)")
     }
 
-    private func same(_ a: Candle, _ b: Candle) -> Bool {
+    private func same(_ a: CandleRecord, _ b: CandleRecord) -> Bool {
         a.hasSameValues(as: b) && a.isClosed == b.isClosed && a.eventTimeMs == b.eventTimeMs && a.seriesID == b.seriesID
     }
 
@@ -95,15 +95,15 @@ struct CandleTableTests {
         #expect(complaints.isEmpty, "\(complaints.summary)")
     }
 
-    private func record(_ open: Int64, event: Int64 = 0, trades: Int64 = 0, closed: Bool = false) -> Candle {
-        var candle = Candle()
+    private func record(_ open: Int64, event: Int64 = 0, trades: Int64 = 0, closed: Bool = false) -> CandleRecord {
+        var candle = CandleRecord()
         (candle.generation, candle.intervalCode) = (1, Interval.m1.rawValue)
         (candle.openTimeMs, candle.closeTimeMs) = (open * 60_000, open * 60_000 + 59_999)
         (candle.eventTimeMs, candle.tradeCount, candle.isClosed) = (event, trades, closed)
         return candle
     }
 
-    private func accept(_ table: inout CandleTable, _ records: [Candle]) {
+    private func accept(_ table: inout CandleTable, _ records: [CandleRecord]) {
         for var record in records { table.accept(&record) }
     }
 

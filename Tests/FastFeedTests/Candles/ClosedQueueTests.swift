@@ -39,7 +39,7 @@ struct ClosedQueueTests {
         for round in 0..<3 {
             let first = queue.tail
             for number in 0..<10_000 {
-                var candle = Candle()
+                var candle = CandleRecord()
                 candle.openTimeMs = Int64(round * 10_000 + number)
                 queue.append(&candle, parsedAfterNs: UInt32(number))
             }
@@ -70,7 +70,7 @@ struct ClosedQueueTests {
                     // What had been acknowledged behind it goes, too.
                     model.advance()
                 }
-                var candle = Candle()
+                var candle = CandleRecord()
                 candle.openTimeMs = number
                 queue.append(&candle)
                 model.entries.append(Entry(number: number))
@@ -128,7 +128,7 @@ struct ClosedQueueTests {
     @Test(arguments: [256, 2_048]) func lateAnswerDoesNotSettleANewerCandle(capacity: Int) {
         for lives in [1_025, 1_280, 2_047, 2_048, 2_049, 5_000] {
             var queue = ClosedQueue(capacity: capacity)
-            var candle = Candle()
+            var candle = CandleRecord()
             // One candle stays behind until the next has come, so that the queue never runs empty and positions grow.
             queue.append(&candle)
             for _ in 0..<lives {

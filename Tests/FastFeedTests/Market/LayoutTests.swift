@@ -5,27 +5,27 @@ import Testing
 
 struct LayoutTests {
     @Test func candleIsFiveCacheLines() {
-        #expect(MemoryLayout<Candle>.size == 320)
-        #expect(MemoryLayout<Candle>.stride == 320)
-        #expect(MemoryLayout<Candle>.alignment == 8)
+        #expect(MemoryLayout<CandleRecord>.size == 320)
+        #expect(MemoryLayout<CandleRecord>.stride == 320)
+        #expect(MemoryLayout<CandleRecord>.alignment == 8)
     }
 
     /// There are tens of thousands of them, in tables and dictionaries.
     @Test func aSeriesIsThreeWords() { #expect(MemoryLayout<Series>.stride == 24) }
 
     @Test func candleFieldsStandWhereTheShimWritesThem() {
-        #expect(MemoryLayout<Candle>.offset(of: \.seriesID) == 0)
-        #expect(MemoryLayout<Candle>.offset(of: \.generation) == 4)
-        #expect(MemoryLayout<Candle>.offset(of: \.flags) == 6)
-        #expect(MemoryLayout<Candle>.offset(of: \.intervalCode) == 7)
-        let words: [PartialKeyPath<Candle>] = [
+        #expect(MemoryLayout<CandleRecord>.offset(of: \.seriesID) == 0)
+        #expect(MemoryLayout<CandleRecord>.offset(of: \.generation) == 4)
+        #expect(MemoryLayout<CandleRecord>.offset(of: \.flags) == 6)
+        #expect(MemoryLayout<CandleRecord>.offset(of: \.intervalCode) == 7)
+        let words: [PartialKeyPath<CandleRecord>] = [
             \.openTimeMs, \.closeTimeMs, \.eventTimeMs, \.firstTradeID, \.lastTradeID, \.tradeCount, \.receivedNs,
         ]
-        for (index, path) in words.enumerated() { #expect(MemoryLayout<Candle>.offset(of: path) == 8 + 8 * index) }
-        let decimals: [PartialKeyPath<Candle>] = [
+        for (index, path) in words.enumerated() { #expect(MemoryLayout<CandleRecord>.offset(of: path) == 8 + 8 * index) }
+        let decimals: [PartialKeyPath<CandleRecord>] = [
             \.open, \.high, \.low, \.close, \.volume, \.quoteVolume, \.takerBuyVolume, \.takerBuyQuoteVolume,
         ]
-        for (index, path) in decimals.enumerated() { #expect(MemoryLayout<Candle>.offset(of: path) == 64 + 32 * index) }
+        for (index, path) in decimals.enumerated() { #expect(MemoryLayout<CandleRecord>.offset(of: path) == 64 + 32 * index) }
     }
 
     @Test func decimalIsTextAndLength() throws {
@@ -66,7 +66,7 @@ struct LayoutTests {
     }
 
     @Test func flagsDoNotDisturbEachOther() {
-        var candle = Candle()
+        var candle = CandleRecord()
         for source in [CandleSource.live, .backfill, .built] {
             for isClosed in [true, false] {
                 candle.isClosed = isClosed
@@ -80,7 +80,7 @@ struct LayoutTests {
     }
 
     @Test func sameValuesLooksAtEveryValueAndNothingElse() {
-        var candle = Candle()
+        var candle = CandleRecord()
         candle.open = DecimalText("1")!
         var same = candle
         (same.seriesID, same.generation, same.receivedNs, same.eventTimeMs) = (9, 9, 9, 9)
@@ -88,7 +88,7 @@ struct LayoutTests {
         same.source = .backfill
         #expect(candle.hasSameValues(as: same))
         let other = DecimalText("2")!
-        let changes: [(inout Candle) -> Void] = [
+        let changes: [(inout CandleRecord) -> Void] = [
             { $0.openTimeMs = 1 }, { $0.closeTimeMs = 1 }, { $0.firstTradeID = 1 }, { $0.lastTradeID = 1 }, { $0.tradeCount = 1 },
             { $0.open = other }, { $0.high = other }, { $0.low = other }, { $0.close = other }, { $0.volume = other },
             { $0.quoteVolume = other }, { $0.takerBuyVolume = other }, { $0.takerBuyQuoteVolume = other },

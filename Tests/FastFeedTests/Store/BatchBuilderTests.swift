@@ -11,7 +11,7 @@ struct BuilderRig: ~Copyable {
 
     init(batchSize: Int = 100, prefix: String = "", market: Market = .spot, history: Int = 1_500) {
         table = CandleTable(seriesMax: 256, closedMax: 4_096, counters: CounterBank(), gaps: GapBoard())
-        builder = BatchBuilder(schema: KeySchema(prefix: prefix, history: history), market: market, batchSize: batchSize, seriesMax: 256)
+        builder = BatchBuilder(schema: KeySchema(prefix: prefix), history: history, market: market, batchSize: batchSize, seriesMax: 256)
         batch = Batch(capacity: batchSize)
     }
 
@@ -20,7 +20,7 @@ struct BuilderRig: ~Copyable {
         builder.follow(series, id)
     }
 
-    mutating func accept(_ candle: Candle) { withUnsafePointer(to: candle) { table.accept($0) } }
+    mutating func accept(_ candle: CandleRecord) { withUnsafePointer(to: candle) { table.accept($0) } }
 
     var bytes: [UInt8] { Array(UnsafeRawBufferPointer(start: builder.out.start, count: builder.out.count)) }
 
@@ -39,7 +39,7 @@ struct BatchBuilderTests {
     private let eth = Series(symbol: Symbol("ethusdt")!, interval: .m1)
     private let month = Series(symbol: Symbol("btcusdt")!, interval: .month1)
 
-    private func update(_ series: Series, updates: Int, _ candles: [Candle]) -> String {
+    private func update(_ series: Series, updates: Int, _ candles: [CandleRecord]) -> String {
         "{\"symbol\":\"\(series.symbol)\",\"interval\":\"\(series.interval.token)\",\"rows\":\(candles.count),\"updates\":\(updates),\"candles\":["
             + candles.map { RESPText.json($0, series) }.joined(separator: ",") + "]}"
     }
@@ -47,7 +47,7 @@ struct BatchBuilderTests {
     @Test func jsonIsTheContract() {
         // Written out once by hand, so that the helper that the other tests use is checked, too.
         #expect(
-            RESPText.json(Candle.sample(2, closed: true), btc) == """
+            RESPText.json(CandleRecord.sample(2, closed: true), btc) == """
                 {"symbol":"btcusdt","interval":"1m","open_time":120000,"open":"2.10000000","high":"2.20000000","low":"2.30000000",\
                 "close":"2.40000000","volume":"2.50000000","close_time":179999,"quote_volume":"2.60000000","count":5,\
                 "taker_buy_volume":"2.70000000","taker_buy_quote_volume":"2.80000000","first_trade_id":20,"last_trade_id":24,\
@@ -59,7 +59,7 @@ struct BatchBuilderTests {
         var rig = BuilderRig()
         rig.follow(btc, 0)
         rig.accept(.sample(2))
-        var newer = Candle.sample(2)
+        var newer = CandleRecord.sample(2)
         newer.eventTimeMs += 1
         rig.accept(newer)
         let commands = rig.build()
@@ -77,7 +77,7 @@ struct BatchBuilderTests {
     @Test func closedCandleGoesFirst() {
         var rig = BuilderRig(history: 77)
         rig.follow(btc, 0)
-        let (closed, next) = (Candle.sample(2, closed: true), Candle.sample(3))
+        let (closed, next) = (CandleRecord.sample(2, closed: true), CandleRecord.sample(3))
         rig.accept(closed)
         rig.accept(next)
         let commands = rig.build()
@@ -95,7 +95,7 @@ struct BatchBuilderTests {
     @Test func newestClosedIsListedOnce() {
         var rig = BuilderRig()
         rig.follow(btc, 0)
-        let candles = (2..<5).map { Candle.sample($0, closed: true) }
+        let candles = (2..<5).map { CandleRecord.sample($0, closed: true) }
         for candle in candles { rig.accept(candle) }
         let commands = rig.build() ?? []
         #expect(commands.count == 5)
@@ -108,7 +108,7 @@ struct BatchBuilderTests {
     @Test func newestClosedIsListedOnceBeforeALateOne() {
         var rig = BuilderRig()
         rig.follow(btc, 0)
-        for candle in [Candle.sample(2, closed: true), .sample(4, closed: true), .sample(3, closed: true)] { rig.accept(candle) }
+        for candle in [CandleRecord.sample(2, closed: true), .sample(4, closed: true), .sample(3, closed: true)] { rig.accept(candle) }
         let message = rig.build()?.last?[2] ?? ""
         #expect(message == update(btc, updates: 3, [.sample(2, closed: true), .sample(4, closed: true), .sample(3, closed: true)]))
     }
@@ -128,16 +128,16 @@ struct BatchBuilderTests {
             Set(commands[2...].map { $0[1] }) == ["p:updates:{um:btcusdt}:1m", "p:updates:{um:ethusdt}:1m", "p:updates:{um:btcusdt}:1M"])
         let ranges = (0..<2).map { rig.batch.seriesRange(ofHash: $0) }
         #expect(ranges == [0..<2, 2..<3])
-        let schema = KeySchema(prefix: "p:", history: 1)
+        let schema = KeySchema(prefix: "p:")
         #expect(schema.historyKey(series[2]) == "p:candles:{um:btcusdt}:1M")
     }
 
     @Test func sources() {
         var rig = BuilderRig()
         rig.follow(btc, 0)
-        var built: [Candle] = []
+        var built: [CandleRecord] = []
         for (index, source) in [CandleSource.live, .backfill, .built].enumerated() {
-            var candle = Candle.sample(Int64(index + 2), closed: true)
+            var candle = CandleRecord.sample(Int64(index + 2), closed: true)
             candle.source = source
             (candle.firstTradeID, candle.lastTradeID, candle.tradeCount) = (-1, -1, 0)
             built.append(candle)
@@ -151,7 +151,7 @@ struct BatchBuilderTests {
     @Test func scriptForWhatCannotBeAppended() {
         var rig = BuilderRig(history: 9)
         rig.follow(btc, 0)
-        let candle = Candle.sample(2, closed: true)
+        let candle = CandleRecord.sample(2, closed: true)
         rig.accept(candle)
         _ = rig.build()
         let position = rig.batch.closedPositions.base[0]
@@ -171,7 +171,7 @@ struct BatchBuilderTests {
             for id in 0..<UInt32(size) {
                 let name = "s\(id)_" + String(repeating: "x", count: 32 - "s\(id)_".utf8.count)
                 rig.follow(Series(market: .um, symbol: Symbol(name)!, interval: .m15), id)
-                var candle = Candle.sample(1, series: id, interval: .m15, closed: true)
+                var candle = CandleRecord.sample(1, series: id, interval: .m15, closed: true)
                 (candle.open, candle.high, candle.low, candle.close) = (long, long, long, long)
                 (candle.volume, candle.quoteVolume, candle.takerBuyVolume, candle.takerBuyQuoteVolume) = (long, long, long, long)
                 (candle.closeTimeMs, candle.eventTimeMs, candle.openTimeMs) = (

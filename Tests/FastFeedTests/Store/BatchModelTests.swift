@@ -21,7 +21,7 @@ struct BatchModelTests {
             streams.append(CandleStream(id: UInt32(id), generation: 1, interval: interval, from: 1_700_000_000_000))
         }
         var books = CandleModel.Books()
-        var unsent: [Candle] = []
+        var unsent: [CandleRecord] = []
         var dirty: [Int] = []
 
         func expectBatch(_ commands: [[String]]?) {

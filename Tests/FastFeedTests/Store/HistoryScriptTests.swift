@@ -17,11 +17,11 @@ import Testing
 
     deinit { redis.close() }
 
-    private func script(_ candle: Candle, keep: Int = 1_500) throws -> RedisValue {
+    private func script(_ candle: CandleRecord, keep: Int = 1_500) throws -> RedisValue {
         try redis.command(["EVAL", HistoryScript.source, "1", key, "\(candle.openTimeMs)", "\(keep)"] + RESPText.fields(candle))
     }
 
-    private func append(_ candle: Candle) throws -> RedisValue {
+    private func append(_ candle: CandleRecord) throws -> RedisValue {
         try redis.command(["XADD", key, "MAXLEN", "~", "1500", "\(candle.openTimeMs)-0"] + RESPText.fields(candle))
     }
 
@@ -31,7 +31,7 @@ import Testing
 
     private func ids() throws -> [Int64] { try entries().map { (Int64($0.id.prefix { $0 != "-" }) ?? -1) / 60_000 } }
 
-    private func candle(_ number: Int64) -> Candle { .sample(number, closed: true) }
+    private func candle(_ number: Int64) -> CandleRecord { .sample(number, closed: true) }
 
     @Test func newThenSameThenCorrected() throws {
         #expect(try script(candle(5)) == .integer(1))

@@ -34,7 +34,7 @@ struct SteadyStateTests {
         var decoder = FrameDecoder(options)
         let parser = KlineParser()
         var index = SeriesIndex()
-        let ring = SPSCRing<Candle>(zeroed: 2_048)
+        let ring = SPSCRing<CandleRecord>(zeroed: 2_048)
         var producer = SPSCRing.Producer(ring)
         var consumer = SPSCRing.Consumer(ring)
         var rig = BuilderRig(batchSize: 64)

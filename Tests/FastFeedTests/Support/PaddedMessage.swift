@@ -38,7 +38,7 @@ struct ParsedKline: Equatable {
     var count: Int64
     var decimals: [String]
 
-    init(symbol: String, _ candle: Candle) {
+    init(symbol: String, _ candle: CandleRecord) {
         self.symbol = symbol
         interval = candle.intervalCode
         isClosed = candle.isClosed
@@ -68,7 +68,7 @@ final class ParserBench {
     private let narrow = KlineParser(lanes: .narrow)
     /// Nothing foreseen.
     private let loop = KlineParser(lanes: .none)
-    private var record = Candle()
+    private var record = CandleRecord()
 
     /// Messages so far that did not have the exchange's own layout, by either width.
     var walkedCount: UInt64 { parser.walkedCount + narrow.walkedCount }

@@ -32,7 +32,7 @@ enum RESPText {
         return commands
     }
 
-    static func fields(_ candle: Candle, revision: Int = 0) -> [String] {
+    static func fields(_ candle: CandleRecord, revision: Int = 0) -> [String] {
         [
             "open", candle.open.description, "high", candle.high.description, "low", candle.low.description, "close",
             candle.close.description,
@@ -44,7 +44,7 @@ enum RESPText {
     }
 
     /// Decimals as strings, the other values as integers, keys in the order of the contract.
-    static func json(_ candle: Candle, _ series: Series) -> String {
+    static func json(_ candle: CandleRecord, _ series: Series) -> String {
         let list = fields(candle)
         let texts: Set<String> = [
             "open", "high", "low", "close", "volume", "quote_volume", "taker_buy_volume", "taker_buy_quote_volume", "source",
@@ -57,12 +57,12 @@ enum RESPText {
     }
 }
 
-extension Candle {
+extension CandleRecord {
     /// Values in every field, all different, made of one number.
     static func sample(_ number: Int64, series id: UInt32 = 0, generation: UInt16 = 1, interval: Interval = .m1, closed: Bool = false)
-        -> Candle
+        -> CandleRecord
     {
-        var candle = Candle()
+        var candle = CandleRecord()
         (candle.seriesID, candle.generation, candle.intervalCode, candle.isClosed) = (id, generation, interval.rawValue, closed)
         candle.openTimeMs = number * 60_000
         candle.closeTimeMs = candle.openTimeMs + 59_999

@@ -28,12 +28,12 @@ struct KlineRow {
 let restSeries = Series(symbol: Symbol("btcusdt")!, interval: .m1)
 
 func parseKlines(_ bytes: [UInt8], limit: Int = 1_000, nowMs: Int64 = 1_790_100_000_000, padding: [UInt8] = [0]) -> Result<
-    [Candle], RestFailure
+    [CandleRecord], RestFailure
 > {
     withPadded(bytes, padding: padding) { RestParser.klines($0, restSeries, limit: limit, nowMs: nowMs) }
 }
 
-func parseKlines(_ text: String, limit: Int = 1_000, nowMs: Int64 = 1_790_100_000_000) -> Result<[Candle], RestFailure> {
+func parseKlines(_ text: String, limit: Int = 1_000, nowMs: Int64 = 1_790_100_000_000) -> Result<[CandleRecord], RestFailure> {
     parseKlines(Array(text.utf8), limit: limit, nowMs: nowMs)
 }
 
@@ -81,7 +81,7 @@ enum ReferenceKlines {
         return text
     }
 
-    static func texts(_ candles: [Candle]) -> [[String]] {
+    static func texts(_ candles: [CandleRecord]) -> [[String]] {
         candles.map { candle in
             [
                 "\(candle.openTimeMs)", "\(candle.open)", "\(candle.high)", "\(candle.low)", "\(candle.close)", "\(candle.volume)",

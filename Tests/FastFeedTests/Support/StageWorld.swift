@@ -63,7 +63,7 @@ final class StageWorld {
 
     /// Connected to both, series of 1m followed.
     init(symbols: [String], coalesces: Bool = true) throws {
-        let ring = SPSCRing<Candle>(zeroed: 2_048)
+        let ring = SPSCRing<CandleRecord>(zeroed: 2_048)
         let journal = Journal()
         let base = WebSocketEndpoint(isSecure: false, host: "127.0.0.1", port: StageKernel.exchangePort)
         reader = Reader(
@@ -71,8 +71,8 @@ final class StageWorld {
             budget: ConnectBudget())
         sink = Sink(
             settings: SinkSettings(
-                redis: RedisEndpoint(place: .unix(path: "/redis")), tls: nil, market: .spot, schema: KeySchema(prefix: "", history: 100),
-                batchSize: 64, coalesces: coalesces, seed: 2), rings: [ring], journal: journal, gaps: GapBoard())
+                redis: try RedisLinkSettings(RedisEndpoint(place: .unix(path: "/redis"))), market: .spot, schema: KeySchema(prefix: ""),
+                history: 100, batchSize: 64, coalesces: coalesces, seed: 2), rings: [ring], journal: journal, gaps: GapBoard())
         series = symbols.map { Series(symbol: Symbol($0)!, interval: .m1) }
         var placement = Placement(readerCount: 1, streamsPerConnectionMax: 1_024)
         let change = placement.add(series)!

@@ -128,8 +128,8 @@ struct JSONCorpusTests {
 /// A reader's decoder with its ring and counters, and a connection that is replaced when it breaks.
 private final class DecoderBench {
     private let counters = CounterBank()
-    private let ring = SPSCRing<Candle>(zeroed: 64)
-    private var consumer: SPSCRing<Candle>.Consumer
+    private let ring = SPSCRing<CandleRecord>(zeroed: 64)
+    private var consumer: SPSCRing<CandleRecord>.Consumer
     private let decode: UnsafeMutablePointer<KlineDecoder>
     private let frames = UnsafeMutablePointer<FrameDecoder>.allocate(capacity: 1)
     private var needsConnection = false

@@ -238,8 +238,8 @@ struct KlineParserTests {
         #expect(parse(KlineText().with("x", "true")).kline?.isClosed == true)
         #expect(parse(KlineText()).kline?.isClosed == false)
         let parser = KlineParser()
-        var (first, second) = (Candle(), Candle())
-        func fill(_ record: inout Candle, _ text: KlineText) {
+        var (first, second) = (CandleRecord(), CandleRecord())
+        func fill(_ record: inout CandleRecord, _ text: KlineText) {
             var symbol = UnsafeRawBufferPointer(start: nil, count: 0)
             _ = withPadded(text.bytes) { parser.parse($0, into: &record, symbol: &symbol) }
         }

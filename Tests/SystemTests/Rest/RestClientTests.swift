@@ -15,7 +15,7 @@ import VenueSimulator
         return rows.map { $0.map { "\($0)" } }
     }
 
-    private func texts(_ candles: [Candle]) -> [[String]] {
+    private func texts(_ candles: [CandleRecord]) -> [[String]] {
         candles.map { candle in
             [
                 "\(candle.openTimeMs)", "\(candle.open)", "\(candle.high)", "\(candle.low)", "\(candle.close)", "\(candle.volume)",

@@ -7,7 +7,7 @@ import Synchronization
 import Testing
 import VenueSimulator
 
-typealias Klines = Result<[Candle], RestFailure>
+typealias Klines = Result<[CandleRecord], RestFailure>
 
 /// A result on its way from the client's thread to the test.
 final class Promise<Value: Sendable>: Sendable {

@@ -1,26 +1,8 @@
 // The record that travels: parsed into a ring slot, kept per series, encoded for Redis.
 // A plain value of 320 bytes (five cache lines), no references, layout pinned by a test.
 
-/// Where a candle's values come from.
-public enum CandleSource: UInt8, Sendable {
-    /// A kline event of the exchange's stream.
-    case live = 0
-    /// The exchange's REST klines.
-    case backfill = 1
-    /// Aggregated here from shorter bars.
-    case built = 2
-
-    public var name: String {
-        switch self {
-        case .live: "live"
-        case .backfill: "backfill"
-        case .built: "built"
-        }
-    }
-}
-
 /// One state of one candle: a kline event as it came, decimals as exact text, times in Unix milliseconds.
-public struct Candle: BitwiseCopyable, Sendable {
+public struct CandleRecord: BitwiseCopyable, Sendable {
     /// Dense id of the series, the index of every table.
     public var seriesID: UInt32
     /// Which use of the id this is; a stopped series' late frames carry an older one.
@@ -63,8 +45,8 @@ public struct Candle: BitwiseCopyable, Sendable {
 
     /// True once the bar is final.
     public var isClosed: Bool {
-        @inline(__always) get { flags & Candle.closedFlag != 0 }
-        set { flags = newValue ? flags | Candle.closedFlag : flags & ~Candle.closedFlag }
+        @inline(__always) get { flags & CandleRecord.closedFlag != 0 }
+        set { flags = newValue ? flags | CandleRecord.closedFlag : flags & ~CandleRecord.closedFlag }
     }
 
     public var source: CandleSource {
@@ -73,7 +55,7 @@ public struct Candle: BitwiseCopyable, Sendable {
     }
 
     /// True when both say the same of the market, whoever said it and when.
-    public func hasSameValues(as other: Candle) -> Bool {
+    public func hasSameValues(as other: CandleRecord) -> Bool {
         openTimeMs == other.openTimeMs && closeTimeMs == other.closeTimeMs
             && firstTradeID == other.firstTradeID && lastTradeID == other.lastTradeID
             && tradeCount == other.tradeCount && open == other.open && high == other.high

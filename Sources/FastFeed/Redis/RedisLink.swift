@@ -4,6 +4,22 @@
 import CShims
 import Glibc
 
+/// Where the data connection leads, and what its TLS needs: read once, when this is made.
+package struct RedisLinkSettings: Sendable {
+    let endpoint: RedisEndpoint
+    let tls: TLSContext?
+    package var connectTimeoutMs = Limits.redisConnectTimeoutMs
+
+    /// - Throws: one sentence naming the certificate or key that cannot be used.
+    package init(_ endpoint: RedisEndpoint) throws(FeedError) {
+        self.endpoint = endpoint
+        tls =
+            endpoint.isSecure
+            ? try TLSContext.client(
+                authorityFile: endpoint.authorityFile, certificateFile: endpoint.certificateFile, keyFile: endpoint.keyFile) : nil
+    }
+}
+
 @safe struct RedisLink: ~Copyable {
     enum Phase: Equatable {
         /// Waiting to try (again) at an instant.
@@ -27,9 +43,8 @@ import Glibc
     private var clientID: Int64?
     private var abandonedID: Int64?
 
-    private let endpoint: RedisEndpoint
-    private let tls: TLSContext?
-    private let connectTimeoutMs: Int
+    private let settings: RedisLinkSettings
+    private var endpoint: RedisEndpoint { settings.endpoint }
     private var transport: Transport?
     private var reader = ReplyReader()
     private var query: ResolverQuery?
@@ -44,11 +59,8 @@ import Glibc
     private var interest: Readiness = []
     private let input = PaddedBuffer(count: 64 * 1024)
 
-    init(endpoint: RedisEndpoint, tls: TLSContext?, connectTimeoutMs: Int, seed: UInt64) {
-        precondition(!endpoint.isSecure || tls != nil)
-        self.endpoint = endpoint
-        self.tls = tls
-        self.connectTimeoutMs = connectTimeoutMs
+    init(_ settings: RedisLinkSettings, seed: UInt64) {
+        self.settings = settings
         backoff = Backoff(.redis, seed: seed)
     }
 
@@ -82,13 +94,13 @@ import Glibc
             }
             if turn != .pending { return turn }
             guard phase != before else {
-                return nowNs >= deadlineNs ? .lost("no answer within \(connectTimeoutMs) ms (\(before))") : .pending
+                return nowNs >= deadlineNs ? .lost("no answer within \(settings.connectTimeoutMs) ms (\(before))") : .pending
             }
         }
     }
 
     private mutating func begin(nowNs: UInt64, port: PollerPort) {
-        deadlineNs = nowNs + UInt64(connectTimeoutMs) * 1_000_000
+        deadlineNs = nowNs + UInt64(settings.connectTimeoutMs) * 1_000_000
         attempts += 1
         reader = ReplyReader()
         generation &+= 1
@@ -151,7 +163,7 @@ import Glibc
             return .pending
         }
         guard case .tcp(let host, _) = endpoint.place else { return .lost("TLS needs a host name, not a socket path") }
-        transport!.startTLS(tls!, host: host)
+        transport!.startTLS(settings.tls!, host: host)
         phase = .securing
         return .pending
     }

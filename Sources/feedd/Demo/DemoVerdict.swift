@@ -59,7 +59,7 @@ struct DemoVerdict {
     }
 
     /// The first field that is not what was announced.
-    private static func difference(_ candle: Candle, _ fields: [String: String]) -> String? {
+    private static func difference(_ candle: CandleRecord, _ fields: [String: String]) -> String? {
         let expected = [
             ("open", candle.open.description), ("high", candle.high.description), ("low", candle.low.description),
             ("close", candle.close.description), ("volume", candle.volume.description), ("close_time", "\(candle.closeTimeMs)"),

@@ -2,7 +2,7 @@
 
 import CShims
 
-extension SinkCore {
+extension CandleWriter {
     mutating func readReplies(_ nowNs: UInt64, _ port: PollerPort) {
         let ackNs = port.poller.nowNs
         var mayHaveMore = true

@@ -1,6 +1,6 @@
 // The ways of acknowledged states into the latency meter. Thread: the sink's.
 
-extension SinkCore {
+extension CandleWriter {
     @inline(__always)
     func recordClosed(_ batch: UnsafeMutablePointer<Batch>, _ index: Int, ackNs: UInt64) {
         let (takenNs, writtenNs) = unsafe (batch.pointee.takenNs, batch.pointee.writtenNs)

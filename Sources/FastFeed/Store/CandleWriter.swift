@@ -2,7 +2,7 @@
 
 import CShims
 
-@safe struct SinkCore: ~Copyable {
+@safe struct CandleWriter: ~Copyable {
     var table: CandleTable
     var builder: BatchBuilder
     var link: RedisLink
@@ -39,15 +39,15 @@ import CShims
     private(set) var nextDeadlineNs: UInt64 = 0
 
     init(
-        settings: SinkSettings, rings: [SPSCRing<Candle>], counters: CounterBank, latency: LatencyMeter, journal: Journal,
+        settings: SinkSettings, rings: [SPSCRing<CandleRecord>], counters: CounterBank, latency: LatencyMeter, journal: Journal,
         gaps: GapBoard
     ) {
         table = CandleTable(closedMax: settings.closedMax, counters: counters, gaps: gaps)
-        batchesMax = settings.coalesces ? Limits.batchesInFlightMax : Limits.groupsInFlightMax
+        batchesMax = settings.coalesces ? Limits.batchesInFlightMax : Limits.uncoalescedBatchesInFlightMax
         builder = BatchBuilder(
-            schema: settings.schema, market: settings.market, batchSize: settings.batchSize, batchCountMax: batchesMax)
-        link = RedisLink(
-            endpoint: settings.redis, tls: settings.tls, connectTimeoutMs: settings.connectTimeoutMs, seed: settings.seed)
+            schema: settings.schema, history: settings.history, market: settings.market, batchSize: settings.batchSize,
+            batchCountMax: batchesMax)
+        link = RedisLink(settings.redis, seed: settings.seed)
         consumers = ConsumerList(rings)
         unsafe batches = .allocate(capacity: batchesMax)
         for index in 0..<batchesMax { unsafe (batches + index).initialize(to: Batch(capacity: settings.batchSize)) }
@@ -99,7 +99,7 @@ import CShims
     /// Redis has so much to do that what is written now would only wait there. Here a state may still become a newer one.
     /// (Closed candles do not become fewer by waiting: when they are many, nothing waits.)
     private var isBusy: Bool {
-        coalesces && candlesInFlight >= Limits.busyCandleCount && table.closed.unsentCount < Limits.busyCandleCount
+        coalesces && candlesInFlight >= Limits.candlesInFlightSoftMax && table.closed.unsentCount < Limits.candlesInFlightSoftMax
     }
     private var hasUnwritten: Bool { table.dirtyCount > 0 || table.closed.unsentCount > 0 || !removals.isEmpty }
 
@@ -193,7 +193,7 @@ import CShims
     /// What is sent at once: a batch, or, when every update is written, as many as there are states for. Each of them ends
     /// where a series comes again. False when there is nothing to send.
     private mutating func buildBatches(_ nowNs: UInt64, _ port: PollerPort) -> Bool {
-        builder.begin(most: coalesces ? .max : Limits.groupedStatesMax)
+        builder.begin(most: coalesces ? .max : Limits.uncoalescedStatesPerWriteMax)
         let before = batchCount
         while hasUnwritten && batchCount < batchesMax && builder.room > 0 {
             // The state that was waited for goes now, or its series is gone.
@@ -282,10 +282,10 @@ import CShims
 
 /// The consumers of all rings, in fixed memory.
 @safe struct ConsumerList: ~Copyable {
-    let base: UnsafeMutablePointer<SPSCRing<Candle>.Consumer>
+    let base: UnsafeMutablePointer<SPSCRing<CandleRecord>.Consumer>
     let count: Int
 
-    init(_ rings: [SPSCRing<Candle>]) {
+    init(_ rings: [SPSCRing<CandleRecord>]) {
         count = rings.count
         unsafe base = .allocate(capacity: rings.count)
         for (index, ring) in rings.enumerated() { unsafe (base + index).initialize(to: SPSCRing.Consumer(ring)) }

@@ -1,0 +1,25 @@
+// Names of keys and channels, spelled here and nowhere else. Pure.
+//
+// The braces in candle keys are literal: a Redis Cluster hash tag, so that all keys of a symbol live in one
+// slot. Markets other than spot put `um:` in front of the symbol.
+
+package struct KeySchema: Sendable {
+    package let prefix: String
+
+    package init(prefix: String) { self.prefix = prefix }
+
+    private func tag(_ series: Series) -> String { "{\(series.market.keyPrefix)\(series.symbol)}" }
+
+    /// The stream of closed candles: `candles:{btcusdt}:1m`.
+    package func historyKey(_ series: Series) -> String { "\(prefix)candles:\(tag(series)):\(series.interval.token)" }
+    /// The hash of newest states, a field per symbol: `latest:1m`, `latest:um:1m`.
+    package func latestKey(_ market: Market, _ interval: Interval) -> String { "\(prefix)latest:\(market.keyPrefix)\(interval.token)" }
+    /// In front of what the exchange has answered, kept for a moment.
+    package func cacheKey(_ series: Series) -> String { "\(prefix)cache:\(tag(series)):\(series.interval.token)" }
+    /// The registry: flux id → JSON definition.
+    package var fluxesKey: String { "\(prefix)fluxes" }
+    package var serviceStatusKey: String { "\(prefix)status:service" }
+    package func fluxStatusKey(_ id: String) -> String { "\(prefix)status:flux:\(id)" }
+    /// The channel of updates: `updates:{btcusdt}:1m`.
+    package func updatesChannel(_ series: Series) -> String { "\(prefix)updates:\(tag(series)):\(series.interval.token)" }
+}

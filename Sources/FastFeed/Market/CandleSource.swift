@@ -1,0 +1,19 @@
+// Where a candle's values come from. A plain value, any thread.
+
+/// Where a candle's values come from.
+public enum CandleSource: UInt8, Sendable {
+    /// A kline event of the exchange's stream.
+    case live = 0
+    /// The exchange's REST klines.
+    case backfill = 1
+    /// Aggregated here from shorter bars.
+    case built = 2
+
+    public var name: String {
+        switch self {
+        case .live: "live"
+        case .backfill: "backfill"
+        case .built: "built"
+        }
+    }
+}

@@ -1,0 +1,28 @@
+// A series and its dense id. Plain values, any thread.
+
+/// One symbol at one interval in one market.
+public struct Series: Sendable, Hashable, CustomStringConvertible {
+    // The string first: 24 bytes instead of 32.
+    public let symbol: Symbol
+    public let market: Market
+    public let interval: Interval
+
+    public init(market: Market = .spot, symbol: Symbol, interval: Interval) {
+        self.market = market
+        self.symbol = symbol
+        self.interval = interval
+    }
+
+    public var description: String { "\(market.keyPrefix)\(symbol):\(interval.token)" }
+}
+
+/// What a series is to the data path: its dense id, the index of every table, and which use of the id.
+package struct SeriesHandle: Sendable, Equatable, BitwiseCopyable {
+    package var id: UInt32
+    package var generation: UInt16
+
+    package init(id: UInt32, generation: UInt16) {
+        self.id = id
+        self.generation = generation
+    }
+}
