@@ -57,7 +57,7 @@ public enum Limits {
     public static let ringRecordCount = 2_048
     /// Commands waiting for one agent. Full: the offer is refused and counted.
     public static let commandCountMax = 4_096
-    /// What a reader has to tell the planner and was not yet asked for. Full: the rest is only in the log.
+    /// Events of a reader that the control thread has not taken yet. Full: further ones are only in the log.
     public static let readerEventCountMax = 65_536
     /// Log lines waiting for the main thread. Full: the oldest fall out, counted.
     public static let journalLineCountMax = 1_024
@@ -71,12 +71,13 @@ public enum Limits {
     public static let batchesInFlightMax = 4
     /// The same where every update is written: a batch ends where a series comes again, so they are many and small.
     public static let uncoalescedBatchesInFlightMax = 64
-    /// With so many candles in flight the next batch waits for Redis's answers, and forming states coalesce, unless as many
-    /// closed candles wait.
+    /// From this many candles in flight on, the next batch waits for Redis's answers, and forming states coalesce meanwhile. As many
+    /// waiting closed candles end the waiting.
     public static let candlesInFlightSoftMax = 128
-    /// States in one write there: what is built stays in the second-level cache until the kernel has copied it.
+    /// States in one write where every update is written: the bytes of the batches stay in the second-level cache until the kernel
+    /// has copied them.
     public static let uncoalescedStatesPerWriteMax = 192
-    /// How many bars before the first record of its series a closed candle is still merely late. Beyond: a duplicate.
+    /// A closed candle up to this many bars before the first record of its series is late. An older one is a duplicate.
     public static let lateClosedBarsMax = 16
     /// Stopped series whose field in `latest:*` is removed by one batch; the others wait for the next.
     public static let removalsPerBatchMax = 64

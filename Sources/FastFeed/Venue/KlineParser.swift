@@ -6,7 +6,7 @@ import CShims
 /// What a message turned out to be.
 package enum KlineResult: Equatable {
     case kline
-    /// Valid JSON that is no kline event.
+    /// Valid JSON that is not a kline event.
     case notice
     /// Refused; counted under this reason.
     case rejected(CounterID)
@@ -25,7 +25,7 @@ package enum KlineResult: Equatable {
 
     private let parser: OpaquePointer
 
-    /// - Parameter lanes: at most these: for comparing them.
+    /// - Parameter lanes: the widest lanes to use; narrower ones are for comparing the two.
     package init(messageBytesMax: Int = Limits.venueMessageBytesMax, lanes: Lanes = .wide) {
         precondition(Int(FF_JSON_PADDING) == Limits.paddingBytes, "the buffers promise as much as the parser takes")
         guard let made = unsafe ff_kline_parser_create(messageBytesMax) else { fatalError("out of memory: JSON parser") }
@@ -99,7 +99,7 @@ package enum KlineResult: Equatable {
     }
 }
 
-/// A message that is no kline: what the exchange says about the connection.
+/// A message that is not a kline: what the exchange says about the connection.
 package enum VenueNotice: Equatable {
     /// The answer to a control message; nil id where it had none.
     case result(id: Int64?)

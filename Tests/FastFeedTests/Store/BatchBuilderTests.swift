@@ -1,4 +1,4 @@
-// The bytes of a batch, read back and compared with the contract (DESIGN, section 4).
+// The bytes of a batch, read back and compared with the contract.
 
 import FastFeed
 import Testing

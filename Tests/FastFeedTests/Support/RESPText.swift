@@ -1,4 +1,4 @@
-// RESP read back by a reader of our own, and the texts that DESIGN section 4 promises for a candle.
+// RESP read back by a reader of our own, and the texts that the contract promises for a candle.
 
 import FastFeed
 
