@@ -5,11 +5,11 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 command -v valgrind >/dev/null || fail "no valgrind: scripts/setup.sh"
-[ -x .build/release/Benchmarks ] || fail "no .build/release/Benchmarks: swift build -c release"
+[ -x "$built/Benchmarks" ] || fail "no $built/Benchmarks: scripts/test.sh builds it"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 # Valgrind does not read Swift's debug information, and stops at it.
-objcopy --strip-debug .build/release/Benchmarks "$scratch/Benchmarks"
+objcopy --strip-debug "$built/Benchmarks" "$scratch/Benchmarks"
 
 # The function whose instructions are a room's.
 loop() {
