@@ -4,9 +4,9 @@ import Synchronization
 
 /// The open gaps. Written by the sink (rarely), read by anybody. Past its bound gaps are only counted.
 package final class GapBoard: Sendable {
-    private let gaps = Mutex<[Gap]>([])
+    private let gaps = Lock<[Gap]>([])
     /// Gaps since the last `takeNews`: at most a few one by one, the others as a count.
-    private let news = Mutex<(gaps: [Gap], more: Int)>(([], 0))
+    private let news = Lock<(gaps: [Gap], more: Int)>(([], 0))
     private static let newsCountMax = 16
     private let forgotten = Atomic<Int>(0)
 

@@ -4,8 +4,6 @@
 // A call ends exactly once, by whoever takes it out of the table: the thread with an answer or a failure, or the task that
 // cancels it, without waiting for the thread. Bounds: `callsMax` calls at a time.
 
-import Synchronization
-
 /// A call under way.
 struct ClientCall: Sendable {
     enum Kind: Sendable {
@@ -66,7 +64,7 @@ final class ClientCalls: Sendable {
         }
     }
 
-    private let state = Mutex(State())
+    private let state = Lock(State())
     let wakeUp: WakeUp
 
     init(_ wakeUp: WakeUp) { self.wakeUp = wakeUp }

@@ -2,8 +2,6 @@
 // Bounded by count and bytes: when it is full the oldest fall out, counted. Messages are kept as bytes and parsed by
 // whoever takes them.
 
-import Synchronization
-
 final class UpdateBuffer: Sendable {
     static let countMax = 1_024
     static let bytesMax = 8 << 20
@@ -35,7 +33,7 @@ final class UpdateBuffer: Sendable {
         }
     }
 
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     var missed: UInt64 { state.withLock { $0.missed } }
     var interruptions: UInt64 { state.withLock { $0.interruptions } }

@@ -24,16 +24,17 @@ package struct ReaderSettings: Sendable {
 }
 
 @safe package final class Reader: Agent, @unchecked Sendable {
-    // Everything below is its thread's alone, except `commands`, `counters` and `isStopped`, which are made
-    // for sharing.
+    // Everything below is its thread's alone, except `commands`, `events`, `counters` and `isStopped`, which are
+    // made for sharing.
     let index: Int
     let settings: ReaderSettings
     let journal: Journal
     let budget: ConnectBudget
     package let counters = CounterBank()
-    package let commands = CommandQueue<ReaderCommand>()
+    package let commands = Mailbox<ReaderCommand>(capacity: Limits.commandCountMax)
+    /// What the control thread should know.
+    package let events = Mailbox<ReaderEvent>(capacity: Limits.readerEventCountMax)
     private let stopped = Atomic<Bool>(false)
-    private let events = Mutex<[ReaderEvent]>([])
 
     var port: PollerPort?
     /// The thread that takes the records, if it is not this one.
@@ -71,7 +72,10 @@ package struct ReaderSettings: Sendable {
     /// True once `.stop` has been carried out and every connection is gone.
     package var isStopped: Bool { stopped.load(ordering: .acquiring) }
 
-    package func onStart(_ port: PollerPort) { self.port = port }
+    package func onStart(_ port: PollerPort) {
+        self.port = port
+        commands.setReceiver(port.wakeUp)
+    }
 
     package func onReady(_ token: PollToken, _ readiness: Readiness, nowNs: UInt64) {
         let slot = Int(token.slot)
@@ -144,19 +148,6 @@ package struct ReaderSettings: Sendable {
             end(slot, nowNs)
         }
         finishStopIfDone()
-    }
-
-    /// Something the planner should know. It comes for the events in each of its turns, so that few are ever waiting.
-    func tell(_ event: ReaderEvent) {
-        events.withLock { if $0.count < Limits.readerEventCountMax { $0.append(event) } }
-    }
-
-    /// Any thread: what has been told since the last call.
-    package func takeEvents() -> [ReaderEvent] {
-        events.withLock { events in
-            defer { events.removeAll() }
-            return events
-        }
     }
 
     func finishStopIfDone() {
