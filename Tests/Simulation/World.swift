@@ -63,7 +63,7 @@ public final class World {
         let rings = (0..<scenario.readerCount).map { _ in SPSCRing<CandleRecord>(zeroed: scenario.ringCount) }
         var settings = ReaderSettings(
             base: WebSocketEndpoint(isSecure: false, host: "127.0.0.1", port: 9_443), profile: .of(.spot), tls: nil, seed: scenario.seed)
-        settings.form = scenario.form
+        settings.subscribeForm = scenario.subscribeForm
         settings.combined = scenario.isCombined
         settings.connectionAgeMs = scenario.connectionAgeMs
         let budget = ConnectBudget()

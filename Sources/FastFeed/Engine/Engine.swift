@@ -74,8 +74,8 @@ public final class Engine: Sendable {
         let endpoint = configuration.venueEndpoint
         let tls = endpoint.isSecure ? try TLSContext.client(authorityFile: configuration.venueAuthorityFile) : nil
         var settings = ReaderSettings(base: endpoint, profile: VenueProfile.of(configuration.market), tls: tls, seed: seed)
-        settings.form = configuration.subscribeForm
-        settings.combined = configuration.usesCombinedStreams
+        settings.subscribeForm = configuration.subscribeForm
+        settings.usesCombinedStreams = configuration.usesCombinedStreams
         settings.allowsPlainRemote = configuration.allowsPlainRemote
         settings.handshakeTimeoutMs = configuration.handshakeTimeoutMs
         return settings
@@ -224,7 +224,7 @@ public final class Engine: Sendable {
     /// the other.
     package var closedAcks: (count: UInt64, newestNs: UInt64) { (sink.counters.value(.closedWritten), sink.latency.closedAckNs) }
 
-    /// The gaps not filled yet, oldest first.
+    /// The gaps not filled yet, those of the oldest candles first.
     public var openGaps: [Gap] { gaps.open }
 
     /// Gaps that no longer fit the list and are only counted.

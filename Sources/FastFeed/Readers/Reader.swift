@@ -8,8 +8,8 @@ package struct ReaderSettings: Sendable {
     package var base: WebSocketEndpoint
     package var profile: VenueProfile
     package var tls: TLSContext?
-    package var form = SubscribeForm.automatic
-    package var combined = true
+    package var subscribeForm = SubscribeForm.automatic
+    package var usesCombinedStreams = true
     package var allowsPlainRemote = false
     package var connectionAgeMs = Limits.venueConnectionAgeMs
     package var handshakeTimeoutMs = Limits.handshakeTimeoutMs
@@ -49,7 +49,7 @@ package struct ReaderSettings: Sendable {
     private var readySlots: [Int] = []
 
     let buffer = PaddedBuffer(count: Limits.receiveBytesMax)
-    let decode: UnsafeMutablePointer<KlineDecoder>
+    let klines: UnsafeMutablePointer<KlineDecoder>
 
     package init(index: Int, settings: ReaderSettings, ring: SPSCRing<CandleRecord>, journal: Journal, budget: ConnectBudget) {
         self.index = index
@@ -57,14 +57,14 @@ package struct ReaderSettings: Sendable {
         self.journal = journal
         self.budget = budget
         random = SplitMix64(seed: settings.seed &+ UInt64(index))
-        unsafe decode = .allocate(capacity: 1)
-        unsafe decode.initialize(to: KlineDecoder(ring: ring, counters: counters))
+        unsafe klines = .allocate(capacity: 1)
+        unsafe klines.initialize(to: KlineDecoder(ring: ring, counters: counters))
         readySlots.reserveCapacity(Limits.connectionsPerReaderMax)
     }
 
     deinit {
-        unsafe decode.deinitialize(count: 1)
-        unsafe decode.deallocate()
+        unsafe klines.deinitialize(count: 1)
+        unsafe klines.deallocate()
     }
 
     package var roleName: String { "reader-\(index)" }
@@ -126,10 +126,10 @@ package struct ReaderSettings: Sendable {
 
     private func carryOut(_ command: ReaderCommand, _ nowNs: UInt64) {
         switch command {
-        case .follow(let list): for (series, handle) in list { unsafe decode.pointee.index.set(series.symbol, series.interval, handle) }
-        case .unfollow(let list): for series in list { unsafe decode.pointee.index.remove(series.symbol, series.interval) }
+        case .follow(let list): for (series, handle) in list { unsafe klines.pointee.index.set(series.symbol, series.interval, handle) }
+        case .unfollow(let list): for series in list { unsafe klines.pointee.index.remove(series.symbol, series.interval) }
         case .connect(let key, let streams):
-            if !isStopping, addConnection(key, streams, predecessor: nil) == nil {
+            if !isStopping, addConnection(key, subscription(to: streams), predecessor: nil) == nil {
                 journal.note(.error, "reader has no room for another connection", ("reader", "\(index)"))
             }
         case .subscribe(let key, let streams): change(key, streams, isWanted: true, nowNs)
