@@ -3,7 +3,6 @@
 import FastFeed
 import Foundation
 import FoundationNetworking
-import Synchronization
 
 final class FaultInjector {
     private enum Repair {
@@ -85,7 +84,7 @@ final class FaultInjector {
         guard let url = URL(string: address) else { throw FeedError(.configuration, "no URL: \(address)") }
         var request = URLRequest(url: url, timeoutInterval: 5)
         request.httpMethod = "POST"
-        let outcome = Mutex("no answer")
+        let outcome = Lock("no answer")
         let done = DispatchSemaphore(value: 0)
         let task = URLSession.shared.dataTask(with: request) { _, response, error in
             let status = (response as? HTTPURLResponse)?.statusCode

@@ -3,7 +3,6 @@
 import Dispatch
 import FastFeed
 import Glibc
-import Synchronization
 
 /// Something to be done on the simulator's thread.
 struct SimulatorRequest: Sendable {
@@ -20,7 +19,7 @@ public final class VenueSimulator: @unchecked Sendable {
     // The agent is touched by its own thread while running and under `lifecycle` otherwise.
     private let agent: SimulatorAgent
     private let runner: AgentRunner
-    private let lifecycle = Mutex(Phase.idle)
+    private let lifecycle = Lock(Phase.idle)
     public let configuration: SimulatorConfiguration
     /// Where it listens; known from the start.
     public let port: UInt16
@@ -143,7 +142,7 @@ public final class VenueSimulator: @unchecked Sendable {
             guard phase == .running else { return body(agent) }
             let box = AnswerBox<Answer>()
             let request = SimulatorRequest { agent in box.put(body(agent)) }
-            while !agent.requests.offer(request, waking: runner.wakeUp) { usleep(100) }
+            while !agent.requests.offer(request) { usleep(100) }
             return box.take()
         }
     }
@@ -164,7 +163,7 @@ public final class VenueSimulator: @unchecked Sendable {
 
 /// Where an answer from the simulator's thread is waited for.
 private final class AnswerBox<Answer: Sendable>: Sendable {
-    private let answer = Mutex<Answer?>(nil)
+    private let answer = Lock<Answer?>(nil)
     private let ready = DispatchSemaphore(value: 0)
 
     func put(_ value: Answer) {

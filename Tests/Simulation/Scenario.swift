@@ -13,7 +13,7 @@ public struct Scenario {
     let batchSize: Int
     let closedMax: Int
     let coalesces: Bool
-    let form: SubscribeForm
+    let subscribeForm: SubscribeForm
     let isCombined: Bool
     let usesUnixSocket: Bool
     let updatePeriodMs: Int
@@ -52,7 +52,7 @@ public struct Scenario {
         batchSize = random.pick([1, 2, 3, 8, 64])
         closedMax = random.pick([16, 64, 1_024])
         coalesces = random.chance(0.85)
-        form = random.pick([.automatic, .url, .message])
+        subscribeForm = random.pick([.automatic, .url, .message])
         isCombined = random.chance(0.8)
         usesUnixSocket = random.chance(0.5)
         updatePeriodMs = slow ? random.number(5_000...30_000) : random.number(100...900)

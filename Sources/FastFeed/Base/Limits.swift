@@ -57,7 +57,7 @@ public enum Limits {
     public static let ringRecordCount = 2_048
     /// Commands waiting for one agent. Full: the offer is refused and counted.
     public static let commandCountMax = 4_096
-    /// Events of a reader that the control thread has not taken yet. Full: further ones are only in the log.
+    /// Events of one reader that the control thread has not taken. Full: the rest is only in the log, and counted.
     public static let readerEventCountMax = 65_536
     /// Log lines waiting for the main thread. Full: the oldest fall out, counted.
     public static let journalLineCountMax = 1_024

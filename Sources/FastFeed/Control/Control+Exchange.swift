@@ -1,8 +1,6 @@
 // What control asks the exchange over REST: which symbols there are, and candles that no flux covers. One question at a time
 // for the same thing; the answer is kept in Redis for a moment.
 
-import Synchronization
-
 /// What came back, from the REST client's thread to control's.
 enum ExchangeAnswer: Sendable {
     case symbols(Result<ExchangeInformation, RestFailure>)
@@ -22,7 +20,7 @@ extension Control {
     func refreshSymbols(_ nowNs: UInt64) {
         guard let rest, nowNs >= symbolsDueNs else { return }
         symbolsDueNs = nowNs + 60_000_000_000
-        rest.exchangeInfo(patienceMs: 50_000) { [weak self] result in self?.take(.symbols(result)) }
+        rest.exchangeInfo(patienceMs: 50_000) { [weak self] result in _ = self?.exchangeAnswers.offer(.symbols(result)) }
     }
 
     private func settle(_ result: Result<ExchangeInformation, RestFailure>) {
@@ -73,7 +71,7 @@ extension Control {
         guard waiters.count < Limits.dataQuestionsMax else { return .failure(CommandError(.busy, "too many questions to the exchange")) }
         waiters[query] = [waiter]
         rest.klines(query.series, startMs: query.startMs, endMs: query.endMs, limit: query.limit, patienceMs: 8_000) { [weak self] result in
-            self?.take(.candles(query, result))
+            _ = self?.exchangeAnswers.offer(.candles(query, result))
         }
         return nil
     }
@@ -122,18 +120,8 @@ extension Control {
 
     // MARK: Between the threads
 
-    /// The REST client's thread.
-    private func take(_ answer: ExchangeAnswer) {
-        exchangeAnswers.withLock { $0.append(answer) }
-        wakeUp.signal()
-    }
-
     func takeExchangeAnswers() {
-        let answers = exchangeAnswers.withLock { answers in
-            defer { answers = [] }
-            return answers
-        }
-        for answer in answers {
+        for answer in exchangeAnswers.takeAll() {
             switch answer {
             case .symbols(let result): settle(result)
             case .candles(let query, let result): settle(query, result)

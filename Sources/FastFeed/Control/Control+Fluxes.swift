@@ -86,22 +86,18 @@ extension Control {
         return nil
     }
 
-    /// Hands a change to the agents. Their queues are wider than anything control can bring about in one turn of theirs.
+    /// Hands a change to the agents. Their mailboxes are wider than anything control can bring about in one turn of theirs.
     private func tell(_ change: Placement.Change) {
-        for command in change.before { offer { ports.sink.commands.offer(command, waking: nil) } }
+        for command in change.before { insist(command, ports.sink.commands) }
         for (reader, commands) in change.readers.enumerated() {
-            for command in commands { offer { ports.readers[reader].commands.offer(command, waking: nil) } }
+            for command in commands { insist(command, ports.readers[reader].commands) }
         }
-        for command in change.after { offer { ports.sink.commands.offer(command, waking: nil) } }
-        ports.wakeAgents()
+        for command in change.after { insist(command, ports.sink.commands) }
     }
 
-    /// A full queue empties within a turn of its agent.
-    private func offer(_ attempt: () -> Bool) {
-        while !attempt() {
-            ports.wakeAgents()
-            Pause.milliseconds(1)
-        }
+    /// A full mailbox empties within a turn of its agent.
+    private func insist<Command>(_ command: Command, _ mailbox: Mailbox<Command>) {
+        while !mailbox.offer(command) { Pause.milliseconds(1) }
     }
 
     // MARK: Answers

@@ -4,9 +4,8 @@
 import Glibc
 
 extension Control {
-    /// Asks, or writes what was answered.
+    /// Asks the sink when it is time; `settle` writes what it answers.
     func refreshStatus(_ nowNs: UInt64) {
-        if status.isAsked, let reports = ports.sink.takeReport() { settle(reports, nowNs) }
         guard status.isDue(nowNs) else { return }
         let list = fluxes.values.sorted { $0.id < $1.id }
         var ids: [UInt32] = []
@@ -16,12 +15,11 @@ extension Control {
             ids += handles.map(\.id)
             asked.append((flux.id, handles.count))
         }
-        defer { ports.wakeAgents() }
-        guard ports.sink.commands.offer(.report(ids: ids), waking: nil) else { return status.askLater(nowNs) }
+        guard ports.sink.commands.offer(.report(ids: ids)) else { return status.askLater(nowNs) }
         status.ask(asked, nowNs: nowNs)
     }
 
-    private func settle(_ reports: [SeriesReport], _ nowNs: UInt64) {
+    func settle(_ reports: [SeriesReport], _ nowNs: UInt64) {
         let asked = status.asked
         status.endAsking()
         guard reports.count == asked.reduce(0, { $0 + $1.count }) else { return }
@@ -88,7 +86,7 @@ extension Control {
         let shown: [CounterID] = [
             .connectionsLive, .reconnects, .duplicates, .coalesced, .candlesWritten, .closedWritten, .closedPending, .gapsSeen,
             .gapCandlesMissing, .gapCandlesFilled, .redisReconnects, .commandsReceived, .commandsRefused, .commandsUnanswered, .cacheHits,
-            .cacheMisses,
+            .cacheMisses, .mailboxRefusals,
         ]
         pairs += shown.map { ($0.name, String(c[$0])) }
         func show(_ name: String, _ histogram: HistogramSnapshot) {

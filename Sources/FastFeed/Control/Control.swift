@@ -1,6 +1,6 @@
 // The control thread: fluxes, commands over Redis, status. Plain and synchronous, on a thread of its own with two Redis
 // connections of its own (one subscribed, one for everything else); it touches the data path only through the agents'
-// command queues. While Redis is away it connects anew, and the data path goes on.
+// mailboxes. While Redis is away it connects anew, and the data path goes on.
 
 import Glibc
 import Synchronization
@@ -31,8 +31,6 @@ package struct EngineHandles: Sendable {
 
     package var readers: [Reader]
     package var sink: Sink
-    /// Wakes the threads of all agents.
-    package var wakeAgents: @Sendable () -> Void
     /// Nil once the engine is gone.
     package var figures: @Sendable () -> Figures?
 }
@@ -48,7 +46,8 @@ package final class Control: @unchecked Sendable {
     let wakeUp: WakeUp
     /// Nil: the exchange is not asked anything.
     let rest: RestClient?
-    let exchangeAnswers = Mutex<[ExchangeAnswer]>([])
+    /// One answer for each question, and questions are bounded: it is never full.
+    let exchangeAnswers: Mailbox<ExchangeAnswer>
     /// The exchange's list, once it is known.
     var symbols: Set<Symbol>?
     var symbolsDueNs: UInt64 = 0
@@ -88,6 +87,9 @@ package final class Control: @unchecked Sendable {
         for flux in fluxes { self.fluxes[flux.id] = flux }
         backoff = Backoff(.redis, seed: seed)
         wakeUp = try WakeUp()
+        exchangeAnswers = Mailbox(capacity: Limits.dataQuestionsMax + 1, receiver: wakeUp)
+        for reader in ports.readers { reader.events.setReceiver(wakeUp) }
+        ports.sink.events.setReceiver(wakeUp)
     }
 
     package func start() throws(SystemError) {
@@ -129,7 +131,7 @@ package final class Control: @unchecked Sendable {
         wakeUp.willPark()
         defer { wakeUp.didPark() }
         // Looked at once more: who has put something there before the flag was up has not woken us.
-        guard !stopping.load(ordering: .acquiring), exchangeAnswers.withLock({ $0.isEmpty }) else { return }
+        guard !stopping.load(ordering: .acquiring), !hasMail else { return }
         let dueNs = client == nil ? min(retryAtNs, status.dueNs) : status.dueNs
         let now = nowNs
         let timeoutMs = dueNs > now ? Int32(clamping: (dueNs - now) / 1_000_000 + 1) : 0
@@ -320,12 +322,21 @@ package final class Control: @unchecked Sendable {
 
     // MARK: What agents say
 
+    private var hasMail: Bool {
+        ports.sink.events.isWaiting || exchangeAnswers.isWaiting || ports.readers.contains { $0.events.isWaiting }
+    }
+
     private func takeEvents() {
         for reader in ports.readers {
-            for case .refused(let stream) in reader.takeEvents() where refusedStreams.count < Limits.seriesCountMax {
+            for case .refused(let stream) in reader.events.takeAll() where refusedStreams.count < Limits.seriesCountMax {
                 refusedStreams.insert(stream)
             }
         }
-        placement.release(ports.sink.takeReleased())
+        for event in ports.sink.events.takeAll() {
+            switch event {
+            case .released(let ids): placement.release(ids)
+            case .report(let reports): settle(reports, nowNs)
+            }
+        }
     }
 }

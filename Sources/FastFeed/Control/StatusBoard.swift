@@ -26,7 +26,8 @@ struct StatusBoard {
     /// When control must look again.
     var dueNs: UInt64 {
         if hasMore { return 0 }
-        return isAsked ? MonotonicClock.nowNs() + 1_000_000 : nextNs
+        // The sink's answer wakes us.
+        return isAsked ? .max : nextNs
     }
 
     mutating func markDue() { nextNs = 0 }

@@ -36,8 +36,8 @@ public final class Engine: Sendable {
     private let readers: [Reader]
     private let sink: Sink
     private let threading: ThreadingMode
-    private let runners = Mutex<[AgentRunner]>([])
-    private let control = Mutex<Control?>(nil)
+    private let runners = Lock<[AgentRunner]>([])
+    private let control = Lock<Control?>(nil)
     /// What the configuration asks for, and where it was placed.
     private let fluxes: [Flux]
     private let placement: Placement
@@ -74,8 +74,8 @@ public final class Engine: Sendable {
         let endpoint = configuration.venueEndpoint
         let tls = endpoint.isSecure ? try TLSContext.client(authorityFile: configuration.venueAuthorityFile) : nil
         var settings = ReaderSettings(base: endpoint, profile: VenueProfile.of(configuration.market), tls: tls, seed: seed)
-        settings.form = configuration.subscribeForm
-        settings.combined = configuration.usesCombinedStreams
+        settings.subscribeForm = configuration.subscribeForm
+        settings.usesCombinedStreams = configuration.usesCombinedStreams
         settings.allowsPlainRemote = configuration.allowsPlainRemote
         settings.handshakeTimeoutMs = configuration.handshakeTimeoutMs
         settings.subscribeTimeoutMs = configuration.subscribeTimeoutMs
@@ -109,7 +109,7 @@ public final class Engine: Sendable {
         do {
             let started = try threading == .shared ? startShared() : startDedicated()
             runners.withLock { $0 = started }
-            if configuration.takesCommands { try startControl(started, rest) }
+            if configuration.takesCommands { try startControl(rest) }
         } catch {
             throw FeedError(.system, "cannot start threads: \(error)")
         }
@@ -144,13 +144,13 @@ public final class Engine: Sendable {
         return try RestClient(base: base, market: configuration.market, authorityFile: configuration.venueAuthorityFile, settings: settings)
     }
 
-    private func startControl(_ running: [AgentRunner], _ rest: RestClient?) throws(SystemError) {
+    private func startControl(_ rest: RestClient?) throws(SystemError) {
         let settings = ControlSettings(
             redis: configuration.redis, market: configuration.market,
             schema: configuration.schema, version: FastFeedVersion.text,
             readerCount: readers.count, streamsPerConnectionMax: configuration.streamsPerConnectionMax, startedAtMs: WallClock.nowMs())
         let ports = EngineHandles(
-            readers: readers, sink: sink, wakeAgents: { for runner in running { runner.wakeUp.signal() } },
+            readers: readers, sink: sink,
             figures: { [weak self] in
                 self.map {
                     EngineHandles.Figures(
@@ -171,11 +171,10 @@ public final class Engine: Sendable {
         let deadlineNs = MonotonicClock.nowNs() + UInt64(timeoutMs) * 1_000_000
         let running = runners.withLock { $0 }
         control.withLock { $0 }?.stop()
-        for reader in readers { _ = reader.commands.offer(.stop, waking: nil) }
-        wake(running)
-        waitUntil(min(deadlineNs, MonotonicClock.nowNs() + 1_500_000_000)) { readers.allSatisfy(\.isStopped) }
-        _ = sink.commands.offer(.drain, waking: nil)
-        wake(running)
+        let readersNs = min(deadlineNs, MonotonicClock.nowNs() + 1_500_000_000)
+        for reader in readers { insist(.stop, reader.commands, reader.roleName, untilNs: readersNs) }
+        waitUntil(readersNs) { readers.allSatisfy(\.isStopped) }
+        insist(.drain, sink.commands, sink.roleName, untilNs: deadlineNs)
         waitUntil(deadlineNs) { sink.isDrained }
         let report = StopReport(
             closedUnwritten: Int(sink.counters.value(.closedPending)), formingUnwritten: sink.isDrained ? 0 : sink.formingUnwritten)
@@ -184,16 +183,31 @@ public final class Engine: Sendable {
         return report
     }
 
-    private func wake(_ running: [AgentRunner]) { for runner in running { runner.wakeUp.signal() } }
+    /// A full mailbox empties within a turn of its agent.
+    private func insist<Command>(_ command: Command, _ mailbox: Mailbox<Command>, _ name: String, untilNs: UInt64) {
+        if waitUntil(untilNs, { mailbox.offer(command) }) { return }
+        journal.note(.error, "an agent takes no commands: it is ended without having been asked", ("agent", name))
+    }
 
-    private func waitUntil(_ deadlineNs: UInt64, _ condition: () -> Bool) {
-        while !condition() && MonotonicClock.nowNs() < deadlineNs { usleep(2_000) }
+    /// False: the time was up.
+    @discardableResult
+    private func waitUntil(_ deadlineNs: UInt64, _ condition: () -> Bool) -> Bool {
+        while !condition() {
+            guard MonotonicClock.nowNs() < deadlineNs else { return false }
+            usleep(2_000)
+        }
+        return true
     }
 
     // MARK: Looking at it
 
     private var counters: CounterSnapshot {
-        CounterSnapshot(readers.map(\.counters) + [sink.counters] + control.withLock { $0.map { [$0.counters] } ?? [] })
+        let control = control.withLock { $0 }
+        var sum = CounterSnapshot(readers.map(\.counters) + [sink.counters] + (control.map { [$0.counters] } ?? []))
+        sum[.mailboxRefusals] = UInt64(
+            readers.reduce(0) { $0 + $1.commands.refusedCount + $1.events.refusedCount } + sink.commands.refusedCount
+                + sink.events.refusedCount + (control?.exchangeAnswers.refusedCount ?? 0))
+        return sum
     }
 
     public func snapshot() -> EngineSnapshot {
@@ -212,7 +226,7 @@ public final class Engine: Sendable {
     /// the other.
     package var closedAcks: (count: UInt64, newestNs: UInt64) { (sink.counters.value(.closedWritten), sink.latency.closedAckNs) }
 
-    /// The gaps not filled yet, oldest first.
+    /// The gaps not filled yet, those of the oldest candles first.
     public var openGaps: [Gap] { gaps.open }
 
     /// Gaps that no longer fit the list and are only counted.

@@ -18,6 +18,8 @@ public enum CounterID: Int, CaseIterable, Sendable {
     case redisErrorsRetried, redisRejected, closedRejected, historyScripts, updatesRefused, closedPending, seriesActive, connectionsLive
     // Control
     case commandsReceived, commandsAnswered, commandsRefused, commandsRepeated, commandsUnanswered, cacheHits, cacheMisses
+    // Threads
+    case mailboxRefusals
 
     public var name: String { CounterID.descriptions[rawValue].name }
     public var unit: String { CounterID.descriptions[rawValue].unit }
@@ -85,5 +87,6 @@ public enum CounterID: Int, CaseIterable, Sendable {
         ("commands_unanswered", "requests", "Requests without a readable request_id: nobody could be told."),
         ("cache_hits", "requests", "Requests for data answered from the cache of the exchange's answers."),
         ("cache_misses", "requests", "Requests for data that had to ask the exchange."),
+        ("mailbox_refusals", "messages", "Messages between the engine's threads that found their mailbox full."),
     ]
 }

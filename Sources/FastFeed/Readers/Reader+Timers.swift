@@ -1,4 +1,4 @@
-// Everything that happens because time has passed: attempts, time-outs, silence, subscriptions, rollover.
+// Everything that happens because time has passed: attempts, time-outs, silence, subscriptions, rollover. The reader's thread.
 
 extension Reader {
     func turnTimers(_ nowNs: UInt64) {
@@ -33,7 +33,7 @@ extension Reader {
             return
         }
         if connections[slot].attempts > 0 { counters.add(.reconnects) }
-        connections[slot].subscription = freshSubscription(connections[slot].streams)
+        connections[slot].subscription = connections[slot].subscription.renewed
         var options = ConnectionOptions()
         options.allowsPlainRemote = settings.allowsPlainRemote
         options.handshakeTimeoutMs = settings.handshakeTimeoutMs

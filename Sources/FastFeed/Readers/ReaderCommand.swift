@@ -1,4 +1,5 @@
-// What others may ask of a reader. Offered from any thread, carried out in the reader's own turn.
+// What others may ask of a reader, and what it has to say. Plain values: commands are offered from any thread and carried out
+// in the reader's own turn, events are offered by the reader's thread and taken by the control thread.
 
 /// A connection as the control thread knows it: the same through reconnects and replacements, never used twice.
 package struct ConnectionKey: Hashable, Sendable {

@@ -7,7 +7,6 @@
 // too, has ended: a successor in the same directory waits for that instead of writing beside it.
 
 import Glibc
-import Synchronization
 
 public final class RedisServerProcess: Sendable {
     /// Certificates of a TLS port, all PEM files.
@@ -56,7 +55,7 @@ public final class RedisServerProcess: Sendable {
         /// Our end of the watcher's socket.
         var leash: Int32
     }
-    private let child = Mutex<Child?>(nil)
+    private let child = Lock<Child?>(nil)
 
     static let startTimeoutMs = 30_000
     /// A predecessor in the directory may take this long to end after its parent did.

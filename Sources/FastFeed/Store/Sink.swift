@@ -32,26 +32,34 @@ package struct SinkSettings: Sendable {
 
 package enum SinkCommand: Sendable {
     case follow([(Series, SeriesHandle)])
-    /// Take no more records of these; their newest states are removed, their ids come back by `takeReleased`.
+    /// Take no more records of these; their newest states are removed, their ids come back as `released`.
     case unfollow([SeriesHandle])
-    /// Say how these series stand (`takeReport`).
+    /// Say how these series stand (`report`).
     case report(ids: [UInt32])
     /// Nothing more will come: write all there is and say so.
     case drain
 }
 
+/// What the sink tells the control thread.
+package enum SinkEvent: Sendable {
+    /// Nothing mentions these ids of stopped series any more.
+    case released([UInt32])
+    /// The answer to a `report`, in the order of its ids.
+    case report([SeriesReport])
+}
+
 @safe package final class Sink: Agent, @unchecked Sendable {
-    // Its thread's alone, except `commands`, `counters`, `latency` and the two flags, which are made for sharing.
+    // Its thread's alone, except the mailboxes, the meters and the flags, which are made for sharing.
     let settings: SinkSettings
     let journal: Journal
     package let counters: CounterBank
     package let latency = LatencyMeter()
-    package let commands = CommandQueue<SinkCommand>()
+    package let commands = Mailbox<SinkCommand>(capacity: Limits.commandCountMax)
+    /// Never full: an id is released once before it is given out again, and one report is asked for at a time.
+    package let events = Mailbox<SinkEvent>(capacity: Limits.seriesCountMax + 1)
     private let drained = Atomic<Bool>(false)
     private let connected = Atomic<Bool>(false)
     private let formingLeft = Atomic<Int>(0)
-    private let report = Mutex<[SeriesReport]?>(nil)
-    private let released = Mutex<[UInt32]>([])
 
     let core: UnsafeMutablePointer<CandleWriter>
     private var port: PollerPort?
@@ -78,7 +86,10 @@ package enum SinkCommand: Sendable {
     /// Forming states not written, as of the last turn while draining.
     package var formingUnwritten: Int { formingLeft.load(ordering: .relaxed) }
 
-    package func onStart(_ port: PollerPort) { self.port = port }
+    package func onStart(_ port: PollerPort) {
+        self.port = port
+        commands.setReceiver(port.wakeUp)
+    }
 
     package func onReady(_ token: PollToken, _ readiness: Readiness, nowNs: UInt64) {
         guard unsafe token.generation == core.pointee.link.generation & 0xFF_FFFF else { return }
@@ -102,23 +113,7 @@ package enum SinkCommand: Sendable {
 
     private func release() {
         let ids = unsafe core.pointee.takeReleased()
-        if !ids.isEmpty { released.withLock { $0 += ids } }
-    }
-
-    /// Any thread: the ids of stopped series that nothing mentions any more.
-    package func takeReleased() -> [UInt32] {
-        released.withLock { ids in
-            defer { ids = [] }
-            return ids
-        }
-    }
-
-    /// Any thread: the answer to the last `.report`, in the order of its ids; nil while there is none.
-    package func takeReport() -> [SeriesReport]? {
-        report.withLock { report in
-            defer { report = nil }
-            return report
-        }
+        if !ids.isEmpty { _ = events.offer(.released(ids)) }
     }
 
     /// Carries a command out at once; only before the thread starts.
@@ -128,9 +123,7 @@ package enum SinkCommand: Sendable {
         switch command {
         case .follow(let list): for (series, handle) in list { unsafe core.pointee.follow(series, handle) }
         case .unfollow(let list): for handle in list { unsafe core.pointee.unfollow(handle) }
-        case .report(let ids):
-            let made = ids.map { unsafe core.pointee.table.report($0) }
-            report.withLock { $0 = made }
+        case .report(let ids): _ = events.offer(.report(ids.map { unsafe core.pointee.table.report($0) }))
         case .drain: isDraining = true
         }
     }

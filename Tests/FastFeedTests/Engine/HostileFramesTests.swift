@@ -38,7 +38,7 @@ struct HostileFramesTests {
         case .rejected(let reason) where !isShort || reason == .rejectedMalformed: return reason
         default:
             guard let notice = withPadded(frame.bytes, { VenueNotice($0) }) else { return .rejectedMalformed }
-            return notice == .other("kline") ? .rejectedMissing : .noticesReceived
+            return notice == .kline ? .rejectedMissing : .noticesReceived
         }
     }
 
