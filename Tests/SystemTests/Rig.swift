@@ -47,16 +47,6 @@ final class Rig {
         do { client = try RedisClient.connect(redis.endpoint) } catch { Issue.record("\(error)") }
     }
 
-    private var readHistories: [Series: [Int64: [String: String]]] = [:]
-
-    /// `history`, read once; only after the engine has stopped.
-    func storedHistory(_ series: Series) throws -> [Int64: [String: String]] {
-        if let known = readHistories[series] { return known }
-        let read = try history(series)
-        readHistories[series] = read
-        return read
-    }
-
     var counters: CounterSnapshot { engine.snapshot().counters }
 
     /// Waits until a condition holds; a failed expectation if it does not in time.
@@ -92,54 +82,27 @@ final class Rig {
 
     // MARK: Comparison
 
-    /// Every delivered closed candle is in Redis once, field by field; `latest:*` is the last state of each
-    /// stream; and the books balance.
+    /// Every delivered closed candle (or: every one announced) is in Redis once, with the exact text of every field; nothing else
+    /// is; and the books balance.
     func expectTruth(allowsUndelivered: Bool = false) throws {
-        let truth = venue.closedCandles()
-        #expect(!truth.isEmpty)
-        var bySeries: [Series: [ClosedCandle]] = [:]
-        for closed in truth { bySeries[closed.series, default: []].append(closed) }
-        var missing = 0
-        var wrong = 0
-        var compared = 0
-        for (series, list) in bySeries {
-            let stored = try history(series)
-            let mayBeThere = Set(list.map(\.candle.openTimeMs))
-            if stored.keys.contains(where: { !mayBeThere.contains($0) }) {
-                Issue.record("\(series): an entry that the exchange never closed")
-            }
-            for closed in list {
-                guard let entry = stored[closed.candle.openTimeMs] else {
-                    if closed.delivered || !allowsUndelivered { missing += 1 }
-                    continue
-                }
-                compared += 1
-                if entry != Rig.fields(closed.candle) {
-                    wrong += 1
-                    if wrong <= 3 {
-                        Issue.record("\(series) \(closed.candle.openTimeMs): stored \(entry), truth \(Rig.fields(closed.candle))")
-                    }
-                }
-            }
-        }
-        #expect(missing == 0, "closed candles missing in Redis, of \(truth.count)")
-        #expect(wrong == 0)
-        #expect(compared > 0)
+        let check = try checkTruth(isRequired: { closed, _ in closed.delivered || !allowsUndelivered })
+        #expect(check.isFlawless, "\(check.summary)")
         expectBalance()
     }
 
-    /// received = rejected + duplicates + coalesced + written, exactly.
+    /// Histories against the exchange's truth, for who knows better what must be there.
+    func checkTruth(
+        of closed: [ClosedCandle]? = nil, isRequired: (ClosedCandle, TruthCheck.Kept) -> Bool = TruthCheck.isDelivered
+    ) throws -> TruthCheck {
+        var check = TruthCheck { [client] in try client.command($0) }
+        try check.checkHistories(closed ?? venue.closedCandles(), isRequired: isRequired)
+        #expect(check.same > 0, "nothing is proven")
+        return check
+    }
+
+    /// Every message has one end.
     func expectBalance() {
-        let c = counters
-        let records = c[.messagesReceived] - c[.noticesReceived]
-        let sum =
-            c.rejected + c[.duplicates] + c[.coalesced] + c[.candlesWritten] + c[.redisRejected] + c[.closedQueueOverflow]
-            + c[.staleGeneration]
-        #expect(
-            records == sum,
-            "received \(records), rejected \(c.rejected), duplicates \(c[.duplicates]), coalesced \(c[.coalesced]), written \(c[.candlesWritten])"
-        )
-        #expect(c[.closedReceived] == c[.closedWritten] + c[.closedQueueOverflow] + c[.closedRejected])
+        #expect(counters.isBalanced, "\(counters.books)")
         expectStages()
     }
 
@@ -153,60 +116,11 @@ final class Rig {
         #expect(max(whole, parts) - min(whole, parts) <= min(whole, parts) / 64, "\(parts) ns in stages, \(whole) ns in all")
     }
 
+    /// `latest:*` is the last state of each stream.
     func expectLatest() throws {
-        let states = venue.latestStates()
-        #expect(!states.isEmpty)
-        var wrong = 0
-        for state in states {
-            let reply = try client.command(
-                "HGET", "latest:\(state.series.market.keyPrefix)\(state.series.interval.token)", state.series.symbol.name)
-            guard let text = reply.text, let object = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any] else {
-                Issue.record("\(state.series): no latest state (\(reply))")
-                continue
-            }
-            var values = Rig.fields(state.candle)
-            values["symbol"] = state.series.symbol.name
-            values["interval"] = state.series.interval.token
-            values["open_time"] = String(state.candle.openTimeMs)
-            values["event_time"] = String(state.candle.eventTimeMs)
-            var stored = object.filter { $0.key != "closed" }.mapValues { "\($0)" }
-            stored["closed"] = nil
-            #expect(object["closed"] as? Bool == state.candle.isClosed)
-            if stored != values {
-                wrong += 1
-                if wrong <= 3 { Issue.record("\(state.series): latest \(stored), truth \(values)") }
-            }
-        }
-        #expect(wrong == 0)
-    }
-
-    func history(_ series: Series) throws -> [Int64: [String: String]] { try Rig.history(series, client) }
-
-    /// A series' history: open time → fields. An id that is not `<ms>-0`, or comes twice, is an issue.
-    static func history(_ series: Series, _ client: RedisClient) throws -> [Int64: [String: String]] {
-        let key = "candles:{\(series.market.keyPrefix)\(series.symbol)}:\(series.interval.token)"
-        var result: [Int64: [String: String]] = [:]
-        for entry in try client.command("XRANGE", key, "-", "+").elements {
-            guard let id = entry.elements.first?.text, id.hasSuffix("-0"), let open = Int64(id.dropLast(2)) else {
-                Issue.record("\(key): entry id \(entry)")
-                continue
-            }
-            let pairs = entry.elements[1].strings
-            var fields: [String: String] = [:]
-            for index in stride(from: 0, to: pairs.count, by: 2) { fields[pairs[index]] = pairs[index + 1] }
-            if result.updateValue(fields, forKey: open) != nil { Issue.record("\(key): \(open) twice") }
-        }
-        return result
-    }
-
-    static func fields(_ candle: CandleRecord) -> [String: String] {
-        [
-            "open": candle.open.description, "high": candle.high.description, "low": candle.low.description,
-            "close": candle.close.description, "volume": candle.volume.description, "close_time": String(candle.closeTimeMs),
-            "quote_volume": candle.quoteVolume.description, "count": String(candle.tradeCount),
-            "taker_buy_volume": candle.takerBuyVolume.description, "taker_buy_quote_volume": candle.takerBuyQuoteVolume.description,
-            "first_trade_id": String(candle.firstTradeID), "last_trade_id": String(candle.lastTradeID), "source": candle.source.name,
-            "revision": "0",
-        ]
+        var check = TruthCheck { [client] in try client.command($0) }
+        try check.checkLatest(venue.latestStates())
+        #expect(check.isFlawless, "\(check.summary)")
+        #expect(check.latestCompared > 0, "nothing is proven")
     }
 }

@@ -89,23 +89,17 @@ struct ServiceDeathTests {
 
     /// - Parameter killedMs: closes up to a little before are stored, and so are those from `resumedMs` on.
     private func expectTruth(killedMs: Int64, resumedMs: Int64) throws {
-        let truth = Dictionary(grouping: venue.closedCandles(), by: \.series)
-        #expect(truth.count == 12)
-        var compared = 0
-        for (series, closed) in truth {
-            let entries = try Rig.history(series, client)
-            let announced = Dictionary(closed.map { ($0.candle.openTimeMs, Rig.fields($0.candle)) }) { $1 }
-            for (openMs, fields) in entries {
-                compared += 1
-                #expect(fields == announced[openMs], "\(series) \(openMs)")
-            }
-            let missing = closed.filter {
-                let isOnTheWay = $0.candle.eventTimeMs > killedMs - ServiceDeathTests.onTheWayMs && $0.candle.eventTimeMs < resumedMs
-                return $0.delivered && !isOnTheWay && entries[$0.candle.openTimeMs] == nil
-            }
-            #expect(missing.isEmpty, "\(series): \(missing.map { $0.candle.openTimeMs - killedMs }) ms after the kill")
-            #expect(closed.contains { $0.candle.eventTimeMs < killedMs - ServiceDeathTests.onTheWayMs }, "\(series)")
+        let closed = venue.closedCandles()
+        let lastSafeMs = killedMs - ServiceDeathTests.onTheWayMs
+        var check = TruthCheck { [client] in try client.command($0) }
+        try check.checkHistories(closed) { closed, _ in
+            closed.delivered && (closed.candle.eventTimeMs <= lastSafeMs || closed.candle.eventTimeMs >= resumedMs)
         }
-        #expect(compared >= 12 * 8)
+        #expect(check.isFlawless, "killed at \(killedMs): \(check.summary)")
+        #expect(check.stored >= 12 * 8)
+        for (series, closed) in Dictionary(grouping: closed, by: \.series) {
+            #expect(closed.contains { $0.candle.eventTimeMs < lastSafeMs }, "\(series)")
+        }
+        #expect(Set(closed.map(\.series)).count == 12)
     }
 }
