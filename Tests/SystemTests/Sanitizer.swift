@@ -4,5 +4,5 @@ import Glibc
 
 enum Sanitizer {
     /// True when the address or the thread sanitizer's runtime is linked.
-    static let isOn = ["__asan_init", "__tsan_init"].contains { dlsym(nil, $0) != nil }
+    static let isOn = ["__asan_init", "__tsan_init"].contains { (name: String) in dlsym(nil, name) != nil }
 }
