@@ -28,7 +28,7 @@ public struct FluxDefinition: Sendable, Hashable {
         var symbols: [Symbol] = []
         for name in parts[0].split(separator: ",", omittingEmptySubsequences: false) {
             guard let symbol = Symbol(name) else {
-                throw refuse("'\(Ascii.printable(name.utf8, limit: 40))' is no symbol ([a-z0-9_], at most 32)")
+                throw refuse("'\(Ascii.printable(name.utf8, limit: 40))' is not a symbol ([a-z0-9_], at most 32)")
             }
             if !symbols.contains(symbol) { symbols.append(symbol) }
         }
@@ -36,7 +36,7 @@ public struct FluxDefinition: Sendable, Hashable {
         for token in parts[1].split(separator: ",", omittingEmptySubsequences: false) {
             guard let interval = Interval(token: token) else {
                 let known = Interval.allCases.map(\.token).joined(separator: " ")
-                throw refuse("'\(Ascii.printable(token.utf8, limit: 40))' is no interval (\(known))")
+                throw refuse("'\(Ascii.printable(token.utf8, limit: 40))' is not an interval (\(known))")
             }
             if !intervals.contains(interval) { intervals.append(interval) }
         }
