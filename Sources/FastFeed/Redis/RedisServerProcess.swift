@@ -121,7 +121,7 @@ package final class RedisServerProcess: Sendable {
     package func stop(timeoutMs: Int = 4_000) {
         let deadlineNs = MonotonicClock.nowNs() + UInt64(timeoutMs) * 1_000_000
         guard pid != nil else { return }
-        if let client = try? RedisClient.connect(endpoint, timeoutMs: max(50, timeoutMs / 4)) {
+        if let client = try? RedisClient.connect(endpoint, timeout: .milliseconds(max(50, timeoutMs / 4))) {
             // The answer to SHUTDOWN is the end of the connection.
             _ = try? client.command(["SHUTDOWN"])
             client.close()
@@ -261,7 +261,7 @@ package final class RedisServerProcess: Sendable {
         let deadlineNs = MonotonicClock.nowNs() + UInt64(RedisServerProcess.startTimeoutMs) * 1_000_000
         while MonotonicClock.nowNs() < deadlineNs {
             guard pid != nil else { throw FeedError(.redis, "redis-server ended at its start: \(lastLogLine())") }
-            if let client = try? RedisClient.connect(endpoint, timeoutMs: 1_000) {
+            if let client = try? RedisClient.connect(endpoint, timeout: .seconds(1)) {
                 // While a large append-only file is read, the answer is an error (LOADING).
                 let answer = try? client.command(["PING"])
                 client.close()

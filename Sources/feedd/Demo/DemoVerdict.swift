@@ -25,7 +25,7 @@ struct DemoVerdict {
     }
 
     private static func compare(_ world: DemoWorld) throws -> Tally {
-        let client = try RedisClient.connect(world.redis.endpoint, timeoutMs: 5_000)
+        let client = try RedisClient.connect(world.redis.endpoint, timeout: .seconds(5))
         defer { client.close() }
         let truth = Dictionary(grouping: world.simulator.closedCandles().filter { $0.delivered && $0.offsetMs == 0 }, by: \.series)
         let keys = world.configuration.schema

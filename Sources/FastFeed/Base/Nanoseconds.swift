@@ -1,4 +1,11 @@
-// Durations as whole numbers: public functions take a `Duration`, everything below counts nanoseconds or milliseconds. Pure.
+// Milliseconds, as settings and limits say them, and durations, as public functions take them, in the nanoseconds that clocks and
+// deadlines count. Pure.
+
+extension UInt64 {
+    /// - Parameter ms: less than none is none.
+    @inline(__always)
+    package static func ns(ms: Int) -> UInt64 { UInt64(clamping: ms) * 1_000_000 }
+}
 
 extension Duration {
     /// A negative duration is 0; a longer one than a century is a century, so that a deadline made of it does not overflow.
