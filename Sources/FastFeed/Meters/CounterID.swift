@@ -38,7 +38,7 @@ public enum CounterID: Int, CaseIterable, Sendable {
     public var sentence: String { row.sentence }
 
     /// True for the counters of frames that were refused.
-    public var isRejection: Bool { rawValue >= CounterID.rejectedMalformed.rawValue && rawValue <= CounterID.rejectedBinary.rawValue }
+    package var isRejection: Bool { rawValue >= CounterID.rejectedMalformed.rawValue && rawValue <= CounterID.rejectedBinary.rawValue }
 
     private var row: (kind: Kind, unit: String, sentence: String) {
         switch self {
