@@ -174,7 +174,7 @@ struct CommandLineRefusalTests {
     @Test("A configuration file is an object of known keys")
     func configurationFile() throws {
         for (text, named) in [
-            ("{\"batchSize\": 5}", "\"batch-size\""), ("{\"speed\": 5}", "\"speed\""), ("[]", "no JSON object"), ("{", "not valid JSON"),
+            ("{\"batchSize\": 5}", "\"batch-size\""), ("{\"speed\": 5}", "\"speed\""), ("[]", "not a JSON object"), ("{", "not valid JSON"),
             ("{\"readers\": [1]}", "\"readers\""), ("{\"readers\": {\"a\": 1}}", "\"readers\""), ("{\"readers\": 1.5}", "\"readers\""),
             ("{\"config\": \"x\"}", "\"config\""),
         ] {
