@@ -50,8 +50,10 @@ struct TruthCheckTests {
 
     /// The newest state as it is written to `latest:1m`.
     private func json(_ minute: Int64, close: String? = nil) -> String {
-        var members = TruthCheck.fields(candle(minute)).map { "\"\($0.key)\":\"\($0.value)\"" }
-        if let close { members = members.map { $0.hasPrefix("\"close\":") ? "\"close\":\"\(close)\"" : $0 } }
+        let members = CandleField.allCases.map { field in
+            let text = field == .close ? close ?? field.text(of: candle(minute)) : field.text(of: candle(minute))
+            return "\"\(field.rawValue)\":" + (field.isInteger ? text : "\"\(text)\"")
+        }
         return "{\"symbol\":\"btcusdt\",\"interval\":\"1m\",\"open_time\":\(minute * 60_000),\"event_time\":\(minute * 60_000 + 60_003),"
             + "\"closed\":false," + members.joined(separator: ",") + "}"
     }
@@ -140,10 +142,21 @@ struct TruthCheckTests {
         #expect(try check(nil, state(19), mayBeEarlier: true).latestWrong == 1)
         store.latest["latest:1m"]!["btcusdt"] = json(18)
         #expect(try check(mayBeEarlier: true).latestWrong == 1)
-        for text in [json(20, close: "7"), "", "[]", json(20).replacing("\"closed\":false", with: "\"closed\":true"), json(20) + "}"] {
+        let (good, flag) = (json(20), "\"closed\":false")
+        let bad = [json(20, close: "7"), "", "[]", good + "}", good.replacing(flag, with: "\"closed\":true")]
+        for text in bad + [good.replacing(flag, with: "\"closed\":\"false\""), good.replacing(flag, with: "\(flag),\(flag)")] {
             store.latest["latest:1m"]!["btcusdt"] = text
             #expect(try check(mayBeEarlier: true).latestWrong == 1, "\(text)")
         }
+    }
+
+    @Test func theOrderOfMembersIsNobodysPromise() throws {
+        fill()
+        let members = json(20).split(separator: ",")
+        store.latest["latest:1m"]!["btcusdt"] =
+            members.first! + "," + members[1..<4].reversed().joined(separator: ",") + ","
+            + members[4...].joined(separator: ",")
+        #expect(try check().isFlawless)
     }
 
     @Test func anErrorIsThrownAndNotTakenForAnEmptyHistory() {

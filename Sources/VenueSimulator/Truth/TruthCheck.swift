@@ -125,13 +125,13 @@ package struct TruthCheck {
         if case .error(let text) = reply { throw FeedError(.redis, "\(series): \(text)") }
         var result: [Int64: [String: String]] = [:]
         for entry in reply.elements {
-            guard let id = entry.elements.first?.text, id.hasSuffix("-0"), let openMs = Int64(id.dropLast(2)) else {
+            let list = entry.elements.last?.strings ?? []
+            guard let id = entry.elements.first?.text, let openMs = HistoryEntry(id: id, [])?.openTimeMs else {
                 // Ids are unique in a stream, so that a second entry for a candle has another sequence than 0.
                 twice += 1
                 note("an entry that is not the first of its open time: \(series) \(entry)")
                 continue
             }
-            let list = entry.elements.last?.strings ?? []
             let fields = TruthCheck.pairs(list)
             if list.count != 2 * fields.count {
                 twice += 1
@@ -143,16 +143,7 @@ package struct TruthCheck {
     }
 
     /// A closed candle's fields in its history, as the exchange's truth has them.
-    package static func fields(_ candle: CandleRecord) -> [String: String] {
-        [
-            "open": candle.open.description, "high": candle.high.description, "low": candle.low.description,
-            "close": candle.close.description, "volume": candle.volume.description, "close_time": String(candle.closeTimeMs),
-            "quote_volume": candle.quoteVolume.description, "count": String(candle.tradeCount),
-            "taker_buy_volume": candle.takerBuyVolume.description, "taker_buy_quote_volume": candle.takerBuyQuoteVolume.description,
-            "first_trade_id": String(candle.firstTradeID), "last_trade_id": String(candle.lastTradeID), "source": candle.source.name,
-            "revision": "0",
-        ]
-    }
+    package static func fields(_ candle: CandleRecord) -> [String: String] { Dictionary(uniqueKeysWithValues: CandleField.texts(candle)) }
 
     // MARK: Newest states
 
@@ -165,8 +156,8 @@ package struct TruthCheck {
             for state in states {
                 latestCompared += 1
                 let text = held.removeValue(forKey: state.series.symbol.name)
-                let stored = text.flatMap(TruthCheck.members)
-                let expected = TruthCheck.latestFields(state)
+                let stored = text.flatMap { try? JSONValue(parsing: Array($0.utf8)) }.flatMap(TruthCheck.members)
+                let expected = TruthCheck.members(CandleRow.json(state.candle, state.series))!
                 if stored == expected || mayBeEarlier && stored.map({ isEarlier($0, expected, state) }) ?? false { continue }
                 latestWrong += 1
                 note("\(key) \(state.series.symbol): stored \(stored.map { TruthCheck.difference($0, expected) } ?? text ?? "nothing")")
@@ -176,38 +167,20 @@ package struct TruthCheck {
         }
     }
 
+    /// What was stored before the exchange's last words: older than they, and not older than the history.
     private func isEarlier(_ stored: [String: String], _ last: [String: String], _ state: LatestState) -> Bool {
-        guard let open = stored["open_time"].flatMap({ Int64($0) }), let event = stored["event_time"].flatMap({ Int64($0) }),
-            Set(stored.keys) == Set(last.keys), stored["symbol"] == last["symbol"], stored["interval"] == last["interval"]
+        func time(_ name: String) -> Int64? { stored[name].flatMap { Int64($0) } }
+        guard let open = time(CandleField.openTime), let event = time(CandleField.eventTime), Set(stored.keys) == Set(last.keys),
+            [Field.symbol, Field.interval].allSatisfy({ stored[$0] == last[$0] })
         else { return false }
         return event < state.candle.eventTimeMs && open <= state.candle.openTimeMs && open >= newestStoredMs[state.series] ?? .min
     }
 
-    private static func latestFields(_ state: LatestState) -> [String: String] {
-        var fields = fields(state.candle)
-        fields["symbol"] = state.series.symbol.name
-        fields["interval"] = state.series.interval.token
-        fields["open_time"] = String(state.candle.openTimeMs)
-        fields["event_time"] = String(state.candle.eventTimeMs)
-        fields["closed"] = String(state.candle.isClosed)
-        return fields
-    }
-
-    /// The members of a flat JSON object as texts; nil for anything else, or a name that comes twice.
-    private static func members(_ text: String) -> [String: String]? {
-        guard case .object(let members)? = try? JSONValue(parsing: Array(text.utf8)) else { return nil }
-        var result: [String: String] = [:]
-        for member in members {
-            let value: String
-            switch member.value {
-            case .string(let text): value = text
-            case .integer(let number): value = String(number)
-            case .bool(let flag): value = String(flag)
-            default: return nil
-            }
-            guard result.updateValue(value, forKey: member.key) == nil else { return nil }
-        }
-        return result
+    /// The members of a JSON object, each value as JSON; nil for anything else, or a name that comes twice.
+    private static func members(_ value: JSONValue) -> [String: String]? {
+        guard case .object(let members) = value else { return nil }
+        let names = Dictionary(members.map { ($0.key, $0.value.text) }) { first, _ in first }
+        return names.count == members.count ? names : nil
     }
 
     // MARK: Keys
@@ -216,7 +189,7 @@ package struct TruthCheck {
     package mutating func checkKeys() throws {
         for key in try ask(["KEYS", "*"]).strings.sorted() where !knownKeys.contains(key) {
             // The service's word on how it is, which must pass away with it. -2: it has just expired; -1: it never will.
-            let isStatus = key == schema.serviceStatusKey || key.hasPrefix(schema.fluxStatusKey(""))
+            let isStatus = key == schema.serviceStatusKey || key.hasPrefix(schema.fluxStatusPrefix)
             if try isStatus && ask(["TTL", key]).integer != -1 { continue }
             extra += 1
             note("a key that should not be there: \(key)")

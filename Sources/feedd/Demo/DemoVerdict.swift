@@ -10,7 +10,7 @@ struct DemoVerdict {
     init(_ world: DemoWorld, left: StopReport) throws {
         let client = try RedisClient.connect(world.redis.endpoint, timeout: .seconds(5))
         defer { client.close() }
-        var check = TruthCheck { try client.command($0) }
+        var check = TruthCheck(world.configuration.schema) { try client.command($0) }
         try check.checkHistories(world.simulator.closedCandles()) { closed, kept in
             // What the cap on the history has removed can no longer be compared, and what was announced after the last one that was
             // read came when the engine had stopped.
