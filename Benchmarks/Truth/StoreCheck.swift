@@ -121,9 +121,9 @@ struct StoreCheck {
         var entries: [String: [String: String]] = [:]
         for entry in reply.elements {
             guard entry.elements.count == 2, let id = entry.elements[0].text else { throw FeedError(.redis, "\(key): no stream entry") }
-            let fields = entry.elements[1].strings
-            entries[id] = StoreCheck.pairs(fields)
-            if fields.count != 2 * entries[id]!.count { entries[id]!["a field"] = "is there twice" }
+            let fields = entry.elements[1].pairs
+            entries[id] = Dictionary(fields) { $1 }
+            if fields.count != entries[id]!.count { entries[id]!["a field"] = "is there twice" }
         }
         return entries
     }
@@ -131,7 +131,7 @@ struct StoreCheck {
     private mutating func compareLatest(_ states: [TruthCandle], _ keys: inout Set<String>) throws {
         for (interval, states) in Dictionary(grouping: states, by: \.interval) {
             keys.insert("latest:\(interval)")
-            var held = StoreCheck.pairs(try client.command("HGETALL", "latest:\(interval)").strings)
+            var held = Dictionary(try client.command("HGETALL", "latest:\(interval)").pairs) { $1 }
             for state in states {
                 latestCompared += 1
                 let text = held.removeValue(forKey: state.symbol) ?? "{}"
@@ -153,12 +153,6 @@ struct StoreCheck {
             Set(fields.keys) == Set(last.latestFields.keys), fields["symbol"] == last.symbol, fields["interval"] == last.interval
         else { return false }
         return event < last.eventTime && open <= last.openTime && open >= newestStored["\(last.symbol):\(last.interval)"] ?? .min
-    }
-
-    private static func pairs(_ list: [String]) -> [String: String] {
-        var pairs: [String: String] = [:]
-        for index in stride(from: 0, to: list.count - 1, by: 2) { pairs[list[index]] = list[index + 1] }
-        return pairs
     }
 
     private mutating func note(_ text: String) {

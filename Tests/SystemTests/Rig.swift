@@ -191,10 +191,7 @@ final class Rig {
                 Issue.record("\(key): entry id \(entry)")
                 continue
             }
-            let pairs = entry.elements[1].strings
-            var fields: [String: String] = [:]
-            for index in stride(from: 0, to: pairs.count, by: 2) { fields[pairs[index]] = pairs[index + 1] }
-            if result.updateValue(fields, forKey: open) != nil { Issue.record("\(key): \(open) twice") }
+            if result.updateValue(Dictionary(entry.elements[1].pairs) { $1 }, forKey: open) != nil { Issue.record("\(key): \(open) twice") }
         }
         return result
     }

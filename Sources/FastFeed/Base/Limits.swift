@@ -86,8 +86,10 @@ public enum Limits {
     public static let candleRespBytesMax = 3_584
     /// A Redis reply that is longer than this is a protocol error.
     public static let replyBytesMax = 1024 * 1024
-    /// The same for one string of the control side's client, which reads whole trees.
-    public static let treeTextBytesMax = 64 * 1024 * 1024
+    /// What may wait to be sent to Redis by those who do not block.
+    public static let redisOutboxBytesMax = 4 * 1024 * 1024
+    /// The longest string that the blocking client keeps, and what it may send in one go.
+    public static let clientBytesMax = 64 * 1024 * 1024
     /// Redis has this long to answer a batch; then the connection is taken for dead.
     public static let redisReplyTimeoutMs = 15_000
     public static let redisConnectTimeoutMs = 5_000

@@ -61,17 +61,15 @@ extension Control {
 
     /// A history entry as a candle object. Its event time is not kept: the close time stands for it. Nil for an entry that
     /// somebody else has written and that is no candle.
-    private static func row(_ entry: RedisValue, _ series: Series) -> JSONValue? {
+    private static func row(_ entry: RedisReply, _ series: Series) -> JSONValue? {
         guard entry.elements.count == 2, let id = entry.elements[0].text, id.hasSuffix("-0"), let open = Int64(id.dropLast(2)) else {
             return nil
         }
-        let pairs = entry.elements[1].strings
         var members: [(String, JSONValue)] = [
             ("symbol", .string(series.symbol.name)), ("interval", .string(series.interval.token)), ("open_time", .integer(open)),
         ]
         var closeMs: Int64?
-        for index in stride(from: 0, to: pairs.count - 1, by: 2) {
-            let (name, text) = (pairs[index], pairs[index + 1])
+        for (name, text) in entry.elements[1].pairs {
             guard integers.contains(name) else {
                 members.append((name, .string(text)))
                 continue

@@ -202,11 +202,10 @@ package final class Control: @unchecked Sendable {
         }
         let reply = try client.command("HGETALL", settings.schema.fluxesKey)
         if case .error(let message) = reply { throw FeedError(.redis, "cannot read the registry: \(message)") }
-        let pairs = reply.strings
-        for index in stride(from: 0, to: pairs.count - 1, by: 2) {
-            guard let flux = Flux(json: pairs[index + 1]), flux.id == pairs[index] else {
+        for (id, text) in reply.pairs {
+            guard let flux = Flux(json: text), flux.id == id else {
                 journal.note(
-                    .error, "an entry of the registry is no flux; left alone", ("flux_id", Ascii.printable(pairs[index].utf8, limit: 80)))
+                    .error, "an entry of the registry is no flux; left alone", ("flux_id", Ascii.printable(id.utf8, limit: 80)))
                 continue
             }
             guard fluxes[flux.id] == nil else { continue }

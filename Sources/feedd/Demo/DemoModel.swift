@@ -89,10 +89,9 @@ struct DemoModel {
         figures = ReportFigures(snapshot, since: past.first)
         past.append(snapshot)
         if past.count > DemoModel.pastMax { past.removeFirst() }
-        let pairs = try client.command(["HGETALL", "latest:\(interval.token)"]).strings
         var candles: [String: ShownCandle] = [:]
-        for index in stride(from: 0, to: pairs.count - 1, by: 2) {
-            candles[pairs[index]] = try? decoder.decode(ShownCandle.self, from: Data(pairs[index + 1].utf8))
+        for (symbol, text) in try client.command(["HGETALL", "latest:\(interval.token)"]).pairs {
+            candles[symbol] = try? decoder.decode(ShownCandle.self, from: Data(text.utf8))
         }
         var stale: [Int] = []
         for index in rows.indices {
@@ -152,16 +151,13 @@ struct HistoryEntry {
     let openTimeMs: Int64
     let fields: [String: String]
 
-    static func list(_ answer: RedisValue) -> [HistoryEntry] {
-        guard case .array(let entries) = answer else { return [] }
-        return entries.compactMap { entry in
-            guard case .array(let parts) = entry, parts.count == 2, let id = parts[0].text, let dash = id.firstIndex(of: "-"),
-                let openTimeMs = Int64(id[..<dash])
-            else { return nil }
-            let texts = parts[1].strings
-            var fields: [String: String] = [:]
-            for index in stride(from: 0, to: texts.count - 1, by: 2) { fields[texts[index]] = texts[index + 1] }
-            return HistoryEntry(openTimeMs: openTimeMs, fields: fields)
+    static func list(_ answer: RedisReply) -> [HistoryEntry] {
+        answer.elements.compactMap { entry in
+            let parts = entry.elements
+            guard parts.count == 2, let id = parts[0].text, let dash = id.firstIndex(of: "-"), let openTimeMs = Int64(id[..<dash]) else {
+                return nil
+            }
+            return HistoryEntry(openTimeMs: openTimeMs, fields: Dictionary(parts[1].pairs) { $1 })
         }
     }
 }

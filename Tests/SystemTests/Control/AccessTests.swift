@@ -30,7 +30,7 @@ struct AccessTests {
         let admin = try RedisClient.connect(redis.endpoint)
         for user in try AccessTests.users() {
             let reply = try admin.command(["ACL", "SETUSER"] + user)
-            #expect(reply == .string("OK"), "\(user[0]): \(reply)")
+            #expect(reply.text == "OK", "\(user[0]): \(reply)")
         }
         var simulator = SimulatorConfiguration()
         simulator.symbolCount = 3

@@ -96,8 +96,7 @@ final class HostileRun {
         #expect(entries.count == service.sent)
         var wrong = 0
         for (number, entry) in entries.enumerated() {
-            let pairs = entry.elements[1].strings
-            let fields = Dictionary(uniqueKeysWithValues: stride(from: 0, to: pairs.count, by: 2).map { (pairs[$0], pairs[$0 + 1]) })
+            let fields = Dictionary(uniqueKeysWithValues: entry.elements[1].pairs)
             let isExact =
                 entry.elements[0].text == "\(NumberedCandle.openMs(number))-0" && fields["open"] == "\(number).10000000"
                 && fields["close"] == "\(number).30000000" && fields["volume"] == "\(number + 1).00000000"

@@ -198,7 +198,7 @@ struct TrustTests {
         options.arguments = ["--tls-protocols", version]
         let server = try RedisServerProcess(options)
         let endpoint = try #require(server.tlsEndpoint)
-        #expect(try RedisClient.connect(endpoint).command("PING") == .string("PONG"))
+        #expect(try RedisClient.connect(endpoint).command("PING").text == "PONG")
         var configuration = EngineConfiguration()
         configuration.fluxes = [try FluxDefinition("btcusdt:1m")]
         configuration.venue = try WebSocketEndpoint(url: "ws://127.0.0.1:\(FreePort.find())")

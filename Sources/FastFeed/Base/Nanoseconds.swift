@@ -1,0 +1,7 @@
+// Milliseconds, as settings and limits say them, in the nanoseconds that clocks and deadlines count. Pure.
+
+extension UInt64 {
+    /// - Parameter ms: less than none is none.
+    @inline(__always)
+    package static func ns(ms: Int) -> UInt64 { UInt64(clamping: ms) * 1_000_000 }
+}
