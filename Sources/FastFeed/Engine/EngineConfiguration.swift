@@ -28,7 +28,7 @@ public struct FluxDefinition: Sendable, Hashable {
         var symbols: [Symbol] = []
         for name in parts[0].split(separator: ",", omittingEmptySubsequences: false) {
             guard let symbol = Symbol(name) else {
-                throw refuse("'\(Ascii.printable(name.utf8, limit: 40))' is no symbol ([a-z0-9_], at most 32)")
+                throw refuse("'\(Ascii.printable(name.utf8, limit: 40))' is not a symbol ([a-z0-9_], at most 32)")
             }
             if !symbols.contains(symbol) { symbols.append(symbol) }
         }
@@ -36,7 +36,7 @@ public struct FluxDefinition: Sendable, Hashable {
         for token in parts[1].split(separator: ",", omittingEmptySubsequences: false) {
             guard let interval = Interval(token: token) else {
                 let known = Interval.allCases.map(\.token).joined(separator: " ")
-                throw refuse("'\(Ascii.printable(token.utf8, limit: 40))' is no interval (\(known))")
+                throw refuse("'\(Ascii.printable(token.utf8, limit: 40))' is not an interval (\(known))")
             }
             if !intervals.contains(interval) { intervals.append(interval) }
         }
@@ -109,8 +109,7 @@ public struct EngineConfiguration: Sendable {
             endpoint.isSecure || endpoint.isLoopback || allowsPlainRemote,
             "venue '\(endpoint)' is plain ws:// to another machine; use wss://, or --allow-plain-remote if you mean it")
         let connections = (seriesList.count + streamsPerConnectionMax - 1) / streamsPerConnectionMax
-        // Half of a reader's places are for connections that are being replaced.
-        let connectionsMax = readerCount * Limits.connectionsPerReaderMax / 2
+        let connectionsMax = Placement.connectionsMax(readerCount: readerCount)
         try check(
             connections <= connectionsMax,
             "\(connections) connections are more than \(readerCount) readers take (\(connectionsMax)); raise streams-per-connection or readers"
