@@ -5,7 +5,7 @@
 
 import Glibc
 
-struct RedisLine {
+package struct RedisLine {
     /// Commands in one write; an answer may have a megabyte.
     private static let writeCountMax = 32
 
@@ -28,18 +28,18 @@ struct RedisLine {
     /// When the subscriber last said anything, and whether it has been asked to since.
     private var (listenedNs, isPinged): (UInt64, Bool) = (0, false)
 
-    init(_ endpoint: RedisEndpoint, channels: [String], journal: Journal, seed: UInt64) {
+    package init(_ endpoint: RedisEndpoint, channels: [String], journal: Journal, seed: UInt64) {
         (self.endpoint, self.channels, self.journal) = (endpoint, channels, journal)
         backoff = Backoff(.redis, seed: seed)
     }
 
     /// True while Redis takes and answers what it is sent: only then requests are taken.
-    var isReady: Bool { connection?.wantsWrite == false && repliedCount >= lateCount }
+    package var isReady: Bool { connection?.wantsWrite == false && repliedCount >= lateCount }
 
     // MARK: Coming and going
 
     /// Connects when it is time; true when the line stands now and did not before. Then it is `confirm`ed or `lose`d.
-    mutating func connectIfDue(_ nowNs: UInt64) -> Bool {
+    package mutating func connectIfDue(_ nowNs: UInt64) -> Bool {
         guard connection == nil, nowNs >= retryAtNs else { return false }
         do throws(FeedError) {
             let timeoutMs = Limits.controlRedisTimeoutMs
@@ -58,14 +58,14 @@ struct RedisLine {
     }
 
     /// What was posted meanwhile goes before all that is asked from now on.
-    mutating func confirm() {
+    package mutating func confirm() {
         backoff.succeeded()
         flush()
     }
 
     /// Requests that have come and answers that wait stay: a Redis that was only slow shall not cost them. (Whether the connection that
     /// listens is lost, too, shows when it is read again.)
-    mutating func lose(_ reason: String) {
+    package mutating func lose(_ reason: String) {
         journal.note(.warning, "control has no Redis", key: "control-lost:\(reason)", ("reason", reason))
         connection = nil
         (sentCount, repliedCount, lateCount) = (0, 0, 0)
@@ -81,10 +81,10 @@ struct RedisLine {
     // MARK: Writing
 
     /// Sent with the next `flush`; what Redis refuses of it is logged.
-    mutating func post(_ commands: [[String]]) { outgoing += commands }
+    package mutating func post(_ commands: [[String]]) { outgoing += commands }
 
     /// Hands on what was posted, as far as the socket takes it.
-    mutating func flush() {
+    package mutating func flush() {
         while let connection, !connection.wantsWrite, !outgoing.isEmpty {
             let part = Array(outgoing.prefix(RedisLine.writeCountMax))
             guard send(part) else { return }
@@ -100,7 +100,7 @@ struct RedisLine {
     }
 
     /// Takes what Redis says to what was posted. A Redis that says nothing is taken for dead after a while.
-    mutating func takeReplies(waitingMs: Int = 0) {
+    package mutating func takeReplies(waitingMs: Int = 0) {
         var waitingMs = waitingMs
         while let connection {
             switch connection.next(timeoutMs: waitingMs) {
@@ -126,7 +126,7 @@ struct RedisLine {
 
     /// The replies to these commands, error replies among them. Nil when they do not come in time: what was asked may be carried out
     /// later all the same, before anything that is sent after it.
-    mutating func ask(_ commands: [[String]]) -> [RedisReply]? {
+    package mutating func ask(_ commands: [[String]]) -> [RedisReply]? {
         let deadlineNs = MonotonicClock.nowNs() + .ns(ms: Limits.controlRedisTimeoutMs)
         let firstReply = sentCount
         guard send(commands) else { return nil }
@@ -149,7 +149,7 @@ struct RedisLine {
     }
 
     /// Sends what was posted, waits until Redis has answered all of it, and ends.
-    mutating func finish() {
+    package mutating func finish() {
         let deadlineNs = MonotonicClock.nowNs() + .ns(ms: Limits.controlRedisTimeoutMs)
         flush()
         while connection != nil, !outgoing.isEmpty || repliedCount < sentCount, MonotonicClock.nowNs() < deadlineNs {
@@ -163,7 +163,7 @@ struct RedisLine {
     // MARK: Listening
 
     /// What has come next. Read it until `.nothing` before you wait.
-    mutating func next() -> RedisSubscriber.Event {
+    package mutating func next() -> RedisSubscriber.Event {
         guard let event = subscriber?.next() else { return .nothing }
         if case .refused(let message) = event { loseSubscriber("Redis says: \(message)") }
         if case .lost(let reason) = event { loseSubscriber(reason) }
@@ -173,7 +173,7 @@ struct RedisLine {
 
     /// A connection that only listens does not notice that its peer has gone: after some silence it is asked, and without an answer
     /// made anew.
-    mutating func watchSubscriber(_ nowNs: UInt64) {
+    package mutating func watchSubscriber(_ nowNs: UInt64) {
         guard isReady, let subscriber, nowNs &- listenedNs >= Limits.controlSilenceNs else { return }
         guard !isPinged else { return loseSubscriber("the connection for commands is silent") }
         (listenedNs, isPinged) = (nowNs, true)
