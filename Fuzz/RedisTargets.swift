@@ -272,8 +272,8 @@ private struct FuzzedBatches: ~Copyable {
             let isScript = table.closed.state(position) == .scriptSent
             let expected =
                 isScript
-                ? ["EVAL", HistoryScript.source, "1", key, "\(candle.openTimeMs)", "\(schema.history)"] + RESPText.fields(candle)
-                : ["XADD", key, "MAXLEN", "~", "\(schema.history)", "\(candle.openTimeMs)-0"] + RESPText.fields(candle)
+                ? ["EVAL", HistoryScript.source, "1", key, "\(candle.openTimeMs)", "1500"] + RESPText.fields(candle)
+                : ["XADD", key, "MAXLEN", "~", "1500", "\(candle.openTimeMs)-0"] + RESPText.fields(candle)
             require(command == expected, "\(command), slow: \(expected)")
             rows[Int(candle.seriesID), default: []].append(candle)
             // What a batch reserves holds the script, too, with the candle in a message of its own.

@@ -84,7 +84,7 @@ extension RedisServerProcess {
 
     /// How often it has carried out a command.
     func calls(_ command: String) throws -> UInt64 {
-        let client = try RedisClient.connect(endpoint, timeoutMs: 30_000)
+        let client = try RedisClient.connect(endpoint, timeout: .seconds(30))
         defer { client.close() }
         let text = try client.command("INFO", "commandstats").text ?? ""
         let line = text.split(whereSeparator: \.isNewline).first { $0.hasPrefix("cmdstat_\(command):calls=") }

@@ -75,7 +75,7 @@ final class FaultInjector {
     func clearExchange() throws { try FaultInjector.post("\(exchange.restBase)/sim/clear") }
 
     private func command(_ arguments: String...) throws {
-        let client = try RedisClient.connect(redis.endpoint, timeoutMs: 1_000)
+        let client = try RedisClient.connect(redis.endpoint, timeout: .seconds(1))
         defer { client.close() }
         if case .error(let text) = try client.command(arguments) { throw FeedError(.redis, text) }
     }

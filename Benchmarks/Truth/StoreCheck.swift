@@ -43,7 +43,7 @@ struct StoreCheck {
     private static let examplesMax = 20
 
     init(_ redis: RedisEndpoint, gaps: [NamedGap] = [], latest: Latest = .last) throws {
-        client = try RedisClient.connect(redis, timeoutMs: 60_000)
+        client = try RedisClient.connect(redis, timeout: .seconds(60))
         self.gaps = Dictionary(grouping: gaps, by: \.series)
         self.latest = latest
     }

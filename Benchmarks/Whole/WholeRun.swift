@@ -41,7 +41,7 @@ final class WholeRun {
 
     deinit {
         exchange.stop()
-        _ = engine.stop(timeoutMs: 500)
+        _ = engine.stop(timeout: .milliseconds(500))
         subscriber?.stop()
         redis.stop()
     }

@@ -174,7 +174,7 @@ struct CommandLineRefusalTests {
     @Test("A configuration file is an object of known keys")
     func configurationFile() throws {
         for (text, named) in [
-            ("{\"batchSize\": 5}", "\"batch-size\""), ("{\"speed\": 5}", "\"speed\""), ("[]", "no JSON object"), ("{", "not valid JSON"),
+            ("{\"batchSize\": 5}", "\"batch-size\""), ("{\"speed\": 5}", "\"speed\""), ("[]", "not a JSON object"), ("{", "not valid JSON"),
             ("{\"readers\": [1]}", "\"readers\""), ("{\"readers\": {\"a\": 1}}", "\"readers\""), ("{\"readers\": 1.5}", "\"readers\""),
             ("{\"config\": \"x\"}", "\"config\""),
         ] {
@@ -343,13 +343,13 @@ struct RedisServerProcessTests {
         options.password = "a \"quoted\" pass\\word"
         options.arguments = ["--appendfsync", "always"]
         let server = try RedisServerProcess(options)
-        #expect(try RedisClient.connect(server.endpoint, timeoutMs: 1_000).command(["SET", "a", "1"]).text == "OK")
+        #expect(try RedisClient.connect(server.endpoint, timeout: .seconds(1)).command(["SET", "a", "1"]).text == "OK")
         server.kill9()
         #expect(server.pid == nil)
         try server.restart()
-        #expect(try RedisClient.connect(server.endpoint, timeoutMs: 1_000).command(["INCR", "a"]).integer == 2)
+        #expect(try RedisClient.connect(server.endpoint, timeout: .seconds(1)).command(["INCR", "a"]).integer == 2)
         try server.restart()
-        #expect(try RedisClient.connect(server.endpoint, timeoutMs: 1_000).command(["GET", "a"]).text == "2")
+        #expect(try RedisClient.connect(server.endpoint, timeout: .seconds(1)).command(["GET", "a"]).text == "2")
         #expect(throws: FeedError.self) { try RedisClient.connect(RedisEndpoint(place: .unix(path: server.socketPath)), timeoutMs: 1_000) }
         server.stop()
         #expect(server.pid == nil)

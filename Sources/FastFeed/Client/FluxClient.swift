@@ -39,7 +39,7 @@ public final class FluxClient: Sendable {
     }
 
     private init(_ redis: RedisEndpoint, _ keyPrefix: String, _ timeout: Duration) throws(FluxError) {
-        let timeoutMs = timeout.wholeMilliseconds
+        let timeoutMs = timeout.milliseconds
         self.timeoutMs = timeoutMs
         keys = KeySchema(prefix: keyPrefix)
         do {

@@ -21,7 +21,7 @@ public enum FluxError: Error, Sendable, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .serviceNotRunning: "the service is not running: nobody listens for commands"
-        case .timeout(let time): "the service did not answer within \(time.wholeMilliseconds) ms"
+        case .timeout(let time): "the service did not answer within \(time.milliseconds) ms"
         case .refused(_, let message): message
         case .disconnected(let reason): reason
         case .badAnswer(let what): "the service's answer is not valid: \(what)"

@@ -76,9 +76,19 @@ package enum Field {
     package static let market = "market"
     package static let startedAt = "started_at"
     package static let heartbeatAt = "heartbeat_at"
+    package static let seriesIDsInUse = "series_ids_in_use"
+    package static let connections = "connections"
+    package static let messagesTotal = "messages_total"
+    package static let rejectedTotal = "rejected_total"
+    package static let residentBytes = "resident_bytes"
     package static let source = "source"
     package static let tookMicroseconds = "took_us"
     package static let rows = "rows"
     package static let updates = "updates"
     package static let candles = "candles"
+
+    /// `latency_p99_us`; with a stage `latency_wire_p99_us`.
+    package static func latency(_ quantile: String, stage: String? = nil) -> String {
+        "latency_\(stage.map { $0 + "_" } ?? "")\(quantile)_us"
+    }
 }

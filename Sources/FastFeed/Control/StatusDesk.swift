@@ -155,9 +155,9 @@ package struct StatusDesk {
         let (counters, placement) = (figures.counters, book.placement)
         var list: [ServiceStatus.Figure] = [
             .init(Field.fluxes, UInt64(book.count)), .init(Field.series, UInt64(placement.seriesCount)),
-            .init("series_ids_in_use", UInt64(placement.idsInUse)), .init("connections", UInt64(placement.connectionCount)),
-            .init("messages_total", counters[.messagesReceived]),
-            .init("rejected_total", counters.rejected), .init("resident_bytes", figures.residentBytes),
+            .init(Field.seriesIDsInUse, UInt64(placement.idsInUse)), .init(Field.connections, UInt64(placement.connectionCount)),
+            .init(Field.messagesTotal, counters[.messagesReceived]),
+            .init(Field.rejectedTotal, counters.rejected), .init(Field.residentBytes, figures.residentBytes),
         ]
         list += StatusDesk.shown.map { .init($0.name, counters[$0]) }
         func show(_ name: String, _ histogram: HistogramSnapshot) {

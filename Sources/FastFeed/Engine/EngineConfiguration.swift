@@ -117,10 +117,10 @@ public struct EngineConfiguration: Sendable {
         try check(seriesList.count <= Limits.seriesCountMax, "more than \(Limits.seriesCountMax) series")
     }
 
-    var schema: KeySchema { KeySchema(prefix: keyPrefix) }
+    package var schema: KeySchema { KeySchema(prefix: keyPrefix) }
 
     /// The exchange's base URL in force.
-    public var venueEndpoint: WebSocketEndpoint { venue ?? VenueProfile.of(market).productionEndpoint }
+    package var venueEndpoint: WebSocketEndpoint { venue ?? VenueProfile.of(market).productionEndpoint }
 
     /// The fluxes as they are listed: one for each interval; two with one id are one.
     package func configuredFluxes(createdAtMs: Int64) -> [Flux] {
@@ -138,7 +138,7 @@ public struct EngineConfiguration: Sendable {
     }
 
     /// Every series of all fluxes, once, in the order they were named.
-    public var seriesList: [Series] {
+    package var seriesList: [Series] {
         var seen = Set<Series>()
         var list: [Series] = []
         for flux in fluxes {

@@ -26,7 +26,7 @@ public enum CounterID: Int, CaseIterable, Sendable {
     public var sentence: String { CounterID.descriptions[rawValue].sentence }
 
     /// True for the counters of frames that were refused.
-    public var isRejection: Bool { rawValue >= CounterID.rejectedMalformed.rawValue && rawValue <= CounterID.rejectedBinary.rawValue }
+    package var isRejection: Bool { rawValue >= CounterID.rejectedMalformed.rawValue && rawValue <= CounterID.rejectedBinary.rawValue }
 
     // In the order of the cases; a test pins the correspondence.
     package static let descriptions: [(name: String, unit: String, sentence: String)] = [

@@ -3,19 +3,19 @@
 
 public final class RedisClient {
     private let connection: RedisConnection
-    private let timeoutMs: Int
+    private let timeout: Duration
 
-    private init(_ connection: RedisConnection, timeoutMs: Int) {
+    private init(_ connection: RedisConnection, _ timeout: Duration) {
         self.connection = connection
-        self.timeoutMs = timeoutMs
+        self.timeout = timeout
     }
 
     /// Connects, authenticates and selects.
     /// - Throws: one sentence saying what failed.
-    public static func connect(_ endpoint: RedisEndpoint, timeoutMs: Int = 5_000) throws(FeedError) -> RedisClient {
+    public static func connect(_ endpoint: RedisEndpoint, timeout: Duration = .seconds(5)) throws(FeedError) -> RedisClient {
         let connection = try RedisConnection.connect(
-            endpoint, timeoutMs: timeoutMs, stringBytesMax: Limits.clientBytesMax, outboxBytesMax: Limits.clientBytesMax)
-        return RedisClient(connection, timeoutMs: timeoutMs)
+            endpoint, timeoutMs: timeout.milliseconds, stringBytesMax: Limits.clientBytesMax, outboxBytesMax: Limits.clientBytesMax)
+        return RedisClient(connection, timeout)
     }
 
     /// Ends our side of the connection; what is under way is lost.
@@ -30,16 +30,16 @@ public final class RedisClient {
     public func pipeline(_ commands: [[String]]) throws(FeedError) -> [RedisReply] {
         guard connection.send(commands) else { throw FeedError(.redis, connection.loss ?? "too many bytes for one command to Redis") }
         return try commands.map { _ throws(FeedError) in
-            guard let reply = try receive(timeoutMs: timeoutMs) else {
-                throw FeedError(.redis, "no reply from Redis within \(timeoutMs) ms")
+            guard let reply = try receive(timeout: timeout) else {
+                throw FeedError(.redis, "no reply from Redis within \(timeout.milliseconds) ms")
             }
             return reply
         }
     }
 
     /// The next reply or pushed message; nil when none comes in time.
-    public func receive(timeoutMs: Int) throws(FeedError) -> RedisReply? {
-        switch connection.next(timeoutMs: timeoutMs) {
+    public func receive(timeout: Duration) throws(FeedError) -> RedisReply? {
+        switch connection.next(timeoutMs: timeout.milliseconds) {
         case .reply(let reply): return reply
         case .nothing: return nil
         case .lost(let reason): throw FeedError(.redis, reason)

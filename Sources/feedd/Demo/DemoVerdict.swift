@@ -25,14 +25,15 @@ struct DemoVerdict {
     }
 
     private static func compare(_ world: DemoWorld) throws -> Tally {
-        let client = try RedisClient.connect(world.redis.endpoint, timeoutMs: 5_000)
+        let client = try RedisClient.connect(world.redis.endpoint, timeout: .seconds(5))
         defer { client.close() }
         let truth = Dictionary(grouping: world.simulator.closedCandles().filter { $0.delivered && $0.offsetMs == 0 }, by: \.series)
+        let keys = world.configuration.schema
         var tally = Tally()
         for (series, candles) in truth {
-            let key = "candles:{\(series.market.keyPrefix)\(series.symbol)}:\(series.interval.token)"
-            let stored = HistoryEntry.list(try client.command(["XRANGE", key, "-", "+"]))
-            let byTime = Dictionary(stored.map { ($0.openTimeMs, $0.fields) }) { first, _ in first }
+            let key = keys.historyKey(series)
+            let stored = try client.command("XRANGE", key, "-", "+").historyEntries
+            let byTime = Dictionary(stored.map { ($0.openTimeMs, $0) }) { first, _ in first }
             let newest = stored.last?.openTimeMs ?? .min
             // What the cap on the history has removed can no longer be compared.
             let oldest = stored.count >= world.configuration.history ? stored[0].openTimeMs : .min
@@ -42,12 +43,12 @@ struct DemoVerdict {
                     continue
                 }
                 tally.announced += 1
-                guard let fields = byTime[truth.candle.openTimeMs] else {
+                guard let entry = byTime[truth.candle.openTimeMs] else {
                     tally.missing += 1
                     tally.firstWrong = tally.firstWrong ?? "\(key) lacks \(truth.candle.openTimeMs)"
                     continue
                 }
-                if let wrong = difference(truth.candle, fields) {
+                if let wrong = entry.difference(from: truth.candle) {
                     tally.different += 1
                     tally.firstWrong = tally.firstWrong ?? "\(key) \(truth.candle.openTimeMs): \(wrong)"
                 } else {
@@ -56,21 +57,6 @@ struct DemoVerdict {
             }
         }
         return tally
-    }
-
-    /// The first field that is not what was announced.
-    private static func difference(_ candle: CandleRecord, _ fields: [String: String]) -> String? {
-        let expected = [
-            ("open", candle.open.description), ("high", candle.high.description), ("low", candle.low.description),
-            ("close", candle.close.description), ("volume", candle.volume.description), ("close_time", "\(candle.closeTimeMs)"),
-            ("quote_volume", candle.quoteVolume.description), ("count", "\(candle.tradeCount)"),
-            ("taker_buy_volume", candle.takerBuyVolume.description),
-            ("taker_buy_quote_volume", candle.takerBuyQuoteVolume.description),
-        ]
-        for (name, value) in expected where fields[name] != value {
-            return "\(name) is \(fields[name] ?? "missing"), announced was \(value)"
-        }
-        return nil
     }
 
     private static func render(

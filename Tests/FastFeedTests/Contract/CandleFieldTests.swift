@@ -26,7 +26,8 @@ struct CandleFieldTests {
         second.firstTradeID = -1
         rig.accept(first)
         rig.accept(second)
-        let commands = try #require(rig.build())
+        let built = rig.build()
+        let commands = try #require(built)
         #expect(Array(commands[0].dropFirst(5)) == [HistoryEntry.id(openTimeMs: 120_000)] + RESPText.fields(first))
         #expect(commands[1].last == CandleRow.json(second, btc).text)
         let update = try FluxUpdate(Array(commands[2][2].utf8))
@@ -35,7 +36,7 @@ struct CandleFieldTests {
     }
 
     @Test("The history script takes as many arguments, and looks for source and revision where they are")
-    func script() throws {
+    func script() {
         let head = String(decoding: HistoryScript.head(key: "k", history: 5, openTimeMs: 60_000), as: UTF8.self)
         #expect(head.hasPrefix("*\(6 + 2 * CandleField.allCases.count)\r\n"))
         #expect(CandleField.allCases.count == 14 && CandleField.allCases.last == .revision)

@@ -37,7 +37,7 @@ struct ClientCommandLineTests {
         #expect(try run(["create", "btcusdt", "1m", "--name", "old"] + place).out == "old was there already\n")
         #expect(try run(["stop", "old"] + place).out == "stopped old\n")
         let status = try run(["status"] + place)
-        #expect(status.out.contains("state           running\n") && status.out.contains("messages_total  1 234 567\n"), "\(status.out)")
+        #expect(status.out.contains("state           live\n") && status.out.contains("messages_total  1 234 567\n"), "\(status.out)")
         #expect(try run(["status", "1m_btcusdt-ethusdt"] + place).out.contains("gaps_open"))
         let data = try run(["data", "btcusdt", "1m", "3"] + place)
         #expect(data.status == 0, "\(data.err)")
@@ -196,7 +196,7 @@ struct ClientWatchTests {
     func monitor() async throws {
         let service = try ScriptedService(server.endpoint)
         let monitor = try ProgramRun(["monitor", "--every", "0.1"] + place)
-        #expect(try await eventually { monitor.outputText.contains("running  2 fluxes (2 live)") }, "\(monitor.outputText)")
+        #expect(try await eventually { monitor.outputText.contains("live  2 fluxes (2 live)") }, "\(monitor.outputText)")
         service.stop()
         #expect(try await eventually { monitor.outputText.contains("the service is not running") }, "\(monitor.outputText)")
         monitor.signal(SIGTERM)
@@ -207,7 +207,7 @@ struct ClientWatchTests {
         #expect(json.end() == 0, "\(json.errorText)")
         let lines = json.outputText.split(separator: "\n")
         #expect(lines.count == 2)
-        for line in lines { #expect(try JSONValue(parsing: Array(line.utf8))["service"]?["state"]?.string == "running") }
+        for line in lines { #expect(try JSONValue(parsing: Array(line.utf8))["service"]?["state"]?.string == "live") }
         again.stop()
     }
 }

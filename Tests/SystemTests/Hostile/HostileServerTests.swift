@@ -79,7 +79,7 @@ struct HostileServerTests {
             }
         ])
         let client = try WebSocketClient.connect(url: "\(server.url)/stream?streams=\(symbol)@kline_1m")
-        #expect(try client.receive(timeoutMs: 5_000) == .text(Array("slowly, but well".utf8)))
+        #expect(try client.receive(timeout: .seconds(5)) == .text(Array("slowly, but well".utf8)))
         client.close()
         server.stop()
         #expect(server.attempts(of: symbol).first?.closeCodes == [1000])
@@ -93,7 +93,7 @@ struct HostileServerTests {
         DispatchQueue.concurrentPerform(iterations: cases.count) { index in
             let it = cases[index]
             var options = WebSocketClient.Options()
-            options.handshakeTimeoutMs = group.handshakeTimeoutMs
+            options.handshakeTimeout = .milliseconds(group.handshakeTimeoutMs)
             options.messageBytesMax = Limits.venueMessageBytesMax
             options.fragmentCountMax = Limits.fragmentCountMax
             let url = "\(server.url)/stream?streams=\(HostileRun.symbol(index))@kline_1m"
@@ -103,7 +103,7 @@ struct HostileServerTests {
                     Issue.record("\(it.name): accepted")
                     return
                 }
-                guard case .closed(code, let reason)? = try client.receive(timeoutMs: 8_000) else {
+                guard case .closed(code, let reason)? = try client.receive(timeout: .seconds(8)) else {
                     Issue.record("\(it.name): not closed with \(code)")
                     return
                 }

@@ -36,9 +36,9 @@ struct TrustTests {
         redis.authorityFile = it.authorityFile
         var options = WebSocketClient.Options()
         options.authorityFile = it.authorityFile
-        options.handshakeTimeoutMs = it.timeoutMs
+        options.handshakeTimeout = .milliseconds(it.timeoutMs)
         answers.append(("WebSocketClient", failure { _ = try WebSocketClient.connect(venue, options: options) }))
-        answers.append(("RedisClient", failure { _ = try RedisClient.connect(redis, timeoutMs: it.timeoutMs) }))
+        answers.append(("RedisClient", failure { _ = try RedisClient.connect(redis, timeout: .milliseconds(it.timeoutMs)) }))
         var configuration = EngineConfiguration()
         configuration.fluxes = [try FluxDefinition("btcusdt:1m")]
         configuration.venue = venue
@@ -61,7 +61,7 @@ struct TrustTests {
             answers.append(
                 ("engine, \(way)", found.message.hasPrefix("connected") ? nil : found.fields.first { $0.0 == "reason" }?.1 ?? ""))
         }
-        _ = engine.stop(timeoutMs: 300)
+        _ = engine.stop(timeout: .milliseconds(300))
         return answers
     }
 
@@ -257,6 +257,6 @@ struct TrustTests {
         while engine.snapshot().counters[.connectFailures] == 0 && Date() < deadline { usleep(5_000) }
         #expect(engine.snapshot().counters[.connectionsOpened] == 0)
         #expect(engine.drainJournal().contains { $0.fields.contains { $0.1.contains("certificate refused") } })
-        _ = engine.stop(timeoutMs: 300)
+        _ = engine.stop(timeout: .milliseconds(300))
     }
 }
