@@ -117,10 +117,13 @@ package final class VenueSimulator: @unchecked Sendable {
     /// - Returns: the virtual instant of the change.
     @discardableResult
     package func plan(_ change: SymbolChange) throws(SimulatorConfigurationError) -> Int64 {
-        guard let index = agent.engine.symbolIndexes[change.symbol.lowercased()] else {
+        let planned = ask { agent in
+            agent.engine.symbolIndexes[change.symbol.lowercased()].map { agent.engine.plan($0, change.state, afterMs: change.afterMs) }
+        }
+        guard let planned else {
             throw SimulatorConfigurationError(field: "symbolChanges", reason: "names '\(change.symbol)', which is not simulated")
         }
-        return ask { $0.engine.plan(index, change.state, afterMs: change.afterMs) }
+        return planned
     }
 
     /// Closes the exchange for a time: see `MaintenanceWindow`.

@@ -14,7 +14,7 @@ public struct Scenario {
     let closedMax: Int
     let coalesces: Bool
     let subscribeForm: SubscribeForm
-    let isCombined: Bool
+    let usesCombinedStreams: Bool
     let usesUnixSocket: Bool
     let updatePeriodMs: Int
     /// Faults happen until then.
@@ -53,7 +53,7 @@ public struct Scenario {
         closedMax = random.pick([16, 64, 1_024])
         coalesces = random.chance(0.85)
         subscribeForm = random.pick([.automatic, .url, .message])
-        isCombined = random.chance(0.8)
+        usesCombinedStreams = random.chance(0.8)
         usesUnixSocket = random.chance(0.5)
         updatePeriodMs = slow ? random.number(5_000...30_000) : random.number(100...900)
         troubleNs = UInt64(slow ? random.number(300...2_400) : random.number(5...60)) * 1_000_000_000

@@ -64,7 +64,7 @@ public final class World {
         var settings = ReaderSettings(
             base: WebSocketEndpoint(isSecure: false, host: "127.0.0.1", port: 9_443), profile: .of(.spot), tls: nil, seed: scenario.seed)
         settings.subscribeForm = scenario.subscribeForm
-        settings.combined = scenario.isCombined
+        settings.usesCombinedStreams = scenario.usesCombinedStreams
         settings.connectionAgeMs = scenario.connectionAgeMs
         let budget = ConnectBudget()
         let journal = journal

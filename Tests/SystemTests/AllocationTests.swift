@@ -4,7 +4,7 @@ import FastFeed
 import Testing
 import VenueSimulator
 
-@Suite(.serialized)
+@Suite(.serialized, .disabled(if: Sanitizer.isOn, "the allocator is the sanitizer's, which counts nothing by thread"))
 struct AllocationTests {
     @Test(arguments: [ThreadingMode.shared, .dedicated])
     func steadyStateAllocatesNothing(_ threading: ThreadingMode) throws {

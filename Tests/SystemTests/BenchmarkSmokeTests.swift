@@ -5,7 +5,7 @@ import FastFeed
 import Foundation
 import Testing
 
-@Suite(.serialized)
+@Suite(.serialized, .disabled(if: Sanitizer.isOn, "speeds under a sanitizer are its own"))
 struct BenchmarkSmokeTests {
     private struct Outcome {
         let code: Int32

@@ -1,4 +1,4 @@
-// A concrete driver for the benchmarks, inside the module: the sink's table fed with the updates of many series.
+// A concrete driver for the benchmarks, inside the module: the sink's table fed with the updates of many series. One thread.
 
 package enum TableBench {
     /// Updates of one bar, the closing one included, as in the exchange's own cadence for 1m.

@@ -1,5 +1,5 @@
 // The list of all counters: name, unit and one sentence each. What a counter means is said here and
-// nowhere else.
+// nowhere else. Plain values, any thread.
 
 /// A monotonic counter, or a gauge where its sentence says "now".
 public enum CounterID: Int, CaseIterable, Sendable {

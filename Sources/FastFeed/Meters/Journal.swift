@@ -1,4 +1,4 @@
-// Log lines from agents to whoever prints them. An agent never waits and never floods: a line that repeats
+// Log lines from agents to whoever prints them. Any thread (a lock). An agent never waits and never floods: a line that repeats
 // (same key) is let through at the first sight and then at growing distances, with the count between.
 
 public enum JournalLevel: Int, Sendable, Comparable {

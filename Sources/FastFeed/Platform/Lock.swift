@@ -1,6 +1,7 @@
-// What several threads share, one of them at a time. Any thread; never held while waiting for something else, and not taken
-// again by its owner. A pthread mutex: the thread sanitizer sees that one owner follows the other, which it does not see
-// through `Synchronization.Mutex`, and it costs about the same (19 ns against 16 ns where nobody waits).
+// What several threads share, one of them at a time. Any thread; its owner must not take it again.
+//
+// A pthread mutex: the thread sanitizer sees that one owner follows the other, which it does not see through
+// `Synchronization.Mutex`. It costs about the same (19 ns against 16 ns where nobody waits).
 
 import Glibc
 

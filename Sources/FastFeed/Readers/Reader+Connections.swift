@@ -109,7 +109,7 @@ extension Reader {
         case .bytes(let count):
             connections[slot].lastReceivedNs = nowNs
             counters.add(.bytesReceived, count)
-            take(count, slot, nowNs)
+            decode(count, slot, nowNs)
             if count == bytesMax || connections[slot].hasPending { markReady(slot) }
             if connections[slot].writeFailure != nil { readOut(slot, nowNs) }
         case .wouldBlock: if let reason = connections[slot].writeFailure { lose(slot, reason, nowNs) }
@@ -138,7 +138,7 @@ extension Reader {
     }
 
     /// Decodes `count` bytes of the buffer and hands the records over.
-    private func take(_ count: Int, _ slot: Int, _ nowNs: UInt64) {
+    private func decode(_ count: Int, _ slot: Int, _ nowNs: UInt64) {
         unsafe connections[slot].socket!.decoder.supply(buffer.base, count: count)
         var pings = 0
         var latePing: [UInt8] = []

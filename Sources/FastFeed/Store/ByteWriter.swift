@@ -1,5 +1,6 @@
 // Bytes appended to memory whose room the caller has measured. The unchecked room behind the checked door:
 // `BatchBuilder` reserves `Limits.candleRespBytesMax` per candle before it writes one.
+// One thread.
 
 @safe package struct ByteWriter: ~Copyable {
     private let base: UnsafeMutablePointer<UInt8>

@@ -1,5 +1,5 @@
-// A candle as bytes: the JSON object of `latest:*` and `updates:*`, and the XADD of its history entry. Field
-// names and their order are the contract of DESIGN section 4.
+// A candle as bytes: the JSON object of `latest:*` and `updates:*`, and the XADD of its history entry. Pure:
+// into the bytes it is given. Field names and their order are a contract with every reader of Redis.
 
 package enum CandleEncoder {
     /// The most bytes of one JSON object: names 300, head 90, eight decimals 248, six integers 120.

@@ -1,5 +1,5 @@
 // A kline message into a record: one call into the shim per message. The exchange's own layout is read by comparing;
-// any other JSON goes through simdjson.
+// any other JSON goes through simdjson. The reader's thread alone.
 
 import CShims
 

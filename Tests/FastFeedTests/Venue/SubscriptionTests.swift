@@ -172,4 +172,16 @@ struct SubscriptionTests {
         }
         #expect(granted.count > Limits.connectAttemptsPer5MinMax)
     }
+
+    @Test func aRenewedOneAsksForWhatIsWantedNow() throws {
+        let three = names(3)
+        var subscription = Subscription(streams: three, profile: .of(.spot), subscribeForm: .message, usesCombinedStreams: true)
+        subscription.remove([three[1]])
+        subscription.add(["new@kline_1m", three[0]])
+        #expect(subscription.streams == [three[2], "new@kline_1m", three[0]])
+        var renewed = subscription.renewed
+        #expect(renewed.streams == subscription.streams)
+        #expect(try params(renewed.nextMessage(nowNs: 0)).names == subscription.streams)
+        #expect(renewed.nextMessage(nowNs: .max) == nil)
+    }
 }
