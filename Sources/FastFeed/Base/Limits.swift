@@ -105,6 +105,8 @@ package enum Limits {
     /// Requests taken before their answers are sent.
     package static let commandsPerTurnMax = 64
     package static let fluxCountMax = 10_000
+    /// What has not come so long after the start of a flux or of the service is missing; before, it is still starting.
+    package static let startingMs: Int64 = 60_000
     /// Different questions for candles that the exchange has not answered yet. Beyond: `busy`.
     package static let dataQuestionsMax = 1_000
     /// Connecting, and each answer of Redis to the control thread.

@@ -38,9 +38,10 @@ public final class Engine: Sendable {
     private let threading: ThreadingMode
     private let runners = Lock<[AgentRunner]>([])
     private let control = Lock<Control?>(nil)
-    /// What the configuration asks for, and where it was placed.
-    private let fluxes: [Flux]
-    private let placement: Placement
+    /// How the service, each flux and each series stands. Empty unless commands are taken.
+    package let standings = StandingsBoard()
+    /// What the configuration asks for, until control takes it over.
+    private let fluxes: Lock<FluxBook?>
     private let startedNs = Atomic<UInt64>(0)
 
     /// Checks the configuration and makes everything; opens no connection yet.
@@ -61,13 +62,16 @@ public final class Engine: Sendable {
         }
         self.readers = readers
         sink = Sink(settings: try Engine.sinkSettings(configuration, seed: seed), rings: rings, journal: journal, gaps: gaps)
-        let fluxes = configuration.configuredFluxes(createdAtMs: WallClock.nowMs())
-        var placement = Placement(readerCount: readers.count, streamsPerConnectionMax: configuration.streamsPerConnectionMax)
-        for flux in fluxes {
-            guard let change = placement.add(flux.series(configuration.market)) else { throw FeedError(.configuration, "too many series") }
-            Engine.prepare(change, readers, sink)
+        let placement = Placement(readerCount: readers.count, streamsPerConnectionMax: configuration.streamsPerConnectionMax)
+        var book = FluxBook(market: configuration.market, schema: configuration.schema, placement: placement, journal: journal)
+        for flux in configuration.configuredFluxes(createdAtMs: WallClock.nowMs()) {
+            do {
+                Engine.prepare(try book.add(flux), readers, sink)
+            } catch {
+                throw FeedError(.configuration, error.message)
+            }
         }
-        (self.fluxes, self.placement) = (fluxes, placement)
+        fluxes = Lock(book)
     }
 
     private static func readerSettings(_ configuration: EngineConfiguration, seed: UInt64) throws(FeedError) -> ReaderSettings {
@@ -145,12 +149,9 @@ public final class Engine: Sendable {
     }
 
     private func startControl(_ rest: RestClient?) throws(SystemError) {
-        let settings = ControlSettings(
-            redis: configuration.redis, market: configuration.market,
-            schema: configuration.schema, version: FastFeedVersion.text,
-            readerCount: readers.count, streamsPerConnectionMax: configuration.streamsPerConnectionMax, startedAtMs: WallClock.nowMs())
-        let ports = EngineHandles(
-            readers: readers, sink: sink,
+        guard let book = fluxes.withLock({ $0.take() }) else { preconditionFailure("an engine is started once") }
+        let handles = EngineHandles(
+            readers: readers, sink: sink, rest: rest, standings: standings,
             figures: { [weak self] in
                 self.map {
                     EngineHandles.Figures(
@@ -159,7 +160,8 @@ public final class Engine: Sendable {
                 }
             })
         let made = try Control(
-            settings: settings, ports: ports, journal: journal, placement: placement, fluxes: fluxes, rest: rest,
+            handles, redis: configuration.redis, schema: configuration.schema, fluxes: book,
+            service: StatusDesk.Service(version: FastFeedVersion.text, startedAtMs: WallClock.nowMs()), journal: journal,
             seed: SystemRandom.word())
         try made.start()
         control.withLock { $0 = made }

@@ -111,8 +111,7 @@ public struct EngineConfiguration: Sendable {
             endpoint.isSecure || endpoint.isLoopback || allowsPlainRemote,
             "venue '\(endpoint)' is plain ws:// to another machine; use wss://, or --allow-plain-remote if you mean it")
         let connections = (seriesList.count + streamsPerConnectionMax - 1) / streamsPerConnectionMax
-        // Half of a reader's places are for connections that are being replaced.
-        let connectionsMax = readerCount * Limits.connectionsPerReaderMax / 2
+        let connectionsMax = Placement.connectionsMax(readerCount: readerCount)
         try check(
             connections <= connectionsMax,
             "\(connections) connections are more than \(readerCount) readers take (\(connectionsMax)); raise streams-per-connection or readers"
