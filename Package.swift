@@ -20,6 +20,9 @@ let base: [SwiftSetting] = [
 /// Product code also marks each unsafe expression. (Tests cannot: `#expect` expansions over spans are refused.)
 let strict: [SwiftSetting] = base + [.strictMemorySafety()]
 
+/// A program chooses its allocator, not a library: our programs take jemalloc, whose figures the library shows where it is there.
+let jemalloc: [LinkerSetting] = [.linkedLibrary("jemalloc")]
+
 let package = Package(
     name: "FastFeed",
     products: [
@@ -36,8 +39,6 @@ let package = Package(
         .target(
             name: "CShims",
             linkerSettings: [
-                // First, so that its malloc is the process's.
-                .linkedLibrary("jemalloc"),
                 .linkedLibrary("hiredis"),
                 .linkedLibrary("ssl"),
                 .linkedLibrary("crypto"),
@@ -56,7 +57,7 @@ let package = Package(
                 .product(name: "Configuration", package: "swift-configuration"),
             ],
             swiftSettings: strict,
-            linkerSettings: [
+            linkerSettings: jemalloc + [
                 // One file that runs without Swift on the machine, in a third of the memory.
                 .unsafeFlags(["-static-stdlib"]),
                 // What FoundationEssentials needs, and only its dynamic library names (Swift 6.3).
@@ -71,7 +72,8 @@ let package = Package(
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             path: "Benchmarks",
-            swiftSettings: strict
+            swiftSettings: strict,
+            linkerSettings: jemalloc
         ),
         // What the Autobahn suite talks to (scripts/autobahn.sh).
         .executableTarget(name: "autobahn-testee", dependencies: ["FastFeed"], swiftSettings: strict),
@@ -80,9 +82,10 @@ let package = Package(
         .executableTarget(
             name: "run-seeds",
             dependencies: ["Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-            path: "Tests/RunSeeds", swiftSettings: base),
+            path: "Tests/RunSeeds", swiftSettings: base, linkerSettings: jemalloc),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation", "FastFeed"], swiftSettings: base),
-        .testTarget(name: "FastFeedTests", dependencies: ["FastFeed"], swiftSettings: base),
+        // All test targets become one program; the tests that count allocations need its figures.
+        .testTarget(name: "FastFeedTests", dependencies: ["FastFeed"], swiftSettings: base, linkerSettings: jemalloc),
         .testTarget(name: "SimulatorTests", dependencies: ["VenueSimulator"], swiftSettings: base),
         .testTarget(name: "SystemTests", dependencies: ["FastFeed", "VenueSimulator"], swiftSettings: base),
     ],
