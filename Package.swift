@@ -47,7 +47,8 @@ let package = Package(
             ]
         ),
         .target(name: "FastFeed", dependencies: ["CShims"], swiftSettings: strict),
-        .target(name: "VenueSimulator", dependencies: ["FastFeed", "CShims"], swiftSettings: strict),
+        .target(name: "CAuthority", linkerSettings: [.linkedLibrary("crypto")]),
+        .target(name: "VenueSimulator", dependencies: ["FastFeed", "CAuthority"], swiftSettings: strict),
         .executableTarget(
             name: "feedd",
             dependencies: [

@@ -1,5 +1,4 @@
-// OpenSSL behind a small interface: contexts, non-blocking sessions on a socket, and a throw-away
-// certificate authority for the local exchange and the tests.
+// OpenSSL behind a small interface: contexts, and non-blocking sessions on a socket.
 #ifndef FF_TLS_H
 #define FF_TLS_H
 
@@ -51,10 +50,6 @@ void ff_tls_shutdown(ff_tls *tls);
 const char *ff_tls_error(const ff_tls *tls);
 /// "TLSv1.3" and the like.
 const char *ff_tls_version(const ff_tls *tls);
-
-/// Makes a private authority and a server certificate for localhost, 127.0.0.1 and ::1 (P-256, one day),
-/// and writes `ca.pem`, `cert.pem` and `key.pem` (mode 0600) into `directory`. 0, or -1 with `error` set.
-int ff_tls_make_authority(const char *directory, char *error, size_t error_size);
 
 /// The value of Sec-WebSocket-Accept for a key: base64(SHA-1(key + GUID)), 28 characters and NUL.
 void ff_websocket_accept(const char *key, size_t length, char out[29]);
