@@ -39,7 +39,7 @@ void ff_tls_free(ff_tls *tls);
 
 /// Goes on with the handshake. 0 when done, else a negative code.
 int ff_tls_handshake(ff_tls *tls);
-/// Bytes read or written (> 0), else a negative code. At most one TLS record is read per call.
+/// Bytes read or written (> 0), else a negative code; a peer that has gone raises no signal. At most one TLS record is read per call.
 long ff_tls_read(ff_tls *tls, void *bytes, size_t length);
 long ff_tls_write(ff_tls *tls, const void *bytes, size_t length);
 /// True when decrypted or buffered bytes wait inside the session, which the socket would not report.

@@ -102,7 +102,6 @@ public final class Engine: Sendable {
 
     /// Starts the threads; from now on connections are opened and candles written.
     public func start() throws(FeedError) {
-        signal(SIGPIPE, SIG_IGN)
         startedNs.store(MonotonicClock.nowNs(), ordering: .relaxed)
         let rest = try makeREST()
         do {
