@@ -43,7 +43,7 @@ build() {
         -c $(find Sources/FastFeed -name '*.swift' | sort) -o "$work/FastFeed.o" || return 1
     swiftc "${swift[@]}" -module-name Fuzz -emit-executable -emit-module -emit-module-path "$work/Fuzz.swiftmodule" "${sources[@]}" \
         "$work/FastFeed.o" "${objects[@]}" \
-        -ljemalloc -lhiredis -lssl -lcrypto -lcurl -lsimdjson -lstdc++ -o "$program"
+        -lhiredis -lssl -lcrypto -lcurl -lsimdjson -lstdc++ -o "$program"
 }
 
 # libFuzzer must see the crash itself. Leaks are looked for at the end of a run. hiredis's buffers may not

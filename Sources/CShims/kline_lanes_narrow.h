@@ -1,4 +1,4 @@
-// Inside json.cpp: lanes for every x86-64 processor, 16 bytes at a time (see kline_layout.h).
+// Inside json.cpp: lanes for every processor, 16 bytes at a time (see kline_layout.h). Pure.
 
 /// Where the text is read next, and whether all of it was as foreseen so far.
 struct cursor {
@@ -67,23 +67,23 @@ FF_INLINE int64_t take_integer(cursor &c, bool is_mostly_short) {
 
 /// 32 bytes of text, and a bit for each that is no digit; the bits from 32 on are set.
 struct block {
-    __m128i low, high;
+    bytes16 low, high;
     uint64_t other;
 };
 
 FF_INLINE block look(const uint8_t *p) {
-    __m128i low = half(p), high = half(p + 16);
+    bytes16 low = half(p), high = half(p + 16);
     return {low, high, ~(digits16(low) | uint64_t(digits16(high)) << 16)};
 }
 
 /// The first bytes of a block; the others become zero, so that equal texts are equal bytes.
 struct keeping {
-    __m128i low, high;
+    bytes16 low, high;
 };
 
 FF_INLINE keeping keep(size_t length) { return {half(front + 32 - length), half(front + 48 - length)}; }
 
 FF_INLINE void store(const block &b, const keeping &kept, ff_decimal *out) {
-    _mm_storeu_si128(reinterpret_cast<__m128i *>(out->text), _mm_and_si128(b.low, kept.low));
-    _mm_storeu_si128(reinterpret_cast<__m128i *>(out->text + 16), _mm_and_si128(b.high, kept.high));
+    put(out->text, b.low & kept.low);
+    put(out->text + 16, b.high & kept.high);
 }

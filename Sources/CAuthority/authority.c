@@ -1,7 +1,7 @@
 // A certificate authority for one day on one machine: the local exchange and the tests speak real TLS with
-// real verification against it. Never for anything reachable from outside.
+// real verification against it. Never for anything reachable from outside. Any thread.
 
-#include "ff_tls.h"
+#include "ff_authority.h"
 
 #include <fcntl.h>
 #include <openssl/err.h>
@@ -74,7 +74,7 @@ static int write_key(const char *directory, const char *name, EVP_PKEY *key) {
     return fclose(file) == 0 && ok;
 }
 
-int ff_tls_make_authority(const char *directory, char *error, size_t size) {
+int ff_authority_make(const char *directory, char *error, size_t size) {
     EVP_PKEY *authority_key = EVP_EC_gen("P-256"), *key = EVP_EC_gen("P-256");
     X509 *authority = NULL, *certificate = NULL;
     if (authority_key != NULL && key != NULL) authority = make_certificate(authority_key, "FastFeed local authority", NULL, authority_key);
