@@ -88,16 +88,11 @@ extension Control {
 
     /// Hands a change to the agents. Their mailboxes are wider than anything control can bring about in one turn of theirs.
     private func tell(_ change: Placement.Change) {
-        for command in change.before { insist(command, ports.sink.commands) }
+        for command in change.before { _ = ports.sink.commands.offer(command, untilNs: .max) }
         for (reader, commands) in change.readers.enumerated() {
-            for command in commands { insist(command, ports.readers[reader].commands) }
+            for command in commands { _ = ports.readers[reader].commands.offer(command, untilNs: .max) }
         }
-        for command in change.after { insist(command, ports.sink.commands) }
-    }
-
-    /// A full mailbox empties within a turn of its agent.
-    private func insist<Command>(_ command: Command, _ mailbox: Mailbox<Command>) {
-        while !mailbox.offer(command) { Pause.milliseconds(1) }
+        for command in change.after { _ = ports.sink.commands.offer(command, untilNs: .max) }
     }
 
     // MARK: Answers
