@@ -3,6 +3,7 @@
 
 import FastFeed
 import Foundation
+import TestKit
 import Testing
 import VenueSimulator
 
@@ -51,14 +52,7 @@ final class Rig {
 
     /// Waits until a condition holds; a failed expectation if it does not in time.
     func wait(seconds: Double, _ what: Comment, _ condition: () -> Bool) {
-        let deadline = Date(timeIntervalSinceNow: seconds)
-        while !condition() {
-            guard Date() < deadline else {
-                Issue.record("not within \(seconds) s: \(what)")
-                return
-            }
-            usleep(20_000)
-        }
+        if !comesTrue(within: seconds, condition) { Issue.record("not within \(seconds) s: \(what)") }
     }
 
     /// Stops the exchange, lets the engine take what was sent, and stops it.

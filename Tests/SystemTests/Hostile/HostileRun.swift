@@ -3,6 +3,7 @@
 
 import FastFeed
 import Foundation
+import TestKit
 import Testing
 
 final class HostileRun {
@@ -70,13 +71,10 @@ final class HostileRun {
     }
 
     private func wait(_ seconds: Double, _ condition: () -> Bool) -> Bool {
-        let deadline = Date(timeIntervalSinceNow: seconds)
-        while !condition() {
-            if Date() > deadline { return false }
+        comesTrue(within: seconds) {
             collect()
-            usleep(3_000)
+            return condition()
         }
-        return true
     }
 
     private func collect() {

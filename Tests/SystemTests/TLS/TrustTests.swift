@@ -3,7 +3,9 @@
 
 import FastFeed
 import Foundation
+import TestKit
 import Testing
+import VenueSimulator
 
 @Suite("TLS: who is trusted", .serialized)
 struct TrustTests {
@@ -50,14 +52,13 @@ struct TrustTests {
         try engine.start()
         var lines: [JournalLine] = []
         for way in ["the exchange", "Redis"] {
-            let deadline = Date(timeIntervalSinceNow: Double(it.timeoutMs) / 1_000 + 10)
             var line: JournalLine?
-            while line == nil && Date() < deadline {
+            try eventually(Double(it.timeoutMs) / 1_000 + 10, "\(it.name): what the engine says about \(way)") {
                 lines += engine.drainJournal()
                 line = lines.first { $0.message == "cannot connect to \(way)" || $0.message == "connected to \(way)" }
-                usleep(2_000)
+                return line != nil
             }
-            let found = try #require(line, "\(it.name): the engine says nothing about \(way)")
+            let found = try #require(line)
             answers.append(
                 ("engine, \(way)", found.message.hasPrefix("connected") ? nil : found.fields.first { $0.0 == "reason" }?.1 ?? ""))
         }
@@ -205,9 +206,7 @@ struct TrustTests {
         configuration.redis = endpoint
         let engine = try Engine(configuration)
         try engine.start()
-        let deadline = Date(timeIntervalSinceNow: 10)
-        while !engine.snapshot().isRedisConnected && Date() < deadline { usleep(5_000) }
-        #expect(engine.snapshot().isRedisConnected)
+        try eventually(10, "a connection to Redis") { engine.snapshot().isRedisConnected }
         _ = engine.stop()
     }
 
@@ -253,8 +252,7 @@ struct TrustTests {
         configuration.allowsPlainRemote = true
         let engine = try Engine(configuration)
         try engine.start()
-        let deadline = Date(timeIntervalSinceNow: 10)
-        while engine.snapshot().counters[.connectFailures] == 0 && Date() < deadline { usleep(5_000) }
+        try eventually(10, "a failed connection") { engine.snapshot().counters[.connectFailures] > 0 }
         #expect(engine.snapshot().counters[.connectionsOpened] == 0)
         #expect(engine.drainJournal().contains { $0.fields.contains { $0.1.contains("certificate refused") } })
         _ = engine.stop(timeout: .milliseconds(300))
