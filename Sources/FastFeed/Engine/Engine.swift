@@ -172,9 +172,9 @@ public final class Engine: Sendable {
         let running = runners.withLock { $0 }
         control.withLock { $0 }?.stop()
         let readersNs = min(deadlineNs, MonotonicClock.nowNs() + 1_500_000_000)
-        for reader in readers { insist(.stop, reader.commands, reader.roleName, untilNs: readersNs) }
+        for reader in readers where !reader.commands.offer(.stop, untilNs: readersNs) { noteDeaf(reader) }
         waitUntil(readersNs) { readers.allSatisfy(\.isStopped) }
-        insist(.drain, sink.commands, sink.roleName, untilNs: deadlineNs)
+        if !sink.commands.offer(.drain, untilNs: deadlineNs) { noteDeaf(sink) }
         waitUntil(deadlineNs) { sink.isDrained }
         let report = StopReport(
             closedUnwritten: Int(sink.counters.value(.closedPending)), formingUnwritten: sink.isDrained ? 0 : sink.formingUnwritten)
@@ -183,20 +183,12 @@ public final class Engine: Sendable {
         return report
     }
 
-    /// A full mailbox empties within a turn of its agent.
-    private func insist<Command>(_ command: Command, _ mailbox: Mailbox<Command>, _ name: String, untilNs: UInt64) {
-        if waitUntil(untilNs, { mailbox.offer(command) }) { return }
-        journal.note(.error, "an agent takes no commands: it is ended without having been asked", ("agent", name))
+    private func noteDeaf(_ agent: any Agent) {
+        journal.note(.error, "an agent takes no commands; it is ended without having been asked", ("agent", agent.roleName))
     }
 
-    /// False: the time was up.
-    @discardableResult
-    private func waitUntil(_ deadlineNs: UInt64, _ condition: () -> Bool) -> Bool {
-        while !condition() {
-            guard MonotonicClock.nowNs() < deadlineNs else { return false }
-            usleep(2_000)
-        }
-        return true
+    private func waitUntil(_ deadlineNs: UInt64, _ condition: () -> Bool) {
+        while !condition() && MonotonicClock.nowNs() < deadlineNs { usleep(2_000) }
     }
 
     // MARK: Looking at it
@@ -204,9 +196,10 @@ public final class Engine: Sendable {
     private var counters: CounterSnapshot {
         let control = control.withLock { $0 }
         var sum = CounterSnapshot(readers.map(\.counters) + [sink.counters] + (control.map { [$0.counters] } ?? []))
-        sum[.mailboxRefusals] = UInt64(
-            readers.reduce(0) { $0 + $1.commands.refusedCount + $1.events.refusedCount } + sink.commands.refusedCount
-                + sink.events.refusedCount + (control?.exchangeAnswers.refusedCount ?? 0))
+        let refusals =
+            readers.map { $0.commands.refusedCount + $0.events.refusedCount }
+            + [sink.commands.refusedCount, sink.events.refusedCount, control?.exchangeAnswers.refusedCount ?? 0]
+        sum[.mailboxRefusals] = UInt64(refusals.reduce(0, +))
         return sum
     }
 

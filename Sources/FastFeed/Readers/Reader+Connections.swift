@@ -100,7 +100,7 @@ extension Reader {
 
     /// One read of at most a buffer, and everything in it.
     private func readOpen(_ slot: Int, _ nowNs: UInt64) {
-        let bytesMax = unsafe klines.pointee.readableBytes()
+        let bytesMax = klines.value.readableBytes()
         guard bytesMax >= 4_096 else {
             stall(slot)
             return
@@ -143,7 +143,7 @@ extension Reader {
         var pings = 0
         var latePing: [UInt8] = []
         window: while connections[slot].phase != nil {
-            switch unsafe klines.pointee.run(&connections[slot].socket!.decoder, nowNs: nowNs) {
+            switch klines.value.run(&connections[slot].socket!.decoder, nowNs: nowNs) {
             case .consumed: break window
             case .ping(let payload):
                 pings += 1
@@ -161,10 +161,10 @@ extension Reader {
         if pings > Limits.pongsPerReadMax {
             unsafe latePing.withUnsafeBytes { unsafe answer($0, slot, nowNs) }
         }
-        guard unsafe klines.pointee.hasKept else { return }
+        guard klines.value.hasKept else { return }
         // One reading of the clock for all of them.
         let parsedAfterNs = UInt32(clamping: port!.poller.nowNs &- nowNs)
-        unsafe klines.pointee.publish(parsedAfterNs: parsedAfterNs)
+        klines.value.publish(parsedAfterNs: parsedAfterNs)
         sinkWakeUp?.signal()
     }
 
@@ -187,7 +187,7 @@ extension Reader {
     }
 
     func resumeStalled(_ nowNs: UInt64) {
-        guard unsafe klines.pointee.readableBytes() >= klines.pointee.resumeBytes else { return }
+        guard klines.value.readableBytes() >= klines.value.resumeBytes else { return }
         for slot in 0..<connections.count where connections[slot].isStalled {
             connections[slot].isStalled = false
             connections[slot].socket?.setReading(true)

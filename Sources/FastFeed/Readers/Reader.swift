@@ -49,7 +49,7 @@ package struct ReaderSettings: Sendable {
     private var readySlots: [Int] = []
 
     let buffer = PaddedBuffer(count: Limits.receiveBytesMax)
-    let klines: UnsafeMutablePointer<KlineDecoder>
+    let klines: FixedSlot<KlineDecoder>
 
     package init(index: Int, settings: ReaderSettings, ring: SPSCRing<CandleRecord>, journal: Journal, budget: ConnectBudget) {
         self.index = index
@@ -57,14 +57,8 @@ package struct ReaderSettings: Sendable {
         self.journal = journal
         self.budget = budget
         random = SplitMix64(seed: settings.seed &+ UInt64(index))
-        unsafe klines = .allocate(capacity: 1)
-        unsafe klines.initialize(to: KlineDecoder(ring: ring, counters: counters))
+        klines = FixedSlot(KlineDecoder(ring: ring, counters: counters))
         readySlots.reserveCapacity(Limits.connectionsPerReaderMax)
-    }
-
-    deinit {
-        unsafe klines.deinitialize(count: 1)
-        unsafe klines.deallocate()
     }
 
     package var roleName: String { "reader-\(index)" }
@@ -126,8 +120,8 @@ package struct ReaderSettings: Sendable {
 
     private func carryOut(_ command: ReaderCommand, _ nowNs: UInt64) {
         switch command {
-        case .follow(let list): for (series, handle) in list { unsafe klines.pointee.index.set(series.symbol, series.interval, handle) }
-        case .unfollow(let list): for series in list { unsafe klines.pointee.index.remove(series.symbol, series.interval) }
+        case .follow(let list): for (series, handle) in list { klines.value.index.set(series.symbol, series.interval, handle) }
+        case .unfollow(let list): for series in list { klines.value.index.remove(series.symbol, series.interval) }
         case .connect(let key, let streams):
             if !isStopping, addConnection(key, subscription(to: streams), predecessor: nil) == nil {
                 journal.note(.error, "reader has no room for another connection", ("reader", "\(index)"))

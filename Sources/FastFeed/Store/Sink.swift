@@ -60,7 +60,7 @@ package enum SinkEvent: Sendable {
     private let connected = Atomic<Bool>(false)
     private let formingLeft = Atomic<Int>(0)
 
-    let core: UnsafeMutablePointer<CandleWriter>
+    private let writer: FixedSlot<CandleWriter>
     private var port: PollerPort?
     private var isDraining = false
 
@@ -68,14 +68,8 @@ package enum SinkEvent: Sendable {
         self.settings = settings
         self.journal = journal
         counters = CounterBank()
-        unsafe core = .allocate(capacity: 1)
-        unsafe core.initialize(
-            to: CandleWriter(settings: settings, rings: rings, counters: counters, latency: latency, journal: journal, gaps: gaps))
-    }
-
-    deinit {
-        unsafe core.deinitialize(count: 1)
-        unsafe core.deallocate()
+        writer = FixedSlot(
+            CandleWriter(settings: settings, rings: rings, counters: counters, latency: latency, journal: journal, gaps: gaps))
     }
 
     package var roleName: String { "sink" }
@@ -91,27 +85,27 @@ package enum SinkEvent: Sendable {
     }
 
     package func onReady(_ token: PollToken, _ readiness: Readiness, nowNs: UInt64) {
-        guard unsafe token.generation == core.pointee.link.generation & 0xFF_FFFF else { return }
-        unsafe core.pointee.onReady(readiness)
+        guard token.generation == writer.value.link.generation & 0xFF_FFFF else { return }
+        writer.value.onReady(readiness)
     }
 
-    package func hasWork() -> Bool { unsafe commands.isWaiting || core.pointee.hasWork() }
+    package func hasWork() -> Bool { commands.isWaiting || writer.value.hasWork() }
 
-    package func nextDeadlineNs() -> UInt64 { unsafe core.pointee.nextDeadlineNs }
+    package func nextDeadlineNs() -> UInt64 { writer.value.nextDeadlineNs }
 
     package func doWork(nowNs: UInt64) {
         if commands.isWaiting { for command in commands.takeAll() { carryOut(command) } }
-        unsafe core.pointee.turn(nowNs: nowNs, port: port!)
-        if unsafe core.pointee.link.isReady != isConnected { unsafe connected.store(core.pointee.link.isReady, ordering: .relaxed) }
-        if unsafe core.pointee.isRetiring { release() }
+        writer.value.turn(nowNs: nowNs, port: port!)
+        if writer.value.link.isReady != isConnected { connected.store(writer.value.link.isReady, ordering: .relaxed) }
+        if writer.value.isRetiring { release() }
         if isDraining {
-            unsafe formingLeft.store(core.pointee.formingUnwritten, ordering: .relaxed)
-            unsafe drained.store(core.pointee.isSettled, ordering: .releasing)
+            formingLeft.store(writer.value.formingUnwritten, ordering: .relaxed)
+            drained.store(writer.value.isSettled, ordering: .releasing)
         }
     }
 
     private func release() {
-        let ids = unsafe core.pointee.takeReleased()
+        let ids = writer.value.takeReleased()
         if !ids.isEmpty { _ = events.offer(.released(ids)) }
     }
 
@@ -120,12 +114,12 @@ package enum SinkEvent: Sendable {
 
     private func carryOut(_ command: SinkCommand) {
         switch command {
-        case .follow(let list): for (series, handle) in list { unsafe core.pointee.follow(series, handle) }
-        case .unfollow(let list): for handle in list { unsafe core.pointee.unfollow(handle) }
-        case .report(let ids): _ = events.offer(.report(ids.map { unsafe core.pointee.table.report($0) }))
+        case .follow(let list): for (series, handle) in list { writer.value.follow(series, handle) }
+        case .unfollow(let list): for handle in list { writer.value.unfollow(handle) }
+        case .report(let ids): _ = events.offer(.report(ids.map { writer.value.table.report($0) }))
         case .drain: isDraining = true
         }
     }
 
-    package func onClose() { unsafe core.pointee.link.close() }
+    package func onClose() { writer.value.link.close() }
 }

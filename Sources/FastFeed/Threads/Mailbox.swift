@@ -36,6 +36,15 @@ package final class Mailbox<Message: Sendable>: Sendable {
         return isTaken
     }
 
+    /// The same until there is room, which a receiver makes within a turn. False: it had made none by then.
+    package func offer(_ message: Message, untilNs: UInt64) -> Bool {
+        while !offer(message) {
+            guard MonotonicClock.nowNs() < untilNs else { return false }
+            Pause.milliseconds(1)
+        }
+        return true
+    }
+
     /// The receiver: true when there is something to take.
     @inline(__always)
     package var isWaiting: Bool { count.load(ordering: .acquiring) > 0 }

@@ -37,6 +37,20 @@ struct MailboxTests {
         #expect(next == [20_000, 20_000, 20_000])
     }
 
+    @Test func whoInsistsGetsRoomOrIsToldThatThereIsNone() throws {
+        let mailbox = Mailbox<Int>(capacity: 1)
+        #expect(mailbox.offer(1))
+        #expect(!mailbox.offer(2, untilNs: MonotonicClock.nowNs() + 3_000_000))
+        let refused = mailbox.refusedCount
+        #expect(refused > 0)
+        let taker = try PinnedThread.start(name: "taker") {
+            while mailbox.refusedCount == refused { Cores.pause() }
+            _ = mailbox.takeAll()
+        }
+        #expect(mailbox.offer(3, untilNs: .max) && mailbox.takeAll() == [3])
+        taker.join()
+    }
+
     /// The descriptor of a receiver that sleeps becomes readable with the first message, and not for one that is awake.
     @Test func wakesItsReceiver() throws {
         let receiver = try WakeUp()
