@@ -352,7 +352,9 @@ struct RedisServerProcessTests {
         #expect(try RedisClient.connect(server.endpoint, timeout: .seconds(1)).command(["INCR", "a"]).integer == 2)
         try server.restart()
         #expect(try RedisClient.connect(server.endpoint, timeout: .seconds(1)).command(["GET", "a"]).text == "2")
-        #expect(throws: FeedError.self) { try RedisClient.connect(RedisEndpoint(place: .unix(path: server.socketPath)), timeoutMs: 1_000) }
+        #expect(throws: FeedError.self) {
+            try RedisClient.connect(RedisEndpoint(place: .unix(path: server.socketPath)), timeout: .seconds(1))
+        }
         server.stop()
         #expect(server.pid == nil)
     }
