@@ -55,7 +55,7 @@ private struct StatusRig {
     init() throws {
         let schema = KeySchema(prefix: "")
         book = FluxBook(market: .spot, schema: schema, placement: Placement(readerCount: 1, streamsPerConnectionMax: 8), journal: Journal())
-        desk = StatusDesk(schema: schema, service: StatusDesk.Service(version: "1", startedAtMs: 0), board: board)
+        desk = StatusDesk(schema: schema, board: board, startedAtMs: 0)
         (one, two) = (StatusRig.flux(["btcusdt", "ethusdt"], "one"), StatusRig.flux(["btcusdt"], "two"))
         _ = try book.add(one)
         _ = try book.add(two)
