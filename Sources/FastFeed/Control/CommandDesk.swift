@@ -5,7 +5,7 @@
 package struct CommandDesk {
     package enum Step {
         /// Its outcome is said to `answer`, once, now or later.
-        case carryOut(CommandRequest)
+        case carryOut(RequestKey, Command)
         case publish([String])
         case nothing
     }
@@ -27,18 +27,12 @@ package struct CommandDesk {
     package mutating func take(_ channel: String, _ payload: [UInt8], nowNs: UInt64) -> Step {
         guard let kind = CommandKind.allCases.first(where: { schema.commandChannel($0) == channel }) else { return .nothing }
         counters.add(.commandsReceived)
-        let key: RequestKey
-        let request: Result<CommandRequest, CommandError>
-        do throws(CommandRequest.Refusal) {
-            let made = try CommandRequest(kind, payload)
-            (key, request) = (made.key, .success(made))
-        } catch {
-            guard let id = error.id else {
-                return leave("a request that cannot be answered", channel, ("reason", error.error.message))
-            }
-            (key, request) = (RequestKey(kind: kind, id: id), .failure(error.error))
+        let request = CommandRequest(kind, payload)
+        guard let key = request.key else {
+            if case .failure(let error) = request.command { leave("a request that cannot be answered", channel, error.message) }
+            return .nothing
         }
-        if case .success = request {
+        if case .success = request.command {
             if let known = answers.find(key, nowNs: nowNs) {
                 counters.add(.commandsRepeated)
                 if case .answered(let text) = known { return .publish(publication(key, text)) }
@@ -46,27 +40,24 @@ package struct CommandDesk {
             }
             answers.begin(key, nowNs: nowNs)
         }
-        guard rate.take(nowNs) else { return refuse(key, CommandError(.busy, "too many requests; try again in a second")) }
-        switch request {
-        case .success(let request): return .carryOut(request)
-        case .failure(let error): return refuse(key, error)
+        let busy = CommandError(.busy, "too many requests; try again in a second")
+        switch rate.take(nowNs) ? request.command : .failure(busy) {
+        case .success(let command): return .carryOut(key, command)
+        case .failure(let error): return .publish(answer(key, .failure(error)))
         }
     }
 
     /// A message that was longer than a request may be, and was not kept.
     package func skip(_ channel: String, bytes: Int) {
         counters.add(.commandsReceived)
-        _ = leave("a request was too long", channel, ("bytes", "\(bytes)"))
+        leave("a request was too long", channel, "\(bytes) bytes")
     }
 
     /// Nobody can be told.
-    private func leave(_ what: String, _ channel: String, _ particular: (String, String)) -> Step {
+    private func leave(_ what: String, _ channel: String, _ reason: String) {
         counters.add(.commandsUnanswered)
-        journal.note(.warning, what, key: "command:\(what):\(channel)", ("channel", channel), particular)
-        return .nothing
+        journal.note(.warning, what, key: "command:\(what):\(channel)", ("channel", channel), ("reason", reason))
     }
-
-    private mutating func refuse(_ key: RequestKey, _ error: CommandError) -> Step { .publish(answer(key, .failure(error))) }
 
     /// The one answer to a request, as it is to be published.
     package mutating func answer(_ key: RequestKey, _ result: CommandResult) -> [String] {

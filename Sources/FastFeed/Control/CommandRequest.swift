@@ -16,36 +16,34 @@ package struct RequestKey: Hashable, Sendable {
     package init(kind: CommandKind, id: String) { (self.kind, self.id) = (kind, id) }
 }
 
-package struct CommandRequest: Equatable, Sendable {
+package struct CommandRequest: Sendable {
     package static let bytesMax = 64 * 1024
     package static let rowsMax = 1_500
 
-    package let key: RequestKey
-    package let command: Command
+    /// Nil when it could not be read: nobody can be told.
+    package let key: RequestKey?
+    package let command: Result<Command, CommandError>
 
-    /// A refusal, and whom to tell, if that could be read.
-    package struct Refusal: Error, Equatable {
-        package let id: String?
-        package let error: CommandError
+    package init(_ kind: CommandKind, _ payload: [UInt8]) {
+        var id: String?
+        do throws(CommandError) {
+            command = .success(try CommandRequest.read(kind, payload, &id))
+        } catch {
+            command = .failure(error)
+        }
+        key = id.map { RequestKey(kind: kind, id: $0) }
     }
 
-    package init(_ kind: CommandKind, _ payload: [UInt8]) throws(Refusal) {
-        func refusal(_ code: CommandCode, _ message: String) -> Refusal { Refusal(id: nil, error: CommandError(code, message)) }
-        guard payload.count <= CommandRequest.bytesMax else {
-            throw refusal(.tooLarge, "a request may have \(CommandRequest.bytesMax) bytes")
+    private static func read(_ kind: CommandKind, _ payload: [UInt8], _ id: inout String?) throws(CommandError) -> Command {
+        guard payload.count <= bytesMax else { throw CommandError(.tooLarge, "a request may have \(bytesMax) bytes") }
+        guard let request = try? JSONValue(parsing: payload) else { throw CommandError(.badRequest, "not JSON") }
+        guard let members = request.members else { throw CommandError(.badRequest, "a request is a JSON object") }
+        guard let found = members.first(where: { $0.key == Field.requestID })?.value.string, isRequestID(found) else {
+            throw CommandError(.badRequest, "no \(Field.requestID) of 1 to 128 printable characters")
         }
-        guard let value = try? JSONValue(parsing: payload) else { throw refusal(.badRequest, "not JSON") }
-        guard case .object(let members) = value else { throw refusal(.badRequest, "a request is a JSON object") }
-        guard let id = members.first(where: { $0.key == Field.requestID })?.value.string, CommandRequest.isRequestID(id) else {
-            throw refusal(.badRequest, "no \(Field.requestID) of 1 to 128 printable characters")
-        }
-        key = RequestKey(kind: kind, id: id)
-        do throws(CommandError) {
-            try CommandRequest.checkKeys(members, kind)
-            command = try CommandRequest.command(kind, Fields(request: value))
-        } catch {
-            throw Refusal(id: id, error: error)
-        }
+        id = found
+        try checkKeys(members, kind)
+        return try command(kind, Fields(request: request))
     }
 
     /// Printable ASCII: it becomes part of a channel's name.

@@ -7,20 +7,20 @@ package enum ExchangeAnswer: Sendable {
 }
 
 extension Control {
-    func carryOut(_ request: CommandRequest) {
+    func carryOut(_ request: RequestKey, _ command: Command) {
         let result: CommandResult
         do throws(CommandError) {
-            guard let members = try outcome(request) else { return }
+            guard let members = try outcome(request, command) else { return }
             result = .success(members)
         } catch {
             result = .failure(error)
         }
-        line.post([commands.answer(request.key, result)])
+        line.post([commands.answer(request, result)])
     }
 
     /// The members of the answer; nil when it comes later.
-    private func outcome(_ request: CommandRequest) throws(CommandError) -> [(String, JSONValue)]? {
-        switch request.command {
+    private func outcome(_ request: RequestKey, _ command: Command) throws(CommandError) -> [(String, JSONValue)]? {
+        switch command {
         case .createFlux(let symbols, let interval, let name, let history):
             return try create(
                 Flux(symbols: symbols, interval: interval, name: name, history: history, createdAtMs: WallClock.nowMs(), origin: .command))
@@ -28,7 +28,7 @@ extension Control {
         case .listFluxes: return [(Field.fluxes, .array(fluxes.list.map { status.summary($0).json }))]
         case .getData(let symbol, let interval, let limit, let startMs, let endMs):
             let series = Series(market: fluxes.market, symbol: symbol, interval: interval)
-            return try rows(DataQuery(series: series, limit: limit, startMs: startMs, endMs: endMs), request.key)
+            return try rows(DataQuery(series: series, limit: limit, startMs: startMs, endMs: endMs), request)
         case .getStatus(let id?): return try status.fluxStatus(fluxes.flux(id), fluxes).members
         case .getStatus(nil):
             return engine.figures().map { status.serviceStatus(fluxes, $0, nowMs: WallClock.nowMs()).members } ?? []

@@ -27,14 +27,13 @@ package final class Control: @unchecked Sendable {
 
     /// - Parameter fluxes: those of the configuration, which the agents follow already.
     package init(
-        _ engine: EngineHandles, redis: RedisEndpoint, schema: KeySchema, fluxes: FluxBook, service: StatusDesk.Service, journal: Journal,
-        seed: UInt64
+        _ engine: EngineHandles, redis: RedisEndpoint, schema: KeySchema, fluxes: FluxBook, journal: Journal, seed: UInt64
     ) throws(SystemError) {
         (self.engine, self.fluxes, self.journal) = (engine, fluxes, journal)
         commands = CommandDesk(schema: schema, counters: counters, journal: journal)
         line = RedisLine(redis, channels: commands.channels, journal: journal, seed: seed)
         data = DataDesk(schema: schema)
-        status = StatusDesk(schema: schema, service: service, board: engine.standings)
+        status = StatusDesk(schema: schema, board: engine.standings, startedAtMs: WallClock.nowMs())
         wakeUp = try WakeUp()
         exchangeAnswers = Mailbox(capacity: Limits.dataQuestionsMax + 1, receiver: wakeUp)
         for reader in engine.readers { reader.events.setReceiver(wakeUp) }
@@ -110,8 +109,8 @@ package final class Control: @unchecked Sendable {
             switch line.next() {
             case .message(let channel, let payload):
                 switch commands.take(channel, payload, nowNs: nowNs) {
-                case .carryOut(let request): carryOut(request)
-                case .publish(let command): line.post([command])
+                case .carryOut(let request, let command): carryOut(request, command)
+                case .publish(let answer): line.post([answer])
                 case .nothing: break
                 }
             case .tooLong(let channel, let bytes): commands.skip(channel, bytes: bytes)

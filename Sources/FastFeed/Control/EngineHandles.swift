@@ -24,16 +24,11 @@ package struct EngineHandles: Sendable {
 
     /// Hands a change to the agents. Their mailboxes are wider than anything control can bring about in one turn of theirs.
     func tell(_ change: Placement.Change) {
-        for command in change.before { insist(command, sink.commands) }
+        for command in change.before { _ = sink.commands.offer(command, untilNs: .max) }
         for (reader, commands) in change.readers.enumerated() {
-            for command in commands { insist(command, readers[reader].commands) }
+            for command in commands { _ = readers[reader].commands.offer(command, untilNs: .max) }
         }
-        for command in change.after { insist(command, sink.commands) }
-    }
-
-    /// A full mailbox empties within a turn of its agent.
-    private func insist<Command>(_ command: Command, _ mailbox: Mailbox<Command>) {
-        while !mailbox.offer(command) { Pause.milliseconds(1) }
+        for command in change.after { _ = sink.commands.offer(command, untilNs: .max) }
     }
 
     /// True when one of the agents has said something.

@@ -9,33 +9,16 @@ package struct StatusDesk {
     /// Keys vanish when nobody writes them for so long, and after their flux or the service has ended.
     private static let (expirySeconds, lastExpirySeconds) = (10, 60)
 
-    /// What the service says of itself and no command changes.
-    package struct Service: Sendable {
-        package var version: String
-        package var pid: Int32
-        package var host: String
-        package var startedAtMs: Int64
-
-        /// Of this process.
-        package init(version: String, startedAtMs: Int64) {
-            (self.version, self.startedAtMs) = (version, startedAtMs)
-            pid = getpid()
-            var names = utsname()
-            unsafe uname(&names)
-            host = unsafe withUnsafeBytes(of: names.nodename) { unsafe Ascii.printable($0.prefix { $0 != 0 }, limit: 64) }
-        }
-    }
-
     private let schema: KeySchema
-    private let service: Service
+    private let startedAtMs: Int64
     private let board: StandingsBoard
     private var written: [String: (standing: FluxStanding, atNs: UInt64)] = [:]
     /// What the sink was asked about and has not answered yet. One question at a time: an answer must find its list.
     private var asked: [(flux: Flux, count: Int)]?
     private var refreshDueNs: UInt64 = 0
 
-    package init(schema: KeySchema, service: Service, board: StandingsBoard) {
-        (self.schema, self.service, self.board) = (schema, service, board)
+    package init(schema: KeySchema, board: StandingsBoard, startedAtMs: Int64) {
+        (self.schema, self.board, self.startedAtMs) = (schema, board, startedAtMs)
     }
 
     /// When control must look again; the sink's answer wakes it.
@@ -74,7 +57,7 @@ package struct StatusDesk {
         for (flux, count) in list {
             defer { place += count }
             guard book.holds(flux) else { continue }
-            let (refused, ageMs) = (book.refusedSymbols(of: flux), nowMs - max(flux.createdAtMs, service.startedAtMs))
+            let (refused, ageMs) = (book.refusedSymbols(of: flux), nowMs - max(flux.createdAtMs, startedAtMs))
             let part = reports[place..<place + count]
             let standing = FluxStanding(flux.interval, part, refusedCount: refused.count, ageMs: ageMs, nowNs: nowNs)
             board.show(
@@ -87,7 +70,7 @@ package struct StatusDesk {
     private func state(_ book: FluxBook, _ figures: EngineHandles.Figures, _ nowMs: Int64) -> ServiceState {
         ServiceState(
             connectionsLive: Int(figures.counters[.connectionsLive]), connectionsWanted: book.placement.connectionCount,
-            ageMs: nowMs - service.startedAtMs)
+            ageMs: nowMs - startedAtMs)
     }
 
     // MARK: Writing
@@ -125,6 +108,12 @@ package struct StatusDesk {
 
     // MARK: Status as values
 
+    private static let hostName: String = {
+        var names = utsname()
+        unsafe uname(&names)
+        return unsafe withUnsafeBytes(of: names.nodename) { unsafe Ascii.printable($0.prefix { $0 != 0 }, limit: 64) }
+    }()
+
     private func standing(of flux: Flux) -> FluxStanding {
         guard let shown = board[flux.id], shown.flux == flux else { return FluxStanding() }
         return shown.standing
@@ -160,15 +149,14 @@ package struct StatusDesk {
             .init(Field.rejectedTotal, counters.rejected), .init(Field.residentBytes, figures.residentBytes),
         ]
         list += StatusDesk.shown.map { .init($0.name, counters[$0]) }
-        func show(_ name: String, _ histogram: HistogramSnapshot) {
-            for (figure, share) in [("p50", 0.5), ("p99", 0.99)] {
-                list.append(.init("\(name)_\(figure)_us", histogram.quantile(share).map { $0 / 1_000 }))
+        for (stage, histogram) in [(nil, figures.latency)] + LatencyStage.allCases.map({ ($0.name, figures.stages[$0]) }) {
+            for (quantile, share) in [("p50", 0.5), ("p99", 0.99)] {
+                list.append(.init(Field.latency(quantile, stage: stage), histogram.quantile(share).map { $0 / 1_000 }))
             }
         }
-        show("latency", figures.latency)
-        for stage in LatencyStage.allCases { show("latency_\(stage.name)", figures.stages[stage]) }
         return ServiceStatus(
-            state: state(book, figures, nowMs), version: service.version, pid: service.pid, host: service.host, market: book.market,
-            startedAt: service.startedAtMs, heartbeatAt: nowMs, figures: list)
+            state: state(book, figures, nowMs), version: FastFeedVersion.text, pid: getpid(), host: StatusDesk.hostName,
+            market: book.market,
+            startedAt: startedAtMs, heartbeatAt: nowMs, figures: list)
     }
 }

@@ -160,9 +160,7 @@ public final class Engine: Sendable {
                 }
             })
         let made = try Control(
-            handles, redis: configuration.redis, schema: configuration.schema, fluxes: book,
-            service: StatusDesk.Service(version: FastFeedVersion.text, startedAtMs: WallClock.nowMs()), journal: journal,
-            seed: SystemRandom.word())
+            handles, redis: configuration.redis, schema: configuration.schema, fluxes: book, journal: journal, seed: SystemRandom.word())
         try made.start()
         control.withLock { $0 = made }
     }

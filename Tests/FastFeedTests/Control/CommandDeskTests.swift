@@ -12,7 +12,7 @@ struct CommandDeskTests {
 
     private func list(_ id: String) -> [UInt8] { Array("{\"request_id\":\"\(id)\"}".utf8) }
 
-    private func request(_ step: CommandDesk.Step) -> CommandRequest? { if case .carryOut(let request) = step { request } else { nil } }
+    private func request(_ step: CommandDesk.Step) -> RequestKey? { if case .carryOut(let request, _) = step { request } else { nil } }
     private func published(_ step: CommandDesk.Step) -> [String]? { if case .publish(let command) = step { command } else { nil } }
     private func isNothing(_ step: CommandDesk.Step) -> Bool { if case .nothing = step { true } else { false } }
 
@@ -25,9 +25,9 @@ struct CommandDeskTests {
         var desk = makeDesk()
         let channel = schema.commandChannel(.listFluxes)
         let made = try #require(request(desk.take(channel, list("1"), nowNs: 0)))
-        #expect(made.key == RequestKey(kind: .listFluxes, id: "1") && made.command == .listFluxes)
+        #expect(made == RequestKey(kind: .listFluxes, id: "1"))
         #expect(isNothing(desk.take(channel, list("1"), nowNs: 1)), "its answer is still to come")
-        let answer = desk.answer(made.key, .success([(Field.fluxes, .array([]))]))
+        let answer = desk.answer(made, .success([(Field.fluxes, .array([]))]))
         #expect(answer == ["PUBLISH", "p:responses:flux:list:1", #"{"request_id":"1","status":"ok","fluxes":[]}"#])
         #expect(published(desk.take(channel, list("1"), nowNs: 2)) == answer, "asked again: the same answer, no second effect")
         // Ids are the client's own: of another kind it is another request, and so it is after a minute.
@@ -42,7 +42,7 @@ struct CommandDeskTests {
         var desk = makeDesk()
         let channel = schema.commandChannel(.listFluxes)
         let made = try #require(request(desk.take(channel, list("1"), nowNs: 0)))
-        let answer = desk.answer(made.key, .failure(CommandError(code, "why")))
+        let answer = desk.answer(made, .failure(CommandError(code, "why")))
         let again = desk.take(channel, list("1"), nowNs: 1)
         #expect(isKept ? published(again) == answer : request(again) != nil)
         #expect(counters.value(.commandsRefused) == 1)
@@ -52,7 +52,7 @@ struct CommandDeskTests {
         var desk = makeDesk()
         let channel = schema.commandChannel(.listFluxes)
         let made = try #require(request(desk.take(channel, list("1"), nowNs: 0)))
-        _ = desk.answer(made.key, .success([("x", .string(String(repeating: "x", count: 5_000)))]))
+        _ = desk.answer(made, .success([("x", .string(String(repeating: "x", count: 5_000)))]))
         #expect(request(desk.take(channel, list("1"), nowNs: 1)) != nil)
     }
 

@@ -8,11 +8,9 @@ struct StandingTests {
 
     /// A series heard so many seconds ago; nil for never.
     private static func report(_ secondsAgo: UInt64?) -> SeriesReport {
-        var report = SeriesReport()
-        guard let secondsAgo else { return report }
-        (report.receivedNs, report.eventTimeMs) = (nowNs - secondsAgo * 1_000_000_000, 5_000 - Int64(secondsAgo))
-        (report.closedCount, report.missingCount) = (3, 1)
-        return report
+        guard let secondsAgo else { return SeriesReport() }
+        return SeriesReport(
+            eventTimeMs: 5_000 - Int64(secondsAgo), receivedNs: nowNs - secondsAgo * 1_000_000_000, closedCount: 3, missingCount: 1)
     }
 
     /// Interval, ages of the newest records, refused series, the flux's age, what it is.
@@ -57,7 +55,7 @@ private struct StatusRig {
     init() throws {
         let schema = KeySchema(prefix: "")
         book = FluxBook(market: .spot, schema: schema, placement: Placement(readerCount: 1, streamsPerConnectionMax: 8), journal: Journal())
-        desk = StatusDesk(schema: schema, service: StatusDesk.Service(version: "1", startedAtMs: 0), board: board)
+        desk = StatusDesk(schema: schema, board: board, startedAtMs: 0)
         (one, two) = (StatusRig.flux(["btcusdt", "ethusdt"], "one"), StatusRig.flux(["btcusdt"], "two"))
         _ = try book.add(one)
         _ = try book.add(two)
@@ -77,8 +75,7 @@ private struct StatusRig {
 
     /// The sink's answer: all of them heard just now, so many closed candles each.
     mutating func take(count: Int, closed: UInt64) {
-        var report = SeriesReport()
-        (report.receivedNs, report.eventTimeMs, report.closedCount) = (nowNs, nowMs, closed)
+        let report = SeriesReport(eventTimeMs: nowMs, receivedNs: nowNs, closedCount: closed)
         desk.takeStandings(Array(repeating: report, count: count), book, StatusRig.figures, nowNs: nowNs, nowMs: nowMs)
     }
 
