@@ -52,10 +52,10 @@ final class CommandLink {
         while MonotonicClock.nowNs() < deadlineNs {
             guard let answer = try next(timeoutMs: 100), answer.channel == channel else { continue }
             let value = try JSONValue(parsing: answer.text)
-            guard value["status"]?.string == "ok" else { throw FeedError(.control, "\(kind.rawValue) \(fields): \(value.text)") }
+            guard value["status"]?.string == "ok" else { throw FeedError(.redis, "\(kind.rawValue) \(fields): \(value.text)") }
             return value
         }
-        throw FeedError(.control, "\(kind.rawValue) \(fields): no answer within 10 s")
+        throw FeedError(.redis, "\(kind.rawValue) \(fields): no answer within 10 s")
     }
 
     /// How many have heard a request does not matter here: who did not hear it does not answer.

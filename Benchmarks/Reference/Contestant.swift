@@ -88,7 +88,7 @@ extension RedisEndpoint {
     fileprivate var address: String {
         switch place {
         case .unix(let path): path
-        case .tcp(let host, let port): "\(host):\(port)"
+        case .tcp(let authority): authority.description
         }
     }
 

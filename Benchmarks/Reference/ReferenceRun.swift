@@ -3,6 +3,7 @@
 
 import FastFeed
 import Foundation
+import VenueSimulator
 
 final class ReferenceRun {
     private let setup: WholeSetup
@@ -80,7 +81,7 @@ extension WholeSetup {
 
 extension RedisServerProcess {
     /// The way in for the program that is measured: TCP where the setup has a port.
-    var reach: RedisEndpoint { options.port.map { RedisEndpoint(place: .tcp(host: "127.0.0.1", port: $0)) } ?? endpoint }
+    var reach: RedisEndpoint { options.port.map { RedisEndpoint(place: .tcp(Authority(host: "127.0.0.1", port: $0))) } ?? endpoint }
 
     /// How often it has carried out a command.
     func calls(_ command: String) throws -> UInt64 {
@@ -105,8 +106,8 @@ extension ExchangeProcess {
     /// Events that it has sent until now, by its own account.
     func klineFrames() throws -> UInt64 {
         let url = try WebSocketEndpoint(url: webSocketBase)
-        var connection = try RawConnection(SocketAddress(numericHost: url.host, port: url.port), authorityFile: authorityFile)
-        try connection.write(Array("GET /truth/stats HTTP/1.1\r\nHost: \(url.host)\r\nConnection: close\r\n\r\n".utf8))
+        var connection = try RawConnection(SocketAddress(numericHost: url.authority.host, port: url.authority.port), authorityFile: authorityFile)
+        try connection.write(Array("GET /truth/stats HTTP/1.1\r\nHost: \(url.authority.host)\r\nConnection: close\r\n\r\n".utf8))
         var text = ""
         var bytes = [UInt8](repeating: 0, count: 4_096)
         while true {

@@ -14,12 +14,12 @@ enum DrainClient {
     /// Subscribes to all series in the URL, lets the stream run in, and counts for some seconds.
     static func run(_ exchange: ExchangeProcess, _ setup: WholeSetup, seconds: Double) throws -> Result {
         let url = try WebSocketEndpoint(url: exchange.webSocketBase)
-        var connection = try RawConnection(SocketAddress(numericHost: url.host, port: url.port), authorityFile: exchange.authorityFile)
+        var connection = try RawConnection(SocketAddress(numericHost: url.authority.host, port: url.authority.port), authorityFile: exchange.authorityFile)
         let streams = setup.symbols.map { "\($0)@kline_\(setup.interval.token)" }.joined(separator: "/")
         try connection.write(
             Array(
                 """
-                GET /stream?streams=\(streams) HTTP/1.1\r\nHost: \(url.host)\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                GET /stream?streams=\(streams) HTTP/1.1\r\nHost: \(url.authority.host)\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n
                 """.utf8))
         try skipAnswer(&connection)

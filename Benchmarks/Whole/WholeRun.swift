@@ -4,6 +4,7 @@
 
 import FastFeed
 import Foundation
+import VenueSimulator
 
 final class WholeRun {
     let setup: WholeSetup
@@ -24,7 +25,7 @@ final class WholeRun {
         options.isDurable = setup.redis == .aof
         options.port = setup.redis == .tcp ? try FreePort.find() : nil
         redis = try RedisServerProcess(options)
-        engineEndpoint = options.port.map { RedisEndpoint(place: .tcp(host: "127.0.0.1", port: $0)) } ?? redis.endpoint
+        engineEndpoint = options.port.map { RedisEndpoint(place: .tcp(Authority(host: "127.0.0.1", port: $0))) } ?? redis.endpoint
         subscriber = subscribes ? try UpdateSubscriber(engineEndpoint, seriesPeriodNs: setup.seriesPeriodNs) : nil
         var configuration = EngineConfiguration()
         configuration.venue = try WebSocketEndpoint(url: exchange.webSocketBase)
@@ -55,7 +56,7 @@ final class WholeRun {
         guard setup.takesCommands else { return }
         let client = try RedisClient.connect(engineEndpoint)
         while try client.command("EXISTS", "status:service").integer != 1 {
-            guard Date() < deadline else { throw FeedError(.control, "the service takes no commands after 30 s") }
+            guard Date() < deadline else { throw FeedError(.redis, "the service takes no commands after 30 s") }
             usleep(10_000)
         }
     }

@@ -1,3 +1,5 @@
+// System calls that Swift cannot make or spell. Any thread.
+
 #define _GNU_SOURCE
 #include "ff_system.h"
 

@@ -1,3 +1,5 @@
+// TLS by OpenSSL over sockets that do not block. A context may be shared by threads; each session belongs to one.
+
 #include "ff_tls.h"
 
 #include <arpa/inet.h>

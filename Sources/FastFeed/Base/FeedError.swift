@@ -1,9 +1,10 @@
 // Rare failures as typed throws. Expected ones (would-block, need-more, rejected) are values instead.
+// Plain values, any thread.
 
 /// A failure with the stage it happened in and one sentence naming the thing that is wrong.
 public struct FeedError: Error, Sendable, CustomStringConvertible {
     public enum Stage: String, Sendable {
-        case configuration, system, tls, handshake, webSocket, venue, redis, control
+        case configuration, system, tls, handshake, webSocket, venue, redis
     }
 
     public let stage: Stage

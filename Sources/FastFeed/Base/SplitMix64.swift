@@ -1,5 +1,5 @@
 // Deterministic random numbers for jitter, simulation and tests. Not for secrets: masking keys and
-// handshake keys come from the kernel (Platform/SystemRandom.swift).
+// handshake keys come from the kernel (Platform/SystemRandom.swift). Pure.
 
 /// Sebastiano Vigna's SplitMix64: 64 bits of state, every seed gives a full-period sequence.
 public struct SplitMix64: RandomNumberGenerator, Sendable {

@@ -166,7 +166,7 @@ public final class Engine: Sendable {
     /// Stops reading, writes what is there, waits for the acknowledgements, and ends the threads.
     /// - Parameter timeoutMs: how long all of that may take.
     public func stop(timeoutMs: Int = 4_000) -> StopReport {
-        let deadlineNs = MonotonicClock.nowNs() + UInt64(timeoutMs) * 1_000_000
+        let deadlineNs = MonotonicClock.nowNs() + .ns(ms: timeoutMs)
         let running = runners.withLock { $0 }
         control.withLock { $0 }?.stop()
         for reader in readers { _ = reader.commands.offer(.stop, waking: nil) }

@@ -1,4 +1,4 @@
-// The allocator's own figures (jemalloc).
+// The allocator's own figures (jemalloc). Any thread.
 
 import CShims
 

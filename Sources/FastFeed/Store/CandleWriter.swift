@@ -146,7 +146,7 @@ import CShims
             guard buildBatches(nowNs, port) else { break }
             sendRest(nowNs, port)
         }
-        if batchCount > 0, unsafe nowNs &- batches[firstBatch].sentNs > UInt64(Limits.redisReplyTimeoutMs) * 1_000_000,
+        if batchCount > 0, unsafe nowNs &- batches[firstBatch].sentNs > .ns(ms: Limits.redisReplyTimeoutMs),
             unsafe batches[firstBatch].sentNs < nowNs
         {
             lose("no reply within \(Limits.redisReplyTimeoutMs) ms", nowNs)
@@ -160,7 +160,7 @@ import CShims
             nextDeadlineNs = pausedUntilNs
         } else {
             nextDeadlineNs =
-                unsafe batchCount > 0 ? batches[firstBatch].sentNs &+ UInt64(Limits.redisReplyTimeoutMs) * 1_000_000 &+ 1 : .max
+                unsafe batchCount > 0 ? batches[firstBatch].sentNs &+ .ns(ms: Limits.redisReplyTimeoutMs) &+ 1 : .max
         }
     }
 
@@ -231,7 +231,7 @@ import CShims
     }
 
     private mutating func sendRest(_ nowNs: UInt64, _ port: PollerPort) {
-        guard let sent = unsafe link.write(builder.out.start + unsentFrom, count: unsentCount, port: port) else {
+        guard let sent = unsafe link.write(builder.out.start + unsentFrom, count: unsentCount) else {
             lose("write failed", nowNs, peerIsGone: true)
             return
         }

@@ -80,7 +80,7 @@ package enum SinkCommand: Sendable {
     package func onStart(_ port: PollerPort) { self.port = port }
 
     package func onReady(_ token: PollToken, _ readiness: Readiness, nowNs: UInt64) {
-        guard unsafe token.generation == core.pointee.link.generation & 0xFF_FFFF else { return }
+        guard unsafe token.matches(core.pointee.link.generation) else { return }
         unsafe core.pointee.onReady(readiness)
     }
 

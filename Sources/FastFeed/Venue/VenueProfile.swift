@@ -18,8 +18,6 @@ public struct VenueProfile: Sendable {
     /// Path of the kline streams in front of `/ws` and `/stream`. USD-M routes klines under `/market`; elsewhere
     /// they are acknowledged and never come.
     let route: String
-    /// Streams one connection may carry.
-    let streamsPerConnectionMax = 1_024
     /// Control messages we send per second, at most: the exchange cuts at 5 (futures 10), pings and pongs
     /// included, so one is left for those.
     let controlMessagesPerSecond = 4

@@ -4,6 +4,7 @@
 import FastFeed
 import Foundation
 import Testing
+import VenueSimulator
 
 @Suite("TLS: who is trusted", .serialized)
 struct TrustTests {
@@ -31,7 +32,7 @@ struct TrustTests {
     private func ask(_ it: Case) throws -> [(way: String, reason: String?)] {
         var answers: [(String, String?)] = []
         let venue = WebSocketEndpoint(isSecure: true, host: it.host, port: it.place.port)
-        var redis = RedisEndpoint(place: .tcp(host: it.host, port: (it.redisPlace ?? it.place).port))
+        var redis = RedisEndpoint(place: .tcp(Authority(host: it.host, port: (it.redisPlace ?? it.place).port)))
         redis.isSecure = true
         redis.authorityFile = it.authorityFile
         var options = WebSocketClient.Options()

@@ -1,5 +1,6 @@
-// For servers that must be told their port: tests and benchmarks start some.
+// For servers that must be told their port: tests and benchmarks start some. Any thread.
 
+import FastFeed
 import Glibc
 
 package enum FreePort {
