@@ -5,25 +5,19 @@ import Foundation
 
 struct Document: Codable {
     struct Machine: Codable {
-        let cpu: String
+        let cpu, kernel, system, simdjsonKernel: String
         let cores: Int
         let memoryBytes: UInt64
-        let kernel: String
-        let system: String
-        let simdjsonKernel: String
     }
 
     struct Software: Codable {
-        let commit: String
+        let commit, swift, redis: String
         /// The working tree had changes that are not in the commit.
         let isDirty: Bool
-        let swift: String
-        let redis: String
     }
 
     struct Conditions: Codable {
-        let date: String
-        let command: String
+        let date, command: String
         let isQuick: Bool
         /// Of the last minute, before the run began: above the number of running programs others were at work.
         let loadAverageBefore: Double
@@ -33,8 +27,7 @@ struct Document: Codable {
     }
 
     struct Failure: Codable {
-        let name: String
-        let reason: String
+        let name, reason: String
     }
 
     static let formatNow = 1

@@ -73,3 +73,30 @@ struct Latencies {
         }
     }
 }
+
+struct LatencyTimeline: Sendable {
+    static let sliceNs: UInt64 = 100_000_000
+
+    let startNs: UInt64
+    private var slices: [LatencyHistogram] = []
+
+    init(startNs: UInt64) { self.startNs = startNs }
+
+    var sliceCount: Int { slices.count }
+
+    /// The slice in which `ns` lies; it may not be there yet.
+    func slice(_ ns: UInt64) -> Int { Int((max(ns, startNs) - startNs) / LatencyTimeline.sliceNs) }
+
+    mutating func record(dueNs: UInt64, latencyNs: UInt64) {
+        guard dueNs >= startNs else { return }
+        let index = slice(dueNs)
+        while index >= sliceCount { slices.append(LatencyHistogram()) }
+        slices[index].record(latencyNs)
+    }
+
+    /// Microseconds that this share of a slice's updates took at most. Nil: nothing was due in it.
+    func quantile(_ share: Double, slice: Int) -> Double? {
+        guard slice < sliceCount else { return nil }
+        return slices[slice].snapshot().quantile(share).map { Double($0) / 1_000 }
+    }
+}
