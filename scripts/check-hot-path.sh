@@ -4,8 +4,8 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-program=.build/release/feedd
-[ -x "$program" ] || fail "no $program: swift build -c release"
+program=$built/feedd
+[ -x "$program" ] || fail "no $program: scripts/test.sh builds it"
 forbidden='swift_(retain|release|bridgeObjectRetain|bridgeObjectRelease|unknownObjectRetain|unknownObjectRelease|beginAccess)(_n)?'
 forbidden+='|swift_(allocObject|slowAlloc)|malloc|calloc|realloc|posix_memalign|aligned_alloc|_Znwm|_Znam'
 symbols=$(nm "$program" | awk '$2 ~ /^[tT]$/ { print $3 }')

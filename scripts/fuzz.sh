@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fuzzes what reads foreign bytes, with libFuzzer and the address sanitizer (CShims also under the undefined
-# behaviour sanitizer). One program holds all targets (Fuzz/); it and the product's modules are compiled here,
+# behaviour sanitizer). One program holds all targets (Fuzz/Main.swift, Tests/FastFeedTests/Fuzz); it and the product's modules are compiled here,
 # outside the package, so that nobody else's build pays for them.
 #
 #   scripts/fuzz.sh SECONDS [TARGET…]     fuzzes each target for that long
@@ -15,7 +15,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 work=.build-fuzz
 program=$work/fuzz
 # The slow parsers and the small builders are those of the tests.
-sources=(Fuzz/*.swift Tests/FastFeedTests/Support/{Frames,KlineText,PaddedMessage,ReferenceParser,RESPText,Seeds}.swift)
+sources=(Fuzz/*.swift Tests/FastFeedTests/Fuzz/*.swift Tests/FastFeedTests/Support/{Frames,KlineText,PaddedMessage,ReferenceParser,RESPText,Seeds}.swift)
 all_targets=(frames upgrade kline notice json replies encoders configuration utf8)
 # The longest input of each: what the reader's own state can tell apart, and a little more.
 declare -A longest=([frames]=768 [upgrade]=768 [kline]=1024 [notice]=512 [json]=512 [replies]=512 [encoders]=768 [configuration]=256 [utf8]=128)

@@ -1,5 +1,5 @@
 // Every bound of the engine in one place, with its unit in its name. What happens at each bound is stated
-// beside it; `verify()` asserts the relations between them at start.
+// beside it; `verify()` asserts the relations between them at start. Constants.
 
 /// Bounds that are not configuration. A number that a user may change lives in `EngineConfiguration`.
 package enum Limits {

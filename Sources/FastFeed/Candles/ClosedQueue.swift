@@ -1,6 +1,6 @@
 // Closed candles on their way to Redis, in the order they came: head (oldest unacknowledged) ≤ sent ≤ tail.
 // Positions only grow; an entry leaves when everything before it is acknowledged. The memory is reserved for
-// the bound and touched only as far as it is used.
+// the bound and touched only as far as it is used. The sink's thread alone.
 
 @safe package struct ClosedQueue: ~Copyable {
     package enum EntryState: UInt8 {

@@ -1,4 +1,5 @@
 // What the sink knows of a series besides its newest candle: one cache line each, indexed by series id.
+// The sink's thread alone.
 
 /// Bits of `SeriesState.flags`.
 enum SeriesFlags {

@@ -78,6 +78,7 @@ public final class Engine: Sendable {
         settings.combined = configuration.usesCombinedStreams
         settings.allowsPlainRemote = configuration.allowsPlainRemote
         settings.handshakeTimeoutMs = configuration.handshakeTimeoutMs
+        settings.subscribeTimeoutMs = configuration.subscribeTimeoutMs
         return settings
     }
 
@@ -88,6 +89,7 @@ public final class Engine: Sendable {
             redis: redis, market: configuration.market, schema: configuration.schema, history: configuration.history,
             batchSize: configuration.batchSize, coalesces: configuration.coalesces, seed: seed ^ 0x51)
         settings.closedMax = configuration.closedQueueCount
+        settings.replyTimeoutMs = configuration.redisReplyTimeoutMs
         return settings
     }
 

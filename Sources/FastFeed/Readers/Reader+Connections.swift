@@ -26,7 +26,9 @@ extension Reader {
     }
 
     func freshSubscription(_ streams: [String]) -> Subscription {
-        Subscription(streams: streams, profile: settings.profile, form: settings.form, combined: settings.combined)
+        var fresh = Subscription(streams: streams, profile: settings.profile, form: settings.form, combined: settings.combined)
+        fresh.answerTimeoutMs = settings.subscribeTimeoutMs
+        return fresh
     }
 
     /// Changes what a connection carries, and the one that is to replace it.

@@ -2,7 +2,7 @@
 //
 //   closed candles (XADD or EVAL, one command each) · HSET per interval · PUBLISH per series · HDEL per stopped series
 //
-// All arrays are made once, for the largest batch.
+// All arrays are made once, for the largest batch. The sink's thread alone.
 
 @safe package struct Batch: ~Copyable {
     /// Queue positions of the closed candles, one command each.

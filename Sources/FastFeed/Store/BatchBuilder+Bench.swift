@@ -1,5 +1,5 @@
 // Concrete drivers for the benchmarks, inside the module: candle states to RESP bytes, and Redis's replies back to
-// verdicts.
+// verdicts. The caller's thread.
 
 import CShims
 

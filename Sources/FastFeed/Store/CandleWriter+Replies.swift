@@ -1,4 +1,5 @@
 // The sink's other half: what Redis answers, command by command, and what follows from it.
+// The sink's thread alone.
 
 import CShims
 

@@ -1,4 +1,5 @@
-// The exchange counts connection attempts by address: 300 in five minutes. All readers draw on one budget.
+// The exchange counts connection attempts by address: 300 in five minutes. All readers draw on one budget:
+// any thread, under a lock, once for each attempt to connect.
 
 import Synchronization
 

@@ -1,5 +1,5 @@
 // A kline message into a record: one call into the shim per message. The exchange's own layout is read by comparing;
-// any other JSON goes through simdjson.
+// any other JSON goes through simdjson. One parser for each reader, on its thread; it keeps nothing of a message.
 
 import CShims
 

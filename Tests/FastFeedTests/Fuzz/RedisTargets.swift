@@ -1,9 +1,8 @@
 // Redis's side: replies read by both readers, and candles written by the encoders and read back.
 
 import CShims
+import FastFeed
 import Foundation
-
-@testable import FastFeed
 
 /// Replies, cut anywhere: the small reader, the tree reader and a slow one must tell the same story.
 func fuzzReplies(_ bytes: [UInt8]) {
@@ -158,7 +157,7 @@ func fuzzEncoders(_ bytes: [UInt8]) {
     let series = anySeries(&input)
     let prefix = String(decoding: input.bytes(Int(input.byte() % 65)).map { 0x21 + $0 % 0x50 }, as: UTF8.self)
     var candle = anyCandle(&input)
-    let texts = SeriesText(series, KeySchema(prefix: prefix), history: 1_500)
+    let texts = SeriesText(series, KeySchema(prefix: prefix), history: FuzzedBatches.history)
     defer { texts.free() }
 
     let json = written(CandleEncoder.jsonBytesMax) { CandleEncoder.putJSON(&candle, head: texts.json, to: &$0) }
@@ -184,6 +183,9 @@ private struct FuzzedBatches: ~Copyable {
     /// The parser lets none later through.
     static let openTimeMsMax: Int64 = 1_000_000_000_000_000
 
+    /// Entries of a series that are kept.
+    static let history = 1_500
+
     private let schema: KeySchema
     private var series: [Series]
     private var candles: [CandleRecord]
@@ -204,7 +206,7 @@ private struct FuzzedBatches: ~Copyable {
             candles.append(candle)
         }
         table = CandleTable(seriesMax: 8, closedMax: 16, counters: CounterBank(), gaps: GapBoard())
-        builder = BatchBuilder(schema: schema, history: 1_500, market: first.market, batchSize: batchSize, seriesMax: 8)
+        builder = BatchBuilder(schema: schema, history: FuzzedBatches.history, market: first.market, batchSize: batchSize, seriesMax: 8)
         batch = Batch(capacity: batchSize)
         for (id, one) in series.enumerated() {
             table.follow(one, UInt32(id), generation: 1)
@@ -267,8 +269,8 @@ private struct FuzzedBatches: ~Copyable {
             let isScript = table.closed.state(position) == .scriptSent
             let expected =
                 isScript
-                ? ["EVAL", HistoryScript.source, "1", key, "\(candle.openTimeMs)", "1500"] + RESPText.fields(candle)
-                : ["XADD", key, "MAXLEN", "~", "1500", "\(candle.openTimeMs)-0"] + RESPText.fields(candle)
+                ? ["EVAL", HistoryScript.source, "1", key, "\(candle.openTimeMs)", "\(FuzzedBatches.history)"] + RESPText.fields(candle)
+                : ["XADD", key, "MAXLEN", "~", "\(FuzzedBatches.history)", "\(candle.openTimeMs)-0"] + RESPText.fields(candle)
             require(command == expected, "\(command), slow: \(expected)")
             rows[Int(candle.seriesID), default: []].append(candle)
             // What a batch reserves holds the script, too, with the candle in a message of its own.
