@@ -50,7 +50,10 @@ struct Document: Codable {
 
     /// - Throws: one sentence saying why the file cannot be compared.
     init(file: String) throws {
-        guard let data = FileManager.default.contents(atPath: file) else { throw FeedError(.configuration, "'\(file)' cannot be read") }
+        let compressed = file.hasSuffix(".gz") ? Surroundings.output("gzip", "-dc", file).map { Data($0.utf8) } : nil
+        guard let data = compressed ?? FileManager.default.contents(atPath: file) else {
+            throw FeedError(.configuration, "'\(file)' cannot be read")
+        }
         struct Header: Decodable { let format: Int }
         guard let header = try? JSONDecoder().decode(Header.self, from: data) else {
             throw FeedError(.configuration, "'\(file)' is no document of this program (--json or --out writes one)")

@@ -48,7 +48,7 @@ enum Surroundings {
     }
 
     /// What a program prints; nil when it is not there or fails.
-    private static func output(_ arguments: String...) -> String? {
+    static func output(_ arguments: String...) -> String? {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = arguments
