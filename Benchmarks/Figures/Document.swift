@@ -56,7 +56,7 @@ struct Document: Codable {
         }
         struct Header: Decodable { let format: Int }
         guard let header = try? JSONDecoder().decode(Header.self, from: data) else {
-            throw FeedError(.configuration, "'\(file)' is no document of this program (--json or --out writes one)")
+            throw FeedError(.configuration, "'\(file)' is not a document of this program (--json or --out writes one)")
         }
         guard header.format == Document.formatNow else {
             throw FeedError(.configuration, "'\(file)' has format \(header.format), this program reads \(Document.formatNow)")

@@ -1,4 +1,5 @@
-// Latencies of one or several runs in an HdrHistogram (nanoseconds, three digits), and what is told of them.
+// Latencies of one or several runs in an HdrHistogram (nanoseconds, three digits), and what is told of them;
+// and how they went over a run, by the engine's own histogram. Plain values, one thread at a time.
 
 import FastFeed
 import Histogram

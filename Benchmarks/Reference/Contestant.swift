@@ -92,11 +92,9 @@ class ContestantProcess: Program {
 /// Where the other programs are: each is left by its build script in a place beside the directory of this program's
 /// configuration.
 struct ContestantPrograms {
-    let reference: URL
-    let nio: URL
+    let reference, nio: URL
     /// The interpreter of its virtual environment, and our script.
-    let python: URL
-    let cryptofeed: URL
+    let python, cryptofeed: URL
 
     init(reference: URL? = nil) throws {
         let build = try Program.feedd().appendingPathComponent("../../..").standardized
@@ -108,15 +106,10 @@ struct ContestantPrograms {
 
     /// - Throws: a sentence that says how to get what is not there.
     func check(_ contestants: [Contestant]) throws {
+        let files: [Contestant.Kind: [URL]] = [.reference: [reference], .nio: [nio], .cryptofeed: [python, cryptofeed]]
         for contestant in contestants {
-            let (files, script): ([URL], String) =
-                switch contestant.kind {
-                case .feedd: ([], "")
-                case .reference: ([reference], "perf/reference/build.sh")
-                case .nio: ([nio], "perf/peers/build.sh")
-                case .cryptofeed: ([python, cryptofeed], "perf/peers/build.sh")
-                }
-            for file in files where !FileManager.default.fileExists(atPath: file.path) {
+            for file in files[contestant.kind] ?? [] where !FileManager.default.fileExists(atPath: file.path) {
+                let script = contestant.kind == .reference ? "perf/reference/build.sh" : "perf/peers/build.sh"
                 throw FeedError(.system, "'\(file.path)' is not there; build it with: \(script)")
             }
         }

@@ -11,7 +11,7 @@ struct Scale: ParsableCommand {
         abstract: "10 to 10,000 series, 1 to 10 connections, 1 and 2 readers: memory, CPU, and how they grow.",
         discussion: """
             Each run has a fresh exchange, redis-server and feedd, and ends with the comparison of Redis with the exchange's truth. Exits with 1 \
-            when a run fails; a goal that is missed is shown and is no failure.
+            when a run fails; a goal that is missed is shown and is not a failure.
             """)
 
     @Argument(help: "Only cases whose name contains this: paced, saturated, readers-2, connections-8 …")
