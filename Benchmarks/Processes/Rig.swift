@@ -64,7 +64,7 @@ final class Rig {
     /// Compares Redis with the truth of the exchange, which has ended.
     func compare() throws -> TruthCheck {
         let truth = try TruthFile(truthFile)
-        let client = try RedisClient.connect(redis.endpoint, timeoutMs: 60_000)
+        let client = try RedisClient.connect(redis.endpoint, timeout: .seconds(60))
         defer { client.close() }
         var check = TruthCheck { try client.command($0) }
         try truth.forEachSeries { try check.checkHistory($0, $1) }
@@ -102,7 +102,7 @@ extension RedisServerProcess {
 
     /// How often it has carried out a command.
     func calls(_ command: String) throws -> UInt64 {
-        let client = try RedisClient.connect(endpoint, timeoutMs: 30_000)
+        let client = try RedisClient.connect(endpoint, timeout: .seconds(30))
         defer { client.close() }
         let text = try client.command("INFO", "commandstats").text ?? ""
         let line = text.split(whereSeparator: \.isNewline).first { $0.hasPrefix("cmdstat_\(command):calls=") }

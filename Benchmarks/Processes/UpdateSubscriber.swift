@@ -30,7 +30,7 @@ final class UpdateSubscriber: Sendable {
         var failure: String?
     }
 
-    private let findings = Mutex(Findings())
+    private let findings = Lock(Findings())
     private let updates = Atomic<UInt64>(0)
     private let isSubscribed = Atomic<Bool>(false)
     private let stopping = Atomic<Bool>(false)
@@ -39,7 +39,7 @@ final class UpdateSubscriber: Sendable {
     private let untilNs = Atomic<UInt64>(.max)
     private let seriesPeriodNs: UInt64
     private let keepsTimeline: Bool
-    private let thread = Mutex<PinnedThread?>(nil)
+    private let thread = Lock<PinnedThread?>(nil)
 
     /// - Parameter seriesPeriodNs: between two frames of one series; 0 when only closed candles are looked at.
     /// - Parameter keepsTimeline: also tells how latencies went over time.

@@ -64,7 +64,7 @@ struct SustainedRate {
     private func checkCounts(_ exchange: ExchangeProcess, _ redis: RedisServerProcess) throws {
         let sent = try exchange.klineFrames()
         exchange.stop()
-        let client = try RedisClient.connect(redis.endpoint, timeoutMs: 30_000)
+        let client = try RedisClient.connect(redis.endpoint, timeout: .seconds(30))
         defer { client.close() }
         for command in contestant.storedBy {
             var calls: UInt64 = 0

@@ -108,13 +108,14 @@ struct Endurance: ParsableCommand {
         let after = try wait(
             until: Int64(before.counters[.messagesReceived]) + heapFrames, closedBeyond: before.counters[.closedWritten])
         try run.finish()
-        let bytes = after.dataThreadsAllocatedBytes - before.dataThreadsAllocatedBytes
+        let bytesBefore = before.dataThreadsAllocatedBytes ?? 0
+        let bytes = (after.dataThreadsAllocatedBytes ?? 0) - bytesBefore
         let frames = after.counters[.messagesReceived] - before.counters[.messagesReceived]
         let closed = after.counters[.closedWritten] - before.counters[.closedWritten]
         // Where jemalloc is not the allocator there is nothing to read, and nothing is proven.
         result.judge(
-            "the data path allocates nothing", bytes == 0 && before.dataThreadsAllocatedBytes > 0,
+            "the data path allocates nothing", bytes == 0 && bytesBefore > 0,
             "\(bytes) bytes over \(shown(Double(frames))) frames, \(shown(Double(closed))) closed candles among them; "
-                + "\(shown(Double(before.dataThreadsAllocatedBytes))) bytes before")
+                + "\(shown(Double(bytesBefore))) bytes before")
     }
 }

@@ -13,7 +13,7 @@ final class RedisThrottle: Sendable {
 
     private let pid: Int32
     private let stopping = Atomic<Bool>(false)
-    private let thread = Mutex<PinnedThread?>(nil)
+    private let thread = Lock<PinnedThread?>(nil)
 
     /// - Parameter share: of a core that the server may have, between 0 and 1.
     init(pid: Int32, share: Double) throws {

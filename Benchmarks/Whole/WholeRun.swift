@@ -4,6 +4,7 @@
 
 import FastFeed
 import Foundation
+import VenueSimulator
 
 final class WholeRun {
     let rig: Rig

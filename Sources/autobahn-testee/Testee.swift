@@ -15,7 +15,8 @@ enum Testee {
         // Section 9 sends messages of 16 MiB.
         options.messageBytesMax = 16 << 20
         let counter = try WebSocketClient.connect(url: base + "/getCaseCount", options: options)
-        guard case .text(let text)? = try counter.receive(timeout: .seconds(10)), let count = Int(String(decoding: text, as: UTF8.self)) else {
+        guard case .text(let text)? = try counter.receive(timeout: .seconds(10)), let count = Int(String(decoding: text, as: UTF8.self))
+        else {
             throw FeedError(.webSocket, "the server does not say how many cases there are")
         }
         counter.close()

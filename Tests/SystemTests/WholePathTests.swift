@@ -34,7 +34,7 @@ struct WholePathTests {
         var options = options(symbols: 500, speed: 10, pushMs: 2_000)
         options.simulator.usesTLS = true
         let certificates = try TemporaryDirectory()
-        try TLSContext.makeLocalAuthority(directory: certificates.path)
+        try LocalAuthority.make(directory: certificates.path)
         options.redis.tls = RedisServerProcess.TLS(
             port: try FreePort.find(), certificateFile: certificates.path + "/cert.pem", keyFile: certificates.path + "/key.pem",
             authorityFile: certificates.path + "/ca.pem")
@@ -120,7 +120,7 @@ struct WholePathTests {
         var closedOpenTimes: [Int64] = []
         var updates = 0
         while closedOpenTimes.count < 20 {
-            guard let message = try subscriber.receive(timeoutMs: 5_000) else { throw FeedError(.redis, "no update") }
+            guard let message = try subscriber.receive(timeout: .seconds(5)) else { throw FeedError(.redis, "no update") }
             let object = try #require(try JSONSerialization.jsonObject(with: Data(message.strings[2].utf8)) as? [String: Any])
             let candles = try #require(object["candles"] as? [[String: Any]])
             #expect(object["symbol"] as? String == "btcusdt" && object["interval"] as? String == "1s")

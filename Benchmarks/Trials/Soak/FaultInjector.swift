@@ -60,7 +60,7 @@ final class FaultInjector {
     func clearExchange() throws { try exchange.ask("POST", "/sim/clear") }
 
     private func command(_ arguments: String...) throws {
-        let client = try RedisClient.connect(redis.endpoint, timeoutMs: 1_000)
+        let client = try RedisClient.connect(redis.endpoint, timeout: .seconds(1))
         defer { client.close() }
         if case .error(let text) = try client.command(arguments) { throw FeedError(.redis, text) }
     }

@@ -10,7 +10,7 @@ public struct FeedError: Error, Sendable, CustomStringConvertible {
     public let stage: Stage
     public let message: String
 
-    public init(_ stage: Stage, _ message: String) {
+    package init(_ stage: Stage, _ message: String) {
         self.stage = stage
         self.message = message
     }

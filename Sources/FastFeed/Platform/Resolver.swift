@@ -1,7 +1,6 @@
 // Host names to addresses without blocking an agent: getaddrinfo runs on a thread of its own.
 
 import Glibc
-import Synchronization
 
 /// A socket address of either family, or a Unix path.
 package struct SocketAddress: Sendable, Equatable {
@@ -59,7 +58,7 @@ package final class ResolverQuery: Sendable {
 
     package let host: String
     package let port: UInt16
-    fileprivate let result = Mutex<Answer?>(nil)
+    fileprivate let result = Lock<Answer?>(nil)
     private let wakeUp: WakeUp?
 
     init(host: String, port: UInt16, wakeUp: WakeUp?) {

@@ -1,4 +1,4 @@
-// Everything that happens because time has passed: attempts, time-outs, silence, subscriptions, rollover.
+// Everything that happens because time has passed: attempts, time-outs, silence, subscriptions, rollover. The reader's thread.
 
 extension Reader {
     func turnTimers(_ nowNs: UInt64) {
@@ -33,7 +33,7 @@ extension Reader {
             return
         }
         if connections[slot].attempts > 0 { counters.add(.reconnects) }
-        connections[slot].subscription = freshSubscription(connections[slot].streams)
+        connections[slot].subscription = connections[slot].subscription.renewed
         var options = ConnectionOptions()
         options.allowsPlainRemote = settings.allowsPlainRemote
         options.handshakeTimeoutMs = settings.handshakeTimeoutMs
@@ -58,7 +58,7 @@ extension Reader {
             journal.note(.info, "replacing a connection before the exchange's age limit", ("connection", label(slot)))
             replace(slot)
         }
-        // Back-pressure is no silence of the exchange's.
+        // While we leave the socket unread, its silence says nothing of the exchange.
         guard !connections[slot].isStalled else { return }
         let silentNs = nowNs &- connections[slot].lastReceivedNs
         if silentNs >= UInt64(Limits.venueSilenceDropMs) * 1_000_000 {

@@ -7,7 +7,6 @@
 // too, has ended: a successor in the same directory waits for that instead of writing beside it.
 
 import Glibc
-import Synchronization
 
 package final class RedisServerProcess: Sendable {
     /// Certificates of a TLS port, all PEM files.
@@ -56,7 +55,7 @@ package final class RedisServerProcess: Sendable {
         /// Our end of the watcher's socket.
         var leash: Int32
     }
-    private let child = Mutex<Child?>(nil)
+    private let child = Lock<Child?>(nil)
 
     static let startTimeoutMs = 30_000
     /// A predecessor in the directory may take this long to end after its parent did.
@@ -121,7 +120,7 @@ package final class RedisServerProcess: Sendable {
     package func stop(timeoutMs: Int = 4_000) {
         let deadlineNs = MonotonicClock.nowNs() + UInt64(timeoutMs) * 1_000_000
         guard pid != nil else { return }
-        if let client = try? RedisClient.connect(endpoint, timeoutMs: max(50, timeoutMs / 4)) {
+        if let client = try? RedisClient.connect(endpoint, timeout: .milliseconds(max(50, timeoutMs / 4))) {
             // The answer to SHUTDOWN is the end of the connection.
             _ = try? client.command(["SHUTDOWN"])
             client.close()
@@ -261,7 +260,7 @@ package final class RedisServerProcess: Sendable {
         let deadlineNs = MonotonicClock.nowNs() + UInt64(RedisServerProcess.startTimeoutMs) * 1_000_000
         while MonotonicClock.nowNs() < deadlineNs {
             guard pid != nil else { throw FeedError(.redis, "redis-server ended at its start: \(lastLogLine())") }
-            if let client = try? RedisClient.connect(endpoint, timeoutMs: 1_000) {
+            if let client = try? RedisClient.connect(endpoint, timeout: .seconds(1)) {
                 // While a large append-only file is read, the answer is an error (LOADING).
                 let answer = try? client.command(["PING"])
                 client.close()

@@ -70,7 +70,7 @@ package final class RedisSubscriber {
         }
     }
 
-    private static func event(_ parts: [Reply]) -> Event? {
+    private static func event(_ parts: [RedisReply]) -> Event? {
         switch parts.first?.text {
         case "message" where parts.count == 3: return message(parts[1], parts[2])
         case "pmessage" where parts.count == 4: return message(parts[2], parts[3])
@@ -81,7 +81,7 @@ package final class RedisSubscriber {
         }
     }
 
-    private static func message(_ channel: Reply, _ payload: Reply) -> Event? {
+    private static func message(_ channel: RedisReply, _ payload: RedisReply) -> Event? {
         guard let channel = channel.text else { return nil }
         switch payload {
         case .bytes(let bytes): return .message(channel: channel, payload: bytes)

@@ -1,12 +1,12 @@
 // Bytes appended to memory whose room the caller has measured. The unchecked room behind the checked door:
-// `BatchBuilder` reserves `Limits.candleRespBytesMax` per candle before it writes one. Its owner's thread: the sink's.
+// `BatchBuilder` reserves `Limits.candleRespBytesMax` per candle before it writes one. One owner, one thread.
 
 @safe package struct ByteWriter: ~Copyable {
     private let base: UnsafeMutablePointer<UInt8>
     let capacity: Int
     package private(set) var count = 0
 
-    package init(_ memory: UnsafeMutableRawPointer, capacity: Int) {
+    init(_ memory: UnsafeMutableRawPointer, capacity: Int) {
         unsafe base = unsafe memory.assumingMemoryBound(to: UInt8.self)
         self.capacity = capacity
     }

@@ -1,4 +1,5 @@
-// The sink's work as one plain value behind a pointer, so that its parts are reached without access checks.
+// The sink's work as one plain value behind a pointer, so that its parts are reached without access checks. The
+// sink's thread alone.
 
 import CShims
 

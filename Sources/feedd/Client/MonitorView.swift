@@ -112,7 +112,8 @@ struct MonitorView {
         let states = counts.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
         var line = "\(time)  \(ClientText.word(look.service?.state))  \(look.fluxes.count) fluxes"
         if !states.isEmpty { line += " (\(states))" }
-        for name in ["series", "connections", "messages_total", "rejected_total", "gaps_open"] {
+        let shown = [Field.series, Field.connections, Field.messagesTotal, Field.rejectedTotal, CounterID.gapsSeen.name]
+        for name in shown {
             if let value = look.service?[name] { line += "  \(name) \(value)" }
         }
         return LogText.escaped(line)

@@ -1,6 +1,7 @@
 // Counters, histograms and the journal.
 
 import FastFeed
+import TestKit
 import Testing
 
 struct MeterTests {

@@ -4,6 +4,7 @@
 import FastFeed
 import Glibc
 import Synchronization
+import TestKit
 
 final class HostileVenue: Sendable {
     /// What one connection gets.
@@ -15,7 +16,7 @@ final class HostileVenue: Sendable {
 
     let port: UInt16
     private let listener: Int32
-    private let received = Mutex<[UInt16]>([])
+    private let received = Lock<[UInt16]>([])
     private let ended = Atomic<Bool>(false)
 
     /// The close codes that came back, in the order of the acts that wait for one.
@@ -49,7 +50,7 @@ final class HostileVenue: Sendable {
 
     /// Waits for the end of the last act, or ends it.
     func finish() {
-        for _ in 0..<500 where !ended.load(ordering: .acquiring) { usleep(10_000) }
+        _ = comesTrue(within: 5) { ended.load(ordering: .acquiring) }
         shutdown(listener, Int32(SHUT_RDWR))
         close(listener)
     }

@@ -3,6 +3,7 @@
 
 import FastFeed
 import Foundation
+import TestKit
 import Testing
 import VenueSimulator
 
@@ -31,17 +32,6 @@ struct ServiceDeathTests {
         try ProgramRun([
             "run", "--venue-ws", venue.webSocketBase, "--redis", "unix://\(redis.socketPath)", "--history", "100000",
         ])
-    }
-
-    private func eventually(_ seconds: Double, _ what: Comment, _ condition: () throws -> Bool) rethrows {
-        let deadline = Date(timeIntervalSinceNow: seconds)
-        while try !condition() {
-            guard Date() < deadline else {
-                Issue.record("not within \(seconds) s: \(what)")
-                return
-            }
-            usleep(20_000)
-        }
     }
 
     /// The process id that the status names, too: the hash of the killed one stays for ten seconds.

@@ -4,6 +4,7 @@
 import FastFeed
 import Foundation
 import Synchronization
+import TestKit
 
 /// What is done to a client: its connection after the request was read, and how many came before it.
 typealias HostileScript = @Sendable (HostilePeer, Int) -> Void
@@ -19,7 +20,7 @@ final class HostileServer: Sendable {
         /// Requests that no script belongs to: a redirect followed, say.
         var strangers: [String] = []
     }
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     init(_ scripts: [String: HostileScript]) throws {
         self.scripts = scripts
