@@ -18,11 +18,11 @@ final class RedisLineTests {
         line.confirm()
     }
 
-    private func eventually(_ what: Comment, _ condition: () -> Bool) {
-        let deadline = Date(timeIntervalSinceNow: 20)
+    private func eventually(_ seconds: Double, _ what: Comment, _ condition: () -> Bool) {
+        let deadline = Date(timeIntervalSinceNow: seconds)
         while !condition() {
             guard Date() < deadline else {
-                Issue.record("not within 20 s: \(what)")
+                Issue.record("not within \(seconds) s: \(what)")
                 return
             }
             usleep(5_000)
@@ -41,7 +41,7 @@ final class RedisLineTests {
         #expect(line.ask([["GET", "a"]]) == nil)
         #expect(!line.isReady, "the next question waits until this one is answered")
         kill(pid, SIGCONT)
-        eventually("the late replies") {
+        eventually(20, "the late replies") {
             line.takeReplies()
             return line.isReady
         }
@@ -61,7 +61,7 @@ final class RedisLineTests {
         line.post((0..<100).map { ["SET", "k\($0)", long] })
         line.flush()
         #expect(!line.isReady, "requests wait while the socket is full")
-        eventually("the socket to take all of it") {
+        eventually(20, "the socket to take all of it") {
             line.takeReplies()
             line.flush()
             return line.isReady
@@ -71,7 +71,7 @@ final class RedisLineTests {
 
     @Test func whatIsPostedOutlivesAConnection() throws {
         redis.kill9()
-        eventually("the loss to show") {
+        eventually(20, "the loss to show") {
             line.takeReplies()
             return !line.isReady
         }
@@ -79,7 +79,7 @@ final class RedisLineTests {
         line.post([["SET", "a", "1"]])
         line.flush()
         try redis.restart()
-        eventually("another connection") { line.connectIfDue(.max) }
+        eventually(20, "another connection") { line.connectIfDue(.max) }
         line.confirm()
         #expect(line.ask([["GET", "a"]]) == [bytes("1")], "posted before, so done before")
         line.post([["SET", "b", "2"]])
