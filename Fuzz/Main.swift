@@ -1,26 +1,13 @@
 // The fuzzer's entry: one program for all targets, so that it is built once. FUZZ_TARGET names the one to run
-// (scripts/fuzz.sh sets it). A target traps when it sees something wrong; libFuzzer keeps the input.
+// (scripts/fuzz.sh sets it). A target traps when it sees something wrong; libFuzzer keeps the input. The targets themselves are
+// Tests/FastFeedTests/Fuzz, beside the slow parsers they compare with: the test bundle runs the kept inputs through them.
 
-import FastFeed
 import Glibc
-
-/// What the fuzzer can be set on.
-let targets: [String: @Sendable ([UInt8]) -> Void] = [
-    "frames": fuzzFrames,
-    "upgrade": fuzzUpgrade,
-    "kline": fuzzKline,
-    "notice": fuzzNotice,
-    "json": fuzzJSON,
-    "replies": fuzzReplies,
-    "encoders": fuzzEncoders,
-    "configuration": fuzzConfiguration,
-    "utf8": fuzzUTF8,
-]
 
 private let target: @Sendable ([UInt8]) -> Void = {
     let name = getenv("FUZZ_TARGET").map { String(cString: $0) } ?? ""
-    guard let found = targets[name] else {
-        print("FUZZ_TARGET must be one of: \(targets.keys.sorted().joined(separator: " "))")
+    guard let found = fuzzTargets[name] else {
+        print("FUZZ_TARGET must be one of: \(fuzzTargets.keys.sorted().joined(separator: " "))")
         exit(2)
     }
     return found

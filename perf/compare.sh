@@ -16,5 +16,5 @@ if [[ ${1:-} =~ ^[0-9]+$ ]]; then
 fi
 scripts/setup.sh
 step "build reference" perf/reference/build.sh >&2
-step "build" swift build -c release >&2
-exec "$(swift build -c release --show-bin-path)/Benchmarks" reference --rounds "$rounds" "$@"
+step "build" swift_build >&2
+exec "$built/Benchmarks" reference --rounds "$rounds" "$@"

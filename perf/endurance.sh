@@ -11,5 +11,5 @@ source "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
 take_flags endurance "$@"
 [ -z "$record" ] || flags+=(--record "$record.json")
 scripts/setup.sh >&2
-step "build" swift build -c release >&2
-exec "$(swift build -c release --show-bin-path)/Benchmarks" endurance "${flags[@]}" --commit "$(commit)"
+step "build" swift_build >&2
+exec "$built/Benchmarks" endurance "${flags[@]}" --commit "$(commit)"

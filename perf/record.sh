@@ -10,7 +10,7 @@ name=perf/results/$(date -u +%Y-%m-%dT%H%M)-$machine
 mkdir -p perf/results
 
 scripts/setup.sh
-step "build" swift build -c release
+step "build" swift_build
 
 # The build's own load passes in a minute or two; what other programs do spoils the figures.
 load_max=0.7
@@ -21,5 +21,5 @@ for _ in $(seq 36); do
     sleep 5
 done
 is_quiet || say "the load average is still $(load) after three minutes, not below $load_max: other programs are at work"
-"$(swift build -c release --show-bin-path)/Benchmarks" --out "$name.json" "$@" | tee "$name.txt"
+"$built/Benchmarks" --out "$name.json" "$@" | tee "$name.txt"
 say "" "recorded: $name.json $name.txt"

@@ -10,8 +10,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
 
 take_flags scale "$@"
 scripts/setup.sh >&2
-step "build" swift build -c release >&2
-program="$(swift build -c release --show-bin-path)/Benchmarks"
+step "build" swift_build >&2
+program="$built/Benchmarks"
 [ -n "$record" ] || exec "$program" scale "${flags[@]}"
 "$program" scale "${flags[@]}" --out "$record.json" | tee "$record.txt"
 perf/scale-chart.py "$record.json" >"$record.svg"

@@ -16,7 +16,7 @@ server=
 trap '[[ -z $server ]] || kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
 
 scripts/setup.sh
-swift build -c release --product autobahn-testee
+swift_build --product autobahn-testee
 cat >"$work/spec.json" <<EOF
 {"url": "ws://127.0.0.1:$port", "outdir": "$work/reports", "cases": ["*"], "exclude-cases": ["12.*", "13.*"], "exclude-agent-cases": {}}
 EOF
@@ -27,7 +27,7 @@ for _ in $(seq 100); do
     kill -0 "$server" 2>/dev/null || { cat "$work/server.log"; fail "the fuzzing server does not start"; }
     sleep 0.2
 done
-"$(swift build -c release --show-bin-path)/autobahn-testee" "ws://127.0.0.1:$port" FastFeed
+"$built/autobahn-testee" "ws://127.0.0.1:$port" FastFeed
 python3 - "$work/reports/index.json" <<'EOF'
 import collections, json, sys
 cases = json.load(open(sys.argv[1]))["FastFeed"]

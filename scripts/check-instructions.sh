@@ -5,11 +5,11 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 command -v valgrind >/dev/null || fail "no valgrind: scripts/setup.sh"
-[ -x .build/release/Benchmarks ] || fail "no .build/release/Benchmarks: swift build -c release"
+[ -x "$built/Benchmarks" ] || fail "no $built/Benchmarks: scripts/test.sh builds it"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 # Valgrind does not read Swift's debug information, and stops at it.
-objcopy --strip-debug .build/release/Benchmarks "$scratch/Benchmarks"
+objcopy --strip-debug "$built/Benchmarks" "$scratch/Benchmarks"
 
 # The function whose instructions are a room's.
 loop() {
@@ -24,17 +24,33 @@ loop() {
     esac
 }
 
+# count ROOM UNITS: leaves how many units were run in SCRATCH/ROOM.units, and what callgrind says in SCRATCH/ROOM.log.
+count() {
+    valgrind --tool=callgrind --toggle-collect="$(loop "$1")" --callgrind-out-file=/dev/null \
+        "$scratch/Benchmarks" count "$1" "$2" >"$scratch/$1.units" 2>"$scratch/$1.log" || echo failed >"$scratch/$1.units"
+}
+
+mapfile -t rooms < <(grep -vE '^(#|$)' perf/instructions.txt)
+for line in "${rooms[@]}"; do
+    read -r room _ units _ <<<"$line"
+    while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n || true; done
+    count "$room" "$units" &
+done
+wait
+
 faults=0
 printf '%-18s%14s%10s\n' room instructions limit
-while read -r room limit unit; do
-    case $room in '' | '#'*) continue ;; esac
-    units=$(valgrind --tool=callgrind --toggle-collect="$(loop "$room")" --callgrind-out-file=/dev/null \
-        "$scratch/Benchmarks" count "$room" 2>"$scratch/log") || { cat "$scratch/log"; fail "$room cannot be counted"; }
-    if [ "$units" = narrow ]; then
-        printf '%-18s%14s\n' "$room" 'no AVX2 here'
-        continue
-    fi
-    total=$(sed -nE 's/.*Collected : ([0-9]+).*/\1/p' "$scratch/log")
+for line in "${rooms[@]}"; do
+    read -r room limit _ unit <<<"$line"
+    units=$(<"$scratch/$room.units")
+    case $units in
+        narrow)
+            printf '%-18s%14s\n' "$room" 'no AVX2 here'
+            continue
+            ;;
+        failed) cat "$scratch/$room.log"; fail "$room cannot be counted" ;;
+    esac
+    total=$(sed -nE 's/.*Collected : ([0-9]+).*/\1/p' "$scratch/$room.log")
     each=$((total / units))
     [ "$each" -gt 0 ] || fail "$room: nothing was counted; its loop has another name now"
     mark=''
@@ -43,5 +59,5 @@ while read -r room limit unit; do
         faults=$((faults + 1))
     fi
     printf '%-18s%14d%10d a %s%s\n' "$room" "$each" "$limit" "$unit" "$mark"
-done <perf/instructions.txt
+done
 [ "$faults" -eq 0 ] || fail "$faults rooms take more instructions than perf/instructions.txt allows"

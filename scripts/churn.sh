@@ -15,7 +15,7 @@ take_flags churn "$@"
 output=/dev/null
 [ -z "$record" ] || output=$record.txt
 scripts/setup.sh
-swift build -c release --product feedd --quiet
-swift build -c release --product Benchmarks --quiet
-"$(swift build -c release --show-bin-path)/Benchmarks" churn --minutes "$minutes" "${flags[@]}" \
+swift_build --product feedd --quiet
+swift_build --product Benchmarks --quiet
+"$built/Benchmarks" churn --minutes "$minutes" "${flags[@]}" \
     --commit "$(commit)" | tee "$output"

@@ -6,6 +6,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 say() { printf '%s\n' "$*"; }
 fail() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 
+# Where swift_build puts programs.
+built=.build/release
+
+# swift_build [FLAGS]: the one invocation of all scripts. SwiftPM builds everything again when a flag differs, and by default a terminal
+# is one: it colours the compiler's diagnostics.
+swift_build() { swift build -c release --no-color-diagnostics "$@"; }
+
 # take_flags NAME ARGUMENT…: `flags` becomes the arguments but --record, and `record` where today's record goes, without
 # suffix, if --record was among them.
 take_flags() {

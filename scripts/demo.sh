@@ -6,5 +6,5 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 scripts/setup.sh
 say "building feedd (the first time takes some minutes)"
-swift build -c release --product feedd --quiet
-exec "$(swift build -c release --show-bin-path)/feedd" demo "$@"
+swift_build --product feedd --quiet
+exec "$built/feedd" demo "$@"

@@ -7,5 +7,5 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 scripts/setup.sh
-swift build -c release --product run-seeds
-exec "$(swift build -c release --show-bin-path)/run-seeds" "$@"
+swift_build --product run-seeds
+exec "$built/run-seeds" "$@"

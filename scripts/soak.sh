@@ -19,6 +19,6 @@ fi
 take_flags soak "$@"
 [ -z "$record" ] || flags+=(--record "$record.json")
 scripts/setup.sh
-swift build -c release --product feedd --quiet
-swift build -c release --product Benchmarks --quiet
-exec "$(swift build -c release --show-bin-path)/Benchmarks" soak --minutes "$minutes" "${seed[@]}" "${flags[@]}" --commit "$(commit)"
+swift_build --product feedd --quiet
+swift_build --product Benchmarks --quiet
+exec "$built/Benchmarks" soak --minutes "$minutes" "${seed[@]}" "${flags[@]}" --commit "$(commit)"

@@ -1,25 +1,96 @@
 #!/usr/bin/env bash
-# Everything that must hold before a change goes in: rooms, format, build, what the hot path may cost, tests. Arguments go to `swift test`,
-# as in `scripts/test.sh --filter FastFeedTests`.
+# Everything that must hold before a change goes in: rooms, laws, format, build, what the hot path may cost, tests.
+#
+#   scripts/test.sh            all of it; what takes longer is scripts/nightly.sh
+#   scripts/test.sh --quick    rooms, laws, format, the unit tests and the simulated worlds: a minute once all is built
+#   scripts/test.sh FLAGS…     builds and runs some tests, one after the other, as in: scripts/test.sh --filter FastFeedTests
+#
+# What each group of tests says: .build/tests/GROUP.log.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
+logs=.build/tests
+groups=()
+
+# group NAME FLAGS…: a process of its own runs the tests that the flags choose. Prints a line when it is done.
+group() {
+    local name=$1 log=$logs/$1.log started=$SECONDS result=ok
+    shift
+    groups+=("$name")
+    # The program of `swift test`, without SwiftPM, which lets no two of it run at once.
+    "$built/FastFeedPackageTests.xctest" --testing-library swift-testing "$@" >"$log" 2>&1 </dev/null || result=FAILED
+    grep -q 'Test run with .* passed' "$log" || result=FAILED
+    printf '%-32s%s %5ds   %s\n' "tests: $name" $result $((SECONDS - started)) "$(grep -oE '[0-9]+ tests? in .*' "$log" | tail -n 1)"
+}
+
+# What failed, where it is looked for, and the sum, on the last line.
+sum() {
+    local name passed=0 failed=0 ran wrong
+    for name in "${groups[@]}"; do
+        ran=$(sed -nE 's/.*Test run with ([0-9]+) tests? .*/\1/p' "$logs/$name.log" | tail -n 1)
+        wrong=$(grep -E '^✘ Test .* failed after' "$logs/$name.log" | grep -cv '^✘ Test run ' || true)
+        # It ended before its end: a crash counts as a failure, and what it ran is not known.
+        if [ -z "$ran" ] || { [ "$wrong" -eq 0 ] && ! grep -q 'Test run with .* passed' "$logs/$name.log"; }; then
+            ran=$((${ran:-0} + 1))
+            wrong=$((wrong + 1))
+            say "" "$name did not come to its end:"
+            tail -n 60 "$logs/$name.log"
+        fi
+        if [ "$wrong" -gt 0 ]; then
+            say "" "$name, what failed (all of it: $logs/$name.log):"
+            grep -E '^(✘|↳)' "$logs/$name.log" | tail -n 100 || true
+        fi
+        passed=$((passed + ran - wrong))
+        failed=$((failed + wrong))
+    done
+    say "" "$passed passed, $failed failed"
+    [ $failed -eq 0 ]
+}
+
+quick=
+case ${1:-} in
+    --quick) quick=1 ;;
+    '') ;;
+    *)
+        step "setup" scripts/setup.sh
+        step "build" swift_build --build-tests
+        mkdir -p "$logs"
+        "$built/FastFeedPackageTests.xctest" --testing-library swift-testing --no-parallel "$@"
+        exit
+        ;;
+esac
+
 step "setup" scripts/setup.sh
 step "rooms" scripts/check-rooms.sh
+step "laws" scripts/check-laws.sh --report
 step "format" scripts/format.sh --check
 # The configuration of demo.sh, so that nothing is built twice.
-step "build" swift build -c release --build-tests
-step "hot path" scripts/check-hot-path.sh
-step "instructions" scripts/check-instructions.sh
-# A few seconds for each reader of foreign bytes; scripts/fuzz.sh takes as long as it is told.
-[ $# -gt 0 ] || step "fuzz" scripts/fuzz.sh 5
-say "tests"
-# One test at a time: most of them start servers, and two cores are soon busy.
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-if ! swift test -c release --skip-build --no-parallel "$@" 2>&1 | tee "$log"; then
-    # Once more at the end, where it is looked for: what failed, up to the summary.
-    say "" "what failed:"
-    grep -E '^(✘|↳)' "$log" | tail -n 100
-    exit 1
+step "build" swift_build --build-tests
+if [ -z "$quick" ]; then
+    step "hot path" scripts/check-hot-path.sh
+    step "instructions" scripts/check-instructions.sh
 fi
+mkdir -p "$logs"
+rm -f "$logs"/*.log
+
+# Groups are told apart by suites; the last of several takes what the others leave, so that none is forgotten.
+system='^SystemTests\.'
+# They measure, or count on a quiet machine.
+quiet="$system(AllocationTests|CommandLoadTests|LongRunTests|BenchmarkSmokeTests)/"
+faults="$system(FaultTests|RefusalTests)/"
+service="$system(Client|Command|Flux|Service|Access|Embedded)"
+
+if [ -n "$quick" ]; then
+    group units --skip "$system" --skip '^SimulatorTests\.'
+    sum
+    exit
+fi
+group units --skip "$system"
+# Most of these wait: for closed candles, for time-outs, for processes. Each takes less than half a core, and has one server at a time.
+group faults --no-parallel --filter "$faults" &
+group service --no-parallel --filter "$service" --skip "$quiet" &
+group system --no-parallel --filter "$system" --skip "$faults" --skip "$service" --skip "$quiet" &
+wait
+groups+=(faults service system)
+group quiet --no-parallel --filter "$quiet"
+sum

@@ -1,4 +1,4 @@
-// When the last closed candle of a burst was acknowledged, as the engine's sink saw it.
+// When the last closed candle of a burst was acknowledged, as the engine's sink saw it. Main thread.
 
 import FastFeed
 import Foundation

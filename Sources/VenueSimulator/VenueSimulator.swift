@@ -36,7 +36,7 @@ package final class VenueSimulator: @unchecked Sendable {
         var tls: TLSContext?
         if configuration.usesTLS {
             let directory = try VenueSimulator.temporaryDirectory()
-            try TLSContext.makeLocalAuthority(directory: directory)
+            try LocalAuthority.make(directory: directory)
             tls = try TLSContext.server(certificateFile: directory + "/cert.pem", keyFile: directory + "/key.pem")
             certificateDirectory = directory
             certificateAuthorityFile = directory + "/ca.pem"

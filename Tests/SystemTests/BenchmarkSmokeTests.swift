@@ -1,8 +1,9 @@
 // The benchmark program runs, measures something, and writes a document that it can read again: benchmarks that nobody
-// runs rot.
+// runs rot. What takes less than ten seconds is run with every change, the rest at night.
 
 import FastFeed
 import Foundation
+import TestKit
 import Testing
 
 @Suite(.serialized, .disabled(if: Sanitizer.isOn, "speeds under a sanitizer are its own"))
@@ -25,17 +26,11 @@ struct BenchmarkSmokeTests {
         process.standardOutput = try FileHandle(forWritingTo: output)
         process.standardError = try FileHandle(forWritingTo: errors)
         try process.run()
-        let deadline = Date(timeIntervalSinceNow: seconds)
-        while process.isRunning {
-            guard Date() < deadline else {
-                // It has servers to end.
-                kill(process.processIdentifier, SIGTERM)
-                usleep(2_000_000)
-                kill(process.processIdentifier, SIGKILL)
-                Issue.record("still running after \(seconds) s: \(arguments)")
-                break
-            }
-            usleep(10_000)
+        if !comesTrue(within: seconds, { !process.isRunning }) {
+            // It has servers to end.
+            kill(process.processIdentifier, SIGTERM)
+            if !comesTrue(within: 2, { !process.isRunning }) { kill(process.processIdentifier, SIGKILL) }
+            Issue.record("still running after \(seconds) s: \(arguments)")
         }
         process.waitUntilExit()
         return Outcome(
@@ -71,10 +66,13 @@ struct BenchmarkSmokeTests {
         }
     }
 
-    @Test func everyStageRuns() throws {
+    @Test func allThereIsIsListed() throws {
         let outcome = try run("--list")
         let names = String(decoding: outcome.output, as: UTF8.self).split(separator: "\n").compactMap { $0.split(separator: " ").first }
         #expect(outcome.code == 0 && names.contains("parse") && names.contains("latency/20000/wss+unix") && names.contains("burst/5000"))
+    }
+
+    @Test(.nightly) func everyStageRuns() throws {
         for stage in ["frame-decode", "ring", "coalesce", "encode", "replies"] {
             let outcome = try run(stage, "--quick", "--rounds", "1", "--json")
             #expect(outcome.code == 0, "\(outcome.errors)")
@@ -102,7 +100,7 @@ struct BenchmarkSmokeTests {
         }
     }
 
-    @Test func aBurstEndsWithItsLastAcknowledgement() throws {
+    @Test(.nightly) func aBurstEndsWithItsLastAcknowledgement() throws {
         let outcome = try run("burst/300", "--quick", "--json")
         #expect(outcome.code == 0, "\(outcome.errors)")
         let (document, byName) = try results(outcome)
@@ -124,7 +122,7 @@ struct BenchmarkSmokeTests {
 
     /// Cases in which FastFeed's own ways to idle are compared. Bars are of a second, and each series must close one. Who spins has a
     /// core to itself, where there are two.
-    @Test func waysToIdleAreCompared() throws {
+    @Test(.nightly) func waysToIdleAreCompared() throws {
         let spins = Cores.allowed().count >= 2
         let outcome = try run(
             "reference", spins ? "spin-2000,pause-20000" : "pause-20000", "--rounds", "1", "--seconds", "2.5", "--reference", reference(),
@@ -144,7 +142,7 @@ struct BenchmarkSmokeTests {
 
     /// The reference runs, and stores what the exchange said: the comparison with the truth is part of the run. The cost of TLS is
     /// a difference of two cases of the same round.
-    @Test func theReferenceIsComparedWith() throws {
+    @Test(.nightly) func theReferenceIsComparedWith() throws {
         let outcome = try run(
             "reference", "saturated,every-update,wss", "--rounds", "1", "--seconds", "0.7", "--reference", reference(), "--json",
             within: 120)
@@ -160,7 +158,7 @@ struct BenchmarkSmokeTests {
         #expect(byName["wss/feedd-to-reference/cpu-above-ws"] == nil)
     }
 
-    @Test func commandsAreAnswered() throws {
+    @Test(.nightly) func commandsAreAnswered() throws {
         let outcome = try run("commands/idle", "--quick", "--json")
         #expect(outcome.code == 0, "\(outcome.errors)")
         let (document, byName) = try results(outcome)
@@ -172,14 +170,14 @@ struct BenchmarkSmokeTests {
     }
 
     /// Not a measurement: memory is judged over minutes (`scripts/churn.sh`).
-    @Test func nothingIsLeftOfFluxes() throws {
+    @Test(.nightly) func nothingIsLeftOfFluxes() throws {
         let outcome = try run("churn", "--minutes", "0.1", "--every-ms", "100", within: 120)
         let text = String(decoding: outcome.output, as: UTF8.self)
         #expect(outcome.code == 0 && text.contains("churn: all holds"), "\(text)\(outcome.errors)")
     }
 
     /// Memory and CPU of a hundred series with two readers, and the picture of it.
-    @Test func theScaleRunsAndIsDrawn() throws {
+    @Test(.nightly) func theScaleRunsAndIsDrawn() throws {
         let scratch = try TemporaryDirectory()
         let file = scratch.path + "/scale.json"
         let outcome = try run("scale", "100/readers-2", "--quick", "--json", "--out", file, within: 120)
@@ -210,7 +208,7 @@ struct BenchmarkSmokeTests {
     }
 
     /// Not a measurement: a minute of it is `perf/overload.sh`.
-    @Test func anOverloadLosesNothing() throws {
+    @Test(.nightly) func anOverloadLosesNothing() throws {
         let scratch = try TemporaryDirectory()
         let file = scratch.path + "/overload.json"
         let outcome = try run("overload", "--quick", "--record", file, within: 120)
@@ -222,7 +220,7 @@ struct BenchmarkSmokeTests {
     }
 
     /// Not a measurement: a hundred million frames are `perf/endurance.sh`.
-    @Test func manyFramesAllocateNothing() throws {
+    @Test(.nightly) func manyFramesAllocateNothing() throws {
         let outcome = try run("endurance", "--frames", "5000000", "--warm-up", "1", "--heap-frames", "1000000", within: 120)
         let text = String(decoding: outcome.output, as: UTF8.self)
         #expect(outcome.code == 0 && text.contains("endurance: all holds"), "\(text)\(outcome.errors)")

@@ -118,10 +118,8 @@ struct FaultTests {
         #expect(rig.engine.openGaps.contains { $0.series.symbol.name == "btcusdt" && $0.cause == .refused })
         _ = rig.finish()
         // The others are whole.
-        let others = rig.venue.closedCandles().filter { $0.series.symbol.name != "btcusdt" }
-        for closed in others where closed.delivered {
-            #expect(try rig.storedHistory(closed.series)[closed.candle.openTimeMs] == Rig.fields(closed.candle))
-        }
+        let check = try rig.checkTruth(of: rig.venue.closedCandles().filter { $0.series.symbol.name != "btcusdt" })
+        #expect(check.isFlawless, "\(check.summary)")
     }
 
     @Test func redisAwayLongerThanTheQueueLasts() throws {
@@ -140,11 +138,8 @@ struct FaultTests {
         // What was pushed out is known, one by one.
         let lost = rig.engine.openGaps.filter { $0.cause == .overflow }.count
         #expect(UInt64(lost) == rig.counters[.closedQueueOverflow])
-        var missing = 0
-        for closed in rig.venue.closedCandles() where closed.delivered {
-            if try rig.storedHistory(closed.series)[closed.candle.openTimeMs] == nil { missing += 1 }
-        }
-        #expect(missing == lost)
+        let check = try rig.checkTruth()
+        #expect(check.missing == lost && check.wrong + check.extra + check.twice == 0, "\(check.summary)")
     }
 
     // MARK: Exchange
@@ -245,15 +240,10 @@ struct FaultTests {
     /// the last candle of a series, which no later candle has shown yet.
     private func expectGapsMatchTruth(_ rig: Rig) throws {
         let open = rig.engine.openGaps
-        for (series, list) in Dictionary(grouping: rig.venue.closedCandles(), by: \.series) {
-            let stored = try rig.storedHistory(series)
-            guard let first = stored.keys.min(), let last = stored.keys.max() else { continue }
-            let missing = list.map(\.candle.openTimeMs).filter { $0 > first && $0 < last && stored[$0] == nil }
-            for openTime in missing {
-                #expect(
-                    open.contains { $0.series == series && $0.fromMs <= openTime && openTime < $0.untilMs },
-                    "\(series) \(openTime): a hole nobody saw")
-            }
+        for hole in try rig.checkTruth().absent where hole.place == .between {
+            #expect(
+                open.contains { $0.series == hole.series && $0.fromMs <= hole.openTimeMs && hole.openTimeMs < $0.untilMs },
+                "\(hole.series) \(hole.openTimeMs): a hole nobody saw")
         }
     }
 }

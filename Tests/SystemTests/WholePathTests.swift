@@ -34,7 +34,7 @@ struct WholePathTests {
         var options = options(symbols: 500, speed: 10, pushMs: 2_000)
         options.simulator.usesTLS = true
         let certificates = try TemporaryDirectory()
-        try TLSContext.makeLocalAuthority(directory: certificates.path)
+        try LocalAuthority.make(directory: certificates.path)
         options.redis.tls = RedisServerProcess.TLS(
             port: try FreePort.find(), certificateFile: certificates.path + "/cert.pem", keyFile: certificates.path + "/key.pem",
             authorityFile: certificates.path + "/ca.pem")

@@ -1,4 +1,4 @@
-// Bytes as text without String: scanning for the control path, digits for the hot one.
+// Bytes as text without String: scanning for the control path, digits for the hot one. Pure.
 
 package enum Ascii {
     /// Printable ASCII of foreign bytes: everything else becomes `?`, and at most `limit` bytes are kept.

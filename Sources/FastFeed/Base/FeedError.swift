@@ -1,4 +1,5 @@
 // Rare failures as typed throws. Expected ones (would-block, need-more, rejected) are values instead.
+// A plain value.
 
 /// A failure with the stage it happened in and one sentence naming the thing that is wrong.
 public struct FeedError: Error, Sendable, CustomStringConvertible {

@@ -1,5 +1,5 @@
 // A small strict JSON reader for control messages, which are rare and at most a few kilobytes. Keeps the
-// column where things end, because the exchange's error messages name it.
+// column where things end, because the exchange's error messages name it. Pure.
 
 /// A JSON value as far as control messages need to tell values apart.
 package indirect enum JSONValue: Equatable, Sendable {

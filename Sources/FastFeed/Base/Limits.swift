@@ -1,5 +1,5 @@
 // Every bound of the engine in one place, with its unit in its name. What happens at each bound is stated
-// beside it; `verify()` asserts the relations between them at start.
+// beside it; `verify()` asserts the relations between them at start. Constants.
 
 /// Bounds that are not configuration. A number that a user may change lives in `EngineConfiguration`.
 package enum Limits {
@@ -71,12 +71,13 @@ package enum Limits {
     package static let batchesInFlightMax = 4
     /// The same where every update is written: a batch ends where a series comes again, so they are many and small.
     package static let uncoalescedBatchesInFlightMax = 64
-    /// With so many candles in flight the next batch waits for Redis's answers, and forming states coalesce, unless as many
-    /// closed candles wait.
+    /// From this many candles in flight on, the next batch waits for Redis's answers, and forming states coalesce meanwhile. As many
+    /// waiting closed candles end the waiting.
     package static let candlesInFlightSoftMax = 128
-    /// States in one write there: what is built stays in the second-level cache until the kernel has copied it.
+    /// States in one write where every update is written: the bytes of the batches stay in the second-level cache until the kernel
+    /// has copied them.
     package static let uncoalescedStatesPerWriteMax = 192
-    /// How many bars before the first record of its series a closed candle is still merely late. Beyond: a duplicate.
+    /// A closed candle up to this many bars before the first record of its series is late. An older one is a duplicate.
     package static let lateClosedBarsMax = 16
     /// Stopped series whose field in `latest:*` is removed by one batch; the others wait for the next.
     package static let removalsPerBatchMax = 64

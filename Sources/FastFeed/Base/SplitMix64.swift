@@ -1,5 +1,6 @@
 // Deterministic random numbers for jitter, simulation and tests. Not for secrets: masking keys and
 // handshake keys come from the kernel (Platform/SystemRandom.swift).
+// A plain value: each thread has its own.
 
 /// Sebastiano Vigna's SplitMix64: 64 bits of state, every seed gives a full-period sequence.
 package struct SplitMix64: RandomNumberGenerator, Sendable {

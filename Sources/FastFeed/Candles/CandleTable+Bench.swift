@@ -1,4 +1,5 @@
-// A concrete driver for the benchmarks, inside the module: the sink's table fed with the updates of many series. One thread.
+// A concrete driver for the benchmarks, inside the module: the sink's table fed with the updates of many series.
+// The caller's thread.
 
 package enum TableBench {
     /// Updates of one bar, the closing one included, as in the exchange's own cadence for 1m.

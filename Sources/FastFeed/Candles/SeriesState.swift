@@ -1,5 +1,5 @@
 // What the sink knows of a series besides its newest candle: one cache line each, indexed by series id.
-// The sink's thread alone.
+// The sink's thread alone. Holds the marks of the batch builder, too.
 
 /// Bits of `SeriesState.flags`.
 enum SeriesFlags {

@@ -100,15 +100,6 @@ package struct HistoryEntry: Sendable {
         }
         return CandleRow.json(series, openTimeMs: openTimeMs, fields, isClosed: true, eventTimeMs: closeTimeMs)
     }
-
-    /// The first field that does not say what the record says; of source and revision only the writer knows.
-    package func difference(from candle: CandleRecord) -> String? {
-        for field in CandleField.allCases where field != .source && field != .revision {
-            let (stored, expected) = (self[field], field.text(of: candle))
-            if stored != expected { return "\(field.rawValue) is \(stored ?? "missing"), announced was \(expected)" }
-        }
-        return nil
-    }
 }
 
 /// One candle. Decimals are the exchange's exact text; times are Unix milliseconds.

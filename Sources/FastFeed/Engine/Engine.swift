@@ -12,9 +12,10 @@ public struct EngineSnapshot: Sendable {
     /// The same states on each part of that way.
     public var stages: StageSnapshots
     public var residentBytes: UInt64
+    /// Bytes in live allocations of the process; nil in a program that does not link jemalloc, which alone says it.
     public var heapAllocatedBytes: UInt64?
-    /// Bytes ever allocated by the data path's threads: does not grow while nothing but data flows.
-    package var dataThreadsAllocatedBytes: UInt64
+    /// Bytes ever allocated by the data path's threads: does not grow while nothing but data flows. Nil as above.
+    package var dataThreadsAllocatedBytes: UInt64?
     /// True while the Redis connection is up.
     public var isRedisConnected: Bool
 }
@@ -82,6 +83,7 @@ public final class Engine: Sendable {
         settings.usesCombinedStreams = configuration.usesCombinedStreams
         settings.allowsPlainRemote = configuration.allowsPlainRemote
         settings.handshakeTimeoutMs = configuration.handshakeTimeoutMs
+        settings.subscribeTimeoutMs = configuration.subscribeTimeoutMs
         return settings
     }
 
@@ -92,6 +94,7 @@ public final class Engine: Sendable {
             redis: redis, market: configuration.market, schema: configuration.schema, history: configuration.history,
             batchSize: configuration.batchSize, coalesces: configuration.coalesces, seed: seed ^ 0x51)
         settings.closedMax = configuration.closedQueueCount
+        settings.replyTimeoutMs = configuration.redisReplyTimeoutMs
         return settings
     }
 
@@ -105,7 +108,6 @@ public final class Engine: Sendable {
 
     /// Starts the threads; from now on connections are opened and candles written.
     public func start() throws(FeedError) {
-        signal(SIGPIPE, SIG_IGN)
         startedNs.store(MonotonicClock.nowNs(), ordering: .relaxed)
         let rest = try makeREST()
         do {
@@ -202,14 +204,15 @@ public final class Engine: Sendable {
     }
 
     public func snapshot() -> EngineSnapshot {
-        EngineSnapshot(
+        let heapAllocatedBytes = HeapStatistics.allocatedBytes()
+        return EngineSnapshot(
             uptimeNs: MonotonicClock.nowNs() - startedNs.load(ordering: .relaxed),
             counters: counters,
             latency: sink.latency.total.snapshot(),
             stages: sink.latency.snapshot(),
             residentBytes: ProcessMemory.residentBytes(),
-            heapAllocatedBytes: HeapStatistics.read()?.allocatedBytes,
-            dataThreadsAllocatedBytes: runners.withLock { $0.reduce(0) { $0 + $1.threadAllocatedBytes } },
+            heapAllocatedBytes: heapAllocatedBytes,
+            dataThreadsAllocatedBytes: heapAllocatedBytes.map { _ in runners.withLock { $0.reduce(0) { $0 + $1.threadAllocatedBytes } } },
             isRedisConnected: sink.isConnected)
     }
 

@@ -1,7 +1,7 @@
 // Everything a user may decide about the engine, as plain values. Loading them from flags, environment and
-// file is the program's business.
+// file is the program's business. Any thread.
 
-/// How the engine's agents share threads (DESIGN, "Threads").
+/// How the engine's agents share threads (ARCHITECTURE.md, "Threads").
 public enum ThreadingMode: String, CaseIterable, Sendable {
     /// One thread per reader and one for the sink, each pinned to a core.
     case dedicated
@@ -63,9 +63,11 @@ public struct EngineConfiguration: Sendable {
     public var streamsPerConnectionMax = 1_024
     /// Serve commands and publish status over Redis. Without it the fluxes of the configuration are all there ever is.
     public var takesCommands = false
-    /// For tests, which cannot wait as long as a user can: TCP, TLS and upgrade together; the same for Redis.
+    /// For tests, which cannot wait as long as a user can: TCP, TLS and upgrade together; the answer to a SUBSCRIBE; the same two for Redis.
     package var handshakeTimeoutMs = Limits.handshakeTimeoutMs
+    package var subscribeTimeoutMs = Limits.subscribeTimeoutMs
     package var redisConnectTimeoutMs = Limits.redisConnectTimeoutMs
+    package var redisReplyTimeoutMs = Limits.redisReplyTimeoutMs
 
     // Threads
     public var readerCount = 1

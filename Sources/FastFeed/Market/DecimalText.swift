@@ -1,4 +1,4 @@
-// A decimal number kept as the text it arrived in. Never converted to a binary float anywhere.
+// A decimal number kept as the text it arrived in. Never converted to a binary float anywhere. A plain value.
 
 /// Exact decimal text of at most 31 ASCII bytes, inline: 31 text bytes followed by one length byte.
 ///

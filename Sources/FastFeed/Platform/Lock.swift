@@ -5,7 +5,7 @@
 
 import Glibc
 
-package final class Lock<Value: ~Copyable>: @unchecked Sendable {
+@safe package final class Lock<Value: ~Copyable>: @unchecked Sendable {
     // Touched by whoever holds the mutex.
     private var value: Value
     // At an address of its own, which never changes.

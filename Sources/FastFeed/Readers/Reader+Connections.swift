@@ -25,9 +25,11 @@ extension Reader {
     }
 
     func subscription(to streams: [String]) -> Subscription {
-        Subscription(
+        var fresh = Subscription(
             streams: streams, profile: settings.profile, subscribeForm: settings.subscribeForm,
             usesCombinedStreams: settings.usesCombinedStreams)
+        fresh.answerTimeoutMs = settings.subscribeTimeoutMs
+        return fresh
     }
 
     /// Changes what a connection carries, and the one that is to replace it.

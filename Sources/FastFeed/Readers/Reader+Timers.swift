@@ -58,7 +58,7 @@ extension Reader {
             journal.note(.info, "replacing a connection before the exchange's age limit", ("connection", label(slot)))
             replace(slot)
         }
-        // Back-pressure is no silence of the exchange's.
+        // While we leave the socket unread, its silence says nothing of the exchange.
         guard !connections[slot].isStalled else { return }
         let silentNs = nowNs &- connections[slot].lastReceivedNs
         if silentNs >= UInt64(Limits.venueSilenceDropMs) * 1_000_000 {

@@ -13,6 +13,7 @@ package struct ReaderSettings: Sendable {
     package var allowsPlainRemote = false
     package var connectionAgeMs = Limits.venueConnectionAgeMs
     package var handshakeTimeoutMs = Limits.handshakeTimeoutMs
+    package var subscribeTimeoutMs = Limits.subscribeTimeoutMs
     package var seed: UInt64
 
     package init(base: WebSocketEndpoint, profile: VenueProfile, tls: TLSContext?, seed: UInt64) {

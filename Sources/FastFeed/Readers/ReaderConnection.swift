@@ -9,7 +9,7 @@ struct ReaderConnection: ~Copyable {
     /// What it carries, and what it has asked for.
     var subscription: Subscription
     var backoff: Backoff
-    /// When to try again, while there is no socket.
+    /// When to try again, in a phase without a socket.
     var retryAtNs: UInt64 = 0
     var openedNs: UInt64 = 0
     var lastReceivedNs: UInt64 = 0

@@ -1,11 +1,11 @@
 // The data path's reader of replies: flat records, read in place, no allocation per reply. Its owner's thread.
 
-import CShims
+package import CShims
 
 /// The reply reader of hiredis behind a bound.
 @safe package struct ReplyReader: ~Copyable {
     private let reader: OpaquePointer
-    let replies: UnsafeMutablePointer<ff_reply>
+    package let replies: UnsafeMutablePointer<ff_reply>
     package static let capacity = 512
 
     package init() {

@@ -78,7 +78,7 @@
     }
 
     /// Adds the removal of stopped series to what `build` has begun, be it empty: behind everything that was ever written of them.
-    mutating func remove(_ series: [Series], from batch: inout Batch) {
+    package mutating func remove(_ series: [Series], from batch: inout Batch) {
         batch.removals = series
         for one in series {
             let command = RESP.command(["HDEL", schema.latestKey(one.market, one.interval), one.symbol.name])

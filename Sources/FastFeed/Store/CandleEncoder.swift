@@ -1,5 +1,5 @@
-// A candle as bytes: the JSON object of `latest:*` and `updates:*`, and the XADD of its history entry. Pure:
-// into the bytes it is given. Field names and their order are a contract with every reader of Redis.
+// A candle as bytes: the JSON object of `latest:*` and `updates:*`, and the XADD of its history entry. Field
+// names and their order are those of Contract/CandleFields. The sink's thread alone.
 
 package enum CandleEncoder {
     /// The most bytes of one JSON object: names 300, head 90, eight decimals 248, six integers 120.
@@ -7,7 +7,7 @@ package enum CandleEncoder {
 
     /// `{"symbol":…,"interval":…,"open_time":…,…,"closed":…,"event_time":…}`
     @inline(__always)
-    static func putJSON(_ candle: UnsafePointer<CandleRecord>, head: UnsafeBufferPointer<UInt8>, to out: inout ByteWriter) {
+    package static func putJSON(_ candle: UnsafePointer<CandleRecord>, head: UnsafeBufferPointer<UInt8>, to out: inout ByteWriter) {
         unsafe out.put(head)
         out.put("\"open_time\":")
         unsafe out.put(candle.pointee.openTimeMs)
@@ -50,7 +50,7 @@ package enum CandleEncoder {
     }
 
     /// The cheap common case: append as the newest entry, `<open time>-0`.
-    static func putAppend(_ candle: UnsafePointer<CandleRecord>, _ text: SeriesText, to out: inout ByteWriter) {
+    package static func putAppend(_ candle: UnsafePointer<CandleRecord>, _ text: SeriesText, to out: inout ByteWriter) {
         unsafe out.put(text.append)
         unsafe out.putBulkHead(DigitWriter.digitCount(candle.pointee.openTimeMs.magnitude) + 2)
         unsafe out.put(candle.pointee.openTimeMs)

@@ -1,5 +1,5 @@
-// The sink's work as one plain value behind a pointer, so that its parts are reached without access checks.
-// The sink's thread alone.
+// The sink's work as one plain value behind a pointer, so that its parts are reached without access checks. The
+// sink's thread alone.
 
 import CShims
 
@@ -36,6 +36,7 @@ import CShims
     let latency: LatencyMeter
     let journal: Journal
     private let coalesces: Bool
+    private let replyTimeoutNs: UInt64
     let batchesMax: Int
     private(set) var nextDeadlineNs: UInt64 = 0
 
@@ -54,6 +55,7 @@ import CShims
         for index in 0..<batchesMax { unsafe (batches + index).initialize(to: Batch(capacity: settings.batchSize)) }
         retryBackoff = Backoff(.redis, seed: settings.seed ^ 1)
         coalesces = settings.coalesces
+        replyTimeoutNs = UInt64(settings.replyTimeoutMs) * 1_000_000
         self.counters = counters
         self.latency = latency
         self.journal = journal
@@ -147,10 +149,10 @@ import CShims
             guard buildBatches(nowNs, port) else { break }
             sendRest(nowNs, port)
         }
-        if batchCount > 0, unsafe nowNs &- batches[firstBatch].sentNs > UInt64(Limits.redisReplyTimeoutMs) * 1_000_000,
+        if batchCount > 0, unsafe nowNs &- batches[firstBatch].sentNs > replyTimeoutNs,
             unsafe batches[firstBatch].sentNs < nowNs
         {
-            lose("no reply within \(Limits.redisReplyTimeoutMs) ms", nowNs)
+            lose("no reply within \(replyTimeoutNs / 1_000_000) ms", nowNs)
         }
     }
 
@@ -161,7 +163,7 @@ import CShims
             nextDeadlineNs = pausedUntilNs
         } else {
             nextDeadlineNs =
-                unsafe batchCount > 0 ? batches[firstBatch].sentNs &+ UInt64(Limits.redisReplyTimeoutMs) * 1_000_000 &+ 1 : .max
+                unsafe batchCount > 0 ? batches[firstBatch].sentNs &+ replyTimeoutNs &+ 1 : .max
         }
     }
 

@@ -2,7 +2,7 @@
 
 /// The constant bytes of one series' commands, in one piece of memory that lives as long as the sink: series
 /// ids are few and are used again.
-@safe struct SeriesText: BitwiseCopyable {
+@safe package struct SeriesText: BitwiseCopyable {
     private let storage: UnsafeMutablePointer<UInt8>?
     /// Where each piece ends, one behind the other: 16 bytes a series instead of 72.
     private let ends: (append: UInt16, publish: UInt16, json: UInt16, field: UInt16)
@@ -12,7 +12,7 @@
     /// `*3 PUBLISH channel`, up to the message.
     var publish: UnsafeBufferPointer<UInt8> { unsafe piece(ends.append, ends.publish) }
     /// `{"symbol":"btcusdt","interval":"1m",` opens a candle and an update alike.
-    var json: UnsafeBufferPointer<UInt8> { unsafe piece(ends.publish, ends.json) }
+    package var json: UnsafeBufferPointer<UInt8> { unsafe piece(ends.publish, ends.json) }
     /// The field of `latest:*`, as a bulk string.
     var field: UnsafeBufferPointer<UInt8> { unsafe piece(ends.json, ends.field) }
 
@@ -22,7 +22,7 @@
         unsafe UnsafeBufferPointer(start: storage.unsafelyUnwrapped + Int(from), count: Int(to &- from))
     }
 
-    init(_ series: Series, _ schema: KeySchema, history: Int) {
+    package init(_ series: Series, _ schema: KeySchema, history: Int) {
         let pieces: [[UInt8]] = [
             Array("*34\r\n".utf8) + RESP.bulk("XADD") + RESP.bulk(schema.historyKey(series)) + RESP.bulk("MAXLEN") + RESP.bulk("~")
                 + RESP.bulk(String(history)),
@@ -42,5 +42,5 @@
         self.ends = (ends[0], ends[1], ends[2], ends[3])
     }
 
-    func free() { unsafe storage?.deallocate() }
+    package func free() { unsafe storage?.deallocate() }
 }

@@ -15,6 +15,7 @@ package struct SinkSettings: Sendable {
     package var coalesces: Bool
     package var seed: UInt64
     package var closedMax = Limits.closedQueueCountMax
+    package var replyTimeoutMs = Limits.redisReplyTimeoutMs
 
     package init(
         redis: RedisLinkSettings, market: Market, schema: KeySchema, history: Int, batchSize: Int, coalesces: Bool, seed: UInt64

@@ -1,5 +1,5 @@
-// The exchange counts connection attempts by address: 300 in five minutes. All readers draw on one budget.
-// Any thread (a lock).
+// The exchange counts connection attempts by address: 300 in five minutes. All readers draw on one budget:
+// any thread, under a lock, once for each attempt to connect.
 
 package final class ConnectBudget: Sendable {
     private static let windowNs: UInt64 = 300 * 1_000_000_000

@@ -1,5 +1,5 @@
 // A concrete driver for the benchmarks, inside the module: across the module wall a generic or an inlined call
-// would measure the wall. One thread.
+// would measure the wall. The caller's thread.
 
 package enum ParseBench {
     package enum Way {

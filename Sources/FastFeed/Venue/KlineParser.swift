@@ -1,12 +1,12 @@
 // A kline message into a record: one call into the shim per message. The exchange's own layout is read by comparing;
-// any other JSON goes through simdjson. The reader's thread alone.
+// any other JSON goes through simdjson. One parser for each reader, on its thread; it keeps nothing of a message.
 
 import CShims
 
 /// What a message turned out to be.
 package enum KlineResult: Equatable {
     case kline
-    /// Valid JSON that is no kline event.
+    /// Valid JSON that is not a kline event.
     case notice
     /// Refused; counted under this reason.
     case rejected(CounterID)
@@ -25,7 +25,7 @@ package enum KlineResult: Equatable {
 
     private let parser: OpaquePointer
 
-    /// - Parameter lanes: at most these: for comparing them.
+    /// - Parameter lanes: the widest lanes to use; narrower ones are for comparing the two.
     package init(messageBytesMax: Int = Limits.venueMessageBytesMax, lanes: Lanes = .wide) {
         precondition(Int(FF_JSON_PADDING) == Limits.paddingBytes, "the buffers promise as much as the parser takes")
         guard let made = unsafe ff_kline_parser_create(messageBytesMax) else { fatalError("out of memory: JSON parser") }

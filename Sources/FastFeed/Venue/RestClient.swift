@@ -55,7 +55,7 @@ package final class RestClient: Sendable {
             return completion(.failure(.badRequest("limit must be 1...\(settings.candleCountMax), not \(limit)")))
         }
         for time in [startMs, endMs] where time.map({ !(0..<RestClient.instantMsMax).contains($0) }) ?? false {
-            return completion(.failure(.badRequest("\(time!) is no time in Unix milliseconds")))
+            return completion(.failure(.badRequest("\(time!) is not a time in Unix milliseconds")))
         }
         let pages = KlinePages(
             interval: series.interval, startMs: startMs, endMs: endMs, limit: limit, pageLimit: profile.klinesLimitMax)

@@ -1,5 +1,5 @@
 // From the symbol's raw bytes and the interval to the dense series id: one hash over up to 32 bytes, no
-// String. Each reader owns one, its thread's alone; control changes it by commands.
+// String. Each reader owns one, on its thread; control changes it by commands.
 
 @safe package struct SeriesIndex: ~Copyable {
     /// The symbol, upper case, zero-padded to 32 bytes.

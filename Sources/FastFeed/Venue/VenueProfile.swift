@@ -1,5 +1,5 @@
 // What differs between the exchange's markets: hosts, routes, limits. Facts from binance-spot-api-docs
-// (web-socket-streams.md) and the USDⓈ-M documentation ("Important WebSocket Change Notice"). Plain values, any thread.
+// (web-socket-streams.md) and the USDⓈ-M documentation ("Important WebSocket Change Notice"). Constants.
 
 /// How streams are asked for.
 public enum SubscribeForm: String, CaseIterable, Sendable {

@@ -40,14 +40,6 @@ import CShims
         }
     }
 
-    /// Writes `ca.pem`, `cert.pem` and `key.pem` for localhost into a directory; valid for a day.
-    package static func makeLocalAuthority(directory: String) throws(FeedError) {
-        var error = [CChar](repeating: 0, count: 256)
-        guard unsafe ff_tls_make_authority(directory, &error, error.count) == 0 else {
-            throw FeedError(.tls, TLSContext.text(error))
-        }
-    }
-
     private static func make(
         _ body: (UnsafeMutablePointer<CChar>, Int) -> OpaquePointer?
     ) throws(FeedError) -> TLSContext {

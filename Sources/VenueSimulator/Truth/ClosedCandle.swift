@@ -10,6 +10,10 @@ package struct ClosedCandle: Sendable {
     package let candle: CandleRecord
     /// The frame went completely to the kernel on a connection that was not reset before it could be read.
     package let delivered: Bool
+
+    package init(series: Series, offsetMs: Int64 = 0, candle: CandleRecord, delivered: Bool) {
+        (self.series, self.offsetMs, self.candle, self.delivered) = (series, offsetMs, candle, delivered)
+    }
 }
 
 /// The newest state pushed on a stream.
@@ -17,6 +21,10 @@ package struct LatestState: Sendable {
     package let stream: String
     package let series: Series
     package let candle: CandleRecord
+
+    package init(stream: String, series: Series, candle: CandleRecord) {
+        (self.stream, self.series, self.candle) = (stream, series, candle)
+    }
 }
 
 extension KlineState {

@@ -2,6 +2,7 @@
 
 import FastFeed
 import Foundation
+import TestKit
 import Testing
 
 @Suite("Client: commands", .serialized)
@@ -47,7 +48,7 @@ struct ClientCommandTests {
                 "{ID,\"symbol\":\"btcusdt\",\"interval\":\"1m\",\"limit\":1500}",
             ])
         let observer = try RedisClient.connect(server.endpoint)
-        #expect(try await eventually { try channels(observer).isEmpty })
+        try await eventually(5, "no channel listened to") { try channels(observer).isEmpty }
     }
 
     @Test("The key prefix stands before every channel")
@@ -85,7 +86,7 @@ struct ClientCommandTests {
         await #expect(throws: FluxError.timeout(after: .milliseconds(300))) { try await client.listFluxes() }
         #expect((.milliseconds(290) ... .milliseconds(1_500)).contains(ContinuousClock.now - started))
         let observer = try RedisClient.connect(server.endpoint)
-        #expect(try await eventually { try channels(observer).isEmpty })
+        try await eventually(5, "no channel listened to") { try channels(observer).isEmpty }
         service.stop()
     }
 
@@ -152,13 +153,13 @@ struct ClientCommandTests {
         let client = try await connect(timeoutMs: 30_000)
         let observer = try RedisClient.connect(server.endpoint)
         let call = Task { try await client.listFluxes() }
-        #expect(try await eventually { service.heardRequests.count == 1 })
+        try await eventually(5, "one request") { service.heardRequests.count == 1 }
         #expect(try channels(observer).count == 1)
         let started = ContinuousClock.now
         call.cancel()
         await #expect(throws: FluxError.cancelled) { try await call.value }
         #expect(ContinuousClock.now - started < .milliseconds(500))
-        #expect(try await eventually { try channels(observer).isEmpty })
+        try await eventually(5, "no channel listened to") { try channels(observer).isEmpty }
         let early = Task {
             withUnsafeCurrentTask { $0?.cancel() }
             return try await client.listFluxes()
@@ -172,12 +173,12 @@ struct ClientCommandTests {
         let service = try ScriptedService(server.endpoint) { _, _ in [] }
         let client = try await connect(timeoutMs: 30_000)
         let call = Task { try await client.listFluxes() }
-        #expect(try await eventually { service.heardRequests.count == 1 })
+        try await eventually(5, "one request") { service.heardRequests.count == 1 }
         client.close()
         await #expect(throws: FluxError.disconnected("the client is closed")) { try await call.value }
         await #expect(throws: FluxError.disconnected("the client is closed")) { try await client.listFluxes() }
         let observer = try RedisClient.connect(server.endpoint)
-        #expect(try await eventually { try channels(observer).isEmpty })
+        try await eventually(5, "no channel listened to") { try channels(observer).isEmpty }
         service.stop()
     }
 }

@@ -121,15 +121,5 @@ final class Shared<Value: Sendable>: Sendable {
     func withLock(_ body: (inout Value) -> Void) { mutex.withLock { body(&$0) } }
 }
 
-/// Asks again and again until it is so, or the time is over.
-func eventually(_ seconds: Double = 5, _ condition: () throws -> Bool) async throws -> Bool {
-    let deadline = Date(timeIntervalSinceNow: seconds)
-    while try !condition() {
-        if Date() > deadline { return false }
-        try await Task.sleep(for: .milliseconds(5))
-    }
-    return true
-}
-
 /// Channels that anybody listens to.
 func channels(_ client: RedisClient) throws -> [String] { try client.command("PUBSUB", "CHANNELS").strings }

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# What takes too long for every change: fuzzing, many worlds, sanitizers, the comparisons with C++, the trials. Goes on after a failure,
+# says at the end what took how long, and fails if anything failed. A part that cannot run here is skipped, aloud.
+#
+#   scripts/nightly.sh [PART…]     without any, all of them, in the order of the list below
+#   scripts/nightly.sh --list      the parts and what they run
+#
+# What each part says: .build/nightly/PART.log.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+# name, about how many minutes on two cores, command.
+parts=(
+    "tests       4  env FASTFEED_NIGHTLY=1 scripts/test.sh --filter BenchmarkSmokeTests"
+    "simulate    5  scripts/simulate.sh 20000"
+    "fuzz       13  scripts/fuzz.sh 60"
+    "address    10  scripts/sanitize.sh address"
+    "thread     15  scripts/sanitize.sh thread"
+    "compare     6  perf/compare.sh 1"
+    "scale       8  perf/scale.sh"
+    "churn       6  scripts/churn.sh 5"
+    "endurance   5  perf/endurance.sh"
+    "overload    2  perf/overload.sh"
+    "soak        6  scripts/soak.sh 5"
+    "clients     1  scripts/other-clients.sh"
+    "autobahn    2  scripts/autobahn.sh"
+)
+
+if [ "${1:-}" = --list ]; then
+    for part in "${parts[@]}"; do
+        read -r name minutes command <<<"$part"
+        printf '%-12s%3d min   %s\n' "$name" "$minutes" "$command"
+    done
+    exit
+fi
+wanted=("$@")
+for name in "${wanted[@]:+${wanted[@]}}"; do
+    printf '%s\n' "${parts[@]}" | grep -q "^$name " || fail "no part '$name'; see: $0 --list"
+done
+
+logs=.build/nightly
+mkdir -p "$logs"
+results=()
+failures=0
+for part in "${parts[@]}"; do
+    read -r name minutes command <<<"$part"
+    [ ${#wanted[@]} -eq 0 ] || [[ " ${wanted[*]} " == *" $name "* ]] || continue
+    say "" "== $name: $command (about $minutes min)"
+    started=$SECONDS
+    result=passed
+    # No input: nothing may wait for somebody.
+    # shellcheck disable=SC2086
+    $command </dev/null >"$logs/$name.log" 2>&1 || result=FAILED
+    ! grep -q '^skipped' "$logs/$name.log" || [ $result = FAILED ] || result=skipped
+    if [ $result = FAILED ]; then
+        failures=$((failures + 1))
+        tail -n 60 "$logs/$name.log"
+    else
+        grep -i 'skipped' "$logs/$name.log" | grep -v '^➜' || true
+        tail -n 12 "$logs/$name.log"
+    fi
+    results+=("$(printf '%-12s%-8s%6ds' "$name" $result $((SECONDS - started)))")
+done
+
+say "" "part        result   time"
+printf '%s\n' "${results[@]}"
+[ $failures -eq 0 ] || fail "$failures of ${#results[@]} parts failed; what they said: $logs/PART.log"
