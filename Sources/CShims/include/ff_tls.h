@@ -49,8 +49,6 @@ int ff_tls_has_pending(const ff_tls *tls);
 void ff_tls_shutdown(ff_tls *tls);
 /// Why the session failed, in one line.
 const char *ff_tls_error(const ff_tls *tls);
-/// "TLSv1.3" and the like.
-const char *ff_tls_version(const ff_tls *tls);
 
 /// Makes a private authority and a server certificate for localhost, 127.0.0.1 and ::1 (P-256, one day),
 /// and writes `ca.pem`, `cert.pem` and `key.pem` (mode 0600) into `directory`. 0, or -1 with `error` set.
