@@ -74,21 +74,16 @@ struct Benchmarks: ParsableCommand {
 
 /// How much is done.
 struct Effort {
-    /// Rounds of a stage.
-    let stageRounds: Int
-    /// A stage's work is divided by this.
-    let divisor: Int
+    /// Rounds of a stage; its work is divided by the divisor.
+    let stageRounds, divisor: Int
     /// Whole engines run one after another.
     let wholeRounds: Int
-    let warmUpSeconds: Double
-    let windowSeconds: Double
+    let warmUpSeconds, windowSeconds: Double
     /// Bursts of one run that count.
     let bursts: Int
 
     init(quick: Bool, rounds: Int?) {
-        stageRounds = rounds ?? (quick ? 3 : 9)
-        divisor = quick ? 20 : 1
-        wholeRounds = rounds ?? (quick ? 1 : 3)
+        (stageRounds, divisor, wholeRounds) = (rounds ?? (quick ? 3 : 9), quick ? 20 : 1, rounds ?? (quick ? 1 : 3))
         (warmUpSeconds, windowSeconds, bursts) = quick ? (0.3, 0.7, 2) : (2, 8, 15)
     }
 }

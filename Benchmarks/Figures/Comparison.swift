@@ -1,5 +1,5 @@
 // This run against an earlier one, figure by figure. A difference is marked only when it is larger than the noise that
-// the two runs themselves show.
+// the two runs themselves show. Pure.
 
 import FastFeed
 
@@ -11,12 +11,8 @@ enum Comparison {
     }
 
     struct Line: Codable {
-        let name: String
-        let figure: String
-        let unit: String
-        let old: Double
-        let new: Double
-        let ratio: Double
+        let name, figure, unit: String
+        let old, new, ratio: Double
         /// Differences up to this share are noise.
         let band: Double
         let mark: Mark
@@ -38,10 +34,9 @@ enum Comparison {
                 let isMore = ratio > 1 + band
                 let isLess = ratio < 1 / (1 + band)
                 let mark: Mark = !isMore && !isLess ? .same : isMore == (measure.better == .higher) ? .better : .worse
+                let unit = measure.unit
                 lines.append(
-                    Line(
-                        name: measure.name, figure: figure, unit: measure.unit, old: oldValue, new: value, ratio: ratio, band: band,
-                        mark: mark))
+                    Line(name: measure.name, figure: figure, unit: unit, old: oldValue, new: value, ratio: ratio, band: band, mark: mark))
             }
         }
         return lines

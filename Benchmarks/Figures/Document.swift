@@ -5,25 +5,19 @@ import Foundation
 
 struct Document: Codable {
     struct Machine: Codable {
-        let cpu: String
+        let cpu, kernel, system, simdjsonKernel: String
         let cores: Int
         let memoryBytes: UInt64
-        let kernel: String
-        let system: String
-        let simdjsonKernel: String
     }
 
     struct Software: Codable {
-        let commit: String
+        let commit, swift, redis: String
         /// The working tree had changes that are not in the commit.
         let isDirty: Bool
-        let swift: String
-        let redis: String
     }
 
     struct Conditions: Codable {
-        let date: String
-        let command: String
+        let date, command: String
         let isQuick: Bool
         /// Of the last minute, before the run began: above the number of running programs others were at work.
         let loadAverageBefore: Double
@@ -33,8 +27,7 @@ struct Document: Codable {
     }
 
     struct Failure: Codable {
-        let name: String
-        let reason: String
+        let name, reason: String
     }
 
     static let formatNow = 1
@@ -57,10 +50,13 @@ struct Document: Codable {
 
     /// - Throws: one sentence saying why the file cannot be compared.
     init(file: String) throws {
-        guard let data = FileManager.default.contents(atPath: file) else { throw FeedError(.configuration, "'\(file)' cannot be read") }
+        let compressed = file.hasSuffix(".gz") ? Surroundings.output("gzip", "-dc", file).map { Data($0.utf8) } : nil
+        guard let data = compressed ?? FileManager.default.contents(atPath: file) else {
+            throw FeedError(.configuration, "'\(file)' cannot be read")
+        }
         struct Header: Decodable { let format: Int }
         guard let header = try? JSONDecoder().decode(Header.self, from: data) else {
-            throw FeedError(.configuration, "'\(file)' is no document of this program (--json or --out writes one)")
+            throw FeedError(.configuration, "'\(file)' is not a document of this program (--json or --out writes one)")
         }
         guard header.format == Document.formatNow else {
             throw FeedError(.configuration, "'\(file)' has format \(header.format), this program reads \(Document.formatNow)")

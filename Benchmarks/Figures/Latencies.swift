@@ -1,4 +1,5 @@
-// Latencies of one or several runs in an HdrHistogram (nanoseconds, three digits), and what is told of them.
+// Latencies of one or several runs in an HdrHistogram (nanoseconds, three digits), and what is told of them;
+// and how they went over a run, by the engine's own histogram. Plain values, one thread at a time.
 
 import FastFeed
 import Histogram
@@ -71,5 +72,32 @@ struct Latencies {
                 from: Double(from) / 1_000, until: step == last ? Double(all.maxRecorded) / 1_000 : Double(until + 1) / 1_000,
                 count: all.count(within: from...until))
         }
+    }
+}
+
+struct LatencyTimeline: Sendable {
+    static let sliceNs: UInt64 = 100_000_000
+
+    let startNs: UInt64
+    private var slices: [LatencyHistogram] = []
+
+    init(startNs: UInt64) { self.startNs = startNs }
+
+    var sliceCount: Int { slices.count }
+
+    /// The slice in which `ns` lies; it may not be there yet.
+    func slice(_ ns: UInt64) -> Int { Int((max(ns, startNs) - startNs) / LatencyTimeline.sliceNs) }
+
+    mutating func record(dueNs: UInt64, latencyNs: UInt64) {
+        guard dueNs >= startNs else { return }
+        let index = slice(dueNs)
+        while index >= sliceCount { slices.append(LatencyHistogram()) }
+        slices[index].record(latencyNs)
+    }
+
+    /// Microseconds that this share of a slice's updates took at most. Nil: nothing was due in it.
+    func quantile(_ share: Double, slice: Int) -> Double? {
+        guard slice < sliceCount else { return nil }
+        return slices[slice].snapshot().quantile(share).map { Double($0) / 1_000 }
     }
 }

@@ -9,10 +9,9 @@ enum Surroundings {
         unsafe uname(&names)
         let kernel = unsafe withUnsafeBytes(of: names.release) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
         return Document.Machine(
-            cpu: value(of: "model name", in: "/proc/cpuinfo", separator: ":") ?? "unknown",
-            cores: Cores.allowed().count, memoryBytes: ProcessInfo.processInfo.physicalMemory, kernel: kernel,
+            cpu: value(of: "model name", in: "/proc/cpuinfo", separator: ":") ?? "unknown", kernel: kernel,
             system: value(of: "PRETTY_NAME", in: "/etc/os-release", separator: "=")?.trimmingCharacters(in: ["\""]) ?? "unknown",
-            simdjsonKernel: KlineParser.kernel)
+            simdjsonKernel: KlineParser.kernel, cores: Cores.allowed().count, memoryBytes: ProcessInfo.processInfo.physicalMemory)
     }
 
     static func software() -> Document.Software {
@@ -21,9 +20,10 @@ enum Surroundings {
         // What is not tracked changes no program: records of runs lie in the tree before they are committed.
         let status = output("git", "-C", tree, "status", "--porcelain", "--untracked-files=no")
         return Document.Software(
-            commit: output("git", "-C", tree, "rev-parse", "--short=12", "HEAD") ?? "unknown", isDirty: status.map { !$0.isEmpty } ?? true,
+            commit: output("git", "-C", tree, "rev-parse", "--short=12", "HEAD") ?? "unknown",
             swift: output("swiftc", "--version").map { String($0.prefix { $0 != "\n" }) } ?? "unknown",
-            redis: output("redis-server", "--version")?.firstMatch(of: /v=(\S+)/).map { String($0.1) } ?? "unknown")
+            redis: output("redis-server", "--version")?.firstMatch(of: /v=(\S+)/).map { String($0.1) } ?? "unknown",
+            isDirty: status.map { !$0.isEmpty } ?? true)
     }
 
     static func loadAverage() -> Double {
@@ -48,7 +48,7 @@ enum Surroundings {
     }
 
     /// What a program prints; nil when it is not there or fails.
-    private static func output(_ arguments: String...) -> String? {
+    static func output(_ arguments: String...) -> String? {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = arguments

@@ -1,4 +1,4 @@
-// The figures for people: one line each, and a small picture of every latency distribution.
+// The figures for people: one line each, and a small picture of every latency distribution. Pure.
 
 struct TextReport {
     private static let nameWidth = 48

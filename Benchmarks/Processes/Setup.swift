@@ -102,23 +102,9 @@ struct Setup {
     /// Flags of `feedd run`.
     func feeddArguments(_ exchange: ExchangeProcess, _ redis: RedisEndpoint) -> [String] {
         let authority = exchange.authorityFile.map { ["--ca-file", $0] } ?? []
-        return ["--flux", flux, "--venue-ws", exchange.webSocketBase, "--redis", redis.feeddURL, "--history", "\(history)"] + authority
+        return ["--flux", flux, "--venue-ws", exchange.webSocketBase, "--redis", "\(redis)", "--history", "\(history)"] + authority
             + (readers == 1 ? [] : ["--readers", "\(readers)"])
             + (streamsPerConnection == 1_024 ? [] : ["--streams-per-connection", "\(streamsPerConnection)"])
             + (coalesces ? [] : ["--no-coalesce"]) + feedd
-    }
-}
-
-extension RedisEndpoint {
-    /// A path, or `ADDRESS:PORT`.
-    var address: String {
-        switch place {
-        case .unix(let path): path
-        case .tcp(let host, let port): "\(host):\(port)"
-        }
-    }
-
-    fileprivate var feeddURL: String {
-        if case .unix = place { "unix://\(address)" } else { "redis://\(address)" }
     }
 }

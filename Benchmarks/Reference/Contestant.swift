@@ -25,6 +25,7 @@ struct Contestant {
     static let onDemandValues = Contestant(name: "reference-simdjson-values", kind: .reference)
     /// As many batches in flight as the engine lets be.
     static let deep = Contestant(name: "reference-4-batches", kind: .reference, flags: ["--in-flight", "4"])
+    static let draining = Contestant(name: "reference", kind: .reference, flags: ["--drain"])
     static let lazy = Contestant(name: "reference-lazy", kind: .reference, flags: ["--lazy"])
     static let spinningReference = Contestant(name: "reference-spin", kind: .reference, flags: ["--spin"])
     static let pausingReference = Contestant(name: "reference-pause", kind: .reference, flags: ["--pause-us", "\(pauseMicroseconds)"])
@@ -39,7 +40,13 @@ struct Contestant {
 
     /// Starts it, and waits until it follows the exchange.
     func start(_ rig: Rig, _ programs: ContestantPrograms) throws -> ContestantProcess {
-        let (setup, exchange, address) = (rig.setup, rig.exchange, rig.redis.reach.address)
+        let (setup, exchange) = (rig.setup, rig.exchange)
+        /// A path, or `ADDRESS:PORT`.
+        let address =
+            switch rig.redis.reach.place {
+            case .unix(let path): path
+            case .tcp(let host, let port): "\(host):\(port)"
+            }
         let both = ["--flux", setup.flux, "--history", "\(setup.history)", "--venue", exchange.webSocketBase, "--redis", address]
         let authority = exchange.authorityFile.map { ["--ca-file", $0] } ?? []
         let program: ContestantProcess
@@ -85,11 +92,9 @@ class ContestantProcess: Program {
 /// Where the other programs are: each is left by its build script in a place beside the directory of this program's
 /// configuration.
 struct ContestantPrograms {
-    let reference: URL
-    let nio: URL
+    let reference, nio: URL
     /// The interpreter of its virtual environment, and our script.
-    let python: URL
-    let cryptofeed: URL
+    let python, cryptofeed: URL
 
     init(reference: URL? = nil) throws {
         let build = try Program.feedd().appendingPathComponent("../../..").standardized
@@ -101,12 +106,10 @@ struct ContestantPrograms {
 
     /// - Throws: a sentence that says how to get what is not there.
     func check(_ contestants: [Contestant]) throws {
-        let needed: [(Contestant.Kind, [URL], String)] = [
-            (.reference, [reference], "perf/reference/build.sh"), (.nio, [nio], "perf/peers/build.sh"),
-            (.cryptofeed, [python, cryptofeed], "perf/peers/build.sh"),
-        ]
-        for (kind, files, script) in needed where contestants.contains(where: { $0.kind == kind }) {
-            for file in files where !FileManager.default.fileExists(atPath: file.path) {
+        let files: [Contestant.Kind: [URL]] = [.reference: [reference], .nio: [nio], .cryptofeed: [python, cryptofeed]]
+        for contestant in contestants {
+            for file in files[contestant.kind] ?? [] where !FileManager.default.fileExists(atPath: file.path) {
+                let script = contestant.kind == .reference ? "perf/reference/build.sh" : "perf/peers/build.sh"
                 throw FeedError(.system, "'\(file.path)' is not there; build it with: \(script)")
             }
         }

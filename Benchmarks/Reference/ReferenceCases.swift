@@ -57,8 +57,8 @@ struct ReferenceCase {
             figures: ["cpu", "p50", "p99", "lateness-p99"], subject: .pausing),
         ReferenceCase(
             name: "burst-300", kind: .burst, setup: Setup(.bursts), contestants: [.scanner, .feedd], figures: ["p50", "p99", "last"]),
-        ReferenceCase(name: "drain", kind: .drain, setup: flatOut, contestants: [.scanner], figures: ["frames", "cpu"]),
-        ReferenceCase(name: "drain-wss", kind: .drain, setup: secure, contestants: [.scanner], figures: ["frames", "cpu"]),
+        ReferenceCase(name: "drain", kind: .drain, setup: flatOut, contestants: [.draining], figures: ["frames", "cpu"]),
+        ReferenceCase(name: "drain-wss", kind: .drain, setup: secure, contestants: [.draining], figures: ["frames", "cpu"]),
     ]
 
     /// Only when it is asked for, because it needs what `perf/peers.sh` installs. Redis by TCP: cryptofeed knows no other way.
@@ -71,12 +71,13 @@ struct ReferenceCase {
 
     /// One run of one program.
     func run(_ contestant: Contestant, _ effort: ReferenceEffort, _ programs: ContestantPrograms) throws -> [String: Double] {
-        if kind == .drain { return try drain(effort, reference: programs.reference) }
         if contestant.kind == .cryptofeed { return try SustainedRate(contestant, series: setup.series, effort, programs).find() }
-        let run = try ReferenceRun(setup, contestant, programs, subscribes: kind != .saturated, isBound: isBound)
+        let run = try ReferenceRun(
+            setup, contestant, programs, keepsTruth: kind != .drain, subscribes: kind == .latency || kind == .burst, isBound: isBound)
         var figures = try run.measure(
             warmUpSeconds: kind == .burst ? 2.5 : effort.warmUpSeconds,
             seconds: kind == .burst ? Double(effort.bursts) + 0.6 : effort.seconds)
+        if kind == .drain { return figures.filter { ["frames", "cpu"].contains($0.key) } }
         guard let found = try run.finish() else { return figures }
         var latency: [String: Double]
         if kind == .burst {
@@ -89,22 +90,6 @@ struct ReferenceCase {
         }
         for figure in self.figures where latency[figure] != nil { figures[figure] = latency[figure] }
         return figures
-    }
-
-    private func drain(_ effort: ReferenceEffort, reference: URL) throws -> [String: Double] {
-        let exchange = try ExchangeProcess(setup.exchangeArguments)
-        let program = try ReferenceProcess(
-            reference,
-            ["--venue", exchange.webSocketBase, "--flux", setup.flux, "--drain"] + (exchange.authorityFile.map { ["--ca-file", $0] } ?? []))
-        func read() throws -> (frames: UInt64, spentNs: UInt64, ns: UInt64) {
-            try (exchange.klineFrames(), ProcessorTime.ofProcess(program.pid), MonotonicClock.nowNs())
-        }
-        Thread.sleep(forTimeInterval: effort.warmUpSeconds)
-        let before = try read()
-        Thread.sleep(forTimeInterval: effort.seconds)
-        let after = try read()
-        let frames = Double(after.frames - before.frames)
-        return ["frames": frames / Double(after.ns - before.ns) * 1e9, "cpu": Double(after.spentNs - before.spentNs) / 1_000 / frames]
     }
 }
 

@@ -12,7 +12,7 @@ struct ReferenceComparison: ParsableCommand {
         discussion: """
             Each run has a fresh exchange and redis-server, and ends with the comparison of Redis with the exchange's truth. A ratio is the \
             median of those of the single rounds. The peers (perf/peers) only have their turn when the filter is 'peers'. Exits with 1 when a \
-            run fails; a goal that is missed is shown and is no failure.
+            run fails; a goal that is missed is shown and is not a failure.
             """)
 
     @Argument(

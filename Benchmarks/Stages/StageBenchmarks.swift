@@ -44,11 +44,8 @@ enum StageBenchmarks {
             return measures
         },
         Benchmark(name: "coalesce", sentence: "a record into the candle table: 300 series, a close in 60") { effort, _ in
-            [
-                try timed("coalesce", "ns/record", effort) {
-                    TableBench.run(series: 300, bars: 100 / effort.divisor).map { Double($0.cpuNs) / Double($0.records) }
-                }
-            ]
+            let cost = { TableBench.run(series: 300, bars: 100 / effort.divisor).map { Double($0.cpuNs) / Double($0.records) } }
+            return [try timed("coalesce", "ns/record", effort, cost)]
         },
         Benchmark(name: "encode", sentence: "candle states to RESP: HSET and PUBLISH, XADD for closed ones") { effort, _ in
             try [("coalesced-300", 300, false, 4_000), ("every-update", 1, false, 400_000), ("closed-300", 300, true, 2_000)].flatMap {
@@ -64,11 +61,8 @@ enum StageBenchmarks {
             }
         },
         Benchmark(name: "replies", sentence: "Redis's replies to a batch, read and told apart") { effort, _ in
-            [
-                try timed("replies", "ns/reply", effort) {
-                    ReplyBench.run(batches: 50, rounds: 200 / effort.divisor).map { Double($0.cpuNs) / Double($0.replies) }
-                }
-            ]
+            let cost = { ReplyBench.run(batches: 50, rounds: 200 / effort.divisor).map { Double($0.cpuNs) / Double($0.replies) } }
+            return [try timed("replies", "ns/reply", effort, cost)]
         },
         Benchmark(name: "simulator-encode", sentence: "a frame of the local exchange, from its tape to the connection's buffer") {
             effort, _ in

@@ -69,7 +69,32 @@ final class ServiceRun {
             framesPerSecond: Double(report[.messagesReceived] - last.report[.messagesReceived])
                 / (Double(report.timeMs - last.report.timeMs) / 1_000),
             closedWritten: report[.closedWritten], closedPending: report[.closedPending], connectionsLive: report[.connectionsLive],
-            heapAllocatedBytes: report["heap_allocated_bytes"], gapsSeen: report[.gapsSeen])
+            heapAllocatedBytes: report["heap_allocated_bytes"], gapsSeen: report[.gapsSeen],
+            latencyP99Microseconds: report["latency_p99_us"])
+    }
+
+    /// Takes samples into the result until all is over.
+    /// - Parameter from: what the result's clock says now.
+    /// - Parameter first: seconds from now until the first sample.
+    /// - Parameter printsEvery: each so manieth sample has a line, with this label in front of it.
+    /// - Parameter isOver: asked in each turn, with the seconds since now.
+    func watch(
+        _ result: TrialResult, from: Double = 0, first: Double = 0, every: Double, printsEvery: Int = 1, label: String = "",
+        until isOver: (Double) throws -> Bool
+    ) throws {
+        let beganNs = MonotonicClock.nowNs()
+        var next = first
+        while true {
+            let second = Double(MonotonicClock.nowNs() - beganNs) / 1e9
+            result.seconds = from + second
+            if try isOver(second) { return }
+            try turn()
+            guard second >= next else { continue }
+            next += every
+            guard let sample = try sample(second: from + second) else { continue }
+            result.samples.append(sample)
+            if result.samples.count % printsEvery == 0 { print(label + sample.line) }
+        }
     }
 
     // MARK: The end

@@ -59,6 +59,8 @@ struct TrialSample: Encodable {
     let cpuShare: Double
     let framesPerSecond: Double
     let closedWritten, closedPending, connectionsLive, heapAllocatedBytes, gapsSeen: Int64
+    /// feedd's own part of a second: from the socket to Redis's acknowledgement.
+    let latencyP99Microseconds: Int64
 
     var line: String {
         String(

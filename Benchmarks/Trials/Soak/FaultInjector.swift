@@ -4,14 +4,10 @@ import FastFeed
 import Foundation
 
 final class FaultInjector {
-    private enum Repair {
-        case startRedis
-        case continueRedis(pid: Int32)
-        case setBack(String)
-    }
-
     private let exchange: ExchangeProcess
     private let redis: RedisServerProcess
+    /// What ends a fault: true when that is done, and otherwise it is tried again.
+    private typealias Repair = () -> Bool
     private var repairs: [(dueNs: UInt64, repair: Repair)] = []
     private static let retryNs: UInt64 = 300_000_000
 
@@ -29,16 +25,16 @@ final class FaultInjector {
             case .exchange(let query): try exchange.ask("POST", "/sim/fault?\(query)")
             case .redisKilled(let awayMs):
                 redis.kill9()
-                repair(.startRedis, afterMs: awayMs)
+                repair(afterMs: awayMs) { [redis] in (try? redis.restart(waitsForAnswer: false)) != nil }
             case .redisStopped(let ms):
                 guard let pid = redis.pid else { return "Redis does not run" }
                 kill(pid, SIGSTOP)
-                repair(.continueRedis(pid: pid), afterMs: ms)
+                repair(afterMs: ms) { [redis] in redis.pid != pid || kill(pid, SIGCONT) == 0 }
             case .redisPaused(let ms, let writesOnly): try command("CLIENT", "PAUSE", "\(ms)", writesOnly ? "WRITE" : "ALL")
             case .redisClientsKilled: try command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
             case .redisRefuses(let setting, let ms):
                 try command("CONFIG", "SET", setting, "1")
-                repair(.setBack(setting), afterMs: ms)
+                repair(afterMs: ms) { [weak self] in (try? self?.command("CONFIG", "SET", setting, "0")) != nil }
             }
             return nil
         } catch {
@@ -46,7 +42,7 @@ final class FaultInjector {
         }
     }
 
-    private func repair(_ repair: Repair, afterMs: Int) {
+    private func repair(afterMs: Int, _ repair: @escaping Repair) {
         repairs.append((MonotonicClock.nowNs() + UInt64(afterMs) * 1_000_000, repair))
     }
 
@@ -55,18 +51,8 @@ final class FaultInjector {
         let nowNs = MonotonicClock.nowNs()
         let due = repairs.filter { $0.dueNs <= nowNs }
         repairs.removeAll { $0.dueNs <= nowNs }
-        for (_, repair) in due where !isDone(repair) {
+        for (_, repair) in due where !repair() {
             repairs.append((MonotonicClock.nowNs() + FaultInjector.retryNs, repair))
-        }
-    }
-
-    private func isDone(_ repair: Repair) -> Bool {
-        switch repair {
-        case .startRedis: return (try? redis.restart(waitsForAnswer: false)) != nil
-        case .continueRedis(let pid):
-            if redis.pid == pid { kill(pid, SIGCONT) }
-            return true
-        case .setBack(let setting): return (try? command("CONFIG", "SET", setting, "0")) != nil
         }
     }
 

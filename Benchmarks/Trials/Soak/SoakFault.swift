@@ -146,12 +146,9 @@ struct SoakSchedule {
 
     /// Connections live on; what they carry is late, odd, damaged or lost.
     private mutating func frames() -> SoakFault {
-        switch number(0...12) {
-        case 0: .exchange("kind=corruptJSON&count=\(number(1...50))")
-        case 1: .exchange("kind=truncateJSON&count=\(number(1...50))")
-        case 2: .exchange("kind=longDecimals&count=\(number(1...50))")
-        case 3: .exchange("kind=nonASCIISymbol&count=\(number(1...50))")
-        case 4: .exchange("kind=unknownEvent&count=\(number(1...50))")
+        let damages = ["corruptJSON", "truncateJSON", "longDecimals", "nonASCIISymbol", "unknownEvent"]
+        return switch number(0...12) {
+        case let kind where kind < damages.count: .exchange("kind=\(damages[kind])&count=\(number(1...50))")
         case 5: .exchange("kind=lose&count=\(number(1...200))")
         case 6: .exchange("kind=duplicate&probability=0.5&count=\(number(100...5_000))")
         case 7: .exchange("kind=hold&probability=0.1&count=\(number(10...100))&value=\(number(50...800))")

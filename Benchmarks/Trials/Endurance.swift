@@ -53,26 +53,15 @@ struct Endurance: ParsableCommand {
         let framesMax = Double(frames) + warmUp * Endurance.framesPerSecondMax
         let setup = Setup(.flatOut(), intervals: [.m5]).with { $0.truthCandles = max(1_000_000, Int(framesMax / 200)) }
         let run = try ServiceRun(setup, in: directory)
-        let beganNs = MonotonicClock.nowNs()
-        var next = max(1, warmUp)
-        var printed = 0.0
+        // As many as had come with the first sample.
         var receivedBefore: Int64?
-        try run.wait(60 + warmUp + Double(frames) / 100_000, "\(frames) frames") {
+        let secondsMax = 60 + warmUp + Double(frames) / 100_000
+        try run.watch(result, first: max(1, warmUp), every: 1, printsEvery: 5) { second in
+            guard second < secondsMax else { throw FeedError(.venue, "\(frames) frames do not come") }
             let received = try run.report()[.messagesReceived]
-            if let receivedBefore, received >= receivedBefore + frames, result.samples.count >= Endurance.samplesMin { return true }
-            let second = Double(MonotonicClock.nowNs() - beganNs) / 1e9
-            guard second >= next else { return false }
-            next += 1
-            guard let sample = try run.sample(second: second) else { return false }
-            receivedBefore = receivedBefore ?? received
-            result.samples.append(sample)
-            if second >= printed + 5 {
-                print(sample.line)
-                printed = second
-            }
-            return false
+            if receivedBefore == nil, !result.samples.isEmpty { receivedBefore = received }
+            return result.samples.count >= Endurance.samplesMin && received >= frames + (receivedBefore ?? received)
         }
-        result.seconds = Double(MonotonicClock.nowNs() - beganNs) / 1e9
         let total = try run.finish(result)
         let counted = total[.messagesReceived] - (receivedBefore ?? total[.messagesReceived])
         result.judge(

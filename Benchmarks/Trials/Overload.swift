@@ -1,7 +1,76 @@
-// One overload: the ceiling of a slowed Redis; then calm, overload, and calm again; and what must hold of it. Main thread.
+// `Benchmarks overload`: for a minute three times more comes in than Redis can write, and what that costs.
+// `perf/overload.sh` builds and runs it. Main thread.
 
+import ArgumentParser
 import FastFeed
 import Foundation
+
+struct Overload: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "Benchmarks overload",
+        abstract: "Three times more updates than Redis can write: only forming states may conflate. And how long it takes to recover.",
+        discussion: """
+            Redis is slowed down to a share of a core (SIGSTOP, SIGCONT). How many states a second it writes then, when feedd writes every \
+            update, is the ceiling; it is measured first. Then the exchange sends a multiple of that in an open loop; Redis is slowed down for \
+            a while in the middle. Exit status 1 when anything does not hold.
+            """)
+
+    @Option(help: "How long the overload lasts.")
+    var seconds = 60.0
+
+    @Option(help: "Frames offered, as a multiple of the ceiling.")
+    var times = 3.0
+
+    @Option(help: "Share of a core that Redis has while it is slowed down.")
+    var share = 0.05
+
+    @Option(help: "Symbols, each at three intervals, 1s among them.")
+    var symbols = 1_000
+
+    @Flag(help: "Short: does it still run? Not a measurement.")
+    var quick = false
+
+    @OptionGroup var trial: TrialOptions
+
+    func validate() throws {
+        guard seconds > 0, times > 1, share > 0, share < 1, (1...3_000).contains(symbols) else {
+            throw ValidationError("--seconds must be positive, --times above 1, --share between 0 and 1, --symbols 1 to 3000")
+        }
+    }
+
+    func run() throws {
+        let result = OverloadResult()
+        try Trial.carryOut("overload", trial, result.run, record: result) { try OverloadRun(self, result, in: $0).run() }
+    }
+}
+
+/// The record.
+final class OverloadResult: Encodable {
+    /// A second of the run, beside what feedd reports: how long updates took that were due in it.
+    struct Slice: Encodable {
+        /// From the overload's begin.
+        let second: Double
+        let p50Microseconds, p99Microseconds: Double
+    }
+
+    /// States a second that the slowed Redis writes, every update.
+    var ceiling = 0.0
+    /// Frames a second that the exchange was told to send.
+    var offered = 0
+    /// While it was overloaded, a second.
+    var received = 0.0
+    var written = 0.0
+    /// Of a tenth of a second: the median in the calm before, the worst there, and the worst in the overload.
+    var calmP99Microseconds = 0.0
+    var calmWorstMicroseconds = 0.0
+    var overloadWorstMicroseconds = 0.0
+    /// From the overload's end. Nil: not within the time that was watched.
+    var recoverySeconds: Double?
+    var slices: [Slice] = []
+    /// Beside each of feedd's samples: its own p99 in that second, from the socket to Redis's acknowledgement.
+    var acknowledgedP99Microseconds: [Double] = []
+    let run = TrialResult()
+}
 
 final class OverloadRun {
     private let options: Overload
@@ -66,24 +135,24 @@ final class OverloadRun {
     private func overload() throws {
         let run = try ServiceRun(setup(.openLoop(result.offered)), in: directory, subscribes: true, keepsTimeline: true)
         run.rig.subscriber?.open()
-        try watch(run, "calm", seconds: calmSeconds)
+        try watch(run, "calm", from: 0, seconds: calmSeconds)
         let calm = try ProcessSample(pid: run.feedd.pid)
         let atStart = try run.report()
         let beganNs = MonotonicClock.nowNs()
         let throttle = try RedisThrottle(pid: run.rig.redis.live(), share: options.share)
         defer { throttle.stop() }
-        try watch(run, "overload", seconds: overloadSeconds)
+        try watch(run, "overload", from: calmSeconds, seconds: overloadSeconds)
         let atEnd = try run.report()
         throttle.stop()
         let endedNs = MonotonicClock.nowNs()
         let overloaded = result.run.samples.filter { $0.second >= calmSeconds }
-        try watch(run, "after", seconds: afterSeconds)
+        try watch(run, "after", from: calmSeconds + overloadSeconds, seconds: afterSeconds)
         let after = try ProcessSample(pid: run.feedd.pid)
         let total = try run.finish(result.run)
         let seconds = Double(atEnd.timeMs - atStart.timeMs) / 1_000
         result.received = Double(atEnd[.messagesReceived] - atStart[.messagesReceived]) / seconds
         result.written = Double(atEnd[.candlesWritten] - atStart[.candlesWritten]) / seconds
-        result.run.seconds = calmSeconds + overloadSeconds + afterSeconds
+        result.acknowledgedP99Microseconds = result.run.samples.map { Double($0.latencyP99Microseconds) }
         try judgeTimes(run.rig.subscriber?.result().timeline, beganNs, endedNs)
         judgeAcknowledgements()
         judgeLoad(coalesced: atEnd[.coalesced] - atStart[.coalesced], received: atEnd[.messagesReceived] - atStart[.messagesReceived])
@@ -93,27 +162,9 @@ final class OverloadRun {
     }
 
     /// A line each second or, in long runs, each five.
-    private func watch(_ run: ServiceRun, _ phase: String, seconds: Double) throws {
-        let begin = MonotonicClock.nowNs()
-        let from = result.run.samples.last?.second ?? 0
-        var next = 1.0
-        while Double(MonotonicClock.nowNs() - begin) / 1e9 < seconds {
-            try run.turn()
-            let second = Double(MonotonicClock.nowNs() - begin) / 1e9
-            guard second >= next else { continue }
-            next += 1
-            guard let sample = try run.sample(second: max(from, phaseBegin(phase)) + second) else { continue }
-            result.run.samples.append(sample)
-            result.acknowledgedP99Microseconds.append(Double(run.feedd.report?["latency_p99_us"] ?? 0))
-            if overloadSeconds < 20 || Int(second) % 5 == 0 { print(phase.left(10) + sample.line) }
-        }
-    }
-
-    private func phaseBegin(_ phase: String) -> Double {
-        switch phase {
-        case "calm": 0
-        case "overload": calmSeconds
-        default: calmSeconds + overloadSeconds
+    private func watch(_ run: ServiceRun, _ phase: String, from: Double, seconds: Double) throws {
+        try run.watch(result.run, from: from, first: 1, every: 1, printsEvery: overloadSeconds < 20 ? 1 : 5, label: phase.left(10)) {
+            $0 >= seconds
         }
     }
 
