@@ -25,8 +25,6 @@ package struct RedisLine {
     private var lateCount = 0
     /// When the last reply came, or the first command was sent that has none.
     private var heardNs: UInt64 = 0
-    /// When the subscriber last said anything, and whether it has been asked to since.
-    private var (listenedNs, isPinged): (UInt64, Bool) = (0, false)
 
     package init(_ endpoint: RedisEndpoint, channels: [String], journal: Journal, seed: UInt64) {
         (self.endpoint, self.channels, self.journal) = (endpoint, channels, journal)
@@ -49,7 +47,7 @@ package struct RedisLine {
                 subscriber = try RedisSubscriber.connect(endpoint, timeoutMs: timeoutMs, messageBytesMax: CommandRequest.bytesMax)
                 subscriber?.subscribe(channels)
             }
-            (connection, listenedNs, isPinged) = (made, MonotonicClock.nowNs(), false)
+            connection = made
             return true
         } catch {
             lose("\(error)")
@@ -160,26 +158,23 @@ package struct RedisLine {
         guard let event = subscriber?.next() else { return .nothing }
         if case .refused(let message) = event { loseSubscriber("Redis says: \(message)") }
         if case .lost(let reason) = event { loseSubscriber(reason) }
-        if event != .nothing { (listenedNs, isPinged) = (MonotonicClock.nowNs(), false) }
         return event
     }
 
-    /// A connection that only listens does not notice that its peer has gone: after some silence it is asked, and without an answer
-    /// made anew.
+    /// While Redis is not ready, its silence says nothing.
     package mutating func watchSubscriber(_ nowNs: UInt64) {
-        guard isReady, let subscriber, nowNs &- listenedNs >= Limits.controlSilenceNs else { return }
-        guard !isPinged else { return loseSubscriber("the connection for commands is silent") }
-        (listenedNs, isPinged) = (nowNs, true)
-        if !subscriber.ping() { loseSubscriber("the connection for commands does not take a PING") }
+        guard isReady, subscriber?.watch(nowNs: nowNs, silenceNs: Limits.controlSilenceNs) == .dead else { return }
+        loseSubscriber("the connection for commands is silent")
     }
 
     // MARK: Waiting
 
     /// When the line must be turned though nothing comes.
     var dueNs: UInt64 {
-        if connection == nil { return retryAtNs }
-        let sinceNs = min(isReady ? listenedNs : .max, repliedCount < sentCount ? heardNs : .max)
-        return sinceNs == .max ? .max : sinceNs + Limits.controlSilenceNs
+        guard connection != nil else { return retryAtNs }
+        let silenceNs = Limits.controlSilenceNs
+        let watchNs = isReady ? subscriber?.watchDueNs(silenceNs: silenceNs) ?? .max : .max
+        return min(watchNs, repliedCount < sentCount ? heardNs + silenceNs : .max)
     }
 
     /// What to poll for. While Redis is not ready, what has come waits in its socket.
