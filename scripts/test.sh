@@ -78,7 +78,7 @@ system='^SystemTests\.'
 # They measure, or count on a quiet machine.
 quiet="$system(AllocationTests|CommandLoadTests|LongRunTests|BenchmarkSmokeTests)/"
 faults="$system(FaultTests|RefusalTests)/"
-service="$system(Client|Command|Flux|Service|Access|Embedded)"
+service="$system(Access|Client|CommandLine|Discovery|Flux|RedisServer|RedisSubscriber|ServiceDeath)"
 
 if [ -n "$quick" ]; then
     group units --skip "$system" --skip '^SimulatorTests\.'

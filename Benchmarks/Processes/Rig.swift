@@ -93,7 +93,7 @@ final class Rig {
 
 extension RedisServerProcess {
     /// The way in for the program that is measured: TCP where the setup has a port.
-    var reach: RedisEndpoint { options.port.map { RedisEndpoint(place: .tcp(host: "127.0.0.1", port: $0)) } ?? endpoint }
+    var reach: RedisEndpoint { options.port.map { RedisEndpoint(place: .tcp(Authority(host: "127.0.0.1", port: $0))) } ?? endpoint }
 
     func live() throws -> Int32 {
         guard let pid else { throw FeedError(.redis, "redis-server has ended in the middle of the run") }

@@ -45,10 +45,10 @@ enum CommandBenchmarks {
         func take(_ answer: CommandLink.Answer) throws {
             let arrivedNs = MonotonicClock.nowNs()
             guard let (kind, sentNs) = waiting.removeValue(forKey: answer.channel) else {
-                throw FeedError(.control, "an answer that nobody waits for: \(answer.channel)")
+                throw FeedError(.redis, "an answer that nobody waits for: \(answer.channel)")
             }
             let text = String(decoding: answer.text.prefix(200), as: UTF8.self)
-            guard text.contains(#""status":"ok""#) else { throw FeedError(.control, "refused: \(text)") }
+            guard text.contains(#""status":"ok""#) else { throw FeedError(.redis, "refused: \(text)") }
             latencies[kind]!.record(arrivedNs - sentNs)
         }
         // Whole turns: what is created is stopped.

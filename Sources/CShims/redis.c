@@ -1,3 +1,6 @@
+// The data path's replies: hiredis's reader with functions that fill flat records instead of making objects. Each reader
+// belongs to one thread.
+
 #include "ff_redis.h"
 
 #include <hiredis/hiredis.h>

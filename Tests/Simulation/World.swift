@@ -71,7 +71,7 @@ public final class World {
         readers = rings.enumerated().map {
             Reader(index: $0.offset, settings: settings, ring: $0.element, journal: journal, budget: budget)
         }
-        let place: RedisEndpoint.Place = scenario.usesUnixSocket ? .unix(path: "/redis") : .tcp(host: "127.0.0.1", port: 6_379)
+        let place: ServerPlace = scenario.usesUnixSocket ? .unix(path: "/redis") : .tcp(Authority(host: "127.0.0.1", port: 6_379))
         var sinkSettings = SinkSettings(
             redis: try! RedisLinkSettings(RedisEndpoint(place: place)), market: .spot, schema: schema, history: 100_000,
             batchSize: scenario.batchSize,

@@ -3,6 +3,7 @@
 import FastFeed
 import Foundation
 import Glibc
+import TestKit
 import Testing
 import VenueSimulator
 
@@ -104,15 +105,15 @@ struct FaultTests {
         waitForCloses(rig, 100)
         _ = rig.finish()
         #expect(rig.counters[.updatesRefused] > 0 && rig.counters[.redisErrorsRetried] == 0)
-        #expect(try admin.command("HLEN", "latest:1s") == .integer(10))
+        #expect(try admin.command("HLEN", Keys.latest(.s1)) == .integer(10))
         rig.expectBalance()
     }
 
     @Test func wrongTypeIsRejectedAndCounted() throws {
         let rig = try rig(symbols: 10) { $0.intervals = [.s1] }
         waitForCloses(rig, 50)
-        _ = try rig.client.command("DEL", "candles:{btcusdt}:1s")
-        _ = try rig.client.command("SET", "candles:{btcusdt}:1s", "not a stream")
+        _ = try rig.client.command("DEL", Keys.history("btcusdt", .s1))
+        _ = try rig.client.command("SET", Keys.history("btcusdt", .s1), "not a stream")
         rig.wait(seconds: 20, "rejections counted") { rig.counters[.redisRejected] > 3 }
         waitForCloses(rig, 100)
         #expect(rig.engine.openGaps.contains { $0.series.symbol.name == "btcusdt" && $0.cause == .refused })

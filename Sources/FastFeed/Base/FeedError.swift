@@ -4,7 +4,7 @@
 /// A failure with the stage it happened in and one sentence naming the thing that is wrong.
 public struct FeedError: Error, Sendable, CustomStringConvertible {
     public enum Stage: String, Sendable {
-        case configuration, system, tls, handshake, webSocket, venue, redis, control
+        case configuration, system, tls, handshake, webSocket, venue, redis
     }
 
     public let stage: Stage

@@ -4,7 +4,7 @@
 extension UInt64 {
     /// - Parameter ms: less than none is none.
     @inline(__always)
-    package static func ns(ms: Int) -> UInt64 { UInt64(clamping: ms) * 1_000_000 }
+    package static func ns(ms: some BinaryInteger) -> UInt64 { UInt64(clamping: ms) * 1_000_000 }
 }
 
 extension Duration {

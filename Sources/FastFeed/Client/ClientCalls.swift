@@ -78,7 +78,7 @@ final class ClientCalls: Sendable {
         }
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let deadlineNs = MonotonicClock.nowNs() + UInt64(timeoutMs) * 1_000_000
+                let deadlineNs = MonotonicClock.nowNs() + .ns(ms: timeoutMs)
                 add(number, ClientCall(kind: kind, channel: channel, deadlineNs: deadlineNs, continuation: continuation))
             }
         } onCancel: {

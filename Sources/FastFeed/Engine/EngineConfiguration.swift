@@ -108,7 +108,7 @@ public struct EngineConfiguration: Sendable {
         }
         let endpoint = venueEndpoint
         try check(
-            endpoint.isSecure || endpoint.isLoopback || allowsPlainRemote,
+            endpoint.isSecure || endpoint.authority.isLoopback || allowsPlainRemote,
             "venue '\(endpoint)' is plain ws:// to another machine; use wss://, or --allow-plain-remote if you mean it")
         let connections = (seriesList.count + streamsPerConnectionMax - 1) / streamsPerConnectionMax
         let connectionsMax = Placement.connectionsMax(readerCount: readerCount)

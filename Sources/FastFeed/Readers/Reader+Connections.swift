@@ -58,7 +58,7 @@ extension Reader {
     func turn(_ slot: Int, _ nowNs: UInt64) {
         guard let phase = connections[slot].phase else { return }
         switch phase {
-        case .resolving, .connecting, .securing, .upgrading: open(slot, nowNs)
+        case .dialing, .upgrading: open(slot, nowNs)
         case .open, .closing: readOpen(slot, nowNs)
         case .closed: break
         }
@@ -85,7 +85,7 @@ extension Reader {
         connections[slot].lastReceivedNs = nowNs
         // Up to half an hour earlier than the limit, so that not all are replaced at once.
         let earlierMs = random.next() % UInt64(max(1, settings.connectionAgeMs / 48))
-        connections[slot].rollAtNs = nowNs + (UInt64(settings.connectionAgeMs) - earlierMs) * 1_000_000
+        connections[slot].rollAtNs = nowNs + .ns(ms: UInt64(settings.connectionAgeMs) - earlierMs)
         journal.note(
             .info, "connected to the exchange", ("connection", label(slot)), ("streams", "\(connections[slot].subscription.streams.count)"))
         timersDueNs = 0
@@ -265,7 +265,7 @@ extension Reader {
         let wasSuperseded = connections[slot].successor != nil
         // After a connection that held for a while the backoff begins anew; one that dies young waits longer each time.
         let ageNs = nowNs &- connections[slot].openedNs
-        if ageNs >= UInt64(Limits.connectionProvenMs) * 1_000_000 { connections[slot].backoff.succeeded() }
+        if ageNs >= UInt64.ns(ms: Limits.connectionProvenMs) { connections[slot].backoff.succeeded() }
         let delayNs = connections[slot].backoff.nextDelayNs()
         let reason = connections[slot].lossReason ?? reason
         journal.note(

@@ -74,7 +74,7 @@ package struct ReaderSettings: Sendable {
 
     package func onReady(_ token: PollToken, _ readiness: Readiness, nowNs: UInt64) {
         let slot = Int(token.slot)
-        guard slot < connections.count, connections[slot].generation & 0xFF_FFFF == token.generation else { return }
+        guard slot < connections.count, token.matches(connections[slot].generation) else { return }
         if readiness.contains(.writable) && (connections[slot].phase == .open || connections[slot].phase == .closing) {
             if connections[slot].socket?.flush() == false { failWrite(slot, "write failed") }
         }

@@ -55,20 +55,20 @@ struct ReaderConnection: ~Copyable {
         }
     }
 
-    var socketDeadlineNs: UInt64 {
+    func socketDeadlineNs(nowNs: UInt64) -> UInt64 {
         switch socket {
         case .none: .max
-        case .some(let socket): socket.nextDeadlineNs
+        case .some(let socket): socket.nextDeadlineNs(nowNs: nowNs)
         }
     }
 
     /// When this connection wants a turn though nothing is ready.
-    func nextDeadlineNs() -> UInt64 {
+    func nextDeadlineNs(nowNs: UInt64) -> UInt64 {
         switch socket {
         case .none: return isRetired ? .max : retryAtNs
         case .some(let socket):
-            guard socket.phase == .open else { return socket.nextDeadlineNs }
-            let silence = isStalled ? .max : max(lastReceivedNs, lastPingNs) + UInt64(Limits.venueSilencePingMs) * 1_000_000
+            guard socket.phase == .open else { return socket.nextDeadlineNs(nowNs: nowNs) }
+            let silence = isStalled ? .max : max(lastReceivedNs, lastPingNs) + .ns(ms: Limits.venueSilencePingMs)
             return min(silence, subscription.nextDeadlineNs, rollAtNs)
         }
     }

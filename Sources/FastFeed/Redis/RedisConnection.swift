@@ -13,7 +13,6 @@ package final class RedisConnection {
         case lost(String)
     }
 
-    package let endpoint: RedisEndpoint
     private var transport: Transport
     private var parser: ReplyParser
     private var outbox: Outbox
@@ -21,9 +20,8 @@ package final class RedisConnection {
     private(set) var loss: String?
     private let input = PaddedBuffer(count: 64 * 1024)
 
-    private init(_ transport: consuming Transport, _ endpoint: RedisEndpoint, stringBytesMax: Int, outboxBytesMax: Int) {
+    private init(_ transport: consuming Transport, stringBytesMax: Int, outboxBytesMax: Int) {
         self.transport = transport
-        self.endpoint = endpoint
         parser = ReplyParser(stringBytesMax: stringBytesMax)
         outbox = Outbox(bytesMax: outboxBytesMax)
     }
@@ -38,8 +36,8 @@ package final class RedisConnection {
         outboxBytesMax: Int = Limits.redisOutboxBytesMax
     ) throws(FeedError) -> RedisConnection {
         let deadlineNs = MonotonicClock.nowNs() + .ns(ms: timeoutMs)
-        let transport = try open(endpoint, timeoutMs: timeoutMs)
-        let connection = RedisConnection(transport, endpoint, stringBytesMax: stringBytesMax, outboxBytesMax: outboxBytesMax)
+        let transport = try open(endpoint, timeoutMs, untilNs: deadlineNs)
+        let connection = RedisConnection(transport, stringBytesMax: stringBytesMax, outboxBytesMax: outboxBytesMax)
         let greeting = endpoint.greeting
         _ = connection.send(greeting)
         for _ in greeting {
@@ -54,72 +52,26 @@ package final class RedisConnection {
     }
 
     /// A connected and, where wanted, secured socket, before the first command.
-    static func open(_ endpoint: RedisEndpoint, timeoutMs: Int) throws(FeedError) -> Transport {
-        let tls =
-            endpoint.isSecure
-            ? try TLSContext.client(
-                authorityFile: endpoint.authorityFile, certificateFile: endpoint.certificateFile, keyFile: endpoint.keyFile) : nil
-        var reason = "no address"
-        for address in try addresses(endpoint, timeoutMs) {
-            do {
-                var transport = try Transport.connect(to: address)
-                guard wait(transport.number, POLLOUT, timeoutMs) else { throw SystemError("connect", code: ETIMEDOUT) }
-                if let error = transport.finishConnect() { throw error }
-                if let tls, case .tcp(let host, _) = endpoint.place {
-                    transport.startTLS(tls, host: host)
-                    if let failure = handshake(&transport, timeoutMs) {
-                        throw FeedError(.redis, "cannot connect to \(endpoint): \(failure)")
-                    }
-                }
-                return transport
-            } catch let error as FeedError {
-                throw error
-            } catch {
-                reason = "\(error)"
-            }
-        }
-        throw FeedError(.redis, "cannot connect to \(endpoint): \(reason)")
-    }
-
-    private static func addresses(_ endpoint: RedisEndpoint, _ timeoutMs: Int) throws(FeedError) -> [SocketAddress] {
-        switch endpoint.place {
-        case .unix(let path):
-            guard let address = SocketAddress(unixPath: path) else { throw FeedError(.redis, "socket path too long: \(path)") }
-            return [address]
-        case .tcp(let host, let port):
-            let query = Resolver.ask(host: host, port: port, wakeUp: nil)
-            for _ in 0..<max(1, timeoutMs / 2) {
-                if let answer = query.answer {
-                    if case .addresses(let found) = answer { return found }
-                    if case .failed(let why) = answer { throw FeedError(.redis, "cannot resolve '\(host)': \(why)") }
-                }
-                usleep(2_000)
-            }
-            throw FeedError(.redis, "cannot resolve '\(host)': no answer")
-        }
-    }
-
-    /// All of it within the time, however slowly its bytes come. Returns what failed.
-    private static func handshake(_ transport: inout Transport, _ timeoutMs: Int) -> String? {
-        let deadlineNs = MonotonicClock.nowNs() + UInt64(timeoutMs) * 1_000_000
+    private static func open(_ endpoint: RedisEndpoint, _ timeoutMs: Int, untilNs: UInt64) throws(FeedError) -> Transport {
+        var dial = Dial(endpoint.place, Dial.Options(tls: try endpoint.tlsContext(), patienceNs: .ns(ms: timeoutMs / 3)), port: nil)
         while true {
-            let events: Int32
-            switch transport.handshake() {
-            case .done: return nil
-            case .failed(let reason): return reason
-            case .wantRead: events = POLLIN
-            case .wantWrite: events = POLLOUT
-            }
             let nowNs = MonotonicClock.nowNs()
-            guard nowNs < deadlineNs, wait(transport.number, events, Int((deadlineNs - nowNs) / 1_000_000) + 1) else {
-                return "no answer within \(timeoutMs) ms (securing)"
+            switch dial.turn(nowNs: nowNs) {
+            case .connected(let socket): return socket.transport
+            case .failed(let reason): throw FeedError(.redis, "cannot connect to \(endpoint): \(reason)")
+            case .pending:
+                guard nowNs < untilNs else {
+                    throw FeedError(.redis, "cannot connect to \(endpoint): no answer within \(timeoutMs) ms (\(dial.phase))")
+                }
+                wait(dial.number, dial.interest, nowNs: nowNs, untilNs: min(untilNs, dial.nextTurnNs(nowNs: nowNs)))
             }
         }
     }
 
-    private static func wait(_ number: Int32, _ events: Int32, _ timeoutMs: Int) -> Bool {
+    private static func wait(_ number: Int32, _ interest: Readiness, nowNs: UInt64, untilNs: UInt64) {
+        let events = (interest.contains(.readable) ? POLLIN : 0) | (interest.contains(.writable) ? POLLOUT : 0)
         var entry = pollfd(fd: number, events: Int16(events), revents: 0)
-        return unsafe Glibc.poll(&entry, 1, Int32(timeoutMs)) == 1
+        unsafe _ = Glibc.poll(&entry, 1, Int32(min(60_000, (untilNs - nowNs) / 1_000_000 + 1)))
     }
 
     /// The socket's descriptor: poll it for reading, after `next` has said `.nothing`; and for writing while `wantsWrite`.
@@ -137,12 +89,10 @@ package final class RedisConnection {
     package func send(_ command: [String]) -> Bool { send([command]) }
 
     private func flush() {
-        guard !outbox.isEmpty else { return }
         switch outbox.flush(to: &transport) {
         case .bytes, .wouldBlock: break
         // What Redis said before it went is read first.
-        case .endOfStream: outbox.removeAll()
-        case .failed: outbox.removeAll()
+        case .endOfStream, .failed: outbox.removeAll()
         }
     }
 
@@ -173,8 +123,7 @@ package final class RedisConnection {
             case .wouldBlock:
                 let nowNs = MonotonicClock.nowNs()
                 guard nowNs < untilNs else { return .nothing }
-                var entry = pollfd(fd: number, events: Int16(wantsWrite ? POLLIN | POLLOUT : POLLIN), revents: 0)
-                unsafe _ = Glibc.poll(&entry, 1, Int32(min(60_000, (untilNs - nowNs) / 1_000_000 + 1)))
+                RedisConnection.wait(number, wantsWrite ? [.readable, .writable] : .readable, nowNs: nowNs, untilNs: untilNs)
             }
         }
     }
@@ -188,16 +137,5 @@ package final class RedisConnection {
     package func close() {
         if loss == nil { loss = "closed" }
         transport.shutDown()
-    }
-}
-
-extension RedisEndpoint {
-    /// The first commands of every connection; each of them must succeed.
-    var greeting: [[String]] {
-        var commands: [[String]] = []
-        if let password { commands.append(user.map { ["AUTH", $0, password] } ?? ["AUTH", password]) }
-        if database != 0 { commands.append(["SELECT", String(database)]) }
-        commands.append(["PING"])
-        return commands
     }
 }

@@ -6,7 +6,7 @@
     let capacity: Int
     package private(set) var count = 0
 
-    init(_ memory: UnsafeMutableRawPointer, capacity: Int) {
+    package init(_ memory: UnsafeMutableRawPointer, capacity: Int) {
         unsafe base = unsafe memory.assumingMemoryBound(to: UInt8.self)
         self.capacity = capacity
     }

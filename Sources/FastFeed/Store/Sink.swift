@@ -86,7 +86,7 @@ package enum SinkEvent: Sendable {
     }
 
     package func onReady(_ token: PollToken, _ readiness: Readiness, nowNs: UInt64) {
-        guard token.generation == writer.value.link.generation & 0xFF_FFFF else { return }
+        guard token.matches(writer.value.link.generation) else { return }
         writer.value.onReady(readiness)
     }
 

@@ -17,7 +17,7 @@ package final class RestClient: Sendable {
     package init(
         base: RestEndpoint, market: Market, authorityFile: String? = nil, settings: RestSettings = RestSettings()
     ) throws(FeedError) {
-        guard base.isSecure || base.isLoopback || settings.allowsPlainRemote else {
+        guard base.isSecure || base.authority.isLoopback || settings.allowsPlainRemote else {
             throw FeedError(.configuration, "\(base): plain http is for this machine only")
         }
         profile = .of(market)
@@ -75,7 +75,7 @@ package final class RestClient: Sendable {
 
     private func offer(_ question: RestQuestion, _ patienceMs: Int64?) {
         let patience = min(max(patienceMs ?? settings.patienceMs, 0), 4 * 86_400_000)
-        let deadlineNs = MonotonicClock.nowNs() + UInt64(patience) * 1_000_000
+        let deadlineNs = MonotonicClock.nowNs() + .ns(ms: patience)
         if let refusal = inbox.offer(RestCall(question: question, deadlineNs: deadlineNs)) { question.fail(refusal) }
     }
 

@@ -81,7 +81,7 @@ package struct Subscription: Sendable {
 
     /// When `nextMessage` may have something; `.max` for never.
     package var nextDeadlineNs: UInt64 {
-        let timeout = pending.first.map { $0.sentNs + UInt64(answerTimeoutMs) * 1_000_000 } ?? .max
+        let timeout = pending.first.map { $0.sentNs + .ns(ms: answerTimeoutMs) } ?? .max
         return waiting.isEmpty ? timeout : min(pace.nextNs, timeout)
     }
 
@@ -148,7 +148,7 @@ package struct Subscription: Sendable {
     /// Messages without an answer for too long go back into the queue (asking twice is harmless). Returns how
     /// many there were.
     package mutating func requeueOverdue(nowNs: UInt64) -> Int {
-        let timeoutNs = UInt64(answerTimeoutMs) * 1_000_000
+        let timeoutNs = UInt64.ns(ms: answerTimeoutMs)
         let overdue = pending.filter { nowNs >= $0.sentNs + timeoutNs }
         guard !overdue.isEmpty else { return 0 }
         pending.removeAll { nowNs >= $0.sentNs + timeoutNs }

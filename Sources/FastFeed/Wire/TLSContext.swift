@@ -1,8 +1,8 @@
-// Trust: what certificates we believe, and our own where we serve.
+// Trust: what certificates we believe, and our own where we serve. Any thread.
 
 import CShims
 
-@safe public final class TLSContext: @unchecked Sendable {
+@safe package final class TLSContext: @unchecked Sendable {
     // An SSL_CTX is safe to share between threads once it is configured, and it is never changed here.
     let pointer: OpaquePointer
 

@@ -55,9 +55,9 @@ struct ClientSession: Sendable {
             done.signal()
         }
         let watch = try PinnedThread.start(name: "signals") {
-            while Signals.wait(milliseconds: 3_600_000) == nil {}
+            Signals.waitForOne()
             task.cancel()
-            while Signals.wait(milliseconds: 3_600_000) == nil {}
+            Signals.waitForOne()
             _exit(130)
         }
         watch.detach()

@@ -36,7 +36,7 @@ struct DataDeskTests {
         let rows = try desk.storedRows(query(), [.array([entry(2)]), forming(3)])
         var closed = CandleRecord.sample(2, closed: true)
         closed.eventTimeMs = closed.closeTimeMs
-        #expect(rows == [CandleRow.json(closed, btc), CandleRow.json(CandleRecord.sample(3), btc)])
+        #expect(rows.map(\.text) == [CandleRow.json(closed, btc).text, CandleRow.json(CandleRecord.sample(3), btc).text])
     }
 
     @Test func theFormingOneStandsLastWithinBounds() throws {

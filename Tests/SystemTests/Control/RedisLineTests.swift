@@ -2,7 +2,8 @@
 // waits for nobody.
 
 import FastFeed
-import Foundation
+import Glibc
+import TestKit
 import Testing
 
 @Suite("Control: the line to Redis", .serialized)
@@ -18,17 +19,6 @@ final class RedisLineTests {
         line.confirm()
     }
 
-    private func eventually(_ what: Comment, _ condition: () -> Bool) {
-        let deadline = Date(timeIntervalSinceNow: 20)
-        while !condition() {
-            guard Date() < deadline else {
-                Issue.record("not within 20 s: \(what)")
-                return
-            }
-            usleep(5_000)
-        }
-    }
-
     private func bytes(_ text: String) -> RedisReply { .bytes(Array(text.utf8)) }
 
     @Test func aLateReplyIsNobodysAnswer() throws {
@@ -41,7 +31,7 @@ final class RedisLineTests {
         #expect(line.ask([["GET", "a"]]) == nil)
         #expect(!line.isReady, "the next question waits until this one is answered")
         kill(pid, SIGCONT)
-        eventually("the late replies") {
+        try eventually(20, "the late replies") {
             line.takeReplies()
             return line.isReady
         }
@@ -61,7 +51,7 @@ final class RedisLineTests {
         line.post((0..<100).map { ["SET", "k\($0)", long] })
         line.flush()
         #expect(!line.isReady, "requests wait while the socket is full")
-        eventually("the socket to take all of it") {
+        try eventually(20, "the socket to take all of it") {
             line.takeReplies()
             line.flush()
             return line.isReady
@@ -71,7 +61,7 @@ final class RedisLineTests {
 
     @Test func whatIsPostedOutlivesAConnection() throws {
         redis.kill9()
-        eventually("the loss to show") {
+        try eventually(20, "the loss to show") {
             line.takeReplies()
             return !line.isReady
         }
@@ -79,7 +69,7 @@ final class RedisLineTests {
         line.post([["SET", "a", "1"]])
         line.flush()
         try redis.restart()
-        eventually("another connection") { line.connectIfDue(.max) }
+        try eventually(20, "another connection") { line.connectIfDue(.max) }
         line.confirm()
         #expect(line.ask([["GET", "a"]]) == [bytes("1")], "posted before, so done before")
         line.post([["SET", "b", "2"]])

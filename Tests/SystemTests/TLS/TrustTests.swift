@@ -33,7 +33,7 @@ struct TrustTests {
     private func ask(_ trial: Case) throws -> [(way: String, reason: String?)] {
         var answers: [(String, String?)] = []
         let venue = WebSocketEndpoint(isSecure: true, host: trial.host, port: trial.place.port)
-        var redis = RedisEndpoint(place: .tcp(host: trial.host, port: (trial.redisPlace ?? trial.place).port))
+        var redis = RedisEndpoint(place: .tcp(Authority(host: trial.host, port: (trial.redisPlace ?? trial.place).port)))
         redis.isSecure = true
         redis.authorityFile = trial.authorityFile
         var options = WebSocketClient.Options()
