@@ -85,16 +85,18 @@ let package = Package(
         ),
         // What the Autobahn suite talks to (scripts/autobahn.sh).
         .executableTarget(name: "autobahn-testee", dependencies: ["FastFeed"], swiftSettings: strict, linkerSettings: [linker]),
+        // What several test targets share: frames, seeds, waiting.
+        .target(name: "TestKit", dependencies: ["FastFeed"], path: "Tests/TestKit", swiftSettings: base),
         // The engine's agents on a kernel, an exchange and a Redis that a seed decides (scripts/simulate.sh).
-        .target(name: "Simulation", dependencies: ["FastFeed"], path: "Tests/Simulation", swiftSettings: base),
+        .target(name: "Simulation", dependencies: ["FastFeed", "TestKit"], path: "Tests/Simulation", swiftSettings: base),
         .executableTarget(
             name: "run-seeds",
             dependencies: ["Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Tests/RunSeeds", swiftSettings: base, linkerSettings: [linker]),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation", "FastFeed"], swiftSettings: tests, linkerSettings: [linker]),
-        .testTarget(name: "FastFeedTests", dependencies: ["FastFeed", "CShims"], swiftSettings: tests, linkerSettings: [linker]),
+        .testTarget(name: "FastFeedTests", dependencies: ["FastFeed", "CShims", "TestKit"], swiftSettings: tests, linkerSettings: [linker]),
         .testTarget(name: "SimulatorTests", dependencies: ["VenueSimulator"], swiftSettings: tests, linkerSettings: [linker]),
-        .testTarget(name: "SystemTests", dependencies: ["FastFeed", "VenueSimulator"], swiftSettings: tests, linkerSettings: [linker]),
+        .testTarget(name: "SystemTests", dependencies: ["FastFeed", "VenueSimulator", "TestKit"], swiftSettings: tests, linkerSettings: [linker]),
     ],
     cxxLanguageStandard: .cxx17
 )

@@ -15,7 +15,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 work=.build-fuzz
 program=$work/fuzz
 # The slow parsers and the small builders are those of the tests.
-sources=(Fuzz/*.swift Tests/FastFeedTests/Fuzz/*.swift Tests/FastFeedTests/Support/{Frames,KlineText,PaddedMessage,ReferenceParser,RESPText,Seeds}.swift)
+sources=(Fuzz/*.swift Tests/FastFeedTests/Fuzz/*.swift Tests/FastFeedTests/Support/{Decoding,KlineText,PaddedMessage,ReferenceParser,RESPText}.swift)
 all_targets=(frames upgrade kline notice json replies encoders configuration utf8)
 # The longest input of each: what the reader's own state can tell apart, and a little more.
 declare -A longest=([frames]=768 [upgrade]=768 [kline]=1024 [notice]=512 [json]=512 [replies]=512 [encoders]=768 [configuration]=256 [utf8]=128)
@@ -41,8 +41,10 @@ build() {
     done
     swiftc "${swift[@]}" -enable-testing -module-name FastFeed -emit-module -emit-module-path "$work/FastFeed.swiftmodule" \
         -c $(find Sources/FastFeed -name '*.swift' | sort) -o "$work/FastFeed.o" || return 1
+    swiftc "${swift[@]}" -module-name TestKit -emit-module -emit-module-path "$work/TestKit.swiftmodule" \
+        -c Tests/TestKit/*.swift -o "$work/TestKit.o" || return 1
     swiftc "${swift[@]}" -module-name Fuzz -emit-executable -emit-module -emit-module-path "$work/Fuzz.swiftmodule" "${sources[@]}" \
-        "$work/FastFeed.o" "${objects[@]}" \
+        "$work/FastFeed.o" "$work/TestKit.o" "${objects[@]}" \
         -ljemalloc -lhiredis -lssl -lcrypto -lcurl -lsimdjson -lstdc++ -o "$program"
 }
 
@@ -77,7 +79,7 @@ shift
 [[ $mode == --replay || $mode == --try || $mode =~ ^[0-9]+$ ]] || usage
 scripts/setup.sh
 mkdir -p "$work/findings"
-if [ ! -x "$program" ] || [ -n "$(find Sources/CShims Sources/FastFeed "${sources[@]}" Package.swift "$0" -newer "$program" -print -quit)" ]; then
+if [ ! -x "$program" ] || [ -n "$(find Sources/CShims Sources/FastFeed Tests/TestKit "${sources[@]}" Package.swift "$0" -newer "$program" -print -quit)" ]; then
     step "build" build
 fi
 if [ "$mode" = --try ]; then

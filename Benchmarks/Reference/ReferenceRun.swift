@@ -3,6 +3,7 @@
 
 import FastFeed
 import Foundation
+import VenueSimulator
 
 final class ReferenceRun {
     private let setup: WholeSetup

@@ -18,6 +18,7 @@ struct FeeddReport {
 
     subscript(name: String) -> Int64 { (fields[name] as? NSNumber)?.int64Value ?? 0 }
     subscript(counter: CounterID) -> Int64 { self[counter.name] }
+    var counters: CounterSnapshot { CounterSnapshot { UInt64(bitPattern: self[$0]) } }
 }
 
 /// A line "closed candles are missing".

@@ -36,23 +36,9 @@ extension SoakResult {
 
     /// What came in is what went out, to the last message.
     mutating func judgeBooks(_ total: FeeddReport) {
-        let received = total[.messagesReceived] - total[.noticesReceived]
-        let parts: [(String, Int64)] = [
-            ("rejected", total["rejected"]), ("duplicates", total[.duplicates]), ("coalesced", total[.coalesced]),
-            ("written", total[.candlesWritten]), ("refused", total[.redisRejected]), ("overflow", total[.closedQueueOverflow]),
-            ("stale", total[.staleGeneration]),
-        ]
-        let sum = parts.reduce(0) { $0 + $1.1 }
-        let terms = parts.filter { $0.1 != 0 }.map { "\($0.1) \($0.0)" }.joined(separator: " + ")
-        judge(
-            "conservation of messages", received == sum,
-            "\(received) klines = \(terms)" + (received == sum ? "" : ", off by \(received - sum)"))
-        let closed = total[.closedReceived]
-        judge(
-            "conservation of closed candles",
-            closed == total[.closedWritten] + total[.closedQueueOverflow] + total[.closedRejected],
-            "\(closed) received = \(total[.closedWritten]) written + \(total[.closedQueueOverflow]) overflow + "
-                + "\(total[.closedRejected]) refused")
+        let end = total.counters
+        judge("conservation of messages", end.unaccounted == 0, end.books)
+        judge("conservation of closed candles", end.closedUnaccounted == 0, end.books)
         counters = Dictionary(uniqueKeysWithValues: CounterID.allCases.map { ($0.name, total[$0]) })
     }
 

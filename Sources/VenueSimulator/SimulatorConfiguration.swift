@@ -1,10 +1,10 @@
 // Everything that can be chosen about the simulated exchange, with the real one's habits as defaults.
 // A plain value; checked once, by `validate()`.
 
-public import FastFeed
+package import FastFeed
 
 /// How fast the exchange's own clock runs.
-public enum SimulatorPace: Sendable, Equatable {
+package enum SimulatorPace: Sendable, Equatable {
     /// Bound to the wall clock; 1 is the exchange's cadence, 60 an hour a minute.
     case realTime(speed: Double)
     /// As fast as the slowest subscriber reads. Stands still while nobody is subscribed.
@@ -15,12 +15,12 @@ public enum SimulatorPace: Sendable, Equatable {
 }
 
 /// What happens to a subscription beyond the limit of streams.
-public enum ExcessStreams: String, Sendable, CaseIterable {
+package enum ExcessStreams: String, Sendable, CaseIterable {
     case ignore, error, close
 }
 
 /// How a connection ends at its age limit.
-public enum AgeLimitClose: String, Sendable, CaseIterable {
+package enum AgeLimitClose: String, Sendable, CaseIterable {
     /// Close frame 1001.
     case goingAway
     /// The TCP connection drops.
@@ -28,92 +28,92 @@ public enum AgeLimitClose: String, Sendable, CaseIterable {
 }
 
 /// A configuration that cannot work.
-public struct SimulatorConfigurationError: Error, CustomStringConvertible, Equatable {
-    public let field: String
-    public let reason: String
-    public var description: String { "simulator: \(field) \(reason)" }
+package struct SimulatorConfigurationError: Error, CustomStringConvertible, Equatable {
+    package let field: String
+    package let reason: String
+    package var description: String { "simulator: \(field) \(reason)" }
 }
 
-public struct SimulatorConfiguration: Sendable {
+package struct SimulatorConfiguration: Sendable {
     // The world.
-    public var market: Market = .spot
-    public var seed: UInt64 = 1
-    public var symbolCount = 20
+    package var market: Market = .spot
+    package var seed: UInt64 = 1
+    package var symbolCount = 20
     /// Every n-th generated symbol goes minutes without a trade; 0: none does.
-    public var illiquidEvery = 4
+    package var illiquidEvery = 4
     /// History begins this long before the start.
-    public var historyMinutes = 180
+    package var historyMinutes = 180
     /// Virtual time of the start; nil: the wall clock's.
-    public var startTimeMs: Int64?
+    package var startTimeMs: Int64?
     /// Open of any three-day bar; nil: each symbol's listing day.
-    public var threeDayAnchorMs: Int64?
+    package var threeDayAnchorMs: Int64?
 
     // The calendar; more can be added while it runs.
-    public var symbolChanges: [SymbolChange] = []
-    public var maintenance: [MaintenanceWindow] = []
+    package var symbolChanges: [SymbolChange] = []
+    package var maintenance: [MaintenanceWindow] = []
     /// How connections end when maintenance begins.
-    public var maintenanceClose: AgeLimitClose = .goingAway
+    package var maintenanceClose: AgeLimitClose = .goingAway
 
     // Pace.
-    public var pace: SimulatorPace = .realTime(speed: 1)
+    package var pace: SimulatorPace = .realTime(speed: 1)
     /// Instead of the market's own periods (spot: 1000 ms for 1s, 2000 ms otherwise; um: 250 ms).
-    public var pushPeriodMs: Int64?
+    package var pushPeriodMs: Int64?
     /// nil: the market's habit (spot repeats an unchanged bar, um does not).
-    public var pushOnlyOnChange: Bool?
+    package var pushOnlyOnChange: Bool?
     /// Virtual delay of a bar's closed event after its end.
-    public var closeDelayMs: ClosedRange<Int64> = 2...300
+    package var closeDelayMs: ClosedRange<Int64> = 2...300
     /// Beyond that, for some bars; nil: none.
-    public var closeDelayTail: CloseDelayTail?
+    package var closeDelayTail: CloseDelayTail?
     /// A bar without trades is announced closed only with the next trade's push, as seen on idle futures; um only.
-    public var idleBarsCloseWithTrade = false
+    package var idleBarsCloseWithTrade = false
     /// For measurements: in place of a bar's first and last trade id, when the event was due and when it was made,
     /// in microseconds of the monotonic clock. (The trade count, their distance plus one, then means nothing.)
-    public var stampsTrades = false
+    package var stampsTrades = false
     /// Events between two looks at the sockets.
-    public var eventsPerCycleMax = 512
+    package var eventsPerCycleMax = 512
 
     // Connections.
-    public var port: UInt16 = 0
-    public var usesTLS = false
+    package var port: UInt16 = 0
+    package var usesTLS = false
     /// Wall-clock milliseconds; nil: the market's (20 s and 60 s, or 180 s and 600 s).
-    public var pingIntervalMs: Int64?
-    public var pongTimeoutMs: Int64?
+    package var pingIntervalMs: Int64?
+    package var pongTimeoutMs: Int64?
     /// nil: 5 on spot, 10 on um.
-    public var messagesPerSecondMax: Int?
-    public var controlFrameBytesMax = 4_096
-    public var streamsPerConnectionMax = 1_024
-    public var excessStreams: ExcessStreams = .error
+    package var messagesPerSecondMax: Int?
+    package var controlFrameBytesMax = 4_096
+    package var streamsPerConnectionMax = 1_024
+    package var excessStreams: ExcessStreams = .error
     /// `{"code":…}` at top level, as the documentation has it, instead of inside `error`.
-    public var flatErrors = false
-    public var urlBytesMax = 8_004
-    public var connectsPerFiveMinutesMax = 300
+    package var flatErrors = false
+    package var urlBytesMax = 8_004
+    package var connectsPerFiveMinutesMax = 300
     /// Wall-clock age at which a connection is ended; nil: never.
-    public var connectionAgeMaxMs: Int64?
-    public var ageLimitClose: AgeLimitClose = .goingAway
+    package var connectionAgeMaxMs: Int64?
+    package var ageLimitClose: AgeLimitClose = .goingAway
     /// A serverShutdown event this long before the age limit; nil: none.
-    public var shutdownNoticeMs: Int64?
-    public var outputBufferBytesMax = 64 << 20
-    public var connectionsMax = 4_096
+    package var shutdownNoticeMs: Int64?
+    package var outputBufferBytesMax = 64 << 20
+    package var connectionsMax = 4_096
 
     // REST.
     /// nil: 6000 on spot, 2400 on um.
-    public var weightPerMinuteMax: Int?
+    package var weightPerMinuteMax: Int?
     /// The newest bar is missing from REST for this long after it opens.
-    public var restLagMs: Int64 = 0
+    package var restLagMs: Int64 = 0
     /// First ban of a client that goes on after 429; doubles up to three days.
-    public var banSeconds = 120
+    package var banSeconds = 120
     /// The exchange's clock minus the wall clock.
-    public var clockOffsetMs: Int64 = 0
+    package var clockOffsetMs: Int64 = 0
 
     // Truth and faults.
-    public var truthCandlesMax = 1_000_000
+    package var truthCandlesMax = 1_000_000
     /// Closed candles, then the newest state of each stream, are written here as JSON lines when the simulator stops.
-    public var truthFile: String?
+    package var truthFile: String?
     /// A delivery is revoked when its connection is reset within this wall-clock time.
-    public var deliveryGraceMs: Int64 = 1_000
-    public var faults: [Fault] = []
+    package var deliveryGraceMs: Int64 = 1_000
+    package var faults: [Fault] = []
 
-    public init() {}
+    package init() {}
 
     func pushPeriodMs(of interval: Interval) -> Int64 {
         if let pushPeriodMs { return pushPeriodMs }
@@ -127,7 +127,7 @@ public struct SimulatorConfiguration: Sendable {
     var weightMax: Int { weightPerMinuteMax ?? (market == .um ? 2_400 : 6_000) }
 
     /// Throws for the first value that cannot work, naming it.
-    public func validate() throws(SimulatorConfigurationError) {
+    package func validate() throws(SimulatorConfigurationError) {
         func require(_ holds: Bool, _ field: String, _ reason: String) throws(SimulatorConfigurationError) {
             if !holds { throw SimulatorConfigurationError(field: field, reason: reason) }
         }

@@ -16,22 +16,22 @@ struct SimulatorRequest: Sendable {
 
 /// A local exchange that speaks the market-data protocol: streams, REST, the truth and faults on one port of
 /// 127.0.0.1. One thread of its own; every method may be called from any thread.
-public final class VenueSimulator: @unchecked Sendable {
+package final class VenueSimulator: @unchecked Sendable {
     // The agent is touched by its own thread while running and under `lifecycle` otherwise.
     private let agent: SimulatorAgent
     private let runner: AgentRunner
     private let lifecycle = Mutex(Phase.idle)
-    public let configuration: SimulatorConfiguration
+    package let configuration: SimulatorConfiguration
     /// Where it listens; known from the start.
-    public let port: UInt16
+    package let port: UInt16
     /// PEM file of the authority that signed the certificate, when it speaks TLS.
-    public let certificateAuthorityFile: String?
+    package let certificateAuthorityFile: String?
     private let certificateDirectory: String?
 
     private enum Phase { case idle, running, stopped }
 
     /// Binds the port; nothing is answered before `start`.
-    public init(configuration: SimulatorConfiguration) throws {
+    package init(configuration: SimulatorConfiguration) throws {
         try configuration.validate()
         self.configuration = configuration
         var tls: TLSContext?
@@ -61,7 +61,7 @@ public final class VenueSimulator: @unchecked Sendable {
     deinit { stop() }
 
     /// - Parameter core: the CPU its thread is bound to; nil leaves that to the kernel.
-    public func start(core: Int? = nil) throws {
+    package func start(core: Int? = nil) throws {
         try lifecycle.withLock { phase in
             precondition(phase == .idle, "a simulator starts once")
             try runner.start(core: core)
@@ -70,7 +70,7 @@ public final class VenueSimulator: @unchecked Sendable {
     }
 
     /// Ends every connection and the thread; writes the truth file. The truth can still be asked for.
-    public func stop() {
+    package func stop() {
         lifecycle.withLock { phase in
             guard phase != .stopped else { return }
             if phase == .running { runner.stop() }
@@ -84,32 +84,32 @@ public final class VenueSimulator: @unchecked Sendable {
 
     // MARK: Addresses
 
-    public var webSocketBase: String { "\(configuration.usesTLS ? "wss" : "ws")://127.0.0.1:\(port)" }
-    public var restBase: String { "\(configuration.usesTLS ? "https" : "http")://127.0.0.1:\(port)" }
+    package var webSocketBase: String { "\(configuration.usesTLS ? "wss" : "ws")://127.0.0.1:\(port)" }
+    package var restBase: String { "\(configuration.usesTLS ? "https" : "http")://127.0.0.1:\(port)" }
 
     // MARK: Truth
 
     /// Closed candles announced or due, oldest first.
     /// - Parameter sequence: the first one's place in the whole run.
-    public func closedCandles(from sequence: Int64 = 0, max: Int = .max) -> [ClosedCandle] {
+    package func closedCandles(from sequence: Int64 = 0, max: Int = .max) -> [ClosedCandle] {
         ask { $0.engine.closedCandles(from: sequence, max: max) }
     }
 
     /// The newest state pushed of each stream.
-    public func latestStates() -> [LatestState] { ask { $0.engine.latestCandles() } }
+    package func latestStates() -> [LatestState] { ask { $0.engine.latestCandles() } }
 
-    public func statistics() -> SimulatorStatistics { ask { $0.currentStatistics() } }
+    package func statistics() -> SimulatorStatistics { ask { $0.currentStatistics() } }
 
-    public var symbols: [SymbolSpec] { ask { $0.engine.symbols } }
+    package var symbols: [SymbolSpec] { ask { $0.engine.symbols } }
 
     /// The exchange's clock, Unix milliseconds.
-    public var virtualTimeMs: Int64 { ask { $0.engine.nowMs } }
+    package var virtualTimeMs: Int64 { ask { $0.engine.nowMs } }
 
     // MARK: Faults
 
-    public func inject(_ fault: Fault) { ask { $0.fanout.faults.arm(fault, nowMs: WallClock.nowMs()) } }
+    package func inject(_ fault: Fault) { ask { $0.fanout.faults.arm(fault, nowMs: WallClock.nowMs()) } }
 
-    public func clearFaults() { ask { $0.fanout.faults.clear() } }
+    package func clearFaults() { ask { $0.fanout.faults.clear() } }
 
     // MARK: The calendar
 
@@ -117,7 +117,7 @@ public final class VenueSimulator: @unchecked Sendable {
     /// - Parameter change: `afterMs` counts from now, in virtual milliseconds.
     /// - Returns: the virtual instant of the change.
     @discardableResult
-    public func plan(_ change: SymbolChange) throws(SimulatorConfigurationError) -> Int64 {
+    package func plan(_ change: SymbolChange) throws(SimulatorConfigurationError) -> Int64 {
         guard let index = agent.engine.symbolIndexes[change.symbol.lowercased()] else {
             throw SimulatorConfigurationError(field: "symbolChanges", reason: "names '\(change.symbol)', which is not simulated")
         }
@@ -128,12 +128,12 @@ public final class VenueSimulator: @unchecked Sendable {
     /// - Parameter window: `afterMs` counts from now, in virtual milliseconds.
     /// - Returns: first and last virtual instant.
     @discardableResult
-    public func plan(_ window: MaintenanceWindow) -> ClosedRange<Int64> {
+    package func plan(_ window: MaintenanceWindow) -> ClosedRange<Int64> {
         ask { $0.engine.planMaintenance(afterMs: window.afterMs, durationMs: window.durationMs) }
     }
 
     /// Standing of every instrument, in the order of `symbols`.
-    public var symbolStates: [SymbolState] { ask { $0.engine.symbolStates } }
+    package var symbolStates: [SymbolState] { ask { $0.engine.symbolStates } }
 
     // MARK: Asking
 

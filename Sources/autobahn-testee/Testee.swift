@@ -15,7 +15,8 @@ enum Testee {
         // Section 9 sends messages of 16 MiB.
         options.messageBytesMax = 16 << 20
         let counter = try WebSocketClient.connect(url: base + "/getCaseCount", options: options)
-        guard case .text(let text)? = try counter.receive(timeoutMs: 10_000), let count = Int(String(decoding: text, as: UTF8.self)) else {
+        guard case .text(let text)? = try counter.receive(timeout: .seconds(10)), let count = Int(String(decoding: text, as: UTF8.self))
+        else {
             throw FeedError(.webSocket, "the server does not say how many cases there are")
         }
         counter.close()
@@ -27,12 +28,12 @@ enum Testee {
             }
         }
         let reports = try WebSocketClient.connect(url: "\(base)/updateReports?agent=\(agent)", options: options)
-        _ = try reports.receive(timeoutMs: 30_000)
+        _ = try reports.receive(timeout: .seconds(30))
     }
 
     private static func echo(_ url: String, _ options: WebSocketClient.Options) throws {
         let client = try WebSocketClient.connect(url: url, options: options)
-        while let message = try client.receive(timeoutMs: 120_000) {
+        while let message = try client.receive(timeout: .seconds(120)) {
             switch message {
             case .text(let bytes): try client.send(text: bytes)
             case .binary(let bytes): try client.send(binary: bytes)

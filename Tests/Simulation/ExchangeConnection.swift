@@ -2,6 +2,7 @@
 // notes where each frame ends on the wire, so that what a client has read is known to the byte.
 
 import FastFeed
+import TestKit
 
 /// The exchange's side of one connection.
 final class ExchangeConnection: LinkHandler {
@@ -74,7 +75,7 @@ final class ExchangeConnection: LinkHandler {
     }
 
     private func onFrame(_ frame: ClientFrame) {
-        precondition(frame.isMasked, "a client frame without a mask")
+        precondition(frame.maskKey != nil, "a client frame without a mask")
         let now = exchange.kernel.nowNs
         controlNs.removeAll { $0 + 1_000_000_000 <= now }
         // A pong answers our ping and is no fault of the client's.
@@ -83,10 +84,10 @@ final class ExchangeConnection: LinkHandler {
         case 1: onText(String(decoding: frame.payload, as: UTF8.self))
         case 8:
             // A good server answers, whatever it has said before.
-            if exchange.random.chance(0.8) { link.send(ServerFrame.bytes(8, frame.payload)) }
+            if exchange.random.chance(0.8) { link.send(Frames.raw(0x88, frame.payload)) }
             link.finish()
             end()
-        case 9: push(ServerFrame.bytes(10, frame.payload), .none)
+        case 9: push(Frames.raw(0x8A, frame.payload), .none)
         default: break
         }
         // The exchange cuts at more than five in a second.
@@ -139,10 +140,10 @@ final class ExchangeConnection: LinkHandler {
 
     /// A message in one frame, or in several with a ping between.
     private func frames(_ payload: [UInt8]) -> [UInt8] {
-        guard exchange.random.chance(exchange.scenario.fragment) else { return ServerFrame.bytes(1, payload) }
+        guard exchange.random.chance(exchange.scenario.fragment) else { return Frames.raw(0x81, payload) }
         let cut = exchange.random.number(0...payload.count)
-        return ServerFrame.bytes(1, Array(payload[..<cut]), isFinal: false) + ServerFrame.bytes(9, [1, 2, 3])
-            + ServerFrame.bytes(0, Array(payload[cut...]))
+        return Frames.raw(0x01, Array(payload[..<cut])) + Frames.raw(0x89, [1, 2, 3])
+            + Frames.raw(0x80, Array(payload[cut...]))
     }
 
     /// True when it went out now.
@@ -190,7 +191,7 @@ final class ExchangeConnection: LinkHandler {
     }
 
     func sayClose(code: UInt16) {
-        push(ServerFrame.bytes(8, [UInt8(code >> 8), UInt8(code & 0xFF)]), .none)
+        push(Frames.raw(0x88, [UInt8(code >> 8), UInt8(code & 0xFF)]), .none)
         isPoisoned = true
         isOpen = false
         exchange.connections.removeAll { $0 === self }
@@ -200,7 +201,7 @@ final class ExchangeConnection: LinkHandler {
 
     /// Ends in the middle of a frame.
     func cutFrame() {
-        let frame = ServerFrame.bytes(1, Array(repeating: 0x20, count: 400))
+        let frame = Frames.raw(0x81, Array(repeating: 0x20, count: 400))
         push(Array(frame.prefix(exchange.random.number(1...frame.count - 1))), .none)
         isPoisoned = true
         if exchange.random.chance(0.5) { reset() } else { finish() }
@@ -211,7 +212,7 @@ final class ExchangeConnection: LinkHandler {
     func sendInvalidText() {
         let padding = Array(repeating: UInt8(ascii: " "), count: 200)
         // It is known as soon as the bad byte is read.
-        if push(ServerFrame.bytes(1, Array("{\"e\":\"".utf8) + [0xC3, 0x28] + padding), .rejected(.rejectedNotUTF8)) {
+        if push(Frames.raw(0x81, Array("{\"e\":\"".utf8) + [0xC3, 0x28] + padding), .rejected(.rejectedNotUTF8)) {
             marks[marks.count - 1].end -= padding.count
         }
         isPoisoned = true
@@ -239,7 +240,7 @@ final class ExchangeConnection: LinkHandler {
         exchange.kernel.events.plan(at: untilNs) { [weak self] in self?.heal() }
     }
 
-    func ping() { push(ServerFrame.bytes(9, Array("\(exchange.nowMs)".utf8)), .none) }
+    func ping() { push(Frames.raw(0x89, Array("\(exchange.nowMs)".utf8)), .none) }
 
     func stopReading(untilNs: UInt64) {
         link.isServerReading = false

@@ -3,6 +3,7 @@
 
 import FastFeed
 import Foundation
+import TestKit
 import Testing
 
 @Suite(.serialized)
@@ -25,17 +26,11 @@ struct BenchmarkSmokeTests {
         process.standardOutput = try FileHandle(forWritingTo: output)
         process.standardError = try FileHandle(forWritingTo: errors)
         try process.run()
-        let deadline = Date(timeIntervalSinceNow: seconds)
-        while process.isRunning {
-            guard Date() < deadline else {
-                // It has servers to end.
-                kill(process.processIdentifier, SIGTERM)
-                usleep(2_000_000)
-                kill(process.processIdentifier, SIGKILL)
-                Issue.record("still running after \(seconds) s: \(arguments)")
-                break
-            }
-            usleep(10_000)
+        if !comesTrue(within: seconds, { !process.isRunning }) {
+            // It has servers to end.
+            kill(process.processIdentifier, SIGTERM)
+            if !comesTrue(within: 2, { !process.isRunning }) { kill(process.processIdentifier, SIGKILL) }
+            Issue.record("still running after \(seconds) s: \(arguments)")
         }
         process.waitUntilExit()
         return Outcome(

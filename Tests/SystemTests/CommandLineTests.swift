@@ -3,6 +3,7 @@
 
 import FastFeed
 import Foundation
+import TestKit
 import Testing
 
 /// One run of `feedd`.
@@ -41,7 +42,7 @@ final class ProgramRun {
 
     /// The exit code; −1 and a recorded issue when the program does not end in time, −signal when one killed it.
     func end(within seconds: Double = 10) -> Int32 {
-        guard poll(seconds, { !process.isRunning }) else {
+        guard comesTrue(within: seconds, { !process.isRunning }) else {
             Issue.record("still running after \(seconds) s: \(errorText)")
             return -1
         }
@@ -51,17 +52,7 @@ final class ProgramRun {
     func signal(_ number: Int32) { kill(pid, number) }
 
     /// True once the standard error shows a text.
-    func shows(_ text: String, within seconds: Double = 10) -> Bool { poll(seconds) { errorText.contains(text) } }
-}
-
-/// Asks again and again until it is so, or the time is over.
-private func poll(_ seconds: Double, _ condition: () -> Bool) -> Bool {
-    let deadline = Date(timeIntervalSinceNow: seconds)
-    while !condition() {
-        if Date() > deadline { return false }
-        usleep(10_000)
-    }
-    return true
+    func shows(_ text: String, within seconds: Double = 10) -> Bool { comesTrue(within: seconds) { errorText.contains(text) } }
 }
 
 /// A file that is there for the length of a test.
@@ -174,7 +165,7 @@ struct CommandLineRefusalTests {
     @Test("A configuration file is an object of known keys")
     func configurationFile() throws {
         for (text, named) in [
-            ("{\"batchSize\": 5}", "\"batch-size\""), ("{\"speed\": 5}", "\"speed\""), ("[]", "no JSON object"), ("{", "not valid JSON"),
+            ("{\"batchSize\": 5}", "\"batch-size\""), ("{\"speed\": 5}", "\"speed\""), ("[]", "not a JSON object"), ("{", "not valid JSON"),
             ("{\"readers\": [1]}", "\"readers\""), ("{\"readers\": {\"a\": 1}}", "\"readers\""), ("{\"readers\": 1.5}", "\"readers\""),
             ("{\"config\": \"x\"}", "\"config\""),
         ] {
@@ -267,8 +258,8 @@ struct CommandLineLifeTests {
         let (directory, pid) = (try socketDirectory(run), try embeddedPid(run))
         run.signal(SIGKILL)
         #expect(run.end() == -SIGKILL)
-        #expect(poll(8) { !isAlive(pid) })
-        #expect(poll(8) { !FileManager.default.fileExists(atPath: directory) })
+        try eventually(8, "its end") { !isAlive(pid) }
+        try eventually(8, "no directory left") { !FileManager.default.fileExists(atPath: directory) }
     }
 
     @Test("An embedded Redis that dies is started again")
@@ -277,7 +268,7 @@ struct CommandLineLifeTests {
         #expect(run.shows("connected to Redis"), "\(run.errorText)")
         kill(try embeddedPid(run), SIGKILL)
         #expect(run.shows("starting it again"))
-        #expect(poll(10) { run.errorText.contains("embedded Redis is started") })
+        try eventually(10, "its Redis: \(run.errorText)") { run.errorText.contains("embedded Redis is started") }
         run.signal(SIGINT)
         #expect(run.end() == 0)
     }
@@ -295,7 +286,7 @@ struct CommandLineLifeTests {
     @Test("simulate says where it listens and ends cleanly")
     func simulate() throws {
         let run = try ProgramRun(["simulate", "--port", "0", "--tls", "--symbols", "2"])
-        #expect(poll(10) { run.outputText.contains("\n") })
+        try eventually(10, "a line") { run.outputText.contains("\n") }
         #expect(run.outputText.contains("wss://127.0.0.1:") && run.outputText.contains("ca-file /"), "\(run.outputText)")
         run.signal(SIGINT)
         #expect(run.end() == 0)
@@ -321,7 +312,7 @@ struct CommandLineLifeTests {
         shell.waitUntilExit()
         // An ended process that nobody has reaped yet has no command line.
         func isGone() -> Bool { (try? Data(contentsOf: URL(fileURLWithPath: "/proc/\(child)/cmdline")))?.isEmpty ?? true }
-        #expect(poll(10) { isGone() })
+        try eventually(10, "its Redis gone") { isGone() }
         if !isGone() { kill(child, SIGKILL) }
     }
 

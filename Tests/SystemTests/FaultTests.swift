@@ -31,7 +31,7 @@ struct FaultTests {
     // MARK: Redis
 
     @Test func redisKilledAndRestartedInMidRun() throws {
-        let rig = try rig { $0.redis.isDurable = true }
+        let rig = try rig(symbols: 400) { $0.redis.isDurable = true }
         for _ in 0..<3 {
             waitForCloses(rig, 2_000)
             rig.redis.kill9()
@@ -50,7 +50,7 @@ struct FaultTests {
     ])
     func redisRefusesForAWhile(_ fault: [String]) throws {
         let undo = ["maxmemory": "0", "min-replicas-to-write": "0"]
-        let rig = try rig(symbols: 30)
+        let rig = try rig(symbols: 150)
         waitForCloses(rig, 300)
         #expect(try rig.client.command(fault) == .string("OK"))
         rig.wait(seconds: 20, "refusals counted") { rig.counters[.redisErrorsRetried] > 0 }
@@ -63,7 +63,7 @@ struct FaultTests {
     }
 
     @Test func redisStallsAndConnectionIsKilled() throws {
-        let rig = try rig(symbols: 100)
+        let rig = try rig(symbols: 300)
         waitForCloses(rig, 500)
         #expect(try rig.client.command("CLIENT", "PAUSE", "1500", "WRITE") == .string("OK"))
         usleep(2_000_000)
@@ -78,7 +78,7 @@ struct FaultTests {
     /// A server that stalls for longer than our patience still holds what we sent it before; it must not carry that
     /// out after what we write next.
     @Test func redisStoppedForLongerThanTheReplyTimeout() throws {
-        let rig = try rig(symbols: 40)
+        let rig = try rig(symbols: 200) { $0.adjust = { $0.redisReplyTimeoutMs = 2_000 } }
         waitForCloses(rig, 500)
         let pid = try #require(rig.redis.pid)
         kill(pid, SIGSTOP)
@@ -111,7 +111,7 @@ struct FaultTests {
     }
 
     @Test func wrongTypeIsRejectedAndCounted() throws {
-        let rig = try rig(symbols: 10) { $0.intervals = [.s1] }
+        let rig = try rig(symbols: 50) { $0.intervals = [.s1] }
         waitForCloses(rig, 50)
         _ = try rig.client.command("DEL", "candles:{btcusdt}:1s")
         _ = try rig.client.command("SET", "candles:{btcusdt}:1s", "not a stream")
@@ -120,14 +120,12 @@ struct FaultTests {
         #expect(rig.engine.openGaps.contains { $0.series.symbol.name == "btcusdt" && $0.cause == .refused })
         _ = rig.finish()
         // The others are whole.
-        let others = rig.venue.closedCandles().filter { $0.series.symbol.name != "btcusdt" }
-        for closed in others where closed.delivered {
-            #expect(try rig.storedHistory(closed.series)[closed.candle.openTimeMs] == Rig.fields(closed.candle))
-        }
+        let check = try rig.checkTruth(of: rig.venue.closedCandles().filter { $0.series.symbol.name != "btcusdt" })
+        #expect(check.isFlawless, "\(check.summary)")
     }
 
     @Test func redisAwayLongerThanTheQueueLasts() throws {
-        let rig = try rig(symbols: 50, speed: 10) {
+        let rig = try rig(symbols: 200, speed: 10) {
             $0.intervals = [.s1]
             $0.adjust = { $0.closedQueueCount = 1_024 }
         }
@@ -142,17 +140,14 @@ struct FaultTests {
         // What was pushed out is known, one by one.
         let lost = rig.engine.openGaps.filter { $0.cause == .overflow }.count
         #expect(UInt64(lost) == rig.counters[.closedQueueOverflow])
-        var missing = 0
-        for closed in rig.venue.closedCandles() where closed.delivered {
-            if try rig.storedHistory(closed.series)[closed.candle.openTimeMs] == nil { missing += 1 }
-        }
-        #expect(missing == lost)
+        let check = try rig.checkTruth()
+        #expect(check.missing == lost && check.wrong + check.extra + check.twice == 0, "\(check.summary)")
     }
 
     // MARK: Exchange
 
     @Test func exchangeConnectionCutInMidFrame() throws {
-        let rig = try rig(symbols: 100)
+        let rig = try rig(symbols: 400)
         for _ in 0..<4 {
             waitForCloses(rig, 1_000)
             rig.venue.inject(Fault(.cutFrame))
@@ -166,7 +161,7 @@ struct FaultTests {
 
     @Test(arguments: [FaultKind.reset, .drop, .close, .massDisconnect])
     func exchangeEndsConnections(_ kind: FaultKind) throws {
-        let rig = try rig(symbols: 50) { $0.adjust = { $0.streamsPerConnectionMax = 30 } }
+        let rig = try rig(symbols: 200) { $0.adjust = { $0.streamsPerConnectionMax = 120 } }
         for _ in 0..<3 {
             waitForCloses(rig, 400)
             let before = rig.counters[.connectionsClosed]
@@ -180,7 +175,7 @@ struct FaultTests {
     }
 
     @Test func shutdownNoticeReplacesConnectionsWithoutAGap() throws {
-        let rig = try rig(symbols: 50)
+        let rig = try rig(symbols: 200)
         waitForCloses(rig, 500)
         rig.venue.inject(Fault(.serverShutdown))
         rig.wait(seconds: 20, "a rollover") { rig.counters[.rollovers] >= 1 }
@@ -194,7 +189,7 @@ struct FaultTests {
         (.nonASCIISymbol, .rejectedUnknownSeries), (.unknownEvent, .noticesReceived),
     ])
     func damagedFramesAreCountedAndSkipped(_ kind: FaultKind, _ counter: CounterID) throws {
-        let rig = try rig(symbols: 20)
+        let rig = try rig(symbols: 100)
         waitForCloses(rig, 200)
         let before = rig.counters[counter]
         var fault = Fault(kind)
@@ -210,7 +205,7 @@ struct FaultTests {
 
     @Test(arguments: [FaultKind.unknownFields, .fragment, .splitWrites, .duplicate])
     func harmlessOdditiesChangeNothing(_ kind: FaultKind) throws {
-        let rig = try rig(symbols: 20)
+        let rig = try rig(symbols: 100)
         waitForCloses(rig, 200)
         var fault = Fault(kind)
         fault.probability = 0.5
@@ -223,10 +218,13 @@ struct FaultTests {
     }
 
     @Test func lostAcknowledgementIsAskedForAgain() throws {
-        // The first SUBSCRIBE gets no answer; ten seconds later it is sent again, and nothing is delivered twice.
-        let rig = try rig(symbols: 10) {
+        // The first SUBSCRIBE gets no answer; a second later it is sent again, and nothing is delivered twice.
+        let rig = try rig(symbols: 50) {
             $0.simulator.faults = [Fault(.loseAck)]
-            $0.adjust = { $0.subscribeForm = .message }
+            $0.adjust = {
+                $0.subscribeForm = .message
+                $0.subscribeTimeoutMs = 1_000
+            }
         }
         rig.wait(seconds: 20, "live after the second request") { rig.counters[.connectionsLive] == 1 }
         #expect(rig.counters[.subscribeErrors] == 1)
@@ -247,15 +245,10 @@ struct FaultTests {
     /// the last candle of a series, which no later candle has shown yet.
     private func expectGapsMatchTruth(_ rig: Rig) throws {
         let open = rig.engine.openGaps
-        for (series, list) in Dictionary(grouping: rig.venue.closedCandles(), by: \.series) {
-            let stored = try rig.storedHistory(series)
-            guard let first = stored.keys.min(), let last = stored.keys.max() else { continue }
-            let missing = list.map(\.candle.openTimeMs).filter { $0 > first && $0 < last && stored[$0] == nil }
-            for openTime in missing {
-                #expect(
-                    open.contains { $0.series == series && $0.fromMs <= openTime && openTime < $0.untilMs },
-                    "\(series) \(openTime): a hole nobody saw")
-            }
+        for hole in try rig.checkTruth().absent where hole.place == .between {
+            #expect(
+                open.contains { $0.series == hole.series && $0.fromMs <= hole.openTimeMs && hole.openTimeMs < $0.untilMs },
+                "\(hole.series) \(hole.openTimeMs): a hole nobody saw")
         }
     }
 }

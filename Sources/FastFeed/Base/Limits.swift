@@ -2,113 +2,113 @@
 // beside it; `verify()` asserts the relations between them at start. Constants.
 
 /// Bounds that are not configuration. A number that a user may change lives in `EngineConfiguration`.
-public enum Limits {
+package enum Limits {
     // MARK: Wire
 
     /// Bytes a reader takes from one connection per turn, and the size of its one receive buffer.
-    public static let receiveBytesMax = 256 * 1024
+    package static let receiveBytesMax = 256 * 1024
     /// Readable bytes behind every receive and message buffer: simdjson looks 64 bytes ahead, the layout parser some
     /// fields before it asks where the end is.
-    public static let paddingBytes = 256
+    package static let paddingBytes = 256
     /// The whole HTTP answer to an upgrade. Beyond: the connection is refused.
-    public static let handshakeBytesMax = 16 * 1024
+    package static let handshakeBytesMax = 16 * 1024
     /// One line of it.
-    public static let handshakeLineBytesMax = 8 * 1024
-    public static let handshakeHeaderCountMax = 128
+    package static let handshakeLineBytesMax = 8 * 1024
+    package static let handshakeHeaderCountMax = 128
     /// A longer `Retry-After` is not believed: the usual backoff is used instead. The exchange bans for 3 days at most.
-    public static let retryAfterSecondsMax = 3 * 86_400
+    package static let retryAfterSecondsMax = 3 * 86_400
     /// From the start of TCP connect to the end of TLS and upgrade.
-    public static let handshakeTimeoutMs = 10_000
+    package static let handshakeTimeoutMs = 10_000
     /// A venue message, whole or assembled. Klines have about 370 bytes. Beyond: close 1009.
-    public static let venueMessageBytesMax = 64 * 1024
+    package static let venueMessageBytesMax = 64 * 1024
     /// Fragments of one message. Beyond: close 1008.
-    public static let fragmentCountMax = 1024
+    package static let fragmentCountMax = 1024
     /// Bytes waiting to be sent on one exchange connection (pongs, subscriptions). Beyond: reconnect.
-    public static let outboundBytesMax = 256 * 1024
+    package static let outboundBytesMax = 256 * 1024
     /// Pings of one read that are answered one by one. Beyond: only the last of them is, as RFC 6455 (5.5.3) allows, so
     /// that a flood costs a read and not a system call for each of them.
-    public static let pongsPerReadMax = 16
+    package static let pongsPerReadMax = 16
     /// After our close frame, how long the peer may take to answer it.
-    public static let closeTimeoutMs = 2_000
+    package static let closeTimeoutMs = 2_000
     /// Reads from a connection that takes no bytes any more, before it is given up.
-    public static let readsAfterWriteFailureMax = 16
+    package static let readsAfterWriteFailureMax = 16
     /// The smallest text that can be a kline event; what bounds records per received byte.
-    public static let klineBytesMin = 128
+    package static let klineBytesMin = 128
 
     /// No byte from the exchange for this long: we ping, and count on the pong.
-    public static let venueSilencePingMs = 15_000
+    package static let venueSilencePingMs = 15_000
     /// No byte for this long: the connection is taken for dead.
-    public static let venueSilenceDropMs = 45_000
+    package static let venueSilenceDropMs = 45_000
     /// The exchange cuts at 24 h; we replace the connection before.
-    public static let venueConnectionAgeMs = 23 * 3_600_000
+    package static let venueConnectionAgeMs = 23 * 3_600_000
     /// A connection that held this long has proven itself: after its loss the backoff
     /// begins anew.
-    public static let connectionProvenMs = 60_000
+    package static let connectionProvenMs = 60_000
     /// A SUBSCRIBE message without an answer for this long is sent again.
-    public static let subscribeTimeoutMs = 10_000
+    package static let subscribeTimeoutMs = 10_000
     /// Connection attempts to the exchange in any five minutes, all readers together; it allows 300.
-    public static let connectAttemptsPer5MinMax = 280
+    package static let connectAttemptsPer5MinMax = 280
     /// Connections one reader may own, those being replaced included.
-    public static let connectionsPerReaderMax = 256
+    package static let connectionsPerReaderMax = 256
 
     // MARK: Threads
 
     /// Records between one reader and the sink. Full: the reader stops reading (TCP back-pressure).
-    public static let ringRecordCount = 2_048
+    package static let ringRecordCount = 2_048
     /// Commands waiting for one agent. Full: the offer is refused and counted.
-    public static let commandCountMax = 4_096
+    package static let commandCountMax = 4_096
     /// What a reader has to tell the planner and was not yet asked for. Full: the rest is only in the log.
-    public static let readerEventCountMax = 65_536
+    package static let readerEventCountMax = 65_536
     /// Log lines waiting for the main thread. Full: the oldest fall out, counted.
-    public static let journalLineCountMax = 1_024
+    package static let journalLineCountMax = 1_024
 
     // MARK: Candles and store
 
-    public static let seriesCountMax = 65_536
+    package static let seriesCountMax = 65_536
     /// Closed candles waiting for Redis. Full: the oldest become gaps for the healer, counted.
-    public static let closedQueueCountMax = 131_072
+    package static let closedQueueCountMax = 131_072
     /// Batches written and not yet acknowledged.
-    public static let batchesInFlightMax = 4
+    package static let batchesInFlightMax = 4
     /// The same where every update is written: a batch ends where a series comes again, so they are many and small.
-    public static let uncoalescedBatchesInFlightMax = 64
+    package static let uncoalescedBatchesInFlightMax = 64
     /// With so many candles in flight the next batch waits for Redis's answers, and forming states coalesce, unless as many
     /// closed candles wait.
-    public static let candlesInFlightSoftMax = 128
+    package static let candlesInFlightSoftMax = 128
     /// States in one write there: what is built stays in the second-level cache until the kernel has copied it.
-    public static let uncoalescedStatesPerWriteMax = 192
+    package static let uncoalescedStatesPerWriteMax = 192
     /// How many bars before the first record of its series a closed candle is still merely late. Beyond: a duplicate.
-    public static let lateClosedBarsMax = 16
+    package static let lateClosedBarsMax = 16
     /// Stopped series whose field in `latest:*` is removed by one batch; the others wait for the next.
-    public static let removalsPerBatchMax = 64
+    package static let removalsPerBatchMax = 64
     /// Gaps remembered one by one; beyond, they are only counted.
-    public static let gapCountMax = 16_384
+    package static let gapCountMax = 16_384
     /// The most RESP bytes one candle can need in a batch: XADD, HSET field and its share of PUBLISH.
-    public static let candleRespBytesMax = 3_584
+    package static let candleRespBytesMax = 3_584
     /// A Redis reply that is longer than this is a protocol error.
-    public static let replyBytesMax = 1024 * 1024
+    package static let replyBytesMax = 1024 * 1024
     /// The same for one string of the control side's client, which reads whole trees.
-    public static let treeTextBytesMax = 64 * 1024 * 1024
+    package static let treeTextBytesMax = 64 * 1024 * 1024
     /// Redis has this long to answer a batch; then the connection is taken for dead.
-    public static let redisReplyTimeoutMs = 15_000
-    public static let redisConnectTimeoutMs = 5_000
+    package static let redisReplyTimeoutMs = 15_000
+    package static let redisConnectTimeoutMs = 5_000
 
     // MARK: Control
 
     /// Requests carried out per second on average, and at once. Beyond: answered with `busy`.
-    public static let commandsPerSecondMax = 1_000.0
-    public static let commandBurstMax = 20_000.0
+    package static let commandsPerSecondMax = 1_000.0
+    package static let commandBurstMax = 20_000.0
     /// Silence of the connection that listens for commands before it is asked whether it is there, and again before it is given up.
-    public static let controlSilenceNs: UInt64 = 5_000_000_000
+    package static let controlSilenceNs: UInt64 = 5_000_000_000
     /// Requests taken before their answers are sent.
-    public static let commandsPerTurnMax = 64
-    public static let fluxCountMax = 10_000
+    package static let commandsPerTurnMax = 64
+    package static let fluxCountMax = 10_000
     /// Different questions for candles that the exchange has not answered yet. Beyond: `busy`.
-    public static let dataQuestionsMax = 1_000
+    package static let dataQuestionsMax = 1_000
     /// Connecting, and each answer of Redis to the control thread.
-    public static let controlRedisTimeoutMs = 1_000
+    package static let controlRedisTimeoutMs = 1_000
 
     /// Asserts what the parts rely on.
-    public static func verify() {
+    package static func verify() {
         precondition(ringRecordCount.nonzeroBitCount == 1, "the ring masks its cursors")
         precondition(closedQueueCountMax.nonzeroBitCount == 1, "the closed queue masks its cursors")
         precondition(venueMessageBytesMax <= receiveBytesMax, "a message fits the receive buffer")

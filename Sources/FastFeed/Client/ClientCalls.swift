@@ -222,7 +222,7 @@ final class ClientCalls: Sendable {
 
     func deliverTooLong(_ channel: String, bytes: Int) {
         if let number = state.withLock({ $0.byChannel[channel] }) {
-            finish(number, .failure(.badAnswer("\(bytes) bytes, of at most \(ClientRequest.answerBytesMax)")))
+            finish(number, .failure(.badAnswer("\(bytes) bytes, of at most \(CommandAnswer.bytesMax)")))
             return
         }
         for stream in state.withLock({ Array(($0.streams[channel] ?? [:]).values) }) { stream.countMissed() }

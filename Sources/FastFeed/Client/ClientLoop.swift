@@ -100,7 +100,7 @@ struct ClientLoop {
         do throws(FeedError) {
             let partMs = max(50, timeoutMs / 2)
             let subscriber = try RedisSubscriber.connect(
-                endpoint, timeoutMs: partMs, messageBytesMax: ClientRequest.answerBytesMax)
+                endpoint, timeoutMs: partMs, messageBytesMax: CommandAnswer.bytesMax)
             let commander = try RedisConnection.connect(endpoint, timeoutMs: partMs)
             link = Link(subscriber: subscriber, commander: commander, heardNs: MonotonicClock.nowNs())
             retryMs = ClientLoop.retryFirstMs
@@ -179,7 +179,7 @@ struct ClientLoop {
         var isRedisSilent = false
         for (number, stage) in calls.overdue(nowNs: nowNs) {
             switch stage {
-            case .delivered: calls.finish(number, .failure(.timeout(milliseconds: timeoutMs)))
+            case .delivered: calls.finish(number, .failure(.timeout(after: .milliseconds(timeoutMs))))
             case .queued: calls.finish(number, .failure(.disconnected("cannot connect to \(endpoint) within \(timeoutMs) ms")))
             case .subscribing, .publishing:
                 isRedisSilent = true

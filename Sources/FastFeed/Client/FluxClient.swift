@@ -39,8 +39,7 @@ public final class FluxClient: Sendable {
     }
 
     private init(_ redis: RedisEndpoint, _ keyPrefix: String, _ timeout: Duration) throws(FluxError) {
-        let (seconds, attoseconds) = timeout.components
-        let timeoutMs = Int(seconds) * 1_000 + Int(attoseconds / 1_000_000_000_000_000)
+        let timeoutMs = timeout.milliseconds
         self.timeoutMs = timeoutMs
         keys = KeySchema(prefix: keyPrefix)
         do {
@@ -72,19 +71,18 @@ public final class FluxClient: Sendable {
     public func createFlux(
         symbols: [String], interval: Interval, name: String? = nil, history: Int? = nil
     ) async throws(FluxError) -> CreatedFlux {
-        try CreatedFlux(await answer(.create(symbols: symbols, interval: interval, name: name, history: history)))
+        try await ask(.create(symbols: symbols, interval: interval, name: name, history: history)).value
     }
 
     /// Stops a flux; its candles stay in Redis.
-    /// - Throws: `.refused` with code `unknown_flux` when there is none such.
-    public func stopFlux(_ id: String) async throws(FluxError) { _ = try await answer(.stop(id)) }
+    /// - Throws: `.refused` with the code `.unknownFlux` when there is no such flux.
+    public func stopFlux(_ id: String) async throws(FluxError) { _ = try await ask(.stop(id)) }
 
-    public func listFluxes() async throws(FluxError) -> [FluxSummary] { try FluxSummary.list(await answer(.list)) }
+    public func listFluxes() async throws(FluxError) -> [FluxSummary] { try await ask(.list).value }
 
-    /// The service's status, or one flux's.
-    public func status(_ fluxID: String? = nil) async throws(FluxError) -> ServiceStatus {
-        try ServiceStatus(await answer(.status(fluxID)))
-    }
+    public func status() async throws(FluxError) -> ServiceStatus { try await ask(.status).value }
+
+    public func status(of id: String) async throws(FluxError) -> FluxStatus { try await ask(.status(of: id)).value }
 
     /// Candles of one series, oldest first, the forming one last.
     /// - Parameters:
@@ -94,13 +92,13 @@ public final class FluxClient: Sendable {
     public func data(
         symbol: String, interval: Interval, limit: Int? = nil, start: Int64? = nil, end: Int64? = nil
     ) async throws(FluxError) -> CandleData {
-        try CandleData(await answer(.data(symbol: symbol, interval: interval, limit: limit, start: start, end: end)))
+        try await ask(.data(symbol: symbol, interval: interval, limit: limit, start: start, end: end)).value
     }
 
     /// Listens to a series. When this returns, Redis has confirmed: everything published from now on comes. It only listens:
     /// without a flux that has the series, nothing comes.
     public func updates(symbol: String, interval: Interval, market: Market = .spot) async throws(FluxError) -> FluxUpdates {
-        guard let symbol = Symbol(symbol) else { throw .badArgument("'\(Ascii.printable(symbol.utf8, limit: 40))' is no symbol") }
+        guard let symbol = Symbol(symbol) else { throw .badArgument("'\(Ascii.printable(symbol.utf8, limit: 40))' is not a symbol") }
         let channel = keys.updatesChannel(Series(market: market, symbol: symbol, interval: interval))
         let subscription = FluxSubscription(self, calls, channel)
         _ = try await run(.watch, channel: channel)
@@ -109,13 +107,30 @@ public final class FluxClient: Sendable {
 
     // MARK: Calls
 
-    /// One command and its answer.
-    package func answer(_ request: ClientRequest) async throws(FluxError) -> ClientAnswer {
-        let id = ClientRequest.makeID()
-        let bytes = try await run(
-            .request(command: "\(keys.prefix)commands:\(request.name)", text: request.text(id: id)),
-            channel: "\(keys.prefix)responses:\(request.name):\(id)")
-        return try ClientAnswer(bytes, id: id)
+    /// One command and its answer, as a value and as it came.
+    package func ask<Answer>(_ request: ClientRequest<Answer>) async throws(FluxError) -> (value: Answer, content: JSONValue) {
+        let id = FluxClient.makeRequestID()
+        let channel = keys.responseChannel(request.kind, requestID: id)
+        let bytes = try await run(.request(command: keys.commandChannel(request.kind), text: request.text(id: id)), channel: channel)
+        let refusal: FluxError
+        do throws(Malformed) {
+            switch try CommandAnswer(bytes, requestID: id) {
+            case .ok(let content): return (try request.read(content), content)
+            case .refused(let code, let message): refusal = .refused(code: code, message: message)
+            }
+        } catch {
+            throw .badAnswer(error.what)
+        }
+        throw refusal
+    }
+
+    /// 128 bits that nobody can guess: whoever does not see the request cannot answer it.
+    private static func makeRequestID() -> String {
+        func hex(_ word: UInt64) -> String {
+            let digits = String(word, radix: 16)
+            return String(repeating: "0", count: 16 - digits.count) + digits
+        }
+        return hex(SystemRandom.word()) + hex(SystemRandom.word())
     }
 
     private func run(_ kind: ClientCall.Kind, channel: String) async throws(FluxError) -> [UInt8] {
@@ -169,7 +184,7 @@ public struct FluxUpdates: AsyncSequence, Sendable {
         /// The next update; nil at the end.
         public mutating func next(isolation actor: isolated (any Actor)? = #isolation) async -> FluxUpdate? {
             while let bytes = await subscription.buffer.take() {
-                do throws(FluxError) {
+                do throws(Malformed) {
                     return try FluxUpdate(bytes)
                 } catch {
                     subscription.buffer.countMissed()

@@ -4,14 +4,14 @@
 public enum FluxError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Redis is there, but nobody listens for commands on it (with this key prefix).
     case serviceNotRunning
-    /// The command was delivered; no answer came within so many milliseconds. What it asked for may have happened, or happen yet.
-    case timeout(milliseconds: Int)
-    /// The service said no. Codes: `bad_request`, `unknown_symbol`, `bad_interval`, `unknown_flux`, `too_large`, `busy`, `internal`.
-    case refused(code: String, message: String)
+    /// The command was delivered; no answer came in this time. What it asked for may have happened, or happen yet.
+    case timeout(after: Duration)
+    /// The service said no. Without a code: one that this version does not know.
+    case refused(code: CommandCode?, message: String)
     /// Redis cannot be reached, was lost in the middle of the call, or refuses us. After a loss in the middle the command may have
     /// been carried out.
     case disconnected(String)
-    /// An answer came that is none; one sentence.
+    /// What came is not an answer to the command; one sentence.
     case badAnswer(String)
     /// Refused before anything was sent; one sentence.
     case badArgument(String)
@@ -21,7 +21,7 @@ public enum FluxError: Error, Sendable, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .serviceNotRunning: "the service is not running: nobody listens for commands"
-        case .timeout(let milliseconds): "the service did not answer within \(milliseconds) ms"
+        case .timeout(let time): "the service did not answer within \(time.milliseconds) ms"
         case .refused(_, let message): message
         case .disconnected(let reason): reason
         case .badAnswer(let what): "the service's answer is not valid: \(what)"

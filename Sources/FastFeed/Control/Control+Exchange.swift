@@ -101,8 +101,7 @@ extension Control {
     }
 
     private func cacheKey(_ query: DataQuery) -> String {
-        func text(_ time: Int64?) -> String { time.map(String.init) ?? "" }
-        return settings.schema.cacheKey(query.series) + ":\(query.limit):\(text(query.startMs)):\(text(query.endMs))"
+        settings.schema.cacheKey(query.series, limit: query.limit, startMs: query.startMs, endMs: query.endMs)
     }
 
     private static func row(_ candle: CandleRecord, _ series: Series) -> JSONValue {

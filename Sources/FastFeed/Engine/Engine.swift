@@ -14,7 +14,7 @@ public struct EngineSnapshot: Sendable {
     public var residentBytes: UInt64
     public var heapAllocatedBytes: UInt64?
     /// Bytes ever allocated by the data path's threads: does not grow while nothing but data flows.
-    public var dataThreadsAllocatedBytes: UInt64
+    package var dataThreadsAllocatedBytes: UInt64
     /// True while the Redis connection is up.
     public var isRedisConnected: Bool
 }
@@ -166,9 +166,9 @@ public final class Engine: Sendable {
     }
 
     /// Stops reading, writes what is there, waits for the acknowledgements, and ends the threads.
-    /// - Parameter timeoutMs: how long all of that may take.
-    public func stop(timeoutMs: Int = 4_000) -> StopReport {
-        let deadlineNs = MonotonicClock.nowNs() + UInt64(timeoutMs) * 1_000_000
+    /// - Parameter timeout: how long all of that may take.
+    public func stop(timeout: Duration = .seconds(4)) -> StopReport {
+        let deadlineNs = MonotonicClock.nowNs() + timeout.nanoseconds
         let running = runners.withLock { $0 }
         control.withLock { $0 }?.stop()
         for reader in readers { _ = reader.commands.offer(.stop, waking: nil) }

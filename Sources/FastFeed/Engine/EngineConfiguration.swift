@@ -28,7 +28,7 @@ public struct FluxDefinition: Sendable, Hashable {
         var symbols: [Symbol] = []
         for name in parts[0].split(separator: ",", omittingEmptySubsequences: false) {
             guard let symbol = Symbol(name) else {
-                throw refuse("'\(Ascii.printable(name.utf8, limit: 40))' is no symbol ([a-z0-9_], at most 32)")
+                throw refuse("'\(Ascii.printable(name.utf8, limit: 40))' is not a symbol ([a-z0-9_], at most 32)")
             }
             if !symbols.contains(symbol) { symbols.append(symbol) }
         }
@@ -36,7 +36,7 @@ public struct FluxDefinition: Sendable, Hashable {
         for token in parts[1].split(separator: ",", omittingEmptySubsequences: false) {
             guard let interval = Interval(token: token) else {
                 let known = Interval.allCases.map(\.token).joined(separator: " ")
-                throw refuse("'\(Ascii.printable(token.utf8, limit: 40))' is no interval (\(known))")
+                throw refuse("'\(Ascii.printable(token.utf8, limit: 40))' is not an interval (\(known))")
             }
             if !intervals.contains(interval) { intervals.append(interval) }
         }
@@ -120,10 +120,10 @@ public struct EngineConfiguration: Sendable {
         try check(seriesList.count <= Limits.seriesCountMax, "more than \(Limits.seriesCountMax) series")
     }
 
-    var schema: KeySchema { KeySchema(prefix: keyPrefix) }
+    package var schema: KeySchema { KeySchema(prefix: keyPrefix) }
 
     /// The exchange's base URL in force.
-    public var venueEndpoint: WebSocketEndpoint { venue ?? VenueProfile.of(market).productionEndpoint }
+    package var venueEndpoint: WebSocketEndpoint { venue ?? VenueProfile.of(market).productionEndpoint }
 
     /// The fluxes as they are listed: one for each interval; two with one id are one.
     package func configuredFluxes(createdAtMs: Int64) -> [Flux] {
@@ -141,7 +141,7 @@ public struct EngineConfiguration: Sendable {
     }
 
     /// Every series of all fluxes, once, in the order they were named.
-    public var seriesList: [Series] {
+    package var seriesList: [Series] {
         var seen = Set<Series>()
         var list: [Series] = []
         for flux in fluxes {

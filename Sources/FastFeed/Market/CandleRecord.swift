@@ -2,39 +2,39 @@
 // A plain value of 320 bytes (five cache lines), no references, layout pinned by a test.
 
 /// One state of one candle: a kline event as it came, decimals as exact text, times in Unix milliseconds.
-public struct CandleRecord: BitwiseCopyable, Sendable {
+package struct CandleRecord: BitwiseCopyable, Sendable {
     /// Dense id of the series, the index of every table.
-    public var seriesID: UInt32
+    package var seriesID: UInt32
     /// Which use of the id this is; a stopped series' late frames carry an older one.
-    public var generation: UInt16
+    package var generation: UInt16
     /// Bit 0: closed. Bits 1–2: source.
-    public var flags: UInt8
+    package var flags: UInt8
     /// Interval as the parser read it (`Interval.rawValue`).
-    public var intervalCode: UInt8
-    public var openTimeMs: Int64
-    public var closeTimeMs: Int64
+    package var intervalCode: UInt8
+    package var openTimeMs: Int64
+    package var closeTimeMs: Int64
     /// When the exchange produced the message.
-    public var eventTimeMs: Int64
+    package var eventTimeMs: Int64
     /// −1 when the bar has no trade.
-    public var firstTradeID: Int64
-    public var lastTradeID: Int64
-    public var tradeCount: Int64
+    package var firstTradeID: Int64
+    package var lastTradeID: Int64
+    package var tradeCount: Int64
     /// Monotonic nanoseconds when our thread saw the socket readable. What the bytes waited in the kernel while the
     /// thread was busy is not in it.
-    public var receivedNs: UInt64
-    public var open: DecimalText
-    public var high: DecimalText
-    public var low: DecimalText
-    public var close: DecimalText
-    public var volume: DecimalText
-    public var quoteVolume: DecimalText
-    public var takerBuyVolume: DecimalText
-    public var takerBuyQuoteVolume: DecimalText
+    package var receivedNs: UInt64
+    package var open: DecimalText
+    package var high: DecimalText
+    package var low: DecimalText
+    package var close: DecimalText
+    package var volume: DecimalText
+    package var quoteVolume: DecimalText
+    package var takerBuyVolume: DecimalText
+    package var takerBuyQuoteVolume: DecimalText
 
     static let closedFlag: UInt8 = 1
 
     /// A record of zeros, to be filled.
-    public init() {
+    package init() {
         (seriesID, generation, flags, intervalCode) = (0, 0, 0, 0)
         (openTimeMs, closeTimeMs, eventTimeMs) = (0, 0, 0)
         (firstTradeID, lastTradeID, tradeCount, receivedNs) = (-1, -1, 0, 0)
@@ -44,18 +44,18 @@ public struct CandleRecord: BitwiseCopyable, Sendable {
     }
 
     /// True once the bar is final.
-    public var isClosed: Bool {
+    package var isClosed: Bool {
         @inline(__always) get { flags & CandleRecord.closedFlag != 0 }
         set { flags = newValue ? flags | CandleRecord.closedFlag : flags & ~CandleRecord.closedFlag }
     }
 
-    public var source: CandleSource {
+    package var source: CandleSource {
         get { CandleSource(rawValue: (flags &>> 1) & 3) ?? .live }
         set { flags = (flags & ~6) | (newValue.rawValue &<< 1) }
     }
 
     /// True when both say the same of the market, whoever said it and when.
-    public func hasSameValues(as other: CandleRecord) -> Bool {
+    package func hasSameValues(as other: CandleRecord) -> Bool {
         openTimeMs == other.openTimeMs && closeTimeMs == other.closeTimeMs
             && firstTradeID == other.firstTradeID && lastTradeID == other.lastTradeID
             && tradeCount == other.tradeCount && open == other.open && high == other.high

@@ -1,7 +1,7 @@
 // Where a candle's values come from. A plain value, any thread.
 
 /// Where a candle's values come from.
-public enum CandleSource: UInt8, Sendable {
+public enum CandleSource: UInt8, CaseIterable, Sendable {
     /// A kline event of the exchange's stream.
     case live = 0
     /// The exchange's REST klines.
@@ -15,5 +15,11 @@ public enum CandleSource: UInt8, Sendable {
         case .backfill: "backfill"
         case .built: "built"
         }
+    }
+
+    /// Nil for a name that this version does not know.
+    package init?(name: String) {
+        guard let match = CandleSource.allCases.first(where: { $0.name == name }) else { return nil }
+        self = match
     }
 }

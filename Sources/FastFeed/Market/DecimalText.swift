@@ -9,7 +9,7 @@ public struct DecimalText: BitwiseCopyable, Sendable, Hashable {
 
     /// The most bytes a decimal may have. The exchange's longest (a month's volume of a micro-priced
     /// coin, eight digits after the point) has 25.
-    public static let capacity = 31
+    package static let capacity = 31
 
     /// The empty text: not a number; what a record holds before it is filled.
     public init() { words = (0, 0, 0, 0) }

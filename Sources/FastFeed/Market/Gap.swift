@@ -18,7 +18,7 @@ public struct Gap: Sendable, Equatable {
     public let untilMs: Int64
     public let cause: Cause
 
-    public init(series: Series, fromMs: Int64, untilMs: Int64, cause: Cause) {
+    package init(series: Series, fromMs: Int64, untilMs: Int64, cause: Cause) {
         self.series = series
         self.fromMs = fromMs
         self.untilMs = untilMs

@@ -90,7 +90,7 @@ public enum Interval: UInt8, CaseIterable, Sendable, Hashable {
     public func closeTime(ofBarOpening openMs: Int64) -> Int64 { nextOpenTime(after: openMs) - 1 }
 
     /// How many bars open in `[fromMs, untilMs)`, where `fromMs` is the open time of one.
-    public func barCount(from fromMs: Int64, until untilMs: Int64) -> Int64 {
+    package func barCount(from fromMs: Int64, until untilMs: Int64) -> Int64 {
         guard untilMs > fromMs else { return 0 }
         if let lengthMs { return (untilMs - fromMs + lengthMs - 1) / lengthMs }
         let first = CivilMonth(containing: fromMs)

@@ -7,5 +7,5 @@ public enum Market: String, CaseIterable, Sendable, Hashable {
     case um
 
     /// What stands before the symbol in keys and in `latest:` (`um:`), empty for spot.
-    public var keyPrefix: String { self == .spot ? "" : "um:" }
+    package var keyPrefix: String { self == .spot ? "" : "um:" }
 }

@@ -36,8 +36,11 @@ public struct CounterSnapshot: Sendable {
     private let values: [UInt64]
 
     package init(_ banks: [CounterBank]) {
-        values = CounterID.allCases.map { id in banks.reduce(0) { $0 &+ $1.value(id) } }
+        self.init { id in banks.reduce(0) { $0 &+ $1.value(id) } }
     }
+
+    /// From wherever the values stand, such as a report in a log.
+    package init(_ value: (CounterID) -> UInt64) { values = CounterID.allCases.map(value) }
 
     public subscript(id: CounterID) -> UInt64 { values[id.rawValue] }
 

@@ -9,17 +9,17 @@
 import Glibc
 import Synchronization
 
-public final class RedisServerProcess: Sendable {
+package final class RedisServerProcess: Sendable {
     /// Certificates of a TLS port, all PEM files.
-    public struct TLS: Sendable {
-        public var port: UInt16
-        public var certificateFile: String
-        public var keyFile: String
-        public var authorityFile: String
+    package struct TLS: Sendable {
+        package var port: UInt16
+        package var certificateFile: String
+        package var keyFile: String
+        package var authorityFile: String
         /// The server asks for a client certificate and refuses clients without.
-        public var requiresClientCertificate = false
+        package var requiresClientCertificate = false
 
-        public init(port: UInt16, certificateFile: String, keyFile: String, authorityFile: String) {
+        package init(port: UInt16, certificateFile: String, keyFile: String, authorityFile: String) {
             self.port = port
             self.certificateFile = certificateFile
             self.keyFile = keyFile
@@ -27,25 +27,25 @@ public final class RedisServerProcess: Sendable {
         }
     }
 
-    public struct Options: Sendable {
+    package struct Options: Sendable {
         /// Where data, log and socket live; made with mode 0700 if it is not there. Nil: a fresh temporary
         /// directory, removed at the end.
-        public var directory: String?
+        package var directory: String?
         /// Also listen on this port of 127.0.0.1. Nil: the Unix socket is the only way in.
-        public var port: UInt16?
-        public var tls: TLS?
-        public var password: String?
+        package var port: UInt16?
+        package var tls: TLS?
+        package var password: String?
         /// Append-only file, synced every second.
-        public var isDurable = true
+        package var isDurable = true
         /// Further redis-server arguments, as in `["--maxmemory", "10mb"]`; they win over everything else.
-        public var arguments: [String] = []
+        package var arguments: [String] = []
 
-        public init(directory: String? = nil) { self.directory = directory }
+        package init(directory: String? = nil) { self.directory = directory }
     }
 
-    public let options: Options
+    package let options: Options
     /// Absolute path of the directory in use.
-    public let directory: String
+    package let directory: String
     private let executable: String
     private let isTemporary: Bool
     /// Held for our whole life; also open in the server.
@@ -64,7 +64,7 @@ public final class RedisServerProcess: Sendable {
 
     /// Starts the server and waits until it answers.
     /// - Throws: one sentence; with the last line of the server's log when it did not come up.
-    public init(_ options: Options = Options()) throws(FeedError) {
+    package init(_ options: Options = Options()) throws(FeedError) {
         self.options = options
         executable = try RedisServerProcess.findExecutable()
         isTemporary = options.directory == nil
@@ -86,18 +86,18 @@ public final class RedisServerProcess: Sendable {
 
     // MARK: Where to find it
 
-    public var socketPath: String { directory + "/redis.sock" }
-    public var logPath: String { directory + "/redis.log" }
+    package var socketPath: String { directory + "/redis.sock" }
+    package var logPath: String { directory + "/redis.log" }
 
     /// Over the Unix socket, with the password.
-    public var endpoint: RedisEndpoint {
+    package var endpoint: RedisEndpoint {
         var endpoint = RedisEndpoint(place: .unix(path: socketPath))
         endpoint.password = options.password
         return endpoint
     }
 
     /// Over the TLS port, if there is one.
-    public var tlsEndpoint: RedisEndpoint? {
+    package var tlsEndpoint: RedisEndpoint? {
         guard let tls = options.tls else { return nil }
         var endpoint = RedisEndpoint(place: .tcp(host: "127.0.0.1", port: tls.port))
         endpoint.password = options.password
@@ -107,7 +107,7 @@ public final class RedisServerProcess: Sendable {
     }
 
     /// Process id while the server runs.
-    public var pid: Int32? {
+    package var pid: Int32? {
         child.withLock { child in
             RedisServerProcess.reapIfEnded(&child)
             return child?.pid
@@ -118,7 +118,7 @@ public final class RedisServerProcess: Sendable {
 
     /// Asks for SHUTDOWN, then SIGTERM, then SIGKILL, within about `timeoutMs` in all. Data stays; a temporary
     /// directory goes when this object does.
-    public func stop(timeoutMs: Int = 4_000) {
+    package func stop(timeoutMs: Int = 4_000) {
         let deadlineNs = MonotonicClock.nowNs() + UInt64(timeoutMs) * 1_000_000
         guard pid != nil else { return }
         if let client = try? RedisClient.connect(endpoint, timeoutMs: max(50, timeoutMs / 4)) {
@@ -133,11 +133,11 @@ public final class RedisServerProcess: Sendable {
     }
 
     /// kill -9, as a crash would be; returns when the process is gone.
-    public func kill9() { killNow() }
+    package func kill9() { killNow() }
 
     /// Starts again in the same directory with the same options, after `stop` or `kill9` (or stops first).
     /// - Parameter waitsForAnswer: false returns as soon as the process runs; it may load its data for long.
-    public func restart(waitsForAnswer: Bool = true) throws(FeedError) {
+    package func restart(waitsForAnswer: Bool = true) throws(FeedError) {
         stop()
         try launch(waitsForAnswer: waitsForAnswer)
     }

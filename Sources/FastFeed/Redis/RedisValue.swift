@@ -16,6 +16,11 @@ public indirect enum RedisValue: Sendable, Equatable {
     public var elements: [RedisValue] { if case .array(let values) = self { values } else { [] } }
     /// The strings of an array.
     public var strings: [String] { elements.compactMap(\.text) }
+    /// The strings of an array by twos: names and values.
+    package var pairs: [(String, String)] {
+        let texts = strings
+        return stride(from: 0, to: texts.count - 1, by: 2).map { (texts[$0], texts[$0 + 1]) }
+    }
 }
 
 /// hiredis's reader of reply trees behind bounds: an announced length sizes nothing that is not bounded here.

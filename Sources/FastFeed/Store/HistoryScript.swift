@@ -53,17 +53,4 @@ package enum HistoryScript {
         Array("*34\r\n".utf8) + RESP.bulk("EVAL") + RESP.bulk(source) + RESP.bulk("1") + RESP.bulk(key)
             + RESP.bulk(String(openTimeMs)) + RESP.bulk(String(history))
     }
-
-    /// The whole command as arguments, for clients and tests.
-    package static func command(key: String, history: Int, _ candle: CandleRecord) -> [String] {
-        let fields: [(String, String)] = [
-            ("open", candle.open.description), ("high", candle.high.description), ("low", candle.low.description),
-            ("close", candle.close.description), ("volume", candle.volume.description), ("close_time", String(candle.closeTimeMs)),
-            ("quote_volume", candle.quoteVolume.description), ("count", String(candle.tradeCount)),
-            ("taker_buy_volume", candle.takerBuyVolume.description), ("taker_buy_quote_volume", candle.takerBuyQuoteVolume.description),
-            ("first_trade_id", String(candle.firstTradeID)), ("last_trade_id", String(candle.lastTradeID)),
-            ("source", candle.source.name), ("revision", "0"),
-        ]
-        return ["EVAL", source, "1", key, String(candle.openTimeMs), String(history)] + fields.flatMap { [$0.0, $0.1] }
-    }
 }

@@ -12,14 +12,12 @@ public enum SubscribeForm: String, CaseIterable, Sendable {
 }
 
 /// One market's rules.
-public struct VenueProfile: Sendable {
-    public let market: Market
-    public let productionEndpoint: WebSocketEndpoint
+package struct VenueProfile: Sendable {
+    package let market: Market
+    package let productionEndpoint: WebSocketEndpoint
     /// Path of the kline streams in front of `/ws` and `/stream`. USD-M routes klines under `/market`; elsewhere
     /// they are acknowledged and never come.
     let route: String
-    /// Streams one connection may carry.
-    let streamsPerConnectionMax = 1_024
     /// Control messages we send per second, at most: the exchange cuts at 5 (futures 10), pings and pongs
     /// included, so one is left for those.
     let controlMessagesPerSecond = 4
@@ -28,7 +26,7 @@ public struct VenueProfile: Sendable {
     /// Bytes of a request target that carries stream names. 8004 were accepted once; half of it is plenty.
     let targetBytesMax = 4_000
 
-    public static func of(_ market: Market) -> VenueProfile {
+    package static func of(_ market: Market) -> VenueProfile {
         switch market {
         case .spot:
             VenueProfile(
@@ -50,5 +48,5 @@ public struct VenueProfile: Sendable {
     }
 
     /// `btcusdt@kline_1m`.
-    public static func streamName(_ series: Series) -> String { "\(series.symbol.name)@kline_\(series.interval.token)" }
+    package static func streamName(_ series: Series) -> String { "\(series.symbol.name)@kline_\(series.interval.token)" }
 }

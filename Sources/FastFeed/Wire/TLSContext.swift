@@ -15,7 +15,7 @@ import CShims
     /// with any there, a chain is refused when one of its certificates is revoked or its issuer has no current list in
     /// the file. Without any, revocation is not checked. The file is read once, here.
     /// - Throws: a sentence naming the unreadable file.
-    public static func client(
+    package static func client(
         authorityFile: String? = nil, certificateFile: String? = nil, keyFile: String? = nil
     ) throws(FeedError) -> TLSContext {
         try unsafe make { error, size in

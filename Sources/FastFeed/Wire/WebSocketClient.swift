@@ -6,7 +6,7 @@ import Glibc
 /// A WebSocket client (RFC 6455, no extensions).
 ///
 ///     let client = try WebSocketClient.connect(url: "ws://127.0.0.1:9443/ws/btcusdt@kline_1m")
-///     while let message = try client.receive(timeoutMs: 5_000) {
+///     while let message = try client.receive(timeout: .seconds(5)) {
 ///         if case .text(let bytes) = message { print(String(decoding: bytes, as: UTF8.self)) }
 ///         if case .closed = message { break }
 ///     }
@@ -18,9 +18,9 @@ public final class WebSocketClient {
         /// The longest message taken, whole or in fragments. Beyond: close 1009.
         public var messageBytesMax = 1024 * 1024
         /// Fragments of one message. Beyond: close 1008.
-        public var fragmentCountMax = 262_144
+        package var fragmentCountMax = 262_144
         /// TCP, TLS and upgrade together.
-        public var handshakeTimeoutMs = Limits.handshakeTimeoutMs
+        public var handshakeTimeout = Duration.seconds(10)
         /// PEM file of the authority to trust instead of the system's store.
         public var authorityFile: String?
         /// Allow plain `ws://` to a host that is not this machine.
@@ -52,7 +52,7 @@ public final class WebSocketClient {
             let port = PollerPort(poller: poller, wakeUp: try WakeUp(), agent: 0)
             let tls = endpoint.isSecure ? try TLSContext.client(authorityFile: options.authorityFile) : nil
             var settings = ConnectionOptions()
-            settings.handshakeTimeoutMs = options.handshakeTimeoutMs
+            settings.handshakeTimeoutMs = options.handshakeTimeout.milliseconds
             settings.allowsPlainRemote = options.allowsPlainRemote
             settings.headers = options.headers
             settings.decoder.messageBytesMax = options.messageBytesMax
@@ -122,10 +122,10 @@ public final class WebSocketClient {
     // MARK: Receiving
 
     /// The next message. Nil when none came in time; `.closed` once the connection is over, and ever after.
-    /// - Parameter timeoutMs: nil waits for ever.
-    public func receive(timeoutMs: Int? = nil) throws(FeedError) -> Message? {
+    /// - Parameter timeout: nil waits for ever.
+    public func receive(timeout: Duration? = nil) throws(FeedError) -> Message? {
         if let ended { return ended }
-        let deadlineNs = timeoutMs.map { MonotonicClock.nowNs() + UInt64($0) * 1_000_000 } ?? .max
+        let deadlineNs = timeout.map { MonotonicClock.nowNs() + $0.nanoseconds } ?? .max
         while true {
             if hasWindow, let message = takeMessage() { return message }
             switch unsafe connection.read(into: buffer.base, count: buffer.count) {

@@ -1,7 +1,7 @@
 // What can be made to go wrong, and how a fault is written in flags, queries and code. Plain values.
 
 /// A kind of misbehaviour.
-public enum FaultKind: String, Sendable, CaseIterable {
+package enum FaultKind: String, Sendable, CaseIterable {
     // A connection, once.
     /// TCP reset.
     case reset
@@ -109,32 +109,32 @@ public enum FaultKind: String, Sendable, CaseIterable {
 }
 
 /// A text that does not describe a fault.
-public struct FaultSyntaxError: Error, CustomStringConvertible, Equatable {
-    public let text: String
-    public let reason: String
-    public var description: String { "fault '\(text)': \(reason)" }
+package struct FaultSyntaxError: Error, CustomStringConvertible, Equatable {
+    package let text: String
+    package let reason: String
+    package var description: String { "fault '\(text)': \(reason)" }
 }
 
 /// One fault: what, where, when, how often.
-public struct Fault: Sendable, Equatable {
-    public var kind: FaultKind
+package struct Fault: Sendable, Equatable {
+    package var kind: FaultKind
     /// Only events of this stream; nil: any.
-    public var stream: String?
+    package var stream: String?
     /// Only the connection with this number (they count from 1); nil: any, and a connection fault takes
     /// the oldest unless `count` is larger.
-    public var connection: Int?
+    package var connection: Int?
     /// How likely it strikes at each occasion.
-    public var probability: Double
+    package var probability: Double
     /// Strikes this often, 0: without end. States (mute, fragment, …) ignore it.
-    public var count: Int
+    package var count: Int
     /// Wall-clock milliseconds from injection to the first possible strike.
-    public var afterMs: Int64
+    package var afterMs: Int64
     /// How long it may strike, 0: without end.
-    public var durationMs: Int64
+    package var durationMs: Int64
     /// Close code, HTTP status or delay in milliseconds, by kind.
-    public var value: Int
+    package var value: Int
 
-    public init(
+    package init(
         _ kind: FaultKind, stream: String? = nil, connection: Int? = nil, probability: Double = 1, count: Int = 1,
         afterMs: Int64 = 0, durationMs: Int64 = 0, value: Int? = nil
     ) {
@@ -149,7 +149,7 @@ public struct Fault: Sendable, Equatable {
     }
 
     /// `kind` alone or `kind,stream=btcusdt@kline_1m,after=5000,count=3,…` as in `--fault`.
-    public init(text: String) throws(FaultSyntaxError) {
+    package init(text: String) throws(FaultSyntaxError) {
         var pairs: [(String, String)] = []
         for (index, part) in text.split(separator: ",").enumerated() {
             guard let equals = part.firstIndex(of: "=") else {

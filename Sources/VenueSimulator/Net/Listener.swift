@@ -1,6 +1,6 @@
 // The listening socket: loopback only.
 
-import FastFeed
+package import FastFeed
 import Glibc
 
 struct Listener: ~Copyable {
@@ -56,5 +56,14 @@ struct Listener: ~Copyable {
         _ = fcntl(accepted, F_SETFL, O_NONBLOCK)
         _ = fcntl(accepted, F_SETFD, FD_CLOEXEC)
         return accepted
+    }
+}
+
+/// For servers that must be told their port: tests and benchmarks start some.
+package enum FreePort {
+    /// A TCP port of 127.0.0.1 that was free a moment ago.
+    package static func find() throws(SystemError) -> UInt16 {
+        let listener = try Listener(port: 0)
+        return listener.port
     }
 }

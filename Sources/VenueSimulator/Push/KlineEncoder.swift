@@ -7,7 +7,7 @@
 package import FastFeed
 
 /// Unit of all times of a connection.
-public enum TimeUnit: Sendable {
+package enum TimeUnit: Sendable {
     case millisecond, microsecond
 }
 

@@ -1,37 +1,37 @@
 // The instruments of the simulated exchange: names, precisions, prices and how often they trade.
 // Plain values, any thread; a list is a pure function of (seed, market, count).
 
-public import FastFeed
+package import FastFeed
 
 /// One instrument. Prices and quantities are integers in units of `10^-decimals`.
-public struct SymbolSpec: Sendable {
-    public let symbol: Symbol
-    public let baseAsset: String
-    public let quoteAsset: String
+package struct SymbolSpec: Sendable {
+    package let symbol: Symbol
+    package let baseAsset: String
+    package let quoteAsset: String
     /// Digits after the point of a price; a price unit is `10^-priceDecimals`.
-    public let priceDecimals: Int
+    package let priceDecimals: Int
     /// Smallest price step, in price units.
-    public let tickUnits: Int64
-    public let quantityDecimals: Int
+    package let tickUnits: Int64
+    package let quantityDecimals: Int
     /// Smallest quantity step, in quantity units.
-    public let lotUnits: Int64
+    package let lotUnits: Int64
     /// Middle of the price path, in price units.
-    public let basePrice: Int64
+    package let basePrice: Int64
     /// Typical quantity of a trade, in lots.
-    public let typicalLots: Int64
+    package let typicalLots: Int64
     /// Trades are drawn in blocks of this length; a symbol trades `tradesPerBlock` times in an average
     /// one and between 0 and twice that in any.
-    public let blockMs: Int64
-    public let tradesPerBlock: Int64
+    package let blockMs: Int64
+    package let tradesPerBlock: Int64
     /// The symbol's part of every hash.
     package let key: UInt64
 
     /// Quote amounts are price × quantity, so they have this many digits; at most 8, which makes the
     /// exchange's eight-digit texts exact.
-    public var quoteDecimals: Int { priceDecimals + quantityDecimals }
+    package var quoteDecimals: Int { priceDecimals + quantityDecimals }
 
     /// True when whole minutes pass without a trade.
-    public var isIlliquid: Bool { blockMs > 60_000 }
+    package var isIlliquid: Bool { blockMs > 60_000 }
 
     package var tape: TapeParameters {
         TapeParameters(

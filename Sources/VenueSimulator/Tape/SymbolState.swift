@@ -6,7 +6,7 @@
 /// without market data (`break`, `cancelOnly`, `unlisted`, maintenance) do not exist anywhere. A bar that
 /// such a time cuts exists, with the trades of its other part; its closed event is never sent when it ends
 /// inside, so that only REST tells of it.
-public enum SymbolState: String, Sendable, CaseIterable {
+package enum SymbolState: String, Sendable, CaseIterable {
     case trading = "TRADING"
     /// No trades, but market data goes on: bars are pushed and closed, flat.
     case halt = "HALT"
@@ -34,35 +34,35 @@ public enum SymbolState: String, Sendable, CaseIterable {
 }
 
 /// A change of an instrument's standing.
-public struct SymbolChange: Sendable, Equatable {
+package struct SymbolChange: Sendable, Equatable {
     /// In any case of letters.
-    public var symbol: String
-    public var state: SymbolState
+    package var symbol: String
+    package var state: SymbolState
     /// Virtual milliseconds after the start. `unlisted` at 0 takes the history away, too: the instrument is
     /// listed when it begins to trade.
-    public var afterMs: Int64
+    package var afterMs: Int64
 
-    public init(_ symbol: String, _ state: SymbolState, afterMs: Int64 = 0) {
+    package init(_ symbol: String, _ state: SymbolState, afterMs: Int64 = 0) {
         (self.symbol, self.state, self.afterMs) = (symbol, state, afterMs)
     }
 }
 
 /// A time in which the exchange is closed: no bars, no connections; handshakes and REST answer 503. Flat out
 /// it passes at once, because nobody can be waited for.
-public struct MaintenanceWindow: Sendable, Equatable {
+package struct MaintenanceWindow: Sendable, Equatable {
     /// Virtual milliseconds after the start.
-    public var afterMs: Int64
-    public var durationMs: Int64
+    package var afterMs: Int64
+    package var durationMs: Int64
 
-    public init(afterMs: Int64, durationMs: Int64) { (self.afterMs, self.durationMs) = (afterMs, durationMs) }
+    package init(afterMs: Int64, durationMs: Int64) { (self.afterMs, self.durationMs) = (afterMs, durationMs) }
 }
 
 /// Some closed events come much later than the others.
-public struct CloseDelayTail: Sendable, Equatable {
+package struct CloseDelayTail: Sendable, Equatable {
     /// Of each bar.
-    public var probability: Double
+    package var probability: Double
     /// Virtual; most of the tail is nearer to the usual delay than to this.
-    public var maxMs: Int64
+    package var maxMs: Int64
 
-    public init(probability: Double, maxMs: Int64) { (self.probability, self.maxMs) = (probability, maxMs) }
+    package init(probability: Double, maxMs: Int64) { (self.probability, self.maxMs) = (probability, maxMs) }
 }

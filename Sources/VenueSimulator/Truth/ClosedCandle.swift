@@ -1,22 +1,30 @@
 // The truth as other code reads it: candles with exact decimal texts, and JSON lines. Any thread.
 
-public import FastFeed
+package import FastFeed
 
 /// A candle the exchange announced closed, or should have.
-public struct ClosedCandle: Sendable {
-    public let series: Series
+package struct ClosedCandle: Sendable {
+    package let series: Series
     /// Zero but for streams of another time zone.
-    public let offsetMs: Int64
-    public let candle: CandleRecord
+    package let offsetMs: Int64
+    package let candle: CandleRecord
     /// The frame went completely to the kernel on a connection that was not reset before it could be read.
-    public let delivered: Bool
+    package let delivered: Bool
+
+    package init(series: Series, offsetMs: Int64 = 0, candle: CandleRecord, delivered: Bool) {
+        (self.series, self.offsetMs, self.candle, self.delivered) = (series, offsetMs, candle, delivered)
+    }
 }
 
 /// The newest state pushed on a stream.
-public struct LatestState: Sendable {
-    public let stream: String
-    public let series: Series
-    public let candle: CandleRecord
+package struct LatestState: Sendable {
+    package let stream: String
+    package let series: Series
+    package let candle: CandleRecord
+
+    package init(stream: String, series: Series, candle: CandleRecord) {
+        (self.stream, self.series, self.candle) = (stream, series, candle)
+    }
 }
 
 extension KlineState {

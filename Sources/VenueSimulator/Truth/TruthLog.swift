@@ -4,29 +4,29 @@
 // bounded length whose losses are counted.
 
 /// Counts of what was sent, by kind.
-public struct SimulatorStatistics: Sendable, Equatable {
-    public var connectionsAccepted = 0
-    public var connectionsClosed = 0
-    public var handshakesRefused = 0
-    public var klineFrames = 0
-    public var closedKlineFrames = 0
-    public var replies = 0
-    public var pings = 0
-    public var pongsReceived = 0
-    public var wrongPongs = 0
-    public var closesSent = 0
-    public var shutdownNotices = 0
-    public var restResponses = 0
-    public var bytesSent = 0
-    public var closedCandles = 0
+package struct SimulatorStatistics: Sendable, Equatable {
+    package var connectionsAccepted = 0
+    package var connectionsClosed = 0
+    package var handshakesRefused = 0
+    package var klineFrames = 0
+    package var closedKlineFrames = 0
+    package var replies = 0
+    package var pings = 0
+    package var pongsReceived = 0
+    package var wrongPongs = 0
+    package var closesSent = 0
+    package var shutdownNotices = 0
+    package var restResponses = 0
+    package var bytesSent = 0
+    package var closedCandles = 0
     /// Closed candles that fell out of the truth because it was full.
-    public var closedCandlesForgotten = 0
-    public var faultsApplied = 0
-    public var slowConsumersClosed = 0
+    package var closedCandlesForgotten = 0
+    package var faultsApplied = 0
+    package var slowConsumersClosed = 0
     /// The exchange's clock when this was counted.
-    public var virtualTimeMs: Int64 = 0
+    package var virtualTimeMs: Int64 = 0
 
-    public init() {}
+    package init() {}
 }
 
 package struct TruthLog {

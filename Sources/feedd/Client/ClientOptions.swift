@@ -101,12 +101,16 @@ extension Failure {
 }
 
 extension FluxError {
-    /// The code in JSON output.
-    var code: String {
+    /// As JSON output shows it: `"error":{"code":…,"message":…}`.
+    func member(_ message: String) -> (String, JSONValue) {
+        (Field.error, .members([(Field.code, .string(code)), (Field.message, .string(message))]))
+    }
+
+    private var code: String {
         switch self {
         case .serviceNotRunning: "not_running"
         case .timeout: "timeout"
-        case .refused(let code, _): code
+        case .refused(let code, _): code?.rawValue ?? "refused"
         case .disconnected: "unreachable"
         case .badAnswer: "bad_answer"
         case .badArgument: "bad_argument"

@@ -33,8 +33,8 @@ struct ClientSession: Sendable {
         } catch let error as FluxError {
             let failure = Failure(error, plan)
             if printsJSON {
-                let content = JSONValue.members([("code", .string(error.code)), ("message", .string(failure.sentence))])
-                Terminal.output.write(JSONValue.members([("status", .string("error")), ("error", content)]).text + "\n")
+                let document = JSONValue.members([(Field.status, .string("error")), error.member(failure.sentence)])
+                Terminal.output.write(document.text + "\n")
             }
             throw failure
         }
@@ -67,15 +67,8 @@ struct ClientSession: Sendable {
     }
 
     /// One command: its answer as JSON when that is wanted, else as lines. A malformed answer fails in both cases.
-    func show<Answer>(
-        _ request: ClientRequest, as read: (ClientAnswer) throws(FluxError) -> Answer, lines: (Answer) -> [String]
-    ) async throws {
-        let answer = try await client.answer(request)
-        let value = try read(answer)
-        if printsJSON {
-            Terminal.output.write(answer.content.text + "\n")
-        } else {
-            for line in lines(value) { Terminal.output.write(line + "\n") }
-        }
+    func show<Answer>(_ request: ClientRequest<Answer>, lines: (Answer) -> [String]) async throws {
+        let answer = try await client.ask(request)
+        for line in printsJSON ? [answer.content.text] : lines(answer.value) { Terminal.output.write(line + "\n") }
     }
 }

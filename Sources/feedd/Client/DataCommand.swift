@@ -39,29 +39,25 @@ struct DataCommand: ParsableCommand {
         }
         let request = ClientRequest.data(symbol: symbol, interval: interval, limit: limit, start: start, end: end)
         try ClientSession.run(options) { session in
-            try await session.show(request, as: CandleData.init, lines: DataCommand.lines)
+            try await session.show(request, lines: DataCommand.lines)
         }
     }
 
     static func lines(_ data: CandleData) -> [String] {
-        let origin = "from \(data.source) in \(Numbers.grouped(data.tookMicroseconds)) µs"
-        guard !data.rows.isEmpty else { return [LogText.escaped("no candles of \(data.symbol) \(data.interval) (\(origin))")] }
+        let origin = "from \(data.source?.rawValue ?? "elsewhere") in \(Numbers.grouped(data.tookMicroseconds)) µs"
+        guard !data.rows.isEmpty else { return ["no candles of \(data.symbol) \(data.interval.token) (\(origin))"] }
         var table = TextTable(["OPEN TIME (UTC)", " OPEN", " HIGH", " LOW", " CLOSE", " VOLUME", " TRADES", "STATE", "SOURCE"])
         for row in data.rows {
-            let isUp = row.close.isAtLeast(row.open)
+            let isUp = row.close.approximate >= row.open.approximate
+            let source = row.source?.name ?? "?"
             table.add([
                 .init(ClientText.instant(row.openTime)), .init("\(row.open)"), .init("\(row.high)"), .init("\(row.low)"),
                 .init("\(row.close)", isUp ? .green : .red), .init("\(row.volume)"), .init(Numbers.grouped(row.count)),
                 .init(row.isClosed ? "closed" : "forming", row.isClosed ? .plain : .yellow),
-                .init(row.revision > 0 ? "\(row.source), revision \(row.revision)" : row.source, .dim),
+                .init(row.revision > 0 ? "\(source), revision \(row.revision)" : source, .dim),
             ])
         }
         let count = data.rows.count == 1 ? "1 candle" : "\(Numbers.grouped(data.rows.count)) candles"
-        return table.lines() + [LogText.escaped("\(count) of \(data.symbol) \(data.interval) \(origin)")]
+        return table.lines() + ["\(count) of \(data.symbol) \(data.interval.token) \(origin)"]
     }
-}
-
-extension DecimalText {
-    /// For a colour only: through a binary float.
-    func isAtLeast(_ other: DecimalText) -> Bool { (Double("\(self)") ?? 0) >= (Double("\(other)") ?? 0) }
 }

@@ -10,7 +10,7 @@ struct List: ParsableCommand {
 
     func run() throws {
         try ClientSession.run(options) { session in
-            try await session.show(.list, as: FluxSummary.list, lines: List.lines)
+            try await session.show(.list, lines: List.lines)
         }
     }
 
@@ -20,7 +20,7 @@ struct List: ParsableCommand {
         var table = TextTable(["FLUX", "STATE", "INTERVAL", "SYMBOLS", "CREATED (UTC)", "LAST UPDATE"])
         for flux in fluxes {
             table.add([
-                .init(flux.id, .bold), .init(flux.state, ClientText.style(ofState: flux.state)), .init(flux.interval),
+                .init(flux.id, .bold), .init(ClientText.word(flux.state), ClientText.style(flux.state)), .init(flux.interval.token),
                 .init(ClientText.symbols(flux.symbols)), .init(ClientText.instant(flux.createdAt)),
                 .init(ClientText.age(flux.lastUpdateAt, nowMs: nowMs)),
             ])
@@ -59,7 +59,7 @@ struct Create: ParsableCommand {
         guard !symbols.isEmpty else { throw Failure.usage("no symbol: as in feedd create btcusdt,ethusdt 1m") }
         let request = ClientRequest.create(symbols: symbols, interval: interval, name: name, history: history)
         try ClientSession.run(options) { session in
-            try await session.show(request, as: CreatedFlux.init) { flux in
+            try await session.show(request) { flux in
                 [LogText.escaped(flux.created ? "created \(flux.id)" : "\(flux.id) was there already")]
             }
         }
@@ -75,11 +75,9 @@ struct Stop: ParsableCommand {
     @OptionGroup var options: ClientOptions
 
     func run() throws {
-        let request = ClientRequest.stop(id)
+        let id = id
         try ClientSession.run(options) { session in
-            try await session.show(request, as: { answer throws(FluxError) in try answer.content.textMember("flux_id") }) { id in
-                [LogText.escaped("stopped \(id)")]
-            }
+            try await session.show(.stop(id)) { id in [LogText.escaped("stopped \(id)")] }
         }
     }
 }
@@ -93,17 +91,22 @@ struct Status: ParsableCommand {
     @OptionGroup var options: ClientOptions
 
     func run() throws {
-        let request = ClientRequest.status(id)
+        let id = id
         try ClientSession.run(options) { session in
-            try await session.show(request, as: ServiceStatus.init, lines: Status.lines)
+            if let id {
+                try await session.show(.status(of: id)) { Status.lines($0.fields, ClientText.style($0.flux.state)) }
+            } else {
+                try await session.show(.status) { Status.lines($0.fields, ClientText.style($0.state)) }
+            }
         }
     }
 
-    static func lines(_ status: ServiceStatus) -> [String] {
+    private static func lines(_ fields: [(name: String, value: StatusValue)], _ stateStyle: Style) -> [String] {
         let nowMs = WallClock.nowMs()
         var table = TextTable(["", ""])
-        for field in status.fields {
-            table.add([.init(field.name, .dim), StatusText.cell(field, nowMs: nowMs)])
+        for (name, value) in fields {
+            let text = StatusText.text(name, value, nowMs: nowMs)
+            table.add([.init(name, .dim), .init(text, name == Field.state ? stateStyle : .plain)])
         }
         return table.lines()
     }
@@ -111,14 +114,10 @@ struct Status: ParsableCommand {
 
 /// What a status field's name tells about its value.
 enum StatusText {
-    static func cell(_ field: ServiceStatus.Field, nowMs: Int64) -> TextTable.Cell {
-        if field.name == "state" { return TextTable.Cell(field.value, ClientText.style(ofState: field.value)) }
-        if field.name.hasSuffix("_at"), let instant = Int64(field.value) {
-            guard instant > 0 else { return TextTable.Cell("never") }
-            return TextTable.Cell("\(ClientText.instant(instant)) UTC, \(ClientText.age(instant, nowMs: nowMs))")
-        }
-        if field.name != "pid", let number = Int64(field.value) { return TextTable.Cell(Numbers.grouped(number)) }
-        return TextTable.Cell(field.value)
+    static func text(_ name: String, _ value: StatusValue, nowMs: Int64) -> String {
+        guard case .number(let number) = value, name != Field.pid else { return value.text }
+        guard name.hasSuffix("_at") else { return Numbers.grouped(number) }
+        return number > 0 ? "\(ClientText.instant(number)) UTC, \(ClientText.age(number, nowMs: nowMs))" : "never"
     }
 }
 
@@ -129,15 +128,8 @@ enum ClientArguments {
 
     static func interval(_ text: String) throws -> Interval {
         guard let interval = Interval(token: text) else {
-            throw Failure.usage("'\(text)' is no interval: one of \(tokens.joined(separator: " "))")
+            throw Failure.usage("'\(text)' is not an interval: one of \(tokens.joined(separator: " "))")
         }
         return interval
-    }
-}
-
-extension JSONValue {
-    func textMember(_ key: String) throws(FluxError) -> String {
-        guard let text = self[key]?.string else { throw .badAnswer("\(key) is no text") }
-        return text
     }
 }

@@ -73,7 +73,7 @@ struct MonitorLook: Sendable {
     var service: ServiceStatus?
     var fluxes: [FluxSummary] = []
     /// By flux id.
-    var details: [String: ServiceStatus] = [:]
+    var details: [String: FluxStatus] = [:]
     var trouble: FluxError?
     /// The answers as they came.
     private var serviceJSON = JSONValue.null
@@ -85,15 +85,13 @@ struct MonitorLook: Sendable {
     static func take(_ client: FluxClient) async -> MonitorLook {
         var look = MonitorLook()
         do throws(FluxError) {
-            let service = try await client.answer(.status(nil))
-            look.serviceJSON = service.content
-            look.service = try ServiceStatus(service)
-            let list = try await client.answer(.list)
-            look.fluxesJSON = list.content["fluxes"] ?? .array([])
-            look.fluxes = try FluxSummary.list(list)
+            let service = try await client.ask(.status)
+            (look.service, look.serviceJSON) = service
+            let list = try await client.ask(.list)
+            (look.fluxes, look.fluxesJSON) = (list.value, list.content[Field.fluxes] ?? .array([]))
             for flux in look.fluxes.prefix(detailsMax) {
                 do throws(FluxError) {
-                    look.details[flux.id] = try await client.status(flux.id)
+                    look.details[flux.id] = try await client.status(of: flux.id)
                 } catch .refused {
                     continue  // stopped meanwhile
                 }
@@ -104,9 +102,12 @@ struct MonitorLook: Sendable {
         return look
     }
 
+    /// The newest that is known.
+    func state(of flux: FluxSummary) -> FluxState? { details[flux.id].map(\.flux.state) ?? flux.state }
+
     var json: JSONValue {
-        var members: [(String, JSONValue)] = [("time", .integer(atMs)), ("service", serviceJSON), ("fluxes", fluxesJSON)]
-        if let trouble { members.append(("error", .members([("code", .string(trouble.code)), ("message", .string("\(trouble)"))]))) }
+        var members: [(String, JSONValue)] = [("time", .integer(atMs)), ("service", serviceJSON), (Field.fluxes, fluxesJSON)]
+        if let trouble { members.append(trouble.member("\(trouble)")) }
         return .members(members)
     }
 }

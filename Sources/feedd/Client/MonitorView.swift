@@ -6,9 +6,6 @@ struct MonitorView {
     let place: String
     let usesColour: Bool
 
-    /// Fields that have a place of their own, or say nothing to a person who looks at health.
-    private static let placed: Set<String> = ["state", "version", "pid", "host", "started_at", "heartbeat_at"]
-
     func frame(_ look: MonitorLook, _ before: MonitorLook?, columns: Int, rows: Int) -> [String] {
         var lines = [title(look, columns), StyledLine()]
         if let trouble = look.trouble {
@@ -33,13 +30,10 @@ struct MonitorView {
         var line = StyledLine()
         line.add(" FastFeed ", .inverse)
         if let service = look.service {
-            let state = service["state"] ?? "?"
-            line.add("  ● " + LogText.escaped(state), ClientText.style(ofState: state))
-            if let version = service["version"] { line.add("  " + LogText.escaped(version)) }
-            if let host = service["host"] { line.add(LogText.escaped("  on \(host) (pid \(service["pid"] ?? "?"))"), .dim) }
-            if let started = service["started_at"].flatMap(Int64.init) {
-                line.add("  up " + Numbers.duration(seconds: Int(max(0, look.atMs - started) / 1_000)), .dim)
-            }
+            line.add("  ● " + ClientText.word(service.state), ClientText.style(service.state))
+            line.add("  " + LogText.escaped(service.version))
+            line.add(LogText.escaped("  on \(service.host) (pid \(service.pid))"), .dim)
+            line.add("  up " + Numbers.duration(seconds: Int(max(0, look.atMs - service.startedAt) / 1_000)), .dim)
         } else {
             line.add("  ○ no service", .brightRed)
         }
@@ -49,13 +43,13 @@ struct MonitorView {
         return line
     }
 
-    /// All figures of the status hash, in columns; totals also as a rate.
+    /// All figures of the service, in columns; totals also as a rate.
     private func figures(_ look: MonitorLook, _ before: MonitorLook?, _ columns: Int) -> [StyledLine] {
         guard let service = look.service else { return [] }
-        let texts = service.fields.filter { !MonitorView.placed.contains($0.name) }.map { field -> (name: String, text: String) in
-            var text = StatusText.cell(field, nowMs: look.atMs).text
-            if let rate = rate(field.name, look, before), rate > 0 { text += "  \(Numbers.short(rate))/s" }
-            return (LogText.escaped(field.name), text)
+        let texts = service.figures.map { figure -> (name: String, text: String) in
+            var text = figure.value.map { Numbers.grouped($0) } ?? ""
+            if let rate = rate(figure.name, look, before), rate > 0 { text += "  \(Numbers.short(rate))/s" }
+            return (LogText.escaped(figure.name), text)
         }
         let nameWidth = min(28, texts.map(\.name.count).max() ?? 0)
         let cellWidth = max(40, nameWidth + 24)
@@ -73,9 +67,9 @@ struct MonitorView {
 
     private func rate(_ name: String, _ look: MonitorLook, _ before: MonitorLook?) -> Double? {
         guard name.hasSuffix("_total"), let before, before.atMs < look.atMs,
-            let now = look.service?[name].flatMap(Double.init), let then = before.service?[name].flatMap(Double.init), now >= then
+            let now = look.service?[name], let then = before.service?[name], now >= then
         else { return nil }
-        return (now - then) * 1_000 / Double(look.atMs - before.atMs)
+        return Double(now - then) * 1_000 / Double(look.atMs - before.atMs)
     }
 
     private func table(_ look: MonitorLook, room: Int) -> [StyledLine] {
@@ -92,15 +86,13 @@ struct MonitorView {
         let shown = look.fluxes.count + 1 > room ? max(0, room - 2) : look.fluxes.count
         for flux in look.fluxes.prefix(shown) {
             let detail = look.details[flux.id]
-            func figure(_ name: String) -> String { detail?[name].flatMap(Int64.init).map { Numbers.grouped($0) } ?? "–" }
-            let state = detail?["state"] ?? flux.state
+            let state = look.state(of: flux)
             var line = StyledLine()
             line.add(" " + String(LogText.escaped(flux.id).prefix(widths.id)).left(widths.id) + "  ", .bold)
-            line.add(LogText.escaped(state).left(widths.state) + "  ", ClientText.style(ofState: state))
+            line.add(ClientText.word(state).left(widths.state) + "  ", ClientText.style(state))
             line.add("\(flux.symbols.count)".right(7) + "  " + ClientText.age(flux.lastUpdateAt, nowMs: look.atMs).left(11))
-            line.add(figure("candles_total").right(10))
-            let gaps = figure("gaps_open")
-            line.add(gaps.right(6), ["0", "–"].contains(gaps) ? .plain : .yellow)
+            line.add((detail.map { Numbers.grouped($0.candlesTotal) } ?? "–").right(10))
+            line.add((detail.map { Numbers.grouped($0.gapsOpen) } ?? "–").right(6), (detail?.gapsOpen ?? 0) > 0 ? .yellow : .plain)
             lines.append(line)
         }
         if shown < look.fluxes.count {
@@ -116,9 +108,9 @@ struct MonitorView {
         let time = LogText.time(look.atMs, withDate: false)
         if let trouble = look.trouble { return "\(time)  " + LogText.escaped("\(trouble)") }
         var counts: [String: Int] = [:]
-        for flux in look.fluxes { counts[look.details[flux.id]?["state"] ?? flux.state, default: 0] += 1 }
+        for flux in look.fluxes { counts[ClientText.word(look.state(of: flux)), default: 0] += 1 }
         let states = counts.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
-        var line = "\(time)  \(look.service?["state"] ?? "?")  \(look.fluxes.count) fluxes"
+        var line = "\(time)  \(ClientText.word(look.service?.state))  \(look.fluxes.count) fluxes"
         if !states.isEmpty { line += " (\(states))" }
         for name in ["series", "connections", "messages_total", "rejected_total", "gaps_open"] {
             if let value = look.service?[name] { line += "  \(name) \(value)" }

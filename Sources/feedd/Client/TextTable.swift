@@ -47,14 +47,26 @@ struct TextTable {
 
 /// Instants and states as people read them.
 enum ClientText {
-    static func style(ofState state: String) -> Style {
+    static func style(_ state: FluxState?) -> Style {
         switch state {
-        case "live", "running", "ok": .green
-        case "starting", "healing", "degraded": .yellow
-        case "stale", "stopped", "failed": .red
-        default: .plain
+        case .live: .green
+        case .starting, .healing: .yellow
+        case .stale, .stopped: .red
+        case nil: .plain
         }
     }
+
+    static func style(_ state: ServiceState?) -> Style {
+        switch state {
+        case .live: .green
+        case .starting, .degraded: .yellow
+        case .stopped: .red
+        case nil: .plain
+        }
+    }
+
+    /// Without one: a newer service says what this version does not know.
+    static func word<State: RawRepresentable<String>>(_ state: State?) -> String { state?.rawValue ?? "?" }
 
     /// `2026-11-21 04:31:09`, UTC.
     static func instant(_ unixMs: Int64) -> String {
@@ -73,11 +85,11 @@ enum ClientText {
     }
 
     /// At most so many characters; the rest is counted. `btcusdt, ethusdt, … (12)`
-    static func symbols(_ symbols: [String], width: Int = 48) -> String {
-        let all = symbols.joined(separator: ", ")
+    static func symbols(_ symbols: [Symbol], width: Int = 48) -> String {
+        let all = symbols.map(\.name).joined(separator: ", ")
         guard all.count > width else { return all }
         var text = ""
-        for symbol in symbols where text.count + symbol.count + 2 <= width - 8 { text += symbol + ", " }
+        for symbol in symbols where text.count + symbol.name.count + 2 <= width - 8 { text += "\(symbol), " }
         return text + "… (\(symbols.count))"
     }
 }

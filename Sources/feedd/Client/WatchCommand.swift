@@ -88,15 +88,15 @@ struct Watch: ParsableCommand {
     private static func line(_ update: FluxUpdate, _ candle: Candle, _ before: DecimalText?, usesColour: Bool) -> String {
         var line = StyledLine()
         line.add(LogText.time(candle.eventTime ?? candle.closeTime, withDate: false) + "  ", .dim)
-        line.add(LogText.escaped("\(update.symbol) \(update.interval)") + "  ", .bold)
+        line.add("\(update.symbol) \(update.interval.token)  ", .bold)
         var (mark, style) = (" ", Style.plain)
         if let before, before != candle.close {
-            (mark, style) = candle.close.isAtLeast(before) ? ("▲", .green) : ("▼", .red)
+            (mark, style) = candle.close.approximate > before.approximate ? ("▲", .green) : ("▼", .red)
         }
         line.add("\(candle.close)".right(14) + " \(mark)", style)
         line.add("  open \(candle.open)  high \(candle.high)  low \(candle.low)  volume \(candle.volume)  trades \(candle.count)")
         line.add(candle.isClosed ? "  closed" : "  forming", candle.isClosed ? .cyan : .dim)
-        line.add(LogText.escaped(candle.source == "live" ? "" : " (\(candle.source))"), .dim)
+        if candle.source != .live { line.add(" (\(candle.source?.name ?? "?"))", .dim) }
         return line.rendered(columns: .max, usesColour: usesColour)
     }
 }

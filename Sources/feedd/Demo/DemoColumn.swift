@@ -46,7 +46,7 @@ struct DemoColumn {
     private static let closesRank = 3
 
     static func all(_ interval: Interval) -> [DemoColumn] {
-        func price(_ title: String, rank: Int, _ value: @escaping (ShownCandle) -> String) -> DemoColumn {
+        func price(_ title: String, rank: Int, _ value: @escaping (Candle) -> DecimalText) -> DemoColumn {
             DemoColumn(title, 11, rank: rank) { row, _ in (row.candle.map { row.priceText(value($0)) } ?? "", .plain) }
         }
         return [
@@ -56,7 +56,7 @@ struct DemoColumn {
             price("open", rank: 9) { $0.open },
             price("high", rank: 8) { $0.high },
             price("low", rank: 8) { $0.low },
-            DemoColumn("volume", 7, rank: 5) { row, _ in (row.candle.flatMap { Double($0.volume) }.map(Numbers.short) ?? "", .plain) },
+            DemoColumn("volume", 7, rank: 5) { row, _ in (row.candle.map { Numbers.short($0.volume.approximate) } ?? "", .plain) },
             DemoColumn("trades", 6, rank: 6) { row, _ in (row.candle.map { Numbers.grouped($0.count) } ?? "", .plain) },
             DemoColumn("updates/s", 9, rank: 7) { row, _ in
                 (row.candle == nil ? "" : Numbers.fixed(row.updatesPerSecond, digits: 1), .dim)
@@ -90,17 +90,17 @@ struct DemoColumn {
     }
 
     private static func closesCell(_ row: DemoRow, _ context: CellContext) -> (String, Style) {
-        let closes = row.closes + (row.candle.flatMap { Double($0.close) }.map { [$0] } ?? [])
+        let closes = row.closes + (row.candle.map { [$0.close.approximate] } ?? [])
         let shown = Array(closes.suffix(context.width))
         guard let first = shown.first, let last = shown.last, shown.count > 1 else { return ("", .plain) }
         return (sparkline(shown), last > first ? .green : last < first ? .red : .plain)
     }
 
     /// How much of the candle's time is over, in eighths of a cell.
-    static func progressBar(_ candle: ShownCandle?, _ interval: Interval, width: Int) -> String {
-        guard let candle else { return "" }
+    static func progressBar(_ candle: Candle?, _ interval: Interval, width: Int) -> String {
+        guard let candle, let eventTime = candle.eventTime else { return "" }
         let length = interval.nextOpenTime(after: candle.openTime) - candle.openTime
-        let share = Double(max(0, min(length, candle.eventTime - candle.openTime))) / Double(length)
+        let share = Double(max(0, min(length, eventTime - candle.openTime))) / Double(length)
         let eighths = Int((share * Double(width * 8)).rounded())
         let parts = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
         let bar = String(repeating: "█", count: eighths / 8) + parts[eighths % 8]

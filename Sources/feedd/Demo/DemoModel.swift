@@ -2,26 +2,11 @@
 // over a connection of its own, as any other consumer would.
 
 import FastFeed
-import FoundationEssentials
-
-/// A candle as it stands in `latest:<interval>`.
-struct ShownCandle: Decodable {
-    let symbol: String
-    let open, high, low, close, volume: String
-    let openTime, eventTime: Int64
-    let count: Int64
-
-    enum CodingKeys: String, CodingKey {
-        case symbol, open, high, low, close, volume, count
-        case openTime = "open_time"
-        case eventTime = "event_time"
-    }
-}
 
 /// One line of the table.
 struct DemoRow {
     let symbol: Symbol
-    var candle: ShownCandle?
+    var candle: Candle?
     /// Closes of the newest closed candles, oldest first.
     var closes: [Double] = []
     /// Digits behind the point that the symbol's prices have been seen to need, at least two.
@@ -29,17 +14,19 @@ struct DemoRow {
     /// −1, 0 or 1: where the price went last.
     var direction = 0
     var changedNs: UInt64 = 0
-    /// Kline events a second, as announced on the channel `updates:…`.
+    /// Kline events a second, as the channel of updates announces them.
     fileprivate(set) var updatesPerSecond = 0.0
     fileprivate var updatesHeard = 0
 
     /// A price without the zeros that the exchange appends, in the same width as the symbol's others.
-    func priceText(_ text: String) -> String {
+    func priceText(_ price: DecimalText) -> String {
+        let text = price.description
         guard let point = text.firstIndex(of: ".") else { return text }
         return String(text[...point]) + String(text[text.index(after: point)...].prefix(decimals))
     }
 
-    private static func decimalsUsed(_ text: String) -> Int {
+    private static func decimalsUsed(_ price: DecimalText) -> Int {
+        let text = price.description
         guard let point = text.firstIndex(of: ".") else { return 0 }
         var digits = text[text.index(after: point)...]
         while digits.last == "0" { digits = digits.dropLast() }
@@ -48,8 +35,8 @@ struct DemoRow {
 
     /// Of the candle, in percent.
     var changePercent: Double? {
-        guard let candle, let open = Double(candle.open), let close = Double(candle.close), open > 0 else { return nil }
-        return (close / open - 1) * 100
+        guard let candle, candle.open.approximate > 0 else { return nil }
+        return (candle.close.approximate / candle.open.approximate - 1) * 100
     }
 }
 
@@ -63,8 +50,8 @@ struct DemoModel {
     private let listener: RedisClient
     private var listenedFromNs = MonotonicClock.nowNs()
     private let rowOfChannel: [String: Int]
-    private let interval: Interval
-    private let decoder = JSONDecoder()
+    private let series: [Series]
+    private let keys: KeySchema
     private var past: [EngineSnapshot] = []
 
     static let closesShownMax = 60
@@ -74,10 +61,11 @@ struct DemoModel {
     init(_ world: DemoWorld) throws {
         client = try RedisClient.connect(world.redis.endpoint, timeoutMs: 2_000)
         listener = try RedisClient.connect(world.redis.endpoint, timeoutMs: 2_000)
-        let interval = world.shownInterval
-        self.interval = interval
+        let keys = world.configuration.schema
+        let series = world.symbols.map { Series(symbol: $0, interval: world.shownInterval) }
+        (self.keys, self.series) = (keys, series)
         rows = world.symbols.map { DemoRow(symbol: $0) }
-        let channels = world.symbols.map { "updates:{\($0)}:\(interval.token)" }
+        let channels = series.map { keys.updatesChannel($0) }
         rowOfChannel = Dictionary(uniqueKeysWithValues: zip(channels, rows.indices))
         // One answer now; those of the other channels come like messages, and are passed over like others.
         _ = try listener.command(["SUBSCRIBE"] + channels)
@@ -89,14 +77,11 @@ struct DemoModel {
         figures = ReportFigures(snapshot, since: past.first)
         past.append(snapshot)
         if past.count > DemoModel.pastMax { past.removeFirst() }
-        let pairs = try client.command(["HGETALL", "latest:\(interval.token)"]).strings
-        var candles: [String: ShownCandle] = [:]
-        for index in stride(from: 0, to: pairs.count - 1, by: 2) {
-            candles[pairs[index]] = try? decoder.decode(ShownCandle.self, from: Data(pairs[index + 1].utf8))
-        }
+        let latest = try client.command("HGETALL", keys.latestKey(series[0].market, series[0].interval)).pairs
+        let candles = Dictionary(latest.map { ($0.0, try? Candle(JSONValue(message: Array($0.1.utf8)))) }) { $1 }
         var stale: [Int] = []
         for index in rows.indices {
-            guard let candle = candles[rows[index].symbol.name] else { continue }
+            guard let candle = candles[rows[index].symbol.name] ?? nil else { continue }
             if rows[index].candle?.openTime != candle.openTime { stale.append(index) }
             rows[index].take(candle, nowNs: nowNs)
         }
@@ -104,15 +89,13 @@ struct DemoModel {
         try listen()
     }
 
-    private struct Announcement: Decodable { let updates: Int }
-
     private mutating func listen() throws {
         while let message = try listener.receive(timeoutMs: 0) {
             let parts = message.strings
             guard parts.count == 3, parts[0] == "message", let index = rowOfChannel[parts[1]],
-                let announcement = try? decoder.decode(Announcement.self, from: Data(parts[2].utf8))
+                let update = try? FluxUpdate(Array(parts[2].utf8))
             else { continue }
-            rows[index].updatesHeard += announcement.updates
+            rows[index].updatesHeard += Int(update.updates)
         }
         let seconds = Double(nowNs - listenedFromNs) / 1e9
         guard seconds >= 1 else { return }
@@ -127,19 +110,17 @@ struct DemoModel {
     /// Histories only of symbols whose candle has just changed.
     private mutating func refreshCloses(_ indices: [Int]) throws {
         guard !indices.isEmpty else { return }
-        let questions = indices.map { index in
-            ["XREVRANGE", "candles:{\(rows[index].symbol)}:\(interval.token)", "+", "-", "COUNT", "\(DemoModel.closesShownMax)"]
-        }
+        let questions = indices.map { ["XREVRANGE", keys.historyKey(series[$0]), "+", "-", "COUNT", "\(DemoModel.closesShownMax)"] }
         for (index, answer) in zip(indices, try client.pipeline(questions)) {
-            rows[index].closes = HistoryEntry.list(answer).compactMap { $0.fields["close"].flatMap(Double.init) }.reversed()
+            rows[index].closes = answer.historyEntries.compactMap { $0[.close].flatMap(Double.init) }.reversed()
         }
     }
 }
 
 extension DemoRow {
-    fileprivate mutating func take(_ new: ShownCandle, nowNs: UInt64) {
-        if let old = candle?.close, let before = Double(old), let after = Double(new.close), before != after {
-            direction = after > before ? 1 : -1
+    fileprivate mutating func take(_ new: Candle, nowNs: UInt64) {
+        if let before = candle?.close, before != new.close {
+            direction = new.close.approximate > before.approximate ? 1 : -1
             changedNs = nowNs
         }
         candle = new
@@ -147,21 +128,17 @@ extension DemoRow {
     }
 }
 
-/// An entry of a history stream.
-struct HistoryEntry {
-    let openTimeMs: Int64
-    let fields: [String: String]
-
-    static func list(_ answer: RedisValue) -> [HistoryEntry] {
-        guard case .array(let entries) = answer else { return [] }
-        return entries.compactMap { entry in
-            guard case .array(let parts) = entry, parts.count == 2, let id = parts[0].text, let dash = id.firstIndex(of: "-"),
-                let openTimeMs = Int64(id[..<dash])
-            else { return nil }
-            let texts = parts[1].strings
-            var fields: [String: String] = [:]
-            for index in stride(from: 0, to: texts.count - 1, by: 2) { fields[texts[index]] = texts[index + 1] }
-            return HistoryEntry(openTimeMs: openTimeMs, fields: fields)
+extension RedisValue {
+    /// A range of a history stream.
+    var historyEntries: [HistoryEntry] {
+        elements.compactMap { entry in
+            guard entry.elements.count == 2, let id = entry.elements[0].text else { return nil }
+            return HistoryEntry(id: id, entry.elements[1].pairs)
         }
     }
+}
+
+extension DecimalText {
+    /// As a binary float: for the eye only.
+    var approximate: Double { Double(description) ?? 0 }
 }

@@ -7,74 +7,24 @@ struct DemoVerdict {
     let text: String
     let isGood: Bool
 
-    private struct Tally {
-        var announced = 0
-        var same = 0
-        var different = 0
-        var missing = 0
-        /// Announced after the last one that was read: the engine had stopped by then.
-        var afterEnd = 0
-        var firstWrong: String?
-    }
-
     init(_ world: DemoWorld, left: StopReport) throws {
-        let snapshot = world.engine.snapshot()
-        let tally = try DemoVerdict.compare(world)
-        isGood = tally.different == 0 && tally.missing == 0 && tally.same > 0 && left.isClean
-        text = DemoVerdict.render(world, ReportFigures(snapshot, since: nil), tally, left, snapshot.uptimeNs)
-    }
-
-    private static func compare(_ world: DemoWorld) throws -> Tally {
         let client = try RedisClient.connect(world.redis.endpoint, timeoutMs: 5_000)
         defer { client.close() }
-        let truth = Dictionary(grouping: world.simulator.closedCandles().filter { $0.delivered && $0.offsetMs == 0 }, by: \.series)
-        var tally = Tally()
-        for (series, candles) in truth {
-            let key = "candles:{\(series.market.keyPrefix)\(series.symbol)}:\(series.interval.token)"
-            let stored = HistoryEntry.list(try client.command(["XRANGE", key, "-", "+"]))
-            let byTime = Dictionary(stored.map { ($0.openTimeMs, $0.fields) }) { first, _ in first }
-            let newest = stored.last?.openTimeMs ?? .min
-            // What the cap on the history has removed can no longer be compared.
-            let oldest = stored.count >= world.configuration.history ? stored[0].openTimeMs : .min
-            for truth in candles where truth.candle.openTimeMs >= oldest {
-                guard truth.candle.openTimeMs <= newest else {
-                    tally.afterEnd += 1
-                    continue
-                }
-                tally.announced += 1
-                guard let fields = byTime[truth.candle.openTimeMs] else {
-                    tally.missing += 1
-                    tally.firstWrong = tally.firstWrong ?? "\(key) lacks \(truth.candle.openTimeMs)"
-                    continue
-                }
-                if let wrong = difference(truth.candle, fields) {
-                    tally.different += 1
-                    tally.firstWrong = tally.firstWrong ?? "\(key) \(truth.candle.openTimeMs): \(wrong)"
-                } else {
-                    tally.same += 1
-                }
-            }
+        var check = TruthCheck(world.configuration.schema) { try client.command($0) }
+        try check.checkHistories(world.simulator.closedCandles()) { closed, kept in
+            // What the cap on the history has removed can no longer be compared, and what was announced after the last one that was
+            // read came when the engine had stopped.
+            closed.delivered && closed.candle.openTimeMs <= kept.newestMs
+                && (kept.count < world.configuration.history || closed.candle.openTimeMs >= kept.oldestMs)
         }
-        return tally
-    }
-
-    /// The first field that is not what was announced.
-    private static func difference(_ candle: CandleRecord, _ fields: [String: String]) -> String? {
-        let expected = [
-            ("open", candle.open.description), ("high", candle.high.description), ("low", candle.low.description),
-            ("close", candle.close.description), ("volume", candle.volume.description), ("close_time", "\(candle.closeTimeMs)"),
-            ("quote_volume", candle.quoteVolume.description), ("count", "\(candle.tradeCount)"),
-            ("taker_buy_volume", candle.takerBuyVolume.description),
-            ("taker_buy_quote_volume", candle.takerBuyQuoteVolume.description),
-        ]
-        for (name, value) in expected where fields[name] != value {
-            return "\(name) is \(fields[name] ?? "missing"), announced was \(value)"
-        }
-        return nil
+        let snapshot = world.engine.snapshot()
+        // (The exchange forgets the oldest of millions of candles, so that entries beyond its truth are nothing bad.)
+        isGood = check.wrong + check.twice + check.missing == 0 && check.same > 0 && left.isClean && snapshot.counters.unaccounted == 0
+        text = DemoVerdict.render(world, ReportFigures(snapshot, since: nil), check, left, snapshot.uptimeNs)
     }
 
     private static func render(
-        _ world: DemoWorld, _ figures: ReportFigures, _ tally: Tally, _ left: StopReport, _ uptimeNs: UInt64
+        _ world: DemoWorld, _ figures: ReportFigures, _ check: TruthCheck, _ left: StopReport, _ uptimeNs: UInt64
     ) -> String {
         let series = world.configuration.seriesList.count
         let seconds = Int(uptimeNs / 1_000_000_000)
@@ -87,12 +37,12 @@ struct DemoVerdict {
             "  received          \(number(figures.messages)) frames, \(figures.rejected) rejected, \(figures.reconnects) reconnects",
             "  written           \(number(figures.written)) candle states, \(number(figures.coalesced)) coalesced",
             "  socket to Redis   p50 \(quantiles[0])  p99 \(quantiles[1])  p99.9 \(quantiles[2]) ms",
-            "  closed candles    \(Numbers.grouped(tally.announced)) announced by the exchange; in Redis:",
-            "                    \(Numbers.grouped(tally.same)) the same, \(tally.different) different, \(tally.missing) missing",
+            "  closed candles    \(Numbers.grouped(check.stored + check.missing)) announced by the exchange; in Redis:",
+            "                    \(Numbers.grouped(check.same)) the same, \(check.wrong + check.twice) different, \(check.missing) missing",
         ]
         if !left.isClean { lines.append("  not written       \(left.closedUnwritten) closed, \(left.formingUnwritten) forming") }
-        if let wrong = tally.firstWrong { lines.append("  first difference  \(wrong)") }
-        if tally.same == 0 { lines.append("  nothing to check: no candle closed in this time") }
+        if check.wrong + check.twice + check.missing > 0, let wrong = check.samples.first { lines.append("  first difference  \(wrong)") }
+        if check.same == 0 { lines.append("  nothing to check: no candle closed in this time") }
         return lines.joined(separator: "\n") + "\n"
     }
 }

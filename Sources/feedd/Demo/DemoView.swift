@@ -30,19 +30,19 @@ struct StyledLine {
 struct DemoView {
     private let usesColour: Bool
     private let speed: Double
-    private let interval: Interval
     private let seriesCount: Int
     private let socketPath: String
-    private let firstSymbol: Symbol
+    private let keys: KeySchema
+    private let firstSeries: Series
     private let columns: [DemoColumn]
 
     init(_ world: DemoWorld, usesColour: Bool) {
         self.usesColour = usesColour
         speed = world.speed
-        interval = world.shownInterval
         seriesCount = world.configuration.seriesList.count
         socketPath = world.redis.socketPath
-        firstSymbol = world.symbols[0]
+        keys = world.configuration.schema
+        firstSeries = Series(symbol: world.symbols[0], interval: world.shownInterval)
         columns = DemoColumn.all(world.shownInterval)
     }
 
@@ -152,9 +152,9 @@ struct DemoView {
         let redis = "redis-cli -s \(socketPath)"
         return [
             (LogText.escaped(CommandLine.arguments[0]), "monitor"),
-            (redis, "HGET latest:\(interval.token) \(firstSymbol)"),
-            (redis, "XREVRANGE candles:{\(firstSymbol)}:\(interval.token) + - COUNT 3"),
-            (redis, "SUBSCRIBE updates:{\(firstSymbol)}:\(interval.token)"),
+            (redis, "HGET \(keys.latestKey(firstSeries.market, firstSeries.interval)) \(firstSeries.symbol)"),
+            (redis, "XREVRANGE \(keys.historyKey(firstSeries)) + - COUNT 3"),
+            (redis, "SUBSCRIBE \(keys.updatesChannel(firstSeries))"),
         ]
     }
 

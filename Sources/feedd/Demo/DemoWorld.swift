@@ -53,7 +53,7 @@ final class DemoWorld {
     func drainLog() { logger.drain(engine) }
 
     func stopEngine() -> StopReport {
-        let left = engine.stop(timeoutMs: 3_000)
+        let left = engine.stop(timeout: .seconds(3))
         drainLog()
         return left
     }

@@ -43,7 +43,7 @@ struct Service {
     private var nextRedisStartNs: UInt64 = 0
 
     /// All of it within the five seconds that a stop may take.
-    private static let flushTimeoutMs = 3_200
+    private static let flushTimeout = Duration.milliseconds(3_200)
     private static let redisStopTimeoutMs = 1_200
     /// By then settings are read and connections open, and the exchange's list of symbols has been asked for: half of the
     /// memory that this took is not used again.
@@ -122,7 +122,7 @@ struct Service {
     private mutating func stop(_ reason: String) {
         logger.info("stopping: \(reason)")
         Signals.endAtOnceOnNext()
-        let left = engine.stop(timeoutMs: Service.flushTimeoutMs)
+        let left = engine.stop(timeout: Service.flushTimeout)
         logger.drain(engine)
         reporter.report(engine.snapshot(), to: logger, isFinal: true)
         redis?.stop(timeoutMs: Service.redisStopTimeoutMs)

@@ -77,7 +77,7 @@ enum ConfigurationLoader {
         do {
             return try RestEndpoint(url: found.text)
         } catch {
-            throw found.refused("is no REST base: https://host[:port], http://host[:port] or off")
+            throw found.refused("is not a REST base: https://host[:port], http://host[:port] or off")
         }
     }
 

@@ -27,7 +27,7 @@ struct Settings {
     /// Variables that look like ours and mean nothing.
     let unknownVariables: [String]
 
-    /// - Throws: when the configuration file cannot be read, is no JSON object, or has an unknown key.
+    /// - Throws: when the configuration file cannot be read, is not a JSON object, or has an unknown key.
     init(flags: [Setting: String], environment: [String: String]) throws {
         sources = [
             Source(provider: Settings.memory(flags), keyPrefix: [], isFlags: true) { $0.flag },
@@ -67,7 +67,7 @@ struct Settings {
 
     func integer(_ setting: Setting) throws -> Int? {
         guard let found = try self[setting] else { return nil }
-        guard let number = Int(found.text) else { throw found.refused("is no whole number") }
+        guard let number = Int(found.text) else { throw found.refused("is not a whole number") }
         return number
     }
 
@@ -134,7 +134,7 @@ enum ConfigurationFile {
         do {
             object = try JSONDecoder().decode([String: Value].self, from: data)
         } catch DecodingError.typeMismatch {
-            throw file.refused("the file is no JSON object")
+            throw file.refused("the file is not a JSON object")
         } catch {
             throw file.refused("the file is not valid JSON")
         }

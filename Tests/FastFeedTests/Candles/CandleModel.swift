@@ -1,6 +1,7 @@
 // The naive model of one series: plain collections, no flags, the rules as DESIGN words them.
 
 import FastFeed
+import TestKit
 
 struct CandleModel {
     let interval: Interval

@@ -1,6 +1,7 @@
 // The coalescer against the naive model, over thousands of seeds.
 
 import FastFeed
+import TestKit
 import Testing
 
 struct CandleTableTests {

@@ -1,6 +1,7 @@
 // The queue of closed candles against an array.
 
 import FastFeed
+import TestKit
 import Testing
 
 struct ClosedQueueTests {

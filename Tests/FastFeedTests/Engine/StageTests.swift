@@ -2,6 +2,7 @@
 // the whole.
 
 import FastFeed
+import TestKit
 import Testing
 
 struct StageTests {

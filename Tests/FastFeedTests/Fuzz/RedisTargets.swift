@@ -168,7 +168,7 @@ func fuzzEncoders(_ bytes: [UInt8]) {
     require(object["high"] as? String == candle.high.description && object.count == 19, "\(object)")
 
     let append = written(Limits.candleRespBytesMax) { CandleEncoder.putAppend(&candle, texts, to: &$0) }
-    let key = "\(prefix)candles:{\(series.market.keyPrefix)\(series.symbol)}:\(series.interval.token)"
+    let key = KeySchema(prefix: prefix).historyKey(series)
     let expected = ["XADD", key, "MAXLEN", "~", "1500", "\(candle.openTimeMs)-0"] + RESPText.fields(candle)
     require(RESPText.commands(append) == [expected], String(decoding: append, as: UTF8.self))
     // What a batch reserves for a candle holds all that is written of it.
@@ -269,7 +269,7 @@ private struct FuzzedBatches: ~Copyable {
             let isScript = table.closed.state(position) == .scriptSent
             let expected =
                 isScript
-                ? HistoryScript.command(key: key, history: FuzzedBatches.history, candle)
+                ? ["EVAL", HistoryScript.source, "1", key, "\(candle.openTimeMs)", "\(FuzzedBatches.history)"] + RESPText.fields(candle)
                 : ["XADD", key, "MAXLEN", "~", "\(FuzzedBatches.history)", "\(candle.openTimeMs)-0"] + RESPText.fields(candle)
             require(command == expected, "\(command), slow: \(expected)")
             rows[Int(candle.seriesID), default: []].append(candle)

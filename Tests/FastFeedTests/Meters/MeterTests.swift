@@ -1,19 +1,48 @@
 // Counters, histograms and the journal.
 
 import FastFeed
+import TestKit
 import Testing
 
 struct MeterTests {
     @Test func everyCounterIsDescribedOnce() {
-        #expect(CounterID.descriptions.count == CounterID.allCases.count)
         #expect(Set(CounterID.allCases.map(\.name)).count == CounterID.allCases.count)
         #expect(Set(CounterID.allCases.map(\.sentence)).count == CounterID.allCases.count)
+        #expect(CounterID.bytesReceived.name == "bytes_received" && CounterID.rejectedNotUTF8.name == "rejected_not_utf8")
         for id in CounterID.allCases {
-            // The description stands in the place of its case: its name is the case's in snake case.
-            let snake = "\(id)".replacing(/(UTF8|[A-Z])/) { "_" + $0.output.0.lowercased() }
-            #expect(id.name == snake)
+            #expect(id.name.wholeMatch(of: /[a-z]+(_[a-z0-9]+)*/) != nil, "\(id.name)")
             #expect(!id.unit.isEmpty && id.sentence.hasSuffix("."), "\(id)")
             #expect(id.isRejection == id.name.hasPrefix("rejected_"), "\(id)")
+        }
+        #expect(CounterID.allCases.filter { $0.kind == .gauge } == [.closedPending, .seriesActive, .connectionsLive])
+    }
+
+    /// A snapshot with these values, and zero in all others.
+    private func snapshot(_ values: [CounterID: UInt64]) -> CounterSnapshot { CounterSnapshot { values[$0] ?? 0 } }
+
+    @Test func booksBalanceOnlyWhenEveryMessageHasOneEnd() {
+        // A different value for every place a message may end: two errors cannot cancel out.
+        var values: [CounterID: UInt64] = [.noticesReceived: 1 << 40]
+        for (index, id) in CounterID.allCases.filter(\.isRejection).enumerated() { values[id] = 1 << index }
+        for (index, id) in CounterSnapshot.ends.enumerated() { values[id] = 1 << (20 + index) }
+        values[.messagesReceived] = values.values.reduce(0, +)
+        values[.closedWritten] = 1 << 30
+        values[.closedRejected] = 1 << 31
+        values[.closedReceived] = CounterSnapshot.closedEnds.reduce(0) { $0 + (values[$1] ?? 0) }
+        let good = snapshot(values)
+        #expect(good.isBalanced && good.unaccounted == 0 && good.closedUnaccounted == 0, "\(good.books)")
+        #expect(good.klinesReceived == values[.messagesReceived]! - 1 << 40)
+        #expect(!good.books.contains("unaccounted") && good.books.contains("\(1 << 20) duplicates + "))
+        let places: Set<CounterID> = Set(CounterSnapshot.ends).union(CounterID.allCases.filter(\.isRejection))
+        for id in CounterID.allCases {
+            var changed = values
+            changed[id, default: 0] += 1
+            let off = snapshot(changed)
+            let isReceived = id == .messagesReceived ? 1 : places.contains(id) || id == .noticesReceived ? -1 : 0
+            #expect(off.unaccounted == Int64(isReceived), "\(id)")
+            let isClosed = id == .closedReceived ? 1 : CounterSnapshot.closedEnds.contains(id) ? -1 : 0
+            #expect(off.closedUnaccounted == Int64(isClosed), "\(id)")
+            #expect(off.isBalanced == (isReceived == 0 && isClosed == 0) && off.books.contains("unaccounted") == !off.isBalanced, "\(id)")
         }
     }
 

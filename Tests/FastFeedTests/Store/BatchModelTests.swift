@@ -2,6 +2,7 @@
 // changed series once, counts that add up.
 
 import FastFeed
+import TestKit
 import Testing
 
 struct BatchModelTests {

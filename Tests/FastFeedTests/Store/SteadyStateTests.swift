@@ -1,6 +1,7 @@
 // A hundred thousand frames through decoder, parser, index, ring, table and builder without one allocation.
 
 import FastFeed
+import TestKit
 import Testing
 
 struct SteadyStateTests {

@@ -4,6 +4,7 @@
 import FastFeed
 import Glibc
 import Synchronization
+import TestKit
 
 final class HostileVenue: Sendable {
     /// What one connection gets.
@@ -49,7 +50,7 @@ final class HostileVenue: Sendable {
 
     /// Waits for the end of the last act, or ends it.
     func finish() {
-        for _ in 0..<500 where !ended.load(ordering: .acquiring) { usleep(10_000) }
+        _ = comesTrue(within: 5) { ended.load(ordering: .acquiring) }
         shutdown(listener, Int32(SHUT_RDWR))
         close(listener)
     }

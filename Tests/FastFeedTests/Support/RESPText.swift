@@ -1,4 +1,4 @@
-// RESP read back by a reader of our own, and the texts that DESIGN section 4 promises for a candle.
+// RESP read back by a reader of our own, and a candle's texts as the contract's table has them.
 
 import FastFeed
 
@@ -33,28 +33,10 @@ enum RESPText {
     }
 
     static func fields(_ candle: CandleRecord, revision: Int = 0) -> [String] {
-        [
-            "open", candle.open.description, "high", candle.high.description, "low", candle.low.description, "close",
-            candle.close.description,
-            "volume", candle.volume.description, "close_time", "\(candle.closeTimeMs)", "quote_volume", candle.quoteVolume.description,
-            "count", "\(candle.tradeCount)", "taker_buy_volume", candle.takerBuyVolume.description,
-            "taker_buy_quote_volume", candle.takerBuyQuoteVolume.description, "first_trade_id", "\(candle.firstTradeID)",
-            "last_trade_id", "\(candle.lastTradeID)", "source", candle.source.name, "revision", "\(revision)",
-        ]
+        CandleField.texts(candle).flatMap { name, text in [name, name == CandleField.revision.rawValue ? "\(revision)" : text] }
     }
 
-    /// Decimals as strings, the other values as integers, keys in the order of the contract.
-    static func json(_ candle: CandleRecord, _ series: Series) -> String {
-        let list = fields(candle)
-        let texts: Set<String> = [
-            "open", "high", "low", "close", "volume", "quote_volume", "taker_buy_volume", "taker_buy_quote_volume", "source",
-        ]
-        let middle = stride(from: 0, to: list.count, by: 2).map {
-            texts.contains(list[$0]) ? "\"\(list[$0])\":\"\(list[$0 + 1])\"" : "\"\(list[$0])\":\(list[$0 + 1])"
-        }
-        return "{\"symbol\":\"\(series.symbol)\",\"interval\":\"\(series.interval.token)\",\"open_time\":\(candle.openTimeMs),"
-            + middle.joined(separator: ",") + ",\"closed\":\(candle.isClosed),\"event_time\":\(candle.eventTimeMs)}"
-    }
+    static func json(_ candle: CandleRecord, _ series: Series) -> String { CandleRow.json(candle, series).text }
 }
 
 extension CandleRecord {

@@ -1,6 +1,7 @@
 // Small damage to REST bodies, decided by a seed.
 
 import FastFeed
+import TestKit
 
 enum RestMutation {
     private static let bytes = Array("[]{}\",:0123456789-.eE+\\ \n\tnulltruefalse".utf8) + [0x00, 0x7F, 0x80, 0xC3, 0xFF]

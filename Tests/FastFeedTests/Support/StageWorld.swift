@@ -3,6 +3,7 @@
 
 import FastFeed
 import Glibc
+import TestKit
 
 /// Two sockets: the exchange and Redis. What the agents wrote lies there, what they are to read is put there.
 final class StageKernel: VirtualKernel {

@@ -1,6 +1,7 @@
 // The ring against a plain array, and between two real threads.
 
 import FastFeed
+import TestKit
 import Testing
 
 struct SPSCRingTests {

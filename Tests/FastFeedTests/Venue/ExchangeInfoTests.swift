@@ -1,6 +1,7 @@
 // The list of instruments: what is taken, what is left out, what is refused.
 
 import FastFeed
+import TestKit
 import Testing
 
 struct ExchangeInfoTests {

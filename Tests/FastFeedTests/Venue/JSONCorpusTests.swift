@@ -3,6 +3,7 @@
 
 import FastFeed
 import Foundation
+import TestKit
 import Testing
 
 struct JSONCorpusTests {

@@ -1,6 +1,7 @@
 // REST answers, good and bad, by table; hostile JSON in every place; seeded mutations against the slow way.
 
 import FastFeed
+import TestKit
 import Testing
 
 struct RestParseTests {

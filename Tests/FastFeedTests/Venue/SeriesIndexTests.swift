@@ -1,6 +1,7 @@
 // The hash table of series against a dictionary.
 
 import FastFeed
+import TestKit
 import Testing
 
 struct SeriesIndexTests {

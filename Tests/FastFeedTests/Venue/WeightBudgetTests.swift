@@ -1,6 +1,7 @@
 // The weight budget at every edge, with a clock that the test turns.
 
 import FastFeed
+import TestKit
 import Testing
 
 struct WeightBudgetTests {

@@ -1,6 +1,7 @@
 // URLs by table, and the pause between attempts.
 
 import FastFeed
+import TestKit
 import Testing
 
 struct EndpointTests {

@@ -1,6 +1,7 @@
 // RFC 6455 frames by table: each stream is fed whole, byte by byte and in random pieces, and must mean the same.
 
 import FastFeed
+import TestKit
 import Testing
 
 struct FrameDecoderTests {

@@ -1,6 +1,7 @@
 // Random streams of frames, UTF-8 across every seam, and our encoder read back by our decoder.
 
 import FastFeed
+import TestKit
 import Testing
 
 struct FrameStreamTests {

@@ -2,6 +2,7 @@
 // at every place.
 
 import FastFeed
+import TestKit
 import Testing
 
 struct UTF8Tests {

@@ -2,6 +2,7 @@
 
 import FastFeed
 import Foundation
+import TestKit
 import Testing
 
 @Suite("Command line: commands to a running service", .serialized)
@@ -37,7 +38,7 @@ struct ClientCommandLineTests {
         #expect(try run(["create", "btcusdt", "1m", "--name", "old"] + place).out == "old was there already\n")
         #expect(try run(["stop", "old"] + place).out == "stopped old\n")
         let status = try run(["status"] + place)
-        #expect(status.out.contains("state           running\n") && status.out.contains("messages_total  1 234 567\n"), "\(status.out)")
+        #expect(status.out.contains("state           live\n") && status.out.contains("messages_total  1 234 567\n"), "\(status.out)")
         #expect(try run(["status", "1m_btcusdt-ethusdt"] + place).out.contains("gaps_open"))
         let data = try run(["data", "btcusdt", "1m", "3"] + place)
         #expect(data.status == 0, "\(data.err)")
@@ -158,7 +159,7 @@ struct ClientWatchTests {
     @Test("watch prints a line for each update and ends after --count")
     func lines() async throws {
         let watch = try ProgramRun(["watch", "BTCUSDT", "1m", "--count", "2"] + place)
-        #expect(try await eventually { try publish(1) })
+        try await eventually(5, "somebody who listens") { try publish(1) }
         #expect(try publish(2))
         #expect(watch.end() == 0, "\(watch.errorText)")
         let lines = watch.outputText.split(separator: "\n")
@@ -169,8 +170,8 @@ struct ClientWatchTests {
     @Test("watch --json prints the messages; Ctrl-C ends it with 0")
     func documents() async throws {
         let watch = try ProgramRun(["watch", "btcusdt", "1m", "--json"] + place)
-        #expect(try await eventually { try publish(1) })
-        #expect(try await eventually { watch.outputText.hasSuffix("\n") })
+        try await eventually(5, "somebody who listens") { try publish(1) }
+        try await eventually(5, "the update as a whole line") { watch.outputText.hasSuffix("\n") }
         let message = try JSONValue(parsing: Array(watch.outputText.utf8))
         #expect(message.text == (try JSONValue(parsing: Array(ScriptedService.update(1).utf8))).text)
         watch.signal(SIGINT)
@@ -186,8 +187,8 @@ struct ClientWatchTests {
         shell.standardInput = FileHandle.nullDevice
         shell.standardOutput = output
         try shell.run()
-        #expect(try await eventually { try publish(1) })
-        #expect(try await eventually(10) { try !publish(2) })
+        try await eventually(5, "somebody who listens") { try publish(1) }
+        try await eventually(10, "nobody who listens") { try !publish(2) }
         shell.waitUntilExit()
         #expect(String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self).split(separator: "\n").count == 1)
     }
@@ -196,9 +197,9 @@ struct ClientWatchTests {
     func monitor() async throws {
         let service = try ScriptedService(server.endpoint)
         let monitor = try ProgramRun(["monitor", "--every", "0.1"] + place)
-        #expect(try await eventually { monitor.outputText.contains("running  2 fluxes (2 live)") }, "\(monitor.outputText)")
+        try await eventually(5, "two fluxes: \(monitor.outputText)") { monitor.outputText.contains("live  2 fluxes (2 live)") }
         service.stop()
-        #expect(try await eventually { monitor.outputText.contains("the service is not running") }, "\(monitor.outputText)")
+        try await eventually(5, "the service's end: \(monitor.outputText)") { monitor.outputText.contains("the service is not running") }
         monitor.signal(SIGTERM)
         #expect(monitor.end() == 0, "\(monitor.errorText)")
         #expect(!monitor.outputText.contains("\u{1B}"))
@@ -207,7 +208,7 @@ struct ClientWatchTests {
         #expect(json.end() == 0, "\(json.errorText)")
         let lines = json.outputText.split(separator: "\n")
         #expect(lines.count == 2)
-        for line in lines { #expect(try JSONValue(parsing: Array(line.utf8))["service"]?["state"]?.string == "running") }
+        for line in lines { #expect(try JSONValue(parsing: Array(line.utf8))["service"]?["state"]?.string == "live") }
         again.stop()
     }
 }
@@ -236,7 +237,7 @@ struct DiscoveryTests {
     private func runs(_ arguments: [String]) async throws -> ProgramRun {
         let run = try ProgramRun(["run", "--redis"] + arguments + ["--venue-ws", "ws://127.0.0.1:1"], environment: environment)
         #expect(run.shows("taking commands", within: 20), "\(run.errorText)")
-        #expect(try await eventually { FileManager.default.fileExists(atPath: file(of: run)) })
+        try await eventually(5, "its file") { FileManager.default.fileExists(atPath: file(of: run)) }
         return run
     }
 
@@ -244,13 +245,13 @@ struct DiscoveryTests {
     func demo() async throws {
         let demo = try ProgramRun(["demo", "--plain", "--symbols", "2", "--seconds", "60"], environment: environment)
         let file = file(of: demo)
-        #expect(try await eventually(20) { FileManager.default.fileExists(atPath: file) })
-        #expect(try await eventually(20) { demo.outputText.contains("feedd monitor\n") }, "\(demo.outputText)")
+        try await eventually(20, "its file") { FileManager.default.fileExists(atPath: file) }
+        try await eventually(20, "what to type: \(demo.outputText)") { demo.outputText.contains("feedd monitor\n") }
         #expect(try mode(folder) == 0o700)
         #expect(try mode(file) == 0o600)
         let text = try String(contentsOfFile: file, encoding: .utf8)
         let redis = text.split(separator: "\n")[2]
-        #expect(try await eventually(20) { try finds() })
+        try await eventually(20, "a service that is found") { try finds() }
         // A named Redis wins.
         #expect(try !finds(["--redis", "redis://127.0.0.1:1"]))
         #expect(try !finds([], ["FEEDD_REDIS": "redis://127.0.0.1:1"]))

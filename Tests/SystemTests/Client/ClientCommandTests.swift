@@ -2,6 +2,7 @@
 
 import FastFeed
 import Foundation
+import TestKit
 import Testing
 
 @Suite("Client: commands", .serialized)
@@ -24,14 +25,17 @@ struct ClientCommandTests {
         try await client.stopFlux("old")
         let fluxes = try await client.listFluxes()
         #expect(fluxes.map(\.id) == ["1m_btcusdt-ethusdt", "slow"])
-        #expect(fluxes[0].symbols == ["btcusdt", "ethusdt"] && fluxes[0].lastUpdateAt == 1_790_000_001_000)
-        #expect(fluxes[1].interval == "1M" && fluxes[1].lastUpdateAt == nil)
+        #expect(
+            fluxes[0].symbols.map(\.name) == ["btcusdt", "ethusdt"] && fluxes[0].state == .live
+                && fluxes[0].lastUpdateAt == 1_790_000_001_000)
+        #expect(fluxes[1].interval == .month1 && fluxes[1].lastUpdateAt == nil)
         let status = try await client.status()
-        #expect(status["state"] == "running" && status["messages_total"] == "1234567" && status["bogus"] == nil)
-        #expect(status.fields.map(\.name) == ["state", "version", "pid", "messages_total", "started_at"])
-        #expect(try await client.status("1m_btcusdt-ethusdt")["gaps_open"] == "0")
+        #expect(status.state == .live && status.pid == 77 && status["messages_total"] == 1_234_567 && status["bogus"] == nil)
+        #expect(status.figures.map(\.name) == ["messages_total", "latency_p99_us"])
+        let flux = try await client.status(of: "1m_btcusdt-ethusdt")
+        #expect(flux.flux.id == "1m_btcusdt-ethusdt" && (flux.candlesTotal, flux.gapsOpen) == (5, 0) && flux.refusedSymbols.isEmpty)
         let data = try await client.data(symbol: "btcusdt", interval: .m1, limit: 3, start: 5, end: 6)
-        #expect(data.rows.count == 3 && data.source == "redis" && data.tookMicroseconds == 312)
+        #expect(data.rows.count == 3 && data.source == .redis && data.tookMicroseconds == 312)
         #expect("\(data.rows[0].open)" == "50000.00000001" && data.rows[0].isClosed && !data.rows[2].isClosed)
         #expect(try await client.data(symbol: "btcusdt", interval: .m1, limit: 1_500).rows.count == 1_500)
         let asked = service.heardRequests.map { $0.replacing(/"request_id":"[0-9a-f]{32}"/, with: "ID") }
@@ -44,7 +48,7 @@ struct ClientCommandTests {
                 "{ID,\"symbol\":\"btcusdt\",\"interval\":\"1m\",\"limit\":1500}",
             ])
         let observer = try RedisClient.connect(server.endpoint)
-        #expect(try await eventually { try channels(observer).isEmpty })
+        try await eventually(5, "no channel listened to") { try channels(observer).isEmpty }
     }
 
     @Test("The key prefix stands before every channel")
@@ -64,11 +68,10 @@ struct ClientCommandTests {
     func refused() async throws {
         let service = try ScriptedService(server.endpoint)
         let client = try await connect()
-        await #expect(throws: FluxError.refused(code: "unknown_flux", message: "there is no flux 'none'")) {
+        await #expect(throws: FluxError.refused(code: .unknownFlux, message: "there is no flux 'none'")) {
             try await client.stopFlux("none")
         }
-        await #expect(throws: FluxError.refused(code: "unknown_symbol", message: "unknown symbol 'btcusd': did you mean btcusdt, btcusdc?"))
-        {
+        await #expect(throws: FluxError.refused(code: .unknownSymbol, message: "unknown symbol 'btcusd': did you mean btcusdt, btcusdc?")) {
             try await client.createFlux(symbols: ["btcusd"], interval: .m1)
         }
         service.stop()
@@ -80,10 +83,10 @@ struct ClientCommandTests {
         await #expect(throws: FluxError.serviceNotRunning) { try await client.listFluxes() }
         let service = try ScriptedService(server.endpoint) { _, _ in [] }
         let started = ContinuousClock.now
-        await #expect(throws: FluxError.timeout(milliseconds: 300)) { try await client.listFluxes() }
+        await #expect(throws: FluxError.timeout(after: .milliseconds(300))) { try await client.listFluxes() }
         #expect((.milliseconds(290) ... .milliseconds(1_500)).contains(ContinuousClock.now - started))
         let observer = try RedisClient.connect(server.endpoint)
-        #expect(try await eventually { try channels(observer).isEmpty })
+        try await eventually(5, "no channel listened to") { try channels(observer).isEmpty }
         service.stop()
     }
 
@@ -91,7 +94,7 @@ struct ClientCommandTests {
     static let answers: [(name: String, answer: @Sendable (JSONValue) -> String, complaint: String)] = [
         ("empty", { _ in "" }, "not JSON"),
         ("broken", { ScriptedService.ok($0, "\"fluxes\":[") }, "not JSON"),
-        ("no object", { _ in "[1]" }, "no JSON object"),
+        ("no object", { _ in "[1]" }, "not a JSON object"),
         ("another id", { _ in "{\"request_id\":\"x\",\"status\":\"ok\",\"fluxes\":[]}" }, "request_id"),
         ("no id", { _ in "{\"status\":\"ok\",\"fluxes\":[]}" }, "request_id"),
         ("no status", { "{\"request_id\":\(ScriptedService.id($0))}" }, "status"),
@@ -150,13 +153,13 @@ struct ClientCommandTests {
         let client = try await connect(timeoutMs: 30_000)
         let observer = try RedisClient.connect(server.endpoint)
         let call = Task { try await client.listFluxes() }
-        #expect(try await eventually { service.heardRequests.count == 1 })
+        try await eventually(5, "one request") { service.heardRequests.count == 1 }
         #expect(try channels(observer).count == 1)
         let started = ContinuousClock.now
         call.cancel()
         await #expect(throws: FluxError.cancelled) { try await call.value }
         #expect(ContinuousClock.now - started < .milliseconds(500))
-        #expect(try await eventually { try channels(observer).isEmpty })
+        try await eventually(5, "no channel listened to") { try channels(observer).isEmpty }
         let early = Task {
             withUnsafeCurrentTask { $0?.cancel() }
             return try await client.listFluxes()
@@ -170,12 +173,12 @@ struct ClientCommandTests {
         let service = try ScriptedService(server.endpoint) { _, _ in [] }
         let client = try await connect(timeoutMs: 30_000)
         let call = Task { try await client.listFluxes() }
-        #expect(try await eventually { service.heardRequests.count == 1 })
+        try await eventually(5, "one request") { service.heardRequests.count == 1 }
         client.close()
         await #expect(throws: FluxError.disconnected("the client is closed")) { try await call.value }
         await #expect(throws: FluxError.disconnected("the client is closed")) { try await client.listFluxes() }
         let observer = try RedisClient.connect(server.endpoint)
-        #expect(try await eventually { try channels(observer).isEmpty })
+        try await eventually(5, "no channel listened to") { try channels(observer).isEmpty }
         service.stop()
     }
 }

@@ -24,7 +24,7 @@ struct ClientExampleTests {
         let publisher = try RedisClient.connect(redis)
         _ = try publisher.command("PUBLISH", "updates:{btcusdt}:1m", ScriptedService.update(5))
         for await update in updates {
-            #expect(update.symbol == "btcusdt" && update.updates == 5)
+            #expect(update.symbol.name == "btcusdt" && update.updates == 5)
             break
         }
 

@@ -2,6 +2,7 @@
 
 import FastFeed
 import Foundation
+import TestKit
 import Testing
 
 @Suite("Client: Redis comes and goes", .serialized)
@@ -12,7 +13,7 @@ struct ClientRedisTests {
         let mute = try ScriptedService(server.endpoint) { _, _ in [] }
         let client = try await FluxClient.connect(server.endpoint, timeout: .seconds(20))
         let call = Task { try await client.listFluxes() }
-        #expect(try await eventually { mute.heardRequests.count == 1 })
+        try await eventually(5, "one request") { mute.heardRequests.count == 1 }
         // Delivered is more than heard: the number of receivers is on its way.
         try await Task.sleep(for: .milliseconds(50))
         let started = ContinuousClock.now

@@ -54,7 +54,7 @@ struct ClientTLSTests {
         #expect(flux.id == "1s_btcusdt-ethusdt" && flux.created)
         var closed: [Int64] = []
         for await update in updates {
-            #expect(update.symbol == "btcusdt")
+            #expect(update.symbol.name == "btcusdt")
             closed += update.candles.filter(\.isClosed).map(\.openTime)
             if closed.count >= 2 { break }
         }

@@ -2,6 +2,7 @@
 
 import FastFeed
 import Foundation
+import TestKit
 import Testing
 
 @Suite("Client: updates", .serialized)
@@ -39,7 +40,7 @@ struct ClientUpdateTests {
         let client = try await FluxClient.connect(server.endpoint)
         let updates = try await client.updates(symbol: "btcusdt", interval: .m1)
         for number in 1...3_000 as ClosedRange<Int64> { _ = try publisher.command("PUBLISH", channel, ScriptedService.update(number)) }
-        #expect(try await eventually { updates.missed == 3_000 - 1_024 })
+        try await eventually(5, "what was missed: \(updates.missed)") { updates.missed == 3_000 - 1_024 }
         var iterator = updates.makeAsyncIterator()
         #expect(await iterator.next()?.updates == 3_000 - 1_024 + 1)
         let large = try await client.updates(symbol: "btcusdt", interval: .m1)
@@ -47,9 +48,9 @@ struct ClientUpdateTests {
             _ = try publisher.command("PUBLISH", channel, ScriptedService.update(number, padding: 500_000))
         }
         // 16 of 500 kB fit into 8 MiB.
-        #expect(try await eventually { large.missed == 24 })
+        try await eventually(5, "what was missed: \(large.missed)") { large.missed == 24 }
         _ = try publisher.command("PUBLISH", channel, ScriptedService.update(41, padding: 2 << 20))
-        #expect(try await eventually { large.missed == 25 })
+        try await eventually(5, "what was missed: \(large.missed)") { large.missed == 25 }
     }
 
     @Test("Two readers of one series have each all of it; the last to leave ends the subscription")
@@ -64,7 +65,7 @@ struct ClientUpdateTests {
         try await Task.sleep(for: .milliseconds(50))
         #expect(try channels(publisher) == [channel])
         second = nil
-        #expect(try await eventually { try channels(publisher).isEmpty })
+        try await eventually(5, "no channel listened to") { try channels(publisher).isEmpty }
     }
 
     @Test("Cancelling the reader's task ends the loop and the subscription")
@@ -80,7 +81,7 @@ struct ClientUpdateTests {
         try await Task.sleep(for: .milliseconds(50))
         reader.cancel()
         #expect(await reader.value == 1)
-        #expect(try await eventually { try channels(publisher).isEmpty })
+        try await eventually(5, "no channel listened to") { try channels(publisher).isEmpty }
     }
 
     @Test("Updates go on after Redis has been away, and say that it was")
@@ -93,7 +94,7 @@ struct ClientUpdateTests {
         #expect(updates.interruptions == 0)
         try server.restart()
         let again = try RedisClient.connect(server.endpoint)
-        #expect(try await eventually(10) { try channels(again) == [channel] })
+        try await eventually(10, "the channel listened to again") { try channels(again) == [channel] }
         _ = try again.command("PUBLISH", channel, ScriptedService.update(2))
         #expect(await iterator.next()?.updates == 2)
         #expect(updates.interruptions == 1)
@@ -105,6 +106,6 @@ struct ClientUpdateTests {
         _ = try publisher.command("PUBLISH", channel, ScriptedService.update(3))
         #expect(await updates?.first { _ in true }?.updates == 3)
         updates = nil
-        #expect(try await eventually { try publisher.command("CLIENT", "LIST").text?.split(separator: "\n").count == 1 })
+        try await eventually(5, "one client left") { try publisher.command("CLIENT", "LIST").text?.split(separator: "\n").count == 1 }
     }
 }

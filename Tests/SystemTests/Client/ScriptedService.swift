@@ -84,8 +84,7 @@ final class ScriptedService: Sendable {
                 )
             ]
         case "status:get":
-            let state = request["flux_id"] == nil ? "\"running\",\"version\":\"0.1.0\",\"pid\":77" : "\"live\",\"gaps_open\":0"
-            return [ok(request, "\"state\":\(state),\"messages_total\":1234567,\"started_at\":1790000000000")]
+            return [ok(request, request["flux_id"].map { fluxStatus($0.text) } ?? serviceStatus)]
         case "data:get":
             let limit = request["limit"]?.integer ?? 100
             let rows = (0..<limit).map { candle(openTime: 1_790_000_040_000 + $0 * 60_000, isClosed: $0 < limit - 1) }
@@ -97,6 +96,13 @@ final class ScriptedService: Sendable {
             ]
         default: return []
         }
+    }
+
+    private static let serviceStatus =
+        "\"state\":\"live\",\"version\":\"0.1.0\",\"pid\":77,\"host\":\"here\",\"market\":\"spot\",\"started_at\":1790000000000,\"heartbeat_at\":1790000001000,\"messages_total\":1234567,\"latency_p99_us\":\"\""
+
+    private static func fluxStatus(_ id: String) -> String {
+        "\"flux_id\":\(id),\"state\":\"live\",\"symbols\":\"btcusdt,ethusdt\",\"interval\":\"1m\",\"origin\":\"command\",\"created_at\":1790000000000,\"last_update_at\":0,\"series\":2,\"series_live\":0,\"refused_symbols\":\"\",\"candles_total\":5,\"gaps_open\":0,\"history\":0"
     }
 
     static func candle(openTime: Int64, close: String = "50000.10000000", isClosed: Bool = false) -> String {
@@ -114,16 +120,6 @@ final class Shared<Value: Sendable>: Sendable {
     init(_ value: Value) { mutex = Mutex(value) }
     var value: Value { mutex.withLock { $0 } }
     func withLock(_ body: (inout Value) -> Void) { mutex.withLock { body(&$0) } }
-}
-
-/// Asks again and again until it is so, or the time is over.
-func eventually(_ seconds: Double = 5, _ condition: () throws -> Bool) async throws -> Bool {
-    let deadline = Date(timeIntervalSinceNow: seconds)
-    while try !condition() {
-        if Date() > deadline { return false }
-        try await Task.sleep(for: .milliseconds(5))
-    }
-    return true
 }
 
 /// Channels that anybody listens to.

@@ -2,6 +2,7 @@
 
 import FastFeed
 import Foundation
+import TestKit
 import Testing
 import VenueSimulator
 
@@ -45,19 +46,17 @@ struct AccessTests {
         configuration.redis = AccessTests.endpoint(redis.endpoint, "service")
         let engine = try Engine(configuration)
         try engine.start()
-        let deadline = Date(timeIntervalSinceNow: 20)
-        while try admin.command("HGET", "status:service", "state").text == nil, Date() < deadline { usleep(20_000) }
+        try eventually(20, "the service's status") { try admin.command("HGET", "status:service", "state").text != nil }
 
         let caller = try CommandCaller(AccessTests.endpoint(redis.endpoint, "client"))
         #expect(try caller.call("flux:create", #""symbols":["btcusdt","ethusdt"],"interval":"1s","name":"f""#).isOK)
-        while engine.snapshot().counters[.closedWritten] < 10, Date() < deadline { usleep(20_000) }
+        try eventually(20, "closed candles") { engine.snapshot().counters[.closedWritten] >= 10 }
         // Another writer was there first: the history script runs, too.
         let open = (try admin.command("XREVRANGE", "candles:{btcusdt}:1s", "+", "-", "COUNT", "1").elements[0].elements[0].text ?? "")
             .dropLast(2)
         let next = Int64(open)! + 5_000
         _ = try admin.command("XADD", "candles:{btcusdt}:1s", "\(next)-0", "open", "1")
-        while engine.snapshot().counters[.historyScripts] < 1, Date() < Date(timeInterval: 10, since: deadline) { usleep(20_000) }
-        #expect(engine.snapshot().counters[.historyScripts] >= 1)
+        try eventually(20, "a history script") { engine.snapshot().counters[.historyScripts] >= 1 }
         #expect(try caller.call("data:get", #""symbol":"btcusdt","interval":"1s""#).isOK)
         #expect(try caller.call("status:get").isOK && caller.call("flux:list").isOK)
         #expect(try caller.call("flux:stop", #""flux_id":"f""#).isOK)

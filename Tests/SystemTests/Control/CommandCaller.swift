@@ -2,6 +2,7 @@
 
 import FastFeed
 import Foundation
+import TestKit
 import Testing
 
 final class CommandCaller {
@@ -30,11 +31,12 @@ final class CommandCaller {
 
     /// Takes what comes within the time, until there is enough.
     func collect(seconds: Double, until isEnough: () -> Bool) {
-        let deadline = Date(timeIntervalSinceNow: seconds)
-        while !isEnough(), Date() < deadline {
+        _ = comesTrue(within: seconds, everyMicroseconds: 0) {
+            if isEnough() { return true }
             if case .message(let channel, let payload) = subscriber.next(timeoutMs: 50) {
                 answers[channel, default: []].append(String(decoding: payload, as: UTF8.self))
             }
+            return isEnough()
         }
     }
 

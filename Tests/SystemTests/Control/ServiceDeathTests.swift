@@ -3,6 +3,7 @@
 
 import FastFeed
 import Foundation
+import TestKit
 import Testing
 import VenueSimulator
 
@@ -31,17 +32,6 @@ struct ServiceDeathTests {
         try ProgramRun([
             "run", "--venue-ws", venue.webSocketBase, "--redis", "unix://\(redis.socketPath)", "--history", "100000",
         ])
-    }
-
-    private func eventually(_ seconds: Double, _ what: Comment, _ condition: () throws -> Bool) rethrows {
-        let deadline = Date(timeIntervalSinceNow: seconds)
-        while try !condition() {
-            guard Date() < deadline else {
-                Issue.record("not within \(seconds) s: \(what)")
-                return
-            }
-            usleep(20_000)
-        }
     }
 
     /// The process id that the status names, too: the hash of the killed one stays for ten seconds.
@@ -89,23 +79,17 @@ struct ServiceDeathTests {
 
     /// - Parameter killedMs: closes up to a little before are stored, and so are those from `resumedMs` on.
     private func expectTruth(killedMs: Int64, resumedMs: Int64) throws {
-        let truth = Dictionary(grouping: venue.closedCandles(), by: \.series)
-        #expect(truth.count == 12)
-        var compared = 0
-        for (series, closed) in truth {
-            let entries = try Rig.history(series, client)
-            let announced = Dictionary(closed.map { ($0.candle.openTimeMs, Rig.fields($0.candle)) }) { $1 }
-            for (openMs, fields) in entries {
-                compared += 1
-                #expect(fields == announced[openMs], "\(series) \(openMs)")
-            }
-            let missing = closed.filter {
-                let isOnTheWay = $0.candle.eventTimeMs > killedMs - ServiceDeathTests.onTheWayMs && $0.candle.eventTimeMs < resumedMs
-                return $0.delivered && !isOnTheWay && entries[$0.candle.openTimeMs] == nil
-            }
-            #expect(missing.isEmpty, "\(series): \(missing.map { $0.candle.openTimeMs - killedMs }) ms after the kill")
-            #expect(closed.contains { $0.candle.eventTimeMs < killedMs - ServiceDeathTests.onTheWayMs }, "\(series)")
+        let closed = venue.closedCandles()
+        let lastSafeMs = killedMs - ServiceDeathTests.onTheWayMs
+        var check = TruthCheck { [client] in try client.command($0) }
+        try check.checkHistories(closed) { closed, _ in
+            closed.delivered && (closed.candle.eventTimeMs <= lastSafeMs || closed.candle.eventTimeMs >= resumedMs)
         }
-        #expect(compared >= 12 * 8)
+        #expect(check.isFlawless, "killed at \(killedMs): \(check.summary)")
+        #expect(check.stored >= 12 * 8)
+        for (series, closed) in Dictionary(grouping: closed, by: \.series) {
+            #expect(closed.contains { $0.candle.eventTimeMs < lastSafeMs }, "\(series)")
+        }
+        #expect(Set(closed.map(\.series)).count == 12)
     }
 }

@@ -3,6 +3,7 @@
 import FastFeed
 import Foundation
 import Glibc
+import TestKit
 import Testing
 
 struct HostileCase: Sendable {

@@ -4,21 +4,7 @@
 import FastFeed
 import Foundation
 import Glibc
-
-/// A frame as the client sent it, unmasked.
-struct ClientFrame: Sendable {
-    var opcode: UInt8
-    var isFinal: Bool
-    /// The four key bytes; nil when the frame was not masked.
-    var maskKey: [UInt8]?
-    var payload: [UInt8]
-
-    /// The code of a close frame; 1005 when it has none.
-    var closeCode: UInt16? {
-        guard opcode == 8 else { return nil }
-        return payload.count < 2 ? 1005 : UInt16(payload[0]) << 8 | UInt16(payload[1])
-    }
-}
+import TestKit
 
 /// What the server saw of one connection.
 struct HostileAttempt: Sendable {
@@ -146,7 +132,7 @@ final class HostilePeer {
     func nextFrame(timeoutMs: Int) -> ClientFrame? {
         let untilNs = HostilePeer.deadline(timeoutMs)
         while true {
-            if let frame = takeFrame() {
+            if let frame = ClientFrame.take(&unread) {
                 attempt.frameCount += 1
                 if frame.maskKey == nil { attempt.unmaskedCount += 1 }
                 if attempt.frames.count < HostilePeer.framesKeptMax || frame.opcode == 8 { attempt.frames.append(frame) }
@@ -154,29 +140,6 @@ final class HostilePeer {
             }
             guard fill(untilNs: untilNs) else { return nil }
         }
-    }
-
-    private func takeFrame() -> ClientFrame? {
-        guard unread.count >= 2 else { return nil }
-        let isMasked = unread[1] & 0x80 != 0
-        var length = Int(unread[1] & 0x7F)
-        var place = 2
-        if length >= 126 {
-            let wide = length == 126 ? 2 : 8
-            guard unread.count >= 2 + wide else { return nil }
-            length = unread[2..<2 + wide].reduce(0) { $0 << 8 | Int($1) }
-            place += wide
-        }
-        let keyBytes = isMasked ? 4 : 0
-        guard unread.count >= place + keyBytes + length else { return nil }
-        let key = Array(unread[place..<place + keyBytes])
-        place += keyBytes
-        var payload = Array(unread[place..<place + length])
-        if isMasked { for index in payload.indices { payload[index] ^= key[index & 3] } }
-        let frame = ClientFrame(
-            opcode: unread[0] & 0x0F, isFinal: unread[0] & 0x80 != 0, maskKey: isMasked ? key : nil, payload: payload)
-        unread.removeSubrange(..<(place + length))
-        return frame
     }
 
     // MARK: Ends
@@ -204,7 +167,7 @@ final class HostilePeer {
     func awaitEnd(timeoutMs: Int) {
         let untilNs = HostilePeer.deadline(timeoutMs)
         while !attempt.clientEnded && MonotonicClock.nowNs() < untilNs {
-            while takeFrame() != nil {}
+            while ClientFrame.take(&unread) != nil {}
             _ = fill(untilNs: untilNs)
             if unread.count > 1 << 20 { unread.removeAll() }
         }
@@ -224,24 +187,6 @@ final class HostilePeer {
         setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
         end()
     }
-}
-
-/// Server frames, right and wrong.
-enum Frames {
-    /// Any first byte; the length in its shortest form unless told otherwise.
-    static func raw(_ first: UInt8, _ payload: [UInt8], lengthBytes: Int? = nil) -> [UInt8] {
-        header(first, UInt64(payload.count), lengthBytes: lengthBytes) + payload
-    }
-
-    static func header(_ first: UInt8, _ length: UInt64, lengthBytes: Int? = nil) -> [UInt8] {
-        let wide = lengthBytes ?? (length < 126 ? 0 : length < 65_536 ? 2 : 8)
-        if wide == 0 { return [first, UInt8(length)] }
-        return [first, wide == 2 ? 126 : 127] + (0..<wide).map { UInt8(truncatingIfNeeded: length >> UInt64(8 * (wide - 1 - $0))) }
-    }
-
-    static func text(_ text: String) -> [UInt8] { raw(0x81, Array(text.utf8)) }
-    static func close(_ payload: [UInt8]) -> [UInt8] { raw(0x88, payload) }
-    static func close(_ code: UInt16, _ reason: [UInt8] = []) -> [UInt8] { close([UInt8(code >> 8), UInt8(code & 0xFF)] + reason) }
 }
 
 /// The `number`th one-minute candle of a symbol, invented; its number stands in several fields.

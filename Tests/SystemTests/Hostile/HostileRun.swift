@@ -3,6 +3,7 @@
 
 import FastFeed
 import Foundation
+import TestKit
 import Testing
 
 final class HostileRun {
@@ -70,13 +71,10 @@ final class HostileRun {
     }
 
     private func wait(_ seconds: Double, _ condition: () -> Bool) -> Bool {
-        let deadline = Date(timeIntervalSinceNow: seconds)
-        while !condition() {
-            if Date() > deadline { return false }
+        comesTrue(within: seconds) {
             collect()
-            usleep(3_000)
+            return condition()
         }
-        return true
     }
 
     private func collect() {
@@ -115,32 +113,32 @@ final class HostileRun {
 
     /// One case: what went over the wire, what the log says, when it was tried again, and that nothing was stored.
     func expectOutcome(of index: Int, attempts: Int) throws {
-        let it = cases[index]
+        let hostile = cases[index]
         let symbol = HostileRun.symbol(index)
         // Later ones may have been cut short by the engine's end.
         let seen = server.attempts(of: symbol).prefix(attempts)
-        #expect(seen.allSatisfy { $0.unmaskedCount == 0 }, "\(it.name): a client frame without a mask")
+        #expect(seen.allSatisfy { $0.unmaskedCount == 0 }, "\(hostile.name): a client frame without a mask")
         let reasons: [String]
-        switch it.outcome {
+        switch hostile.outcome {
         case .refused: reasons = self.reasons(of: "cannot connect to the exchange", index)
         case .violation, .lost: reasons = self.reasons(of: "connection to the exchange lost", index)
         }
-        switch it.outcome {
+        switch hostile.outcome {
         case .refused(let text):
-            #expect(!reasons.isEmpty && reasons.allSatisfy { $0.contains(text) }, "\(it.name): \(reasons)")
-            #expect(seen.allSatisfy { $0.frameCount == 0 }, "\(it.name): a frame on a connection that was not upgraded")
+            #expect(!reasons.isEmpty && reasons.allSatisfy { $0.contains(text) }, "\(hostile.name): \(reasons)")
+            #expect(seen.allSatisfy { $0.frameCount == 0 }, "\(hostile.name): a frame on a connection that was not upgraded")
         case .violation(let code, let text):
-            for attempt in seen { #expect(attempt.closeCodes == [code], "\(it.name): \(attempt.closeCodes)") }
-            #expect(reasons.count >= attempts, "\(it.name): \(reasons)")
+            for attempt in seen { #expect(attempt.closeCodes == [code], "\(hostile.name): \(attempt.closeCodes)") }
+            #expect(reasons.count >= attempts, "\(hostile.name): \(reasons)")
             #expect(
                 reasons.allSatisfy { $0.hasPrefix("protocol violation: ") && $0.contains(text) && $0.contains("(closed with \(code))") },
-                "\(it.name): \(reasons)")
+                "\(hostile.name): \(reasons)")
         case .lost(let text):
-            #expect(reasons.count >= attempts && reasons.allSatisfy { $0.contains(text) }, "\(it.name): \(reasons)")
+            #expect(reasons.count >= attempts && reasons.allSatisfy { $0.contains(text) }, "\(hostile.name): \(reasons)")
         }
-        expectBackoff(it, seen.map(\.acceptedNs))
-        #expect(try client.command("EXISTS", "candles:{\(symbol)}:1m") == .integer(0), "\(it.name): a candle was stored")
-        #expect(try client.command("HGET", "latest:1m", symbol) == .null, "\(it.name): a state was stored")
+        expectBackoff(hostile, seen.map(\.acceptedNs))
+        #expect(try client.command("EXISTS", "candles:{\(symbol)}:1m") == .integer(0), "\(hostile.name): a candle was stored")
+        #expect(try client.command("HGET", "latest:1m", symbol) == .null, "\(hostile.name): a state was stored")
     }
 
     /// The log's reasons for a case.
@@ -150,11 +148,11 @@ final class HostileRun {
     }
 
     /// Each pause is at least half of `250 ms · 2^n`, less what a busy machine may blur.
-    private func expectBackoff(_ it: HostileCase, _ acceptedNs: [UInt64]) {
+    private func expectBackoff(_ hostile: HostileCase, _ acceptedNs: [UInt64]) {
         for (number, pair) in zip(acceptedNs, acceptedNs.dropFirst()).enumerated() {
             let pauseMs = (pair.1 - pair.0) / 1_000_000
-            let leastMs = max(it.pauseMsMin, 125 << UInt64(number)) * 3 / 4
-            #expect(pauseMs >= leastMs, "\(it.name): attempt \(number + 2) came after \(pauseMs) ms")
+            let leastMs = max(hostile.pauseMsMin, 125 << UInt64(number)) * 3 / 4
+            #expect(pauseMs >= leastMs, "\(hostile.name): attempt \(number + 2) came after \(pauseMs) ms")
         }
     }
 }

@@ -4,6 +4,7 @@
 import FastFeed
 import Foundation
 import Synchronization
+import TestKit
 
 /// What is done to a client: its connection after the request was read, and how many came before it.
 typealias HostileScript = @Sendable (HostilePeer, Int) -> Void

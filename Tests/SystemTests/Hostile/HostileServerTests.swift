@@ -3,6 +3,7 @@
 
 import FastFeed
 import Foundation
+import TestKit
 import Testing
 
 @Suite("Hostile WebSocket servers", .serialized)
@@ -79,7 +80,7 @@ struct HostileServerTests {
             }
         ])
         let client = try WebSocketClient.connect(url: "\(server.url)/stream?streams=\(symbol)@kline_1m")
-        #expect(try client.receive(timeoutMs: 5_000) == .text(Array("slowly, but well".utf8)))
+        #expect(try client.receive(timeout: .seconds(5)) == .text(Array("slowly, but well".utf8)))
         client.close()
         server.stop()
         #expect(server.attempts(of: symbol).first?.closeCodes == [1000])
@@ -91,35 +92,35 @@ struct HostileServerTests {
         let cases = group.cases
         let server = try HostileServer(HostileRun.scripts(cases))
         DispatchQueue.concurrentPerform(iterations: cases.count) { index in
-            let it = cases[index]
+            let hostile = cases[index]
             var options = WebSocketClient.Options()
-            options.handshakeTimeoutMs = group.handshakeTimeoutMs
+            options.handshakeTimeout = .milliseconds(group.handshakeTimeoutMs)
             options.messageBytesMax = Limits.venueMessageBytesMax
             options.fragmentCountMax = Limits.fragmentCountMax
             let url = "\(server.url)/stream?streams=\(HostileRun.symbol(index))@kline_1m"
             do {
                 let client = try WebSocketClient.connect(url: url, options: options)
-                guard case .violation(let code, let text) = it.outcome else {
-                    Issue.record("\(it.name): accepted")
+                guard case .violation(let code, let text) = hostile.outcome else {
+                    Issue.record("\(hostile.name): accepted")
                     return
                 }
-                guard case .closed(code, let reason)? = try client.receive(timeoutMs: 8_000) else {
-                    Issue.record("\(it.name): not closed with \(code)")
+                guard case .closed(code, let reason)? = try client.receive(timeout: .seconds(8)) else {
+                    Issue.record("\(hostile.name): not closed with \(code)")
                     return
                 }
-                #expect(reason.contains(text), "\(it.name): \(reason)")
+                #expect(reason.contains(text), "\(hostile.name): \(reason)")
             } catch {
-                guard case .refused(let text) = it.outcome else {
-                    Issue.record("\(it.name): \(error)")
+                guard case .refused(let text) = hostile.outcome else {
+                    Issue.record("\(hostile.name): \(error)")
                     return
                 }
-                #expect("\(error)".contains(text), "\(it.name): \(error)")
+                #expect("\(error)".contains(text), "\(hostile.name): \(error)")
             }
         }
         server.stop()
-        for (index, it) in cases.enumerated() {
-            guard case .violation(let code, _) = it.outcome else { continue }
-            #expect(server.attempts(of: HostileRun.symbol(index)).map(\.closeCodes) == [[code]], "\(it.name)")
+        for (index, hostile) in cases.enumerated() {
+            guard case .violation(let code, _) = hostile.outcome else { continue }
+            #expect(server.attempts(of: HostileRun.symbol(index)).map(\.closeCodes) == [[code]], "\(hostile.name)")
         }
     }
 

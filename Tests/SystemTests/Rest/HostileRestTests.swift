@@ -4,6 +4,7 @@ import FastFeed
 import Foundation
 import Glibc
 import Synchronization
+import TestKit
 import Testing
 import VenueSimulator
 
@@ -184,13 +185,10 @@ import VenueSimulator
         let client = try RestClient(base: server.base, market: .spot, settings: RestSettings())
         let promises = (0..<20).map { _ in Promise<Klines>() }
         for promise in promises { client.klines(series, startMs: nil, endMs: nil, limit: 1, completion: promise.completion) }
-        let deadline = Date(timeIntervalSinceNow: 5)
-        while server.openConnections < 4 && Date() < deadline { usleep(1_000) }
-        #expect(server.openConnections == 4)
+        try eventually(5, "four connections") { server.openConnections == 4 }
         client.stop()
         for promise in promises { #expect(try promise.wait().reason == .stopped && promise.count == 1) }
-        while server.openConnections > 0 && Date() < deadline { usleep(1_000) }
-        #expect(server.openConnections == 0)
+        try eventually(5, "the end of all connections") { server.openConnections == 0 }
         let late = Promise<Klines>()
         client.klines(series, startMs: nil, endMs: nil, limit: 1, completion: late.completion)
         #expect(try late.wait().reason == .stopped)
@@ -203,7 +201,7 @@ import VenueSimulator
             short.stop()
             #expect(try promise.wait().reason == .stopped)
         }
-        while server.openConnections > 0 && Date() < deadline { usleep(1_000) }
+        _ = comesTrue(within: 5) { server.openConnections == 0 }
         #expect(entries("/proc/self/fd") <= before + 8, "other tests may hold a few; twenty clients would hold 100")
     }
 

@@ -99,15 +99,15 @@ final class TestAuthority {
 
     /// A certificate that vouches for itself.
     @discardableResult
-    func selfSign(_ it: TestCertificate, options: Options = Options()) throws -> TestCertificate {
+    func selfSign(_ issued: TestCertificate, options: Options = Options()) throws -> TestCertificate {
         var arguments = ["req", "-x509", "-newkey"] + options.keyKind + ["-nodes", "-days", "30", "-\(options.digest)"]
-        arguments += ["-subj", "/CN=\(it.name)", "-keyout", it.key, "-out", it.certificate]
+        arguments += ["-subj", "/CN=\(issued.name)", "-keyout", issued.key, "-out", issued.certificate]
         for line in extensions(options).split(separator: "\n") where !line.hasPrefix("subjectKey") {
             arguments += ["-addext", String(line)]
         }
         try openssl(arguments)
-        try join([it.certificate], to: it.chain)
-        return it
+        try join([issued.certificate], to: issued.chain)
+        return issued
     }
 
     /// A certificate signed by `issuer`, by default the root.
@@ -115,24 +115,24 @@ final class TestAuthority {
         var options = Options()
         change(&options)
         let issuer = issuer ?? root
-        let it = TestCertificate(name: name, place: place)
+        let issued = TestCertificate(name: name, place: place)
         try openssl(
-            ["req", "-new", "-newkey"] + options.keyKind + ["-nodes", "-subj", "/CN=\(name)", "-keyout", it.key, "-out", "\(name).csr"])
+            ["req", "-new", "-newkey"] + options.keyKind + ["-nodes", "-subj", "/CN=\(name)", "-keyout", issued.key, "-out", "\(name).csr"])
         try extensions(options).write(toFile: "\(directory)/\(name).ext", atomically: true, encoding: .utf8)
         try openssl(
             [
                 "ca", "-batch", "-notext", "-cert", issuer.certificate, "-keyfile", issuer.key, "-in", "\(name).csr", "-out",
-                it.certificate,
+                issued.certificate,
                 "-extfile", "\(name).ext", "-md", options.digest, "-startdate", TestAuthority.date(options.days.from),
                 "-enddate", TestAuthority.date(options.days.until),
             ], register: issuer.name)
-        try join(issuer.name == root.name ? [it.certificate] : [it.certificate, issuer.chain], to: it.chain)
+        try join(issuer.name == root.name ? [issued.certificate] : [issued.certificate, issuer.chain], to: issued.chain)
         if options.isAuthority { try openRegister(name) }
-        return it
+        return issued
     }
 
-    func revoke(_ it: TestCertificate, by issuer: TestCertificate) throws {
-        try openssl(["ca", "-cert", issuer.certificate, "-keyfile", issuer.key, "-revoke", it.certificate], register: issuer.name)
+    func revoke(_ issued: TestCertificate, by issuer: TestCertificate) throws {
+        try openssl(["ca", "-cert", issuer.certificate, "-keyfile", issuer.key, "-revoke", issued.certificate], register: issuer.name)
     }
 
     /// A file with the root and the issuers' current lists of what they have revoked.

@@ -3,7 +3,9 @@
 
 import FastFeed
 import Foundation
+import TestKit
 import Testing
+import VenueSimulator
 
 @Suite("TLS: who is trusted", .serialized)
 struct TrustTests {
@@ -28,40 +30,39 @@ struct TrustTests {
     // MARK: Asking
 
     /// What each of the four ways says; nil where it got through.
-    private func ask(_ it: Case) throws -> [(way: String, reason: String?)] {
+    private func ask(_ trial: Case) throws -> [(way: String, reason: String?)] {
         var answers: [(String, String?)] = []
-        let venue = WebSocketEndpoint(isSecure: true, host: it.host, port: it.place.port)
-        var redis = RedisEndpoint(place: .tcp(host: it.host, port: (it.redisPlace ?? it.place).port))
+        let venue = WebSocketEndpoint(isSecure: true, host: trial.host, port: trial.place.port)
+        var redis = RedisEndpoint(place: .tcp(host: trial.host, port: (trial.redisPlace ?? trial.place).port))
         redis.isSecure = true
-        redis.authorityFile = it.authorityFile
+        redis.authorityFile = trial.authorityFile
         var options = WebSocketClient.Options()
-        options.authorityFile = it.authorityFile
-        options.handshakeTimeoutMs = it.timeoutMs
+        options.authorityFile = trial.authorityFile
+        options.handshakeTimeout = .milliseconds(trial.timeoutMs)
         answers.append(("WebSocketClient", failure { _ = try WebSocketClient.connect(venue, options: options) }))
-        answers.append(("RedisClient", failure { _ = try RedisClient.connect(redis, timeoutMs: it.timeoutMs) }))
+        answers.append(("RedisClient", failure { _ = try RedisClient.connect(redis, timeoutMs: trial.timeoutMs) }))
         var configuration = EngineConfiguration()
         configuration.fluxes = [try FluxDefinition("btcusdt:1m")]
         configuration.venue = venue
-        configuration.venueAuthorityFile = it.authorityFile
+        configuration.venueAuthorityFile = trial.authorityFile
         configuration.redis = redis
-        configuration.handshakeTimeoutMs = it.timeoutMs
-        configuration.redisConnectTimeoutMs = it.timeoutMs
+        configuration.handshakeTimeoutMs = trial.timeoutMs
+        configuration.redisConnectTimeoutMs = trial.timeoutMs
         let engine = try Engine(configuration)
         try engine.start()
         var lines: [JournalLine] = []
         for way in ["the exchange", "Redis"] {
-            let deadline = Date(timeIntervalSinceNow: Double(it.timeoutMs) / 1_000 + 10)
             var line: JournalLine?
-            while line == nil && Date() < deadline {
+            try eventually(Double(trial.timeoutMs) / 1_000 + 10, "\(trial.name): what the engine says about \(way)") {
                 lines += engine.drainJournal()
                 line = lines.first { $0.message == "cannot connect to \(way)" || $0.message == "connected to \(way)" }
-                usleep(2_000)
+                return line != nil
             }
-            let found = try #require(line, "\(it.name): the engine says nothing about \(way)")
+            let found = try #require(line)
             answers.append(
                 ("engine, \(way)", found.message.hasPrefix("connected") ? nil : found.fields.first { $0.0 == "reason" }?.1 ?? ""))
         }
-        _ = engine.stop(timeoutMs: 300)
+        _ = engine.stop(timeout: .milliseconds(300))
         return answers
     }
 
@@ -75,12 +76,12 @@ struct TrustTests {
     }
 
     private func check(_ cases: [Case]) throws {
-        for it in cases {
-            for (way, reason) in try ask(it) {
-                if let refusal = it.refusal {
-                    #expect(reason?.contains(refusal) == true, "\(it.name), \(way): \(reason ?? "accepted")")
+        for trial in cases {
+            for (way, reason) in try ask(trial) {
+                if let refusal = trial.refusal {
+                    #expect(reason?.contains(refusal) == true, "\(trial.name), \(way): \(reason ?? "accepted")")
                 } else {
-                    #expect(reason == nil, "\(it.name), \(way): \(reason ?? "")")
+                    #expect(reason == nil, "\(trial.name), \(way): \(reason ?? "")")
                 }
             }
         }
@@ -91,7 +92,7 @@ struct TrustTests {
     @Test("Names, dates, issuers, purposes") func certificates() throws {
         let authority = try TestAuthority()
         let stranger = try TestAuthority()
-        func it(_ name: String, _ refusal: String?, host: String = "127.0.0.1", _ certificate: TestCertificate) throws -> Case {
+        func trial(_ name: String, _ refusal: String?, host: String = "127.0.0.1", _ certificate: TestCertificate) throws -> Case {
             Case(name: name, host: host, authorityFile: authority.root.certificate, place: try TLSServer(certificate), refusal: refusal)
         }
         let good = try authority.issue("good")
@@ -99,25 +100,25 @@ struct TrustTests {
         let notAuthority = try authority.issue("not-authority")
         try authority.openRegister("not-authority")
         try check([
-            it("good, by address", nil, good),
-            it("good, by name", nil, host: "localhost", good),
-            it("good, by an intermediate", nil, authority.issue("below", by: middle)),
-            it(
+            trial("good, by address", nil, good),
+            trial("good, by name", nil, host: "localhost", good),
+            trial("good, by an intermediate", nil, authority.issue("below", by: middle)),
+            trial(
                 "another host name", "hostname mismatch", host: "localhost",
                 authority.issue("other-name") { $0.names = "DNS:other.example" }),
-            it(
+            trial(
                 "a name inside another", "hostname mismatch", host: "localhost",
                 authority.issue("longer") { $0.names = "DNS:localhost.example" }),
-            it("no address at all", "IP address mismatch", authority.issue("no-address") { $0.names = "DNS:localhost,DNS:127.0.0.1" }),
-            it("another address", "IP address mismatch", authority.issue("other-address") { $0.names = "IP:127.0.0.2,DNS:localhost" }),
-            it("expired", "certificate has expired", authority.issue("expired") { $0.days = (-30, -1) }),
-            it("not yet valid", "certificate is not yet valid", authority.issue("early") { $0.days = (2, 30) }),
-            it(
+            trial("no address at all", "IP address mismatch", authority.issue("no-address") { $0.names = "DNS:localhost,DNS:127.0.0.1" }),
+            trial("another address", "IP address mismatch", authority.issue("other-address") { $0.names = "IP:127.0.0.2,DNS:localhost" }),
+            trial("expired", "certificate has expired", authority.issue("expired") { $0.days = (-30, -1) }),
+            trial("not yet valid", "certificate is not yet valid", authority.issue("early") { $0.days = (2, 30) }),
+            trial(
                 "self-signed", "self-signed certificate", authority.selfSign(TestCertificate(name: "alone", place: authority.place))
             ),
-            it("an unknown authority of the same name", "certificate refused", stranger.issue("good")),
-            it("a client's certificate", "certificate purpose", authority.issue("client") { $0.purpose = "clientAuth" }),
-            it("an issuer that is no authority", "invalid CA certificate", authority.issue("under", by: notAuthority)),
+            trial("an unknown authority of the same name", "certificate refused", stranger.issue("good")),
+            trial("a client's certificate", "certificate purpose", authority.issue("client") { $0.purpose = "clientAuth" }),
+            trial("an issuer that is not an authority", "invalid CA certificate", authority.issue("under", by: notAuthority)),
         ])
         try check([
             Case(
@@ -162,16 +163,16 @@ struct TrustTests {
             $0.isAuthority = true
             $0.keyKind = ["rsa:1024"]
         }
-        func it(_ name: String, _ refusal: String, _ place: OpenSSLServer) -> Case {
+        func trial(_ name: String, _ refusal: String, _ place: OpenSSLServer) -> Case {
             Case(name: name, authorityFile: file, place: place, refusal: refusal)
         }
         try check([
-            it("RSA 1024", "certificate key too weak", try OpenSSLServer(authority.issue("rsa1024") { $0.keyKind = ["rsa:1024"] })),
-            it("an RSA 1024 issuer", "key too weak", try OpenSSLServer(authority.issue("below", by: weakMiddle), chain: weakMiddle)),
-            it("SHA-1", "digest algorithm too weak", try OpenSSLServer(authority.issue("sha1") { $0.digest = "sha1" })),
-            it("MD5", "digest algorithm too weak", try OpenSSLServer(authority.issue("md5") { $0.digest = "md5" })),
-            it("TLS 1.0 only", "protocol version", try OpenSSLServer(authority.issue("tls10"), ["-tls1"])),
-            it("TLS 1.1 only", "protocol version", try OpenSSLServer(authority.issue("tls11"), ["-tls1_1"])),
+            trial("RSA 1024", "certificate key too weak", try OpenSSLServer(authority.issue("rsa1024") { $0.keyKind = ["rsa:1024"] })),
+            trial("an RSA 1024 issuer", "key too weak", try OpenSSLServer(authority.issue("below", by: weakMiddle), chain: weakMiddle)),
+            trial("SHA-1", "digest algorithm too weak", try OpenSSLServer(authority.issue("sha1") { $0.digest = "sha1" })),
+            trial("MD5", "digest algorithm too weak", try OpenSSLServer(authority.issue("md5") { $0.digest = "md5" })),
+            trial("TLS 1.0 only", "protocol version", try OpenSSLServer(authority.issue("tls10"), ["-tls1"])),
+            trial("TLS 1.1 only", "protocol version", try OpenSSLServer(authority.issue("tls11"), ["-tls1_1"])),
         ])
         // The same server with nothing weak about it: through TLS, and refused for what it says then, which to Redis's
         // client is nothing.
@@ -205,28 +206,26 @@ struct TrustTests {
         configuration.redis = endpoint
         let engine = try Engine(configuration)
         try engine.start()
-        let deadline = Date(timeIntervalSinceNow: 10)
-        while !engine.snapshot().isRedisConnected && Date() < deadline { usleep(5_000) }
-        #expect(engine.snapshot().isRedisConnected)
+        try eventually(10, "a connection to Redis") { engine.snapshot().isRedisConnected }
         _ = engine.stop()
     }
 
     @Test("Handshakes that do not get anywhere") func broken() throws {
         let authority = try TestAuthority()
         let good = try TLSServer(authority.issue("good"))
-        func it(_ name: String, _ refusal: String, timeoutMs: Int = TrustTests.timeoutMs, _ kind: BrokenTLSServer.Kind) throws -> Case {
+        func trial(_ name: String, _ refusal: String, timeoutMs: Int = TrustTests.timeoutMs, _ kind: BrokenTLSServer.Kind) throws -> Case {
             Case(
                 name: name, authorityFile: authority.root.certificate, place: try BrokenTLSServer(kind), refusal: refusal,
                 timeoutMs: timeoutMs)
         }
         let noTLS = "does the server speak TLS on this port?"
         try check([
-            it("silence", TrustTests.stalled, timeoutMs: TrustTests.stallMs, .silent),
-            it(
+            trial("silence", TrustTests.stalled, timeoutMs: TrustTests.stallMs, .silent),
+            trial(
                 "silence after the ServerHello", TrustTests.stalled, timeoutMs: TrustTests.stallMs, .stopsAfterServerHello(of: good.port)),
-            it("HTTP without TLS", noTLS, .plain("HTTP/1.1 400 Bad Request\r\n\r\n")),
-            it("Redis without TLS", noTLS, .plain("-ERR unknown command\r\n")),
-            it("the end", "the peer closed the connection", .ends),
+            trial("HTTP without TLS", noTLS, .plain("HTTP/1.1 400 Bad Request\r\n\r\n")),
+            trial("Redis without TLS", noTLS, .plain("-ERR unknown command\r\n")),
+            trial("the end", "the peer closed the connection", .ends),
             Case(name: "good", authorityFile: authority.root.certificate, place: good),
         ])
     }
@@ -253,10 +252,9 @@ struct TrustTests {
         configuration.allowsPlainRemote = true
         let engine = try Engine(configuration)
         try engine.start()
-        let deadline = Date(timeIntervalSinceNow: 10)
-        while engine.snapshot().counters[.connectFailures] == 0 && Date() < deadline { usleep(5_000) }
+        try eventually(10, "a failed connection") { engine.snapshot().counters[.connectFailures] > 0 }
         #expect(engine.snapshot().counters[.connectionsOpened] == 0)
         #expect(engine.drainJournal().contains { $0.fields.contains { $0.1.contains("certificate refused") } })
-        _ = engine.stop(timeoutMs: 300)
+        _ = engine.stop(timeout: .milliseconds(300))
     }
 }

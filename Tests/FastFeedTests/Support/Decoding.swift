@@ -1,46 +1,8 @@
-// WebSocket frames written byte by byte, with every liberty a bad peer takes, and decoder events in comparable form.
+// Decoder events in comparable form, and streams fed whole, byte by byte and in random pieces.
 
 import FastFeed
 import Synchronization
-
-/// One frame; the defaults make an honest server frame.
-struct RawFrame {
-    var opcode: UInt8 = 1
-    var isFinal = true
-    var reserved: UInt8 = 0
-    var payload: [UInt8] = []
-    var mask: UInt32?
-    /// Announced instead of the payload's count.
-    var announced: UInt64?
-    /// 0, 2 or 8 instead of the shortest form.
-    var lengthBytes: Int?
-
-    init(_ opcode: UInt8, _ payload: [UInt8] = [], isFinal: Bool = true, mask: UInt32? = nil) {
-        (self.opcode, self.payload, self.isFinal, self.mask) = (opcode, payload, isFinal, mask)
-    }
-
-    init(_ opcode: UInt8, _ text: String, isFinal: Bool = true, mask: UInt32? = nil) {
-        self.init(opcode, Array(text.utf8), isFinal: isFinal, mask: mask)
-    }
-
-    func changed(_ change: (inout RawFrame) -> Void) -> RawFrame {
-        var copy = self
-        change(&copy)
-        return copy
-    }
-
-    var bytes: [UInt8] {
-        let length = announced ?? UInt64(payload.count)
-        let width = lengthBytes ?? (length < 126 ? 0 : length <= 0xFFFF ? 2 : 8)
-        let maskBit: UInt8 = mask == nil ? 0 : 0x80
-        var made: [UInt8] = [(isFinal ? 0x80 : 0) | reserved << 4 | opcode]
-        made.append(maskBit | (width == 0 ? UInt8(length) : width == 2 ? 126 : 127))
-        for index in 0..<width { made.append(UInt8(truncatingIfNeeded: length >> UInt64(8 * (width - 1 - index)))) }
-        guard let mask else { return made + payload }
-        let key = (0..<4).map { UInt8(truncatingIfNeeded: mask >> UInt32(8 * $0)) }
-        return made + key + payload.enumerated().map { $1 ^ key[$0 & 3] }
-    }
-}
+import TestKit
 
 /// An event with its bytes copied out.
 enum SeenEvent: Equatable, CustomStringConvertible {

@@ -1,3 +1,5 @@
+// A place for a test's files. Whoever holds it owns it, on any one thread; nothing is left behind.
+
 import FastFeed
 import Foundation
 import Glibc

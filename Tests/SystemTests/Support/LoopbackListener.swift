@@ -4,6 +4,7 @@ import FastFeed
 import Foundation
 import Glibc
 import Synchronization
+import TestKit
 
 final class LoopbackListener: Sendable {
     let port: UInt16
@@ -51,8 +52,7 @@ final class LoopbackListener: Sendable {
     func stop() {
         guard !stopping.exchange(true, ordering: .relaxed) else { return }
         shutdown(listener, Int32(SHUT_RDWR))
-        let deadline = Date(timeIntervalSinceNow: 15)
-        while threads.withLock({ $0 }) > 0 && Date() < deadline { usleep(5_000) }
+        _ = comesTrue(within: 15) { threads.withLock { $0 } == 0 }
         close(listener)
     }
 }

@@ -1,0 +1,119 @@
+// What answers and updates hold, as values. Plain, any thread. Members that are not known are passed over; a member that is missing or
+// of the wrong type makes the whole message malformed. Instants are Unix milliseconds, UTC.
+
+/// The answer to `createFlux`.
+public struct CreatedFlux: Sendable, Equatable {
+    public let id: String
+    /// False when the same flux was there already.
+    public let created: Bool
+
+    package init(id: String, created: Bool) { (self.id, self.created) = (id, created) }
+
+    package init(_ value: JSONValue) throws(Malformed) {
+        self.init(id: try value.text(Field.fluxID), created: try value.truth(Field.created))
+    }
+
+    package var members: [(String, JSONValue)] { [(Field.fluxID, .string(id)), (Field.created, .bool(created))] }
+}
+
+/// One flux, as `listFluxes` tells it.
+public struct FluxSummary: Sendable, Equatable {
+    public let id: String
+    public let symbols: [Symbol]
+    public let interval: Interval
+    /// Nil for a state that this version does not know.
+    public let state: FluxState?
+    /// Unix ms.
+    public let createdAt: Int64
+    /// Unix ms; nil before the first update.
+    public let lastUpdateAt: Int64?
+
+    package init(id: String, symbols: [Symbol], interval: Interval, state: FluxState?, createdAt: Int64, lastUpdateAt: Int64?) {
+        (self.id, self.symbols, self.interval, self.state) = (id, symbols, interval, state)
+        (self.createdAt, self.lastUpdateAt) = (createdAt, lastUpdateAt)
+    }
+
+    /// - Parameter symbols: how they stand there: a list in the list of fluxes, joined by commas in a status.
+    init(_ value: JSONValue, symbols: [Symbol]) throws(Malformed) {
+        self.init(
+            id: try value.text(Field.fluxID), symbols: symbols, interval: try value.interval(Field.interval),
+            state: FluxState(rawValue: try value.text(Field.state)), createdAt: try value.number(Field.createdAt),
+            lastUpdateAt: try value.instant(Field.lastUpdateAt))
+    }
+
+    package init(_ value: JSONValue) throws(Malformed) {
+        var symbols: [Symbol] = []
+        for symbol in try value.list(Field.symbols) { symbols.append(try JSONValue.symbol(symbol.string)) }
+        try self.init(value, symbols: symbols)
+    }
+
+    package var json: JSONValue {
+        .members([
+            (Field.fluxID, .string(id)), (Field.symbols, .array(symbols.map { .string($0.name) })),
+            (Field.interval, .string(interval.token)), (Field.state, .string(state?.rawValue ?? "")),
+            (Field.createdAt, .integer(createdAt)), (Field.lastUpdateAt, .integer(lastUpdateAt ?? 0)),
+        ])
+    }
+}
+
+/// The answer to `data`.
+public struct CandleData: Sendable, Equatable {
+    public let symbol: Symbol
+    public let interval: Interval
+    /// Nil for a source that this version does not know.
+    public let source: DataSource?
+    /// How long the service took, µs.
+    public let tookMicroseconds: Int64
+    /// Oldest first; a forming candle is the last.
+    public let rows: [Candle]
+
+    package init(_ value: JSONValue) throws(Malformed) {
+        symbol = try JSONValue.symbol(value[Field.symbol]?.string)
+        interval = try value.interval(Field.interval)
+        source = DataSource(rawValue: try value.text(Field.source))
+        tookMicroseconds = try value.number(Field.tookMicroseconds)
+        rows = try Candle.list(value, Field.rows)
+    }
+
+    /// The service has its rows as JSON already.
+    package static func members(
+        _ series: Series, _ source: DataSource, tookMicroseconds: UInt64, rows: [JSONValue]
+    ) -> [(String, JSONValue)] {
+        [
+            (Field.symbol, .string(series.symbol.name)), (Field.interval, .string(series.interval.token)),
+            (Field.source, .string(source.rawValue)), (Field.tookMicroseconds, .integer(Int64(clamping: tookMicroseconds))),
+            (Field.rows, .array(rows)),
+        ]
+    }
+}
+
+/// What one flush of the service wrote for one series. (`BatchBuilder` renders it by hand; a test reads its messages here.)
+public struct FluxUpdate: Sendable, Equatable {
+    public let symbol: Symbol
+    public let interval: Interval
+    /// Candles written.
+    public let rows: Int64
+    /// Kline events they stand for.
+    public let updates: Int64
+    /// Closed ones first.
+    public let candles: [Candle]
+    /// The message as it was published.
+    package let json: JSONValue
+
+    package init(_ bytes: [UInt8]) throws(Malformed) {
+        json = try JSONValue(message: bytes)
+        symbol = try JSONValue.symbol(json[Field.symbol]?.string)
+        interval = try json.interval(Field.interval)
+        rows = try json.number(Field.rows)
+        updates = try json.number(Field.updates)
+        candles = try Candle.list(json, Field.candles)
+    }
+}
+
+extension Candle {
+    fileprivate static func list(_ value: JSONValue, _ key: String) throws(Malformed) -> [Candle] {
+        var candles: [Candle] = []
+        for row in try value.list(key) { candles.append(try Candle(row)) }
+        return candles
+    }
+}

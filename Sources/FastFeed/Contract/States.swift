@@ -1,0 +1,40 @@
+// The words of the protocol that say how something stands or where it comes from. Plain values, any thread.
+//
+// A service may be newer than its client and use a word that the client's version does not know: whatever reads such a word
+// gets nil, and the rest of the answer stays good.
+
+/// How a flux stands.
+public enum FluxState: String, CaseIterable, Sendable {
+    /// Some of its series have not been heard yet.
+    case starting
+    case live
+    /// Nothing has come for longer than its interval allows.
+    case stale
+    /// Missing candles are being fetched.
+    case healing
+    case stopped
+}
+
+/// How the service stands.
+public enum ServiceState: String, CaseIterable, Sendable {
+    case starting, live
+    /// Connections to the exchange are missing.
+    case degraded
+    case stopped
+}
+
+/// What a flux was made by.
+public enum FluxOrigin: String, CaseIterable, Sendable {
+    /// A command; the flux is kept in Redis.
+    case command
+    /// The configuration; the flux lives as long as the process.
+    case configuration
+}
+
+/// Where the rows of `data` come from.
+public enum DataSource: String, CaseIterable, Sendable {
+    case redis
+    /// What the exchange said a moment ago.
+    case cache
+    case exchange
+}

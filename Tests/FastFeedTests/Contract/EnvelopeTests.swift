@@ -1,0 +1,67 @@
+// The envelope of answers and the names of keys and channels, written out once by hand.
+
+import FastFeed
+import Testing
+
+struct EnvelopeTests {
+    private func read(_ result: CommandResult, as id: String = "7") throws -> CommandAnswer {
+        try CommandAnswer(Array(result.text(requestID: "7").utf8), requestID: id)
+    }
+
+    @Test("What is answered is read, by whoever asked")
+    func bothWays() throws {
+        let created = CreatedFlux(id: "42", created: false)
+        #expect(
+            CommandResult.success(created.members).text(requestID: "7")
+                == #"{"request_id":"7","status":"ok","flux_id":"42","created":false}"#)
+        guard case .ok(let content) = try read(.success(created.members)) else {
+            Issue.record("refused")
+            return
+        }
+        #expect(try CreatedFlux(content) == created && content.members?.count == 2)
+        for code in CommandCode.allCases {
+            let refusal = CommandResult.failure(CommandError(code, "\"no\""))
+            #expect(
+                refusal.text(requestID: "7")
+                    == #"{"request_id":"7","status":"error","error":{"code":"\#(code.rawValue)","message":"\"no\""}}"#)
+            #expect(try read(refusal) == .refused(code, message: "\"no\""))
+        }
+        #expect(throws: Malformed("it carries another request_id")) { try read(.success([]), as: "8") }
+    }
+
+    @Test("A code of a newer service costs its name, not the refusal")
+    func newerCode() throws {
+        let text = #"{"request_id":"7","status":"error","error":{"code":"paused","message":"later"}}"#
+        #expect(try CommandAnswer(Array(text.utf8), requestID: "7") == .refused(nil, message: "later"))
+    }
+
+    @Test("The answer with candles")
+    func data() throws {
+        let series = Series(symbol: Symbol("btcusdt")!, interval: .m1)
+        let candle = CandleRow.json(.sample(2, closed: true), series)
+        let members = CandleData.members(series, .cache, tookMicroseconds: 12, rows: [candle])
+        #expect(
+            JSONValue.members(members).text
+                == #"{"symbol":"btcusdt","interval":"1m","source":"cache","took_us":12,"rows":[\#(candle.text)]}"#)
+        let data = try CandleData(JSONValue.members(members))
+        #expect(data.symbol == series.symbol && data.interval == .m1 && data.source == .cache && data.tookMicroseconds == 12)
+        #expect(data.rows == [try Candle(candle)])
+    }
+
+    @Test("Names of keys and channels")
+    func names() {
+        let series = Series(market: .um, symbol: Symbol("btcusdt")!, interval: .month1)
+        let keys = KeySchema(prefix: "p:")
+        #expect(keys.historyKey(series) == "p:candles:{um:btcusdt}:1M")
+        #expect(keys.latestKey(.um, .month1) == "p:latest:um:1M" && KeySchema(prefix: "").latestKey(.spot, .m1) == "latest:1m")
+        #expect(keys.updatesChannel(series) == "p:updates:{um:btcusdt}:1M" && keys.updatesPattern == "p:updates:*")
+        #expect(keys.cacheKey(series, limit: 5, startMs: nil, endMs: 7) == "p:cache:{um:btcusdt}:1M:5::7")
+        #expect(keys.fluxesKey == "p:fluxes" && keys.serviceStatusKey == "p:status:service")
+        #expect(keys.fluxStatusKey("a") == "p:status:flux:a")
+        #expect(
+            CommandKind.allCases.map { keys.commandChannel($0) } == [
+                "p:commands:flux:create", "p:commands:flux:stop", "p:commands:flux:list", "p:commands:data:get", "p:commands:status:get",
+            ])
+        #expect(keys.responseChannel(.getData, requestID: "7") == "p:responses:data:get:7" && keys.responsesPattern == "p:responses:*")
+    }
+}

@@ -1,0 +1,75 @@
+// A whole system on loopback: local exchange, real redis-server, engine. On the test's thread, which asks; each part has its own.
+
+import FastFeed
+import Foundation
+import TestKit
+import Testing
+import VenueSimulator
+
+/// Exchange, Redis and engine of one test.
+final class Rig {
+    let venue: VenueSimulator
+    let redis: RedisServerProcess
+    let engine: Engine
+    private(set) var client: RedisClient
+
+    struct Options {
+        var simulator = SimulatorConfiguration()
+        var redis = RedisServerProcess.Options()
+        var usesRedisTLS = false
+        var intervals: [Interval] = [.s1, .m1]
+        var readerCount = 1
+        var threading = ThreadingMode.shared
+        var adjust: (inout EngineConfiguration) -> Void = { _ in }
+    }
+
+    init(_ options: Options) throws {
+        venue = try VenueSimulator(configuration: options.simulator)
+        try venue.start()
+        redis = try RedisServerProcess(options.redis)
+        var configuration = EngineConfiguration()
+        configuration.market = options.simulator.market
+        configuration.fluxes = [FluxDefinition(symbols: venue.symbols.map(\.symbol), intervals: options.intervals)]
+        configuration.venue = try WebSocketEndpoint(url: venue.webSocketBase)
+        configuration.venueAuthorityFile = venue.certificateAuthorityFile
+        configuration.redis = options.usesRedisTLS ? redis.tlsEndpoint! : redis.endpoint
+        configuration.readerCount = options.readerCount
+        configuration.threading = options.threading
+        configuration.history = 100_000
+        options.adjust(&configuration)
+        engine = try Engine(configuration)
+        client = try RedisClient.connect(redis.endpoint)
+        try engine.start()
+    }
+
+    /// After Redis was killed and restarted.
+    func reconnectClient() {
+        do { client = try RedisClient.connect(redis.endpoint) } catch { Issue.record("\(error)") }
+    }
+
+    var counters: CounterSnapshot { engine.snapshot().counters }
+
+    /// Waits until a condition holds; a failed expectation if it does not in time.
+    func wait(seconds: Double, _ what: Comment, _ condition: () -> Bool) {
+        if !comesTrue(within: seconds, condition) { Issue.record("not within \(seconds) s: \(what)") }
+    }
+
+    /// Stops the exchange, lets the engine take what was sent, and stops it.
+    func finish() -> StopReport {
+        venue.stop()
+        // The exchange has closed its sockets; the last bytes are read until nothing more comes.
+        var last = counters[.messagesReceived]
+        var quiet = 0
+        while quiet < 5 {
+            usleep(100_000)
+            let now = counters[.messagesReceived]
+            quiet = now == last ? quiet + 1 : 0
+            last = now
+        }
+        let report = engine.stop()
+        for line in engine.drainJournal() where line.level >= .warning {
+            print("journal:", line.message, line.fields.map { "\($0)=\($1)" }.joined(separator: " "))
+        }
+        return report
+    }
+}
