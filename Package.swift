@@ -24,9 +24,12 @@ let strict: [SwiftSetting] = base + [.strictMemorySafety()]
 /// slower for it that anybody waits for. What they test is optimised, and the simulated worlds are.
 let tests: [SwiftSetting] = base + [.unsafeFlags(["-Onone", "-gline-tables-only"])]
 
-/// LLVM's linker, which comes with Swift: it takes a third of the time, and does not repeat glibc's warnings about functions that
-/// Foundation never calls for us (`tempnam` and the like, linked in with the rest of an object).
-let linker: LinkerSetting = .unsafeFlags(["-use-ld=lld"])
+/// LLVM's linker, which comes with Swift: it does not repeat glibc's warnings about functions that Foundation never calls for us
+/// (`tempnam` and the like, linked in with the rest of an object).
+let linker: [LinkerSetting] = [.unsafeFlags(["-use-ld=lld"])]
+
+/// A program chooses its allocator, not a library: our programs take jemalloc, whose figures the library shows where it is there.
+let jemalloc: [LinkerSetting] = linker + [.linkedLibrary("jemalloc")]
 
 let package = Package(
     name: "FastFeed",
@@ -44,8 +47,6 @@ let package = Package(
         .target(
             name: "CShims",
             linkerSettings: [
-                // First, so that its malloc is the process's.
-                .linkedLibrary("jemalloc"),
                 .linkedLibrary("hiredis"),
                 .linkedLibrary("ssl"),
                 .linkedLibrary("crypto"),
@@ -54,7 +55,8 @@ let package = Package(
             ]
         ),
         .target(name: "FastFeed", dependencies: ["CShims"], swiftSettings: strict),
-        .target(name: "VenueSimulator", dependencies: ["FastFeed", "CShims"], swiftSettings: strict),
+        .target(name: "CAuthority", linkerSettings: [.linkedLibrary("crypto")]),
+        .target(name: "VenueSimulator", dependencies: ["FastFeed", "CAuthority"], swiftSettings: strict),
         .executableTarget(
             name: "feedd",
             dependencies: [
@@ -64,8 +66,7 @@ let package = Package(
                 .product(name: "Configuration", package: "swift-configuration"),
             ],
             swiftSettings: strict,
-            linkerSettings: [
-                linker,
+            linkerSettings: jemalloc + [
                 // One file that runs without Swift on the machine, in a third of the memory.
                 .unsafeFlags(["-static-stdlib"]),
                 // What FoundationEssentials needs, and only its dynamic library names (Swift 6.3).
@@ -81,10 +82,10 @@ let package = Package(
             ],
             path: "Benchmarks",
             swiftSettings: strict,
-            linkerSettings: [linker]
+            linkerSettings: jemalloc
         ),
         // What the Autobahn suite talks to (scripts/autobahn.sh).
-        .executableTarget(name: "autobahn-testee", dependencies: ["FastFeed"], swiftSettings: strict, linkerSettings: [linker]),
+        .executableTarget(name: "autobahn-testee", dependencies: ["FastFeed"], swiftSettings: strict, linkerSettings: linker),
         // What several test targets share: frames, seeds, waiting.
         .target(name: "TestKit", dependencies: ["FastFeed"], path: "Tests/TestKit", swiftSettings: base),
         // The engine's agents on a kernel, an exchange and a Redis that a seed decides (scripts/simulate.sh).
@@ -92,11 +93,14 @@ let package = Package(
         .executableTarget(
             name: "run-seeds",
             dependencies: ["Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-            path: "Tests/RunSeeds", swiftSettings: base, linkerSettings: [linker]),
-        .testTarget(name: "SimulationTests", dependencies: ["Simulation", "FastFeed"], swiftSettings: tests, linkerSettings: [linker]),
-        .testTarget(name: "FastFeedTests", dependencies: ["FastFeed", "CShims", "TestKit"], swiftSettings: tests, linkerSettings: [linker]),
-        .testTarget(name: "SimulatorTests", dependencies: ["VenueSimulator"], swiftSettings: tests, linkerSettings: [linker]),
-        .testTarget(name: "SystemTests", dependencies: ["FastFeed", "VenueSimulator", "TestKit"], swiftSettings: tests, linkerSettings: [linker]),
+            path: "Tests/RunSeeds", swiftSettings: base, linkerSettings: jemalloc),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulation", "FastFeed"], swiftSettings: tests, linkerSettings: linker),
+        // All test targets become one program; the tests that count allocations need jemalloc's figures.
+        .testTarget(
+            name: "FastFeedTests", dependencies: ["FastFeed", "TestKit", "CShims"], swiftSettings: tests, linkerSettings: jemalloc),
+        .testTarget(name: "SimulatorTests", dependencies: ["VenueSimulator"], swiftSettings: tests, linkerSettings: linker),
+        .testTarget(
+            name: "SystemTests", dependencies: ["FastFeed", "VenueSimulator", "TestKit"], swiftSettings: tests, linkerSettings: linker),
     ],
     cxxLanguageStandard: .cxx17
 )

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draws the latency percentiles of a recorded run as SVG.
 
-    perf/chart.py perf/results/RUN.json > perf/latency.svg
+    perf/chart.py perf/results/RUN.json.gz > perf/latency.svg
 
 A line for each rate over ws and a Unix socket, from the instant a frame was due to its subscriber; both axes are logarithmic, the
 horizontal one in the share of frames that took longer. Needs Python 3 and nothing else.

@@ -7,14 +7,9 @@
 #   perf/compare.sh 3 saturated --seconds 8
 #   perf/compare.sh 5 --out perf/results/compare-NAME.json
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-rounds=3
-if [[ ${1:-} =~ ^[0-9]+$ ]]; then
-    rounds=$1
-    shift
-fi
-scripts/setup.sh
+take_rounds "$@"
 step "build reference" perf/reference/build.sh >&2
-step "build" swift_build >&2
-exec "$built/Benchmarks" reference --rounds "$rounds" "$@"
+build_all
+exec "$built/Benchmarks" reference --rounds "$rounds" "${flags[@]}"

@@ -4,12 +4,8 @@
 #
 #   perf/endurance.sh [--record] [FLAGS of `Benchmarks endurance`…]
 #
-# --record writes perf/results/endurance-DATE.json.
+# --record writes perf/results/endurance-DATE.json.gz and .txt.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-take_flags endurance "$@"
-[ -z "$record" ] || flags+=(--record "$record.json")
-scripts/setup.sh >&2
-step "build" swift_build >&2
-exec "$built/Benchmarks" endurance "${flags[@]}" --commit "$(commit)"
+trial endurance "$@"

@@ -4,12 +4,8 @@
 #
 #   perf/overload.sh [--record] [FLAGS of `Benchmarks overload`…]
 #
-# --record writes perf/results/overload-DATE.json.
+# --record writes perf/results/overload-DATE.json.gz and .txt.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-take_flags overload "$@"
-[ -z "$record" ] || flags+=(--record "$record.json")
-scripts/setup.sh >&2
-step "build" swift_build >&2
-exec "$built/Benchmarks" overload "${flags[@]}" --commit "$(commit)"
+trial overload "$@"

@@ -6,13 +6,9 @@
 #   perf/peers.sh 3                            # about eight minutes
 #   perf/peers.sh 1 --seconds 2
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-rounds=3
-if [[ ${1:-} =~ ^[0-9]+$ ]]; then
-    rounds=$1
-    shift
-fi
+take_rounds "$@"
 scripts/setup.sh
 step "build peers" perf/peers/build.sh >&2
-exec perf/compare.sh "$rounds" peers "$@"
+exec perf/compare.sh "$rounds" peers "${flags[@]}"

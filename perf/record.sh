@@ -1,16 +1,14 @@
 #!/usr/bin/env bash
-# Records a run of the benchmarks into perf/results/DATE-MACHINE.{json,txt}. Arguments go to `Benchmarks`. The machine's
+# Records a run of the benchmarks into perf/results/DATE-MACHINE.{json.gz,txt}. Arguments go to `Benchmarks`. The machine's
 # name is made of its processor and cores; FASTFEED_MACHINE sets another.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 cpu=$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -1)
 machine=${FASTFEED_MACHINE:-$(printf '%s' "${cpu:-$(uname -m)} $(nproc) cores" | tr '[:upper:]' '[:lower:]' | tr -cs 'a-z0-9\n' '-')}
 name=perf/results/$(date -u +%Y-%m-%dT%H%M)-$machine
-mkdir -p perf/results
 
-scripts/setup.sh
-step "build" swift_build
+build_all
 
 # The build's own load passes in a minute or two; what other programs do spoils the figures.
 load_max=0.7
@@ -21,5 +19,4 @@ for _ in $(seq 36); do
     sleep 5
 done
 is_quiet || say "the load average is still $(load) after three minutes, not below $load_max: other programs are at work"
-"$built/Benchmarks" --out "$name.json" "$@" | tee "$name.txt"
-say "" "recorded: $name.json $name.txt"
+keep "$name" --out "$built/Benchmarks" "$@"

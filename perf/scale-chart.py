@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draws a recorded scale run as SVG: memory and CPU of feedd over the number of series.
 
-    perf/scale-chart.py perf/results/scale-DATE.json > scale.svg
+    perf/scale-chart.py perf/results/scale-DATE.json.gz > scale.svg
 
 Three panels: memory of the paced runs (resident and anonymous), CPU of the paced runs (a frame a second for each series) and CPU
 for a frame when saturated. The number of series is logarithmic; a line for each number of readers. Needs Python 3 and nothing else.

@@ -4,15 +4,13 @@
 #
 #   perf/scale.sh [--record] [FILTER and flags of `Benchmarks scale`…]
 #
-# --record writes perf/results/scale-DATE.json, .txt and .svg.
+# --record writes perf/results/scale-DATE.json.gz, .txt and .svg.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 take_flags scale "$@"
-scripts/setup.sh >&2
-step "build" swift_build >&2
-program="$built/Benchmarks"
-[ -n "$record" ] || exec "$program" scale "${flags[@]}"
-"$program" scale "${flags[@]}" --out "$record.json" | tee "$record.txt"
-perf/scale-chart.py "$record.json" >"$record.svg"
-say "" "recorded: $record.json $record.txt $record.svg"
+build_all
+set -- "$built/Benchmarks" scale "${flags[@]}"
+[ -n "$record" ] || exec "$@"
+keep "$record" --out "$@"
+perf/scale-chart.py "$record.json.gz" >"$record.svg"

@@ -1,5 +1,6 @@
 """What the charts of perf/ have in common: reading a run of `Benchmarks`, and SVG around their lines."""
 
+import gzip
 import html
 import json
 import sys
@@ -11,7 +12,8 @@ def document(usage):
     """The run whose file is the only argument."""
     if len(sys.argv) != 2:
         sys.exit(usage)
-    with open(sys.argv[1], encoding="utf-8") as file:
+    opened = gzip.open if sys.argv[1].endswith(".gz") else open
+    with opened(sys.argv[1], "rt", encoding="utf-8") as file:
         return json.load(file)
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The hot functions (perf/hot-symbols.txt) in the release build of feedd: none of them may count references, check accesses or
-# allocate. Needs objdump and nm, which come with the linker that Swift needs.
+# allocate. And its allocator is jemalloc. Needs objdump and nm, which come with the linker that Swift needs.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -26,4 +26,7 @@ while read -r name; do
     done <<<"$found"
 done <perf/hot-symbols.txt
 [ "$faults" -eq 0 ] || fail "$faults hot functions call what they must not"
-say "hot path: $count functions without reference counts, access checks or allocations"
+# The order in which it is linked decides; the loader tells the outcome.
+malloc=$(LD_BIND_NOW=1 LD_DEBUG=bindings "$program" --version 2>&1 | grep -F "binding file $program " | grep -F "symbol \`malloc'" || true)
+[[ $malloc == */libjemalloc.so* ]] || fail "malloc is not jemalloc's: ${malloc:-not bound}"
+say "hot path: $count functions without reference counts, access checks or allocations; malloc is jemalloc's"

@@ -17,7 +17,7 @@ mkdir "$work/CShims"
 printf 'module CShims {\n    umbrella "%s"\n    export *\n}\n' "$PWD/Sources/CShims/include" >"$work/CShims/module.modulemap"
 
 mapfile -t flags < <(language_flags)
-flags+=(-warnings-as-errors)
+flags+=(-warnings-as-errors -strict-memory-safety)
 
 declare -A knows
 rooms=()

@@ -4,18 +4,11 @@
 #
 #   scripts/churn.sh MINUTES [--record] [FLAGS of `Benchmarks churn`…]
 #
-# --record writes perf/results/churn-DATE.txt.
+# --record writes perf/results/churn-DATE.json.gz and .txt.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/../perf/common.sh"
 
 [[ ${1:-} =~ ^[0-9]+(\.[0-9]+)?$ ]] || fail "usage: $(basename "$0") MINUTES [--record] [FLAGS]"
 minutes=$1
 shift
-take_flags churn "$@"
-output=/dev/null
-[ -z "$record" ] || output=$record.txt
-scripts/setup.sh
-swift_build --product feedd --quiet
-swift_build --product Benchmarks --quiet
-"$built/Benchmarks" churn --minutes "$minutes" "${flags[@]}" \
-    --commit "$(commit)" | tee "$output"
+trial churn --minutes "$minutes" "$@"

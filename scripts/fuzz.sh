@@ -45,7 +45,7 @@ build() {
         -c Tests/TestKit/*.swift -o "$work/TestKit.o" || return 1
     swiftc "${swift[@]}" -module-name Fuzz -emit-executable -emit-module -emit-module-path "$work/Fuzz.swiftmodule" "${sources[@]}" \
         "$work/FastFeed.o" "$work/TestKit.o" "${objects[@]}" \
-        -ljemalloc -lhiredis -lssl -lcrypto -lcurl -lsimdjson -lstdc++ -o "$program"
+        -lhiredis -lssl -lcrypto -lcurl -lsimdjson -lstdc++ -o "$program"
 }
 
 # libFuzzer must see the crash itself. Leaks are looked for at the end of a run. hiredis's buffers may not

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Drives a service with clients that are not ours: redis-py (docs/examples/flux.py) and plain redis-cli, by nothing but
-# the documented channels. Starts a local exchange, a redis-server and feedd for it. Without redis-py (Debian:
-# python3-redis) that half is skipped, with a message.
+# the documented channels; and a package outside ours that imports the library (docs/examples/bot). Starts a local exchange, a
+# redis-server and feedd for it. Without redis-py (Debian: python3-redis) that part is skipped, with a message.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -59,3 +59,12 @@ if "$python" -c 'import redis' 2>/dev/null; then
 else
     say "redis-py: skipped, it is not installed (Debian: apt-get install python3-redis)"
 fi
+
+swift build --package-path docs/examples/bot --scratch-path .build-outside
+bot=.build-outside/debug/bot
+answer=$(timeout 60 "$bot" "unix://$work/redis.sock" btcusdt)
+expect "$answer" 'btcusdt closed at [0-9]'
+libraries=$(ldd "$bot")
+expect "$libraries" 'libc\.so'
+! grep jemalloc <<<"$libraries" || fail "the library has brought jemalloc into a program that has not asked for it"
+say "a package outside: the same, with its own allocator"

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Tests under a sanitizer, in a build of its own. (jemalloc stays linked and idle: the sanitizer's allocator
-# comes first.) Further arguments go to `swift test`; without any, the unit tests and the simulator's run.
+# Tests under a sanitizer, in an optimised build of its own: what is shipped, and fast enough for the suites that keep to
+# the clock. (jemalloc stays linked and idle: the sanitizer's allocator comes first.) Nothing is suppressed. Further
+# arguments go to `swift test`; without any, all tests run. What a sanitizer makes meaningless, such as speeds and
+# jemalloc's counts, is skipped and says so.
 #
 #   scripts/sanitize.sh thread|address|both [--filter WholePath …]
 #
@@ -16,9 +18,8 @@ case $kind in
 esac
 shift
 scripts/setup.sh
-[ $# -gt 0 ] || set -- --filter FastFeedTests --filter SimulatorTests
 
-export TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1 suppressions=$PWD/scripts/tsan-suppressions.txt ${TSAN_OPTIONS:-}"
+export TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1 ${TSAN_OPTIONS:-}"
 # Leaks are not looked for: what the Swift runtime and the test library keep for the life of the process is
 # reported as leaked.
 export ASAN_OPTIONS="detect_leaks=0 detect_stack_use_after_return=1 ${ASAN_OPTIONS:-}"
@@ -32,5 +33,6 @@ for kind in "${kinds[@]}"; do
     if [ "$kind" = address ]; then
         for flag in $undefined; do flags+=(-Xcc "$flag" -Xcxx "$flag"); done
     fi
-    swift test --scratch-path ".build-$kind" --sanitize="$kind" "${flags[@]:+${flags[@]}}" "$@"
+    # One test at a time, as in test.sh.
+    swift test -c release --scratch-path ".build-$kind" --sanitize="$kind" "${flags[@]:+${flags[@]}}" --no-parallel "$@"
 done

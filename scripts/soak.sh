@@ -4,9 +4,9 @@
 #
 #   scripts/soak.sh MINUTES [SEED] [--record] [FLAGS of `Benchmarks soak`…]
 #
-# --record writes perf/results/soak-DATE.json.
+# --record writes perf/results/soak-DATE.json.gz and .txt.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/../perf/common.sh"
 
 [[ ${1:-} =~ ^[0-9]+(\.[0-9]+)?$ ]] || fail "usage: $(basename "$0") MINUTES [SEED] [--record] [FLAGS]"
 minutes=$1
@@ -16,9 +16,4 @@ if [[ ${1:-} =~ ^[0-9]+$ ]]; then
     seed=(--seed "$1")
     shift
 fi
-take_flags soak "$@"
-[ -z "$record" ] || flags+=(--record "$record.json")
-scripts/setup.sh
-swift_build --product feedd --quiet
-swift_build --product Benchmarks --quiet
-exec "$built/Benchmarks" soak --minutes "$minutes" "${seed[@]}" "${flags[@]}" --commit "$(commit)"
+trial soak --minutes "$minutes" "${seed[@]}" "$@"

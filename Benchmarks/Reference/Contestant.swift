@@ -1,41 +1,73 @@
 // The programs that are run in turns: `feedd run`, the C++ reference (perf/reference), and the peers (perf/peers). All are
 // processes of their own, so that their CPU time is taken in the same way: all threads of the process, by the
-// scheduler's own account.
+// scheduler's own account. Main thread.
 
 import FastFeed
 import Foundation
 
 /// A program and how it is run.
 struct Contestant {
-    enum Program { case feedd, reference, nio, cryptofeed }
+    enum Kind { case feedd, reference, nio, cryptofeed }
 
     let name: String
-    let program: Program
+    let kind: Kind
     /// Further flags of the program.
     var flags: [String] = []
 
-    static let feedd = Contestant(name: "feedd", program: .feedd)
-    static let spinning = Contestant(name: "feedd-spin", program: .feedd, flags: ["--idle", "spin"])
+    static let feedd = Contestant(name: "feedd", kind: .feedd)
+    static let spinning = Contestant(name: "feedd-spin", kind: .feedd, flags: ["--idle", "spin"])
     /// Like for like with those that do not coalesce.
-    static let every = Contestant(name: "feedd-every", program: .feedd, flags: ["--no-coalesce"])
-    static let pausing = Contestant(name: "feedd-pause", program: .feedd, flags: ["--idle", "pause:\(pauseMicroseconds)"])
-    static let scanner = Contestant(name: "reference", program: .reference)
-    static let onDemand = Contestant(name: "reference-simdjson", program: .reference, flags: ["--parser", "simdjson"])
+    static let every = Contestant(name: "feedd-every", kind: .feedd, flags: ["--no-coalesce"])
+    static let pausing = Contestant(name: "feedd-pause", kind: .feedd, flags: ["--idle", "pause:\(pauseMicroseconds)"])
+    static let scanner = Contestant(name: "reference", kind: .reference)
+    static let onDemand = Contestant(name: "reference-simdjson", kind: .reference, flags: ["--parser", "simdjson"])
     /// Of the parsers alone: every field as a value, not only its token.
-    static let onDemandValues = Contestant(name: "reference-simdjson-values", program: .reference)
+    static let onDemandValues = Contestant(name: "reference-simdjson-values", kind: .reference)
     /// As many batches in flight as the engine lets be.
-    static let deep = Contestant(name: "reference-4-batches", program: .reference, flags: ["--in-flight", "4"])
-    static let lazy = Contestant(name: "reference-lazy", program: .reference, flags: ["--lazy"])
-    static let spinningReference = Contestant(name: "reference-spin", program: .reference, flags: ["--spin"])
-    static let pausingReference = Contestant(name: "reference-pause", program: .reference, flags: ["--pause-us", "\(pauseMicroseconds)"])
+    static let deep = Contestant(name: "reference-4-batches", kind: .reference, flags: ["--in-flight", "4"])
+    static let draining = Contestant(name: "reference", kind: .reference, flags: ["--drain"])
+    static let lazy = Contestant(name: "reference-lazy", kind: .reference, flags: ["--lazy"])
+    static let spinningReference = Contestant(name: "reference-spin", kind: .reference, flags: ["--spin"])
+    static let pausingReference = Contestant(name: "reference-pause", kind: .reference, flags: ["--pause-us", "\(pauseMicroseconds)"])
     /// perf/peers.
-    static let nio = Contestant(name: "swift-nio", program: .nio)
-    static let cryptofeed = Contestant(name: "cryptofeed", program: .cryptofeed)
+    static let nio = Contestant(name: "swift-nio", kind: .nio)
+    static let cryptofeed = Contestant(name: "cryptofeed", kind: .cryptofeed)
     /// Half of what the other one stores.
-    static let cryptofeedSet = Contestant(name: "cryptofeed-zset", program: .cryptofeed, flags: ["--backends", "zset"])
+    static let cryptofeedSet = Contestant(name: "cryptofeed-zset", kind: .cryptofeed, flags: ["--backends", "zset"])
 
     /// Of the throughput profile: at 20,000 frames/s six frames come meanwhile.
     static let pauseMicroseconds = 300
+
+    /// Starts it, and waits until it follows the exchange.
+    func start(_ rig: Rig, _ programs: ContestantPrograms) throws -> ContestantProcess {
+        let (setup, exchange) = (rig.setup, rig.exchange)
+        /// A path, or `ADDRESS:PORT`.
+        let address =
+            switch rig.redis.reach.place {
+            case .unix(let path): path
+            case .tcp(let host, let port): "\(host):\(port)"
+            }
+        let both = ["--flux", setup.flux, "--history", "\(setup.history)", "--venue", exchange.webSocketBase, "--redis", address]
+        let authority = exchange.authorityFile.map { ["--ca-file", $0] } ?? []
+        let program: ContestantProcess
+        switch kind {
+        case .feedd:
+            program = try FeeddProcess(
+                setup.with { $0.feedd += flags }, exchange, rig.redis.reach, logFile: rig.directory.appendingPathComponent("feedd.log"))
+        case .reference:
+            program = try ReferenceProcess(programs.reference, both + authority + (setup.coalesces ? [] : ["--every"]) + flags)
+        case .nio: program = try ReferenceProcess(programs.nio, both + flags)
+        case .cryptofeed:
+            // What it says when it is ended in the middle is nobody's concern; what it says before shows in the counts.
+            program = try ContestantProcess(
+                programs.python,
+                [programs.cryptofeed.path, "--venue", exchange.webSocketBase, "--rest", exchange.restBase, "--redis", address] + flags
+                    + ["--log", rig.directory.appendingPathComponent("cryptofeed.log").path],
+                in: rig.directory, errors: FileHandle.nullDevice)
+        }
+        try Wait.until(30, "\(name) to follow the exchange", turn: { try program.mustRun() }) { try exchange.klineFrames() > 0 }
+        return program
+    }
 }
 
 /// What a program says at its end.
@@ -46,68 +78,26 @@ struct ContestantBooks {
     let closedWritten: UInt64
 }
 
-protocol ContestantProcess: AnyObject {
-    var pid: Int32 { get }
-    var isRunning: Bool { get }
+/// A program that has its turn. (cryptofeed is nothing more: it never ends by itself, and keeps no books.)
+class ContestantProcess: Program {
+    func mustRun() throws {
+        guard isRunning else { throw FeedError(.system, "the program has ended in the middle of the run") }
+        usleep(10_000)
+    }
+
     /// The exchange has ended: takes what it has sent, ends, and says what it did.
-    func finish() throws -> ContestantBooks
-}
-
-extension Contestant {
-    /// - Parameter redis: as the programs know it.
-    /// - Parameter directory: for logs; somebody else's to remove.
-    func start(_ setup: WholeSetup, _ exchange: ExchangeProcess, redis: RedisEndpoint, _ programs: ContestantPrograms, directory: URL)
-        throws
-        -> any ContestantProcess
-    {
-        let symbols = setup.symbols.map(\.name).joined(separator: ",")
-        let flux = ["--flux", "\(symbols):\(setup.interval.token)", "--history", String(WholeRun.history)]
-        let authority = exchange.authorityFile.map { ["--ca-file", $0] } ?? []
-        switch program {
-        case .feedd:
-            let every = setup.coalesces ? [] : ["--no-coalesce"]
-            return try FeeddProcess(
-                flux + authority + ["--venue-ws", exchange.webSocketBase, "--redis", redis.feeddURL] + every + flags,
-                logFile: directory.appendingPathComponent("feedd.log"))
-        case .reference:
-            let every = setup.coalesces ? [] : ["--every"]
-            return try ReferenceProcess(
-                programs.reference, flux + authority + ["--venue", exchange.webSocketBase, "--redis", redis.address] + every + flags)
-        case .nio:
-            return try ReferenceProcess(programs.nio, flux + ["--venue", exchange.webSocketBase, "--redis", redis.address] + flags)
-        case .cryptofeed:
-            return try CryptofeedProcess(
-                programs,
-                ["--venue", exchange.webSocketBase, "--rest", exchange.restBase, "--redis", redis.address] + flags, directory: directory)
-        }
-    }
-}
-
-extension RedisEndpoint {
-    /// A path, or `ADDRESS:PORT`.
-    fileprivate var address: String {
-        switch place {
-        case .unix(let path): path
-        case .tcp(let host, let port): "\(host):\(port)"
-        }
-    }
-
-    fileprivate var feeddURL: String {
-        if case .unix = place { "unix://\(address)" } else { "redis://\(address)" }
-    }
+    func finish() throws -> ContestantBooks { throw FeedError(.system, "the program keeps no books") }
 }
 
 /// Where the other programs are: each is left by its build script in a place beside the directory of this program's
 /// configuration.
 struct ContestantPrograms {
-    let reference: URL
-    let nio: URL
+    let reference, nio: URL
     /// The interpreter of its virtual environment, and our script.
-    let python: URL
-    let cryptofeed: URL
+    let python, cryptofeed: URL
 
     init(reference: URL? = nil) throws {
-        let build = try FeeddProgram.url().appendingPathComponent("../../..").standardized
+        let build = try Program.feedd().appendingPathComponent("../../..").standardized
         self.reference = reference ?? build.appendingPathComponent("reference/reference")
         nio = build.appendingPathComponent("peers/nio/nio-peer")
         python = build.appendingPathComponent("peers/cryptofeed/bin/python")
@@ -116,80 +106,33 @@ struct ContestantPrograms {
 
     /// - Throws: a sentence that says how to get what is not there.
     func check(_ contestants: [Contestant]) throws {
+        let files: [Contestant.Kind: [URL]] = [.reference: [reference], .nio: [nio], .cryptofeed: [python, cryptofeed]]
         for contestant in contestants {
-            let (files, script) =
-                switch contestant.program {
-                case .feedd: ([URL](), "")
-                case .reference: ([reference], "perf/reference/build.sh")
-                case .nio: ([nio], "perf/peers/build.sh")
-                case .cryptofeed: ([python, cryptofeed], "perf/peers/build.sh")
-                }
-            for file in files where !FileManager.default.fileExists(atPath: file.path) {
+            for file in files[contestant.kind] ?? [] where !FileManager.default.fileExists(atPath: file.path) {
+                let script = contestant.kind == .reference ? "perf/reference/build.sh" : "perf/peers/build.sh"
                 throw FeedError(.system, "'\(file.path)' is not there; build it with: \(script)")
             }
         }
     }
 }
 
-extension FeeddProcess: ContestantProcess {
-    /// The exchange has ended: what lies in the sockets is read until nothing more comes: two reports, a second apart, that
-    /// say the same.
-    func takeRest() throws {
-        var before: (timeMs: Int64, messages: Int64) = (0, -1)
-        while isRunning {
-            usleep(50_000)
-            try poll()
-            guard let report, report.timeMs != before.timeMs else { continue }
-            if report[.messagesReceived] == before.messages { break }
-            before = (report.timeMs, report[.messagesReceived])
-        }
-    }
-
-    func finish() throws -> ContestantBooks {
-        try takeRest()
-        let status = try stop()
-        guard status == 0, let total else { throw FeedError(.system, "feedd has ended with status \(status)") }
-        guard total[.redisRejected] == 0, total[.closedQueueOverflow] == 0 else { throw FeedError(.redis, "feedd could not write all") }
-        return ContestantBooks(
-            updates: UInt64(total[.recordsTaken] - total[.duplicates]), closedWritten: UInt64(total[.closedWritten]))
-    }
-}
-
 /// A program that ends with the exchange and says what it did in one line of JSON: the reference, and the NIO program.
 final class ReferenceProcess: ContestantProcess {
-    private let process = Process()
     private let output = Pipe()
 
-    var pid: Int32 { process.processIdentifier }
-    var isRunning: Bool { process.isRunning }
+    init(_ program: URL, _ arguments: [String]) throws { try super.init(program, arguments, output: output) }
 
-    init(_ program: URL, _ arguments: [String]) throws {
-        process.executableURL = program
-        process.arguments = arguments + FeeddProgram.endsWithUs
-        process.standardOutput = output
-        try process.run()
-    }
-
-    deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
-
-    func finish() throws -> ContestantBooks {
-        let books = try ReferenceProcess.object(output)
-        process.waitUntilExit()
-        guard process.terminationStatus == 0, let klines = books["klines"] as? NSNumber, let closed = books["closed_written"] as? NSNumber,
+    override func finish() throws -> ContestantBooks {
+        let books = try said()
+        guard waitForEnd() == 0, let klines = books["klines"] as? NSNumber, let closed = books["closed_written"] as? NSNumber,
             (books["others"] as? NSNumber)?.intValue == 0, (books["fallbacks"] as? NSNumber)?.intValue == 0
         else { throw FeedError(.system, "the program has failed, or met messages that it does not know: \(books)") }
         return ContestantBooks(updates: klines.uint64Value, closedWritten: closed.uint64Value)
     }
 
-    /// Runs it to its end, for the modes that need no exchange of ours to end first.
-    static func run(_ program: URL, _ arguments: [String]) throws -> [String: Any] {
-        let run = try ReferenceProcess(program, arguments)
-        defer { run.process.waitUntilExit() }
-        return try object(run.output)
-    }
-
-    private static func object(_ pipe: Pipe) throws -> [String: Any] {
-        let text = pipe.fileHandleForReading.readDataToEndOfFile()
+    /// What it says when it ends, for the modes that need no exchange of ours to end first.
+    func said() throws -> [String: Any] {
+        let text = output.fileHandleForReading.readDataToEndOfFile()
         guard let object = try? JSONSerialization.jsonObject(with: text) as? [String: Any] else {
             throw FeedError(.system, "the program has failed: its complaint is above")
         }

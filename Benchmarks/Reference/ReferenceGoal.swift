@@ -1,5 +1,5 @@
 // The goals: ratios of FastFeed's figures to those of other programs in the same run, and where no other program has the
-// like, the figures themselves.
+// like, the figures themselves. Plain values.
 
 struct ReferenceGoal {
     let number: Int
@@ -37,7 +37,7 @@ struct ReferenceGoal {
     private func isMet(_ value: Double) -> Bool { isAtLeast ? value >= limit : value <= limit }
 
     private func text(_ value: Double) -> String {
-        let unit = against == nil ? " \(ReferenceCase.units[figure] ?? "")" : ""
+        let unit = against == nil ? " \(Figure.unit(figure))" : ""
         return "(goal \(number): \(isAtLeast ? "≥" : "≤") \(shown(limit))\(unit), \(isMet(value) ? "met" : "MISSED"))"
     }
 

@@ -1,4 +1,4 @@
-// The parsers alone, over the same messages: FastFeed's in this process, the reference's in theirs, thread CPU time.
+// The parsers alone, over the same messages: FastFeed's in this process, the reference's in theirs, thread CPU time. Main thread.
 
 import FastFeed
 import Foundation
@@ -15,14 +15,14 @@ enum ReferenceParse {
     }
 
     /// One round: figures by program.
-    static func round(reference: URL, directory: URL) throws -> [String: [String: Double]] {
+    static func round(reference: URL) throws -> [String: [String: Double]] {
         var figures: [String: [String: Double]] = [:]
         for (figure, isUsual) in [("fast", true), ("fallback", false)] {
             let frames = frames(isUsual: isUsual)
-            let file = directory.appendingPathComponent("reference-frames-\(getpid())")
+            let file = FileManager.default.temporaryDirectory.appendingPathComponent("reference-frames-\(getpid())")
             defer { try? FileManager.default.removeItem(at: file) }
             try Data(frames.joined(separator: [10])).write(to: file)
-            let said = try ReferenceProcess.run(reference, ["--parse-only", file.path])
+            let said = try ReferenceProcess(reference, ["--parse-only", file.path]).said()
             guard let scanner = said["scanner_ns"] as? NSNumber, let onDemand = said["ondemand_ns"] as? NSNumber,
                 let values = said["ondemand_values_ns"] as? NSNumber
             else {

@@ -1,7 +1,7 @@
 // The highest rate that a program sustains which takes from its socket more than it can store: cryptofeed puts what it
 // reads into queues without end, so that no back pressure reaches the exchange, and "as fast as it takes" means nothing.
 // The rate is raised by a factor until what was sent in the window is not all in Redis half a second after its end. Each
-// step is a run of its own; a rate counts as too high when it has failed twice, so that a moment of the machine's does not decide.
+// step is a run of its own; a rate counts as too high when it has failed twice, so that a moment of the machine's does not decide. Main thread.
 
 import FastFeed
 import Foundation
@@ -42,37 +42,21 @@ struct SustainedRate {
 
     /// One run. Nil: not stored in time.
     private func step(_ rate: Int) throws -> [String: Double]? {
-        let setup = WholeSetup(load: .openLoop(rate), series: series, redis: .tcp)
-        let directory = FileManager.default.temporaryDirectory.appendingPathComponent("sustained-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: directory) }
-        let exchange = try ExchangeProcess(setup.exchangeArguments)
-        let redis = try setup.startRedis()
-        let program = try contestant.start(setup, exchange, redis: redis.reach, programs, directory: directory)
-        defer {
-            if program.isRunning { kill(program.pid, SIGTERM) }
-            exchange.stop()
-            redis.stop()
-        }
-        try exchange.waitForFrames(to: program)
-        func read() throws -> Reading {
-            guard program.isRunning else { throw FeedError(.system, "\(contestant.name) has ended in the middle") }
-            return try Reading(exchange, redis, program: program.pid)
-        }
+        let run = try ReferenceRun(
+            Setup(.openLoop(rate), symbols: series).with { $0.redis = .tcp }, contestant, programs, keepsTruth: false, subscribes: false)
         Thread.sleep(forTimeInterval: max(1, effort.warmUpSeconds))
-        let before = try read()
+        let before = try run.read()
         Thread.sleep(forTimeInterval: effort.seconds)
-        let after = try read()
+        let after = try run.read()
         Thread.sleep(forTimeInterval: SustainedRate.slackSeconds)
-        let written = try contestant.storedBy.map { try redis.calls($0) }
+        let written = try contestant.storedBy.map { try run.rig.redis.calls($0) }
         guard after.frames > before.frames else { return nil }
         let pace = try Pace(from: before, to: after)
         let isComplete = pace.frames > 0.97 * Double(rate) * pace.seconds && written.allSatisfy { $0 >= after.frames }
-        Benchmarks.say("  \(rate) frames/s: \(isComplete ? "stored" : "not stored in time")")
+        Report.say("  \(rate) frames/s: \(isComplete ? "stored" : "not stored in time")")
         guard isComplete else { return nil }
-        var figures = pace.figures
-        figures["rss"] = Double(try ProcessSample(pid: program.pid).residentBytes) / 1_048_576
-        try checkCounts(exchange, redis)
+        let figures = try run.figures(pace)
+        try checkCounts(run.rig.exchange, run.rig.redis)
         return figures
     }
 
@@ -80,16 +64,14 @@ struct SustainedRate {
     private func checkCounts(_ exchange: ExchangeProcess, _ redis: RedisServerProcess) throws {
         let sent = try exchange.klineFrames()
         exchange.stop()
-        let client = try RedisClient.connect(redis.endpoint, timeoutMs: 30_000)
+        let client = try RedisClient.connect(redis.endpoint, timeout: .seconds(30))
         defer { client.close() }
         for command in contestant.storedBy {
-            var calls = try redis.calls(command)
-            let deadline = Date(timeIntervalSinceNow: 5)
-            while Date() < deadline {
-                usleep(300_000)
-                let now = try redis.calls(command)
-                if now == calls, calls >= sent { break }
-                calls = now
+            var calls: UInt64 = 0
+            try? Wait.until(5, "all to be stored", turn: { usleep(300_000) }) {
+                let before = calls
+                calls = try redis.calls(command)
+                return calls == before && calls >= sent
             }
             let (pattern, count) = command == "zadd" ? ("candles-*", "ZCARD") : ("candles_stream-*", "XLEN")
             let keys = try client.command("KEYS", pattern).strings
@@ -106,31 +88,4 @@ struct SustainedRate {
 extension Contestant {
     /// Commands that cryptofeed makes of each candle.
     fileprivate var storedBy: [String] { flags.contains("zset") ? ["zadd"] : ["zadd", "xadd"] }
-}
-
-/// cryptofeed under its own interpreter. It never ends by itself, and keeps no books.
-final class CryptofeedProcess: ContestantProcess {
-    private let process = Process()
-
-    var pid: Int32 { process.processIdentifier }
-    var isRunning: Bool { process.isRunning }
-
-    init(_ programs: ContestantPrograms, _ arguments: [String], directory: URL) throws {
-        process.executableURL = programs.python
-        process.arguments =
-            [programs.cryptofeed.path] + arguments + ["--log", directory.appendingPathComponent("cryptofeed.log").path]
-            + FeeddProgram.endsWithUs
-        process.currentDirectoryURL = directory
-        // What it says when it is ended in the middle is nobody's concern; what it says before shows in the counts.
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-    }
-
-    deinit {
-        guard process.isRunning else { return }
-        kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
-    }
-
-    func finish() throws -> ContestantBooks { throw FeedError(.system, "cryptofeed keeps no books") }
 }

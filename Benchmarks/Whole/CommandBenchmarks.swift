@@ -1,5 +1,5 @@
 // How long the service takes to answer: commands at even distances, each published whatever became of those before it,
-// while the data path has next to nothing to do, and beside 20,000 frames/s.
+// while the data path has next to nothing to do, and beside 20,000 frames/s. Main thread.
 
 import FastFeed
 import Foundation
@@ -7,12 +7,11 @@ import Foundation
 enum CommandBenchmarks {
     static let all = [
         // A frame a second for each series is the least at which there are candles to ask for.
-        commands("idle", WholeSetup(load: .openLoop(300), takesCommands: true)),
-        commands("20000", WholeSetup(load: .openLoop(20_000), takesCommands: true)),
+        commands("idle", Setup(.openLoop(300))),
+        commands("20000", Setup(.openLoop(20_000))),
     ]
 
     private static let perSecond = 500
-    private static let answerTimeoutNs: UInt64 = 5_000_000_000
 
     /// In turns. The flux has series that are followed already: the exchange has no part in it.
     private static let questions: [(kind: CommandKind, fields: String)] = [
@@ -20,29 +19,21 @@ enum CommandBenchmarks {
         (.getData, #""symbol":"btcusdt","interval":"1s""#), (.stopFlux, #""flux_id":"asked""#),
     ]
 
-    private static func commands(_ load: String, _ setup: WholeSetup) -> Benchmark {
+    private static func commands(_ load: String, _ setup: Setup) -> Benchmark {
         let name = "commands/\(load)"
         let sentence = load == "idle" ? "the service has little else to do" : "beside \(load) frames/s in an open loop"
         return Benchmark(name: name, sentence: "\(perSecond) commands/s, published to answered; \(sentence)") { effort, tell in
             var answers: [CommandKind: Latencies] = [:]
             for round in 1...effort.wholeRounds {
                 tell("round \(round) of \(effort.wholeRounds)")
-                let run = try WholeRun(setup, subscribes: false)
-                let link = try CommandLink(run.engineEndpoint)
-                try waitForHistory(run)
+                let run = try WholeRun(setup.with { $0.takesCommands = true }, subscribes: false)
+                let link = try CommandLink(run.rig.redis.reach)
+                // There are some candles of each series to ask for; and the service has found its feet meanwhile.
+                try Wait.until(30, "candles that close") { run.count(.closedWritten) >= UInt64(3 * setup.series) }
                 for (kind, found) in try ask(link, seconds: effort.windowSeconds) { answers[kind, default: Latencies()].add(found) }
                 try run.finish()
             }
             return questions.map { answers[$0.kind]!.measure("\(name)/\($0.kind.rawValue)", isPictured: $0.kind == .listFluxes) }
-        }
-    }
-
-    /// There are some candles of each series to ask for; and the service has found its feet meanwhile.
-    private static func waitForHistory(_ run: WholeRun) throws {
-        let deadline = Date(timeIntervalSinceNow: 30)
-        while run.engine.snapshot().counters[.closedWritten] < UInt64(3 * run.setup.series) {
-            guard Date() < deadline else { throw FeedError(.venue, "hardly anything closed within 30 s") }
-            usleep(10_000)
         }
     }
 
@@ -54,10 +45,10 @@ enum CommandBenchmarks {
         func take(_ answer: CommandLink.Answer) throws {
             let arrivedNs = MonotonicClock.nowNs()
             guard let (kind, sentNs) = waiting.removeValue(forKey: answer.channel) else {
-                throw FeedError(.control, "an answer that nobody waits for: \(answer.channel)")
+                throw FeedError(.redis, "an answer that nobody waits for: \(answer.channel)")
             }
             let text = String(decoding: answer.text.prefix(200), as: UTF8.self)
-            guard text.contains(#""status":"ok""#) else { throw FeedError(.control, "refused: \(text)") }
+            guard text.contains(#""status":"ok""#) else { throw FeedError(.redis, "refused: \(text)") }
             latencies[kind]!.record(arrivedNs - sentNs)
         }
         // Whole turns: what is created is stopped.
@@ -72,10 +63,8 @@ enum CommandBenchmarks {
             let sentNs = MonotonicClock.nowNs()
             waiting[try link.send(kind, fields)] = (kind, sentNs)
         }
-        let deadlineNs = MonotonicClock.nowNs() + answerTimeoutNs
-        while !waiting.isEmpty {
-            guard MonotonicClock.nowNs() < deadlineNs else { throw FeedError(.control, "\(waiting.count) commands without an answer") }
-            if let answer = try link.next(timeoutMs: 10) { try take(answer) }
+        try Wait.until(5, "answers to all commands", turn: { if let answer = try link.next(timeoutMs: 10) { try take(answer) } }) {
+            waiting.isEmpty
         }
         for kind in latencies.keys { latencies[kind]!.endRound() }
         return latencies

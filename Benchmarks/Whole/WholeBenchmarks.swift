@@ -1,29 +1,39 @@
 // The whole engine: how much it takes, what a frame costs, how long a candle is under way, and what happens when all
 // candles close at once. Each round is a fresh exchange, Redis and engine, and ends with the comparison against the
-// exchange's truth: a run with a wrong result fails.
+// exchange's truth: a run with a wrong result fails. Main thread.
 
 import FastFeed
 import Foundation
 
 enum WholeBenchmarks {
     static let all: [Benchmark] =
-        [WholeSetup(load: .flatOut), WholeSetup(load: .flatOut, isSecure: true)].map(simulator)
+        [flatOut, flatOut.with { $0.isSecure = true }].map(simulator)
+        + [flatOut, flatOut.with { $0.isSecure = true }, flatOut.with { $0.coalesces = false }].map(saturated)
         + [
-            saturated(WholeSetup(load: .flatOut)), saturated(WholeSetup(load: .flatOut, isSecure: true)),
-            saturated(WholeSetup(load: .flatOut, coalesces: false)),
-            latency(WholeSetup(load: .openLoop(2_000))),
-            latency(WholeSetup(load: .openLoop(20_000))),
-            latency(WholeSetup(load: .openLoop(20_000), redis: .tcp)),
-            latency(WholeSetup(load: .openLoop(20_000), redis: .aof)),
-            latency(WholeSetup(load: .openLoop(20_000), isSecure: true)),
-            latency(WholeSetup(load: .openLoop(100_000))),
-            burst(WholeSetup(load: .bursts, series: 300)), burst(WholeSetup(load: .bursts, series: 500)),
-            burst(WholeSetup(load: .bursts, series: 5_000)),
-        ]
+            Setup(.openLoop(2_000)), loop20000, loop20000.with { $0.redis = .tcp }, loop20000.with { $0.redis = .aof },
+            loop20000.with { $0.isSecure = true }, Setup(.openLoop(100_000)),
+        ].map(latency) + [300, 500, 5_000].map { burst(Setup(.bursts, symbols: $0)) }
+
+    private static let flatOut = Setup(.flatOut())
+    private static let loop20000 = Setup(.openLoop(20_000))
+
+    /// A fresh run for each round, and the figures of its window.
+    private static func rounds(
+        _ setup: Setup, _ effort: Effort, _ tell: (String) -> Void, subscribes: Bool, _ body: (WholeRun) throws -> Void = { _ in }
+    ) throws -> [WholeRun.Window] {
+        try (1...effort.wholeRounds).map { round in
+            tell("round \(round) of \(effort.wholeRounds)")
+            let run = try WholeRun(setup, subscribes: subscribes)
+            let window = try run.measure(effort)
+            try run.finish()
+            try body(run)
+            return window
+        }
+    }
 
     // MARK: The exchange's own limit
 
-    private static func simulator(_ setup: WholeSetup) -> Benchmark {
+    private static func simulator(_ setup: Setup) -> Benchmark {
         let name = "simulator/\(setup.isSecure ? "wss" : "ws")"
         return Benchmark(name: name, sentence: "frames the local exchange sends to a reader that only counts them") { effort, _ in
             let results = try (0..<effort.wholeRounds).map { _ in try ceiling(setup, effort) }
@@ -34,7 +44,7 @@ enum WholeBenchmarks {
         }
     }
 
-    private static func ceiling(_ setup: WholeSetup, _ effort: Effort) throws -> DrainClient.Result {
+    private static func ceiling(_ setup: Setup, _ effort: Effort) throws -> DrainClient.Result {
         let exchange = try ExchangeProcess(setup.exchangeArguments)
         defer { exchange.stop() }
         return try DrainClient.run(exchange, setup, seconds: effort.windowSeconds / 4)
@@ -42,81 +52,82 @@ enum WholeBenchmarks {
 
     // MARK: As fast as it takes
 
-    private static func saturated(_ setup: WholeSetup) -> Benchmark {
+    private static func saturated(_ setup: Setup) -> Benchmark {
         let name = "saturated/\(setup.coalesces ? setup.transports : "every-update")"
         let sentence = setup.coalesces ? "as fast as the engine takes" : "the same, and every update is written"
         return Benchmark(name: name, sentence: "\(sentence), 300 series") { effort, tell in
-            var windows: [WholeRun.Window] = []
             var ceilings: [Double] = []
-            var latencies = EngineLatencies()
-            for round in 1...effort.wholeRounds {
-                tell("round \(round) of \(effort.wholeRounds)")
+            let windows = try rounds(setup, effort, tell, subscribes: false) { _ in
                 ceilings.append(try ceiling(setup, effort).framesPerSecond)
-                let run = try WholeRun(setup, subscribes: false)
-                windows.append(try run.measure(effort))
-                try run.finish()
-                latencies.addRound(windows.last!)
             }
-            var measures = [
-                Measure("\(name)/frames", "frames/s", better: .higher, rounds: windows.map { $0.frames / $0.seconds }),
+            return [
+                Measure("\(name)/frames", "frames/s", better: .higher, rounds: windows.map { $0.pace.frames / $0.pace.seconds }),
                 Measure("\(name)/exchange-ceiling", "frames/s", better: .neither, rounds: ceilings, note: "what the exchange can send"),
                 Measure(
-                    "\(name)/exchange-load", "% of a core", better: .neither, rounds: windows.map(\.exchangePercent),
+                    "\(name)/exchange-load", "% of a core", better: .neither,
+                    rounds: windows.map { $0.pace.cpuSeconds(\.exchangeNs) * 100 / $0.pace.seconds },
                     note: "near 100: the exchange was the limit"),
                 Measure(
                     "\(name)/candles", "candles/s", better: setup.coalesces ? .neither : .higher,
-                    rounds: windows.map { $0.delta(.candlesWritten) / $0.seconds }),
-            ]
-            measures += costs(name, windows)
-            return measures + latencies.measures(name)
+                    rounds: windows.map { $0.delta(.candlesWritten) / $0.pace.seconds }),
+            ] + costs(name, windows) + engineLatencies(name, windows)
         }
     }
 
     /// CPU for one frame of each process: the engine's is the product's cost.
     private static func costs(_ name: String, _ windows: [WholeRun.Window]) -> [Measure] {
-        [
-            Measure("\(name)/engine-cpu", "us/frame", rounds: windows.map(\.engineMicroseconds)),
-            Measure("\(name)/redis-cpu", "us/frame", rounds: windows.map(\.redisMicroseconds)),
-            Measure("\(name)/exchange-cpu", "us/frame", better: .neither, rounds: windows.map(\.exchangeMicroseconds)),
-        ]
+        [("engine-cpu", "cpu", .lower), ("redis-cpu", "redis-cpu", .lower), ("exchange-cpu", "exchange-cpu", .neither)].map {
+            (title, figure, better: Measure.Direction) in
+            Measure("\(name)/\(title)", "us/frame", better: better, rounds: windows.map { $0.pace.figures[figure]! })
+        }
+    }
+
+    /// What the engine's own histograms say: the way from the socket to the acknowledgement, and its four stages.
+    private static func engineLatencies(_ name: String, _ windows: [WholeRun.Window]) -> [Measure] {
+        func measure(_ part: String, isPictured: Bool = false, note: String? = nil, _ snapshot: (WholeRun.Window) -> HistogramSnapshot)
+            -> Measure
+        {
+            var latencies = Latencies()
+            for window in windows {
+                latencies.record(snapshot(window))
+                latencies.endRound()
+            }
+            return latencies.measure("\(name)/\(part)", isPictured: isPictured, note: note)
+        }
+        let note = "from the engine's turn on; of coalesced states only the newest"
+        return [measure("socket-to-ack", isPictured: true, note: note, \.latency)]
+            + LatencyStage.allCases.map { stage in measure(stage.name.replacing("_", with: "-")) { $0.stages[stage] } }
     }
 
     // MARK: At a given rate
 
-    private static func latency(_ setup: WholeSetup) -> Benchmark {
+    private static func latency(_ setup: Setup) -> Benchmark {
         guard case .openLoop(let rate) = setup.load else { preconditionFailure("latency is measured in an open loop") }
         let name = "latency/\(rate)/\(setup.transports)"
         return Benchmark(
             name: name, sentence: "\(rate) frames/s in an open loop: due to subscriber; and the engine's own part, socket to ack"
         ) { effort, tell in
-            var windows: [WholeRun.Window] = []
             var total = UpdateSubscriber.Findings()
-            var acknowledged = EngineLatencies()
-            for round in 1...effort.wholeRounds {
-                tell("round \(round) of \(effort.wholeRounds)")
-                let run = try WholeRun(setup, subscribes: true)
-                windows.append(try run.measure(effort))
-                try run.finish()
+            let windows = try rounds(setup, effort, tell, subscribes: true) { run in
                 guard let found = run.subscriber?.result(), found.sinceDue.count > 0 else { throw FeedError(.redis, "no update arrived") }
                 total.sinceDue.add(found.sinceDue)
                 total.sinceMade.add(found.sinceMade)
                 total.exchangeLateness.add(found.exchangeLateness)
-                acknowledged.addRound(windows.last!)
             }
-            let coalesced = windows.map { $0.delta(.coalesced) / max(1, $0.frames) * 100 }
+            let coalesced = windows.map { $0.delta(.coalesced) / $0.pace.frames * 100 }
             return [
                 total.sinceDue.measure("\(name)/due-to-subscriber", isPictured: true),
                 total.sinceMade.measure("\(name)/made-to-subscriber"),
                 total.exchangeLateness.measure("\(name)/exchange-lateness", better: .neither),
                 Measure("\(name)/coalesced", "%", better: .neither, rounds: coalesced),
-                Measure("\(name)/window", "s", better: .neither, rounds: windows.map(\.seconds), note: "due within it counts"),
-            ] + acknowledged.measures(name) + costs(name, windows)
+                Measure("\(name)/window", "s", better: .neither, rounds: windows.map(\.pace.seconds), note: "due within it counts"),
+            ] + engineLatencies(name, windows) + costs(name, windows)
         }
     }
 
     // MARK: All at once
 
-    private static func burst(_ setup: WholeSetup) -> Benchmark {
+    private static func burst(_ setup: Setup) -> Benchmark {
         let name = "burst/\(setup.series)"
         return Benchmark(name: name, sentence: "\(setup.series) series close at one instant, over and over") { effort, tell in
             tell("\(effort.bursts) bursts, one a second")
@@ -127,21 +138,19 @@ enum WholeBenchmarks {
             run.subscriber?.open()
             acks += watchAcks(run.engine, seconds: Double(effort.bursts) + 0.6)
             run.subscriber?.close()
-            let window = try WholeRun.Window(before: before, after: run.read())
+            let window = try WholeRun.Window(before, run.read())
             // The last burst that counts may have begun just now.
             acks += watchAcks(run.engine, seconds: 0.8)
             try run.finish()
             let bursts = try complete(run.subscriber?.result().closes ?? [], series: setup.series, atLeast: effort.bursts)
             let lastAcks = try lastAcks(of: bursts.map { $0[0].dueNs }, series: setup.series, acks)
-            var acknowledged = EngineLatencies()
-            acknowledged.addRound(window)
             return [
                 ranks("\(name)/close-to-subscriber", bursts.map { $0.map { $0.arrivedNs - $0.dueNs } }),
                 Measure(
                     "\(name)/close-to-ack", "us", values: ["last": median(lastAcks), "n": Double(lastAcks.count)],
                     samples: ["last": lastAcks], note: "us; medians over bursts"),
                 ranks("\(name)/exchange-lateness", better: .neither, bursts.map { $0.map { $0.madeNs - $0.dueNs } }),
-            ] + acknowledged.measures(name) + costs(name, [window])
+            ] + engineLatencies(name, [window]) + costs(name, [window])
         }
     }
 
@@ -171,5 +180,39 @@ enum WholeBenchmarks {
         var values = samples.mapValues(median)
         values["n"] = Double(bursts.count)
         return Measure(name, "us", better: better, values: values, samples: samples, note: "medians over bursts")
+    }
+}
+
+extension WholeBenchmarks {
+    /// So many closed candles were acknowledged, the newest of them at this instant.
+    typealias Acks = (count: UInt64, newestNs: UInt64)
+
+    /// Looks at the engine's books for a while. Only what two looks agree on counts: the count and the instant are two words.
+    static func watchAcks(_ engine: Engine, seconds: Double) -> [Acks] {
+        var seen: [Acks] = []
+        var before: Acks = (0, 0)
+        let endNs = MonotonicClock.nowNs() + UInt64(seconds * 1e9)
+        while MonotonicClock.nowNs() < endNs {
+            usleep(20_000)
+            let now = engine.closedAcks
+            if now == before && seen.last?.count != now.count { seen.append(now) }
+            before = now
+        }
+        return seen
+    }
+
+    /// From the bars' end to the last acknowledgement of each burst, microseconds.
+    /// - Parameter dueNs: the bursts' instants, a second apart.
+    /// - Throws: when a burst was not through before the next one: then its last acknowledgement cannot be told.
+    static func lastAcks(of dueNs: [UInt64], series: Int, _ seen: [Acks]) throws -> [Double] {
+        try dueNs.enumerated().map { index, due in
+            let earlier = seen.last { $0.newestNs < due }
+            let last = seen.last { $0.newestNs < due + 1_000_000_000 }
+            let count = (last?.count ?? 0) - (earlier?.count ?? 0)
+            guard let last, count == UInt64(series) else {
+                throw FeedError(.redis, "burst \(index + 1): \(count) of \(series) closed candles were acknowledged before the next one")
+            }
+            return Double(last.newestNs - due) / 1_000
+        }
     }
 }

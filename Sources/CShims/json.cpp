@@ -8,6 +8,9 @@
 
 #include "kline_lanes.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 #include <memory>
 #include <new>
 #include <simdjson.h>
@@ -15,36 +18,30 @@
 static_assert(sizeof(ff_decimal) == 32 && sizeof(ff_candle) == 320, "shared with Swift's Candle");
 static_assert(FF_JSON_PADDING >= simdjson::SIMDJSON_PADDING, "the buffers promise this many bytes");
 
-#if FF_HAS_LAYOUT
 namespace narrow {
-#include "kline_lanes_sse2.h"
+#include "kline_lanes_narrow.h"
 #include "kline_layout.h"
 #include "kline_order.h"
 }  // namespace narrow
-#endif
 
-#if FF_HAS_WIDE_LAYOUT
+#if defined(__x86_64__)
 // The compiler may use these instructions only here; whether the processor has them is asked when a parser is made.
 #pragma clang attribute push(__attribute__((target("avx2,bmi,bmi2"))), apply_to = function)
 namespace wide {
-#include "kline_lanes_avx2.h"
+#include "kline_lanes_wide.h"
 #include "kline_layout.h"
 #include "kline_order.h"
 }  // namespace wide
 #pragma clang attribute pop
-#elif FF_HAS_LAYOUT
+#else
 namespace wide = narrow;
 #endif
 
 static ff_kline_lanes widest_lanes() {
-#if FF_HAS_WIDE_LAYOUT
+#if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2")) return FF_LANES_WIDE;
 #endif
-#if FF_HAS_LAYOUT
     return FF_LANES_NARROW;
-#else
-    return FF_LANES_NONE;
-#endif
 }
 
 struct ff_kline_parser {
@@ -58,7 +55,7 @@ namespace {
 
 // MARK: Objects
 
-/// The bit of a bar's one-letter key, 0 for a letter that is none.
+/// The bit of a bar's one-letter key, 0 for a letter that is not a key.
 FF_INLINE uint32_t bar_field(uint8_t letter) {
     switch (letter) {
     case 't': return k_t;
@@ -106,10 +103,8 @@ FF_INLINE position take_bar_field(message &m, uint8_t letter, position at, int d
 /// A bar: `at` is behind its opening brace.
 position walk_bar(message &m, position at, int depth) {
     if (at < m.end && m.bytes[*at] == '}') return at + 1;
-#if FF_HAS_LAYOUT
     if (m.lanes == FF_LANES_WIDE) at = wide::take_in_order(m, at);
     else if (m.lanes == FF_LANES_NARROW) at = narrow::take_in_order(m, at);
-#endif
     for (;;) {
         if (__builtin_expect(m.end - at < 4 || m.bytes[at[0]] != '"' || m.bytes[at[1]] != ':', 0)) return nullptr;
         // A key of one letter: its closing quote is the byte behind it.
@@ -231,7 +226,6 @@ const char *ff_kline_parser_kernel(void) {
 
 ff_kline_result ff_kline_parse(ff_kline_parser *parser, const char *bytes, size_t length, ff_candle *out,
                                ff_kline_symbol *symbol) {
-#if FF_HAS_LAYOUT
     message m;
     m.out = out;
     auto text = reinterpret_cast<const uint8_t *>(bytes);
@@ -241,7 +235,6 @@ ff_kline_result ff_kline_parse(ff_kline_parser *parser, const char *bytes, size_
         else if (parser->lanes == FF_LANES_NARROW) is_foreseen = narrow::read(text, length, m);
     }
     if (__builtin_expect(is_foreseen, 1)) return judge(m, symbol);
-#endif
     return ff_kline_walk(parser, bytes, length, out, symbol);
 }
 

@@ -3,7 +3,7 @@
 // by a single byte is left to the parser that takes any JSON, so this path never refuses anything, and what it accepts
 // it reads as that one does (the tests and a fuzz target compare them).
 //
-// Included once for each kind of lanes (kline_lanes_sse2.h, kline_lanes_avx2.h), in a namespace of its own: those say how
+// Included once for each kind of lanes (kline_lanes_narrow.h, kline_lanes_wide.h), in a namespace of its own: those say how
 // many bytes are looked at together, this how a message looks.
 
 /// True when the text has ended before here. It stands often enough that between two of them at most FF_JSON_PADDING bytes
@@ -72,7 +72,7 @@ FF_INLINE void take_decimal(cursor &c, const shape &like, ff_decimal *out) {
     }
 }
 
-/// Reads a message of the foreseen layout, raw or combined. False: it has another one (or is no kline), `m` and its
+/// Reads a message of the foreseen layout, raw or combined. False: it has another one (or is not a kline), `m` and its
 /// record hold rubbish.
 __attribute__((noinline)) static bool read(const uint8_t *bytes, size_t size, message &m) {
     if (size < 200) return false;
@@ -81,8 +81,8 @@ __attribute__((noinline)) static bool read(const uint8_t *bytes, size_t size, me
     bool is_combined = bytes[2] == 's';
     if (is_combined) {
         expect(c, "{\"stream\":\"");
-        __m128i low = half(c.at), high = half(c.at + 16);
-        uint32_t quotes = matches(low, high, '"');
+        bytes16 low = half(c.at), high = half(c.at + 16);
+        uint32_t quotes = equal16(low, '"') | equal16(high, '"') << 16;
         uint32_t plain = plain16(low) | plain16(high) << 16;
         uint32_t length = uint32_t(__builtin_ctz(quotes | 1u << 31));
         c.bad |= ~plain & ((1u << length) - 1);
@@ -94,8 +94,8 @@ __attribute__((noinline)) static bool read(const uint8_t *bytes, size_t size, me
     out.event_time = take_first_time(c);
     expect(c, ",\"s\":\"");
     // The symbol: fifteen bytes at most, twice the same.
-    __m128i name = half(c.at);
-    uint32_t quotes = bits(_mm_cmpeq_epi8(name, _mm_set1_epi8('"')));
+    bytes16 name = half(c.at);
+    uint32_t quotes = equal16(name, '"');
     uint32_t length = uint32_t(__builtin_ctz(quotes | 1u << 16));
     uint32_t all = (1u << length) - 1;
     c.bad |= (~plain16(name) & all) | (length - 1 > 14);
@@ -106,7 +106,7 @@ __attribute__((noinline)) static bool read(const uint8_t *bytes, size_t size, me
     expect(c, ",\"T\":");
     out.close_time = take_time(c);
     expect(c, ",\"s\":\"");
-    c.bad |= ~bits(_mm_cmpeq_epi8(name, half(c.at))) & all;
+    c.bad |= ~bits(name == half(c.at)) & all;
     m.symbol = {c.at, length};
     c.at += length;
     expect(c, "\",\"i\":\"");

@@ -1,20 +1,11 @@
 // Inside json.cpp: the tokens of a kline message and the values of its fields. Everything here works on the
-// structural positions that simdjson's first stage has found.
-//
-// The small helpers are force-inlined: clang otherwise leaves them as calls.
+// structural positions that simdjson's first stage has found. Pure.
 
 #ifndef FF_KLINE_VALUES_H
 #define FF_KLINE_VALUES_H
 
+#include "bytes16.h"
 #include "ff_json.h"
-
-#include <cstring>
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
-#define FF_INLINE static inline __attribute__((always_inline))
-#define FF_INLINE_MEMBER inline __attribute__((always_inline))
 
 namespace {
 
@@ -54,7 +45,7 @@ FF_INLINE bool is_space(uint8_t c) { return c == ' ' || c == '\n' || c == '\r' |
 FF_INLINE bool is_digit(uint8_t c) { return uint8_t(c - '0') < 10; }
 
 /// The token at `at`, which lies before the end: up to the next structural position, trailing white space cut. The cutting ends at
-/// the token's first byte at the latest, which is none.
+/// the token's first byte at the latest, which is not white space.
 FF_INLINE text token(const uint8_t *bytes, position at) {
     const uint8_t *first = bytes + at[0];
     const uint8_t *last = bytes + at[1];
@@ -84,15 +75,8 @@ bool hex4(const uint8_t *p, const uint8_t *end) {
 
 /// Whether a string of at most 31 bytes has no escape, by one look. The message is padded.
 FF_INLINE bool is_short_and_plain(text t) {
-#if defined(__SSE2__)
-    const __m128i escape = _mm_set1_epi8('\\');
-    auto there = reinterpret_cast<const __m128i *>(t.bytes);
-    uint32_t low = uint32_t(_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128(there), escape)));
-    uint32_t high = uint32_t(_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128(there + 1), escape)));
+    uint32_t low = equal16(half(t.bytes), '\\'), high = equal16(half(t.bytes + 16), '\\');
     return t.length < 32 && ((low | high << 16) & ((1u << t.length) - 1)) == 0;
-#else
-    return false;
-#endif
 }
 
 __attribute__((noinline)) bool long_escapes_are_valid(text t) {
@@ -202,45 +186,22 @@ bool is_decimal_slow(const uint8_t *p, size_t length) {
     return p == end && whole > 0 && fraction > 0;
 }
 
-#if defined(__SSE2__)
-/// The first n of 32 bytes, from `front + 32 - n`.
-static const uint8_t front[64] = {
-    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
-
 /// Checks and copies a decimal with two 16-byte loads. The message is padded, so reading past the text is
 /// allowed; what is not text becomes zero, so that equal texts are equal bytes.
 FF_INLINE bool copy_decimal(const uint8_t *p, size_t length, ff_decimal *out) {
-    __m128i low = _mm_loadu_si128((const __m128i *)p), high = _mm_loadu_si128((const __m128i *)(p + 16));
-    const __m128i zero = _mm_set1_epi8('0'), nine = _mm_set1_epi8(9), point = _mm_set1_epi8('.');
-    __m128i low_digit = _mm_sub_epi8(low, zero), high_digit = _mm_sub_epi8(high, zero);
-    uint32_t digits = uint32_t(_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(low_digit, nine), low_digit))) |
-                      uint32_t(_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(high_digit, nine), high_digit))) << 16;
-    uint32_t points = uint32_t(_mm_movemask_epi8(_mm_cmpeq_epi8(low, point))) |
-                      uint32_t(_mm_movemask_epi8(_mm_cmpeq_epi8(high, point))) << 16;
+    bytes16 low = half(p), high = half(p + 16);
     uint32_t all = (1u << length) - 1;
-    digits &= all;
-    points &= all;
+    uint32_t digits = (digits16(low) | digits16(high) << 16) & all;
+    uint32_t points = (equal16(low, '.') | equal16(high, '.') << 16) & all;
     uint32_t ends = 1u | 1u << (length - 1);
     bool plain = (digits | points) == all && (points & (points - 1)) == 0 && (digits & ends) == ends;
     if (__builtin_expect(!plain, 0) && !is_decimal_slow(p, length)) return false;
     const uint8_t *mask = front + 32 - length;
-    low = _mm_and_si128(low, _mm_loadu_si128((const __m128i *)mask));
-    high = _mm_and_si128(high, _mm_loadu_si128((const __m128i *)(mask + 16)));
-    _mm_storeu_si128((__m128i *)out->text, low);
-    _mm_storeu_si128((__m128i *)(out->text + 16), high);
+    put(out->text, low & half(mask));
+    put(out->text + 16, high & half(mask + 16));
     out->length = uint8_t(length);
     return true;
 }
-#else
-FF_INLINE bool copy_decimal(const uint8_t *p, size_t length, ff_decimal *out) {
-    if (!is_decimal_slow(p, length)) return false;
-    memset(out, 0, sizeof *out);
-    memcpy(out->text, p, length);
-    out->length = uint8_t(length);
-    return true;
-}
-#endif
 
 /// Eight digit values, the first in the lowest byte, as a number.
 FF_INLINE uint64_t eight_digits(uint64_t v) {
@@ -248,11 +209,9 @@ FF_INLINE uint64_t eight_digits(uint64_t v) {
     return (((v & 0x000000FF000000FF) * 0x000F424000000064) + (((v >> 16) & 0x000000FF000000FF) * 0x0000271000000001)) >> 32;
 }
 
-/// The first `count` (1…8) bytes at `p` as digits. Sets `bad` if one is none.
+/// The first `count` (1…8) bytes at `p` as digits. Sets `bad` if one is not a digit.
 FF_INLINE uint64_t some_digits(const uint8_t *p, size_t count, uint64_t &bad) {
-    uint64_t v;
-    memcpy(&v, p, 8);
-    v -= 0x3030303030303030;
+    uint64_t v = word(p) - 0x3030303030303030;
     v <<= 8 * (8 - count);  // digits before the first are zero
     bad |= (v | (v + 0x7676767676767676)) & 0x8080808080808080;
     return eight_digits(v);
@@ -264,15 +223,10 @@ FF_INLINE bool read_integer(text t, int64_t *out) {
     const uint8_t *p = t.bytes + negative;
     size_t count = t.length - negative;
     if (__builtin_expect(count == 0 || count > 18 || (p[0] == '0' && count > 1), 0)) return false;
-    uint64_t bad = 0, value;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    uint64_t bad = 0;
     size_t first = (count - 1) % 8 + 1;
-    value = some_digits(p, first, bad);
+    uint64_t value = some_digits(p, first, bad);
     for (p += first, count -= first; count > 0; p += 8, count -= 8) value = value * 100000000 + some_digits(p, 8, bad);
-#else
-    value = 0;
-    for (size_t i = 0; i < count; i++) { bad |= !is_digit(p[i]); value = value * 10 + (p[i] - '0'); }
-#endif
     *out = negative ? -int64_t(value) : int64_t(value);
     return bad == 0;
 }

@@ -1,3 +1,6 @@
+// The data path's replies: hiredis's reader with functions that fill flat records instead of making objects. Each reader
+// belongs to one thread.
+
 #include "ff_redis.h"
 
 #include <hiredis/hiredis.h>
@@ -168,64 +171,3 @@ int ff_reply_reader_drain(ff_reply_reader *self, ff_reply *replies, int capacity
 }
 
 const char *ff_reply_reader_error(const ff_reply_reader *self) { return self->error; }
-
-struct ff_tree_reader {
-    redisReader *reader;
-    redisReplyObjectFunctions functions;  // hiredis's own, but for arrays
-    void *(*create_array)(const redisReadTask *, array_count);
-};
-
-// hiredis makes an array of pointers as long as the peer announces: 16 GiB for fourteen bytes.
-static void *on_tree_array(const redisReadTask *task, array_count count) {
-    const ff_tree_reader *self = task->privdata;
-    return count > FF_TREE_ELEMENTS_MAX ? NULL : self->create_array(task, count);
-}
-
-ff_tree_reader *ff_tree_reader_create(void) {
-    ff_tree_reader *self = calloc(1, sizeof *self);
-    if (self == NULL) return NULL;
-    self->reader = redisReaderCreate();
-    if (self->reader == NULL) {
-        free(self);
-        return NULL;
-    }
-    self->functions = *self->reader->fn;
-    self->create_array = self->functions.createArray;
-    self->functions.createArray = on_tree_array;
-    self->reader->fn = &self->functions;
-    self->reader->privdata = self;
-    return self;
-}
-
-void ff_tree_reader_free(ff_tree_reader *self) {
-    if (self == NULL) return;
-    redisReaderFree(self->reader);
-    free(self);
-}
-
-int ff_tree_reader_feed(ff_tree_reader *self, const void *bytes, size_t length, size_t unparsed_max) {
-    if (self->reader->len - self->reader->pos + length > unparsed_max) return -1;
-    return redisReaderFeed(self->reader, bytes, length) == REDIS_OK ? 0 : -1;
-}
-
-int ff_tree_reader_next(ff_tree_reader *self, ff_tree **out) {
-    void *object = NULL;
-    if (redisReaderGetReply(self->reader, &object) != REDIS_OK) return -1;
-    *out = object;
-    return 0;
-}
-
-void ff_tree_free(ff_tree *tree) { freeReplyObject(tree); }
-int ff_tree_kind(const ff_tree *tree) { return ((const redisReply *)tree)->type; }
-int64_t ff_tree_integer(const ff_tree *tree) { return ((const redisReply *)tree)->integer; }
-
-const char *ff_tree_text(const ff_tree *tree, size_t *length) {
-    *length = ((const redisReply *)tree)->len;
-    return ((const redisReply *)tree)->str;
-}
-
-size_t ff_tree_count(const ff_tree *tree) { return ((const redisReply *)tree)->elements; }
-
-const ff_tree *ff_tree_element(const ff_tree *tree, size_t index) {
-    return (const ff_tree *)((const redisReply *)tree)->element[index];
-}

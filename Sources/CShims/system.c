@@ -1,3 +1,6 @@
+// System calls. Any thread; those about a thread speak of the caller unless they name one. A failure is returned as -errno
+// (threads: errno); no function keeps a state.
+
 #define _GNU_SOURCE
 #include "ff_system.h"
 

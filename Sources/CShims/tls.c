@@ -1,3 +1,6 @@
+// TLS contexts and sessions. A context is made by one thread and then shared, unchanged; a session belongs to one thread.
+// Nothing waits: what the socket has no room or no bytes for is an answer. Bounds: OpenSSL's (a record of 16 KiB).
+
 #include "ff_tls.h"
 
 #include <arpa/inet.h>
@@ -7,9 +10,11 @@
 #include <openssl/sha.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 struct ff_tls_context {
     SSL_CTX *ssl;
@@ -24,7 +29,7 @@ struct ff_tls {
 static void last_error(const char *what, char *error, size_t size) {
     unsigned long code = ERR_peek_last_error();
     const char *reason = code ? ERR_reason_error_string(code) : NULL;
-    // What OpenSSL calls it when the answer is no TLS record.
+    // What OpenSSL calls it when the answer is not a TLS record.
     int is_plain = ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER;
     snprintf(error, size, "%s: %s%s", what, reason ? reason : code ? "unknown TLS error" : "unreadable",
              is_plain ? " (does the server speak TLS on this port?)" : "");
@@ -138,11 +143,35 @@ void ff_tls_context_free(ff_tls_context *context) {
     free(context);
 }
 
+/// As OpenSSL's own, which would raise SIGPIPE when the peer has gone: the end of a program that does not expect it.
+static int write_quietly(BIO *bio, const char *bytes, int length) {
+    int sent = (int)send((int)BIO_get_fd(bio, NULL), bytes, (size_t)length, MSG_NOSIGNAL);
+    BIO_clear_retry_flags(bio);
+    if (sent <= 0 && BIO_sock_should_retry(sent)) BIO_set_retry_write(bio);
+    return sent;
+}
+
+static BIO_METHOD *quiet_socket;
+
+static void make_quiet_socket(void) {
+    const BIO_METHOD *socket = BIO_s_socket();
+    quiet_socket = BIO_meth_new(BIO_TYPE_SOCKET, "socket without SIGPIPE");
+    if (quiet_socket == NULL || !BIO_meth_set_write(quiet_socket, write_quietly) ||
+        !BIO_meth_set_read(quiet_socket, BIO_meth_get_read(socket)) || !BIO_meth_set_ctrl(quiet_socket, BIO_meth_get_ctrl(socket)) ||
+        !BIO_meth_set_create(quiet_socket, BIO_meth_get_create(socket)) ||
+        !BIO_meth_set_destroy(quiet_socket, BIO_meth_get_destroy(socket))) abort();  // out of memory
+}
+
 static ff_tls *session(ff_tls_context *context, int descriptor) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_quiet_socket);
     ff_tls *tls = calloc(1, sizeof *tls);
     if (tls == NULL) abort();
     tls->ssl = SSL_new(context->ssl);
-    if (tls->ssl == NULL || SSL_set_fd(tls->ssl, descriptor) != 1) abort();  // out of memory
+    BIO *socket = BIO_new(quiet_socket);
+    if (tls->ssl == NULL || socket == NULL) abort();  // out of memory
+    BIO_set_fd(socket, descriptor, BIO_NOCLOSE);
+    SSL_set_bio(tls->ssl, socket, socket);
     return tls;
 }
 

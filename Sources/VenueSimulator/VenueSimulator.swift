@@ -3,7 +3,6 @@
 import Dispatch
 import FastFeed
 import Glibc
-import Synchronization
 
 /// Something to be done on the simulator's thread.
 struct SimulatorRequest: Sendable {
@@ -20,7 +19,7 @@ package final class VenueSimulator: @unchecked Sendable {
     // The agent is touched by its own thread while running and under `lifecycle` otherwise.
     private let agent: SimulatorAgent
     private let runner: AgentRunner
-    private let lifecycle = Mutex(Phase.idle)
+    private let lifecycle = Lock(Phase.idle)
     package let configuration: SimulatorConfiguration
     /// Where it listens; known from the start.
     package let port: UInt16
@@ -37,7 +36,7 @@ package final class VenueSimulator: @unchecked Sendable {
         var tls: TLSContext?
         if configuration.usesTLS {
             let directory = try VenueSimulator.temporaryDirectory()
-            try TLSContext.makeLocalAuthority(directory: directory)
+            try LocalAuthority.make(directory: directory)
             tls = try TLSContext.server(certificateFile: directory + "/cert.pem", keyFile: directory + "/key.pem")
             certificateDirectory = directory
             certificateAuthorityFile = directory + "/ca.pem"
@@ -118,10 +117,13 @@ package final class VenueSimulator: @unchecked Sendable {
     /// - Returns: the virtual instant of the change.
     @discardableResult
     package func plan(_ change: SymbolChange) throws(SimulatorConfigurationError) -> Int64 {
-        guard let index = agent.engine.symbolIndexes[change.symbol.lowercased()] else {
+        let planned = ask { agent in
+            agent.engine.symbolIndexes[change.symbol.lowercased()].map { agent.engine.plan($0, change.state, afterMs: change.afterMs) }
+        }
+        guard let planned else {
             throw SimulatorConfigurationError(field: "symbolChanges", reason: "names '\(change.symbol)', which is not simulated")
         }
-        return ask { $0.engine.plan(index, change.state, afterMs: change.afterMs) }
+        return planned
     }
 
     /// Closes the exchange for a time: see `MaintenanceWindow`.
@@ -143,7 +145,7 @@ package final class VenueSimulator: @unchecked Sendable {
             guard phase == .running else { return body(agent) }
             let box = AnswerBox<Answer>()
             let request = SimulatorRequest { agent in box.put(body(agent)) }
-            while !agent.requests.offer(request, waking: runner.wakeUp) { usleep(100) }
+            while !agent.requests.offer(request) { usleep(100) }
             return box.take()
         }
     }
@@ -164,7 +166,7 @@ package final class VenueSimulator: @unchecked Sendable {
 
 /// Where an answer from the simulator's thread is waited for.
 private final class AnswerBox<Answer: Sendable>: Sendable {
-    private let answer = Mutex<Answer?>(nil)
+    private let answer = Lock<Answer?>(nil)
     private let ready = DispatchSemaphore(value: 0)
 
     func put(_ value: Answer) {

@@ -79,7 +79,7 @@ struct Failure: Error {
         switch error.stage {
         case .configuration, .tls: self.init(Failure.usage, error.message)
         case .redis, .handshake, .webSocket, .venue: self.init(Failure.unreachable, error.message)
-        case .system, .control: self.init(Failure.refused, error.message)
+        case .system: self.init(Failure.refused, error.message)
         }
     }
 }

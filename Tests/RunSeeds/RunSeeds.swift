@@ -63,7 +63,7 @@ final class Totals: Sendable {
         var counters: [CounterID: UInt64] = [:]
     }
 
-    private let sums = Mutex(Sums())
+    private let sums = Lock(Sums())
 
     var failures: Int { sums.withLock { $0.failures } }
 

@@ -13,8 +13,8 @@ public struct Scenario {
     let batchSize: Int
     let closedMax: Int
     let coalesces: Bool
-    let form: SubscribeForm
-    let isCombined: Bool
+    let subscribeForm: SubscribeForm
+    let usesCombinedStreams: Bool
     let usesUnixSocket: Bool
     let updatePeriodMs: Int
     /// Faults happen until then.
@@ -52,8 +52,8 @@ public struct Scenario {
         batchSize = random.pick([1, 2, 3, 8, 64])
         closedMax = random.pick([16, 64, 1_024])
         coalesces = random.chance(0.85)
-        form = random.pick([.automatic, .url, .message])
-        isCombined = random.chance(0.8)
+        subscribeForm = random.pick([.automatic, .url, .message])
+        usesCombinedStreams = random.chance(0.8)
         usesUnixSocket = random.chance(0.5)
         updatePeriodMs = slow ? random.number(5_000...30_000) : random.number(100...900)
         troubleNs = UInt64(slow ? random.number(300...2_400) : random.number(5...60)) * 1_000_000_000

@@ -28,7 +28,7 @@ final class KlineState {
         self.decimals = decimals
     }
 
-    /// The rule of DESIGN section 3: open time, then closed over forming, then event time, then trades.
+    /// Which of two states of a candle is newer: open time, then closed over forming, then event time, then trades.
     func isOlder(than other: KlineState) -> Bool {
         if openMs != other.openMs { return openMs < other.openMs }
         if isClosed != other.isClosed { return !isClosed }

@@ -1,13 +1,14 @@
 // The reckoning: what Redis holds against what clients have read, and the books against both.
 
 import FastFeed
+import TestKit
 
 extension World {
     func check() {
         complaints += ledger.complaints
         for index in scenario.series.indices { checkSeries(index) }
         checkBooks()
-        checkStages()
+        complaints += StageBooks.complaints(sink.latency.total.snapshot(), sink.latency.snapshot(), written: counters[.candlesWritten])
     }
 
     private func checkSeries(_ index: Int) {
@@ -84,22 +85,6 @@ extension World {
         if scenario.redisFaultNs == nil && scenario.processPauseNs == nil {
             expect("overflowed with a good Redis", c[.closedQueueOverflow], 0)
             expect("refused by a good Redis", c[.redisRejected], 0)
-        }
-    }
-
-    /// What was written counts once in each stage of its way, and the stages add up to the whole as far as buckets tell: a value is
-    /// kept as at most a part in 64 more than it is.
-    private func checkStages() {
-        func sum(_ histogram: HistogramSnapshot) -> UInt64 { histogram.buckets.reduce(0) { $0 + $1.upperBoundNs * $1.count } }
-        let whole = sink.latency.total.snapshot()
-        let stages = LatencyStage.allCases.map { sink.latency.snapshot()[$0] }
-        for (name, histogram) in zip(["the whole"] + LatencyStage.allCases.map(\.name), [whole] + stages)
-        where histogram.count != counters[.candlesWritten] {
-            complaints.append("\(name) has \(histogram.count) states, \(counters[.candlesWritten]) were written")
-        }
-        let (total, parts) = (sum(whole), stages.reduce(0) { $0 + sum($1) })
-        if max(total, parts) - min(total, parts) > min(total, parts) / 64 {
-            complaints.append("the stages come to \(parts) ns, the whole to \(total) ns")
         }
     }
 }

@@ -63,15 +63,15 @@ public final class World {
         let rings = (0..<scenario.readerCount).map { _ in SPSCRing<CandleRecord>(zeroed: scenario.ringCount) }
         var settings = ReaderSettings(
             base: WebSocketEndpoint(isSecure: false, host: "127.0.0.1", port: 9_443), profile: .of(.spot), tls: nil, seed: scenario.seed)
-        settings.form = scenario.form
-        settings.combined = scenario.isCombined
+        settings.subscribeForm = scenario.subscribeForm
+        settings.usesCombinedStreams = scenario.usesCombinedStreams
         settings.connectionAgeMs = scenario.connectionAgeMs
         let budget = ConnectBudget()
         let journal = journal
         readers = rings.enumerated().map {
             Reader(index: $0.offset, settings: settings, ring: $0.element, journal: journal, budget: budget)
         }
-        let place: RedisEndpoint.Place = scenario.usesUnixSocket ? .unix(path: "/redis") : .tcp(host: "127.0.0.1", port: 6_379)
+        let place: ServerPlace = scenario.usesUnixSocket ? .unix(path: "/redis") : .tcp(Authority(host: "127.0.0.1", port: 6_379))
         var sinkSettings = SinkSettings(
             redis: try! RedisLinkSettings(RedisEndpoint(place: place)), market: .spot, schema: schema, history: 100_000,
             batchSize: scenario.batchSize,
@@ -125,10 +125,10 @@ public final class World {
         turnUntil(kernel.nowNs + 5_000_000_000) { false }
         exchange.fallSilent()
         turnUntil(kernel.nowNs + 3_000_000_000) { false }
-        for reader in readers { _ = reader.commands.offer(.stop, waking: nil) }
+        for reader in readers { _ = reader.commands.offer(.stop) }
         let isStopped = turnUntil(kernel.nowNs + 10_000_000_000) { [unowned self] in readers.allSatisfy(\.isStopped) }
         if !isStopped { complaints.append("readers do not stop") }
-        _ = sink.commands.offer(.drain, waking: nil)
+        _ = sink.commands.offer(.drain)
         let isDrained = turnUntil(kernel.nowNs + 60_000_000_000) { [unowned self] in sink.isDrained }
         if !isDrained { complaints.append("the sink does not drain: \(counters[.closedPending]) closed pending") }
         release()
@@ -181,11 +181,11 @@ public final class World {
             kernel.tell? { "follow \(series)" }
             change = placement.add([series])!
         }
-        for command in change.before { _ = sink.commands.offer(command, waking: nil) }
+        for command in change.before { _ = sink.commands.offer(command) }
         for (reader, commands) in change.readers.enumerated() {
-            for command in commands { _ = readers[reader].commands.offer(command, waking: nil) }
+            for command in commands { _ = readers[reader].commands.offer(command) }
         }
-        for command in change.after { _ = sink.commands.offer(command, waking: nil) }
+        for command in change.after { _ = sink.commands.offer(command) }
         // Before anything more is read: what is read now counts as before or after.
         for agent in [sink as any Agent] + readers { agent.doWork(nowNs: kernel.nowNs) }
         if ledger.isFollowed[index] {
@@ -198,9 +198,10 @@ public final class World {
     }
 
     private func release() {
-        let ids = sink.takeReleased()
-        releasedCount += ids.count
-        placement.release(ids)
+        for case .released(let ids) in sink.events.takeAll() {
+            releasedCount += ids.count
+            placement.release(ids)
+        }
     }
 
     /// Another engine (or a backfill) appends a candle of its own, with our values or with others.

@@ -14,8 +14,8 @@ import Testing
     @Test func everyWorldEndsWithNothingLost() {
         let count = SeedTests.count
         let next = Atomic<UInt64>(1)
-        let failures = Mutex<[String]>([])
-        let sums = Mutex<[CounterID: UInt64]>([:])
+        let failures = Lock<[String]>([])
+        let sums = Lock<[CounterID: UInt64]>([:])
         DispatchQueue.concurrentPerform(iterations: ProcessInfo.processInfo.activeProcessorCount) { _ in
             while true {
                 let seed = next.wrappingAdd(1, ordering: .relaxed).oldValue

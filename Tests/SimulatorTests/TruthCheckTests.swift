@@ -10,11 +10,11 @@ private final class PaperStore {
     var latest: [String: [String: String]] = [:]
     var others: [String: Int64] = [:]
 
-    func answer(_ command: [String]) -> RedisValue {
-        func strings(_ list: [String]) -> RedisValue { .array(list.map { .string($0) }) }
+    func answer(_ command: [String]) -> RedisReply {
+        func strings(_ list: [String]) -> RedisReply { .array(list.map { .bytes(Array($0.utf8)) }) }
         switch command[0] {
         case "XRANGE":
-            return .array((histories[command[1]] ?? []).map { .array([.string($0.id), strings($0.fields)]) })
+            return .array((histories[command[1]] ?? []).map { .array([.bytes(Array($0.id.utf8)), strings($0.fields)]) })
         case "HGETALL": return strings((latest[command[1]] ?? [:]).flatMap { [$0.key, $0.value] })
         case "KEYS": return strings(Array(histories.keys) + latest.keys + others.keys)
         case "TTL": return .integer(others[command[1]] ?? -2)

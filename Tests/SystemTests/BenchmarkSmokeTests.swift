@@ -6,7 +6,7 @@ import Foundation
 import TestKit
 import Testing
 
-@Suite(.serialized)
+@Suite(.serialized, .disabled(if: Sanitizer.isOn, "speeds under a sanitizer are its own"))
 struct BenchmarkSmokeTests {
     private struct Outcome {
         let code: Int32

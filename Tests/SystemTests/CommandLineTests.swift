@@ -23,7 +23,9 @@ final class ProgramRun {
         for file in [output, errors] { #expect(FileManager.default.createFile(atPath: file.path, contents: nil)) }
         process.executableURL = ProgramRun.program
         process.arguments = arguments
-        let inherited = ProcessInfo.processInfo.environment.filter { ["PATH", "TMPDIR"].contains($0.key) }
+        let inherited = ProcessInfo.processInfo.environment.filter {
+            ["PATH", "TMPDIR"].contains($0.key) || $0.key.hasSuffix("SAN_OPTIONS")
+        }
         process.environment = inherited.merging(environment) { $1 }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = try FileHandle(forWritingTo: output)
@@ -334,14 +336,16 @@ struct RedisServerProcessTests {
         options.password = "a \"quoted\" pass\\word"
         options.arguments = ["--appendfsync", "always"]
         let server = try RedisServerProcess(options)
-        #expect(try RedisClient.connect(server.endpoint, timeoutMs: 1_000).command(["SET", "a", "1"]).text == "OK")
+        #expect(try RedisClient.connect(server.endpoint, timeout: .seconds(1)).command(["SET", "a", "1"]).text == "OK")
         server.kill9()
         #expect(server.pid == nil)
         try server.restart()
-        #expect(try RedisClient.connect(server.endpoint, timeoutMs: 1_000).command(["INCR", "a"]).integer == 2)
+        #expect(try RedisClient.connect(server.endpoint, timeout: .seconds(1)).command(["INCR", "a"]).integer == 2)
         try server.restart()
-        #expect(try RedisClient.connect(server.endpoint, timeoutMs: 1_000).command(["GET", "a"]).text == "2")
-        #expect(throws: FeedError.self) { try RedisClient.connect(RedisEndpoint(place: .unix(path: server.socketPath)), timeoutMs: 1_000) }
+        #expect(try RedisClient.connect(server.endpoint, timeout: .seconds(1)).command(["GET", "a"]).text == "2")
+        #expect(throws: FeedError.self) {
+            try RedisClient.connect(RedisEndpoint(place: .unix(path: server.socketPath)), timeout: .seconds(1))
+        }
         server.stop()
         #expect(server.pid == nil)
     }

@@ -3,6 +3,7 @@
 import FastFeed
 import Foundation
 import Glibc
+import TestKit
 import Testing
 import VenueSimulator
 
@@ -52,11 +53,11 @@ struct FaultTests {
         let undo = ["maxmemory": "0", "min-replicas-to-write": "0"]
         let rig = try rig(symbols: 150)
         waitForCloses(rig, 300)
-        #expect(try rig.client.command(fault) == .string("OK"))
+        #expect(try rig.client.command(fault).text == "OK")
         rig.wait(seconds: 20, "refusals counted") { rig.counters[.redisErrorsRetried] > 0 }
         usleep(1_000_000)
         let back = fault[0] == "REPLICAOF" ? ["REPLICAOF", "NO", "ONE"] : ["CONFIG", "SET", fault[2], undo[fault[2]]!]
-        #expect(try rig.client.command(back) == .string("OK"))
+        #expect(try rig.client.command(back).text == "OK")
         waitForCloses(rig, 300)
         try expectWhole(rig)
         #expect(rig.counters[.redisRejected] == 0)
@@ -65,7 +66,7 @@ struct FaultTests {
     @Test func redisStallsAndConnectionIsKilled() throws {
         let rig = try rig(symbols: 300)
         waitForCloses(rig, 500)
-        #expect(try rig.client.command("CLIENT", "PAUSE", "1500", "WRITE") == .string("OK"))
+        #expect(try rig.client.command("CLIENT", "PAUSE", "1500", "WRITE").text == "OK")
         usleep(2_000_000)
         for _ in 0..<5 {
             waitForCloses(rig, 200)
@@ -93,9 +94,7 @@ struct FaultTests {
     @Test func updatesThatMayNotBePublishedHoldNothingBack() throws {
         let server = try RedisServerProcess()
         let admin = try RedisClient.connect(server.endpoint)
-        #expect(
-            try admin.command("ACL", "SETUSER", "mute", "on", ">secret", "~*", "resetchannels", "+@all")
-                == .string("OK"))
+        #expect(try admin.command("ACL", "SETUSER", "mute", "on", ">secret", "~*", "resetchannels", "+@all").text == "OK")
         let rig = try rig(symbols: 10) {
             $0.adjust = {
                 $0.redis = server.endpoint
@@ -106,15 +105,15 @@ struct FaultTests {
         waitForCloses(rig, 100)
         _ = rig.finish()
         #expect(rig.counters[.updatesRefused] > 0 && rig.counters[.redisErrorsRetried] == 0)
-        #expect(try admin.command("HLEN", "latest:1s") == .integer(10))
+        #expect(try admin.command("HLEN", Keys.latest(.s1)) == .integer(10))
         rig.expectBalance()
     }
 
     @Test func wrongTypeIsRejectedAndCounted() throws {
         let rig = try rig(symbols: 50) { $0.intervals = [.s1] }
         waitForCloses(rig, 50)
-        _ = try rig.client.command("DEL", "candles:{btcusdt}:1s")
-        _ = try rig.client.command("SET", "candles:{btcusdt}:1s", "not a stream")
+        _ = try rig.client.command("DEL", Keys.history("btcusdt", .s1))
+        _ = try rig.client.command("SET", Keys.history("btcusdt", .s1), "not a stream")
         rig.wait(seconds: 20, "rejections counted") { rig.counters[.redisRejected] > 3 }
         waitForCloses(rig, 100)
         #expect(rig.engine.openGaps.contains { $0.series.symbol.name == "btcusdt" && $0.cause == .refused })

@@ -5,7 +5,7 @@ import Foundation
 import Testing
 import VenueSimulator
 
-@Suite(.serialized)
+@Suite(.serialized, .disabled(if: Sanitizer.isOn, "a load that the product holds, and a sanitizer does not"))
 struct LongRunTests {
     @Test func holds500SymbolsAt4IntervalsAnd20000FramesPerSecond() throws {
         let seconds = ProcessInfo.processInfo.environment["FASTFEED_LONG_RUN_SECONDS"].flatMap(Double.init) ?? 15

@@ -39,7 +39,7 @@ struct RefusalTests {
         // The certificate is for localhost and 127.0.0.1. "127.1" is resolved to that address, but it is another name.
         let rig = try rig { configuration in
             let venue = configuration.venue!
-            configuration.venue = WebSocketEndpoint(isSecure: true, host: "127.1", port: venue.port)
+            configuration.venue = WebSocketEndpoint(isSecure: true, host: "127.1", port: venue.authority.port)
         }
         let reason = failure(of: rig)
         #expect(reason.contains("certificate refused") && reason.lowercased().contains("hostname mismatch"), "\(reason)")

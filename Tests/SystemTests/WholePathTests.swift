@@ -2,6 +2,7 @@
 
 import FastFeed
 import Foundation
+import TestKit
 import Testing
 import VenueSimulator
 
@@ -34,7 +35,7 @@ struct WholePathTests {
         var options = options(symbols: 500, speed: 10, pushMs: 2_000)
         options.simulator.usesTLS = true
         let certificates = try TemporaryDirectory()
-        try TLSContext.makeLocalAuthority(directory: certificates.path)
+        try LocalAuthority.make(directory: certificates.path)
         options.redis.tls = RedisServerProcess.TLS(
             port: try FreePort.find(), certificateFile: certificates.path + "/cert.pem", keyFile: certificates.path + "/key.pem",
             authorityFile: certificates.path + "/ca.pem")
@@ -83,7 +84,7 @@ struct WholePathTests {
         _ = rig.finish()
         // Futures push on change only: an idle symbol's close may come late, after the next bar's first event.
         try rig.expectTruth()
-        #expect(try rig.client.command("EXISTS", "latest:um:1m") == .integer(1))
+        #expect(try rig.client.command("EXISTS", Keys.latest(.m1, .um)) == .integer(1))
     }
 
     @Test func everyUpdateWrittenWithoutCoalescing() throws {
@@ -105,7 +106,7 @@ struct WholePathTests {
         let rig = try Rig(options)
         rig.wait(seconds: 60, "more closes than the history keeps") { rig.counters[.closedWritten] > 2_500 }
         _ = rig.finish()
-        guard let count = try rig.client.command("XLEN", "candles:{btcusdt}:1s").integer else { throw FeedError(.redis, "no XLEN") }
+        guard let count = try rig.client.command("XLEN", Keys.history("btcusdt", .s1)).integer else { throw FeedError(.redis, "no XLEN") }
         // `MAXLEN ~` trims whole nodes of up to 100 entries.
         #expect(count >= 150 && count < 300)
         rig.expectBalance()
@@ -116,11 +117,11 @@ struct WholePathTests {
         options.intervals = [.s1]
         let rig = try Rig(options)
         let subscriber = try RedisClient.connect(rig.redis.endpoint)
-        _ = try subscriber.command("SUBSCRIBE", "updates:{btcusdt}:1s")
+        _ = try subscriber.command("SUBSCRIBE", Keys.updates("btcusdt", .s1))
         var closedOpenTimes: [Int64] = []
         var updates = 0
         while closedOpenTimes.count < 20 {
-            guard let message = try subscriber.receive(timeoutMs: 5_000) else { throw FeedError(.redis, "no update") }
+            guard let message = try subscriber.receive(timeout: .seconds(5)) else { throw FeedError(.redis, "no update") }
             let object = try #require(try JSONSerialization.jsonObject(with: Data(message.strings[2].utf8)) as? [String: Any])
             let candles = try #require(object["candles"] as? [[String: Any]])
             #expect(object["symbol"] as? String == "btcusdt" && object["interval"] as? String == "1s")

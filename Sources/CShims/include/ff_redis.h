@@ -37,25 +37,4 @@ int ff_reply_reader_drain(ff_reply_reader *reader, ff_reply *replies, int capaci
 /// Why the last call failed.
 const char *ff_reply_reader_error(const ff_reply_reader *reader);
 
-// Whole reply trees, for the client side and tests.
-
-/// The most elements of one array; more is a protocol error, before anything is allocated for them.
-enum { FF_TREE_ELEMENTS_MAX = 1 << 20 };
-
-typedef struct ff_tree_reader ff_tree_reader;
-typedef struct ff_tree ff_tree;
-
-ff_tree_reader *ff_tree_reader_create(void);
-void ff_tree_reader_free(ff_tree_reader *reader);
-/// Returns 0; -1 when more than `unparsed_max` bytes would wait for the rest of one string, or memory is out.
-int ff_tree_reader_feed(ff_tree_reader *reader, const void *bytes, size_t length, size_t unparsed_max);
-/// The next complete reply (owned by the caller), NULL in `*out` when more bytes are needed; -1 on error.
-int ff_tree_reader_next(ff_tree_reader *reader, ff_tree **out);
-void ff_tree_free(ff_tree *tree);
-int ff_tree_kind(const ff_tree *tree);
-int64_t ff_tree_integer(const ff_tree *tree);
-const char *ff_tree_text(const ff_tree *tree, size_t *length);
-size_t ff_tree_count(const ff_tree *tree);
-const ff_tree *ff_tree_element(const ff_tree *tree, size_t index);
-
 #endif

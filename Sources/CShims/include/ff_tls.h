@@ -1,5 +1,4 @@
-// OpenSSL behind a small interface: contexts, non-blocking sessions on a socket, and a throw-away
-// certificate authority for the local exchange and the tests.
+// OpenSSL behind a small interface: contexts, and non-blocking sessions on a socket.
 #ifndef FF_TLS_H
 #define FF_TLS_H
 
@@ -40,7 +39,7 @@ void ff_tls_free(ff_tls *tls);
 
 /// Goes on with the handshake. 0 when done, else a negative code.
 int ff_tls_handshake(ff_tls *tls);
-/// Bytes read or written (> 0), else a negative code. At most one TLS record is read per call.
+/// Bytes read or written (> 0), else a negative code; a peer that has gone raises no signal. At most one TLS record is read per call.
 long ff_tls_read(ff_tls *tls, void *bytes, size_t length);
 long ff_tls_write(ff_tls *tls, const void *bytes, size_t length);
 /// True when decrypted or buffered bytes wait inside the session, which the socket would not report.
@@ -51,10 +50,6 @@ void ff_tls_shutdown(ff_tls *tls);
 const char *ff_tls_error(const ff_tls *tls);
 /// "TLSv1.3" and the like.
 const char *ff_tls_version(const ff_tls *tls);
-
-/// Makes a private authority and a server certificate for localhost, 127.0.0.1 and ::1 (P-256, one day),
-/// and writes `ca.pem`, `cert.pem` and `key.pem` (mode 0600) into `directory`. 0, or -1 with `error` set.
-int ff_tls_make_authority(const char *directory, char *error, size_t error_size);
 
 /// The value of Sec-WebSocket-Accept for a key: base64(SHA-1(key + GUID)), 28 characters and NUL.
 void ff_websocket_accept(const char *key, size_t length, char out[29]);

@@ -26,9 +26,6 @@ package struct Backoff: Sendable {
         random = SplitMix64(seed: seed)
     }
 
-    /// Attempts since the last success.
-    package var attempts: Int { Int(failures) }
-
     /// The pause before the next attempt: between half and all of `first · 2^failures`, at most `longest`; never
     /// shorter than what the server asked for (`Retry-After`).
     package mutating func nextDelayNs(atLeastSeconds: Int = 0) -> UInt64 {

@@ -4,13 +4,13 @@
 /// A failure with the stage it happened in and one sentence naming the thing that is wrong.
 public struct FeedError: Error, Sendable, CustomStringConvertible {
     public enum Stage: String, Sendable {
-        case configuration, system, tls, handshake, webSocket, venue, redis, control
+        case configuration, system, tls, handshake, webSocket, venue, redis
     }
 
     public let stage: Stage
     public let message: String
 
-    public init(_ stage: Stage, _ message: String) {
+    package init(_ stage: Stage, _ message: String) {
         self.stage = stage
         self.message = message
     }

@@ -57,7 +57,7 @@ package enum Limits {
     package static let ringRecordCount = 2_048
     /// Commands waiting for one agent. Full: the offer is refused and counted.
     package static let commandCountMax = 4_096
-    /// What a reader has to tell the planner and was not yet asked for. Full: the rest is only in the log.
+    /// Events of one reader that the control thread has not taken. Full: the rest is only in the log, and counted.
     package static let readerEventCountMax = 65_536
     /// Log lines waiting for the main thread. Full: the oldest fall out, counted.
     package static let journalLineCountMax = 1_024
@@ -71,12 +71,13 @@ package enum Limits {
     package static let batchesInFlightMax = 4
     /// The same where every update is written: a batch ends where a series comes again, so they are many and small.
     package static let uncoalescedBatchesInFlightMax = 64
-    /// With so many candles in flight the next batch waits for Redis's answers, and forming states coalesce, unless as many
-    /// closed candles wait.
+    /// From this many candles in flight on, the next batch waits for Redis's answers, and forming states coalesce meanwhile. As many
+    /// waiting closed candles end the waiting.
     package static let candlesInFlightSoftMax = 128
-    /// States in one write there: what is built stays in the second-level cache until the kernel has copied it.
+    /// States in one write where every update is written: the bytes of the batches stay in the second-level cache until the kernel
+    /// has copied them.
     package static let uncoalescedStatesPerWriteMax = 192
-    /// How many bars before the first record of its series a closed candle is still merely late. Beyond: a duplicate.
+    /// A closed candle up to this many bars before the first record of its series is late. An older one is a duplicate.
     package static let lateClosedBarsMax = 16
     /// Stopped series whose field in `latest:*` is removed by one batch; the others wait for the next.
     package static let removalsPerBatchMax = 64
@@ -86,8 +87,10 @@ package enum Limits {
     package static let candleRespBytesMax = 3_584
     /// A Redis reply that is longer than this is a protocol error.
     package static let replyBytesMax = 1024 * 1024
-    /// The same for one string of the control side's client, which reads whole trees.
-    package static let treeTextBytesMax = 64 * 1024 * 1024
+    /// What may wait to be sent to Redis by those who do not block.
+    package static let redisOutboxBytesMax = 4 * 1024 * 1024
+    /// The longest string that the blocking client keeps, and what it may send in one go.
+    package static let clientBytesMax = 64 * 1024 * 1024
     /// Redis has this long to answer a batch; then the connection is taken for dead.
     package static let redisReplyTimeoutMs = 15_000
     package static let redisConnectTimeoutMs = 5_000
@@ -102,6 +105,8 @@ package enum Limits {
     /// Requests taken before their answers are sent.
     package static let commandsPerTurnMax = 64
     package static let fluxCountMax = 10_000
+    /// What has not come so long after the start of a flux or of the service is missing; before, it is still starting.
+    package static let startingMs: Int64 = 60_000
     /// Different questions for candles that the exchange has not answered yet. Beyond: `busy`.
     package static let dataQuestionsMax = 1_000
     /// Connecting, and each answer of Redis to the control thread.

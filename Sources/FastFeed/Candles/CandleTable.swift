@@ -1,6 +1,9 @@
 // The newest state of every series, what of it must be written, and which closed candles are missing.
 // Thread: the sink's. `accept` is the hot path: no allocation, no lock.
 //
+// A row and an entry of the closed queue also hold the marks of the batch builder, who writes them: what a batch needs of a
+// candle then lies in the cache line that is being read anyway.
+//
 // Order within a series: by open time, then closed over forming, then event time, then trade count. Forming
 // states coalesce in place; closed candles go into their queue one by one, never dropped or reordered.
 
@@ -63,7 +66,7 @@
     package mutating func unfollow(_ id: UInt32) {
         let state = unsafe states.base + Int(id)
         if unsafe state.pointee.has(SeriesFlags.active) { activeCount -= 1 }
-        // The name stays with the id, the id not with the name: another id may have taken the series over.
+        // The id keeps its name until the id is used again. The name leads to this id only while no other id has taken the series over.
         if let series = names[Int(id)], ids[series] == id { ids[series] = nil }
         if unsafe state.pointee.has(SeriesFlags.formingPending) { counters.add(.coalesced) }
         unsafe state.pointee.flags &= ~(SeriesFlags.active | SeriesFlags.known | SeriesFlags.formingPending)
@@ -254,7 +257,7 @@
     /// before this can happen.)
     private mutating func makeRoomForClosed() {
         guard closed.isFull else { return }
-        // What is acknowledged, in a batch that is not answered to its end, is no loss.
+        // What is acknowledged, in a batch that is not answered to its end, is not a loss.
         closed.advance()
         guard closed.isFull else { return }
         let lost = closed.dropOldest()

@@ -1,6 +1,7 @@
 // Closed candles on their way to Redis, in the order they came: head (oldest unacknowledged) ≤ sent ≤ tail.
 // Positions only grow; an entry leaves when everything before it is acknowledged. The memory is reserved for
-// the bound and touched only as far as it is used. The sink's thread alone.
+// the bound and touched only as far as it is used. The sink's thread alone; `links`, `sent` and the entries' states are marks of
+// the batch builder.
 
 @safe package struct ClosedQueue: ~Copyable {
     package enum EntryState: UInt8 {

@@ -1,49 +1,58 @@
-// Holes in series' closed candles, kept until a healer fills them. Any thread.
+// Holes in series' closed candles, kept until a healer fills them. Written by the sink (rarely), read by any thread. Past its bound
+// gaps are only counted.
 
 import Synchronization
 
-/// The open gaps. Written by the sink (rarely), read by anybody. Past its bound gaps are only counted.
 package final class GapBoard: Sendable {
-    private let gaps = Mutex<[Gap]>([])
-    /// Gaps since the last `takeNews`: at most a few one by one, the others as a count.
-    private let news = Mutex<(gaps: [Gap], more: Int)>(([], 0))
-    private static let newsCountMax = 16
+    private struct State {
+        var open: [Series: [Gap]] = [:]
+        var count = 0
+    }
+
+    private let state = Lock(State())
     private let forgotten = Atomic<Int>(0)
+    /// For the log: at most a few one by one; the others find no room, and are told as a number.
+    private let news = Mailbox<Gap>(capacity: 16)
+    private let untold = Atomic<Int>(0)
 
     package init() {}
 
     package func add(_ gap: Gap) {
-        gaps.withLock { gaps in
-            if gaps.count < Limits.gapCountMax { gaps.append(gap) } else { forgotten.add(1, ordering: .relaxed) }
+        state.withLock { state in
+            guard state.count < Limits.gapCountMax else {
+                forgotten.add(1, ordering: .relaxed)
+                return
+            }
+            state.open[gap.series, default: []].append(gap)
+            state.count += 1
         }
-        news.withLock { news in
-            if news.gaps.count < GapBoard.newsCountMax { news.gaps.append(gap) } else { news.more += 1 }
-        }
+        if !news.offer(gap) { untold.add(1, ordering: .relaxed) }
     }
 
     /// What has come since the last call, for the log.
-    package func takeNews() -> (gaps: [Gap], more: Int) {
-        news.withLock { news in
-            let taken = news
-            news = ([], 0)
-            return taken
-        }
-    }
+    package func takeNews() -> (gaps: [Gap], more: Int) { (news.takeAll(), untold.exchange(0, ordering: .relaxed)) }
 
     /// True when the candle was missing: it is taken out, and what is left of its gap stays.
     package func fill(_ series: Series, openTimeMs: Int64) -> Bool {
-        gaps.withLock { gaps in
-            guard let index = gaps.firstIndex(where: { $0.series == series && $0.fromMs <= openTimeMs && openTimeMs < $0.untilMs }) else {
-                return false
+        state.withLock { state in
+            guard var gaps = state.open.removeValue(forKey: series) else { return false }
+            let place = gaps.firstIndex { $0.fromMs <= openTimeMs && openTimeMs < $0.untilMs }
+            if let place {
+                let gap = gaps.remove(at: place)
+                let after = series.interval.nextOpenTime(after: openTimeMs)
+                let parts = [(gap.fromMs, openTimeMs), (after, gap.untilMs)].filter { $0.0 < $0.1 }
+                gaps += parts.map { Gap(series: series, fromMs: $0.0, untilMs: $0.1, cause: gap.cause) }
+                state.count += parts.count - 1
             }
-            let gap = gaps.remove(at: index)
-            let after = series.interval.nextOpenTime(after: openTimeMs)
-            if gap.fromMs < openTimeMs { gaps.append(Gap(series: series, fromMs: gap.fromMs, untilMs: openTimeMs, cause: gap.cause)) }
-            if after < gap.untilMs { gaps.append(Gap(series: series, fromMs: after, untilMs: gap.untilMs, cause: gap.cause)) }
-            return true
+            if !gaps.isEmpty { state.open[series] = gaps }
+            return place != nil
         }
     }
 
-    package var open: [Gap] { gaps.withLock { $0 } }
+    /// Oldest candles first.
+    package var open: [Gap] {
+        state.withLock { Array($0.open.values.joined()) }.sorted { $0.fromMs < $1.fromMs }
+    }
+
     package var forgottenCount: Int { forgotten.load(ordering: .relaxed) }
 }

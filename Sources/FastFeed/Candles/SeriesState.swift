@@ -1,5 +1,5 @@
 // What the sink knows of a series besides its newest candle: one cache line each, indexed by series id.
-// The sink's thread alone.
+// The sink's thread alone. Holds the marks of the batch builder, too.
 
 /// Bits of `SeriesState.flags`.
 enum SeriesFlags {
@@ -49,9 +49,13 @@ package struct SeriesState: BitwiseCopyable {
 
 /// How a series stands. All zero while nothing has come.
 package struct SeriesReport: Sendable, Equatable {
-    package var eventTimeMs: Int64 = 0
+    package var eventTimeMs: Int64
     /// When the newest state was read from its socket (monotonic); 0 for never.
-    package var receivedNs: UInt64 = 0
-    package var closedCount: UInt64 = 0
-    package var missingCount: UInt32 = 0
+    package var receivedNs: UInt64
+    package var closedCount: UInt64
+    package var missingCount: UInt32
+
+    package init(eventTimeMs: Int64 = 0, receivedNs: UInt64 = 0, closedCount: UInt64 = 0, missingCount: UInt32 = 0) {
+        (self.eventTimeMs, self.receivedNs, self.closedCount, self.missingCount) = (eventTimeMs, receivedNs, closedCount, missingCount)
+    }
 }

@@ -4,8 +4,6 @@
 // A call ends exactly once, by whoever takes it out of the table: the thread with an answer or a failure, or the task that
 // cancels it, without waiting for the thread. Bounds: `callsMax` calls at a time.
 
-import Synchronization
-
 /// A call under way.
 struct ClientCall: Sendable {
     enum Kind: Sendable {
@@ -52,7 +50,6 @@ final class ClientCalls: Sendable {
     private struct State {
         var calls: [UInt64: ClientCall] = [:]
         var lastNumber: UInt64 = 0
-        var cancelled: Set<UInt64> = []
         var byChannel: [String: UInt64] = [:]
         var streams: [String: [ObjectIdentifier: UpdateBuffer]] = [:]
         var orders: [Order] = []
@@ -66,7 +63,7 @@ final class ClientCalls: Sendable {
         }
     }
 
-    private let state = Mutex(State())
+    private let state = Lock(State())
     let wakeUp: WakeUp
 
     init(_ wakeUp: WakeUp) { self.wakeUp = wakeUp }
@@ -79,21 +76,20 @@ final class ClientCalls: Sendable {
             state.lastNumber += 1
             return state.lastNumber
         }
-        // A cancellation may also come when the outcome is already on its way.
-        defer { state.withLock { _ = $0.cancelled.remove(number) } }
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let deadlineNs = MonotonicClock.nowNs() + UInt64(timeoutMs) * 1_000_000
+                let deadlineNs = MonotonicClock.nowNs() + .ns(ms: timeoutMs)
                 add(number, ClientCall(kind: kind, channel: channel, deadlineNs: deadlineNs, continuation: continuation))
             }
         } onCancel: {
-            cancel(number)
+            finish(number, .failure(.cancelled))
         }
     }
 
     private func add(_ number: UInt64, _ call: ClientCall) {
         let refusal = state.withLock { state -> FluxError? in
-            if state.cancelled.contains(number) { return .cancelled }
+            // The cancellation has come and found nothing to end; one that comes later finds the call.
+            if Task.isCancelled { return .cancelled }
             if state.isClosed { return .disconnected("the client is closed") }
             if state.calls.count >= ClientCalls.callsMax { return .badArgument("more than \(ClientCalls.callsMax) calls at a time") }
             state.calls[number] = call
@@ -105,23 +101,9 @@ final class ClientCalls: Sendable {
         wakeUp.signal()
     }
 
-    /// A cancellation may come before the call has been added: then `add` finds it noted.
-    private func cancel(_ number: UInt64) {
-        let call = state.withLock { state in
-            let call = state.remove(number)
-            if call == nil { state.cancelled.insert(number) }
-            return call
-        }
-        resume(call, .failure(.cancelled))
-    }
-
     /// Ends a call, unless it has ended already.
     func finish(_ number: UInt64, _ outcome: ClientCall.Outcome) {
-        resume(state.withLock { $0.remove(number) }, outcome)
-    }
-
-    private func resume(_ call: ClientCall?, _ outcome: ClientCall.Outcome) {
-        guard let call else { return }
+        guard let call = state.withLock({ $0.remove(number) }) else { return }
         wakeUp.signal()
         call.continuation.resume(returning: outcome)
     }

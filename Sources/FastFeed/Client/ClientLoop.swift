@@ -19,8 +19,6 @@ struct ClientLoop {
         var asked: [String?] = []
         /// The calls whose PUBLISH has not been answered.
         var published: [UInt64] = []
-        var heardNs: UInt64
-        var isPinged = false
     }
 
     private let endpoint: RedisEndpoint
@@ -102,12 +100,12 @@ struct ClientLoop {
             let subscriber = try RedisSubscriber.connect(
                 endpoint, timeoutMs: partMs, messageBytesMax: CommandAnswer.bytesMax)
             let commander = try RedisConnection.connect(endpoint, timeoutMs: partMs)
-            link = Link(subscriber: subscriber, commander: commander, heardNs: MonotonicClock.nowNs())
+            link = Link(subscriber: subscriber, commander: commander)
             retryMs = ClientLoop.retryFirstMs
         } catch {
             for number in calls.numbers(in: .queued) { calls.finish(number, .failure(.disconnected(error.message))) }
             let spread = SystemRandom.word() % (retryMs / 2 + 1)
-            retryAtNs = MonotonicClock.nowNs() + (retryMs + spread) * 1_000_000
+            retryAtNs = MonotonicClock.nowNs() + .ns(ms: retryMs + spread)
             retryMs = min(retryMs * 2, ClientLoop.retryMaxMs)
             return
         }
@@ -120,7 +118,7 @@ struct ClientLoop {
         link = nil
         lost.subscriber.close()
         lost.commander.close()
-        retryAtNs = MonotonicClock.nowNs() + retryMs * 1_000_000
+        retryAtNs = MonotonicClock.nowNs() + .ns(ms: retryMs)
         calls.lose(reason)
     }
 
@@ -128,9 +126,6 @@ struct ClientLoop {
 
     private mutating func listen() {
         while let event = link?.subscriber.next() {
-            if case .nothing = event { return }
-            link?.heardNs = MonotonicClock.nowNs()
-            link?.isPinged = false
             switch event {
             case .nothing: return
             case .message(let channel, let payload): calls.deliver(channel, payload)
@@ -187,19 +182,17 @@ struct ClientLoop {
             }
         }
         if isRedisSilent { lose("\(endpoint) does not answer") }
-        guard let link, nowNs - link.heardNs >= ClientLoop.silenceNs else { return }
-        guard !link.isPinged else {
-            if nowNs - link.heardNs >= 2 * ClientLoop.silenceNs { lose("\(endpoint) does not answer") }
-            return
+        switch link?.subscriber.watch(nowNs: nowNs, silenceNs: ClientLoop.silenceNs) {
+        case .pinged: link?.asked.append(nil)
+        case .dead: lose("\(endpoint) does not answer")
+        case .nothing, nil: break
         }
-        self.link?.isPinged = true
-        ask(nil) { $0.ping() }
     }
 
     private var nextNs: UInt64 {
         var next = calls.nearestDeadlineNs
         if let link {
-            next = min(next, link.heardNs + (link.isPinged ? 2 : 1) * ClientLoop.silenceNs)
+            next = min(next, link.subscriber.watchDueNs(silenceNs: ClientLoop.silenceNs))
         } else if !calls.streamChannels.isEmpty {
             next = min(next, retryAtNs)
         }

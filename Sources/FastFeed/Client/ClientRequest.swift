@@ -24,7 +24,7 @@ extension ClientRequest<CreatedFlux> {
             (Field.symbols, .array(symbols.map { .string($0) })), (Field.interval, .string(interval.token)),
             (Field.name, name.map { .string($0) }), (Field.history, history.map { .integer(Int64($0)) }),
         ]
-        return ClientRequest(.createFlux, members) { value throws(Malformed) in try CreatedFlux(value) }
+        return ClientRequest(.createFlux, members, read: CreatedFlux.init)
     }
 }
 
@@ -37,21 +37,17 @@ extension ClientRequest<String> {
 
 extension ClientRequest<[FluxSummary]> {
     package static var list: ClientRequest {
-        ClientRequest(.listFluxes) { value throws(Malformed) in
-            var fluxes: [FluxSummary] = []
-            for flux in try value.list(Field.fluxes) { fluxes.append(try FluxSummary(flux)) }
-            return fluxes
-        }
+        ClientRequest(.listFluxes) { value throws(Malformed) in try value.list(Field.fluxes, of: FluxSummary.init) }
     }
 }
 
 extension ClientRequest<ServiceStatus> {
-    package static var status: ClientRequest { ClientRequest(.getStatus) { value throws(Malformed) in try ServiceStatus(value) } }
+    package static var status: ClientRequest { ClientRequest(.getStatus, read: ServiceStatus.init) }
 }
 
 extension ClientRequest<FluxStatus> {
     package static func status(of id: String) -> ClientRequest {
-        ClientRequest(.getStatus, [(Field.fluxID, .string(id))]) { value throws(Malformed) in try FluxStatus(value) }
+        ClientRequest(.getStatus, [(Field.fluxID, .string(id))], read: FluxStatus.init)
     }
 }
 
@@ -61,6 +57,6 @@ extension ClientRequest<CandleData> {
             (Field.symbol, .string(symbol)), (Field.interval, .string(interval.token)), (Field.limit, limit.map { .integer(Int64($0)) }),
             (Field.start, start.map { .integer($0) }), (Field.end, end.map { .integer($0) }),
         ]
-        return ClientRequest(.getData, members) { value throws(Malformed) in try CandleData(value) }
+        return ClientRequest(.getData, members, read: CandleData.init)
     }
 }

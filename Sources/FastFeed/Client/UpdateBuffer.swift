@@ -2,8 +2,6 @@
 // Bounded by count and bytes: when it is full the oldest fall out, counted. Messages are kept as bytes and parsed by
 // whoever takes them.
 
-import Synchronization
-
 final class UpdateBuffer: Sendable {
     static let countMax = 1_024
     static let bytesMax = 8 << 20
@@ -18,8 +16,6 @@ final class UpdateBuffer: Sendable {
         var isFinished = false
         var waiting: [(ticket: UInt64, continuation: CheckedContinuation<[UInt8]?, Never>)] = []
         var lastTicket: UInt64 = 0
-        /// Cancelled before they came to wait.
-        var cancelled: Set<UInt64> = []
 
         mutating func takeFirst() -> [UInt8]? {
             guard head < messages.count else { return nil }
@@ -35,7 +31,7 @@ final class UpdateBuffer: Sendable {
         }
     }
 
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     var missed: UInt64 { state.withLock { $0.missed } }
     var interruptions: UInt64 { state.withLock { $0.interruptions } }
@@ -75,12 +71,11 @@ final class UpdateBuffer: Sendable {
             state.lastTicket += 1
             return state.lastTicket
         }
-        // A cancellation may also come when the message is already on its way.
-        defer { state.withLock { _ = $0.cancelled.remove(ticket) } }
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let ready = state.withLock { state -> [UInt8]?? in
-                    if state.cancelled.remove(ticket) != nil { return .some(nil) }
+                    // The cancellation has come and found nobody waiting; one that comes later does.
+                    if Task.isCancelled { return .some(nil) }
                     if let first = state.takeFirst() { return first }
                     if state.isFinished { return .some(nil) }
                     state.waiting.append((ticket, continuation))
@@ -95,10 +90,7 @@ final class UpdateBuffer: Sendable {
 
     private func cancel(_ ticket: UInt64) {
         let waiter = state.withLock { state -> CheckedContinuation<[UInt8]?, Never>? in
-            guard let place = state.waiting.firstIndex(where: { $0.ticket == ticket }) else {
-                state.cancelled.insert(ticket)
-                return nil
-            }
+            guard let place = state.waiting.firstIndex(where: { $0.ticket == ticket }) else { return nil }
             return state.waiting.remove(at: place).continuation
         }
         waiter?.resume(returning: nil)

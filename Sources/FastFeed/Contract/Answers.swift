@@ -6,9 +6,9 @@ public struct CreatedFlux: Sendable, Equatable {
     public let id: String
     /// False when the same flux was there already.
     public let created: Bool
+}
 
-    package init(id: String, created: Bool) { (self.id, self.created) = (id, created) }
-
+extension CreatedFlux {
     package init(_ value: JSONValue) throws(Malformed) {
         self.init(id: try value.text(Field.fluxID), created: try value.truth(Field.created))
     }
@@ -27,24 +27,19 @@ public struct FluxSummary: Sendable, Equatable {
     public let createdAt: Int64
     /// Unix ms; nil before the first update.
     public let lastUpdateAt: Int64?
+}
 
-    package init(id: String, symbols: [Symbol], interval: Interval, state: FluxState?, createdAt: Int64, lastUpdateAt: Int64?) {
-        (self.id, self.symbols, self.interval, self.state) = (id, symbols, interval, state)
-        (self.createdAt, self.lastUpdateAt) = (createdAt, lastUpdateAt)
+extension FluxSummary {
+    package init(_ value: JSONValue) throws(Malformed) {
+        try self.init(value, symbols: try value.list(Field.symbols, of: Symbol.init))
     }
 
-    /// - Parameter symbols: how they stand there: a list in the list of fluxes, joined by commas in a status.
+    /// - Parameter symbols: a list of fluxes has them as a list, a status as one text.
     init(_ value: JSONValue, symbols: [Symbol]) throws(Malformed) {
         self.init(
             id: try value.text(Field.fluxID), symbols: symbols, interval: try value.interval(Field.interval),
             state: FluxState(rawValue: try value.text(Field.state)), createdAt: try value.number(Field.createdAt),
             lastUpdateAt: try value.instant(Field.lastUpdateAt))
-    }
-
-    package init(_ value: JSONValue) throws(Malformed) {
-        var symbols: [Symbol] = []
-        for symbol in try value.list(Field.symbols) { symbols.append(try JSONValue.symbol(symbol.string)) }
-        try self.init(value, symbols: symbols)
     }
 
     package var json: JSONValue {
@@ -68,11 +63,11 @@ public struct CandleData: Sendable, Equatable {
     public let rows: [Candle]
 
     package init(_ value: JSONValue) throws(Malformed) {
-        symbol = try JSONValue.symbol(value[Field.symbol]?.string)
+        symbol = try Symbol(value[Field.symbol])
         interval = try value.interval(Field.interval)
         source = DataSource(rawValue: try value.text(Field.source))
         tookMicroseconds = try value.number(Field.tookMicroseconds)
-        rows = try Candle.list(value, Field.rows)
+        rows = try value.list(Field.rows, of: Candle.init)
     }
 
     /// The service has its rows as JSON already.
@@ -102,18 +97,10 @@ public struct FluxUpdate: Sendable, Equatable {
 
     package init(_ bytes: [UInt8]) throws(Malformed) {
         json = try JSONValue(message: bytes)
-        symbol = try JSONValue.symbol(json[Field.symbol]?.string)
+        symbol = try Symbol(json[Field.symbol])
         interval = try json.interval(Field.interval)
         rows = try json.number(Field.rows)
         updates = try json.number(Field.updates)
-        candles = try Candle.list(json, Field.candles)
-    }
-}
-
-extension Candle {
-    fileprivate static func list(_ value: JSONValue, _ key: String) throws(Malformed) -> [Candle] {
-        var candles: [Candle] = []
-        for row in try value.list(key) { candles.append(try Candle(row)) }
-        return candles
+        candles = try json.list(Field.candles, of: Candle.init)
     }
 }

@@ -43,42 +43,26 @@ package enum CommandKind: String, CaseIterable, Sendable {
     }
 }
 
-/// Names of members of requests, answers, updates and status hashes. (The candle's are in `CandleField`.)
+/// Names of members of requests, answers, updates and status hashes. (A candle's are in `CandleField`.)
 package enum Field {
-    package static let requestID = "request_id"
-    package static let status = "status"
-    package static let error = "error"
-    package static let code = "code"
-    package static let message = "message"
-    package static let symbol = "symbol"
-    package static let symbols = "symbols"
-    package static let interval = "interval"
-    package static let name = "name"
-    package static let history = "history"
-    package static let limit = "limit"
-    package static let start = "start"
-    package static let end = "end"
-    package static let fluxID = "flux_id"
-    package static let created = "created"
-    package static let fluxes = "fluxes"
-    package static let state = "state"
-    package static let origin = "origin"
-    package static let createdAt = "created_at"
-    package static let lastUpdateAt = "last_update_at"
-    package static let series = "series"
-    package static let seriesLive = "series_live"
-    package static let refusedSymbols = "refused_symbols"
-    package static let candlesTotal = "candles_total"
-    package static let gapsOpen = "gaps_open"
-    package static let version = "version"
-    package static let pid = "pid"
-    package static let host = "host"
-    package static let market = "market"
-    package static let startedAt = "started_at"
-    package static let heartbeatAt = "heartbeat_at"
-    package static let source = "source"
-    package static let tookMicroseconds = "took_us"
-    package static let rows = "rows"
-    package static let updates = "updates"
-    package static let candles = "candles"
+    // The envelope.
+    package static let requestID = "request_id", status = "status", error = "error", code = "code", message = "message"
+    // Fluxes.
+    package static let fluxID = "flux_id", name = "name", symbols = "symbols", interval = "interval", history = "history"
+    package static let fluxes = "fluxes", created = "created", createdAt = "created_at", lastUpdateAt = "last_update_at"
+    package static let origin = "origin", seriesLive = "series_live", refusedSymbols = "refused_symbols"
+    package static let candlesTotal = "candles_total", gapsOpen = "gaps_open"
+    // Candles.
+    package static let symbol = "symbol", limit = "limit", start = "start", end = "end", rows = "rows"
+    package static let source = "source", tookMicroseconds = "took_us", updates = "updates", candles = "candles"
+    // The service.
+    package static let state = "state", version = "version", pid = "pid", host = "host", market = "market"
+    package static let startedAt = "started_at", heartbeatAt = "heartbeat_at", series = "series"
+    package static let seriesIDsInUse = "series_ids_in_use", connections = "connections", residentBytes = "resident_bytes"
+    package static let messagesTotal = "messages_total", rejectedTotal = "rejected_total"
+
+    /// `latency_p99_us`; with a stage `latency_wire_p99_us`.
+    package static func latency(_ quantile: String, stage: String? = nil) -> String {
+        "latency_\(stage.map { $0 + "_" } ?? "")\(quantile)_us"
+    }
 }

@@ -34,9 +34,11 @@ extension JSONValue {
         return truth
     }
 
-    package func list(_ key: String) throws(Malformed) -> [JSONValue] {
+    package func list<Element>(
+        _ key: String, of read: (JSONValue) throws(Malformed) -> Element
+    ) throws(Malformed) -> [Element] {
         guard let list = self[key]?.array else { throw Malformed("\(key) is not a list") }
-        return list
+        return try list.map(read)
     }
 
     /// An instant that may not have come yet: absent, null and 0 mean never.
@@ -51,9 +53,11 @@ extension JSONValue {
         guard let interval = Interval(token: try text(key)) else { throw Malformed("\(key) is not an interval") }
         return interval
     }
+}
 
-    package static func symbol(_ text: String?) throws(Malformed) -> Symbol {
-        guard let text, let symbol = Symbol(text) else { throw Malformed("\(Field.symbols) holds what is not a symbol") }
-        return symbol
+extension Symbol {
+    package init(_ value: JSONValue?) throws(Malformed) {
+        guard let text = value?.string, let symbol = Symbol(text) else { throw Malformed("one of its symbols is not valid") }
+        self = symbol
     }
 }

@@ -32,41 +32,31 @@ extension StatusFields {
 }
 
 /// How one flux stands.
-public struct FluxStatus: Sendable, Equatable, StatusFields {
+public struct FluxStatus: Sendable, Equatable {
     public let flux: FluxSummary
     public let origin: FluxOrigin?
     /// Series of which something has come.
-    public let seriesLive: Int64
+    public let seriesLive: Int
     /// Symbols that the exchange does not know.
     public let refusedSymbols: [Symbol]
     /// Closed candles since the start.
-    public let candlesTotal: Int64
+    public let candlesTotal: UInt64
     /// Closed candles that are missing.
-    public let gapsOpen: Int64
+    public let gapsOpen: UInt64
     /// Candles to backfill at the start.
-    public let history: Int64
+    public let history: Int
+}
 
-    package init(
-        flux: FluxSummary, origin: FluxOrigin, seriesLive: Int, refusedSymbols: [Symbol], candlesTotal: UInt64, gapsOpen: UInt64,
-        history: Int
-    ) {
-        (self.flux, self.origin, self.seriesLive, self.refusedSymbols) = (flux, origin, Int64(seriesLive), refusedSymbols)
-        (self.candlesTotal, self.gapsOpen, self.history) = (Int64(clamping: candlesTotal), Int64(clamping: gapsOpen), Int64(history))
-    }
-
+extension FluxStatus: StatusFields {
     package init(_ value: JSONValue) throws(Malformed) {
         func symbols(_ key: String) throws(Malformed) -> [Symbol] {
-            var symbols: [Symbol] = []
-            for name in try value.text(key).split(separator: ",") { symbols.append(try JSONValue.symbol(String(name))) }
-            return symbols
+            try value.text(key).split(separator: ",").map { name throws(Malformed) in try Symbol(.string(String(name))) }
         }
-        flux = try FluxSummary(value, symbols: try symbols(Field.symbols))
-        origin = FluxOrigin(rawValue: try value.text(Field.origin))
-        seriesLive = try value.number(Field.seriesLive)
-        refusedSymbols = try symbols(Field.refusedSymbols)
-        candlesTotal = try value.number(Field.candlesTotal)
-        gapsOpen = try value.number(Field.gapsOpen)
-        history = try value.number(Field.history)
+        self.init(
+            flux: try FluxSummary(value, symbols: try symbols(Field.symbols)), origin: FluxOrigin(rawValue: try value.text(Field.origin)),
+            seriesLive: Int(try value.number(Field.seriesLive)), refusedSymbols: try symbols(Field.refusedSymbols),
+            candlesTotal: UInt64(clamping: try value.number(Field.candlesTotal)),
+            gapsOpen: UInt64(clamping: try value.number(Field.gapsOpen)), history: Int(try value.number(Field.history)))
     }
 
     package var fields: [(name: String, value: StatusValue)] {
@@ -75,29 +65,28 @@ public struct FluxStatus: Sendable, Equatable, StatusFields {
             (Field.fluxID, .text(flux.id)), (Field.state, .text(flux.state?.rawValue ?? "")), (Field.symbols, joined(flux.symbols)),
             (Field.interval, .text(flux.interval.token)), (Field.origin, .text(origin?.rawValue ?? "")),
             (Field.createdAt, .number(flux.createdAt)), (Field.lastUpdateAt, .number(flux.lastUpdateAt ?? 0)),
-            (Field.series, .number(Int64(flux.symbols.count))), (Field.seriesLive, .number(seriesLive)),
-            (Field.refusedSymbols, joined(refusedSymbols)), (Field.candlesTotal, .number(candlesTotal)),
-            (Field.gapsOpen, .number(gapsOpen)), (Field.history, .number(history)),
+            (Field.series, .number(Int64(flux.symbols.count))), (Field.seriesLive, .number(Int64(seriesLive))),
+            (Field.refusedSymbols, joined(refusedSymbols)), (Field.candlesTotal, .number(Int64(clamping: candlesTotal))),
+            (Field.gapsOpen, .number(Int64(clamping: gapsOpen))), (Field.history, .number(Int64(history))),
         ]
     }
 }
 
 /// How the service stands.
-public struct ServiceStatus: Sendable, Equatable, StatusFields {
+public struct ServiceStatus: Sendable, Equatable {
     public struct Figure: Sendable, Equatable {
         public let name: String
         /// Nil while it has not been measured.
-        public let value: Int64?
+        public let value: UInt64?
 
-        package init(_ name: String, _ value: Int64?) { (self.name, self.value) = (name, value) }
-        package init(_ name: String, _ value: UInt64?) { self.init(name, value.map { Int64(clamping: $0) }) }
+        init(_ name: String, _ value: UInt64?) { (self.name, self.value) = (name, value) }
     }
 
     /// Nil for a state that this version does not know.
     public let state: ServiceState?
     public let version: String
     /// The service's process, and its host's name.
-    public let pid: Int64
+    public let pid: Int32
     public let host: String
     public let market: Market?
     /// Unix ms.
@@ -106,39 +95,29 @@ public struct ServiceStatus: Sendable, Equatable, StatusFields {
     public let figures: [Figure]
 
     /// The figure of a name.
-    public subscript(name: String) -> Int64? { figures.first { $0.name == name }?.value }
+    public subscript(name: String) -> UInt64? { figures.first { $0.name == name }?.value }
+}
 
-    package init(
-        state: ServiceState, version: String, pid: Int32, host: String, market: Market, startedAt: Int64, heartbeatAt: Int64,
-        figures: [Figure]
-    ) {
-        (self.state, self.version, self.pid, self.host, self.market) = (state, version, Int64(pid), host, market)
-        (self.startedAt, self.heartbeatAt, self.figures) = (startedAt, heartbeatAt, figures)
-    }
-
-    private static let head = [Field.state, Field.version, Field.pid, Field.host, Field.market, Field.startedAt, Field.heartbeatAt]
-
+extension ServiceStatus: StatusFields {
     package init(_ value: JSONValue) throws(Malformed) {
-        state = ServiceState(rawValue: try value.text(Field.state))
-        version = try value.text(Field.version)
-        pid = try value.number(Field.pid)
-        host = try value.text(Field.host)
-        market = Market(rawValue: try value.text(Field.market))
-        startedAt = try value.number(Field.startedAt)
-        heartbeatAt = try value.number(Field.heartbeatAt)
-        figures = (value.members ?? []).compactMap { member in
-            guard !ServiceStatus.head.contains(member.key), member.value.integer != nil || member.value == StatusValue.unknown.json else {
-                return nil
-            }
-            return Figure(member.key, member.value.integer)
-        }
+        let head = [Field.state, Field.version, Field.pid, Field.host, Field.market, Field.startedAt, Field.heartbeatAt]
+        let others = (value.members ?? []).filter { !head.contains($0.key) }
+        self.init(
+            state: ServiceState(rawValue: try value.text(Field.state)), version: try value.text(Field.version),
+            pid: Int32(clamping: try value.number(Field.pid)), host: try value.text(Field.host),
+            market: Market(rawValue: try value.text(Field.market)), startedAt: try value.number(Field.startedAt),
+            heartbeatAt: try value.number(Field.heartbeatAt),
+            figures: others.compactMap { member in
+                if member.value == StatusValue.unknown.json { return Figure(member.key, nil) }
+                return member.value.integer.map { Figure(member.key, UInt64(clamping: $0)) }
+            })
     }
 
     package var fields: [(name: String, value: StatusValue)] {
         [
-            (Field.state, .text(state?.rawValue ?? "")), (Field.version, .text(version)), (Field.pid, .number(pid)),
+            (Field.state, .text(state?.rawValue ?? "")), (Field.version, .text(version)), (Field.pid, .number(Int64(pid))),
             (Field.host, .text(host)), (Field.market, .text(market?.rawValue ?? "")), (Field.startedAt, .number(startedAt)),
             (Field.heartbeatAt, .number(heartbeatAt)),
-        ] + figures.map { ($0.name, $0.value.map { .number($0) } ?? .unknown) }
+        ] + figures.map { ($0.name, $0.value.map { .number(Int64(clamping: $0)) } ?? .unknown) }
     }
 }

@@ -19,27 +19,25 @@ struct AnswerBook {
     /// A longer answer is not kept: it answers a question, which may be asked again.
     private static let answerBytesMax = 4_096
 
-    private var records: [String: Record] = [:]
+    private var records: [RequestKey: Record] = [:]
     /// Keys in the order of asking.
-    private var order: [(key: String, sinceNs: UInt64)] = []
+    private var order: [(key: RequestKey, sinceNs: UInt64)] = []
     private var head = 0
     private var bytes = 0
 
-    static func key(_ kind: CommandKind, _ id: String) -> String { "\(kind.rawValue) \(id)" }
-
-    mutating func find(_ key: String, nowNs: UInt64) -> Entry? {
+    mutating func find(_ key: RequestKey, nowNs: UInt64) -> Entry? {
         expire(nowNs)
         return records[key]?.entry
     }
 
-    mutating func begin(_ key: String, nowNs: UInt64) {
+    mutating func begin(_ key: RequestKey, nowNs: UInt64) {
         records[key] = Record(entry: .pending, sinceNs: nowNs)
         order.append((key, nowNs))
-        bytes += key.utf8.count + 64
+        bytes += key.id.utf8.count + 64
         expire(nowNs)
     }
 
-    mutating func end(_ key: String, _ answer: String, isKept: Bool) {
+    mutating func end(_ key: RequestKey, _ answer: String, isKept: Bool) {
         guard let record = records[key] else { return }
         if isKept && answer.utf8.count <= AnswerBook.answerBytesMax {
             bytes += answer.utf8.count
@@ -55,7 +53,7 @@ struct AnswerBook {
             let isFull = bytes > AnswerBook.bytesMax || order.count - head > AnswerBook.countMax
             guard isFull || nowNs &- sinceNs >= AnswerBook.keptNs else { break }
             head += 1
-            bytes -= key.utf8.count + 64
+            bytes -= key.id.utf8.count + 64
             // Asked again since: then it belongs to a later place in the order.
             guard let record = records[key], record.sinceNs == sinceNs else { continue }
             if case .answered(let answer) = record.entry { bytes -= answer.utf8.count }
@@ -65,27 +63,5 @@ struct AnswerBook {
             order.removeFirst(head)
             head = 0
         }
-    }
-}
-
-/// So many a second on average, more at once. Pure.
-struct RateLimit {
-    private let perSecond: Double
-    private let burst: Double
-    private var tokens: Double
-    private var lastNs: UInt64 = 0
-
-    init(perSecond: Double, burst: Double) {
-        self.perSecond = perSecond
-        self.burst = burst
-        tokens = burst
-    }
-
-    mutating func take(_ nowNs: UInt64) -> Bool {
-        tokens = min(burst, tokens + Double(nowNs &- lastNs) / 1e9 * perSecond)
-        lastNs = nowNs
-        guard tokens >= 1 else { return false }
-        tokens -= 1
-        return true
     }
 }

@@ -8,44 +8,42 @@ package enum Command: Equatable, Sendable {
     case getStatus(fluxID: String?)
 }
 
-package struct CommandRequest: Equatable, Sendable {
+/// What an answer belongs to.
+package struct RequestKey: Hashable, Sendable {
+    package let kind: CommandKind
+    package let id: String
+
+    package init(kind: CommandKind, id: String) { (self.kind, self.id) = (kind, id) }
+}
+
+package struct CommandRequest: Sendable {
     package static let bytesMax = 64 * 1024
     package static let rowsMax = 1_500
 
-    package let id: String
-    package let command: Command
+    /// Nil when it could not be read: nobody can be told.
+    package let key: RequestKey?
+    package let command: Result<Command, CommandError>
 
-    /// A refusal, and whom to tell, if that could be read.
-    package struct Refusal: Error, Equatable {
-        package let id: String?
-        package let error: CommandError
+    package init(_ kind: CommandKind, _ payload: [UInt8]) {
+        var id: String?
+        do throws(CommandError) {
+            command = .success(try CommandRequest.read(kind, payload, &id))
+        } catch {
+            command = .failure(error)
+        }
+        key = id.map { RequestKey(kind: kind, id: $0) }
     }
 
-    package init(_ kind: CommandKind, _ payload: [UInt8]) throws(Refusal) {
-        guard payload.count <= CommandRequest.bytesMax else {
-            throw Refusal(id: nil, error: CommandError(.tooLarge, "a request may have \(CommandRequest.bytesMax) bytes"))
+    private static func read(_ kind: CommandKind, _ payload: [UInt8], _ id: inout String?) throws(CommandError) -> Command {
+        guard payload.count <= bytesMax else { throw CommandError(.tooLarge, "a request may have \(bytesMax) bytes") }
+        guard let request = try? JSONValue(parsing: payload) else { throw CommandError(.badRequest, "not JSON") }
+        guard let members = request.members else { throw CommandError(.badRequest, "a request is a JSON object") }
+        guard let found = members.first(where: { $0.key == Field.requestID })?.value.string, isRequestID(found) else {
+            throw CommandError(.badRequest, "no \(Field.requestID) of 1 to 128 printable characters")
         }
-        let members: [JSONValue.Member]
-        do {
-            guard case .object(let found) = try JSONValue(parsing: payload) else {
-                throw Refusal(id: nil, error: CommandError(.badRequest, "a request is a JSON object"))
-            }
-            members = found
-        } catch let refusal as Refusal {
-            throw refusal
-        } catch {
-            throw Refusal(id: nil, error: CommandError(.badRequest, "not JSON"))
-        }
-        guard case .string(let id)? = members.first(where: { $0.key == "request_id" })?.value, CommandRequest.isRequestID(id) else {
-            throw Refusal(id: nil, error: CommandError(.badRequest, "no request_id of 1 to 128 printable characters"))
-        }
-        self.id = id
-        do throws(CommandError) {
-            try CommandRequest.checkKeys(members, kind)
-            command = try CommandRequest.command(kind, Fields(members))
-        } catch {
-            throw Refusal(id: id, error: error)
-        }
+        id = found
+        try checkKeys(members, kind)
+        return try command(kind, Fields(request: request))
     }
 
     /// Printable ASCII: it becomes part of a channel's name.
@@ -57,8 +55,9 @@ package struct CommandRequest: Equatable, Sendable {
         var seen: Set<String> = []
         for member in members {
             let shown = Ascii.printable(member.key.utf8, limit: 40)
-            guard member.key == "request_id" || kind.fields.contains(member.key) else {
-                throw CommandError(.badRequest, "unknown field '\(shown)'; known: \((["request_id"] + kind.fields).joined(separator: " "))")
+            guard member.key == Field.requestID || kind.fields.contains(member.key) else {
+                throw CommandError(
+                    .badRequest, "unknown field '\(shown)'; known: \(([Field.requestID] + kind.fields).joined(separator: " "))")
             }
             guard seen.insert(member.key).inserted else { throw CommandError(.badRequest, "field '\(shown)' twice") }
         }
@@ -68,31 +67,27 @@ package struct CommandRequest: Equatable, Sendable {
         switch kind {
         case .createFlux:
             let symbols = try fields.symbols()
-            let name = try fields.optionalText("name")
+            let name = try fields.optionalText(Field.name)
             if let name, !Flux.isID(name) { throw CommandError(.badRequest, "name must be 1 to 64 of A-Z a-z 0-9 _ . -") }
-            let history = try fields.optionalInteger("history", 0...1_500) ?? 0
+            let history = try fields.optionalInteger(Field.history, 0...1_500) ?? 0
             return .createFlux(symbols: symbols, interval: try fields.interval(), name: name, history: Int(history))
         case .stopFlux: return .stopFlux(id: try fields.fluxID())
         case .listFluxes: return .listFluxes
         case .getData:
-            let limit = try fields.optionalInteger("limit", 1...Int64(rowsMax)) ?? 100
-            let start = try fields.optionalInteger("start", 0...Int64(253_402_300_799_999))
-            let end = try fields.optionalInteger("end", 0...Int64(253_402_300_799_999))
+            let limit = try fields.optionalInteger(Field.limit, 1...Int64(rowsMax)) ?? 100
+            let start = try fields.optionalInteger(Field.start, 0...Int64(253_402_300_799_999))
+            let end = try fields.optionalInteger(Field.end, 0...Int64(253_402_300_799_999))
             if let start, let end, start > end { throw CommandError(.badRequest, "start is after end") }
             return .getData(
-                symbol: try fields.symbol("symbol"), interval: try fields.interval(), limit: Int(limit), startMs: start, endMs: end)
-        case .getStatus: return .getStatus(fluxID: fields.has("flux_id") ? try fields.fluxID() : nil)
+                symbol: try fields.symbol(Field.symbol), interval: try fields.interval(), limit: Int(limit), startMs: start, endMs: end)
+        case .getStatus: return .getStatus(fluxID: fields.request[Field.fluxID] == nil ? nil : try fields.fluxID())
         }
     }
 }
 
 /// The fields of a request by type.
 private struct Fields {
-    private let values: [String: JSONValue]
-
-    init(_ members: [JSONValue.Member]) { values = Dictionary(members.map { ($0.key, $0.value) }) { $1 } }
-
-    func has(_ key: String) -> Bool { values[key] != nil }
+    let request: JSONValue
 
     func text(_ key: String) throws(CommandError) -> String {
         guard let text = try optionalText(key) else { throw CommandError(.badRequest, "field '\(key)' is missing") }
@@ -100,13 +95,13 @@ private struct Fields {
     }
 
     func optionalText(_ key: String) throws(CommandError) -> String? {
-        guard let value = values[key] else { return nil }
+        guard let value = request[key] else { return nil }
         guard case .string(let text) = value else { throw CommandError(.badRequest, "field '\(key)' must be a string") }
         return text
     }
 
     func optionalInteger(_ key: String, _ range: ClosedRange<Int64>) throws(CommandError) -> Int64? {
-        guard let value = values[key] else { return nil }
+        guard let value = request[key] else { return nil }
         guard case .integer(let number) = value, range.contains(number) else {
             throw CommandError(.badRequest, "field '\(key)' must be an integer from \(range.lowerBound) to \(range.upperBound)")
         }
@@ -114,10 +109,10 @@ private struct Fields {
     }
 
     func interval() throws(CommandError) -> Interval {
-        let token = try text("interval")
+        let token = try text(Field.interval)
         guard let interval = Interval(token: token) else {
             let known = Interval.allCases.map(\.token).joined(separator: " ")
-            throw CommandError(.badInterval, "'\(Ascii.printable(token.utf8, limit: 20))' is no interval; known: \(known)")
+            throw CommandError(.badInterval, "'\(Ascii.printable(token.utf8, limit: 20))' is not an interval; known: \(known)")
         }
         return interval
     }
@@ -126,13 +121,13 @@ private struct Fields {
 
     private static func symbol(_ name: String) throws(CommandError) -> Symbol {
         guard let symbol = Symbol(name.lowercased()) else {
-            throw CommandError(.unknownSymbol, "'\(Ascii.printable(name.utf8, limit: 40))' is no symbol ([a-z0-9_], at most 32)")
+            throw CommandError(.unknownSymbol, "'\(Ascii.printable(name.utf8, limit: 40))' is not a symbol ([a-z0-9_], at most 32)")
         }
         return symbol
     }
 
     func symbols() throws(CommandError) -> [Symbol] {
-        guard case .array(let names)? = values["symbols"], !names.isEmpty else {
+        guard case .array(let names)? = request[Field.symbols], !names.isEmpty else {
             throw CommandError(.badRequest, "field 'symbols' must be a list of at least one symbol")
         }
         var symbols: [Symbol] = []
@@ -144,9 +139,9 @@ private struct Fields {
     }
 
     func fluxID() throws(CommandError) -> String {
-        let id = try text("flux_id")
+        let id = try text(Field.fluxID)
         guard Flux.isID(id, bytesMax: Flux.idBytesMax) else {
-            throw CommandError(.unknownFlux, "'\(Ascii.printable(id.utf8, limit: 40))' is no flux id")
+            throw CommandError(.unknownFlux, "'\(Ascii.printable(id.utf8, limit: 40))' is not a flux id")
         }
         return id
     }

@@ -2,23 +2,16 @@
 
 /// Symbols at one interval, under an id.
 package struct Flux: Sendable, Equatable {
-    package enum Origin: String, Sendable {
-        /// Created by a command; kept in Redis.
-        case command
-        /// Named by the configuration; as long as the process lives.
-        case configuration
-    }
-
     package let id: String
     /// Lower case, sorted, without repeats.
     package let symbols: [Symbol]
     package let interval: Interval
     package let createdAtMs: Int64
     package let history: Int
-    package let origin: Origin
+    package let origin: FluxOrigin
 
     /// - Parameter name: the id, if the user has chosen one.
-    package init(symbols: [Symbol], interval: Interval, name: String?, history: Int, createdAtMs: Int64, origin: Origin) {
+    package init(symbols: [Symbol], interval: Interval, name: String?, history: Int, createdAtMs: Int64, origin: FluxOrigin) {
         self.symbols = Array(Set(symbols)).sorted()
         self.interval = interval
         self.createdAtMs = createdAtMs
@@ -54,26 +47,20 @@ package struct Flux: Sendable, Equatable {
 
     package var json: String {
         JSONValue.members([
-            ("flux_id", .string(id)), ("symbols", .array(symbols.map { .string($0.name) })), ("interval", .string(interval.token)),
-            ("history", .integer(Int64(history))), ("created_at", .integer(createdAtMs)),
+            (Field.fluxID, .string(id)), (Field.symbols, .array(symbols.map { .string($0.name) })),
+            (Field.interval, .string(interval.token)), (Field.history, .integer(Int64(history))), (Field.createdAt, .integer(createdAtMs)),
         ]).text
     }
 
     /// Nil when the text is not what `json` writes.
     package init?(json: String) {
-        guard let value = try? JSONValue(parsing: Array(json.utf8)), case .string(let id)? = value["flux_id"],
-            Flux.isID(id, bytesMax: Flux.idBytesMax), case .array(let names)? = value["symbols"],
-            case .string(let token)? = value["interval"],
-            let interval = Interval(token: token), case .integer(let createdAtMs)? = value["created_at"]
+        guard let value = try? JSONValue(message: Array(json.utf8)), let id = value[Field.fluxID]?.string,
+            Flux.isID(id, bytesMax: Flux.idBytesMax), let interval = try? value.interval(Field.interval),
+            let names = value[Field.symbols]?.array, let createdAtMs = value[Field.createdAt]?.integer
         else { return nil }
-        var symbols: [Symbol] = []
-        for case .string(let name) in names {
-            guard let symbol = Symbol(name) else { return nil }
-            symbols.append(symbol)
-        }
+        let symbols = names.compactMap { $0.string.flatMap { Symbol($0) } }
         guard !symbols.isEmpty, symbols.count == names.count else { return nil }
-        var history = 0
-        if case .integer(let count)? = value["history"], (0...10_000_000).contains(count) { history = Int(count) }
+        let history = value[Field.history]?.integer.flatMap { (0...10_000_000).contains($0) ? Int($0) : nil } ?? 0
         self.init(symbols: symbols, interval: interval, name: id, history: history, createdAtMs: createdAtMs, origin: .command)
     }
 }

@@ -27,9 +27,8 @@ package struct Placement: Sendable {
         var streamCount = 0
     }
 
-    private let readerCount: Int
+    package let readerCount: Int
     private let streamsPerConnectionMax: Int
-    private let connectionsMax: Int
     private let seriesMax: Int
     private var entries: [Series: Entry] = [:]
     /// In the order of their keys.
@@ -44,9 +43,10 @@ package struct Placement: Sendable {
         self.readerCount = readerCount
         self.streamsPerConnectionMax = streamsPerConnectionMax
         self.seriesMax = seriesMax
-        // Half of a reader's places are for connections that are being replaced.
-        connectionsMax = readerCount * Limits.connectionsPerReaderMax / 2
     }
+
+    /// Half of a reader's places are for connections that are being replaced.
+    package static func connectionsMax(readerCount: Int) -> Int { readerCount * Limits.connectionsPerReaderMax / 2 }
 
     package var seriesCount: Int { entries.count }
     /// Ids that may not be given out: of series that are wanted, and of stopped ones that are still mentioned somewhere.
@@ -56,15 +56,21 @@ package struct Placement: Sendable {
     /// By connection: how many streams it carries.
     package var loads: [Int] { connections.map(\.streamCount) }
 
-    /// One more flux wants these series (each named once). Nil when they are more than ids or connections can carry: then nothing has
-    /// changed.
-    package mutating func add(_ wanted: [Series]) -> Change? {
-        let new = wanted.filter { entries[$0] == nil }
-        let total = entries.count + new.count
+    /// True when `add` will take these series (each named once).
+    package func fits(_ wanted: [Series]) -> Bool { connectionsNeeded(wanted) != nil }
+
+    /// How many connections there must be to carry these, too. Nil when they are more than ids or connections can carry.
+    private func connectionsNeeded(_ wanted: [Series]) -> Int? {
+        let newCount = wanted.count { entries[$0] == nil }
+        let total = entries.count + newCount
         let needed = max((total + streamsPerConnectionMax - 1) / streamsPerConnectionMax, min(readerCount, total))
         let idCount = freeIDs.count + seriesMax - Int(nextID)
-        guard new.count <= idCount, needed <= connectionsMax else { return nil }
+        return newCount <= idCount && needed <= Placement.connectionsMax(readerCount: readerCount) ? needed : nil
+    }
 
+    /// One more flux wants these series (each named once). Nil when they do not fit: then nothing has changed.
+    package mutating func add(_ wanted: [Series]) -> Change? {
+        guard let needed = connectionsNeeded(wanted) else { return nil }
         var change = Change(readers: Array(repeating: [], count: readerCount))
         let oldKeys = Set(connections.map(\.key))
         while connections.count < needed { addConnection() }

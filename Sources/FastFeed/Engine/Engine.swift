@@ -12,9 +12,10 @@ public struct EngineSnapshot: Sendable {
     /// The same states on each part of that way.
     public var stages: StageSnapshots
     public var residentBytes: UInt64
+    /// Bytes in live allocations of the process; nil in a program that does not link jemalloc, which alone says it.
     public var heapAllocatedBytes: UInt64?
-    /// Bytes ever allocated by the data path's threads: does not grow while nothing but data flows.
-    package var dataThreadsAllocatedBytes: UInt64
+    /// Bytes ever allocated by the data path's threads: does not grow while nothing but data flows. Nil as above.
+    package var dataThreadsAllocatedBytes: UInt64?
     /// True while the Redis connection is up.
     public var isRedisConnected: Bool
 }
@@ -36,11 +37,12 @@ public final class Engine: Sendable {
     private let readers: [Reader]
     private let sink: Sink
     private let threading: ThreadingMode
-    private let runners = Mutex<[AgentRunner]>([])
-    private let control = Mutex<Control?>(nil)
-    /// What the configuration asks for, and where it was placed.
-    private let fluxes: [Flux]
-    private let placement: Placement
+    private let runners = Lock<[AgentRunner]>([])
+    private let control = Lock<Control?>(nil)
+    /// How the service, each flux and each series stands. Empty unless commands are taken.
+    package let standings = StandingsBoard()
+    /// What the configuration asks for, until control takes it over.
+    private let fluxes: Lock<FluxBook?>
     private let startedNs = Atomic<UInt64>(0)
 
     /// Checks the configuration and makes everything; opens no connection yet.
@@ -61,21 +63,24 @@ public final class Engine: Sendable {
         }
         self.readers = readers
         sink = Sink(settings: try Engine.sinkSettings(configuration, seed: seed), rings: rings, journal: journal, gaps: gaps)
-        let fluxes = configuration.configuredFluxes(createdAtMs: WallClock.nowMs())
-        var placement = Placement(readerCount: readers.count, streamsPerConnectionMax: configuration.streamsPerConnectionMax)
-        for flux in fluxes {
-            guard let change = placement.add(flux.series(configuration.market)) else { throw FeedError(.configuration, "too many series") }
-            Engine.prepare(change, readers, sink)
+        let placement = Placement(readerCount: readers.count, streamsPerConnectionMax: configuration.streamsPerConnectionMax)
+        var book = FluxBook(market: configuration.market, schema: configuration.schema, placement: placement, journal: journal)
+        for flux in configuration.configuredFluxes(createdAtMs: WallClock.nowMs()) {
+            do {
+                Engine.prepare(try book.add(flux), readers, sink)
+            } catch {
+                throw FeedError(.configuration, error.message)
+            }
         }
-        (self.fluxes, self.placement) = (fluxes, placement)
+        fluxes = Lock(book)
     }
 
     private static func readerSettings(_ configuration: EngineConfiguration, seed: UInt64) throws(FeedError) -> ReaderSettings {
         let endpoint = configuration.venueEndpoint
         let tls = endpoint.isSecure ? try TLSContext.client(authorityFile: configuration.venueAuthorityFile) : nil
         var settings = ReaderSettings(base: endpoint, profile: VenueProfile.of(configuration.market), tls: tls, seed: seed)
-        settings.form = configuration.subscribeForm
-        settings.combined = configuration.usesCombinedStreams
+        settings.subscribeForm = configuration.subscribeForm
+        settings.usesCombinedStreams = configuration.usesCombinedStreams
         settings.allowsPlainRemote = configuration.allowsPlainRemote
         settings.handshakeTimeoutMs = configuration.handshakeTimeoutMs
         settings.subscribeTimeoutMs = configuration.subscribeTimeoutMs
@@ -103,13 +108,12 @@ public final class Engine: Sendable {
 
     /// Starts the threads; from now on connections are opened and candles written.
     public func start() throws(FeedError) {
-        signal(SIGPIPE, SIG_IGN)
         startedNs.store(MonotonicClock.nowNs(), ordering: .relaxed)
         let rest = try makeREST()
         do {
             let started = try threading == .shared ? startShared() : startDedicated()
             runners.withLock { $0 = started }
-            if configuration.takesCommands { try startControl(started, rest) }
+            if configuration.takesCommands { try startControl(rest) }
         } catch {
             throw FeedError(.system, "cannot start threads: \(error)")
         }
@@ -144,13 +148,10 @@ public final class Engine: Sendable {
         return try RestClient(base: base, market: configuration.market, authorityFile: configuration.venueAuthorityFile, settings: settings)
     }
 
-    private func startControl(_ running: [AgentRunner], _ rest: RestClient?) throws(SystemError) {
-        let settings = ControlSettings(
-            redis: configuration.redis, market: configuration.market,
-            schema: configuration.schema, version: FastFeedVersion.text,
-            readerCount: readers.count, streamsPerConnectionMax: configuration.streamsPerConnectionMax, startedAtMs: WallClock.nowMs())
-        let ports = EngineHandles(
-            readers: readers, sink: sink, wakeAgents: { for runner in running { runner.wakeUp.signal() } },
+    private func startControl(_ rest: RestClient?) throws(SystemError) {
+        guard let book = fluxes.withLock({ $0.take() }) else { preconditionFailure("an engine is started once") }
+        let handles = EngineHandles(
+            readers: readers, sink: sink, rest: rest, standings: standings,
             figures: { [weak self] in
                 self.map {
                     EngineHandles.Figures(
@@ -159,8 +160,7 @@ public final class Engine: Sendable {
                 }
             })
         let made = try Control(
-            settings: settings, ports: ports, journal: journal, placement: placement, fluxes: fluxes, rest: rest,
-            seed: SystemRandom.word())
+            handles, redis: configuration.redis, schema: configuration.schema, fluxes: book, journal: journal, seed: SystemRandom.word())
         try made.start()
         control.withLock { $0 = made }
     }
@@ -171,11 +171,10 @@ public final class Engine: Sendable {
         let deadlineNs = MonotonicClock.nowNs() + timeout.nanoseconds
         let running = runners.withLock { $0 }
         control.withLock { $0 }?.stop()
-        for reader in readers { _ = reader.commands.offer(.stop, waking: nil) }
-        wake(running)
-        waitUntil(min(deadlineNs, MonotonicClock.nowNs() + 1_500_000_000)) { readers.allSatisfy(\.isStopped) }
-        _ = sink.commands.offer(.drain, waking: nil)
-        wake(running)
+        let readersNs = min(deadlineNs, MonotonicClock.nowNs() + 1_500_000_000)
+        for reader in readers where !reader.commands.offer(.stop, untilNs: readersNs) { noteDeaf(reader) }
+        waitUntil(readersNs) { readers.allSatisfy(\.isStopped) }
+        if !sink.commands.offer(.drain, untilNs: deadlineNs) { noteDeaf(sink) }
         waitUntil(deadlineNs) { sink.isDrained }
         let report = StopReport(
             closedUnwritten: Int(sink.counters.value(.closedPending)), formingUnwritten: sink.isDrained ? 0 : sink.formingUnwritten)
@@ -184,7 +183,9 @@ public final class Engine: Sendable {
         return report
     }
 
-    private func wake(_ running: [AgentRunner]) { for runner in running { runner.wakeUp.signal() } }
+    private func noteDeaf(_ agent: any Agent) {
+        journal.note(.error, "an agent takes no commands; it is ended without having been asked", ("agent", agent.roleName))
+    }
 
     private func waitUntil(_ deadlineNs: UInt64, _ condition: () -> Bool) {
         while !condition() && MonotonicClock.nowNs() < deadlineNs { usleep(2_000) }
@@ -193,18 +194,25 @@ public final class Engine: Sendable {
     // MARK: Looking at it
 
     private var counters: CounterSnapshot {
-        CounterSnapshot(readers.map(\.counters) + [sink.counters] + control.withLock { $0.map { [$0.counters] } ?? [] })
+        let control = control.withLock { $0 }
+        var sum = CounterSnapshot(readers.map(\.counters) + [sink.counters] + (control.map { [$0.counters] } ?? []))
+        let refusals =
+            readers.map { $0.commands.refusedCount + $0.events.refusedCount }
+            + [sink.commands.refusedCount, sink.events.refusedCount, control?.exchangeAnswers.refusedCount ?? 0]
+        sum[.mailboxRefusals] = UInt64(refusals.reduce(0, +))
+        return sum
     }
 
     public func snapshot() -> EngineSnapshot {
-        EngineSnapshot(
+        let heapAllocatedBytes = HeapStatistics.allocatedBytes()
+        return EngineSnapshot(
             uptimeNs: MonotonicClock.nowNs() - startedNs.load(ordering: .relaxed),
             counters: counters,
             latency: sink.latency.total.snapshot(),
             stages: sink.latency.snapshot(),
             residentBytes: ProcessMemory.residentBytes(),
-            heapAllocatedBytes: HeapStatistics.read()?.allocatedBytes,
-            dataThreadsAllocatedBytes: runners.withLock { $0.reduce(0) { $0 + $1.threadAllocatedBytes } },
+            heapAllocatedBytes: heapAllocatedBytes,
+            dataThreadsAllocatedBytes: heapAllocatedBytes.map { _ in runners.withLock { $0.reduce(0) { $0 + $1.threadAllocatedBytes } } },
             isRedisConnected: sink.isConnected)
     }
 
@@ -212,7 +220,7 @@ public final class Engine: Sendable {
     /// the other.
     package var closedAcks: (count: UInt64, newestNs: UInt64) { (sink.counters.value(.closedWritten), sink.latency.closedAckNs) }
 
-    /// The gaps not filled yet, oldest first.
+    /// The gaps not filled yet, those of the oldest candles first.
     public var openGaps: [Gap] { gaps.open }
 
     /// Gaps that no longer fit the list and are only counted.

@@ -1,7 +1,7 @@
 // Everything a user may decide about the engine, as plain values. Loading them from flags, environment and
-// file is the program's business.
+// file is the program's business. Any thread.
 
-/// How the engine's agents share threads (DESIGN, "Threads").
+/// How the engine's agents share threads (ARCHITECTURE.md, "Threads").
 public enum ThreadingMode: String, CaseIterable, Sendable {
     /// One thread per reader and one for the sink, each pinned to a core.
     case dedicated
@@ -108,11 +108,10 @@ public struct EngineConfiguration: Sendable {
         }
         let endpoint = venueEndpoint
         try check(
-            endpoint.isSecure || endpoint.isLoopback || allowsPlainRemote,
+            endpoint.isSecure || endpoint.authority.isLoopback || allowsPlainRemote,
             "venue '\(endpoint)' is plain ws:// to another machine; use wss://, or --allow-plain-remote if you mean it")
         let connections = (seriesList.count + streamsPerConnectionMax - 1) / streamsPerConnectionMax
-        // Half of a reader's places are for connections that are being replaced.
-        let connectionsMax = readerCount * Limits.connectionsPerReaderMax / 2
+        let connectionsMax = Placement.connectionsMax(readerCount: readerCount)
         try check(
             connections <= connectionsMax,
             "\(connections) connections are more than \(readerCount) readers take (\(connectionsMax)); raise streams-per-connection or readers"

@@ -12,7 +12,7 @@ public struct DecimalText: BitwiseCopyable, Sendable, Hashable {
     package static let capacity = 31
 
     /// The empty text: not a number; what a record holds before it is filled.
-    public init() { words = (0, 0, 0, 0) }
+    package init() { words = (0, 0, 0, 0) }
 
     /// The text as given, or nil when it is not a plain decimal (`-?digits[.digits]`) of at most 31 bytes.
     public init?(_ text: some StringProtocol) {

@@ -6,7 +6,7 @@
 public struct Symbol: Sendable, Hashable, Comparable, CustomStringConvertible {
     public let name: String
 
-    public static let lengthMax = 32
+    package static let lengthMax = 32
 
     /// Lower-cases ASCII letters; nil when the text is not a symbol.
     public init?(_ text: some StringProtocol) {

@@ -33,7 +33,7 @@ import Synchronization
 
 /// All banks summed, at one instant (each counter read once; not one consistent cut across threads).
 public struct CounterSnapshot: Sendable {
-    private let values: [UInt64]
+    private var values: [UInt64]
 
     package init(_ banks: [CounterBank]) {
         self.init { id in banks.reduce(0) { $0 &+ $1.value(id) } }
@@ -42,7 +42,10 @@ public struct CounterSnapshot: Sendable {
     /// From wherever the values stand, such as a report in a log.
     package init(_ value: (CounterID) -> UInt64) { values = CounterID.allCases.map(value) }
 
-    public subscript(id: CounterID) -> UInt64 { values[id.rawValue] }
+    public internal(set) subscript(id: CounterID) -> UInt64 {
+        get { values[id.rawValue] }
+        set { values[id.rawValue] = newValue }
+    }
 
     /// Refused frames, all reasons together.
     public var rejected: UInt64 { CounterID.allCases.filter(\.isRejection).reduce(0) { $0 + self[$1] } }

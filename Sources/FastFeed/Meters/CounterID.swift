@@ -18,6 +18,8 @@ public enum CounterID: Int, CaseIterable, Sendable {
     case redisErrorsRetried, redisRejected, closedRejected, historyScripts, updatesRefused, closedPending, seriesActive, connectionsLive
     // Control
     case commandsReceived, commandsAnswered, commandsRefused, commandsRepeated, commandsUnanswered, cacheHits, cacheMisses
+    // Threads
+    case mailboxRefusals
 
     /// A counter only grows; a gauge is how it stands now.
     public enum Kind: Sendable { case counter, gauge }
@@ -36,7 +38,7 @@ public enum CounterID: Int, CaseIterable, Sendable {
     public var sentence: String { row.sentence }
 
     /// True for the counters of frames that were refused.
-    public var isRejection: Bool { rawValue >= CounterID.rejectedMalformed.rawValue && rawValue <= CounterID.rejectedBinary.rawValue }
+    package var isRejection: Bool { rawValue >= CounterID.rejectedMalformed.rawValue && rawValue <= CounterID.rejectedBinary.rawValue }
 
     private var row: (kind: Kind, unit: String, sentence: String) {
         switch self {
@@ -98,6 +100,7 @@ public enum CounterID: Int, CaseIterable, Sendable {
         case .commandsUnanswered: (.counter, "requests", "Requests without a readable request_id: nobody could be told.")
         case .cacheHits: (.counter, "requests", "Requests for data answered from the cache of the exchange's answers.")
         case .cacheMisses: (.counter, "requests", "Requests for data that had to ask the exchange.")
+        case .mailboxRefusals: (.counter, "messages", "Messages between the engine's threads that found their mailbox full.")
         }
     }
 }

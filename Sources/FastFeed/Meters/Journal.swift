@@ -1,7 +1,5 @@
-// Log lines from agents to whoever prints them. An agent never waits and never floods: a line that repeats
+// Log lines from agents to whoever prints them. Any thread (a lock). An agent never waits and never floods: a line that repeats
 // (same key) is let through at the first sight and then at growing distances, with the count between.
-
-import Synchronization
 
 public enum JournalLevel: Int, Sendable, Comparable {
     case debug, info, notice, warning, error
@@ -34,7 +32,7 @@ package final class Journal: Sendable {
     private static let longestPauseNs: UInt64 = 300_000_000_000
     private static let distinctKeysMax = 1_024
 
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     package init() {}
 

@@ -36,7 +36,7 @@ package final class LatencyMeter: Sendable {
 
     package init() {}
 
-    /// Owner thread only: what states have for themselves, `count` of one read. What they share with their batch comes apart.
+    /// Owner thread only: the stages that differ between the states of a batch; `count` states of one read have the same. `recordBatch` has the rest.
     @inline(__always)
     package func recordStates(receivedNs: UInt64, parsedAfterNs: UInt32, takenNs: UInt64, ackNs: UInt64, count: Int) {
         let parsedNs = receivedNs &+ UInt64(parsedAfterNs)

@@ -1,5 +1,6 @@
-// Time. One read per duty cycle on the hot path; the result is handed down.
+// Time. One read per duty cycle on the hot path; the result is handed down. Any thread.
 
+import CShims
 import Glibc
 
 /// Monotonic nanoseconds: for deadlines and latencies, never for candles.
@@ -39,20 +40,12 @@ package enum ThreadClock {
     }
 }
 
-/// CPU time and memory of the whole process (getrusage).
-package struct ProcessUsage: Sendable {
-    package let userNs: UInt64
-    package let systemNs: UInt64
-
-    package static func now() -> ProcessUsage {
-        var usage = rusage()
-        unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-        func ns(_ time: timeval) -> UInt64 { UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_usec) * 1_000 }
-        return ProcessUsage(userNs: ns(usage.ru_utime), systemNs: ns(usage.ru_stime))
-    }
-}
-
 /// Letting time pass, on threads that may.
 package enum Pause {
     package static func milliseconds(_ count: UInt32) { usleep(count * 1_000) }
+}
+
+package enum PreciseTimers {
+    /// The calling thread's waits end when they are due; by default the kernel may add 50 µs to save wake-ups.
+    package static func enableOnThisThread() { ff_thread_precise_timers() }
 }

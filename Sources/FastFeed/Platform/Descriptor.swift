@@ -1,4 +1,4 @@
-// A file descriptor with one owner, closed when the owner ends.
+// A file descriptor with one owner, closed when the owner ends. Its owner's thread.
 
 import Glibc
 

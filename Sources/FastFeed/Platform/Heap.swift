@@ -1,22 +1,13 @@
-// The allocator's own figures (jemalloc).
+// The allocator's own figures, where the program has chosen jemalloc; nil where it has not. Any thread.
 
 import CShims
 
-package struct HeapStatistics: Sendable {
-    package let allocatedBytes: UInt64
-    package let residentBytes: UInt64
+package enum HeapStatistics {
+    /// Bytes in live allocations of the process.
+    package static func allocatedBytes() -> UInt64? { known(ff_heap_allocated()) }
 
-    /// Nil when the process runs on another allocator (a sanitizer's).
-    package static func read() -> HeapStatistics? {
-        var stats = ff_heap_stats()
-        guard unsafe ff_heap_read(&stats) == 0 else { return nil }
-        return HeapStatistics(allocatedBytes: stats.allocated, residentBytes: stats.resident)
-    }
+    /// Bytes the calling thread has ever allocated. Equal readings prove that nothing was allocated in between.
+    package static func threadAllocatedBytes() -> UInt64? { known(ff_heap_thread_allocated()) }
 
-    /// Bytes the calling thread has ever allocated; nil as above. Equal readings prove that nothing was
-    /// allocated in between.
-    package static func threadAllocatedBytes() -> UInt64? {
-        let bytes = ff_heap_thread_allocated()
-        return bytes == .max ? nil : bytes
-    }
+    private static func known(_ bytes: UInt64) -> UInt64? { bytes == .max ? nil : bytes }
 }

@@ -1,4 +1,4 @@
-// A child that must not outlive whoever started it.
+// A child that must not outlive whoever started it. Any thread, before others start.
 
 import CShims
 

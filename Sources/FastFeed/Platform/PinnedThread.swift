@@ -50,39 +50,3 @@ package final class PinnedThread: @unchecked Sendable {
         return nil
     }
 }
-
-package enum PreciseTimers {
-    /// The calling thread's waits end when they are due; by default the kernel may add 50 µs to save wake-ups.
-    package static func enableOnThisThread() { ff_thread_precise_timers() }
-}
-
-package enum Cores {
-    /// The cores this process may use, lowest first.
-    package static func allowed() -> [Int] {
-        let cores = unsafe [Int32](unsafeUninitializedCapacity: 1_024) { cores, count in
-            count = unsafe Int(ff_allowed_cores(cores.baseAddress, Int32(cores.count)))
-        }
-        return cores.map(Int.init)
-    }
-
-    /// Binds a thread of any process; one that has ended meanwhile needs no core.
-    package static func bind(thread: Int32, to core: Int) throws(SystemError) {
-        let code = ff_thread_bind(thread, Int32(core))
-        guard code == 0 || code == ESRCH else { throw SystemError("sched_setaffinity", code: code) }
-    }
-
-    @inline(__always)
-    package static func pause() { ff_cpu_pause() }
-}
-
-package enum ProcessMemory {
-    /// Resident set size in bytes.
-    package static func residentBytes() -> UInt64 { ff_resident_bytes() }
-
-    /// Gives back what only the start needed, code and heap; what is used again comes back by itself. For once, when all
-    /// is under way.
-    package static func giveBackStart() {
-        ff_release_code()
-        ff_heap_give_back()
-    }
-}

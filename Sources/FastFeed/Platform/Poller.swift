@@ -29,6 +29,8 @@ package struct PollToken: Sendable, Equatable {
 
     package var agent: Int { Int(rawValue >> 56) }
     package var generation: UInt32 { UInt32(rawValue >> 32 & 0xFF_FFFF) }
+    /// It is of this use of its slot; the token keeps 24 bits of the generation.
+    package func matches(_ generation: UInt32) -> Bool { self.generation == generation & 0xFF_FFFF }
     package var slot: UInt32 { UInt32(truncatingIfNeeded: rawValue) }
 }
 

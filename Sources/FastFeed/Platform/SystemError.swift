@@ -1,4 +1,4 @@
-// errno as a value. Every wrapper of Platform reads errno before anything else can touch it.
+// errno as a value. Every wrapper of Platform reads errno before anything else can touch it. Plain values, any thread.
 
 import Glibc
 

@@ -1,4 +1,4 @@
-// Unpredictable bytes from the kernel: WebSocket keys and masks, jitter seeds.
+// Unpredictable bytes from the kernel: WebSocket keys and masks, jitter seeds. Any thread.
 
 import CShims
 

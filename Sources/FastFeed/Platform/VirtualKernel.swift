@@ -1,6 +1,6 @@
 // What stands in for the kernel in a simulation: sockets, readiness and time that a seed decides. The engine's
 // own code runs on it unchanged; the seam is one nil check in `Descriptor` and `Poller`, which is all that
-// a real socket pays.
+// a real socket pays. One thread.
 
 /// Numbers of virtual sockets mean something to their kernel only. All calls come from one thread.
 package protocol VirtualKernel: AnyObject {

@@ -1,5 +1,5 @@
 // The hot path of a reader: frames of one window become records in the ring. A plain value behind a pointer,
-// so that no access check and no reference count stands between two messages.
+// so that no access check and no reference count stands between two messages. The reader's thread alone.
 
 /// What ended a run over a window.
 @safe package enum WindowEnd {

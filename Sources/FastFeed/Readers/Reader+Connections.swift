@@ -1,16 +1,15 @@
-// Opening, reading, closing and replacing connections. Cold but for `readOpen`.
+// Opening, reading, closing and replacing connections. The reader's thread; cold but for `readOpen`.
 
 extension Reader {
     // MARK: Slots
 
-    /// A slot for these streams: a retired one, or a new one. Nil when the reader is full.
-    func addConnection(_ key: ConnectionKey, _ streams: [String], predecessor: Int?) -> Int? {
-        let subscription = freshSubscription(streams)
+    /// A slot for a connection: a retired one, or a new one. Nil when the reader is full.
+    func addConnection(_ key: ConnectionKey, _ subscription: Subscription, predecessor: Int?) -> Int? {
         let free = (0..<connections.count).first {
             connections[$0].isRetired && connections[$0].phase == nil && !connections[$0].isReady
         }
         let slot: Int
-        var made = ReaderConnection(key: key, streams: streams, subscription: subscription, seed: random.next())
+        var made = ReaderConnection(key: key, subscription: subscription, seed: random.next())
         made.predecessor = predecessor
         if let free {
             made.generation = connections[free].generation &+ 1
@@ -25,19 +24,18 @@ extension Reader {
         return slot
     }
 
-    func freshSubscription(_ streams: [String]) -> Subscription {
-        var fresh = Subscription(streams: streams, profile: settings.profile, form: settings.form, combined: settings.combined)
+    func subscription(to streams: [String]) -> Subscription {
+        var fresh = Subscription(
+            streams: streams, profile: settings.profile, subscribeForm: settings.subscribeForm,
+            usesCombinedStreams: settings.usesCombinedStreams)
         fresh.answerTimeoutMs = settings.subscribeTimeoutMs
         return fresh
     }
 
     /// Changes what a connection carries, and the one that is to replace it.
     func change(_ key: ConnectionKey, _ streams: [String], isWanted: Bool, _ nowNs: UInt64) {
-        let names = Set(streams)
         for slot in 0..<connections.count where connections[slot].key == key && !connections[slot].isRetired {
-            connections[slot].streams.removeAll { names.contains($0) }
             if isWanted {
-                connections[slot].streams += streams
                 connections[slot].subscription.add(streams)
             } else {
                 connections[slot].subscription.remove(streams)
@@ -60,7 +58,7 @@ extension Reader {
     func turn(_ slot: Int, _ nowNs: UInt64) {
         guard let phase = connections[slot].phase else { return }
         switch phase {
-        case .resolving, .connecting, .securing, .upgrading: open(slot, nowNs)
+        case .dialing, .upgrading: open(slot, nowNs)
         case .open, .closing: readOpen(slot, nowNs)
         case .closed: break
         }
@@ -87,8 +85,9 @@ extension Reader {
         connections[slot].lastReceivedNs = nowNs
         // Up to half an hour earlier than the limit, so that not all are replaced at once.
         let earlierMs = random.next() % UInt64(max(1, settings.connectionAgeMs / 48))
-        connections[slot].rollAtNs = nowNs + (UInt64(settings.connectionAgeMs) - earlierMs) * 1_000_000
-        journal.note(.info, "connected to the exchange", ("connection", label(slot)), ("streams", "\(connections[slot].streams.count)"))
+        connections[slot].rollAtNs = nowNs + .ns(ms: UInt64(settings.connectionAgeMs) - earlierMs)
+        journal.note(
+            .info, "connected to the exchange", ("connection", label(slot)), ("streams", "\(connections[slot].subscription.streams.count)"))
         timersDueNs = 0
         sendSubscriptions(slot, nowNs)
         // The peer may have gone already.
@@ -103,7 +102,7 @@ extension Reader {
 
     /// One read of at most a buffer, and everything in it.
     private func readOpen(_ slot: Int, _ nowNs: UInt64) {
-        let bytesMax = unsafe decode.pointee.readableBytes()
+        let bytesMax = klines.value.readableBytes()
         guard bytesMax >= 4_096 else {
             stall(slot)
             return
@@ -112,7 +111,7 @@ extension Reader {
         case .bytes(let count):
             connections[slot].lastReceivedNs = nowNs
             counters.add(.bytesReceived, count)
-            take(count, slot, nowNs)
+            decode(count, slot, nowNs)
             if count == bytesMax || connections[slot].hasPending { markReady(slot) }
             if connections[slot].writeFailure != nil { readOut(slot, nowNs) }
         case .wouldBlock: if let reason = connections[slot].writeFailure { lose(slot, reason, nowNs) }
@@ -141,12 +140,12 @@ extension Reader {
     }
 
     /// Decodes `count` bytes of the buffer and hands the records over.
-    private func take(_ count: Int, _ slot: Int, _ nowNs: UInt64) {
+    private func decode(_ count: Int, _ slot: Int, _ nowNs: UInt64) {
         unsafe connections[slot].socket!.decoder.supply(buffer.base, count: count)
         var pings = 0
         var latePing: [UInt8] = []
         window: while connections[slot].phase != nil {
-            switch unsafe decode.pointee.run(&connections[slot].socket!.decoder, nowNs: nowNs) {
+            switch klines.value.run(&connections[slot].socket!.decoder, nowNs: nowNs) {
             case .consumed: break window
             case .ping(let payload):
                 pings += 1
@@ -164,10 +163,10 @@ extension Reader {
         if pings > Limits.pongsPerReadMax {
             unsafe latePing.withUnsafeBytes { unsafe answer($0, slot, nowNs) }
         }
-        guard unsafe decode.pointee.hasKept else { return }
+        guard klines.value.hasKept else { return }
         // One reading of the clock for all of them.
         let parsedAfterNs = UInt32(clamping: port!.poller.nowNs &- nowNs)
-        unsafe decode.pointee.publish(parsedAfterNs: parsedAfterNs)
+        klines.value.publish(parsedAfterNs: parsedAfterNs)
         sinkWakeUp?.signal()
     }
 
@@ -190,7 +189,7 @@ extension Reader {
     }
 
     func resumeStalled(_ nowNs: UInt64) {
-        guard unsafe decode.pointee.readableBytes() >= decode.pointee.resumeBytes else { return }
+        guard klines.value.readableBytes() >= klines.value.resumeBytes else { return }
         for slot in 0..<connections.count where connections[slot].isStalled {
             connections[slot].isStalled = false
             connections[slot].socket?.setReading(true)
@@ -209,12 +208,7 @@ extension Reader {
             if unsafe !UTF8Validator.isValid(message) { violate(slot, 1007, "text that is not UTF-8", nowNs) }
             return
         }
-        // A kline event here is shorter than any can be.
-        if notice == .other("kline") {
-            counters.add(.rejectedMissing)
-            return
-        }
-        counters.add(.noticesReceived)
+        counters.add(notice == .kline ? .rejectedMissing : .noticesReceived)
         switch notice {
         case .result(let id):
             connections[slot].subscription.onResult(id: id)
@@ -223,7 +217,7 @@ extension Reader {
             counters.add(.subscribeErrors)
             let refusedBefore = connections[slot].subscription.refused.count
             connections[slot].subscription.onError(id: id)
-            for stream in connections[slot].subscription.refused.dropFirst(refusedBefore) { tell(.refused(stream: stream)) }
+            for stream in connections[slot].subscription.refused.dropFirst(refusedBefore) { _ = events.offer(.refused(stream: stream)) }
             journal.note(
                 .error, "the exchange refused a subscription", key: "subscribe-refused:\(text)",
                 ("connection", label(slot)), ("code", "\(code)"), ("message", text),
@@ -233,6 +227,7 @@ extension Reader {
         case .serverShutdown:
             journal.note(.notice, "the exchange announces a shutdown; replacing the connection", ("connection", label(slot)))
             replace(slot)
+        case .kline: break
         case .other(let event):
             journal.note(.debug, "an event that is not a kline", key: "other-event", ("event", event))
         }
@@ -270,7 +265,7 @@ extension Reader {
         let wasSuperseded = connections[slot].successor != nil
         // After a connection that held for a while the backoff begins anew; one that dies young waits longer each time.
         let ageNs = nowNs &- connections[slot].openedNs
-        if ageNs >= UInt64(Limits.connectionProvenMs) * 1_000_000 { connections[slot].backoff.succeeded() }
+        if ageNs >= UInt64.ns(ms: Limits.connectionProvenMs) { connections[slot].backoff.succeeded() }
         let delayNs = connections[slot].backoff.nextDelayNs()
         let reason = connections[slot].lossReason ?? reason
         journal.note(
@@ -320,7 +315,7 @@ extension Reader {
     func replace(_ slot: Int) {
         connections[slot].rollAtNs = .max
         guard !connections[slot].isRetired, connections[slot].successor == nil, !isStopping else { return }
-        guard let successor = addConnection(connections[slot].key, connections[slot].streams, predecessor: slot) else {
+        guard let successor = addConnection(connections[slot].key, connections[slot].subscription.renewed, predecessor: slot) else {
             // The exchange will end it, and then it is opened again like any other.
             journal.note(.warning, "no room to replace a connection", key: "no-room", ("connection", label(slot)))
             return

@@ -1,13 +1,12 @@
-// Everything that happens because time has passed: attempts, time-outs, silence, subscriptions, rollover.
+// Everything that happens because time has passed: attempts, time-outs, silence, subscriptions, rollover. The reader's thread.
 
 extension Reader {
     func turnTimers(_ nowNs: UInt64) {
         for slot in 0..<connections.count { turnTimers(of: slot, nowNs) }
         var due = UInt64.max
-        for slot in 0..<connections.count { due = min(due, connections[slot].nextDeadlineNs()) }
-        // A stalled connection looks for room often; a resolver is asked often, while it works.
+        for slot in 0..<connections.count { due = min(due, connections[slot].nextDeadlineNs(nowNs: nowNs)) }
+        // A stalled connection looks for room often.
         if stalledCount > 0 { due = min(due, nowNs + 100_000) }
-        for slot in 0..<connections.count where connections[slot].phase == .resolving { due = min(due, nowNs + 2_000_000) }
         timersDueNs = due
         finishStopIfDone()
     }
@@ -18,10 +17,10 @@ extension Reader {
             return
         }
         switch phase {
-        case .resolving, .connecting, .securing, .upgrading: turn(slot, nowNs)
+        case .dialing, .upgrading: turn(slot, nowNs)
         case .open: turnOpen(slot, nowNs)
         case .closing:
-            if nowNs >= connections[slot].socketDeadlineNs { lose(slot, "no answer to our close frame", nowNs) }
+            if nowNs >= connections[slot].socketDeadlineNs(nowNs: nowNs) { lose(slot, "no answer to our close frame", nowNs) }
         case .closed: break
         }
     }
@@ -33,7 +32,7 @@ extension Reader {
             return
         }
         if connections[slot].attempts > 0 { counters.add(.reconnects) }
-        connections[slot].subscription = freshSubscription(connections[slot].streams)
+        connections[slot].subscription = connections[slot].subscription.renewed
         var options = ConnectionOptions()
         options.allowsPlainRemote = settings.allowsPlainRemote
         options.handshakeTimeoutMs = settings.handshakeTimeoutMs
@@ -58,13 +57,13 @@ extension Reader {
             journal.note(.info, "replacing a connection before the exchange's age limit", ("connection", label(slot)))
             replace(slot)
         }
-        // Back-pressure is no silence of the exchange's.
+        // While we leave the socket unread, its silence says nothing of the exchange.
         guard !connections[slot].isStalled else { return }
         let silentNs = nowNs &- connections[slot].lastReceivedNs
-        if silentNs >= UInt64(Limits.venueSilenceDropMs) * 1_000_000 {
+        if silentNs >= UInt64.ns(ms: Limits.venueSilenceDropMs) {
             lose(slot, "silent for \(Limits.venueSilenceDropMs / 1_000) s", nowNs)
-        } else if silentNs >= UInt64(Limits.venueSilencePingMs) * 1_000_000,
-            nowNs &- connections[slot].lastPingNs >= UInt64(Limits.venueSilencePingMs) * 1_000_000
+        } else if silentNs >= UInt64.ns(ms: Limits.venueSilencePingMs),
+            nowNs &- connections[slot].lastPingNs >= UInt64.ns(ms: Limits.venueSilencePingMs)
         {
             connections[slot].lastPingNs = nowNs
             connections[slot].subscription.noteSent(nowNs: nowNs)

@@ -8,8 +8,8 @@ package struct ReaderSettings: Sendable {
     package var base: WebSocketEndpoint
     package var profile: VenueProfile
     package var tls: TLSContext?
-    package var form = SubscribeForm.automatic
-    package var combined = true
+    package var subscribeForm = SubscribeForm.automatic
+    package var usesCombinedStreams = true
     package var allowsPlainRemote = false
     package var connectionAgeMs = Limits.venueConnectionAgeMs
     package var handshakeTimeoutMs = Limits.handshakeTimeoutMs
@@ -25,16 +25,17 @@ package struct ReaderSettings: Sendable {
 }
 
 @safe package final class Reader: Agent, @unchecked Sendable {
-    // Everything below is its thread's alone, except `commands`, `counters` and `isStopped`, which are made
-    // for sharing.
+    // Everything below is its thread's alone, except `commands`, `events`, `counters` and `isStopped`, which are
+    // made for sharing.
     let index: Int
     let settings: ReaderSettings
     let journal: Journal
     let budget: ConnectBudget
     package let counters = CounterBank()
-    package let commands = CommandQueue<ReaderCommand>()
+    package let commands = Mailbox<ReaderCommand>(capacity: Limits.commandCountMax)
+    /// What the control thread should know.
+    package let events = Mailbox<ReaderEvent>(capacity: Limits.readerEventCountMax)
     private let stopped = Atomic<Bool>(false)
-    private let events = Mutex<[ReaderEvent]>([])
 
     var port: PollerPort?
     /// The thread that takes the records, if it is not this one.
@@ -49,7 +50,7 @@ package struct ReaderSettings: Sendable {
     private var readySlots: [Int] = []
 
     let buffer = PaddedBuffer(count: Limits.receiveBytesMax)
-    let decode: UnsafeMutablePointer<KlineDecoder>
+    let klines: FixedSlot<KlineDecoder>
 
     package init(index: Int, settings: ReaderSettings, ring: SPSCRing<CandleRecord>, journal: Journal, budget: ConnectBudget) {
         self.index = index
@@ -57,14 +58,8 @@ package struct ReaderSettings: Sendable {
         self.journal = journal
         self.budget = budget
         random = SplitMix64(seed: settings.seed &+ UInt64(index))
-        unsafe decode = .allocate(capacity: 1)
-        unsafe decode.initialize(to: KlineDecoder(ring: ring, counters: counters))
+        klines = FixedSlot(KlineDecoder(ring: ring, counters: counters))
         readySlots.reserveCapacity(Limits.connectionsPerReaderMax)
-    }
-
-    deinit {
-        unsafe decode.deinitialize(count: 1)
-        unsafe decode.deallocate()
     }
 
     package var roleName: String { "reader-\(index)" }
@@ -72,11 +67,14 @@ package struct ReaderSettings: Sendable {
     /// True once `.stop` has been carried out and every connection is gone.
     package var isStopped: Bool { stopped.load(ordering: .acquiring) }
 
-    package func onStart(_ port: PollerPort) { self.port = port }
+    package func onStart(_ port: PollerPort) {
+        self.port = port
+        commands.setReceiver(port.wakeUp)
+    }
 
     package func onReady(_ token: PollToken, _ readiness: Readiness, nowNs: UInt64) {
         let slot = Int(token.slot)
-        guard slot < connections.count, connections[slot].generation & 0xFF_FFFF == token.generation else { return }
+        guard slot < connections.count, token.matches(connections[slot].generation) else { return }
         if readiness.contains(.writable) && (connections[slot].phase == .open || connections[slot].phase == .closing) {
             if connections[slot].socket?.flush() == false { failWrite(slot, "write failed") }
         }
@@ -123,10 +121,10 @@ package struct ReaderSettings: Sendable {
 
     private func carryOut(_ command: ReaderCommand, _ nowNs: UInt64) {
         switch command {
-        case .follow(let list): for (series, handle) in list { unsafe decode.pointee.index.set(series.symbol, series.interval, handle) }
-        case .unfollow(let list): for series in list { unsafe decode.pointee.index.remove(series.symbol, series.interval) }
+        case .follow(let list): for (series, handle) in list { klines.value.index.set(series.symbol, series.interval, handle) }
+        case .unfollow(let list): for series in list { klines.value.index.remove(series.symbol, series.interval) }
         case .connect(let key, let streams):
-            if !isStopping, addConnection(key, streams, predecessor: nil) == nil {
+            if !isStopping, addConnection(key, subscription(to: streams), predecessor: nil) == nil {
                 journal.note(.error, "reader has no room for another connection", ("reader", "\(index)"))
             }
         case .subscribe(let key, let streams): change(key, streams, isWanted: true, nowNs)
@@ -145,19 +143,6 @@ package struct ReaderSettings: Sendable {
             end(slot, nowNs)
         }
         finishStopIfDone()
-    }
-
-    /// Something the planner should know. It comes for the events in each of its turns, so that few are ever waiting.
-    func tell(_ event: ReaderEvent) {
-        events.withLock { if $0.count < Limits.readerEventCountMax { $0.append(event) } }
-    }
-
-    /// Any thread: what has been told since the last call.
-    package func takeEvents() -> [ReaderEvent] {
-        events.withLock { events in
-            defer { events.removeAll() }
-            return events
-        }
     }
 
     func finishStopIfDone() {

@@ -1,6 +1,7 @@
-// What others may ask of a reader. Offered from any thread, carried out in the reader's own turn.
+// What others may ask of a reader, and what it has to say. Plain values: commands are offered from any thread and carried out
+// in the reader's own turn, events are offered by the reader's thread and taken by the control thread.
 
-/// A connection as the planner knows it: the same through reconnects and replacements, never used twice.
+/// A connection as the control thread knows it: the same through reconnects and replacements, never used twice.
 package struct ConnectionKey: Hashable, Sendable {
     package let number: UInt32
     package init(_ number: UInt32) { self.number = number }
@@ -23,7 +24,7 @@ package enum ReaderCommand: Sendable {
     case stop
 }
 
-/// What a reader tells the planner.
+/// What a reader tells the control thread.
 package enum ReaderEvent: Sendable, Equatable {
     /// The exchange does not know the stream, even when asked for it alone.
     case refused(stream: String)

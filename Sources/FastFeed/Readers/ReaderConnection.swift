@@ -1,16 +1,15 @@
 // One connection as its reader sees it: what it carries, when it may try again, and the socket while there is
-// one. Owned by the reader's thread.
+// one. The reader's thread alone.
 
 struct ReaderConnection: ~Copyable {
     let key: ConnectionKey
-    /// What it is to carry, in the order it was asked for.
-    var streams: [String]
     /// Counts uses of the slot, so that a late report of the poller is recognised.
     var generation: UInt32 = 0
     var socket: WebSocketConnection?
+    /// What it carries, and what it has asked for.
     var subscription: Subscription
     var backoff: Backoff
-    /// When to try again, while there is no socket.
+    /// When to try again, in a phase without a socket.
     var retryAtNs: UInt64 = 0
     var openedNs: UInt64 = 0
     var lastReceivedNs: UInt64 = 0
@@ -35,9 +34,8 @@ struct ReaderConnection: ~Copyable {
     /// Nothing is to be opened here any more.
     var isRetired = false
 
-    init(key: ConnectionKey, streams: [String], subscription: Subscription, seed: UInt64) {
+    init(key: ConnectionKey, subscription: Subscription, seed: UInt64) {
         self.key = key
-        self.streams = streams
         self.subscription = subscription
         backoff = Backoff(.venue, seed: seed)
     }
@@ -57,20 +55,20 @@ struct ReaderConnection: ~Copyable {
         }
     }
 
-    var socketDeadlineNs: UInt64 {
+    func socketDeadlineNs(nowNs: UInt64) -> UInt64 {
         switch socket {
         case .none: .max
-        case .some(let socket): socket.nextDeadlineNs
+        case .some(let socket): socket.nextDeadlineNs(nowNs: nowNs)
         }
     }
 
     /// When this connection wants a turn though nothing is ready.
-    func nextDeadlineNs() -> UInt64 {
+    func nextDeadlineNs(nowNs: UInt64) -> UInt64 {
         switch socket {
         case .none: return isRetired ? .max : retryAtNs
         case .some(let socket):
-            guard socket.phase == .open else { return socket.nextDeadlineNs }
-            let silence = isStalled ? .max : max(lastReceivedNs, lastPingNs) + UInt64(Limits.venueSilencePingMs) * 1_000_000
+            guard socket.phase == .open else { return socket.nextDeadlineNs(nowNs: nowNs) }
+            let silence = isStalled ? .max : max(lastReceivedNs, lastPingNs) + .ns(ms: Limits.venueSilencePingMs)
             return min(silence, subscription.nextDeadlineNs, rollAtNs)
         }
     }

@@ -1,81 +1,109 @@
 // A connection to Redis that never blocks once it stands: for control threads that wait for several things at
-// once. One thread at a time. Connecting blocks up to its time-out. Bounds: `RedisConnection.outboxBytesMax`
-// bytes waiting to go out, strings of a reply as long as asked for, longer ones are skipped.
+// once. One thread at a time. Connecting blocks up to its time-out. Bounds: what waits to go out and the strings of replies
+// are as long as asked for; longer strings are skipped.
 
 import Glibc
 
 package final class RedisConnection {
     package enum Event: Equatable {
-        case reply(Reply)
+        case reply(RedisReply)
         /// Nothing (more) has come.
         case nothing
         /// The connection is of no more use; one sentence.
         case lost(String)
     }
 
-    package static let outboxBytesMax = 4 << 20
-
-    package let endpoint: RedisEndpoint
     private var transport: Transport
     private var parser: ReplyParser
-    private var outbox = Outbox(bytesMax: RedisConnection.outboxBytesMax)
-    private var loss: String?
+    private var outbox: Outbox
+    /// Why the connection is of no more use.
+    private(set) var loss: String?
     private let input = PaddedBuffer(count: 64 * 1024)
 
-    private init(_ transport: consuming Transport, _ endpoint: RedisEndpoint, stringBytesMax: Int) {
+    private init(_ transport: consuming Transport, stringBytesMax: Int, outboxBytesMax: Int) {
         self.transport = transport
-        self.endpoint = endpoint
         parser = ReplyParser(stringBytesMax: stringBytesMax)
+        outbox = Outbox(bytesMax: outboxBytesMax)
     }
 
     /// Connects, authenticates and selects; blocks up to the time-out.
-    /// - Parameter stringBytesMax: longer strings of replies come as `Reply.tooLong`.
+    /// - Parameters:
+    ///   - stringBytesMax: longer strings of replies come as `RedisReply.tooLong`.
+    ///   - outboxBytesMax: what may wait to be sent.
     /// - Throws: one sentence saying what failed.
     package static func connect(
-        _ endpoint: RedisEndpoint, timeoutMs: Int = Limits.redisConnectTimeoutMs, stringBytesMax: Int = Limits.replyBytesMax
+        _ endpoint: RedisEndpoint, timeoutMs: Int = Limits.redisConnectTimeoutMs, stringBytesMax: Int = Limits.replyBytesMax,
+        outboxBytesMax: Int = Limits.redisOutboxBytesMax
     ) throws(FeedError) -> RedisConnection {
-        let deadlineNs = MonotonicClock.nowNs() + UInt64(timeoutMs) * 1_000_000
-        let transport = try RedisClient.open(endpoint, timeoutMs: timeoutMs)
-        let connection = RedisConnection(transport, endpoint, stringBytesMax: stringBytesMax)
+        let deadlineNs = MonotonicClock.nowNs() + .ns(ms: timeoutMs)
+        let transport = try open(endpoint, timeoutMs, untilNs: deadlineNs)
+        let connection = RedisConnection(transport, stringBytesMax: stringBytesMax, outboxBytesMax: outboxBytesMax)
         let greeting = endpoint.greeting
-        for command in greeting { _ = connection.send(command) }
+        _ = connection.send(greeting)
         for _ in greeting {
-            let leftMs = Int(Int64(bitPattern: deadlineNs &- MonotonicClock.nowNs()) / 1_000_000)
-            switch connection.next(timeoutMs: max(1, leftMs)) {
+            switch connection.next(untilNs: deadlineNs) {
             case .reply(.error(let message)): throw FeedError(.redis, "\(endpoint) says: \(message)")
             case .reply: continue
-            case .nothing: throw FeedError(.redis, "cannot connect to \(endpoint): no answer within \(timeoutMs) ms")
+            case .nothing: throw FeedError(.redis, "cannot connect to \(endpoint): no answer within \(timeoutMs) ms (greeting)")
             case .lost(let reason): throw FeedError(.redis, "cannot connect to \(endpoint): \(reason)")
             }
         }
         return connection
     }
 
+    /// A connected and, where wanted, secured socket, before the first command.
+    private static func open(_ endpoint: RedisEndpoint, _ timeoutMs: Int, untilNs: UInt64) throws(FeedError) -> Transport {
+        var dial = Dial(endpoint.place, Dial.Options(tls: try endpoint.tlsContext(), patienceNs: .ns(ms: timeoutMs / 3)), port: nil)
+        while true {
+            let nowNs = MonotonicClock.nowNs()
+            switch dial.turn(nowNs: nowNs) {
+            case .connected(let socket): return socket.transport
+            case .failed(let reason): throw FeedError(.redis, "cannot connect to \(endpoint): \(reason)")
+            case .pending:
+                guard nowNs < untilNs else {
+                    throw FeedError(.redis, "cannot connect to \(endpoint): no answer within \(timeoutMs) ms (\(dial.phase))")
+                }
+                wait(dial.number, dial.interest, nowNs: nowNs, untilNs: min(untilNs, dial.nextTurnNs(nowNs: nowNs)))
+            }
+        }
+    }
+
+    private static func wait(_ number: Int32, _ interest: Readiness, nowNs: UInt64, untilNs: UInt64) {
+        let events = (interest.contains(.readable) ? POLLIN : 0) | (interest.contains(.writable) ? POLLOUT : 0)
+        var entry = pollfd(fd: number, events: Int16(events), revents: 0)
+        unsafe _ = Glibc.poll(&entry, 1, Int32(min(60_000, (untilNs - nowNs) / 1_000_000 + 1)))
+    }
+
     /// The socket's descriptor: poll it for reading, after `next` has said `.nothing`; and for writing while `wantsWrite`.
     package var number: Int32 { transport.number }
     package var wantsWrite: Bool { !outbox.isEmpty || transport.readWantsWrite }
 
-    /// Puts a command on its way; what the socket does not take now goes with the next call of `next`. False when more than
-    /// `outboxBytesMax` would wait, or the connection is lost: then nothing was sent.
-    package func send(_ arguments: [String]) -> Bool {
-        guard loss == nil, outbox.append(RESP.command(arguments)) else { return false }
+    /// Puts commands on their way; what the socket does not take now goes with the next call of `next`. False when too much
+    /// would wait, or the connection is lost: then nothing was sent.
+    package func send(_ commands: [[String]]) -> Bool {
+        guard loss == nil, outbox.append(commands.flatMap(RESP.command)) else { return false }
         flush()
         return true
     }
 
+    package func send(_ command: [String]) -> Bool { send([command]) }
+
     private func flush() {
-        guard !outbox.isEmpty else { return }
         switch outbox.flush(to: &transport) {
         case .bytes, .wouldBlock: break
         // What Redis said before it went is read first.
-        case .endOfStream: outbox.removeAll()
-        case .failed: outbox.removeAll()
+        case .endOfStream, .failed: outbox.removeAll()
         }
     }
 
     /// The next reply. With 0 it does not wait.
     package func next(timeoutMs: Int = 0) -> Event {
-        let deadlineNs = MonotonicClock.nowNs() + UInt64(max(0, timeoutMs)) * 1_000_000
+        next(untilNs: timeoutMs > 0 ? MonotonicClock.nowNs() + .ns(ms: timeoutMs) : 0)
+    }
+
+    /// - Parameter untilNs: 0 for now.
+    private func next(untilNs: UInt64) -> Event {
+        var isLate = false
         while true {
             switch parser.next() {
             case .reply(let reply): return .reply(reply)
@@ -83,16 +111,19 @@ package final class RedisConnection {
             case .needsMore: break
             }
             if let loss { return .lost(loss) }
+            if isLate { return .nothing }
             flush()
             switch unsafe transport.read(into: input.base, count: input.count) {
-            case .bytes(let count): unsafe parser.append(UnsafeRawBufferPointer(start: input.base, count: count))
+            case .bytes(let count):
+                unsafe parser.append(UnsafeRawBufferPointer(start: input.base, count: count))
+                // A reply whose bytes keep coming must end in time, too.
+                isLate = untilNs > 0 && MonotonicClock.nowNs() >= untilNs
             case .endOfStream: return lose("Redis has closed the connection")
             case .failed(let code): return lose("the connection to Redis is lost: \(transport.describe(code))")
             case .wouldBlock:
                 let nowNs = MonotonicClock.nowNs()
-                guard nowNs < deadlineNs else { return .nothing }
-                var entry = pollfd(fd: number, events: Int16(wantsWrite ? POLLIN | POLLOUT : POLLIN), revents: 0)
-                unsafe _ = Glibc.poll(&entry, 1, Int32(min(60_000, (deadlineNs - nowNs) / 1_000_000 + 1)))
+                guard nowNs < untilNs else { return .nothing }
+                RedisConnection.wait(number, wantsWrite ? [.readable, .writable] : .readable, nowNs: nowNs, untilNs: untilNs)
             }
         }
     }
@@ -106,16 +137,5 @@ package final class RedisConnection {
     package func close() {
         if loss == nil { loss = "closed" }
         transport.shutDown()
-    }
-}
-
-extension RedisEndpoint {
-    /// The first commands of every connection; each of them must succeed.
-    var greeting: [[String]] {
-        var commands: [[String]] = []
-        if let password { commands.append(user.map { ["AUTH", $0, password] } ?? ["AUTH", password]) }
-        if database != 0 { commands.append(["SELECT", String(database)]) }
-        commands.append(["PING"])
-        return commands
     }
 }

@@ -1,13 +1,8 @@
-// Where Redis is, parsed once from `--redis`.
+// Where Redis is, parsed once from `--redis`. A plain value, any thread.
 
 /// A Redis server: TCP, TLS or Unix socket, credentials and database.
 public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
-    public enum Place: Sendable, Equatable {
-        case tcp(host: String, port: UInt16)
-        case unix(path: String)
-    }
-
-    public var place: Place
+    public var place: ServerPlace
     /// TLS with verified chain and host name.
     public var isSecure = false
     /// PEM file of the authority to trust instead of the system's store.
@@ -20,48 +15,47 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
     public var password: String?
     public var database = 0
 
-    public init(place: Place) { self.place = place }
+    public init(place: ServerPlace) { self.place = place }
 
-    public static let local = RedisEndpoint(place: .tcp(host: "127.0.0.1", port: 6379))
+    public static let local = RedisEndpoint(place: .tcp(Authority(host: "127.0.0.1", port: 6379)))
+
+    private static let kind = URLKind(
+        name: "Redis URL", plain: ("redis://", 6379), secure: ("rediss://", 6379), schemes: "redis://, rediss:// or unix://",
+        endMarks: "/", hasCredentials: true)
 
     /// - Parameter url: `redis://[user:pass@]host[:port][/db]`, `rediss://…` or `unix:///path[?db=n]`.
     /// - Throws: one sentence; it never repeats the URL's password.
     public init(url: String) throws(FeedError) {
-        func refuse(_ why: String) -> FeedError { FeedError(.configuration, "the Redis URL is not valid: \(why)") }
-        guard url.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { throw refuse("a byte that is not printable ASCII") }
+        func refusal(_ why: String) -> FeedError { RedisEndpoint.kind.refusal(url, why) }
         if url.hasPrefix("unix://") {
             let (path, query) = RedisEndpoint.split(url.dropFirst(7), at: "?")
-            guard path.hasPrefix("/") else { throw refuse("unix:// needs an absolute path (unix:///run/redis.sock)") }
-            guard SocketAddress(unixPath: String(path)) != nil else { throw refuse("the socket path is longer than 107 bytes") }
+            guard url.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { throw refusal("a byte that is not printable ASCII") }
+            guard path.hasPrefix("/") else { throw refusal("unix:// needs an absolute path (unix:///run/redis.sock)") }
+            guard SocketAddress(unixPath: String(path)) != nil else { throw refusal("the socket path is longer than 107 bytes") }
             self.init(place: .unix(path: String(path)))
             if let query {
                 guard query.hasPrefix("db="), let number = RedisEndpoint.database(query.dropFirst(3)) else {
-                    throw refuse("after '?' only db=NUMBER is known")
+                    throw refusal("after '?' only db=NUMBER is known")
                 }
                 database = number
             }
             return
         }
-        let isSecure = url.hasPrefix("rediss://")
-        guard isSecure || url.hasPrefix("redis://") else { throw refuse("it must begin with redis://, rediss:// or unix://") }
-        let (authority, path) = RedisEndpoint.split(url.dropFirst(isSecure ? 9 : 8), at: "/")
-        let at = authority.lastIndex(of: "@")
-        let hostPart = at.map { authority[authority.index(after: $0)...] } ?? authority
-        guard let (host, port) = WebSocketEndpoint.splitAuthority(hostPart) else { throw refuse("host or port is missing or malformed") }
-        self.init(place: .tcp(host: host, port: port ?? 6379))
-        self.isSecure = isSecure
-        if let at {
-            let (name, secret) = RedisEndpoint.split(authority[..<at], at: ":")
-            guard let decodedName = RedisEndpoint.percentDecoded(name), let decodedSecret = RedisEndpoint.percentDecoded(secret ?? "")
-            else {
-                throw refuse("a broken %-escape in the credentials")
+        let parts = try RedisEndpoint.kind.parse(url)
+        self.init(place: .tcp(parts.authority))
+        isSecure = parts.isSecure
+        if let credentials = parts.credentials {
+            let (name, secret) = RedisEndpoint.split(credentials, at: ":")
+            guard let name = RedisEndpoint.percentDecoded(name), let decoded = RedisEndpoint.percentDecoded(secret ?? "") else {
+                throw refusal("a broken %-escape in the credentials")
             }
-            user = decodedName.isEmpty ? nil : decodedName
-            password = secret == nil ? nil : decodedSecret
+            user = name.isEmpty ? nil : name
+            password = secret == nil ? nil : decoded
         }
-        if let path, !path.isEmpty {
+        let path = parts.rest.dropFirst()
+        if !path.isEmpty {
             guard let number = RedisEndpoint.database(path) else {
-                throw refuse("'/\(Ascii.printable(path.utf8, limit: 40))' is no database number")
+                throw refusal("'/\(Ascii.printable(path.utf8, limit: 40))' is not a database number")
             }
             database = number
         }
@@ -98,9 +92,25 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
     /// Without credentials: safe to log.
     public var description: String {
         switch place {
-        case .tcp(let host, let port):
-            "\(isSecure ? "rediss" : "redis")://\(host.contains(":") ? "[\(host)]" : host):\(port)/\(database)"
+        case .tcp(let authority): "\(isSecure ? "rediss" : "redis")://\(authority)/\(database)"
         case .unix(let path): "unix://\(path)" + (database == 0 ? "" : "?db=\(database)")
         }
     }
+
+    // MARK: Opening
+
+    /// What TLS needs; nil for a plain connection. The files are read here.
+    /// - Throws: one sentence naming the certificate or key that cannot be used.
+    package func tlsContext() throws(FeedError) -> TLSContext? {
+        guard isSecure else { return nil }
+        if case .unix = place { throw FeedError(.configuration, "TLS needs a host name, not a socket path") }
+        return try TLSContext.client(authorityFile: authorityFile, certificateFile: certificateFile, keyFile: keyFile)
+    }
+
+    /// AUTH, where there is a password.
+    var authentication: [[String]] { password.map { password in [["AUTH"] + (user.map { [$0] } ?? []) + [password]] } ?? [] }
+    /// SELECT, where it is not database 0.
+    var selection: [[String]] { database == 0 ? [] : [["SELECT", String(database)]] }
+    /// The first commands of every connection; each of them must succeed. PING proves that we may speak.
+    var greeting: [[String]] { authentication + selection + [["PING"]] }
 }

@@ -1,5 +1,5 @@
-// The data connection to Redis: connect, TLS, AUTH, SELECT, and then bytes both ways. Never blocks; its owner
-// turns it. Comes back for ever after a loss.
+// The data connection to Redis: connect, TLS, AUTH, SELECT, and then bytes both ways. Its owner's thread, which turns it;
+// never blocks. Comes back for ever after a loss.
 
 import CShims
 import Glibc
@@ -13,10 +13,7 @@ package struct RedisLinkSettings: Sendable {
     /// - Throws: one sentence naming the certificate or key that cannot be used.
     package init(_ endpoint: RedisEndpoint) throws(FeedError) {
         self.endpoint = endpoint
-        tls =
-            endpoint.isSecure
-            ? try TLSContext.client(
-                authorityFile: endpoint.authorityFile, certificateFile: endpoint.certificateFile, keyFile: endpoint.keyFile) : nil
+        tls = try endpoint.tlsContext()
     }
 }
 
@@ -24,7 +21,7 @@ package struct RedisLinkSettings: Sendable {
     enum Phase: Equatable {
         /// Waiting to try (again) at an instant.
         case waiting
-        case resolving, connecting, securing, greeting, ready
+        case dialing, greeting, ready
     }
 
     /// What a turn came to.
@@ -44,19 +41,15 @@ package struct RedisLinkSettings: Sendable {
     private var abandonedID: Int64?
 
     private let settings: RedisLinkSettings
-    private var endpoint: RedisEndpoint { settings.endpoint }
-    private var transport: Transport?
+    private var dial: Dial?
+    private var socket: PolledTransport?
     private var reader = ReplyReader()
-    private var query: ResolverQuery?
-    private var addresses: [SocketAddress] = []
-    private var lastFailure = ""
     /// What the answers to the greeting mean, in order.
     private enum GreetingReply { case mustSucceed, mayFail, clientID }
     private var greetingReplies: [GreetingReply] = []
     private var greeting = Outbox(bytesMax: 4_096)
     private var deadlineNs: UInt64 = .max
     private var backoff: Backoff
-    private var interest: Readiness = []
     private let input = PaddedBuffer(count: 64 * 1024)
 
     init(_ settings: RedisLinkSettings, seed: UInt64) {
@@ -69,8 +62,7 @@ package struct RedisLinkSettings: Sendable {
     func nextDeadlineNs(nowNs: UInt64) -> UInt64 {
         switch phase {
         case .waiting: retryAtNs
-        case .resolving: nowNs + 2_000_000
-        case .connecting, .securing, .greeting: deadlineNs
+        case .dialing, .greeting: min(deadlineNs, opening(nowNs).nextTurnNs)
         case .ready: .max
         }
     }
@@ -79,132 +71,71 @@ package struct RedisLinkSettings: Sendable {
 
     /// Goes on with connecting as far as it goes without waiting.
     mutating func open(nowNs: UInt64, port: PollerPort) -> Turn {
-        while true {
-            let before = phase
-            var turn = Turn.pending
-            switch phase {
-            case .waiting:
-                guard nowNs >= retryAtNs else { return .pending }
-                begin(nowNs: nowNs, port: port)
-            case .resolving: turn = takeAddresses(port)
-            case .connecting: turn = finishConnect(port)
-            case .securing: turn = secure(port)
-            case .greeting: turn = greet(port)
-            case .ready: return .pending
+        if phase == .waiting {
+            guard nowNs >= retryAtNs else { return .pending }
+            begin(nowNs: nowNs, port: port)
+        }
+        if phase == .dialing {
+            switch dial!.turn(nowNs: nowNs) {
+            case .pending: break
+            case .connected(let made):
+                socket = consume made
+                beginGreeting()
+            case .failed(let reason): return .lost(reason)
             }
-            if turn != .pending { return turn }
-            guard phase != before else {
-                return nowNs >= deadlineNs ? .lost("no answer within \(settings.connectTimeoutMs) ms (\(before))") : .pending
-            }
+        }
+        let turn = phase == .greeting ? greet() : .pending
+        guard turn == .pending, phase != .ready, nowNs >= deadlineNs else { return turn }
+        return .lost("no answer within \(settings.connectTimeoutMs) ms (\(opening(nowNs).phase))")
+    }
+
+    /// How far it has come in a word, and when to look again though nothing is ready.
+    private func opening(_ nowNs: UInt64) -> (phase: String, nextTurnNs: UInt64) {
+        switch dial {
+        case .some(let dial): ("\(dial.phase)", dial.nextTurnNs(nowNs: nowNs))
+        case .none: ("\(phase)", .max)
         }
     }
 
     private mutating func begin(nowNs: UInt64, port: PollerPort) {
-        deadlineNs = nowNs + UInt64(settings.connectTimeoutMs) * 1_000_000
-        attempts += 1
+        deadlineNs = nowNs + .ns(ms: settings.connectTimeoutMs)
         reader = ReplyReader()
         generation &+= 1
-        switch endpoint.place {
-        case .unix(let path): addresses = SocketAddress(unixPath: path).map { [$0] } ?? []
-        case .tcp(let host, let number): query = Resolver.ask(host: host, port: number, wakeUp: port.wakeUp)
-        }
-        phase = .resolving
-    }
-
-    private mutating func takeAddresses(_ port: PollerPort) -> Turn {
-        if let query {
-            guard let answer = query.answer else { return .pending }
-            self.query = nil
-            switch answer {
-            case .failed(let reason): return .lost("cannot resolve the Redis host: \(reason)")
-            case .addresses(let found):
-                // Each attempt begins with another address: the first may swallow what it is sent.
-                let first = found.isEmpty ? 0 : (attempts - 1) % found.count
-                addresses = Array(found[first...] + found[..<first])
-            }
-        }
-        return connectNext(port)
-    }
-
-    private mutating func connectNext(_ port: PollerPort) -> Turn {
-        transport = nil
-        while !addresses.isEmpty {
-            do {
-                let made = try Transport.connect(to: addresses.removeFirst(), kernel: port.poller.kernel)
-                interest = .writable
-                try port.poller.add(made.number, interest, token: token(port))
-                transport = consume made
-                phase = .connecting
-                return .pending
-            } catch {
-                lastFailure = error.description
-            }
-        }
-        return .lost(lastFailure)
-    }
-
-    private var number: Int32 {
-        switch transport {
-        case .some(let transport): transport.number
-        case .none: -1
-        }
-    }
-
-    private func token(_ port: PollerPort) -> PollToken { port.token(slot: 0, generation: generation) }
-
-    private mutating func finishConnect(_ port: PollerPort) -> Turn {
-        guard transport!.isWritable() else { return .pending }
-        if let error = transport!.finishConnect() {
-            lastFailure = error.description
-            return connectNext(port)
-        }
-        guard endpoint.isSecure else {
-            beginGreeting(port)
-            return .pending
-        }
-        guard case .tcp(let host, _) = endpoint.place else { return .lost("TLS needs a host name, not a socket path") }
-        transport!.startTLS(settings.tls!, host: host)
-        phase = .securing
-        return .pending
-    }
-
-    private mutating func secure(_ port: PollerPort) -> Turn {
-        switch transport!.handshake() {
-        case .done: beginGreeting(port)
-        case .wantRead: setInterest(.readable, port)
-        case .wantWrite: setInterest([.readable, .writable], port)
-        case .failed(let reason): return .lost(reason)
-        }
-        return .pending
+        dial = Dial(
+            settings.endpoint.place, Dial.Options(tls: settings.tls, attempt: attempts), port: port,
+            token: port.token(slot: 0, generation: generation))
+        attempts += 1
+        phase = .dialing
     }
 
     /// AUTH, the end of an abandoned connection, SELECT, our id, and a PING that proves we may speak.
     ///
     /// A server that has stalled still holds what an abandoned connection sent, and would carry it out after what we
     /// write now: an older state over a newer one. So it is told to forget that connection first.
-    private mutating func beginGreeting(_ port: PollerPort) {
+    private mutating func beginGreeting() {
         greeting.removeAll()
         greetingReplies = []
-        if let password = endpoint.password {
-            greet(with: endpoint.user.map { ["AUTH", $0, password] } ?? ["AUTH", password], .mustSucceed)
-        }
-        if let abandonedID { greet(with: ["CLIENT", "KILL", "ID", String(abandonedID)], .mayFail) }
-        if endpoint.database != 0 { greet(with: ["SELECT", String(endpoint.database)], .mustSucceed) }
-        greet(with: ["CLIENT", "ID"], .clientID)
-        greet(with: ["PING"], .mustSucceed)
+        greet(with: settings.endpoint.authentication, .mustSucceed)
+        if let abandonedID { greet(with: [["CLIENT", "KILL", "ID", String(abandonedID)]], .mayFail) }
+        greet(with: settings.endpoint.selection, .mustSucceed)
+        greet(with: [["CLIENT", "ID"]], .clientID)
+        greet(with: [["PING"]], .mustSucceed)
+        dial = nil
         phase = .greeting
     }
 
-    private mutating func greet(with command: [String], _ reply: GreetingReply) {
-        _ = greeting.append(RESP.command(command))
-        greetingReplies.append(reply)
+    private mutating func greet(with commands: [[String]], _ reply: GreetingReply) {
+        for command in commands {
+            _ = greeting.append(RESP.command(command))
+            greetingReplies.append(reply)
+        }
     }
 
-    private mutating func greet(_ port: PollerPort) -> Turn {
+    private mutating func greet() -> Turn {
         if !greeting.isEmpty {
-            switch greeting.flush(to: &transport!) {
-            case .bytes: setInterest(.readable, port)
-            case .wouldBlock: setInterest([.readable, .writable], port)
+            switch greeting.flush(to: &socket!.transport) {
+            case .bytes: socket!.setInterest(.readable)
+            case .wouldBlock: socket!.setInterest([.readable, .writable])
             case .endOfStream: return .lost("Redis closed the connection")
             case .failed(let code): return .lost(describe(code))
             }
@@ -247,12 +178,13 @@ package struct RedisLinkSettings: Sendable {
 
     /// Reads once from the socket into the reply reader.
     mutating func fill() -> Fill {
-        switch unsafe transport!.read(into: input.base, count: input.count) {
+        switch unsafe socket!.transport.read(into: input.base, count: input.count) {
         case .wouldBlock: .empty
         case .endOfStream: .ended("Redis closed the connection")
         case .failed(let code): code == ECONNRESET ? .ended(describe(code)) : .lost(describe(code))
         case .bytes(let count):
-            unsafe reader.feed(input.base, count: count) ? .filled(more: count == input.count || endpoint.isSecure) : .lost(protocolError)
+            unsafe reader.feed(input.base, count: count)
+                ? .filled(more: count == input.count || settings.endpoint.isSecure) : .lost(protocolError)
         }
     }
 
@@ -264,30 +196,24 @@ package struct RedisLinkSettings: Sendable {
     var protocolError: String { "protocol error from Redis: \(reader.error)" }
 
     /// Writes as much as the socket takes and returns the count; nil when the connection is lost.
-    mutating func write(_ bytes: UnsafeRawPointer, count: Int, port: PollerPort) -> Int? {
+    mutating func write(_ bytes: UnsafeRawPointer, count: Int) -> Int? {
         var sent = 0
         while sent < count {
-            switch unsafe transport!.write(bytes + sent, count: count - sent) {
+            switch unsafe socket!.transport.write(bytes + sent, count: count - sent) {
             case .bytes(let more): sent += more
             case .wouldBlock:
-                setInterest([.readable, .writable], port)
+                socket!.setInterest([.readable, .writable])
                 return sent
             case .endOfStream, .failed: return nil
             }
         }
-        setInterest(.readable, port)
+        socket!.setInterest(.readable)
         return sent
     }
 
-    private mutating func setInterest(_ wanted: Readiness, _ port: PollerPort) {
-        guard wanted != interest else { return }
-        interest = wanted
-        port.poller.change(number, wanted, token: token(port))
-    }
-
     private func describe(_ code: Int32) -> String {
-        switch transport {
-        case .some(let transport): transport.describe(code)
+        switch socket {
+        case .some(let socket): socket.transport.describe(code)
         case .none: ""
         }
     }
@@ -296,8 +222,8 @@ package struct RedisLinkSettings: Sendable {
     /// - Parameter peerIsGone: the server has closed its side; otherwise it may still hold what we sent.
     mutating func lose(nowNs: UInt64, peerIsGone: Bool) -> UInt64 {
         if phase == .ready { abandonedID = peerIsGone ? nil : clientID }
-        transport = nil
-        query = nil
+        dial = nil
+        socket = nil
         phase = .waiting
         generation &+= 1
         let delayNs = backoff.nextDelayNs()
@@ -306,11 +232,9 @@ package struct RedisLinkSettings: Sendable {
     }
 
     mutating func close() {
-        switch transport {
-        case .some(let transport): transport.shutDown()
-        case .none: break
-        }
-        transport = nil
+        socket?.transport.shutDown()
+        dial = nil
+        socket = nil
         phase = .waiting
         retryAtNs = .max
     }

@@ -24,7 +24,19 @@ package final class RedisSubscriber {
         case lost(String)
     }
 
+    /// What watching over the connection came to.
+    package enum Watch: Equatable {
+        case nothing
+        /// It was silent and has been asked for a sign of life: `.pong` will come.
+        case pinged
+        /// It was asked and stayed silent, or takes no bytes any more.
+        case dead
+    }
+
     private let connection: RedisConnection
+    /// When it last said anything, or was asked to.
+    private var quietSinceNs = MonotonicClock.nowNs()
+    private var isPinged = false
 
     private init(_ connection: RedisConnection) { self.connection = connection }
 
@@ -48,8 +60,18 @@ package final class RedisSubscriber {
     package func psubscribe(_ patterns: [String]) -> Bool { send("PSUBSCRIBE", patterns) }
     @discardableResult
     package func unsubscribe(_ channels: [String]) -> Bool { send("UNSUBSCRIBE", channels) }
-    @discardableResult
-    package func punsubscribe(_ patterns: [String]) -> Bool { send("PUNSUBSCRIBE", patterns) }
+    /// A connection that only listens does not notice that its peer has gone. Call this from time to time, after `next` has said
+    /// `.nothing`: after this much silence it asks, and after as much again gives up.
+    package func watch(nowNs: UInt64, silenceNs: UInt64) -> Watch {
+        guard nowNs >= watchDueNs(silenceNs: silenceNs) else { return .nothing }
+        guard !isPinged, ping() else { return .dead }
+        (quietSinceNs, isPinged) = (nowNs, true)
+        return .pinged
+    }
+
+    /// When `watch` has something to do, unless something comes before.
+    package func watchDueNs(silenceNs: UInt64) -> UInt64 { quietSinceNs + silenceNs }
+
     /// Asks for a sign of life: `.pong`.
     @discardableResult
     package func ping() -> Bool { connection.send(["PING"]) }
@@ -59,29 +81,31 @@ package final class RedisSubscriber {
 
     /// The next event, within the time; with 0 it does not wait.
     package func next(timeoutMs: Int = 0) -> Event {
-        switch connection.next(timeoutMs: timeoutMs) {
+        let event = connection.next(timeoutMs: timeoutMs)
+        if event != .nothing { (quietSinceNs, isPinged) = (MonotonicClock.nowNs(), false) }
+        switch event {
         case .nothing: return .nothing
         case .lost(let reason): return .lost(reason)
         case .reply(.error(let message)): return .refused(message)
         // Outside of any subscription PING is answered as everywhere.
         case .reply(.bytes(let word)) where word.elementsEqual("PONG".utf8): return .pong
-        case .reply(.array(let parts)): return RedisSubscriber.event(parts) ?? .lost("Redis pushes what is no message")
-        case .reply: return .lost("Redis answers what is no message")
+        case .reply(.array(let parts)): return RedisSubscriber.event(parts) ?? .lost("Redis pushes what is not a message")
+        case .reply: return .lost("Redis answers what is not a message")
         }
     }
 
-    private static func event(_ parts: [Reply]) -> Event? {
+    private static func event(_ parts: [RedisReply]) -> Event? {
         switch parts.first?.text {
         case "message" where parts.count == 3: return message(parts[1], parts[2])
         case "pmessage" where parts.count == 4: return message(parts[2], parts[3])
         case "subscribe" where parts.count == 3, "psubscribe" where parts.count == 3: return .subscribed(parts[1].text ?? "")
-        case "unsubscribe" where parts.count == 3, "punsubscribe" where parts.count == 3: return .unsubscribed(parts[1].text ?? "")
+        case "unsubscribe" where parts.count == 3: return .unsubscribed(parts[1].text ?? "")
         case "pong": return .pong
         default: return nil
         }
     }
 
-    private static func message(_ channel: Reply, _ payload: Reply) -> Event? {
+    private static func message(_ channel: RedisReply, _ payload: RedisReply) -> Event? {
         guard let channel = channel.text else { return nil }
         switch payload {
         case .bytes(let bytes): return .message(channel: channel, payload: bytes)

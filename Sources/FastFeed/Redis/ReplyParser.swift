@@ -1,35 +1,21 @@
 // RESP2 replies of any shape from a stream of bytes, within bounds. Pure; control path; one owner.
 //
 // A string longer than the bound is not kept: its bytes are skipped as they come, and what stands in its place
-// says how long it was. So one peer's giant message costs no memory and does not end the connection.
+// says how long it was. So one peer's giant message costs no memory and does not end the connection. Nothing is
+// allocated for what a peer announces, only for what has come.
 
-/// One reply, or one part of an array.
-package indirect enum Reply: Equatable, Sendable {
-    /// Bulk and status strings.
-    case bytes([UInt8])
-    /// A string of this many bytes, longer than the bound.
-    case tooLong(Int)
-    case integer(Int64)
-    case null
-    case error(String)
-    case array([Reply])
-
-    package var bytes: [UInt8]? { if case .bytes(let bytes) = self { bytes } else { nil } }
-    package var integer: Int64? { if case .integer(let value) = self { value } else { nil } }
-    /// A short string as text; bytes that are not UTF-8 are repaired.
-    package var text: String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
-}
+import Glibc
 
 package struct ReplyParser {
     package enum Step: Equatable {
-        case reply(Reply)
+        case reply(RedisReply)
         case needsMore
         /// Not RESP2: the connection is of no more use.
         case broken(String)
     }
 
     private struct Level {
-        var values: [Reply]
+        var values: [RedisReply]
         let count: Int
     }
 
@@ -72,7 +58,7 @@ package struct ReplyParser {
     }
 
     /// Puts a value into the innermost array; returns what is complete at the outermost level.
-    private mutating func close(_ value: Reply) -> Reply? {
+    private mutating func close(_ value: RedisReply) -> RedisReply? {
         var value = value
         while let last = levels.indices.last {
             levels[last].values.append(value)
@@ -85,29 +71,33 @@ package struct ReplyParser {
     private mutating func part() -> Step? {
         if skipped.left > 0 { return skip() }
         guard head < buffer.count else { return .needsMore }
-        guard let end = lineEnd() else {
-            return buffer.count - head > ReplyParser.lineBytesMax ? .broken("a line that does not end") : .needsMore
+        let mark = buffer[head]
+        guard "+-:$*".utf8.contains(mark) else { return .broken("a byte that does not begin a reply") }
+        let end = lineEnd()
+        guard (end ?? buffer.count) - head <= ReplyParser.lineBytesMax else { return .broken("a line that does not end") }
+        guard let end else { return .needsMore }
+        guard buffer[end - 1] == 0x0D, !buffer[head..<(end - 1)].contains(0x0D) else { return .broken("half a line end") }
+        let line = buffer[(head + 1)..<(end - 1)]
+        switch mark {
+        case UInt8(ascii: "+"): return take(.bytes(Array(line)), end + 1)
+        case UInt8(ascii: "-"): return take(.error(Ascii.printable(line)), end + 1)
+        default: break
         }
-        let line = buffer[(head + 1)..<end]
-        switch buffer[head] {
-        case UInt8(ascii: "+"): return take(.bytes(Array(line)), end + 2)
-        case UInt8(ascii: "-"): return take(.error(Ascii.printable(line)), end + 2)
-        case UInt8(ascii: ":"):
-            guard let value = ReplyParser.number(line) else { return .broken("an integer that is none") }
-            return take(.integer(value), end + 2)
-        case UInt8(ascii: "$"): return string(line, end + 2)
-        case UInt8(ascii: "*"): return array(line, end + 2)
-        default: return .broken("a byte that begins no reply")
+        guard let number = ReplyParser.number(line) else { return .broken("a number that is not one") }
+        switch mark {
+        case UInt8(ascii: ":"): return take(.integer(number), end + 1)
+        case UInt8(ascii: "$"): return string(number, end + 1)
+        default: return array(number, end + 1)
         }
     }
 
-    private mutating func take(_ value: Reply, _ next: Int) -> Step {
+    private mutating func take(_ value: RedisReply, _ next: Int) -> Step {
         head = next
         return .reply(value)
     }
 
-    private mutating func string(_ line: ArraySlice<UInt8>, _ start: Int) -> Step {
-        guard let length = ReplyParser.number(line), length >= -1, length <= 1 << 32 else { return .broken("a length that is none") }
+    private mutating func string(_ length: Int64, _ start: Int) -> Step {
+        guard length >= -1, length <= 1 << 32 else { return .broken("a string of impossible length") }
         guard length >= 0 else { return take(.null, start) }
         let count = Int(length)
         guard count <= stringBytesMax else {
@@ -127,10 +117,8 @@ package struct ReplyParser {
         return skipped.left == 0 ? .reply(.tooLong(skipped.length)) : .needsMore
     }
 
-    private mutating func array(_ line: ArraySlice<UInt8>, _ start: Int) -> Step? {
-        guard let count = ReplyParser.number(line), (-1...Int64(ReplyParser.elementsMax)).contains(count) else {
-            return .broken("an array of impossible length")
-        }
+    private mutating func array(_ count: Int64, _ start: Int) -> Step? {
+        guard (-1...Int64(ReplyParser.elementsMax)).contains(count) else { return .broken("an array of impossible length") }
         if count == -1 { return take(.null, start) }
         if count == 0 { return take(.array([]), start) }
         guard levels.count < ReplyParser.depthMax else { return .broken("arrays within arrays without end") }
@@ -139,17 +127,17 @@ package struct ReplyParser {
         return nil
     }
 
+    /// The place of the newline that ends the line at `head`.
     private func lineEnd() -> Int? {
-        var index = head + 1
-        while index + 1 < buffer.count {
-            if buffer[index] == 0x0D { return buffer[index + 1] == 0x0A ? index : nil }
-            index += 1
+        unsafe buffer.withUnsafeBytes { bytes in
+            guard let found = unsafe memchr(bytes.baseAddress! + head, 0x0A, bytes.count - head) else { return nil }
+            return unsafe UnsafeRawPointer(found) - bytes.baseAddress!
         }
-        return nil
     }
 
+    /// A whole number as Redis writes it: no sign but a minus, no zero in front.
     private static func number(_ line: ArraySlice<UInt8>) -> Int64? {
-        guard line.count <= 20 else { return nil }
-        return Int64(String(decoding: line, as: UTF8.self))
+        guard line.count <= 20, let value = Int64(String(decoding: line, as: UTF8.self)) else { return nil }
+        return line.elementsEqual(String(value).utf8) ? value : nil
     }
 }

@@ -1,5 +1,5 @@
 // Concrete drivers for the benchmarks, inside the module: candle states to RESP bytes, and Redis's replies back to
-// verdicts. The caller's thread.
+// verdicts. The benchmark's thread.
 
 import CShims
 

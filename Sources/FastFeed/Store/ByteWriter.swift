@@ -1,5 +1,5 @@
 // Bytes appended to memory whose room the caller has measured. The unchecked room behind the checked door:
-// `BatchBuilder` reserves `Limits.candleRespBytesMax` per candle before it writes one. Its owner's thread: the sink's.
+// `BatchBuilder` reserves `Limits.candleRespBytesMax` per candle before it writes one. One owner, one thread.
 
 @safe package struct ByteWriter: ~Copyable {
     private let base: UnsafeMutablePointer<UInt8>

@@ -1,5 +1,5 @@
 // A candle as bytes: the JSON object of `latest:*` and `updates:*`, and the XADD of its history entry. Field
-// names and their order are the contract of DESIGN section 4.
+// names and their order are those of Contract/CandleFields. The sink's thread alone.
 
 package enum CandleEncoder {
     /// The most bytes of one JSON object: names 300, head 90, eight decimals 248, six integers 120.

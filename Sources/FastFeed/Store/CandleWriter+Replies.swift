@@ -1,5 +1,4 @@
-// The sink's other half: what Redis answers, command by command, and what follows from it.
-// The sink's thread alone.
+// The sink's other half: what Redis answers, command by command, and what follows from it. The sink's thread alone.
 
 import CShims
 

@@ -1,4 +1,5 @@
-// The sink's work as one plain value behind a pointer, so that its parts are reached without access checks.
+// The sink's work as one plain value behind a pointer, so that its parts are reached without access checks. The
+// sink's thread alone.
 
 import CShims
 
@@ -54,7 +55,7 @@ import CShims
         for index in 0..<batchesMax { unsafe (batches + index).initialize(to: Batch(capacity: settings.batchSize)) }
         retryBackoff = Backoff(.redis, seed: settings.seed ^ 1)
         coalesces = settings.coalesces
-        replyTimeoutNs = UInt64(settings.replyTimeoutMs) * 1_000_000
+        replyTimeoutNs = .ns(ms: settings.replyTimeoutMs)
         self.counters = counters
         self.latency = latency
         self.journal = journal
@@ -233,7 +234,7 @@ import CShims
     }
 
     private mutating func sendRest(_ nowNs: UInt64, _ port: PollerPort) {
-        guard let sent = unsafe link.write(builder.out.start + unsentFrom, count: unsentCount, port: port) else {
+        guard let sent = unsafe link.write(builder.out.start + unsentFrom, count: unsentCount) else {
             lose("write failed", nowNs, peerIsGone: true)
             return
         }

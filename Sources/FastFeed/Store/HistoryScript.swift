@@ -1,6 +1,5 @@
 // What to do with a closed candle that cannot simply be appended: it may be there already, there with other
-// values, or older than the newest entry. Runs inside Redis, so it is atomic against other writers.
-// Pure: texts; a command is rendered on the sink's thread.
+// values, or older than the newest entry. Runs inside Redis, so it is atomic against other writers. Pure here: a text.
 
 package enum HistoryScript {
     /// KEYS[1] the stream; ARGV[1] open time, ARGV[2] entries to keep, then the fourteen names and values.

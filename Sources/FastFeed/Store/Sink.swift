@@ -32,28 +32,36 @@ package struct SinkSettings: Sendable {
 
 package enum SinkCommand: Sendable {
     case follow([(Series, SeriesHandle)])
-    /// Take no more records of these; their newest states are removed, their ids come back by `takeReleased`.
+    /// Take no more records of these; their newest states are removed, their ids come back as `released`.
     case unfollow([SeriesHandle])
-    /// Say how these series stand (`takeReport`).
+    /// Say how these series stand (`report`).
     case report(ids: [UInt32])
     /// Nothing more will come: write all there is and say so.
     case drain
 }
 
+/// What the sink tells the control thread.
+package enum SinkEvent: Sendable {
+    /// Nothing mentions these ids of stopped series any more.
+    case released([UInt32])
+    /// The answer to a `report`, in the order of its ids.
+    case report([SeriesReport])
+}
+
 @safe package final class Sink: Agent, @unchecked Sendable {
-    // Its thread's alone, except `commands`, `counters`, `latency` and the two flags, which are made for sharing.
+    // Its thread's alone, except the mailboxes, the meters and the flags, which are made for sharing.
     let settings: SinkSettings
     let journal: Journal
     package let counters: CounterBank
     package let latency = LatencyMeter()
-    package let commands = CommandQueue<SinkCommand>()
+    package let commands = Mailbox<SinkCommand>(capacity: Limits.commandCountMax)
+    /// Never full: an id is released once before it is given out again, and one report is asked for at a time.
+    package let events = Mailbox<SinkEvent>(capacity: Limits.seriesCountMax + 1)
     private let drained = Atomic<Bool>(false)
     private let connected = Atomic<Bool>(false)
     private let formingLeft = Atomic<Int>(0)
-    private let report = Mutex<[SeriesReport]?>(nil)
-    private let released = Mutex<[UInt32]>([])
 
-    let core: UnsafeMutablePointer<CandleWriter>
+    private let writer: FixedSlot<CandleWriter>
     private var port: PollerPort?
     private var isDraining = false
 
@@ -61,14 +69,8 @@ package enum SinkCommand: Sendable {
         self.settings = settings
         self.journal = journal
         counters = CounterBank()
-        unsafe core = .allocate(capacity: 1)
-        unsafe core.initialize(
-            to: CandleWriter(settings: settings, rings: rings, counters: counters, latency: latency, journal: journal, gaps: gaps))
-    }
-
-    deinit {
-        unsafe core.deinitialize(count: 1)
-        unsafe core.deallocate()
+        writer = FixedSlot(
+            CandleWriter(settings: settings, rings: rings, counters: counters, latency: latency, journal: journal, gaps: gaps))
     }
 
     package var roleName: String { "sink" }
@@ -78,47 +80,34 @@ package enum SinkCommand: Sendable {
     /// Forming states not written, as of the last turn while draining.
     package var formingUnwritten: Int { formingLeft.load(ordering: .relaxed) }
 
-    package func onStart(_ port: PollerPort) { self.port = port }
-
-    package func onReady(_ token: PollToken, _ readiness: Readiness, nowNs: UInt64) {
-        guard unsafe token.generation == core.pointee.link.generation & 0xFF_FFFF else { return }
-        unsafe core.pointee.onReady(readiness)
+    package func onStart(_ port: PollerPort) {
+        self.port = port
+        commands.setReceiver(port.wakeUp)
     }
 
-    package func hasWork() -> Bool { unsafe commands.isWaiting || core.pointee.hasWork() }
+    package func onReady(_ token: PollToken, _ readiness: Readiness, nowNs: UInt64) {
+        guard token.matches(writer.value.link.generation) else { return }
+        writer.value.onReady(readiness)
+    }
 
-    package func nextDeadlineNs() -> UInt64 { unsafe core.pointee.nextDeadlineNs }
+    package func hasWork() -> Bool { commands.isWaiting || writer.value.hasWork() }
+
+    package func nextDeadlineNs() -> UInt64 { writer.value.nextDeadlineNs }
 
     package func doWork(nowNs: UInt64) {
         if commands.isWaiting { for command in commands.takeAll() { carryOut(command) } }
-        unsafe core.pointee.turn(nowNs: nowNs, port: port!)
-        if unsafe core.pointee.link.isReady != isConnected { unsafe connected.store(core.pointee.link.isReady, ordering: .relaxed) }
-        if unsafe core.pointee.isRetiring { release() }
+        writer.value.turn(nowNs: nowNs, port: port!)
+        if writer.value.link.isReady != isConnected { connected.store(writer.value.link.isReady, ordering: .relaxed) }
+        if writer.value.isRetiring { release() }
         if isDraining {
-            unsafe formingLeft.store(core.pointee.formingUnwritten, ordering: .relaxed)
-            unsafe drained.store(core.pointee.isSettled, ordering: .releasing)
+            formingLeft.store(writer.value.formingUnwritten, ordering: .relaxed)
+            drained.store(writer.value.isSettled, ordering: .releasing)
         }
     }
 
     private func release() {
-        let ids = unsafe core.pointee.takeReleased()
-        if !ids.isEmpty { released.withLock { $0 += ids } }
-    }
-
-    /// Any thread: the ids of stopped series that nothing mentions any more.
-    package func takeReleased() -> [UInt32] {
-        released.withLock { ids in
-            defer { ids = [] }
-            return ids
-        }
-    }
-
-    /// Any thread: the answer to the last `.report`, in the order of its ids; nil while there is none.
-    package func takeReport() -> [SeriesReport]? {
-        report.withLock { report in
-            defer { report = nil }
-            return report
-        }
+        let ids = writer.value.takeReleased()
+        if !ids.isEmpty { _ = events.offer(.released(ids)) }
     }
 
     /// Carries a command out at once; only before the thread starts.
@@ -126,14 +115,12 @@ package enum SinkCommand: Sendable {
 
     private func carryOut(_ command: SinkCommand) {
         switch command {
-        case .follow(let list): for (series, handle) in list { unsafe core.pointee.follow(series, handle) }
-        case .unfollow(let list): for handle in list { unsafe core.pointee.unfollow(handle) }
-        case .report(let ids):
-            let made = ids.map { unsafe core.pointee.table.report($0) }
-            report.withLock { $0 = made }
+        case .follow(let list): for (series, handle) in list { writer.value.follow(series, handle) }
+        case .unfollow(let list): for handle in list { writer.value.unfollow(handle) }
+        case .report(let ids): _ = events.offer(.report(ids.map { writer.value.table.report($0) }))
         case .drain: isDraining = true
         }
     }
 
-    package func onClose() { unsafe core.pointee.link.close() }
+    package func onClose() { writer.value.link.close() }
 }

@@ -1,12 +1,10 @@
 // The exchange counts connection attempts by address: 300 in five minutes. All readers draw on one budget:
 // any thread, under a lock, once for each attempt to connect.
 
-import Synchronization
-
 package final class ConnectBudget: Sendable {
     private static let windowNs: UInt64 = 300 * 1_000_000_000
     private let limit: Int
-    private let attemptsNs = Mutex<[UInt64]>([])
+    private let attemptsNs = Lock<[UInt64]>([])
 
     package init(limit: Int = Limits.connectAttemptsPer5MinMax) { self.limit = limit }
 

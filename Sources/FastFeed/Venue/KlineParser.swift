@@ -6,7 +6,7 @@ import CShims
 /// What a message turned out to be.
 package enum KlineResult: Equatable {
     case kline
-    /// Valid JSON that is no kline event.
+    /// Valid JSON that is not a kline event.
     case notice
     /// Refused; counted under this reason.
     case rejected(CounterID)
@@ -25,7 +25,7 @@ package enum KlineResult: Equatable {
 
     private let parser: OpaquePointer
 
-    /// - Parameter lanes: at most these: for comparing them.
+    /// - Parameter lanes: the widest lanes to use; narrower ones are for comparing the two.
     package init(messageBytesMax: Int = Limits.venueMessageBytesMax, lanes: Lanes = .wide) {
         precondition(Int(FF_JSON_PADDING) == Limits.paddingBytes, "the buffers promise as much as the parser takes")
         guard let made = unsafe ff_kline_parser_create(messageBytesMax) else { fatalError("out of memory: JSON parser") }
@@ -99,34 +99,6 @@ package enum KlineResult: Equatable {
     }
 }
 
-/// A message that is no kline: what the exchange says about the connection.
-package enum VenueNotice: Equatable {
-    /// The answer to a control message; nil id where it had none.
-    case result(id: Int64?)
-    case error(id: Int64?, code: Int64, message: String)
-    /// The server goes down: reconnect at once.
-    case serverShutdown
-    /// Another event type, or something we do not know.
-    case other(String)
-
-    /// Control path. Nil when the bytes are not JSON.
-    package init?(_ message: UnsafeRawBufferPointer) {
-        var notice = ff_notice()
-        guard let base = unsafe message.baseAddress?.assumingMemoryBound(to: CChar.self),
-            unsafe ff_notice_parse(base, message.count, &notice) == 0
-        else { return nil }
-        let id = notice.has_id != 0 ? notice.id : nil
-        switch Int(notice.kind) {
-        case FF_NOTICE_RESULT.index: self = .result(id: id)
-        case FF_NOTICE_ERROR.index:
-            let text = unsafe withUnsafeBytes(of: notice.msg) { unsafe Ascii.printable($0.prefix(Int(notice.msg_length))) }
-            self = .error(id: id, code: notice.code, message: text)
-        case FF_NOTICE_SHUTDOWN.index: self = .serverShutdown
-        default: self = unsafe .other(withUnsafeBytes(of: notice.event) { unsafe Ascii.printable($0.prefix(Int(notice.event_length))) })
-        }
-    }
-}
-
 extension KlineParser.Lanes {
     fileprivate var code: ff_kline_lanes {
         switch self {
@@ -135,8 +107,4 @@ extension KlineParser.Lanes {
         case .wide: FF_LANES_WIDE
         }
     }
-}
-
-extension ff_notice_kind {
-    fileprivate var index: Int { Int(rawValue) }
 }

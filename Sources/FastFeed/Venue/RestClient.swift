@@ -1,7 +1,6 @@
 // The exchange's REST interface as other code sees it: ask from any thread, be called back on the client's.
 
 import Glibc
-import Synchronization
 
 /// Market data over HTTP: klines and the list of instruments, within the exchange's weight limits.
 ///
@@ -9,7 +8,7 @@ import Synchronization
 /// that cannot be taken (`.busy`, `.badRequest`, after `stop`) is completed at once, on the caller's thread.
 package final class RestClient: Sendable {
     private let inbox: RestInbox
-    private let thread: Mutex<PinnedThread?>
+    private let thread: Lock<PinnedThread?>
     private let profile: VenueProfile
     private let settings: RestSettings
 
@@ -18,7 +17,7 @@ package final class RestClient: Sendable {
     package init(
         base: RestEndpoint, market: Market, authorityFile: String? = nil, settings: RestSettings = RestSettings()
     ) throws(FeedError) {
-        guard base.isSecure || base.isLoopback || settings.allowsPlainRemote else {
+        guard base.isSecure || base.authority.isLoopback || settings.allowsPlainRemote else {
             throw FeedError(.configuration, "\(base): plain http is for this machine only")
         }
         profile = .of(market)
@@ -32,7 +31,7 @@ package final class RestClient: Sendable {
                 var worker = RestWorker(inbox, transport, base: base, profile: profile, settings: settings, seed: seed)
                 worker.run()
             }
-            thread = Mutex(started)
+            thread = Lock(started)
         } catch {
             throw FeedError(.system, "\(error)")
         }
@@ -56,7 +55,7 @@ package final class RestClient: Sendable {
             return completion(.failure(.badRequest("limit must be 1...\(settings.candleCountMax), not \(limit)")))
         }
         for time in [startMs, endMs] where time.map({ !(0..<RestClient.instantMsMax).contains($0) }) ?? false {
-            return completion(.failure(.badRequest("\(time!) is no time in Unix milliseconds")))
+            return completion(.failure(.badRequest("\(time!) is not a time in Unix milliseconds")))
         }
         let pages = KlinePages(
             interval: series.interval, startMs: startMs, endMs: endMs, limit: limit, pageLimit: profile.klinesLimitMax)
@@ -76,7 +75,7 @@ package final class RestClient: Sendable {
 
     private func offer(_ question: RestQuestion, _ patienceMs: Int64?) {
         let patience = min(max(patienceMs ?? settings.patienceMs, 0), 4 * 86_400_000)
-        let deadlineNs = MonotonicClock.nowNs() + UInt64(patience) * 1_000_000
+        let deadlineNs = MonotonicClock.nowNs() + .ns(ms: patience)
         if let refusal = inbox.offer(RestCall(question: question, deadlineNs: deadlineNs)) { question.fail(refusal) }
     }
 
@@ -138,7 +137,7 @@ final class RestInbox: Sendable {
         var owner: pthread_t?
     }
 
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private let transport: RestTransport
     private let waitingMax: Int
 

@@ -87,7 +87,7 @@ struct RestWorker: ~Copyable {
                 send(call, request, now)
             case .wait(let untilMs):
                 wakeMs = min(wakeMs, untilMs)
-                // Whoever stands first and cannot wait that long need not wait at all.
+                // A call whose deadline is before that instant fails now.
                 guard steadyMs(call.deadlineNs) < untilMs else { return wakeMs }
                 complete(waiting.removeFirst(), .limited(waitMs: untilMs - now))
             case .never: complete(waiting.removeFirst(), .limited(waitMs: .max))

@@ -19,14 +19,16 @@ package struct Subscription: Sendable {
     }
 
     private let profile: VenueProfile
-    private let combined: Bool
+    private let subscribeForm: SubscribeForm
+    private let usesCombinedStreams: Bool
     private var waiting: [Request] = []
-    /// What the connection is to carry in the end: a request that was overtaken by a later wish is not sent.
-    private var wanted: Set<String>
     private var pending: [Pending] = []
     private var nextID: Int64 = 1
     private var pace: MessagePace
 
+    /// What the connection is to carry in the end, in the order it was asked for. A request that was overtaken by a later wish
+    /// is not sent.
+    package private(set) var streams: [String]
     /// Path and query to connect to.
     package let target: String
     /// A SUBSCRIBE message without an answer for this long is sent again.
@@ -34,15 +36,16 @@ package struct Subscription: Sendable {
     /// Streams the exchange refused even when asked for alone.
     package private(set) var refused: [String] = []
 
-    package init(streams: [String], profile: VenueProfile, form: SubscribeForm, combined: Bool) {
+    package init(streams: [String], profile: VenueProfile, subscribeForm: SubscribeForm, usesCombinedStreams: Bool) {
         self.profile = profile
-        self.combined = combined
-        wanted = Set(streams)
+        self.subscribeForm = subscribeForm
+        self.usesCombinedStreams = usesCombinedStreams
+        self.streams = streams
         pace = MessagePace(perSecond: profile.controlMessagesPerSecond)
-        let base = profile.route + (combined ? "/stream" : "/ws")
-        let joined = base + (combined ? "?streams=" : "/") + streams.joined(separator: "/")
+        let base = profile.route + (usesCombinedStreams ? "/stream" : "/ws")
+        let joined = base + (usesCombinedStreams ? "?streams=" : "/") + streams.joined(separator: "/")
         let fits = joined.utf8.count <= profile.targetBytesMax
-        if form == .message || (form == .automatic && !fits) || streams.isEmpty {
+        if subscribeForm == .message || (subscribeForm == .automatic && !fits) || streams.isEmpty {
             target = base
             if !streams.isEmpty { waiting = [Request(method: .subscribe, names: streams)] }
         } else {
@@ -50,16 +53,27 @@ package struct Subscription: Sendable {
         }
     }
 
+    /// The same streams, to be asked for on a new connection.
+    package var renewed: Subscription {
+        Subscription(streams: streams, profile: profile, subscribeForm: subscribeForm, usesCombinedStreams: usesCombinedStreams)
+    }
+
     /// From now on the connection is to carry these, too.
-    package mutating func add(_ streams: [String]) {
-        wanted.formUnion(streams)
-        waiting.append(Request(method: .subscribe, names: streams))
+    package mutating func add(_ names: [String]) {
+        drop(names)
+        streams += names
+        waiting.append(Request(method: .subscribe, names: names))
     }
 
     /// From now on the connection is not to carry these.
-    package mutating func remove(_ streams: [String]) {
-        wanted.subtract(streams)
-        waiting.append(Request(method: .unsubscribe, names: streams))
+    package mutating func remove(_ names: [String]) {
+        drop(names)
+        waiting.append(Request(method: .unsubscribe, names: names))
+    }
+
+    private mutating func drop(_ names: [String]) {
+        let names = Set(names)
+        streams.removeAll { names.contains($0) }
     }
 
     /// True when every stream has been asked for and answered.
@@ -67,7 +81,7 @@ package struct Subscription: Sendable {
 
     /// When `nextMessage` may have something; `.max` for never.
     package var nextDeadlineNs: UInt64 {
-        let timeout = pending.first.map { $0.sentNs + UInt64(answerTimeoutMs) * 1_000_000 } ?? .max
+        let timeout = pending.first.map { $0.sentNs + .ns(ms: answerTimeoutMs) } ?? .max
         return waiting.isEmpty ? timeout : min(pace.nextNs, timeout)
     }
 
@@ -98,6 +112,8 @@ package struct Subscription: Sendable {
 
     /// Takes out of the first request what is no longer wished, and requests of which nothing is left.
     private mutating func dropOvertaken() {
+        guard !waiting.isEmpty else { return }
+        let wanted = Set(streams)
         while let request = waiting.first {
             let names = request.names.filter { wanted.contains($0) == (request.method == .subscribe) }
             guard names.isEmpty else {
@@ -132,7 +148,7 @@ package struct Subscription: Sendable {
     /// Messages without an answer for too long go back into the queue (asking twice is harmless). Returns how
     /// many there were.
     package mutating func requeueOverdue(nowNs: UInt64) -> Int {
-        let timeoutNs = UInt64(answerTimeoutMs) * 1_000_000
+        let timeoutNs = UInt64.ns(ms: answerTimeoutMs)
         let overdue = pending.filter { nowNs >= $0.sentNs + timeoutNs }
         guard !overdue.isEmpty else { return 0 }
         pending.removeAll { nowNs >= $0.sentNs + timeoutNs }

@@ -1,5 +1,5 @@
 // A concrete driver for the benchmarks, inside the module: frames out of a long byte stream that comes in reads of a
-// given size, so that most reads end in the middle of a frame.
+// given size, so that most reads end in the middle of a frame. One thread.
 
 package enum FrameBench {
     /// Decodes the stream `rounds` times. The last read ends with the last frame.

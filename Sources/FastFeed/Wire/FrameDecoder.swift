@@ -1,4 +1,4 @@
-// RFC 6455 frames out of a byte stream, without copying where it can be helped.
+// RFC 6455 frames out of a byte stream, without copying where it can be helped. Pure; one owner.
 //
 //   0               1               2 ... 9          (+4)
 //  +-+-+-+-+-------+-+-------------+----------------+----------+---------+

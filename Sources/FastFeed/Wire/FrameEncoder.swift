@@ -1,4 +1,4 @@
-// Frames out. A client masks every frame with a fresh unpredictable key (RFC 6455, 5.3); a server never does.
+// Frames out. A client masks every frame with a fresh unpredictable key (RFC 6455, 5.3); a server never does. Pure.
 
 package enum FrameOpcode: UInt8, Sendable {
     case continuation = 0

@@ -1,4 +1,4 @@
-// Bytes on their way out: bounded, drained as the socket takes them.
+// Bytes on their way out: bounded, drained as the socket takes them. Its owner's thread.
 
 @safe package struct Outbox: ~Copyable {
     private var storage: UnsafeMutableRawPointer?

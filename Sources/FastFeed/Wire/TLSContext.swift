@@ -1,8 +1,8 @@
-// Trust: what certificates we believe, and our own where we serve.
+// Trust: what certificates we believe, and our own where we serve. Any thread.
 
 import CShims
 
-@safe public final class TLSContext: @unchecked Sendable {
+@safe package final class TLSContext: @unchecked Sendable {
     // An SSL_CTX is safe to share between threads once it is configured, and it is never changed here.
     let pointer: OpaquePointer
 
@@ -37,14 +37,6 @@ import CShims
             unsafe withOptionalCString(clientAuthorityFile) { authority in
                 unsafe ff_tls_server_context(certificateFile, keyFile, authority, error, size)
             }
-        }
-    }
-
-    /// Writes `ca.pem`, `cert.pem` and `key.pem` for localhost into a directory; valid for a day.
-    package static func makeLocalAuthority(directory: String) throws(FeedError) {
-        var error = [CChar](repeating: 0, count: 256)
-        guard unsafe ff_tls_make_authority(directory, &error, error.count) == 0 else {
-            throw FeedError(.tls, TLSContext.text(error))
         }
     }
 

@@ -1,5 +1,5 @@
 // A byte stream to a peer: TCP or a Unix socket, plain or under TLS. Non-blocking throughout; a short read is
-// a state, not an error.
+// a state, not an error. Its owner's thread.
 
 import CShims
 import Glibc

@@ -1,5 +1,5 @@
 // UTF-8 checked as it arrives: a text message may be cut anywhere, and the first impossible byte already
-// decides (RFC 3629; Autobahn's fail-fast cases).
+// decides (RFC 3629; Autobahn's fail-fast cases). Pure.
 
 package struct UTF8Validator {
     /// Continuation bytes still owed, and the range the next one must be in.

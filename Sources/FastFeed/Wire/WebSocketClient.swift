@@ -82,11 +82,8 @@ public final class WebSocketClient {
             case .opened: return client
             case .failed(let reason, _): throw FeedError(.handshake, "cannot connect to \(endpoint): \(reason)")
             case .pending:
-                // A resolver works on its own thread: look again soon.
-                let waitMs: UInt64 = client.connection.phase == .resolving ? 2 : 1_000
-                _ = client.poller.wait(
-                    timeoutNs: Int64(
-                        min(waitMs * 1_000_000, client.connection.nextDeadlineNs &- min(nowNs, client.connection.nextDeadlineNs) &+ 1)))
+                let untilNs = client.connection.nextDeadlineNs(nowNs: nowNs)
+                _ = client.poller.wait(timeoutNs: Int64(clamping: untilNs - min(nowNs, untilNs)) + 1)
             }
         }
     }
@@ -176,7 +173,7 @@ public final class WebSocketClient {
     /// Our close frame is out: read and forget until the server ends TCP (RFC 6455, 7.1.1), at most two seconds,
     /// so that the kernel does not turn unread bytes into a reset that swallows the frame.
     private func linger() {
-        let deadlineNs = MonotonicClock.nowNs() + UInt64(Limits.closeTimeoutMs) * 1_000_000
+        let deadlineNs = MonotonicClock.nowNs() + .ns(ms: Limits.closeTimeoutMs)
         while MonotonicClock.nowNs() < deadlineNs {
             guard connection.flush() else { return }
             switch unsafe connection.read(into: buffer.base, count: buffer.count) {

@@ -1,4 +1,4 @@
-// One client connection from name resolution to the last byte: TCP, TLS, upgrade, frames, close. Never
+// One client connection from name resolution to the last byte: TCP, TLS, upgrade, frames, close. Its owner's thread. Never
 // blocks; its owner turns it when the poller reports, and at deadlines. Used by the readers and by
 // `WebSocketClient` alike.
 
@@ -20,7 +20,7 @@ package struct ConnectionOptions: Sendable {
 
 @safe package struct WebSocketConnection: ~Copyable {
     package enum Phase: Equatable {
-        case resolving, connecting, securing, upgrading, open
+        case dialing, upgrading, open
         /// Our close frame is out (or answered); waiting for the peer's end.
         case closing
         case closed
@@ -33,7 +33,7 @@ package struct ConnectionOptions: Sendable {
         case failed(String, retryAfterSeconds: Int?)
     }
 
-    package private(set) var phase = Phase.resolving
+    package private(set) var phase = Phase.dialing
     package var decoder: FrameDecoder
     package private(set) var outbox: Outbox
     /// Bytes that came together with the upgrade's answer; `read` hands them out first.
@@ -41,16 +41,10 @@ package struct ConnectionOptions: Sendable {
 
     private let endpoint: WebSocketEndpoint
     private let options: ConnectionOptions
-    private let tls: TLSContext?
-    private let port: PollerPort
-    private let token: PollToken
     private let deadlineNs: UInt64
 
-    private var query: ResolverQuery?
-    private var addresses: [SocketAddress] = []
-    private var lastFailure = ""
-    private var transport: Transport?
-    private var interest: Readiness = []
+    private var dial: Dial
+    private var socket: PolledTransport?
     private var reply: UpgradeReply?
     private var closeDeadlineNs = UInt64.max
     private var isReading = true
@@ -62,19 +56,21 @@ package struct ConnectionOptions: Sendable {
         precondition(!endpoint.isSecure || tls != nil, "wss needs a TLS context")
         self.endpoint = endpoint
         self.options = options
-        self.tls = tls
-        self.port = port
-        self.token = token
         decoder = FrameDecoder(options.decoder)
         outbox = Outbox(bytesMax: options.outboundBytesMax)
-        deadlineNs = nowNs + UInt64(options.handshakeTimeoutMs) * 1_000_000
-        query = Resolver.ask(host: endpoint.host, port: endpoint.port, wakeUp: port.wakeUp)
+        deadlineNs = nowNs + .ns(ms: options.handshakeTimeoutMs)
+        let isAnywhere = endpoint.isSecure || options.allowsPlainRemote
+        let refusal = "plain ws:// to '\(endpoint.authority.host)', which is not this machine, is not allowed"
+        let way = Dial.Options(
+            tls: endpoint.isSecure ? tls : nil, attempt: options.attempt, refusalOfRemote: isAnywhere ? nil : refusal)
+        dial = Dial(.tcp(endpoint.authority), way, port: port, token: token)
     }
 
     /// When the connection must be turned again though nothing is ready; `.max` for never.
-    package var nextDeadlineNs: UInt64 {
+    package func nextDeadlineNs(nowNs: UInt64) -> UInt64 {
         switch phase {
-        case .resolving, .connecting, .securing, .upgrading: deadlineNs
+        case .dialing: min(deadlineNs, dial.nextTurnNs(nowNs: nowNs))
+        case .upgrading: deadlineNs
         case .closing: closeDeadlineNs
         case .open, .closed: .max
         }
@@ -82,8 +78,8 @@ package struct ConnectionOptions: Sendable {
 
     /// Bytes wait where the poller cannot see them: behind the upgrade's answer or inside TLS.
     package var hasPending: Bool {
-        switch transport {
-        case .some(let transport): !earlyBytes.isEmpty || transport.hasPending
+        switch socket {
+        case .some(let socket): !earlyBytes.isEmpty || socket.transport.hasPending
         case .none: false
         }
     }
@@ -94,94 +90,31 @@ package struct ConnectionOptions: Sendable {
 extension WebSocketConnection {
     /// Goes on with the opening as far as it goes without waiting.
     package mutating func open(nowNs: UInt64) -> Opening {
-        while true {
-            let before = phase
-            let step: Opening
-            switch phase {
-            case .resolving: step = takeAddresses()
-            case .connecting: step = finishConnect()
-            case .securing: step = secure()
-            case .upgrading: step = upgrade()
-            case .open: return .opened
-            case .closing, .closed: return .failed("closed while opening", retryAfterSeconds: nil)
-            }
-            if case .failed = step {
-                phase = .closed
-                transport = nil
-                return step
-            }
-            if phase == before {
-                if nowNs >= deadlineNs {
-                    phase = .closed
-                    transport = nil
-                    return .failed("no answer within \(options.handshakeTimeoutMs) ms (\(before))", retryAfterSeconds: nil)
-                }
-                return .pending
+        var step = Opening.pending
+        if phase == .dialing {
+            switch dial.turn(nowNs: nowNs) {
+            case .pending: break
+            case .connected(let made):
+                socket = consume made
+                sendRequest()
+            case .failed(let reason): step = .failed(reason, retryAfterSeconds: nil)
             }
         }
-    }
-
-    private mutating func takeAddresses() -> Opening {
-        guard let answer = query?.answer else { return .pending }
-        query = nil
-        switch answer {
-        case .failed(let reason): return .failed("cannot resolve '\(endpoint.host)': \(reason)", retryAfterSeconds: nil)
-        case .addresses(let found):
-            guard endpoint.isSecure || options.allowsPlainRemote || found.allSatisfy(\.isLoopback) else {
-                return .failed("plain ws:// to '\(endpoint.host)', which is not this machine, is not allowed", retryAfterSeconds: nil)
-            }
-            let first = found.isEmpty ? 0 : options.attempt % found.count
-            addresses = Array(found[first...] + found[..<first])
-            return connectNext()
+        switch phase {
+        case .dialing: break
+        case .upgrading: step = upgrade()
+        case .open: return .opened
+        case .closing, .closed: step = .failed("closed while opening", retryAfterSeconds: nil)
         }
-    }
-
-    private mutating func connectNext() -> Opening {
-        transport = nil
-        while !addresses.isEmpty {
-            let address = addresses.removeFirst()
-            do {
-                let made = try Transport.connect(to: address, kernel: port.poller.kernel)
-                interest = .writable
-                try port.poller.add(made.number, interest, token: token)
-                transport = consume made
-                phase = .connecting
-                return .pending
-            } catch {
-                lastFailure = error.description
-            }
+        if step == .pending, nowNs >= deadlineNs {
+            let place = phase == .dialing ? "\(dial.phase)" : "\(phase)"
+            step = .failed("no answer within \(options.handshakeTimeoutMs) ms (\(place))", retryAfterSeconds: nil)
         }
-        return .failed(lastFailure, retryAfterSeconds: nil)
-    }
-
-    private mutating func finishConnect() -> Opening {
-        guard transport!.isWritable() else { return .pending }
-        if let error = transport!.finishConnect() {
-            lastFailure = error.description
-            return connectNext()
+        if case .failed = step {
+            phase = .closed
+            socket = nil
         }
-        if endpoint.isSecure {
-            transport!.startTLS(tls!, host: endpoint.host)
-            phase = .securing
-        } else {
-            sendRequest()
-        }
-        return .pending
-    }
-
-    private mutating func secure() -> Opening {
-        switch transport!.handshake() {
-        case .done:
-            sendRequest()
-            return .pending
-        case .wantRead:
-            setInterest(.readable)
-            return .pending
-        case .wantWrite:
-            setInterest([.readable, .writable])
-            return .pending
-        case .failed(let reason): return .failed(reason, retryAfterSeconds: nil)
-        }
+        return step
     }
 
     private mutating func sendRequest() {
@@ -194,15 +127,15 @@ extension WebSocketConnection {
 
     private mutating func upgrade() -> Opening {
         if case .failed(let code) = flushOutbox() {
-            return .failed("while sending the upgrade: \(transport!.describe(code))", retryAfterSeconds: nil)
+            return .failed("while sending the upgrade: \(socket!.transport.describe(code))", retryAfterSeconds: nil)
         }
         var chunk = [UInt8](repeating: 0, count: 4_096)
         while true {
-            let result = unsafe chunk.withUnsafeMutableBytes { unsafe transport!.read(into: $0.baseAddress!, count: $0.count) }
+            let result = unsafe chunk.withUnsafeMutableBytes { unsafe socket!.transport.read(into: $0.baseAddress!, count: $0.count) }
             switch result {
             case .wouldBlock: return .pending
             case .endOfStream: return .failed("the server closed the connection during the upgrade", retryAfterSeconds: nil)
-            case .failed(let code): return .failed("during the upgrade: \(transport!.describe(code))", retryAfterSeconds: nil)
+            case .failed(let code): return .failed("during the upgrade: \(socket!.transport.describe(code))", retryAfterSeconds: nil)
             case .bytes(let count):
                 let verdict = unsafe chunk.withUnsafeBytes { unsafe reply!.feed(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
                 switch verdict {
@@ -228,7 +161,7 @@ extension WebSocketConnection {
     package mutating func read(into bytes: UnsafeMutableRawPointer, count: Int) -> IOResult {
         guard phase != .closed else { return .endOfStream }
         if !earlyBytes.isEmpty { return unsafe .bytes(takeEarlyBytes(bytes, count)) }
-        let result = unsafe transport!.read(into: bytes, count: count)
+        let result = unsafe socket!.transport.read(into: bytes, count: count)
         if endpoint.isSecure && result == .wouldBlock { updateInterest() }
         return result
     }
@@ -261,8 +194,8 @@ extension WebSocketConnection {
     }
 
     private mutating func flushOutbox() -> IOResult {
-        guard transport != nil else { return .endOfStream }
-        let result = outbox.flush(to: &transport!)
+        guard socket != nil else { return .endOfStream }
+        let result = outbox.flush(to: &socket!.transport)
         updateInterest()
         return result
     }
@@ -277,34 +210,15 @@ extension WebSocketConnection {
     /// must write before it can read on (a key update). Nothing while paused: a hang-up would be reported
     /// again and again to an owner who cannot read.
     private mutating func updateInterest() {
-        guard isReading else { return setInterest([]) }
-        var wanted: Readiness = .readable
-        let readWantsWrite =
-            switch transport {
-            case .some(let transport): transport.readWantsWrite
-            case .none: false
-            }
-        if !outbox.isEmpty || readWantsWrite { wanted.insert(.writable) }
-        setInterest(wanted)
-    }
-
-    /// A descriptor without interest is taken out of the poller, which would report a hang-up all the same.
-    private mutating func setInterest(_ wanted: Readiness) {
-        guard wanted != interest, let number = transport?.number else { return }
-        if wanted.isEmpty {
-            port.poller.remove(number)
-        } else if interest.isEmpty {
-            // It was registered before; the kernel can only be out of memory, and then the deadlines notice.
-            try? port.poller.add(number, wanted, token: token)
-        } else {
-            port.poller.change(number, wanted, token: token)
-        }
-        interest = wanted
+        guard socket != nil else { return }
+        guard isReading else { return socket!.setInterest([]) }
+        let wantsWrite = !outbox.isEmpty || socket!.transport.readWantsWrite
+        socket!.setInterest(wantsWrite ? [.readable, .writable] : .readable)
     }
 
     package func describe(_ code: Int32) -> String {
-        switch transport {
-        case .some(let transport): transport.describe(code)
+        switch socket {
+        case .some(let socket): socket.transport.describe(code)
         case .none: "no connection"
         }
     }
@@ -319,7 +233,7 @@ extension WebSocketConnection {
         }
         _ = send(.close, FrameEncoder.closePayload(code: code, reason: reason))
         phase = .closing
-        closeDeadlineNs = nowNs + UInt64(Limits.closeTimeoutMs) * 1_000_000
+        closeDeadlineNs = nowNs + .ns(ms: Limits.closeTimeoutMs)
     }
 
     /// Answers the peer's close frame with the same code; the server ends TCP (RFC 6455, 7.1.1).
@@ -327,13 +241,13 @@ extension WebSocketConnection {
         guard phase == .open else { return }
         _ = send(.close, FrameEncoder.closePayload(code: code))
         phase = .closing
-        closeDeadlineNs = nowNs + UInt64(Limits.closeTimeoutMs) * 1_000_000
+        closeDeadlineNs = nowNs + .ns(ms: Limits.closeTimeoutMs)
     }
 
     /// Ends TCP now.
     package mutating func drop() {
-        if phase == .closing || phase == .open { transport?.shutDown() }
-        transport = nil
+        if phase == .closing || phase == .open { socket?.transport.shutDown() }
+        socket = nil
         phase = .closed
     }
 }

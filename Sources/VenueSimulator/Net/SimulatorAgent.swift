@@ -11,7 +11,7 @@ import Glibc
     private var listener: Listener?
     let listenPort: UInt16
     private let tls: TLSContext?
-    let requests = CommandQueue<SimulatorRequest>()
+    let requests = Mailbox<SimulatorRequest>(capacity: Limits.commandCountMax)
 
     var engine: PushEngine
     var fanout: Fanout
@@ -58,6 +58,7 @@ import Glibc
 
     func onStart(_ port: PollerPort) {
         self.port = port
+        requests.setReceiver(port.wakeUp)
         watchListener()
         fanout.wallMs = WallClock.nowMs()
         clock.begin(nowNs: MonotonicClock.nowNs())

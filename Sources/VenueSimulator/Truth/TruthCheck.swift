@@ -57,13 +57,13 @@ package struct TruthCheck {
     }
 
     private let schema: KeySchema
-    private let ask: ([String]) throws -> RedisValue
+    private let ask: ([String]) throws -> RedisReply
     private var knownKeys: Set<String> = []
     private var newestStoredMs: [Series: Int64] = [:]
     private static let samplesMax = 20
 
     /// - Parameter ask: one command to Redis, and its reply.
-    package init(_ schema: KeySchema = KeySchema(prefix: ""), ask: @escaping ([String]) throws -> RedisValue) {
+    package init(_ schema: KeySchema = KeySchema(prefix: ""), ask: @escaping ([String]) throws -> RedisReply) {
         self.schema = schema
         self.ask = ask
     }

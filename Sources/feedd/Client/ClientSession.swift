@@ -4,7 +4,6 @@ import Dispatch
 import FastFeed
 import FoundationEssentials
 import Glibc
-import Synchronization
 
 /// A conversation with the service, from connecting to the exit code.
 struct ClientSession: Sendable {
@@ -42,7 +41,7 @@ struct ClientSession: Sendable {
 
     /// Blocks until the task has ended. The first signal cancels it, the second ends the process.
     private static func waitFor(_ work: @escaping @Sendable () async throws -> Void) throws {
-        let outcome = Mutex<Result<Void, any Error>?>(nil)
+        let outcome = Lock<Result<Void, any Error>?>(nil)
         let done = DispatchSemaphore(value: 0)
         let task = Task {
             let result: Result<Void, any Error>
@@ -56,9 +55,9 @@ struct ClientSession: Sendable {
             done.signal()
         }
         let watch = try PinnedThread.start(name: "signals") {
-            while Signals.wait(milliseconds: 3_600_000) == nil {}
+            Signals.waitForOne()
             task.cancel()
-            while Signals.wait(milliseconds: 3_600_000) == nil {}
+            Signals.waitForOne()
             _exit(130)
         }
         watch.detach()

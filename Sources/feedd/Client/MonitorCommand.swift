@@ -60,7 +60,7 @@ struct Monitor: ParsableCommand {
                 let (columns, rows) = Terminal.size
                 screen.show(view.frame(look, before, columns: columns, rows: rows))
                 try? await Task.sleep(for: min(pause, .milliseconds(100)))
-                if Task.isCancelled || screen.keys().contains(where: { [UInt8(ascii: "q"), UInt8(ascii: "Q"), 4].contains($0) }) { return }
+                if Task.isCancelled || screen.endIsWanted() { return }
             } while ContinuousClock.now < until
             before = look
         }

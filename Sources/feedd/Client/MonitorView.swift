@@ -9,17 +9,14 @@ struct MonitorView {
     func frame(_ look: MonitorLook, _ before: MonitorLook?, columns: Int, rows: Int) -> [String] {
         var lines = [title(look, columns), StyledLine()]
         if let trouble = look.trouble {
-            var line = StyledLine()
-            line.add(" ○ " + LogText.escaped("\(trouble)"), .brightRed)
-            lines += [line, StyledLine()]
+            lines += [StyledLine(" ○ " + LogText.escaped("\(trouble)"), .brightRed), StyledLine()]
         }
         // Fluxes matter as much: half the height at most.
         lines += figures(look, before, columns).prefix(max(3, rows / 2 - lines.count))
         lines.append(StyledLine())
         lines += table(look, room: max(1, rows - lines.count - 1))
         lines += Array(repeating: StyledLine(), count: max(0, rows - lines.count - 1))
-        var foot = StyledLine()
-        foot.add(" " + place, .dim)
+        var foot = StyledLine(" " + place, .dim)
         let keys = "q: end "
         foot.pad(to: columns - keys.count)
         foot.add(keys, .dim)
@@ -27,8 +24,7 @@ struct MonitorView {
     }
 
     private func title(_ look: MonitorLook, _ columns: Int) -> StyledLine {
-        var line = StyledLine()
-        line.add(" FastFeed ", .inverse)
+        var line = StyledLine(" FastFeed ", .inverse)
         if let service = look.service {
             line.add("  ● " + ClientText.word(service.state), ClientText.style(service.state))
             line.add("  " + LogText.escaped(service.version))
@@ -75,13 +71,11 @@ struct MonitorView {
     private func table(_ look: MonitorLook, room: Int) -> [StyledLine] {
         guard look.service != nil else { return [] }
         guard !look.fluxes.isEmpty else {
-            var line = StyledLine()
-            line.add(" no fluxes: feedd create btcusdt,ethusdt 1m", .dim)
-            return [line]
+            return [StyledLine(" no fluxes: feedd create btcusdt,ethusdt 1m", .dim)]
         }
         let widths = (id: min(40, max(4, look.fluxes.map(\.id.count).max() ?? 4)), state: 9)
-        var head = StyledLine()
-        head.add(" " + "flux".left(widths.id) + "  " + "state".left(widths.state) + "  symbols  last update   candles  gaps", .dim)
+        let head = StyledLine(
+            " " + "flux".left(widths.id) + "  " + "state".left(widths.state) + "  symbols  last update   candles  gaps", .dim)
         var lines = [head]
         let shown = look.fluxes.count + 1 > room ? max(0, room - 2) : look.fluxes.count
         for flux in look.fluxes.prefix(shown) {
@@ -96,9 +90,7 @@ struct MonitorView {
             lines.append(line)
         }
         if shown < look.fluxes.count {
-            var more = StyledLine()
-            more.add(" … and \(look.fluxes.count - shown) more", .dim)
-            lines.append(more)
+            lines.append(StyledLine(" … and \(look.fluxes.count - shown) more", .dim))
         }
         return lines
     }
@@ -112,7 +104,8 @@ struct MonitorView {
         let states = counts.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
         var line = "\(time)  \(ClientText.word(look.service?.state))  \(look.fluxes.count) fluxes"
         if !states.isEmpty { line += " (\(states))" }
-        for name in ["series", "connections", "messages_total", "rejected_total", "gaps_open"] {
+        let shown = [Field.series, Field.connections, Field.messagesTotal, Field.rejectedTotal, CounterID.gapsSeen.name]
+        for name in shown {
             if let value = look.service?[name] { line += "  \(name) \(value)" }
         }
         return LogText.escaped(line)

@@ -66,7 +66,7 @@ struct Demo: ParsableCommand {
             let (columns, rows) = Terminal.size
             screen.show(view.frame(model, columns: columns, rows: rows))
             if Signals.wait(milliseconds: 1_000 / Demo.framesPerSecond) != nil { return }
-            if screen.keys().contains(where: { [UInt8(ascii: "q"), UInt8(ascii: "Q"), 4].contains($0) }) { return }
+            if screen.endIsWanted() { return }
         }
     }
 

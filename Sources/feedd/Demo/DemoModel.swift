@@ -59,8 +59,8 @@ struct DemoModel {
     private static let pastMax = 15
 
     init(_ world: DemoWorld) throws {
-        client = try RedisClient.connect(world.redis.endpoint, timeoutMs: 2_000)
-        listener = try RedisClient.connect(world.redis.endpoint, timeoutMs: 2_000)
+        client = try RedisClient.connect(world.redis.endpoint, timeout: .seconds(2))
+        listener = try RedisClient.connect(world.redis.endpoint, timeout: .seconds(2))
         let keys = world.configuration.schema
         let series = world.symbols.map { Series(symbol: $0, interval: world.shownInterval) }
         (self.keys, self.series) = (keys, series)
@@ -90,7 +90,7 @@ struct DemoModel {
     }
 
     private mutating func listen() throws {
-        while let message = try listener.receive(timeoutMs: 0) {
+        while let message = try listener.receive(timeout: .zero) {
             let parts = message.strings
             guard parts.count == 3, parts[0] == "message", let index = rowOfChannel[parts[1]],
                 let update = try? FluxUpdate(Array(parts[2].utf8))
@@ -128,7 +128,7 @@ extension DemoRow {
     }
 }
 
-extension RedisValue {
+extension RedisReply {
     /// A range of a history stream.
     var historyEntries: [HistoryEntry] {
         elements.compactMap { entry in

@@ -8,7 +8,7 @@ struct DemoVerdict {
     let isGood: Bool
 
     init(_ world: DemoWorld, left: StopReport) throws {
-        let client = try RedisClient.connect(world.redis.endpoint, timeoutMs: 5_000)
+        let client = try RedisClient.connect(world.redis.endpoint, timeout: .seconds(5))
         defer { client.close() }
         var check = TruthCheck(world.configuration.schema) { try client.command($0) }
         try check.checkHistories(world.simulator.closedCandles()) { closed, kept in

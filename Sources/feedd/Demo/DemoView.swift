@@ -2,31 +2,6 @@
 
 import FastFeed
 
-/// A line of pieces that is cut at a width before it is coloured.
-struct StyledLine {
-    private var pieces: [(text: String, style: Style)] = []
-    private(set) var width = 0
-
-    mutating func add(_ text: String, _ style: Style = .plain) {
-        pieces.append((text, style))
-        width += text.count
-    }
-
-    /// Blanks up to a column.
-    mutating func pad(to column: Int) { if column > width { add(String(repeating: " ", count: column - width)) } }
-
-    func rendered(columns: Int, usesColour: Bool) -> String {
-        var room = columns
-        var line = ""
-        for (text, style) in pieces where room > 0 {
-            let cut = String(text.prefix(room))
-            line += usesColour ? style.paint(cut) : cut
-            room -= cut.count
-        }
-        return line
-    }
-}
-
 struct DemoView {
     private let usesColour: Bool
     private let speed: Double
@@ -59,9 +34,7 @@ struct DemoView {
         let room = max(1, height - lines.count - (footer.isEmpty ? 0 : footer.count + 1))
         for row in model.rows.prefix(model.rows.count > room ? room - 1 : room) { lines.append(tableLine(row, shown, model.nowNs)) }
         if model.rows.count > room {
-            var more = StyledLine()
-            more.add(" … and \(model.rows.count - room + 1) more", .dim)
-            lines.append(more)
+            lines.append(StyledLine(" … and \(model.rows.count - room + 1) more", .dim))
         }
         lines += Array(repeating: StyledLine(), count: max(0, height - lines.count - footer.count))
         lines += footer
@@ -69,16 +42,14 @@ struct DemoView {
     }
 
     private func header(_ model: DemoModel, _ width: Int) -> [StyledLine] {
-        var title = StyledLine()
-        title.add(" FastFeed ", .inverse)
+        var title = StyledLine(" FastFeed ", .inverse)
         title.add("  simulated exchange ×\(Numbers.fixed(speed, digits: 0)) → feedd → Redis", .bold)
         title.add("   \(seriesCount) series", .dim)
         guard let snapshot = model.snapshot, let figures = model.figures else { return [title] }
         let uptime = "up " + Numbers.duration(seconds: Int(snapshot.uptimeNs / 1_000_000_000)) + " "
         title.pad(to: width - uptime.count)
         title.add(uptime, .dim)
-        var line = StyledLine()
-        line.add(" ")
+        var line = StyledLine(" ")
         add(&line, "frames/s", Numbers.grouped(Int(figures.framesPerSecond.rounded())), 7)
         // On a narrow terminal, whether the connections are up is worth more.
         let isWide = width >= 120
@@ -92,8 +63,7 @@ struct DemoView {
         if isWide { add(&line, "memory", Numbers.mebibytes(snapshot.residentBytes) + " MiB", 10) }
         add(&line, "redis", isUp: snapshot.isRedisConnected)
         add(&line, "exchange", isUp: snapshot.counters[.connectionsLive] > 0)
-        var totals = StyledLine()
-        totals.add(" ")
+        var totals = StyledLine(" ")
         for (name, value) in [
             ("frames", figures.messages), ("written", figures.written), ("closed", figures.closedWritten), ("coalesced", figures.coalesced),
             ("rejected", figures.rejected), ("gaps", figures.gaps), ("reconnects", figures.reconnects),
@@ -132,15 +102,13 @@ struct DemoView {
 
     private func footer(_ width: Int) -> [StyledLine] {
         var lines: [StyledLine] = []
-        var title = StyledLine()
-        title.add(" Try it from another terminal", .bold)
+        var title = StyledLine(" Try it from another terminal", .bold)
         let keys = "q: end "
         title.pad(to: width - keys.count)
         title.add(keys, .dim)
         lines.append(title)
         for (program, command) in commands {
-            var line = StyledLine()
-            line.add("   \(program) ", .dim)
+            var line = StyledLine("   \(program) ", .dim)
             line.add(command, .cyan)
             lines.append(line)
         }

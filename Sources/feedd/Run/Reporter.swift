@@ -62,17 +62,17 @@ struct ReportFigures {
             "messages": .stringConvertible(messages), "rejected": .stringConvertible(rejected), "gaps": .stringConvertible(gaps),
             "frames_per_second": .stringConvertible((framesPerSecond * 10).rounded() / 10),
             "candles_per_second": .stringConvertible((candlesPerSecond * 10).rounded() / 10),
-            "resident_bytes": .stringConvertible(residentBytes),
+            Field.residentBytes: .stringConvertible(residentBytes),
         ]
         if let heapAllocatedBytes { fields["heap_allocated_bytes"] = .stringConvertible(heapAllocatedBytes) }
         for id in CounterID.allCases { fields[id.name] = .stringConvertible(counters[id]) }
-        for (name, value) in [("latency_p50_us", p50), ("latency_p99_us", p99), ("latency_p999_us", p999)] {
-            if let value { fields[name] = .stringConvertible(value / 1_000) }
+        for (quantile, value) in [("p50", p50), ("p99", p99), ("p999", p999)] {
+            if let value { fields[Field.latency(quantile)] = .stringConvertible(value / 1_000) }
         }
         for stage in LatencyStage.allCases {
             for (figure, share) in [("p50", 0.5), ("p99", 0.99)] {
                 guard let value = stages[stage].quantile(share) else { continue }
-                fields["latency_\(stage.name)_\(figure)_us"] = .stringConvertible(value / 1_000)
+                fields[Field.latency(figure, stage: stage.name)] = .stringConvertible(value / 1_000)
             }
         }
         return fields

@@ -23,11 +23,15 @@ enum Signals {
         }
     }
 
-    /// From now on the next request ends the process without further ado, after `cleanUp`.
-    static func endAtOnceOnNext(cleanUp: @escaping @Sendable () -> Void = {}) {
+    /// Waits until there is one.
+    static func waitForOne() {
+        while wait(milliseconds: 3_600_000) == nil {}
+    }
+
+    /// From now on the next request ends the process without further ado.
+    static func endAtOnceOnNext() {
         let watch = try? PinnedThread.start(name: "second-signal") {
-            while wait(milliseconds: 3_600_000) == nil {}
-            cleanUp()
+            waitForOne()
             _exit(130)
         }
         watch?.detach()

@@ -152,10 +152,7 @@ enum ConfigurationLoader {
         guard (endpoint.certificateFile == nil) == (endpoint.keyFile == nil) else {
             throw Failure.usage("redis-cert-file and redis-key-file belong together: one of them is missing")
         }
-        if endpoint.isSecure {
-            _ = try TLSContext.client(
-                authorityFile: endpoint.authorityFile, certificateFile: endpoint.certificateFile, keyFile: endpoint.keyFile)
-        }
+        _ = try endpoint.tlsContext()
     }
 
     static func readPassword(_ path: String) throws -> String {

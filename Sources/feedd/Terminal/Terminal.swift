@@ -37,12 +37,6 @@ struct TerminalScreen: ~Copyable {
 
     deinit { TerminalScreen.giveBack(before) }
 
-    /// For a thread that ends the process without unwinding.
-    var rescue: @Sendable () -> Void {
-        let before = before
-        return { TerminalScreen.giveBack(before) }
-    }
-
     fileprivate static func giveBack(_ before: termios) {
         var before = before
         unsafe write(1, leaveText.utf8Start, leaveText.utf8CodeUnitCount)
@@ -55,16 +49,16 @@ struct TerminalScreen: ~Copyable {
         Terminal.output.write("\u{1B}[?2026h\u{1B}[H\(body)\u{1B}[K\u{1B}[J\u{1B}[?2026l")
     }
 
-    /// The keys pressed since the last call.
-    func keys() -> [UInt8] {
-        var pressed: [UInt8] = []
+    /// Looks at the keys pressed since the last call: true when q or Ctrl-D is among them.
+    func endIsWanted() -> Bool {
+        var isWanted = false
         var question = pollfd(fd: 0, events: Int16(POLLIN), revents: 0)
         while unsafe poll(&question, 1, 0) == 1, question.revents & Int16(POLLIN) != 0 {
             var byte: UInt8 = 0
             guard unsafe read(0, &byte, 1) == 1 else { break }
-            pressed.append(byte)
+            isWanted = isWanted || [UInt8(ascii: "q"), UInt8(ascii: "Q"), 4].contains(byte)
         }
-        return pressed
+        return isWanted
     }
 }
 

@@ -1,4 +1,4 @@
-// The naive model of one series: plain collections, no flags, the rules as DESIGN words them.
+// The naive model of one series: plain collections, no flags, the rules as one would say them.
 
 import FastFeed
 import TestKit

@@ -161,5 +161,9 @@ struct ClosedQueueTests {
         #expect(board.open == [Gap(series: series, fromMs: Interval.month1.nextOpenTime(after: january), untilMs: march, cause: .missed)])
         for _ in 0..<Limits.gapCountMax + 5 { board.add(Gap(series: series, fromMs: 0, untilMs: 1, cause: .overflow)) }
         #expect(board.open.count == Limits.gapCountMax && board.forgottenCount == 6)
+        let news = board.takeNews()
+        #expect(news.gaps.count == 16 && news.more == Limits.gapCountMax + 6 - 16)
+        let rest = board.takeNews()
+        #expect(rest.gaps.isEmpty && rest.more == 0)
     }
 }

@@ -36,7 +36,7 @@ struct CandleFieldTests {
     }
 
     @Test("The history script takes as many arguments, and looks for source and revision where they are")
-    func script() throws {
+    func script() {
         let head = String(decoding: HistoryScript.head(key: "k", history: 5, openTimeMs: 60_000), as: UTF8.self)
         #expect(head.hasPrefix("*\(6 + 2 * CandleField.allCases.count)\r\n"))
         #expect(CandleField.allCases.count == 14 && CandleField.allCases.last == .revision)

@@ -10,7 +10,7 @@ struct EnvelopeTests {
 
     @Test("What is answered is read, by whoever asked")
     func bothWays() throws {
-        let created = CreatedFlux(id: "42", created: false)
+        let created = try CreatedFlux(JSONValue(parsing: Array(#"{"flux_id":"42","created":false}"#.utf8)))
         #expect(
             CommandResult.success(created.members).text(requestID: "7")
                 == #"{"request_id":"7","status":"ok","flux_id":"42","created":false}"#)

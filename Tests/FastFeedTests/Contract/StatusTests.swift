@@ -5,68 +5,65 @@ import Testing
 
 struct StatusTests {
     /// Its texts look like numbers wherever they may.
-    private let flux = FluxStatus(
-        flux: FluxSummary(
-            id: "42", symbols: [Symbol("1")!, Symbol("2")!], interval: .month1, state: .live, createdAt: 1_790_000_000_000,
-            lastUpdateAt: nil),
-        origin: .configuration, seriesLive: 1, refusedSymbols: [Symbol("2")!], candlesTotal: 7, gapsOpen: .max, history: 100)
+    private let flux = """
+        {"flux_id":"42","state":"live","symbols":"1,2","interval":"1M","origin":"configuration","created_at":1790000000000,\
+        "last_update_at":0,"series":2,"series_live":1,"refused_symbols":"2","candles_total":7,"gaps_open":9223372036854775807,\
+        "history":100}
+        """
+    private let service = """
+        {"state":"degraded","version":"1","pid":77,"host":"10","market":"um","started_at":1,"heartbeat_at":2,"fluxes":3,\
+        "latency_p50_us":"","latency_p99_us":12}
+        """
 
-    private let service = ServiceStatus(
-        state: .degraded, version: "1", pid: 77, host: "10", market: .um, startedAt: 1, heartbeatAt: 2,
-        figures: [.init("fluxes", UInt64(3)), .init("latency_p50_us", UInt64?.none), .init("latency_p99_us", UInt64(12))])
-
-    private func read(_ members: [(String, JSONValue)]) throws -> JSONValue {
-        try JSONValue(parsing: Array(JSONValue.members(members).text.utf8))
-    }
+    private func json(_ text: String) throws -> JSONValue { try JSONValue(parsing: Array(text.utf8)) }
 
     @Test("A flux named 42 is answered as text, its figures as numbers")
     func fluxShapes() throws {
+        let status = try FluxStatus(json(flux))
+        #expect(status.flux.id == "42" && status.flux.symbols.map(\.name) == ["1", "2"] && status.flux.interval == .month1)
+        #expect((status.flux.state, status.flux.createdAt, status.flux.lastUpdateAt) == (.live, 1_790_000_000_000, nil))
+        #expect((status.origin, status.seriesLive, status.candlesTotal, status.history) == (.configuration, 1, 7, 100))
+        #expect(status.refusedSymbols.map(\.name) == ["2"] && status.gapsOpen == 9_223_372_036_854_775_807)
+        #expect(JSONValue.members(status.members).text == flux)
+        #expect(status.hash.map(\.0) == status.members.map(\.0))
         #expect(
-            JSONValue.members(flux.members).text == """
-                {"flux_id":"42","state":"live","symbols":"1,2","interval":"1M","origin":"configuration","created_at":1790000000000,\
-                "last_update_at":0,"series":2,"series_live":1,"refused_symbols":"2","candles_total":7,"gaps_open":9223372036854775807,\
-                "history":100}
-                """)
-        #expect(flux.hash.map(\.0) == flux.members.map(\.0))
-        #expect(
-            flux.hash.map(\.1) == [
+            status.hash.map(\.1) == [
                 "42", "live", "1,2", "1M", "configuration", "1790000000000", "0", "2", "1", "2", "7", "9223372036854775807", "100",
             ])
-        #expect(try FluxStatus(read(flux.members)) == flux)
     }
 
     @Test("The service's status; what is not measured is empty in both shapes")
     func serviceShapes() throws {
-        #expect(
-            JSONValue.members(service.members).text == """
-                {"state":"degraded","version":"1","pid":77,"host":"10","market":"um","started_at":1,"heartbeat_at":2,"fluxes":3,\
-                "latency_p50_us":"","latency_p99_us":12}
-                """)
-        #expect(service.hash.map(\.1) == ["degraded", "1", "77", "10", "um", "1", "2", "3", "", "12"])
-        #expect(try ServiceStatus(read(service.members)) == service)
-        #expect(service["latency_p99_us"] == 12 && service["latency_p50_us"] == nil && service["bogus"] == nil)
+        let status = try ServiceStatus(json(service))
+        #expect((status.state, status.version, status.pid, status.host, status.market) == (.degraded, "1", 77, "10", .um))
+        #expect(status["latency_p99_us"] == 12 && status["latency_p50_us"] == nil && status["bogus"] == nil)
+        #expect(status.figures.map(\.name) == ["fluxes", Field.latency("p50"), Field.latency("p99")])
+        #expect(JSONValue.members(status.members).text == service)
+        #expect(status.hash.map(\.1) == ["degraded", "1", "77", "10", "um", "1", "2", "3", "", "12"])
     }
 
     @Test("Words and members of a newer service are passed over; a missing member is named")
     func newer() throws {
-        let words = flux.members.map { ["state", "origin"].contains($0.0) ? ($0.0, JSONValue.string("new")) : $0 }
-        let newer = try FluxStatus(read(words + [("shard", .integer(3))]))
+        let members = try FluxStatus(json(flux)).members
+        func read(_ members: [(String, JSONValue)]) throws -> FluxStatus { try FluxStatus(json(JSONValue.members(members).text)) }
+        let words = members.map { ["state", "origin"].contains($0.0) ? ($0.0, JSONValue.string("new")) : $0 }
+        let newer = try read(words + [("shard", .integer(3))])
         #expect(newer.flux.state == nil && newer.origin == nil && newer.history == 100)
-        let figures = try ServiceStatus(read(service.members + [("shards", .integer(3)), ("motto", .string("x"))])).figures
-        #expect(figures == service.figures + [.init("shards", Int64(3))])
-        for index in flux.members.indices where !["series", "last_update_at"].contains(flux.members[index].0) {
-            var short = flux.members
+        let more = try ServiceStatus(json(service.dropLast() + ",\"shards\":3,\"motto\":\"x\"}"))
+        #expect(more.figures.map(\.name).suffix(2) == ["latency_p99_us", "shards"] && more["shards"] == 3)
+        for index in members.indices where !["series", "last_update_at"].contains(members[index].0) {
+            var short = members
             let missing = short.remove(at: index).0
-            let error = #expect(throws: Malformed.self) { try FluxStatus(read(short)) }
+            let error = #expect(throws: Malformed.self) { try read(short) }
             #expect(error?.what.contains(missing) == true, "\(missing): \(String(describing: error))")
         }
     }
 
     @Test("The summary in the list of fluxes")
     func summary() throws {
-        #expect(
-            flux.flux.json.text
-                == #"{"flux_id":"42","symbols":["1","2"],"interval":"1M","state":"live","created_at":1790000000000,"last_update_at":0}"#)
-        #expect(try FluxSummary(flux.flux.json) == flux.flux)
+        let text = #"{"flux_id":"42","symbols":["1","2"],"interval":"1M","state":"live","created_at":1790000000000,"last_update_at":0}"#
+        let summary = try FluxSummary(json(text))
+        #expect(summary.json.text == text)
+        #expect(try summary == FluxStatus(json(flux)).flux)
     }
 }

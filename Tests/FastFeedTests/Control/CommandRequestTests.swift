@@ -4,18 +4,15 @@ import FastFeed
 import Testing
 
 struct CommandRequestTests {
-    private func refusal(_ kind: CommandKind, _ text: String) -> CommandRequest.Refusal? {
-        do throws(CommandRequest.Refusal) {
-            _ = try CommandRequest(kind, Array(text.utf8))
-            return nil
-        } catch {
-            return error
-        }
+    private func refusal(_ kind: CommandKind, _ text: String) -> (id: String?, error: CommandError)? {
+        let request = CommandRequest(kind, Array(text.utf8))
+        guard case .failure(let error) = request.command else { return nil }
+        return (request.key?.id, error)
     }
 
     @Test func goodRequests() throws {
         func command(_ kind: CommandKind, _ text: String) throws -> Command {
-            try CommandRequest(kind, Array(text.utf8)).command
+            try CommandRequest(kind, Array(text.utf8)).command.get()
         }
         let btc = Symbol("btcusdt")!
         #expect(

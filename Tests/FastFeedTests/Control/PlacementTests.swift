@@ -89,7 +89,9 @@ struct PlacementTests {
             if fluxes.isEmpty || Bool.random(using: &random) {
                 let flux = Array(
                     Set((0..<Int.random(in: 1...8, using: &random)).map { _ in series(Int.random(in: 0...20, using: &random)) }))
-                guard let made = placement.add(flux) else { continue }
+                let (fits, added) = (placement.fits(flux), placement.add(flux))
+                #expect(fits == (added != nil))
+                guard let made = added else { continue }
                 change = made
                 fluxes.append(flux)
             } else {

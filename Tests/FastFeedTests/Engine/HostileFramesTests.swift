@@ -39,7 +39,7 @@ struct HostileFramesTests {
         case .rejected(let reason) where !isShort || reason == .rejectedMalformed: return reason
         default:
             guard let notice = withPadded(frame.bytes, { VenueNotice($0) }) else { return .rejectedMalformed }
-            return notice == .other("kline") ? .rejectedMissing : .noticesReceived
+            return notice == .kline ? .rejectedMissing : .noticesReceived
         }
     }
 
@@ -113,9 +113,9 @@ struct HostileFramesTests {
 
     private func expectStored(_ expected: Expected, _ client: RedisClient) throws {
         // One field of the cases' own series can be `true` for "closed": its history has that one bar.
-        let keys = ["candles:{btcusdt}:1m", "candles:{ethusdt}:1m", "latest:1m"]
+        let keys = [Keys.history("btcusdt", .m1), Keys.history("ethusdt", .m1), Keys.latest(.m1)]
         #expect(try client.command("KEYS", "*").strings.sorted() == keys)
-        #expect(try client.command("HKEYS", "latest:1m").strings.sorted() == ["btcusdt", "ethusdt"])
+        #expect(try client.command("HKEYS", Keys.latest(.m1)).strings.sorted() == ["btcusdt", "ethusdt"])
         #expect(try client.command("XLEN", keys[0]) == .integer(1))
         let stored = try client.command("XRANGE", keys[1], "-", "+").elements.compactMap { $0.elements.first?.text }
         let wanted = (0..<expected.goods).map { "\(HostileFramesTests.first + Int64($0) * 60_000)-0" }

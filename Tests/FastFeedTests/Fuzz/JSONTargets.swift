@@ -66,7 +66,11 @@ private enum SlowNotice {
             return .error(id: id, code: code, message: Ascii.printable(text.utf8.prefix(160)))
         }
         if let event = object["e"]?.text {
-            return event == "serverShutdown" ? .serverShutdown : .other(Ascii.printable(event.utf8.prefix(32)))
+            return switch event {
+            case "serverShutdown": .serverShutdown
+            case "kline": .kline
+            default: .other(Ascii.printable(event.utf8.prefix(32)))
+            }
         }
         return object["result"] == nil ? .other("") : .result(id: id)
     }

@@ -4,7 +4,10 @@ import CShims
 import FastFeed
 import Foundation
 
-/// Replies, cut anywhere: the small reader, the tree reader and a slow one must tell the same story.
+/// Strings of this length are kept: longer than what a flat reply keeps, short enough to be passed.
+private let keptBytesMax = 200
+
+/// Replies, cut anywhere: the data path's flat reader, the control path's parser and a slow one must tell the same story.
 func fuzzReplies(_ bytes: [UInt8]) {
     var input = FuzzInput(bytes)
     let sizes = input.pieceSizes()
@@ -12,15 +15,15 @@ func fuzzReplies(_ bytes: [UInt8]) {
     let pieces = FuzzInput.pieces(sizes, of: stream.count)
     let whole = flatReplies(stream, [stream.count])
     require(flatReplies(stream, pieces) == whole, "cut by \(sizes) the replies differ: \(whole)")
-    let trees = treeReplies(stream, pieces)
-    require(treeReplies(stream, [stream.count]) == trees, "cut by \(sizes) the trees differ")
-    for (flat, tree) in zip(whole.replies, trees.replies) { require(flat.matches(tree), "\(flat) and \(tree)") }
-    // Only the bound on an array's length may end the tree reader earlier.
-    if trees.replies.count < whole.replies.count { require(trees.failed, "the tree reader waits for more") }
-    require(trees.replies.count <= whole.replies.count, "the tree reader sees more replies")
+    let parsed = parsedReplies(stream, pieces)
+    require(parsedReplies(stream, [stream.count]) == parsed, "cut by \(sizes) the parser's replies differ")
+    for (flat, reply) in zip(whole.replies, parsed.replies) { require(flat.matches(reply), "\(flat) and \(reply)") }
+    // hiredis lets more pass: other line ends, types of RESP3, longer arrays.
+    if parsed.replies.count < whole.replies.count { require(parsed.failed, "the parser waits for more") }
+    require(parsed.replies.count <= whole.replies.count, "the parser sees more replies")
     let slow = SlowRESP.replies(stream)
-    for (tree, expected) in zip(trees.replies, slow) { require(tree == expected, "\(tree), slow: \(expected)") }
-    require(trees.replies.count >= slow.count, "\(slow.count) replies, read: \(trees)")
+    for (reply, expected) in zip(parsed.replies, slow) { require(reply == expected, "\(reply), slow: \(expected)") }
+    require(parsed.replies.count >= slow.count, "\(slow.count) replies, read: \(parsed)")
 }
 
 struct FlatReply: Equatable {
@@ -28,22 +31,19 @@ struct FlatReply: Equatable {
     let integer: Int64
     let text: [UInt8]
 
-    func matches(_ tree: RedisValue) -> Bool {
-        switch tree {
-        case .string(let whole):
-            (kind == FF_REPLY_STRING.rawValue || kind == FF_REPLY_STATUS.rawValue) && begins(whole)
-        case .error(let whole): kind == FF_REPLY_ERROR.rawValue && begins(whole)
+    func matches(_ reply: RedisReply) -> Bool {
+        switch reply {
+        case .bytes(let whole): isString && (text == whole || isCut && whole.starts(with: text))
+        case .tooLong(let count): isString && isCut && count > keptBytesMax
+        case .error(let whole): kind == FF_REPLY_ERROR.rawValue && (isCut || Ascii.printable(text) == whole)
         case .integer(let value): kind == FF_REPLY_INTEGER.rawValue && integer == value
         case .array(let values): kind == FF_REPLY_ARRAY.rawValue && integer == values.count
         case .null: kind == FF_REPLY_NIL.rawValue
         }
     }
 
-    private func begins(_ whole: String) -> Bool {
-        // A cut text may end inside a character, and one that is not UTF-8 was repaired on the other side.
-        guard text.count < FF_REPLY_TEXT_MAX else { return true }
-        return String(decoding: text, as: UTF8.self) == whole
-    }
+    private var isString: Bool { kind == FF_REPLY_STRING.rawValue || kind == FF_REPLY_STATUS.rawValue }
+    private var isCut: Bool { text.count == Int(FF_REPLY_TEXT_MAX) }
 }
 
 struct Replies<Reply: Equatable>: Equatable {
@@ -77,18 +77,23 @@ private func flatReplies(_ stream: [UInt8], _ pieces: [Int]) -> Replies<FlatRepl
     return seen
 }
 
-private func treeReplies(_ stream: [UInt8], _ pieces: [Int]) -> Replies<RedisValue> {
-    let reader = ReplyTreeReader()
-    var seen = Replies<RedisValue>()
+private func parsedReplies(_ stream: [UInt8], _ pieces: [Int]) -> Replies<RedisReply> {
+    var parser = ReplyParser(stringBytesMax: keptBytesMax)
+    var seen = Replies<RedisReply>()
     var from = 0
-    do {
-        for piece in pieces {
-            let fits = stream[from..<(from + piece)].withUnsafeBytes { $0.count == 0 || reader.feed($0.baseAddress!, count: $0.count) }
-            require(fits, "the reader refuses a short input")
-            from += piece
-            while let reply = try reader.next() { seen.replies.append(reply) }
+    for piece in pieces {
+        stream[from..<(from + piece)].withUnsafeBytes { parser.append($0) }
+        from += piece
+        reading: while true {
+            switch parser.next() {
+            case .reply(let reply): seen.replies.append(reply)
+            case .needsMore: break reading
+            case .broken:
+                seen.failed = true
+                return seen
+            }
         }
-    } catch { seen.failed = true }
+    }
     return seen
 }
 
@@ -97,9 +102,9 @@ private struct SlowRESP {
     private let bytes: [UInt8]
     private var place = 0
 
-    static func replies(_ bytes: [UInt8]) -> [RedisValue] {
+    static func replies(_ bytes: [UInt8]) -> [RedisReply] {
         var reader = SlowRESP(bytes: bytes)
-        var replies: [RedisValue] = []
+        var replies: [RedisReply] = []
         while let reply = reader.value(depth: 0) { replies.append(reply) }
         return replies
     }
@@ -120,12 +125,12 @@ private struct SlowRESP {
         return value
     }
 
-    private mutating func value(depth: Int) -> RedisValue? {
+    private mutating func value(depth: Int) -> RedisReply? {
         guard place < bytes.count, let head = line(), let mark = head.first else { return nil }
         let rest = Array(head.dropFirst())
         switch mark {
-        case UInt8(ascii: "+"): return rest.contains(13) || rest.contains(10) ? nil : .string(String(decoding: rest, as: UTF8.self))
-        case UInt8(ascii: "-"): return rest.contains(13) || rest.contains(10) ? nil : .error(String(decoding: rest, as: UTF8.self))
+        case UInt8(ascii: "+"): return rest.contains(13) || rest.contains(10) ? nil : .bytes(rest)
+        case UInt8(ascii: "-"): return rest.contains(13) || rest.contains(10) ? nil : .error(Ascii.printable(rest))
         case UInt8(ascii: ":"): return number(rest).map { .integer($0) }
         case UInt8(ascii: "$"):
             guard let count = number(rest) else { return nil }
@@ -133,12 +138,12 @@ private struct SlowRESP {
             guard count >= 0, count <= bytes.count - place - 2, bytes[place + Int(count)] == 13, bytes[place + Int(count) + 1] == 10
             else { return nil }
             defer { place += Int(count) + 2 }
-            return .string(String(decoding: bytes[place..<(place + Int(count))], as: UTF8.self))
+            return count > keptBytesMax ? .tooLong(Int(count)) : .bytes(Array(bytes[place..<(place + Int(count))]))
         case UInt8(ascii: "*"):
             guard depth < 6, let count = number(rest) else { return nil }
             if count == -1 { return .null }
             guard (0...1_000).contains(count) else { return nil }
-            var values: [RedisValue] = []
+            var values: [RedisReply] = []
             for _ in 0..<count {
                 guard let value = value(depth: depth + 1) else { return nil }
                 values.append(value)

@@ -71,8 +71,8 @@ func fuzzConfiguration(_ bytes: [UInt8]) {
     do {
         let endpoint = try WebSocketEndpoint(url: text)
         require((try? WebSocketEndpoint(url: endpoint.description)) == endpoint, "\(endpoint) reads differently")
-        require(endpoint.target.hasPrefix("/") && endpoint.port > 0 && !endpoint.host.isEmpty, "\(endpoint)")
-        _ = endpoint.isLoopback
+        require(endpoint.target.hasPrefix("/") && endpoint.authority.port > 0 && !endpoint.authority.host.isEmpty, "\(endpoint)")
+        _ = endpoint.authority.isLoopback
     } catch { requireOneLine("\(error)") }
     do {
         var endpoint = try RedisEndpoint(url: text)

@@ -2,7 +2,6 @@
 
 import FastFeed
 import Foundation
-import Synchronization
 import Testing
 
 struct CoresTests {
@@ -23,7 +22,7 @@ struct CoresTests {
 
     @Test func aThreadIsBoundUnlessItHasEnded() throws {
         let core = try #require(Cores.allowed().last)
-        let bound = Mutex<[Int]>([])
+        let bound = Lock<[Int]>([])
         try PinnedThread.start(name: "bound", core: core) { bound.withLock { $0 = Cores.allowed() } }.join()
         #expect(bound.withLock { $0 } == [core])
         // No thread has this id: ids end below.

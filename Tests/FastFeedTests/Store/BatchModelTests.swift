@@ -43,7 +43,7 @@ struct BatchModelTests {
             }
             complaints.check(fields.count == newest.count, "seed \(seed): \(fields.count) fields")
             for id in newest {
-                let key = "latest:\(series[id].interval.token) s\(id)"
+                let key = "\(Keys.latest(series[id].interval)) s\(id)"
                 complaints.check(fields[key] == RESPText.json(models[id].newest!, series[id]), "seed \(seed): \(key)")
                 models[id].isPending = false
             }
@@ -52,7 +52,7 @@ struct BatchModelTests {
             complaints.check(
                 Set(published.map { $0[1] }).count == published.count && published.count == Set(touched).count, "seed \(seed): publishes")
             for id in Set(touched) {
-                guard let message = published.first(where: { $0[1] == "updates:{s\(id)}:\(series[id].interval.token)" })?[2] else {
+                guard let message = published.first(where: { $0[1] == Keys.updates("s\(id)", series[id].interval) })?[2] else {
                     complaints.check(false, "seed \(seed): no update of \(id)")
                     continue
                 }

@@ -16,7 +16,7 @@ final class HostileVenue: Sendable {
 
     let port: UInt16
     private let listener: Int32
-    private let received = Mutex<[UInt16]>([])
+    private let received = Lock<[UInt16]>([])
     private let ended = Atomic<Bool>(false)
 
     /// The close codes that came back, in the order of the acts that wait for one.

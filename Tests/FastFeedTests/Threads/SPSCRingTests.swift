@@ -113,36 +113,4 @@ struct SPSCRingTests {
         #expect(expected == total)
         #expect(ring.count == 0)
     }
-
-    @Test func commandQueueKeepsOrderAndBound() {
-        let queue = CommandQueue<Int>()
-        #expect(!queue.isWaiting && queue.takeAll().isEmpty)
-        for number in 0..<Limits.commandCountMax { #expect(queue.offer(number, waking: nil)) }
-        #expect(queue.isWaiting)
-        for number in 0..<3 { #expect(!queue.offer(number, waking: nil)) }
-        #expect(queue.refusedCount == 3)
-        #expect(queue.takeAll() == Array(0..<Limits.commandCountMax))
-        #expect(!queue.isWaiting)
-        #expect(queue.offer(9, waking: nil) && queue.takeAll() == [9])
-    }
-
-    @Test func commandQueueBetweenThreads() throws {
-        let queue = CommandQueue<Int>()
-        let threads = try (0..<3).map { producer in
-            try PinnedThread.start(name: "offer\(producer)") {
-                for number in 0..<20_000 { while !queue.offer(producer * 1_000_000 + number, waking: nil) { Cores.pause() } }
-            }
-        }
-        var next = [0, 0, 0]
-        let deadlineNs = MonotonicClock.nowNs() + 60_000_000_000
-        while next != [20_000, 20_000, 20_000] && MonotonicClock.nowNs() < deadlineNs {
-            for command in queue.takeAll() {
-                let producer = command / 1_000_000
-                #expect(command % 1_000_000 == next[producer])
-                next[producer] = command % 1_000_000 + 1
-            }
-        }
-        for thread in threads { thread.join() }
-        #expect(next == [20_000, 20_000, 20_000])
-    }
 }

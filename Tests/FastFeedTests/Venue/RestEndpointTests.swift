@@ -32,10 +32,10 @@ struct RestEndpointTests {
 
     @Test func loopback() throws {
         for url in ["http://localhost", "http://127.0.0.1", "http://127.9.9.9", "http://[::1]"] {
-            #expect(try RestEndpoint(url: url).isLoopback, "\(url)")
+            #expect(try RestEndpoint(url: url).authority.isLoopback, "\(url)")
         }
         for url in ["http://localhost.x.com", "http://128.0.0.1", "http://0.0.0.0", "http://[::2]"] {
-            #expect(try !RestEndpoint(url: url).isLoopback, "\(url)")
+            #expect(try !RestEndpoint(url: url).authority.isLoopback, "\(url)")
         }
     }
 }

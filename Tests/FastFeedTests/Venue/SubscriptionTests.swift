@@ -20,18 +20,19 @@ struct SubscriptionTests {
     @Test func shortListsGoIntoTheURL() {
         let two = ["btcusdt@kline_1m", "ethusdt@kline_1M"]
         #expect(
-            Subscription(streams: two, profile: .of(.spot), form: .automatic, combined: true).target
+            Subscription(streams: two, profile: .of(.spot), subscribeForm: .automatic, usesCombinedStreams: true).target
                 == "/stream?streams=btcusdt@kline_1m/ethusdt@kline_1M")
         #expect(
-            Subscription(streams: two, profile: .of(.spot), form: .url, combined: false).target == "/ws/btcusdt@kline_1m/ethusdt@kline_1M")
+            Subscription(streams: two, profile: .of(.spot), subscribeForm: .url, usesCombinedStreams: false).target
+                == "/ws/btcusdt@kline_1m/ethusdt@kline_1M")
         // Futures klines come by the /market route only.
         #expect(
-            Subscription(streams: two, profile: .of(.um), form: .automatic, combined: true).target
+            Subscription(streams: two, profile: .of(.um), subscribeForm: .automatic, usesCombinedStreams: true).target
                 == "/market/stream?streams=btcusdt@kline_1m/ethusdt@kline_1M")
         #expect(
-            Subscription(streams: two, profile: .of(.um), form: .automatic, combined: false).target
+            Subscription(streams: two, profile: .of(.um), subscribeForm: .automatic, usesCombinedStreams: false).target
                 == "/market/ws/btcusdt@kline_1m/ethusdt@kline_1M")
-        var inURL = Subscription(streams: two, profile: .of(.spot), form: .automatic, combined: true)
+        var inURL = Subscription(streams: two, profile: .of(.spot), subscribeForm: .automatic, usesCombinedStreams: true)
         #expect(inURL.isComplete && inURL.nextMessage(nowNs: 0) == nil && inURL.nextDeadlineNs == .max)
     }
 
@@ -39,7 +40,8 @@ struct SubscriptionTests {
         for combined in [true, false] {
             var last = 0
             for count in 1...400 {
-                let subscription = Subscription(streams: names(count), profile: .of(.spot), form: .automatic, combined: combined)
+                let subscription = Subscription(
+                    streams: names(count), profile: .of(.spot), subscribeForm: .automatic, usesCombinedStreams: combined)
                 #expect(subscription.target.utf8.count <= 4_000)
                 if subscription.isComplete { last = count } else { #expect(subscription.target == (combined ? "/stream" : "/ws")) }
                 // Complete up to a count, and never again beyond it.
@@ -47,15 +49,15 @@ struct SubscriptionTests {
             }
             #expect(last > 100)
             // Forced into the URL it stays there, whatever its length.
-            #expect(Subscription(streams: names(400), profile: .of(.spot), form: .url, combined: combined).isComplete)
+            #expect(Subscription(streams: names(400), profile: .of(.spot), subscribeForm: .url, usesCombinedStreams: combined).isComplete)
         }
-        let empty = Subscription(streams: [], profile: .of(.spot), form: .url, combined: true)
+        let empty = Subscription(streams: [], profile: .of(.spot), subscribeForm: .url, usesCombinedStreams: true)
         #expect(empty.target == "/stream" && empty.isComplete)
     }
 
     @Test func piecesAreSmallPacedAndComplete() throws {
         let wanted = names(1_024)
-        var subscription = Subscription(streams: wanted, profile: .of(.spot), form: .message, combined: true)
+        var subscription = Subscription(streams: wanted, profile: .of(.spot), subscribeForm: .message, usesCombinedStreams: true)
         #expect(subscription.target == "/stream" && !subscription.isComplete)
         var sentNs: [UInt64] = []
         var asked: [String] = []
@@ -84,7 +86,7 @@ struct SubscriptionTests {
     }
 
     @Test func otherMessagesCountAgainstThePace() {
-        var subscription = Subscription(streams: names(3), profile: .of(.spot), form: .message, combined: false)
+        var subscription = Subscription(streams: names(3), profile: .of(.spot), subscribeForm: .message, usesCombinedStreams: false)
         subscription.noteSent(nowNs: 1_000)
         #expect(subscription.nextMessage(nowNs: 1_000) == nil)
         #expect(subscription.nextDeadlineNs > 1_000 + 200_000_000)
@@ -92,7 +94,7 @@ struct SubscriptionTests {
     }
 
     @Test func answersThatAreNotOurs() throws {
-        var subscription = Subscription(streams: names(3), profile: .of(.spot), form: .message, combined: true)
+        var subscription = Subscription(streams: names(3), profile: .of(.spot), subscribeForm: .message, usesCombinedStreams: true)
         let id = try params(subscription.nextMessage(nowNs: 0)).id
         subscription.onResult(id: nil)
         subscription.onResult(id: id + 1)
@@ -108,7 +110,7 @@ struct SubscriptionTests {
     @Test func refusals() throws {
         let wanted = names(300)
         let bad: Set<String> = [wanted[7], wanted[123], wanted[299]]
-        var subscription = Subscription(streams: wanted, profile: .of(.spot), form: .message, combined: true)
+        var subscription = Subscription(streams: wanted, profile: .of(.spot), subscribeForm: .message, usesCombinedStreams: true)
         var subscribed: Set<String> = []
         var nowNs = SubscriptionTests.second
         while !subscription.isComplete {
@@ -130,7 +132,7 @@ struct SubscriptionTests {
     }
 
     @Test func silenceIsAskedAgain() throws {
-        var subscription = Subscription(streams: names(3), profile: .of(.spot), form: .message, combined: true)
+        var subscription = Subscription(streams: names(3), profile: .of(.spot), subscribeForm: .message, usesCombinedStreams: true)
         let first = try params(subscription.nextMessage(nowNs: 1))
         let dueNs = UInt64(Limits.subscribeTimeoutMs) * 1_000_000 + 1
         #expect(subscription.nextDeadlineNs == dueNs)
@@ -170,5 +172,17 @@ struct SubscriptionTests {
             #expect(at - granted[index - Limits.connectAttemptsPer5MinMax] >= 300 * SubscriptionTests.second, "seed \(seed)")
         }
         #expect(granted.count > Limits.connectAttemptsPer5MinMax)
+    }
+
+    @Test func aRenewedOneAsksForWhatIsWantedNow() throws {
+        let three = names(3)
+        var subscription = Subscription(streams: three, profile: .of(.spot), subscribeForm: .message, usesCombinedStreams: true)
+        subscription.remove([three[1]])
+        subscription.add(["new@kline_1m", three[0]])
+        #expect(subscription.streams == [three[2], "new@kline_1m", three[0]])
+        var renewed = subscription.renewed
+        #expect(renewed.streams == subscription.streams)
+        #expect(try params(renewed.nextMessage(nowNs: 0)).names == subscription.streams)
+        #expect(renewed.nextMessage(nowNs: .max) == nil)
     }
 }

@@ -38,10 +38,10 @@ struct EndpointTests {
         #expect(try WebSocketEndpoint(url: "wss://h:80").hostHeader == "h:80")
         #expect(try WebSocketEndpoint(url: "ws://[::1]:9443").hostHeader == "[::1]:9443")
         for url in ["ws://localhost", "ws://127.0.0.1", "ws://127.8.8.8", "ws://[::1]"] {
-            #expect(try WebSocketEndpoint(url: url).isLoopback, "\(url)")
+            #expect(try WebSocketEndpoint(url: url).authority.isLoopback, "\(url)")
         }
         for url in ["ws://localhost.evil.com", "ws://128.0.0.1", "ws://0.0.0.0", "ws://[::2]", "ws://127.0.0.1.nip.io", "ws://10.0.0.1"] {
-            #expect(!(try WebSocketEndpoint(url: url).isLoopback), "\(url)")
+            #expect(!(try WebSocketEndpoint(url: url).authority.isLoopback), "\(url)")
         }
         #expect(try WebSocketEndpoint(url: "ws://h/base/").appending("/ws").target == "/base/ws")
         #expect(try WebSocketEndpoint(url: "ws://h").appending("/stream?streams=a").target == "/stream?streams=a")
@@ -50,7 +50,7 @@ struct EndpointTests {
 
     @Test func goodRedisURLs() throws {
         func tcp(_ host: String, _ port: UInt16, _ change: (inout RedisEndpoint) -> Void = { _ in }) -> RedisEndpoint {
-            var endpoint = RedisEndpoint(place: .tcp(host: host, port: port))
+            var endpoint = RedisEndpoint(place: .tcp(Authority(host: host, port: port)))
             change(&endpoint)
             return endpoint
         }
@@ -95,10 +95,8 @@ struct EndpointTests {
                 let ceilingNs = min(policy.firstMs << UInt64(min(attempt, 20)), policy.longestMs) * 1_000_000
                 let delayNs = backoff.nextDelayNs()
                 #expect(delayNs <= ceilingNs && delayNs >= ceilingNs / 2 / 1_000_000 * 1_000_000, "seed \(seed), attempt \(attempt)")
-                #expect(backoff.attempts == attempt + 1)
             }
             backoff.succeeded()
-            #expect(backoff.attempts == 0)
             #expect(backoff.nextDelayNs() <= policy.firstMs * 1_000_000)
             #expect(backoff.nextDelayNs(atLeastSeconds: 3_000) >= 3_000_000_000_000)
         }

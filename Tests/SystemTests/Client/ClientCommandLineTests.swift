@@ -153,7 +153,7 @@ struct ClientWatchTests {
     }
 
     private func publish(_ number: Int64) throws -> Bool {
-        try publisher.command("PUBLISH", "updates:{btcusdt}:1m", ScriptedService.update(number)).integer == 1
+        try publisher.command("PUBLISH", Keys.updates("btcusdt", .m1), ScriptedService.update(number)).integer == 1
     }
 
     @Test("watch prints a line for each update and ends after --count")

@@ -1,6 +1,7 @@
 // The client as a program uses it; the examples of the documentation, compiled and run.
 
 import FastFeed
+import TestKit
 import Testing
 
 @Suite("Client: examples", .serialized)
@@ -22,7 +23,7 @@ struct ClientExampleTests {
 
         let updates = try await client.updates(symbol: "btcusdt", interval: .m1)
         let publisher = try RedisClient.connect(redis)
-        _ = try publisher.command("PUBLISH", "updates:{btcusdt}:1m", ScriptedService.update(5))
+        _ = try publisher.command("PUBLISH", Keys.updates("btcusdt", .m1), ScriptedService.update(5))
         for await update in updates {
             #expect(update.symbol.name == "btcusdt" && update.updates == 5)
             break

@@ -45,9 +45,7 @@ struct ClientTLSTests {
         }
         let rig = try Rig(options)
         try ClientTLSTests.addUser(rig.client)
-        rig.wait(seconds: 20, "the service to take commands") {
-            (try? rig.client.command("HGET", "status:service", "state"))?.text != nil
-        }
+        rig.wait(seconds: 20, "the service to take commands") { rig.isServing }
         let client = try await FluxClient.connect(try ClientTLSTests.endpoint(rig.redis, trusting: authority))
         let updates = try await client.updates(symbol: "btcusdt", interval: .s1)
         let flux = try await client.createFlux(symbols: ["btcusdt", "ethusdt"], interval: .s1)

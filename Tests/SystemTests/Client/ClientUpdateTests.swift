@@ -9,7 +9,7 @@ import Testing
 struct ClientUpdateTests {
     private let server: RedisServerProcess
     private let publisher: RedisClient
-    private let channel = "updates:{btcusdt}:1m"
+    private let channel = Keys.updates("btcusdt", .m1)
 
     init() throws {
         server = try RedisServerProcess()

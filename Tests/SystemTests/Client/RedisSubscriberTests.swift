@@ -80,4 +80,23 @@ struct RedisSubscriberTests {
         let error = #expect(throws: FeedError.self) { try RedisSubscriber.connect(endpoint) }
         #expect(error?.message.contains("WRONGPASS") == true)
     }
+
+    @Test("Silence: asked once, forgiven for an answer, dead without one")
+    func silence() throws {
+        let server = try RedisServerProcess()
+        let subscriber = try RedisSubscriber.connect(server.endpoint)
+        let silenceNs = UInt64.ns(ms: 60_000)
+        let startNs = MonotonicClock.nowNs()
+        func watch(afterSeconds: UInt64) -> RedisSubscriber.Watch {
+            subscriber.watch(nowNs: startNs + .ns(ms: afterSeconds * 1_000), silenceNs: silenceNs)
+        }
+        #expect(watch(afterSeconds: 59) == .nothing)
+        #expect(watch(afterSeconds: 61) == .pinged)
+        #expect(watch(afterSeconds: 120) == .nothing)
+        #expect(subscriber.next(timeoutMs: 2_000) == .pong)
+        #expect(subscriber.watchDueNs(silenceNs: silenceNs) < startNs + .ns(ms: 120_000))
+        #expect(watch(afterSeconds: 200) == .pinged)
+        #expect(watch(afterSeconds: 259) == .nothing)
+        #expect(watch(afterSeconds: 261) == .dead)
+    }
 }

@@ -3,7 +3,6 @@
 
 import FastFeed
 import Foundation
-import Synchronization
 
 final class ScriptedService: Sendable {
     /// What is published, in order, on the channel where the client waits.
@@ -116,8 +115,8 @@ final class ScriptedService: Sendable {
 
 /// A value behind a lock, for closures of other threads.
 final class Shared<Value: Sendable>: Sendable {
-    private let mutex: Mutex<Value>
-    init(_ value: Value) { mutex = Mutex(value) }
+    private let mutex: Lock<Value>
+    init(_ value: Value) { mutex = Lock(value) }
     var value: Value { mutex.withLock { $0 } }
     func withLock(_ body: (inout Value) -> Void) { mutex.withLock { body(&$0) } }
 }

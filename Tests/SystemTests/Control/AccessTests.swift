@@ -31,7 +31,7 @@ struct AccessTests {
         let admin = try RedisClient.connect(redis.endpoint)
         for user in try AccessTests.users() {
             let reply = try admin.command(["ACL", "SETUSER"] + user)
-            #expect(reply == .string("OK"), "\(user[0]): \(reply)")
+            #expect(reply.text == "OK", "\(user[0]): \(reply)")
         }
         var simulator = SimulatorConfiguration()
         simulator.symbolCount = 3
@@ -46,23 +46,23 @@ struct AccessTests {
         configuration.redis = AccessTests.endpoint(redis.endpoint, "service")
         let engine = try Engine(configuration)
         try engine.start()
-        try eventually(20, "the service's status") { try admin.command("HGET", "status:service", "state").text != nil }
+        try eventually(20, "the service's status") { try admin.command("HGET", Keys.service, "state").text != nil }
 
         let caller = try CommandCaller(AccessTests.endpoint(redis.endpoint, "client"))
         #expect(try caller.call("flux:create", #""symbols":["btcusdt","ethusdt"],"interval":"1s","name":"f""#).isOK)
         try eventually(20, "closed candles") { engine.snapshot().counters[.closedWritten] >= 10 }
         // Another writer was there first: the history script runs, too.
-        let open = (try admin.command("XREVRANGE", "candles:{btcusdt}:1s", "+", "-", "COUNT", "1").elements[0].elements[0].text ?? "")
+        let open = (try admin.command("XREVRANGE", Keys.history("btcusdt", .s1), "+", "-", "COUNT", "1").elements[0].elements[0].text ?? "")
             .dropLast(2)
         let next = Int64(open)! + 5_000
-        _ = try admin.command("XADD", "candles:{btcusdt}:1s", "\(next)-0", "open", "1")
+        _ = try admin.command("XADD", Keys.history("btcusdt", .s1), "\(next)-0", "open", "1")
         try eventually(20, "a history script") { engine.snapshot().counters[.historyScripts] >= 1 }
         #expect(try caller.call("data:get", #""symbol":"btcusdt","interval":"1s""#).isOK)
         #expect(try caller.call("status:get").isOK && caller.call("flux:list").isOK)
         #expect(try caller.call("flux:stop", #""flux_id":"f""#).isOK)
         let reader = try RedisClient.connect(AccessTests.endpoint(redis.endpoint, "reader"))
-        #expect(try reader.command("XRANGE", "candles:{btcusdt}:1s", "-", "+", "COUNT", "1").elements.count == 1)
-        #expect(try reader.command("HGETALL", "status:service").elements.count > 0)
+        #expect(try reader.command("XRANGE", Keys.history("btcusdt", .s1), "-", "+", "COUNT", "1").elements.count == 1)
+        #expect(try reader.command("HGETALL", Keys.service).elements.count > 0)
         #expect(engine.stop().isClean)
         let log = try admin.command("ACL", "LOG").elements
         #expect(log.isEmpty, "\(log.first.map { "\($0)" } ?? "")")
@@ -70,7 +70,8 @@ struct AccessTests {
         // And what they must not do, they cannot.
         let client = try RedisClient.connect(AccessTests.endpoint(redis.endpoint, "client"))
         for command in [
-            ["SET", "x", "1"], ["DEL", "fluxes"], ["XADD", "candles:{btcusdt}:1s", "*", "a", "b"], ["FLUSHALL"], ["CONFIG", "GET", "*"],
+            ["SET", "x", "1"], ["DEL", Keys.fluxes], ["XADD", Keys.history("btcusdt", .s1), "*", "a", "b"], ["FLUSHALL"],
+            ["CONFIG", "GET", "*"],
         ] {
             guard case .error(let message) = try client.command(command) else {
                 Issue.record("the client may \(command)")

@@ -3,6 +3,7 @@
 
 import FastFeed
 import Foundation
+import TestKit
 import Testing
 import VenueSimulator
 
@@ -27,7 +28,7 @@ struct CommandLoadTests {
         options.adjust = { $0.takesCommands = true }
         let rig = try Rig(options)
         rig.wait(seconds: 30, "the service, and closed candles of all series") {
-            rig.counters[.closedWritten] >= 1_000 && (try? rig.client.command("HGET", "status:service", "state"))?.text != nil
+            rig.counters[.closedWritten] >= 1_000 && rig.isServing
         }
         let keysBefore = try Set(rig.client.command("KEYS", "*").strings)
         let listener = try ChannelListener(rig.redis.endpoint)
@@ -88,7 +89,7 @@ struct CommandLoadTests {
         #expect(rig.counters[.commandsUnanswered] == mix.unanswered)
         #expect(rig.counters[.commandsReceived] == UInt64(CommandLoadTests.pairs * CommandLoadTests.commandsPerWindow))
         // The channels of the schema, and no other.
-        let updates = Set(rig.venue.symbols.map { "updates:{\($0.symbol)}:1s" })
+        let updates = Set(rig.venue.symbols.map { Keys.updates($0.symbol.name, .s1) })
         let commands = Set(["flux:create", "flux:stop", "flux:list", "data:get", "status:get"].map { "commands:\($0)" })
         let others = Set(heard.counts.keys).subtracting(answers.keys).subtracting(commands).subtracting(["decoy"])
         #expect(others == updates, "\(others.symmetricDifference(updates).prefix(3))")
@@ -97,7 +98,7 @@ struct CommandLoadTests {
     private func expectKeys(_ rig: Rig, before: Set<String>) {
         let now = (try? Set(rig.client.command("KEYS", "*").strings)) ?? []
         let new = now.subtracting(before)
-        #expect(new.isSubset(of: ["fluxes", "status:flux:own"]), "\(new)")
+        #expect(new.isSubset(of: [Keys.fluxes, Keys.flux("own")]), "\(new)")
         #expect(before.isSubset(of: now), "\(before.subtracting(now))")
     }
 

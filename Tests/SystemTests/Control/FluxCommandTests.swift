@@ -2,6 +2,7 @@
 
 import FastFeed
 import Foundation
+import TestKit
 import Testing
 import VenueSimulator
 
@@ -22,12 +23,10 @@ struct FluxCommandTests {
     }
 
     private func waitForService(_ rig: Rig) {
-        rig.wait(seconds: 20, "the service to take commands") {
-            (try? rig.client.command("HGET", "status:service", "state"))?.text != nil
-        }
+        rig.wait(seconds: 20, "the service to take commands") { rig.isServing }
     }
 
-    private func state(_ rig: Rig, _ id: String) -> String? { (try? rig.client.command("HGET", "status:flux:\(id)", "state"))?.text }
+    private func state(_ rig: Rig, _ id: String) -> String? { (try? rig.client.command("HGET", Keys.flux(id), "state"))?.text }
 
     @Test func aFluxLivesAndEnds() throws {
         let rig = try makeRig()
@@ -62,13 +61,13 @@ struct FluxCommandTests {
         // One flux ends: what the other wants goes on, what nobody wants is gone but for its history.
         #expect(try caller.call("flux:stop", #""flux_id":"mine""#).isOK)
         rig.wait(seconds: 10, "the stopped symbol to leave latest:1s") {
-            (try? rig.client.command("HEXISTS", "latest:1s", "solusdt"))?.integer == 0
+            (try? rig.client.command("HEXISTS", Keys.latest(.s1), "solusdt"))?.integer == 0
         }
-        #expect(try rig.client.command("HEXISTS", "latest:1s", "ethusdt").integer == 1)
-        #expect(try rig.client.command("XLEN", "candles:{solusdt}:1s").integer ?? 0 > 0)
+        #expect(try rig.client.command("HEXISTS", Keys.latest(.s1), "ethusdt").integer == 1)
+        #expect(try rig.client.command("XLEN", Keys.history("solusdt", .s1)).integer ?? 0 > 0)
         #expect(state(rig, "mine") == "stopped")
         #expect(try caller.call("flux:stop", #""flux_id":"mine""#).errorCode == "unknown_flux")
-        #expect(try rig.client.command("HKEYS", "fluxes").strings == ["1s_btcusdt-ethusdt"])
+        #expect(try rig.client.command("HKEYS", Keys.fluxes).strings == ["1s_btcusdt-ethusdt"])
         let report = rig.finish()
         #expect(report.isClean)
         #expect(state(rig, "1s_btcusdt-ethusdt") == "stopped")
@@ -92,7 +91,7 @@ struct FluxCommandTests {
         #expect(try caller.call("flux:list")["fluxes"].map { ($0 as? [Any])?.count } == 1)
         let report = second.stop()
         #expect(report.isClean)
-        let ids = try rig.client.command("XRANGE", "candles:{btcusdt}:1s", "-", "+").elements.map { $0.elements[0].text ?? "" }
+        let ids = try rig.client.command("XRANGE", Keys.history("btcusdt", .s1), "-", "+").elements.map { $0.elements[0].text ?? "" }
         #expect(Set(ids).count == ids.count)
         rig.venue.stop()
     }
@@ -128,7 +127,7 @@ struct FluxCommandTests {
         #expect(caller.answers.allSatisfy { $0.value.count == 1 }, "an answer twice")
         #expect(rig.counters[.commandsUnanswered] == mix.unanswered)
         let new = try Set(rig.client.command("KEYS", "*").strings).subtracting(before)
-        let allowed: Set<String> = ["fluxes", "status:flux:base", "candles:{btcusdt}:1s", "latest:1s", "status:service"]
+        let allowed: Set<String> = [Keys.fluxes, Keys.flux("base"), Keys.history("btcusdt", .s1), Keys.latest(.s1), Keys.service]
         #expect(new.isSubset(of: allowed), "\(new)")
         #expect(rig.finish().isClean)
         try rig.expectTruth()
@@ -192,7 +191,7 @@ struct FluxCommandTests {
             #expect(try caller.call("flux:stop", "\"flux_id\":\"goes-\(round)\"").isOK)
         }
         rig.wait(seconds: 20, "one series to be left") { rig.counters[.seriesActive] == 1 && rig.counters[.connectionsLive] == 1 }
-        rig.wait(seconds: 20, "the fields to be gone") { (try? rig.client.command("HKEYS", "latest:1s"))?.strings == ["btcusdt"] }
+        rig.wait(seconds: 20, "the fields to be gone") { (try? rig.client.command("HKEYS", Keys.latest(.s1)))?.strings == ["btcusdt"] }
         #expect(rig.counters[.connectionsOpened] == 1, "the connection of the flux that stays was disturbed")
         rig.wait(seconds: 20, "all ids to come back") { (try? caller.call("status:get"))?["series_ids_in_use"] as? Int == 1 }
         rig.wait(seconds: 10, "all descriptors to be closed") { FluxCommandTests.descriptors() <= before }

@@ -19,9 +19,7 @@ struct FluxDataTests {
             $0.venueREST = try! RestEndpoint(url: base.replacing("ws://", with: "http://").trimmingSuffix("/"))
         }
         let rig = try Rig(options)
-        rig.wait(seconds: 20, "the service to take commands") {
-            (try? rig.client.command("HGET", "status:service", "state"))?.text != nil
-        }
+        rig.wait(seconds: 20, "the service to take commands") { rig.isServing }
         return (rig, try CommandCaller(rig.redis.endpoint))
     }
 

@@ -36,11 +36,11 @@ struct ServiceDeathTests {
 
     /// The process id that the status names, too: the hash of the killed one stays for ten seconds.
     private func isLive(_ run: ProgramRun, _ ids: [String]) throws -> Bool {
-        guard try client.command("HGET", "status:service", "pid").text == "\(run.pid)" else { return false }
-        return try ids.allSatisfy { try client.command("HGET", "status:flux:\($0)", "state").text == "live" }
+        guard try client.command("HGET", Keys.service, "pid").text == "\(run.pid)" else { return false }
+        return try ids.allSatisfy { try client.command("HGET", Keys.flux($0), "state").text == "live" }
     }
 
-    private func stored(_ series: String) throws -> Int64 { try client.command("XLEN", "candles:{\(series)}:1s").integer ?? 0 }
+    private func stored(_ series: String) throws -> Int64 { try client.command("XLEN", Keys.history(series, .s1)).integer ?? 0 }
 
     @Test func fluxesAndCandlesSurviveKill9() throws {
         let first = try start()

@@ -64,7 +64,7 @@ final class HostileRun {
         }
         service.finish()
         let symbol = GoodService.symbol
-        _ = wait(10) { [self] in (try? client.command("XLEN", "candles:{\(symbol)}:1m"))?.integer ?? 0 >= Int64(service.sent) }
+        _ = wait(10) { [self] in (try? client.command("XLEN", Keys.history(symbol, .m1)))?.integer ?? 0 >= Int64(service.sent) }
         #expect(engine.stop().isClean)
         collect()
         server.stop()
@@ -90,12 +90,11 @@ final class HostileRun {
         #expect(server.begun[GoodService.symbol] == 1 && attempts.count == 1, "the good connection was opened once")
         #expect(attempts.first?.unmaskedCount == 0)
         #expect(attempts.first?.closeCodes == [1000], "it was closed at the end only, by us, in order")
-        let entries = try client.command("XRANGE", "candles:{\(GoodService.symbol)}:1m", "-", "+").elements
+        let entries = try client.command("XRANGE", Keys.history(GoodService.symbol, .m1), "-", "+").elements
         #expect(entries.count == service.sent)
         var wrong = 0
         for (number, entry) in entries.enumerated() {
-            let pairs = entry.elements[1].strings
-            let fields = Dictionary(uniqueKeysWithValues: stride(from: 0, to: pairs.count, by: 2).map { (pairs[$0], pairs[$0 + 1]) })
+            let fields = Dictionary(uniqueKeysWithValues: entry.elements[1].pairs)
             let isExact =
                 entry.elements[0].text == "\(NumberedCandle.openMs(number))-0" && fields["open"] == "\(number).10000000"
                 && fields["close"] == "\(number).30000000" && fields["volume"] == "\(number + 1).00000000"
@@ -137,8 +136,8 @@ final class HostileRun {
             #expect(reasons.count >= attempts && reasons.allSatisfy { $0.contains(text) }, "\(hostile.name): \(reasons)")
         }
         expectBackoff(hostile, seen.map(\.acceptedNs))
-        #expect(try client.command("EXISTS", "candles:{\(symbol)}:1m") == .integer(0), "\(hostile.name): a candle was stored")
-        #expect(try client.command("HGET", "latest:1m", symbol) == .null, "\(hostile.name): a state was stored")
+        #expect(try client.command("EXISTS", Keys.history(symbol, .m1)) == .integer(0), "\(hostile.name): a candle was stored")
+        #expect(try client.command("HGET", Keys.latest(.m1), symbol) == .null, "\(hostile.name): a state was stored")
     }
 
     /// The log's reasons for a case.

@@ -20,7 +20,7 @@ final class HostileServer: Sendable {
         /// Requests that no script belongs to: a redirect followed, say.
         var strangers: [String] = []
     }
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     init(_ scripts: [String: HostileScript]) throws {
         self.scripts = scripts

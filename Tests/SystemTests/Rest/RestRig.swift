@@ -11,7 +11,7 @@ typealias Klines = Result<[CandleRecord], RestFailure>
 
 /// A result on its way from the client's thread to the test.
 final class Promise<Value: Sendable>: Sendable {
-    private let value = Mutex<[Value]>([])
+    private let value = Lock<[Value]>([])
     private let ready = DispatchSemaphore(value: 0)
 
     var completion: @Sendable (Value) -> Void {
@@ -78,7 +78,7 @@ struct RestRig: ~Copyable {
 /// An HTTP server that gives every request the same bytes.
 final class ScriptedServer: Sendable {
     private let listener: LoopbackListener
-    private let requests = Mutex<[String]>([])
+    private let requests = Lock<[String]>([])
     private let open = Atomic<Int>(0)
 
     /// - Parameters:

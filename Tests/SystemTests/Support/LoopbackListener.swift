@@ -10,7 +10,7 @@ final class LoopbackListener: Sendable {
     let port: UInt16
     private let listener: Int32
     private let stopping = Atomic<Bool>(false)
-    private let threads = Mutex(0)
+    private let threads = Lock(0)
 
     init() throws {
         let number = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)

@@ -49,6 +49,9 @@ final class Rig {
 
     var counters: CounterSnapshot { engine.snapshot().counters }
 
+    /// Its status is in Redis: it takes commands.
+    var isServing: Bool { (try? client.command("HGET", Keys.service, "state"))?.text != nil }
+
     /// Waits until a condition holds; a failed expectation if it does not in time.
     func wait(seconds: Double, _ what: Comment, _ condition: () -> Bool) {
         if !comesTrue(within: seconds, condition) { Issue.record("not within \(seconds) s: \(what)") }

@@ -33,14 +33,14 @@ struct TrustTests {
     private func ask(_ trial: Case) throws -> [(way: String, reason: String?)] {
         var answers: [(String, String?)] = []
         let venue = WebSocketEndpoint(isSecure: true, host: trial.host, port: trial.place.port)
-        var redis = RedisEndpoint(place: .tcp(host: trial.host, port: (trial.redisPlace ?? trial.place).port))
+        var redis = RedisEndpoint(place: .tcp(Authority(host: trial.host, port: (trial.redisPlace ?? trial.place).port)))
         redis.isSecure = true
         redis.authorityFile = trial.authorityFile
         var options = WebSocketClient.Options()
         options.authorityFile = trial.authorityFile
         options.handshakeTimeout = .milliseconds(trial.timeoutMs)
         answers.append(("WebSocketClient", failure { _ = try WebSocketClient.connect(venue, options: options) }))
-        answers.append(("RedisClient", failure { _ = try RedisClient.connect(redis, timeoutMs: trial.timeoutMs) }))
+        answers.append(("RedisClient", failure { _ = try RedisClient.connect(redis, timeout: .milliseconds(trial.timeoutMs)) }))
         var configuration = EngineConfiguration()
         configuration.fluxes = [try FluxDefinition("btcusdt:1m")]
         configuration.venue = venue
@@ -199,7 +199,7 @@ struct TrustTests {
         options.arguments = ["--tls-protocols", version]
         let server = try RedisServerProcess(options)
         let endpoint = try #require(server.tlsEndpoint)
-        #expect(try RedisClient.connect(endpoint).command("PING") == .string("PONG"))
+        #expect(try RedisClient.connect(endpoint).command("PING").text == "PONG")
         var configuration = EngineConfiguration()
         configuration.fluxes = [try FluxDefinition("btcusdt:1m")]
         configuration.venue = try WebSocketEndpoint(url: "ws://127.0.0.1:\(FreePort.find())")

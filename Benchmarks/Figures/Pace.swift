@@ -1,0 +1,46 @@
+// What a run has done until an instant, looked at from outside, and how fast it went between two of them. The same for every
+// program: frames are those that the exchange has sent, states those that Redis was told to publish, CPU is the
+// scheduler's account of the process. Plain values.
+
+import FastFeed
+
+struct Reading {
+    let ns = MonotonicClock.nowNs()
+    let frames, published: UInt64
+    let programNs, redisNs, exchangeNs: UInt64
+
+    init(frames: UInt64, published: UInt64 = 0, programNs: UInt64, _ rig: Rig) throws {
+        (self.frames, self.published, self.programNs) = (frames, published, programNs)
+        redisNs = try ProcessorTime.ofProcess(rig.redis.live())
+        exchangeNs = try ProcessorTime.ofProcess(rig.exchange.pid)
+    }
+}
+
+struct Pace {
+    let seconds: Double
+    let frames: Double
+    let published: Double
+    private let before, after: Reading
+
+    /// - Throws: when no frame was sent between them.
+    init(from before: Reading, to after: Reading) throws {
+        (self.before, self.after) = (before, after)
+        seconds = Double(after.ns - before.ns) / 1e9
+        frames = Double(after.frames - before.frames)
+        published = Double(after.published - before.published)
+        guard frames > 0 else { throw FeedError(.venue, "no frames came") }
+    }
+
+    /// CPU of a process, in seconds.
+    func cpuSeconds(_ part: KeyPath<Reading, UInt64>) -> Double { Double(after[keyPath: part] - before[keyPath: part]) / 1e9 }
+
+    /// Figures by name: rates by the second, CPU in microseconds for a frame.
+    var figures: [String: Double] {
+        func microseconds(_ part: KeyPath<Reading, UInt64>) -> Double { cpuSeconds(part) * 1e6 / frames }
+        return [
+            "frames": frames / seconds, "frames-per-core": frames / cpuSeconds(\.programNs), "states": published / seconds,
+            "written": published / frames, "cpu": microseconds(\.programNs), "redis-cpu": microseconds(\.redisNs),
+            "exchange-cpu": microseconds(\.exchangeNs),
+        ]
+    }
+}

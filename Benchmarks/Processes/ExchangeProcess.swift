@@ -1,0 +1,59 @@
+// The local exchange as a child process, so that its CPU time is not the engine's. Main thread.
+
+import FastFeed
+import Foundation
+
+final class ExchangeProcess {
+    /// `ws://127.0.0.1:PORT`, or `wss://` with `--tls`.
+    let webSocketBase: String
+    /// The same port over HTTP: REST, truth and faults (docs/simulator.md).
+    let restBase: String
+    /// With `--tls`: the authority to trust, a PEM file.
+    let authorityFile: String?
+    private let program: Program
+
+    var pid: Int32 { program.pid }
+
+    /// - Parameter arguments: further flags of `feedd simulate`.
+    init(_ arguments: [String]) throws {
+        let output = Pipe()
+        program = try Program(Program.feedd(), ["simulate", "--port", "0", "--status-seconds", "0"] + arguments, output: output)
+        var text = ""
+        while !text.contains("\n") {
+            let chunk = output.fileHandleForReading.availableData
+            guard !chunk.isEmpty else { throw FeedError(.system, "the exchange process ended: \(text)") }
+            text += String(decoding: chunk, as: UTF8.self)
+        }
+        guard let match = text.firstMatch(of: /(wss?:\/\/\S+)\s+rest (\S+)/) else {
+            throw FeedError(.system, "the exchange process does not say where it is: \(text)")
+        }
+        (webSocketBase, restBase) = (String(match.1), String(match.2))
+        authorityFile = text.firstMatch(of: /ca-file (\S+)/).map { String($0.1) }
+    }
+
+    deinit { stop() }
+
+    /// Ends it; the truth file is written when this returns.
+    func stop() { program.stop() }
+
+    /// A request to its REST side.
+    /// - Returns: the body of the answer.
+    @discardableResult func ask(_ method: String, _ target: String) throws -> String {
+        let url = try WebSocketEndpoint(url: webSocketBase)
+        var connection = try RawConnection(SocketAddress(numericHost: url.host, port: url.port), authorityFile: authorityFile)
+        try connection.write(Array("\(method) \(target) HTTP/1.1\r\nHost: \(url.host)\r\nConnection: close\r\n\r\n".utf8))
+        let answer = String(decoding: connection.readAll(), as: UTF8.self)
+        guard answer.hasPrefix("HTTP/1.1 200 "), let head = answer.firstRange(of: "\r\n\r\n") else {
+            throw FeedError(.venue, "the exchange's answer to \(method) \(target): \(answer.prefix(80))")
+        }
+        return String(answer[head.upperBound...])
+    }
+
+    /// Events that it has sent until now, by its own account.
+    func klineFrames() throws -> UInt64 {
+        guard let match = try ask("GET", "/truth/stats").firstMatch(of: /"klineFrames":(\d+),/), let frames = UInt64(match.1) else {
+            throw FeedError(.venue, "the exchange does not say how many frames it has sent")
+        }
+        return frames
+    }
+}

@@ -1,0 +1,247 @@
+// `Benchmarks overload`: for a minute three times more comes in than Redis can write, and what that costs.
+// `perf/overload.sh` builds and runs it. Main thread.
+
+import ArgumentParser
+import FastFeed
+import Foundation
+
+struct Overload: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "Benchmarks overload",
+        abstract: "Three times more updates than Redis can write: only forming states may conflate. And how long it takes to recover.",
+        discussion: """
+            Redis is slowed down to a share of a core (SIGSTOP, SIGCONT). How many states a second it writes then, when feedd writes every \
+            update, is the ceiling; it is measured first. Then the exchange sends a multiple of that in an open loop; Redis is slowed down for \
+            a while in the middle. Exit status 1 when anything does not hold.
+            """)
+
+    @Option(help: "How long the overload lasts.")
+    var seconds = 60.0
+
+    @Option(help: "Frames offered, as a multiple of the ceiling.")
+    var times = 3.0
+
+    @Option(help: "Share of a core that Redis has while it is slowed down.")
+    var share = 0.05
+
+    @Option(help: "Symbols, each at three intervals, 1s among them.")
+    var symbols = 1_000
+
+    @Flag(help: "Short: does it still run? Not a measurement.")
+    var quick = false
+
+    @OptionGroup var trial: TrialOptions
+
+    func validate() throws {
+        guard seconds > 0, times > 1, share > 0, share < 1, (1...3_000).contains(symbols) else {
+            throw ValidationError("--seconds must be positive, --times above 1, --share between 0 and 1, --symbols 1 to 3000")
+        }
+    }
+
+    func run() throws {
+        let result = OverloadResult()
+        try Trial.carryOut("overload", trial, result.run, record: result) { try OverloadRun(self, result, in: $0).run() }
+    }
+}
+
+/// The record.
+final class OverloadResult: Encodable {
+    /// A second of the run, beside what feedd reports: how long updates took that were due in it.
+    struct Slice: Encodable {
+        /// From the overload's begin.
+        let second: Double
+        let p50Microseconds, p99Microseconds: Double
+    }
+
+    /// States a second that the slowed Redis writes, every update.
+    var ceiling = 0.0
+    /// Frames a second that the exchange was told to send.
+    var offered = 0
+    /// While it was overloaded, a second.
+    var received = 0.0
+    var written = 0.0
+    /// Of a tenth of a second: the median in the calm before, the worst there, and the worst in the overload.
+    var calmP99Microseconds = 0.0
+    var calmWorstMicroseconds = 0.0
+    var overloadWorstMicroseconds = 0.0
+    /// From the overload's end. Nil: not within the time that was watched.
+    var recoverySeconds: Double?
+    var slices: [Slice] = []
+    /// Beside each of feedd's samples: its own p99 in that second, from the socket to Redis's acknowledgement.
+    var acknowledgedP99Microseconds: [Double] = []
+    let run = TrialResult()
+}
+
+final class OverloadRun {
+    private let options: Overload
+    private let result: OverloadResult
+    private let directory: URL
+
+    private static let intervals: [Interval] = [.s1, .m1, .m5]
+    /// Updates of a 1s bar, flat out: about as many as in the open loop, so that as many candles close.
+    private static let flatOutPushMs = 30
+    /// A slowed Redis writes to a subscriber less than it publishes, and would end the connection of one that is 8 MB behind.
+    private static let patientRedis = ["--client-output-buffer-limit", "pubsub", "0", "0", "0"]
+    private static let recoverySecondsMax = 5.0
+    /// Normal again: a tenth of a second whose p99, and the median of those of the second that begins with it, is at most
+    /// so many times what it was in the calm before. (Single ones are worse at any time, by other programs' doing.)
+    private static let normalTimes = 2.0
+    private static let calmSlices = 10
+
+    init(_ options: Overload, _ result: OverloadResult, in directory: URL) {
+        (self.options, self.result, self.directory) = (options, result, directory)
+    }
+
+    private var calmSeconds: Double { options.quick ? 3 : 15 }
+    private var overloadSeconds: Double { options.quick ? min(3, options.seconds) : options.seconds }
+    private var afterSeconds: Double { options.quick ? 6 : 20 }
+
+    private func setup(_ load: Setup.Load) -> Setup {
+        var setup = Setup(load, symbols: options.symbols, intervals: OverloadRun.intervals)
+        (setup.redisArguments, setup.truthCandles) = (OverloadRun.patientRedis, 10_000_000)
+        return setup
+    }
+
+    func run() throws {
+        result.ceiling = try ceiling()
+        result.offered = Int(result.ceiling * options.times)
+        print(
+            "ceiling: \(shown(result.ceiling)) states/s, every update, Redis with \(shown(options.share * 100)) % of a core; "
+                + "offered: \(shown(Double(result.offered))) frames/s for \(shown(overloadSeconds)) s")
+        try overload()
+    }
+
+    // MARK: The ceiling
+
+    private func ceiling() throws -> Double {
+        let run = try ServiceRun(
+            setup(.flatOut(pushMs: OverloadRun.flatOutPushMs)).with { $0.coalesces = false }, in: directory)
+        let throttle = try RedisThrottle(pid: run.rig.redis.live(), share: options.share)
+        defer { throttle.stop() }
+        try run.look(seconds: options.quick ? 2 : 4)
+        let before = try run.report()
+        try run.look(seconds: options.quick ? 2.5 : 10)
+        let after = try run.report()
+        guard after.timeMs > before.timeMs else { throw FeedError(.system, "feedd does not report") }
+        throttle.stop()
+        _ = try run.prove()
+        let written = after[.candlesWritten] - before[.candlesWritten]
+        guard written > 0 else { throw FeedError(.redis, "nothing is written to a Redis this slow: raise --share") }
+        return Double(written) * 1_000 / Double(after.timeMs - before.timeMs)
+    }
+
+    // MARK: Calm, overload, calm
+
+    private func overload() throws {
+        let run = try ServiceRun(setup(.openLoop(result.offered)), in: directory, subscribes: true, keepsTimeline: true)
+        run.rig.subscriber?.open()
+        try watch(run, "calm", from: 0, seconds: calmSeconds)
+        let calm = try ProcessSample(pid: run.feedd.pid)
+        let atStart = try run.report()
+        let beganNs = MonotonicClock.nowNs()
+        let throttle = try RedisThrottle(pid: run.rig.redis.live(), share: options.share)
+        defer { throttle.stop() }
+        try watch(run, "overload", from: calmSeconds, seconds: overloadSeconds)
+        let atEnd = try run.report()
+        throttle.stop()
+        let endedNs = MonotonicClock.nowNs()
+        let overloaded = result.run.samples.filter { $0.second >= calmSeconds }
+        try watch(run, "after", from: calmSeconds + overloadSeconds, seconds: afterSeconds)
+        let after = try ProcessSample(pid: run.feedd.pid)
+        let total = try run.finish(result.run)
+        let seconds = Double(atEnd.timeMs - atStart.timeMs) / 1_000
+        result.received = Double(atEnd[.messagesReceived] - atStart[.messagesReceived]) / seconds
+        result.written = Double(atEnd[.candlesWritten] - atStart[.candlesWritten]) / seconds
+        result.acknowledgedP99Microseconds = result.run.samples.map { Double($0.latencyP99Microseconds) }
+        try judgeTimes(run.rig.subscriber?.result().timeline, beganNs, endedNs)
+        judgeAcknowledgements()
+        judgeLoad(coalesced: atEnd[.coalesced] - atStart[.coalesced], received: atEnd[.messagesReceived] - atStart[.messagesReceived])
+        judgeClosed(total, overloaded)
+        result.run.judge("no connection was given up", run.reconnects == 0, "\(run.reconnects) reconnects")
+        judgeMemory(calm, overloaded, after)
+    }
+
+    /// A line each second or, in long runs, each five.
+    private func watch(_ run: ServiceRun, _ phase: String, from: Double, seconds: Double) throws {
+        try run.watch(result.run, from: from, first: 1, every: 1, printsEvery: overloadSeconds < 20 ? 1 : 5, label: phase.left(10)) {
+            $0 >= seconds
+        }
+    }
+
+    // MARK: What must hold
+
+    /// In a few seconds one neighbour on the machine decides over times and sizes: they are shown only.
+    private var isMeasurement: Bool { !options.quick && options.seconds >= 20 }
+
+    private func judgeTimes(_ timeline: LatencyTimeline?, _ beganNs: UInt64, _ endedNs: UInt64) throws {
+        guard let timeline else { throw FeedError(.redis, "the subscriber has seen nothing") }
+        let (began, ended) = (timeline.slice(beganNs), timeline.slice(endedNs))
+        // The first third of the calm meets cold paths.
+        let calm = (max(0, began - Int(calmSeconds * 10 * 2 / 3))..<began).compactMap { timeline.quantile(0.99, slice: $0) }
+        guard let worst = calm.max() else { throw FeedError(.redis, "no updates before the overload") }
+        (result.calmP99Microseconds, result.calmWorstMicroseconds) = (median(calm), worst)
+        result.overloadWorstMicroseconds = (began..<ended).compactMap { timeline.quantile(0.99, slice: $0) }.max() ?? 0
+        let normal = result.calmP99Microseconds * OverloadRun.normalTimes
+        let after = (ended..<max(ended, timeline.sliceCount)).map { timeline.quantile(0.99, slice: $0) ?? .infinity }
+        let first = after.indices.dropLast(OverloadRun.calmSlices - 1).first {
+            after[$0] <= normal && median(Array(after[$0..<($0 + OverloadRun.calmSlices)])) <= normal
+        }
+        // In whole tenths: an update that was due before the end counts as before it.
+        result.recoverySeconds = first.map { Double($0) * Double(LatencyTimeline.sliceNs) / 1e9 }
+        result.slices = (0..<timeline.sliceCount).compactMap { slice in
+            guard let p50 = timeline.quantile(0.5, slice: slice), let p99 = timeline.quantile(0.99, slice: slice) else { return nil }
+            let second = (Double(timeline.startNs) + Double(slice) * Double(LatencyTimeline.sliceNs) - Double(beganNs)) / 1e9
+            return OverloadResult.Slice(second: second, p50Microseconds: p50, p99Microseconds: p99)
+        }
+        result.run.judge(
+            "recovered", isMeasurement ? result.recoverySeconds.map { $0 <= OverloadRun.recoverySecondsMax } ?? false : nil,
+            (result.recoverySeconds.map { String(format: "%.1f s after the overload's end", $0) } ?? "not in \(Int(afterSeconds)) s")
+                + String(
+                    format: ", at most %.0f; p99 of a tenth of a second: calm %.1f ms (worst %.1f), overload at worst %.0f ms",
+                    OverloadRun.recoverySecondsMax, result.calmP99Microseconds / 1_000, worst / 1_000,
+                    result.overloadWorstMicroseconds / 1_000))
+    }
+
+    /// feedd's own part of it: what a subscriber sees is also what Redis still owes him.
+    private func judgeAcknowledgements() {
+        func worst(_ isWanted: (Double) -> Bool) -> Double {
+            zip(result.run.samples, result.acknowledgedP99Microseconds).filter { isWanted($0.0.second) }.map(\.1).max() ?? 0
+        }
+        let end = calmSeconds + overloadSeconds
+        result.run.judge(
+            "socket to acknowledgement", nil,
+            String(
+                format: "worst p99 of a second: calm %.1f ms, overload %.0f ms, from 2 s after it on %.1f ms",
+                worst { $0 <= calmSeconds } / 1_000, worst { $0 > calmSeconds && $0 <= end } / 1_000, worst { $0 > end + 2 } / 1_000))
+    }
+
+    /// As much came in as was meant to, and Redis could not have written each.
+    private func judgeLoad(coalesced: Int64, received: Int64) {
+        result.run.judge(
+            "overload was there",
+            isMeasurement ? result.received > 0.9 * Double(result.offered) && result.written < 0.7 * result.received : nil,
+            "\(shown(result.received)) frames/s came, \(shown(result.received / result.ceiling)) times the ceiling; "
+                + "\(shown(result.written)) states/s were written")
+        result.run.judge(
+            "forming states conflated", coalesced > 0,
+            String(format: "%.0f %% of what came was overtaken before it was written", Double(coalesced) / Double(max(1, received)) * 100))
+    }
+
+    private func judgeClosed(_ total: FeeddReport, _ overloaded: [TrialSample]) {
+        let (received, written) = (total[.closedReceived], total[.closedWritten])
+        result.run.judge(
+            "only forming states conflated",
+            received > 0 && received == written && total[.closedQueueOverflow] == 0 && total[.gapsSeen] == 0,
+            "\(written) of \(received) closed candles written, \(total[.gapsSeen]) gaps; "
+                + "\(overloaded.map(\.closedPending).max() ?? 0) waited at most")
+    }
+
+    private func judgeMemory(_ calm: ProcessSample, _ overloaded: [TrialSample], _ after: ProcessSample) {
+        let most = overloaded.map(\.process.residentBytes).max() ?? 0
+        result.run.judge(
+            "memory is bounded", isMeasurement ? most > 0 && most - calm.residentBytes < TrialResult.growthBytesMax : nil,
+            String(
+                format: "RSS %.1f MB before, %.1f at most during, %.1f after; at most %.0f more", Double(calm.residentBytes) / 1e6,
+                Double(most) / 1e6, Double(after.residentBytes) / 1e6, Double(TrialResult.growthBytesMax) / 1e6))
+    }
+}

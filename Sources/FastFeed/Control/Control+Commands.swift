@@ -1,0 +1,96 @@
+// What the commands do, desk by desk. Each ends in exactly one answer, which may come later. The control thread.
+
+/// What the exchange has said to control's questions, from the REST client's thread.
+package enum ExchangeAnswer: Sendable {
+    case symbols(Result<ExchangeInformation, RestFailure>)
+    case candles(DataQuery, Result<[CandleRecord], RestFailure>)
+}
+
+extension Control {
+    func carryOut(_ request: RequestKey, _ command: Command) {
+        let result: CommandResult
+        do throws(CommandError) {
+            guard let members = try outcome(request, command) else { return }
+            result = .success(members)
+        } catch {
+            result = .failure(error)
+        }
+        line.post([commands.answer(request, result)])
+    }
+
+    /// The members of the answer; nil when it comes later.
+    private func outcome(_ request: RequestKey, _ command: Command) throws(CommandError) -> [(String, JSONValue)]? {
+        switch command {
+        case .createFlux(let symbols, let interval, let name, let history):
+            return try create(
+                Flux(symbols: symbols, interval: interval, name: name, history: history, createdAtMs: WallClock.nowMs(), origin: .command))
+        case .stopFlux(let id): return try stop(fluxes.flux(id))
+        case .listFluxes: return [(Field.fluxes, .array(fluxes.list.map { status.summary($0).json }))]
+        case .getData(let symbol, let interval, let limit, let startMs, let endMs):
+            let series = Series(market: fluxes.market, symbol: symbol, interval: interval)
+            return try rows(DataQuery(series: series, limit: limit, startMs: startMs, endMs: endMs), request)
+        case .getStatus(let id?): return try status.fluxStatus(fluxes.flux(id), fluxes).members
+        case .getStatus(nil):
+            return engine.figures().map { status.serviceStatus(fluxes, $0, nowMs: WallClock.nowMs()).members } ?? []
+        }
+    }
+
+    // MARK: Fluxes
+
+    /// Kept first: what is answered with ok survives the process.
+    private func create(_ flux: Flux) throws(CommandError) -> [(String, JSONValue)] {
+        let entry = try fluxes.registration(of: flux, symbols: symbols)
+        if let entry {
+            try keep(entry, undo: fluxes.erasure(flux))
+            engine.tell(try fluxes.add(flux))
+            status.markDue()
+            journal.note(.info, "flux created", ("flux_id", flux.id), ("series", "\(flux.symbols.count)"))
+        }
+        return CreatedFlux(id: flux.id, created: entry != nil).members
+    }
+
+    private func stop(_ flux: Flux) throws(CommandError) -> [(String, JSONValue)] {
+        if flux.origin == .command { try keep(fluxes.erasure(flux), undo: fluxes.entry(flux)) }
+        engine.tell(fluxes.remove(flux))
+        line.post(status.end(flux))
+        journal.note(.info, "flux stopped", ("flux_id", flux.id))
+        return [(Field.fluxID, .string(flux.id))]
+    }
+
+    /// Writes to the registry at once. Without Redis's word it may still be written later: that is undone.
+    private func keep(_ command: [String], undo: [String]) throws(CommandError) {
+        guard let reply = line.ask([command])?[0] else {
+            line.post([undo])
+            throw Control.redisIsAway
+        }
+        if case .error(let message) = reply { throw CommandError(.internal, "Redis says: \(message)") }
+    }
+
+    private static let redisIsAway = CommandError(.internal, "Redis is away")
+
+    // MARK: Data
+
+    private func rows(_ query: DataQuery, _ request: RequestKey) throws(CommandError) -> [(String, JSONValue)]? {
+        let startedNs = nowNs
+        if let rest = engine.rest, fluxes.placement.handle(query.series) == nil {
+            try symbols.check([query.series.symbol])
+            guard let reply = line.ask([data.cacheQuestion(query)])?[0] else { throw Control.redisIsAway }
+            if let rows = DataDesk.cachedRows(reply) {
+                counters.add(.cacheHits)
+                return CandleData.members(query.series, .cache, tookMicroseconds: (nowNs - startedNs) / 1_000, rows: rows)
+            }
+            counters.add(.cacheMisses)
+            if try data.wait(request, query, nowNs: startedNs) { ask(rest, query) }
+            return nil
+        }
+        guard let replies = line.ask(data.storedQuestion(query)) else { throw Control.redisIsAway }
+        let rows = try data.storedRows(query, replies)
+        return CandleData.members(query.series, .redis, tookMicroseconds: (nowNs - startedNs) / 1_000, rows: rows)
+    }
+
+    private func ask(_ rest: RestClient, _ query: DataQuery) {
+        rest.klines(query.series, startMs: query.startMs, endMs: query.endMs, limit: query.limit, patienceMs: 8_000) {
+            [exchangeAnswers] in _ = exchangeAnswers.offer(.candles(query, $0))
+        }
+    }
+}

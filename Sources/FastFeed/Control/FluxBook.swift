@@ -1,0 +1,116 @@
+// The fluxes there are: what Redis keeps of them, which of their series are placed where, and what the exchange refuses. Pure:
+// fluxes come in, what is to be written to the registry and what is to be told to the agents comes out. The control thread's
+// alone, once the engine's maker has handed it over.
+
+package struct FluxBook: Sendable {
+    package let market: Market
+    private let schema: KeySchema
+    private let journal: Journal
+    package private(set) var placement: Placement
+    /// By id.
+    private var fluxes: [String: Flux] = [:]
+    /// Streams the exchange does not know.
+    private var refusedStreams: Set<String> = []
+    /// True once the fluxes that an earlier process has kept are taken up.
+    package private(set) var isResumed = false
+
+    package init(market: Market, schema: KeySchema, placement: Placement, journal: Journal) {
+        (self.market, self.schema, self.placement, self.journal) = (market, schema, placement, journal)
+    }
+
+    package var count: Int { fluxes.count }
+    /// By their ids.
+    package var list: [Flux] { fluxes.values.sorted { $0.id < $1.id } }
+
+    package func flux(_ id: String) throws(CommandError) -> Flux {
+        guard let flux = fluxes[id] else { throw CommandError(.unknownFlux, "no flux '\(id)'") }
+        return flux
+    }
+
+    /// False for a flux that has ended meanwhile, even where another has taken its id.
+    package func holds(_ flux: Flux) -> Bool { fluxes[flux.id] == flux }
+
+    // MARK: Create and stop
+
+    /// What must be written before the flux is taken up by `add`; nil when it is there already.
+    /// - Throws: why it cannot be taken up.
+    package func registration(of flux: Flux, symbols: SymbolList) throws(CommandError) -> [String]? {
+        if market == .um && flux.interval == .s1 { throw CommandError(.badInterval, "interval 1s does not exist on this market") }
+        try symbols.check(flux.symbols)
+        if let known = fluxes[flux.id] {
+            guard known.symbols == flux.symbols && known.interval == flux.interval else {
+                throw CommandError(.badRequest, "flux '\(flux.id)' exists with other symbols or another interval")
+            }
+            return nil
+        }
+        guard count < Limits.fluxCountMax else { throw CommandError(.tooLarge, "there are \(count) fluxes already") }
+        guard placement.fits(flux.series(market)) else { throw noRoom }
+        return entry(flux)
+    }
+
+    /// Takes a flux up: what the agents are to be told.
+    package mutating func add(_ flux: Flux) throws(CommandError) -> Placement.Change {
+        guard let change = placement.add(flux.series(market)) else { throw noRoom }
+        fluxes[flux.id] = flux
+        // Asked for again: the exchange may know it by now.
+        for series in change.series { refusedStreams.remove(VenueProfile.streamName(series)) }
+        return change
+    }
+
+    private var noRoom: CommandError {
+        CommandError(.tooLarge, "more streams than the connections of \(placement.readerCount) readers may carry")
+    }
+
+    /// Ends a flux: what the agents are to be told.
+    package mutating func remove(_ flux: Flux) -> Placement.Change {
+        fluxes[flux.id] = nil
+        return placement.remove(flux.series(market))
+    }
+
+    // MARK: The registry
+
+    package var registryQuestion: [String] { ["HGETALL", schema.fluxesKey] }
+    package func entry(_ flux: Flux) -> [String] { ["HSET", schema.fluxesKey, flux.id, flux.json] }
+    package func erasure(_ flux: Flux) -> [String] { ["HDEL", schema.fluxesKey, flux.id] }
+
+    /// For a Redis that may have come back empty.
+    package var registry: [[String]] { list.filter { $0.origin == .command }.map(entry) }
+
+    /// Takes up what an earlier process has kept, once: what the agents are to be told.
+    package mutating func resume(_ kept: [(id: String, json: String)]) -> [Placement.Change] {
+        isResumed = true
+        return kept.compactMap { (id, json) -> Placement.Change? in
+            guard let flux = Flux(json: json), flux.id == id else {
+                journal.note(
+                    .error, "an entry of the registry is not a flux; left alone", ("flux_id", Ascii.printable(id.utf8, limit: 80)))
+                return nil
+            }
+            guard fluxes[id] == nil else { return nil }
+            do throws(CommandError) {
+                let change = try add(flux)
+                journal.note(.info, "flux resumed", ("flux_id", id))
+                return change
+            } catch {
+                journal.note(.error, "a flux cannot be resumed; it stays in the registry", ("flux_id", id), ("reason", error.message))
+                return nil
+            }
+        }
+    }
+
+    // MARK: What agents say
+
+    /// The exchange does not know a stream.
+    package mutating func refuse(_ stream: String) {
+        if refusedStreams.count < Limits.seriesCountMax { refusedStreams.insert(stream) }
+    }
+
+    package func refusedSymbols(of flux: Flux) -> [Symbol] {
+        if refusedStreams.isEmpty { return [] }
+        return flux.series(market).filter { refusedStreams.contains(VenueProfile.streamName($0)) }.map(\.symbol)
+    }
+
+    /// Nothing mentions these ids of stopped series any more.
+    package mutating func release(_ ids: [UInt32]) { placement.release(ids) }
+
+    package func ids(of flux: Flux) -> [UInt32] { flux.series(market).compactMap { placement.handle($0)?.id } }
+}

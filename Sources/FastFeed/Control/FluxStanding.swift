@@ -1,0 +1,50 @@
+// How a flux stands, and how the service does: judged from what the sink says of series and the readers of connections. Pure.
+
+package struct FluxStanding: Equatable, Sendable {
+    package var state = FluxState.starting
+    /// Event time of the newest update, Unix ms; 0 for none.
+    package var lastUpdateMs: Int64 = 0
+    package var candlesTotal: UInt64 = 0
+    package var gapsOpen: UInt64 = 0
+    package var seriesLive = 0
+
+    /// Before anything is known.
+    package init() {}
+
+    /// - Parameters:
+    ///   - reports: of the flux's series, or of some of them.
+    ///   - refusedCount: series that the exchange does not know; nothing is expected of them.
+    ///   - ageMs: since the flux was created or resumed.
+    package init(
+        _ interval: Interval, _ reports: ArraySlice<SeriesReport>, refusedCount: Int, ageMs: Int64, nowNs: UInt64
+    ) {
+        var newestNs: UInt64 = 0
+        for report in reports {
+            candlesTotal += report.closedCount
+            gapsOpen += UInt64(report.missingCount)
+            guard report.receivedNs > 0 else { continue }
+            seriesLive += 1
+            lastUpdateMs = max(lastUpdateMs, report.eventTimeMs)
+            newestNs = max(newestNs, report.receivedNs)
+        }
+        let silentMs = newestNs == 0 ? ageMs : Int64(clamping: (nowNs &- min(newestNs, nowNs)) / 1_000_000)
+        if silentMs > FluxStanding.staleAfterMs(interval) {
+            state = .stale
+        } else if seriesLive == 0 || seriesLive + refusedCount < reports.count && ageMs < Limits.startingMs {
+            state = .starting
+        } else {
+            state = .live
+        }
+    }
+
+    /// A flux whose newest update is older than this is stale: a bar's end is due each minute at the latest, and each
+    /// second on the shortest interval.
+    private static func staleAfterMs(_ interval: Interval) -> Int64 { min(interval.lengthMs ?? 60_000, 60_000) + 15_000 }
+}
+
+extension ServiceState {
+    /// - Parameter ageMs: since the service has started.
+    package init(connectionsLive: Int, connectionsWanted: Int, ageMs: Int64) {
+        if connectionsLive >= connectionsWanted { self = .live } else { self = ageMs < Limits.startingMs ? .starting : .degraded }
+    }
+}

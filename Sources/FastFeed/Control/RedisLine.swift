@@ -1,0 +1,203 @@
+// Control's line to Redis: one connection that listens, one for everything else, and what becomes of both when Redis is slow or
+// away. The control thread's alone. Only `ask` and `finish` wait, for `Limits.controlRedisTimeoutMs`; what needs no answer is
+// posted, and its replies are looked at when they come. So a write that Redis answers late costs nobody's question, and a
+// question that Redis answers late costs no connection.
+
+import Glibc
+
+package struct RedisLine {
+    /// Commands in one write; an answer may have a megabyte.
+    private static let writeCountMax = 32
+
+    private let endpoint: RedisEndpoint
+    private let channels: [String]
+    private let journal: Journal
+    private var backoff: Backoff
+    private var retryAtNs: UInt64 = 0
+
+    private var connection: RedisConnection?
+    private var subscriber: RedisSubscriber?
+    /// What waits for the socket to take it.
+    private var outgoing: ArraySlice<[String]> = []
+    /// Of this connection: commands sent and replies come, which come in the same order.
+    private var (sentCount, repliedCount) = (0, 0)
+    /// Up to this reply nobody waits any more: it was late.
+    private var lateCount = 0
+    /// When the last reply came, or the first command was sent that has none.
+    private var heardNs: UInt64 = 0
+    /// When the subscriber last said anything, and whether it has been asked to since.
+    private var (listenedNs, isPinged): (UInt64, Bool) = (0, false)
+
+    package init(_ endpoint: RedisEndpoint, channels: [String], journal: Journal, seed: UInt64) {
+        (self.endpoint, self.channels, self.journal) = (endpoint, channels, journal)
+        backoff = Backoff(.redis, seed: seed)
+    }
+
+    /// True while Redis takes and answers what it is sent: only then requests are taken.
+    package var isReady: Bool { connection?.wantsWrite == false && repliedCount >= lateCount }
+
+    // MARK: Coming and going
+
+    /// Connects when it is time; true when the line stands now and did not before. Then it is `confirm`ed or `lose`d.
+    package mutating func connectIfDue(_ nowNs: UInt64) -> Bool {
+        guard connection == nil, nowNs >= retryAtNs else { return false }
+        do throws(FeedError) {
+            let timeoutMs = Limits.controlRedisTimeoutMs
+            let made = try RedisConnection.connect(
+                endpoint, timeoutMs: timeoutMs, stringBytesMax: Limits.clientBytesMax, outboxBytesMax: Limits.clientBytesMax)
+            if subscriber == nil {
+                subscriber = try RedisSubscriber.connect(endpoint, timeoutMs: timeoutMs, messageBytesMax: CommandRequest.bytesMax)
+                subscriber?.subscribe(channels)
+            }
+            (connection, listenedNs, isPinged) = (made, MonotonicClock.nowNs(), false)
+            return true
+        } catch {
+            lose("\(error)")
+            return false
+        }
+    }
+
+    /// What was posted meanwhile goes before all that is asked from now on.
+    package mutating func confirm() {
+        backoff.succeeded()
+        flush()
+    }
+
+    /// Requests that have come and answers that wait stay: a Redis that was only slow shall not cost them. (Whether the connection that
+    /// listens is lost, too, shows when it is read again.)
+    package mutating func lose(_ reason: String) {
+        journal.note(.warning, "control has no Redis", key: "control-lost:\(reason)", ("reason", reason))
+        connection = nil
+        (sentCount, repliedCount, lateCount) = (0, 0, 0)
+        retryAtNs = MonotonicClock.nowNs() + backoff.nextDelayNs()
+    }
+
+    private mutating func loseSubscriber(_ reason: String) {
+        subscriber?.close()
+        subscriber = nil
+        lose(reason)
+    }
+
+    // MARK: Writing
+
+    /// Sent with the next `flush`; what Redis refuses of it is logged.
+    package mutating func post(_ commands: [[String]]) { outgoing += commands }
+
+    /// Hands on what was posted, as far as the socket takes it.
+    package mutating func flush() {
+        while let connection, !connection.wantsWrite, !outgoing.isEmpty {
+            let part = Array(outgoing.prefix(RedisLine.writeCountMax))
+            guard send(part) else { return }
+            outgoing.removeFirst(part.count)
+        }
+    }
+
+    private mutating func send(_ commands: [[String]]) -> Bool {
+        guard let connection, connection.send(commands) else { return false }
+        if sentCount == repliedCount { heardNs = MonotonicClock.nowNs() }
+        sentCount += commands.count
+        return true
+    }
+
+    /// Takes what Redis says to what was posted. A Redis that says nothing is taken for dead after a while.
+    package mutating func takeReplies(waitingMs: Int = 0) {
+        var waitingMs = waitingMs
+        while let connection {
+            switch connection.next(timeoutMs: waitingMs) {
+            case .reply(let reply): count(reply)
+            case .lost(let reason): return lose(reason)
+            case .nothing:
+                let silentNs = MonotonicClock.nowNs() &- heardNs
+                if repliedCount < sentCount && silentNs >= Limits.controlSilenceNs { lose("Redis does not answer") }
+                return
+            }
+            waitingMs = 0
+        }
+    }
+
+    private mutating func count(_ reply: RedisReply) {
+        repliedCount += 1
+        heardNs = MonotonicClock.nowNs()
+        guard case .error(let message) = reply else { return }
+        journal.note(.warning, "Redis refuses what control writes", key: "control-refused:\(message.prefix(12))", ("reply", message))
+    }
+
+    // MARK: Asking
+
+    /// The replies to these commands, error replies among them. Nil when they do not come in time: what was asked may be carried out
+    /// later all the same, before anything that is sent after it.
+    package mutating func ask(_ commands: [[String]]) -> [RedisReply]? {
+        let deadlineNs = MonotonicClock.nowNs() + .ns(ms: Limits.controlRedisTimeoutMs)
+        let firstReply = sentCount
+        guard send(commands) else { return nil }
+        var replies: [RedisReply] = []
+        while let connection, replies.count < commands.count {
+            let nowNs = MonotonicClock.nowNs()
+            switch connection.next(timeoutMs: deadlineNs > nowNs ? Int((deadlineNs - nowNs) / 1_000_000) + 1 : 0) {
+            case .reply(let reply) where repliedCount < firstReply: count(reply)
+            case .reply(let reply):
+                repliedCount += 1
+                replies.append(reply)
+            case .lost(let reason): lose(reason)
+            case .nothing:
+                lateCount = sentCount
+                journal.note(.warning, "Redis is slow: a request is refused, the next ones wait", key: "control-late")
+                return nil
+            }
+        }
+        return connection == nil ? nil : replies
+    }
+
+    /// Sends what was posted, waits until Redis has answered all of it, and ends.
+    package mutating func finish() {
+        let deadlineNs = MonotonicClock.nowNs() + .ns(ms: Limits.controlRedisTimeoutMs)
+        flush()
+        while connection != nil, !outgoing.isEmpty || repliedCount < sentCount, MonotonicClock.nowNs() < deadlineNs {
+            takeReplies(waitingMs: 50)
+            flush()
+        }
+        connection?.close()
+        subscriber?.close()
+    }
+
+    // MARK: Listening
+
+    /// What has come next. Read it until `.nothing` before you wait.
+    package mutating func next() -> RedisSubscriber.Event {
+        guard let event = subscriber?.next() else { return .nothing }
+        if case .refused(let message) = event { loseSubscriber("Redis says: \(message)") }
+        if case .lost(let reason) = event { loseSubscriber(reason) }
+        if event != .nothing { (listenedNs, isPinged) = (MonotonicClock.nowNs(), false) }
+        return event
+    }
+
+    /// A connection that only listens does not notice that its peer has gone: after some silence it is asked, and without an answer
+    /// made anew.
+    package mutating func watchSubscriber(_ nowNs: UInt64) {
+        guard isReady, let subscriber, nowNs &- listenedNs >= Limits.controlSilenceNs else { return }
+        guard !isPinged else { return loseSubscriber("the connection for commands is silent") }
+        (listenedNs, isPinged) = (nowNs, true)
+        if !subscriber.ping() { loseSubscriber("the connection for commands does not take a PING") }
+    }
+
+    // MARK: Waiting
+
+    /// When the line must be turned though nothing comes.
+    var dueNs: UInt64 {
+        if connection == nil { return retryAtNs }
+        let sinceNs = min(isReady ? listenedNs : .max, repliedCount < sentCount ? heardNs : .max)
+        return sinceNs == .max ? .max : sinceNs + Limits.controlSilenceNs
+    }
+
+    /// What to poll for. While Redis is not ready, what has come waits in its socket.
+    var pollEntries: [pollfd] {
+        var entries: [pollfd] = []
+        if let connection { entries.append(RedisLine.entry(connection.number, connection.wantsWrite)) }
+        if isReady, let subscriber { entries.append(RedisLine.entry(subscriber.number, subscriber.wantsWrite)) }
+        return entries
+    }
+
+    private static func entry(_ number: Int32, _ wantsWrite: Bool) -> pollfd {
+        pollfd(fd: number, events: Int16(POLLIN) | (wantsWrite ? Int16(POLLOUT) : 0), revents: 0)
+    }
+}

@@ -1,0 +1,162 @@
+// How all stands: when the sink is to be asked, what its answer means, and which status hashes are to be written. They are
+// written on change and before they expire, so that a dead service is visibly dead. Pure but for the board: what is known comes
+// in, questions and commands for Redis come out. The control thread's alone.
+
+import Glibc
+
+package struct StatusDesk {
+    private static let refreshNs: UInt64 = 2_000_000_000
+    /// Keys vanish when nobody writes them for so long, and after their flux or the service has ended.
+    private static let (expirySeconds, lastExpirySeconds) = (10, 60)
+
+    private let schema: KeySchema
+    private let startedAtMs: Int64
+    private let board: StandingsBoard
+    private var written: [String: (standing: FluxStanding, atNs: UInt64)] = [:]
+    /// What the sink was asked about and has not answered yet. One question at a time: an answer must find its list.
+    private var asked: [(flux: Flux, count: Int)]?
+    private var refreshDueNs: UInt64 = 0
+
+    package init(schema: KeySchema, board: StandingsBoard, startedAtMs: Int64) {
+        (self.schema, self.board, self.startedAtMs) = (schema, board, startedAtMs)
+    }
+
+    /// When control must look again; the sink's answer wakes it.
+    package var dueNs: UInt64 { asked == nil ? refreshDueNs : .max }
+
+    package mutating func markDue() { refreshDueNs = 0 }
+
+    /// Redis may have lost what was written.
+    package mutating func forgetWritten() { (written, refreshDueNs) = ([:], 0) }
+
+    // MARK: Asking
+
+    /// The ids to ask the sink about, when it is time.
+    package mutating func question(_ book: FluxBook, nowNs: UInt64) -> [UInt32]? {
+        guard asked == nil, nowNs >= refreshDueNs else { return nil }
+        var ids: [UInt32] = []
+        var list: [(flux: Flux, count: Int)] = []
+        for flux in book.list {
+            let found = book.ids(of: flux)
+            ids += found
+            list.append((flux, found.count))
+        }
+        (asked, refreshDueNs) = (list, nowNs + StatusDesk.refreshNs)
+        return ids
+    }
+
+    /// The sink had no room for the question.
+    package mutating func askLater(_ nowNs: UInt64) { (asked, refreshDueNs) = (nil, nowNs + 1_000_000) }
+
+    /// Judges what the sink says; the board shows it.
+    package mutating func takeStandings(
+        _ reports: [SeriesReport], _ book: FluxBook, _ figures: EngineHandles.Figures, nowNs: UInt64, nowMs: Int64
+    ) {
+        guard let list = asked.take(), reports.count == list.reduce(0, { $0 + $1.count }) else { return }
+        var place = 0
+        for (flux, count) in list {
+            defer { place += count }
+            guard book.holds(flux) else { continue }
+            let (refused, ageMs) = (book.refusedSymbols(of: flux), nowMs - max(flux.createdAtMs, startedAtMs))
+            let part = reports[place..<place + count]
+            let standing = FluxStanding(flux.interval, part, refusedCount: refused.count, ageMs: ageMs, nowNs: nowNs)
+            board.show(
+                FluxOnBoard(
+                    flux: flux, standing: standing, reports: part, refused: refused, market: book.market, ageMs: ageMs, judgedNs: nowNs))
+        }
+        board.show(state(book, figures, nowMs), nowNs: nowNs)
+    }
+
+    private func state(_ book: FluxBook, _ figures: EngineHandles.Figures, _ nowMs: Int64) -> ServiceState {
+        ServiceState(
+            connectionsLive: Int(figures.counters[.connectionsLive]), connectionsWanted: book.placement.connectionCount,
+            ageMs: nowMs - startedAtMs)
+    }
+
+    // MARK: Writing
+
+    /// What Redis must be told now.
+    package mutating func writes(_ book: FluxBook, _ figures: EngineHandles.Figures, nowNs: UInt64, nowMs: Int64) -> [[String]] {
+        var commands: [[String]] = []
+        for flux in book.list {
+            let standing = standing(of: flux)
+            if let last = written[flux.id], last.standing == standing, nowNs &- last.atNs < 2 * StatusDesk.refreshNs { continue }
+            written[flux.id] = (standing, nowNs)
+            commands += write(schema.fluxStatusKey(flux.id), fluxStatus(flux, book).hash)
+        }
+        return commands + write(schema.serviceStatusKey, serviceStatus(book, figures, nowMs: nowMs).hash)
+    }
+
+    private func write(_ key: String, _ pairs: [(String, String)], expirySeconds: Int = StatusDesk.expirySeconds) -> [[String]] {
+        [["HSET", key] + pairs.flatMap { [$0.0, $0.1] }, ["EXPIRE", key, String(expirySeconds)]]
+    }
+
+    /// A flux has ended: what Redis must be told of it.
+    package mutating func end(_ flux: Flux) -> [[String]] {
+        written[flux.id] = nil
+        board.remove(flux.id)
+        return write(
+            schema.fluxStatusKey(flux.id), [(Field.state, FluxState.stopped.rawValue)], expirySeconds: StatusDesk.lastExpirySeconds)
+    }
+
+    /// The service has ended, and that was meant: what Redis must be told.
+    package mutating func end(_ book: FluxBook, nowNs: UInt64, nowMs: Int64) -> [[String]] {
+        board.show(.stopped, nowNs: nowNs)
+        let last = [(Field.state, ServiceState.stopped.rawValue), (Field.heartbeatAt, String(nowMs))]
+        return write(schema.serviceStatusKey, last, expirySeconds: StatusDesk.lastExpirySeconds) + book.list.flatMap { end($0) }
+    }
+
+    // MARK: Status as values
+
+    private static let hostName: String = {
+        var names = utsname()
+        unsafe uname(&names)
+        return unsafe withUnsafeBytes(of: names.nodename) { unsafe Ascii.printable($0.prefix { $0 != 0 }, limit: 64) }
+    }()
+
+    private func standing(of flux: Flux) -> FluxStanding {
+        guard let shown = board[flux.id], shown.flux == flux else { return FluxStanding() }
+        return shown.standing
+    }
+
+    package func summary(_ flux: Flux) -> FluxSummary {
+        let standing = standing(of: flux)
+        return FluxSummary(
+            id: flux.id, symbols: flux.symbols, interval: flux.interval, state: standing.state, createdAt: flux.createdAtMs,
+            lastUpdateAt: standing.lastUpdateMs)
+    }
+
+    package func fluxStatus(_ flux: Flux, _ book: FluxBook) -> FluxStatus {
+        let standing = standing(of: flux)
+        return FluxStatus(
+            flux: summary(flux), origin: flux.origin, seriesLive: standing.seriesLive, refusedSymbols: book.refusedSymbols(of: flux),
+            candlesTotal: standing.candlesTotal, gapsOpen: standing.gapsOpen, history: flux.history)
+    }
+
+    /// Counters that the service's status shows, behind its own figures.
+    private static let shown: [CounterID] = [
+        .connectionsLive, .reconnects, .duplicates, .coalesced, .candlesWritten, .closedWritten, .closedPending, .gapsSeen,
+        .gapCandlesMissing, .gapCandlesFilled, .redisReconnects, .commandsReceived, .commandsRefused, .commandsUnanswered, .cacheHits,
+        .cacheMisses, .mailboxRefusals,
+    ]
+
+    package func serviceStatus(_ book: FluxBook, _ figures: EngineHandles.Figures, nowMs: Int64) -> ServiceStatus {
+        let (counters, placement) = (figures.counters, book.placement)
+        var list: [ServiceStatus.Figure] = [
+            .init(Field.fluxes, UInt64(book.count)), .init(Field.series, UInt64(placement.seriesCount)),
+            .init(Field.seriesIDsInUse, UInt64(placement.idsInUse)), .init(Field.connections, UInt64(placement.connectionCount)),
+            .init(Field.messagesTotal, counters[.messagesReceived]),
+            .init(Field.rejectedTotal, counters.rejected), .init(Field.residentBytes, figures.residentBytes),
+        ]
+        list += StatusDesk.shown.map { .init($0.name, counters[$0]) }
+        for (stage, histogram) in [(nil, figures.latency)] + LatencyStage.allCases.map({ ($0.name, figures.stages[$0]) }) {
+            for (quantile, share) in [("p50", 0.5), ("p99", 0.99)] {
+                list.append(.init(Field.latency(quantile, stage: stage), histogram.quantile(share).map { $0 / 1_000 }))
+            }
+        }
+        return ServiceStatus(
+            state: state(book, figures, nowMs), version: FastFeedVersion.text, pid: getpid(), host: StatusDesk.hostName,
+            market: book.market,
+            startedAt: startedAtMs, heartbeatAt: nowMs, figures: list)
+    }
+}

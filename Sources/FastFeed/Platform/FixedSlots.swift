@@ -1,0 +1,37 @@
+// A list of values that own something, in places that do not move. Its owner's thread.
+
+/// Places for values that cannot be copied, filled one after another and never given back. The places do not
+/// move, and reaching into one is checked against the count only: one thread owns them.
+@safe package struct FixedSlots<Element: ~Copyable>: ~Copyable {
+    private let base: UnsafeMutablePointer<Element>
+    package let capacity: Int
+    package private(set) var count = 0
+
+    package init(capacity: Int) {
+        self.capacity = capacity
+        unsafe base = .allocate(capacity: capacity)
+    }
+
+    deinit {
+        unsafe base.deinitialize(count: count)
+        unsafe base.deallocate()
+    }
+
+    /// Fills the next place. The caller has seen `count < capacity`.
+    package mutating func append(_ element: consuming Element) {
+        precondition(count < capacity)
+        unsafe (base + count).initialize(to: element)
+        count += 1
+    }
+
+    package subscript(index: Int) -> Element {
+        _read {
+            precondition(index < count)
+            yield unsafe base[index]
+        }
+        nonmutating _modify {
+            precondition(index < count)
+            yield unsafe &base[index]
+        }
+    }
+}

@@ -1,0 +1,30 @@
+// What Redis answers or pushes, as a value: for everything but the data path. Pure.
+
+/// A reply, or one part of an array.
+public enum RedisReply: Sendable, Equatable {
+    /// Bulk and status strings.
+    case bytes([UInt8])
+    case integer(Int64)
+    case null
+    /// What Redis says is wrong, as printable ASCII; of a long text the beginning.
+    case error(String)
+    case array([RedisReply])
+    /// A string of this many bytes, which is longer than its reader keeps.
+    case tooLong(Int)
+
+    public var bytes: [UInt8]? { if case .bytes(let bytes) = self { bytes } else { nil } }
+    /// A string as text; bytes that are not UTF-8 are repaired.
+    public var text: String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
+    public var integer: Int64? { if case .integer(let value) = self { value } else { nil } }
+    public var elements: [RedisReply] { if case .array(let values) = self { values } else { [] } }
+    /// The strings of an array.
+    public var strings: [String] { elements.compactMap(\.text) }
+    /// The names and values of an array that alternates between them: a hash, or the fields of a stream's entry.
+    public var pairs: [(String, String)] {
+        let parts = elements
+        return stride(from: 0, to: parts.count - 1, by: 2).compactMap { place in
+            guard let name = parts[place].text, let value = parts[place + 1].text else { return nil }
+            return (name, value)
+        }
+    }
+}

@@ -1,0 +1,114 @@
+// Opening a byte stream: resolve the name, connect to one address after the other, secure. Its owner's thread. It never waits:
+// its owner turns it when its socket is ready for `interest` and at `nextTurnNs`, and has the deadline.
+
+package struct Dial: ~Copyable {
+    package enum Phase: Equatable {
+        case resolving, connecting, securing
+    }
+
+    package enum Step: ~Copyable {
+        case pending
+        case connected(PolledTransport)
+        /// One sentence.
+        case failed(String)
+    }
+
+    struct Options {
+        /// Nil for a plain stream; otherwise the certificate must be the host's.
+        var tls: TLSContext?
+        /// How many attempts came before. Each begins with another address: the first may swallow what it is sent.
+        var attempt = 0
+        /// How long an address may say nothing while there are others.
+        var patienceNs = UInt64.max
+        /// What to fail with when the name leads to another machine; nil when it may.
+        var refusalOfRemote: String?
+    }
+
+    package private(set) var phase = Phase.resolving
+    private let place: ServerPlace
+    private let options: Options
+    private let port: PollerPort?
+    private let token: PollToken
+    private var query: ResolverQuery?
+    private var addresses: [SocketAddress] = []
+    private var addressUntilNs = UInt64.max
+    private var socket: PolledTransport?
+    private var lastFailure = "no address"
+
+    /// - Parameter port: of the poller that reports the socket under `token`; nil when the owner polls by other means.
+    init(_ place: ServerPlace, _ options: Options, port: PollerPort?, token: PollToken = PollToken(rawValue: 0)) {
+        (self.place, self.options, self.port, self.token) = (place, options, port, token)
+        switch place {
+        case .tcp(let authority): query = Resolver.ask(host: authority.host, port: authority.port, wakeUp: port?.wakeUp)
+        case .unix(let path): addresses = SocketAddress(unixPath: path).map { [$0] } ?? []
+        }
+    }
+
+    /// The socket's descriptor and what it must be ready for before another turn is of use; -1 while there is none.
+    var number: Int32 { mutating get { socket?.number ?? -1 } }
+    var interest: Readiness { mutating get { socket?.interest ?? [] } }
+
+    /// When to turn it though nothing is ready: nobody reports that the name is resolved; `.max` for never.
+    func nextTurnNs(nowNs: UInt64) -> UInt64 {
+        switch phase {
+        case .resolving: nowNs + .ns(ms: 2)
+        case .connecting: addresses.isEmpty ? .max : addressUntilNs
+        case .securing: .max
+        }
+    }
+
+    /// Goes on as far as it goes without waiting. After `.connected` or `.failed` it is of no more use.
+    mutating func turn(nowNs: UInt64) -> Step {
+        if phase == .resolving, let failure = resolve(nowNs) { return .failed(failure) }
+        if phase == .connecting, let failure = finishConnect(nowNs) { return .failed(failure) }
+        guard phase == .securing else { return .pending }
+        switch socket!.transport.handshake() {
+        case .done: return .connected(socket.take()!)
+        case .wantRead: socket!.setInterest(.readable)
+        case .wantWrite: socket!.setInterest([.readable, .writable])
+        case .failed(let reason): return .failed(reason)
+        }
+        return .pending
+    }
+
+    private mutating func resolve(_ nowNs: UInt64) -> String? {
+        if let query {
+            switch query.answer {
+            case nil: return nil
+            case .failed(let reason): return "cannot resolve '\(query.host)': \(reason)"
+            case .addresses(let found):
+                if let refusal = options.refusalOfRemote, !found.allSatisfy(\.isLoopback) { return refusal }
+                let first = found.isEmpty ? 0 : options.attempt % found.count
+                addresses = Array(found[first...] + found[..<first])
+            }
+        }
+        return connectNext(nowNs)
+    }
+
+    /// Returns what failed when there is no address left.
+    private mutating func connectNext(_ nowNs: UInt64) -> String? {
+        socket = nil
+        addressUntilNs = options.patienceNs == .max ? .max : nowNs + options.patienceNs
+        while !addresses.isEmpty {
+            do {
+                socket = try PolledTransport.connect(to: addresses.removeFirst(), port: port, token: token)
+                phase = .connecting
+                return nil
+            } catch {
+                lastFailure = error.description
+            }
+        }
+        return lastFailure
+    }
+
+    private mutating func finishConnect(_ nowNs: UInt64) -> String? {
+        guard socket!.transport.isWritable() else { return nowNs < addressUntilNs || addresses.isEmpty ? nil : connectNext(nowNs) }
+        if let error = socket!.transport.finishConnect() {
+            lastFailure = error.description
+            return connectNext(nowNs)
+        }
+        if let tls = options.tls, case .tcp(let authority) = place { socket!.transport.startTLS(tls, host: authority.host) }
+        phase = .securing
+        return nil
+    }
+}

@@ -1,0 +1,37 @@
+// Where a WebSocket lives, parsed once from a URL. A plain value, any thread.
+
+/// `ws://` or `wss://`, an authority and a request target.
+public struct WebSocketEndpoint: Sendable, Equatable, CustomStringConvertible {
+    public let isSecure: Bool
+    public let authority: Authority
+    /// Path and query, beginning with `/`.
+    public let target: String
+
+    package init(isSecure: Bool, host: String, port: UInt16, target: String = "/") {
+        self.isSecure = isSecure
+        authority = Authority(host: host, port: port)
+        self.target = target
+    }
+
+    private static let kind = URLKind(name: "WebSocket URL", plain: ("ws://", 80), secure: ("wss://", 443), schemes: "ws:// or wss://")
+
+    /// - Throws: a sentence that names what is wrong with the URL.
+    public init(url: String) throws(FeedError) {
+        let parts = try WebSocketEndpoint.kind.parse(url)
+        guard !parts.rest.contains("#") else { throw WebSocketEndpoint.kind.refusal(url, "a fragment (#) has no meaning here") }
+        isSecure = parts.isSecure
+        authority = parts.authority
+        target = parts.rest.hasPrefix("/") ? String(parts.rest) : "/" + parts.rest
+    }
+
+    /// The value of the Host header.
+    package var hostHeader: String { authority.port == (isSecure ? 443 : 80) ? authority.name : authority.description }
+
+    public var description: String { "\(isSecure ? "wss" : "ws")://\(authority)\(target)" }
+
+    /// The same place with another path appended to this base.
+    package func appending(_ path: String) -> WebSocketEndpoint {
+        let base = target.hasSuffix("/") ? String(target.dropLast()) : target
+        return WebSocketEndpoint(isSecure: isSecure, host: authority.host, port: authority.port, target: base + path)
+    }
+}

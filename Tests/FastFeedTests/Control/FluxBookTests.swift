@@ -1,0 +1,124 @@
+// The book of fluxes: what a command changes in it, what must be written and told for that, what an earlier process left.
+
+import FastFeed
+import Testing
+
+struct FluxBookTests {
+    private let journal = Journal()
+
+    private func makeBook(market: Market = .spot, perConnection: Int = 1_024) -> FluxBook {
+        FluxBook(
+            market: market, schema: KeySchema(prefix: "p:"), placement: Placement(readerCount: 1, streamsPerConnectionMax: perConnection),
+            journal: journal)
+    }
+
+    private func flux(_ names: [String], _ name: String? = nil, interval: Interval = .m1, origin: FluxOrigin = .command) -> Flux {
+        Flux(symbols: names.map { Symbol($0)! }, interval: interval, name: name, history: 0, createdAtMs: 7, origin: origin)
+    }
+
+    private func refusal(_ body: () throws(CommandError) -> Void) -> CommandCode? {
+        do throws(CommandError) {
+            try body()
+            return nil
+        } catch {
+            return error.code
+        }
+    }
+
+    @Test func firstWrittenThenTold() throws {
+        var book = makeBook()
+        let made = flux(["btcusdt", "ethusdt"], "mine")
+        #expect(try book.registration(of: made, symbols: SymbolList()) == ["HSET", "p:fluxes", "mine", made.json])
+        #expect(book.count == 0 && !book.holds(made), "nothing has changed before it is written")
+        let change = try book.add(made)
+        #expect(change.before.count == 1 && change.readers[0].count == 2 && change.after.isEmpty)
+        #expect(change.series.map(\.symbol.name) == ["btcusdt", "ethusdt"])
+        #expect(book.holds(made) && book.ids(of: made) == [0, 1])
+        #expect(try book.flux("mine") == made)
+        #expect(try book.registration(of: made, symbols: SymbolList()) == nil, "it is there already")
+        let removal = book.remove(made)
+        #expect(removal.after.count == 1 && removal.series.count == 2 && book.count == 0)
+        #expect(book.erasure(made) == ["HDEL", "p:fluxes", "mine"])
+        #expect(refusal { () throws(CommandError) in _ = try book.flux("mine") } == .unknownFlux)
+    }
+
+    @Test func refusals() throws {
+        var symbols = SymbolList()
+        symbols.learn([Symbol("btcusdt")!, Symbol("ethusdt")!], nowNs: 1)
+        var book = makeBook(perConnection: 1)
+        _ = try book.add(flux(["btcusdt"], "a"))
+        func refused(_ flux: Flux, _ book: FluxBook) -> CommandCode? {
+            refusal { () throws(CommandError) in _ = try book.registration(of: flux, symbols: symbols) }
+        }
+        #expect(refused(flux(["nosuch"]), book) == .unknownSymbol)
+        #expect(refused(flux(["ethusdt"], "a"), book) == .badRequest, "another flux has this id")
+        #expect(refused(flux(["btcusdt"], "a", interval: .m5), book) == .badRequest)
+        #expect(refused(flux(["btcusdt"], interval: .s1), makeBook(market: .um)) == .badInterval)
+        #expect(refused(flux(["btcusdt"], interval: .s1), makeBook()) == nil)
+        let most = Placement.connectionsMax(readerCount: 1)
+        let many = flux((0..<most).map { "s\($0)" })
+        symbols = SymbolList()
+        #expect(refused(many, book) == .tooLarge && refused(many, makeBook(perConnection: 1)) == nil)
+        #expect(refusal { () throws(CommandError) in _ = try book.add(many) } == .tooLarge)
+        #expect(book.count == 1 && book.placement.seriesCount == 1, "a refused flux changes nothing")
+    }
+
+    @Test func fluxesHaveALimit() throws {
+        var book = makeBook()
+        for number in 0..<Limits.fluxCountMax { _ = try book.add(flux(["btcusdt"], "f\(number)")) }
+        let code = refusal { () throws(CommandError) in _ = try book.registration(of: flux(["btcusdt"], "g"), symbols: SymbolList()) }
+        #expect(code == .tooLarge && book.placement.seriesCount == 1)
+    }
+
+    @Test func anEarlierProcessLeftFluxes() throws {
+        var book = makeBook(perConnection: 1)
+        let configured = flux(["btcusdt"], "configured", origin: .configuration)
+        _ = try book.add(configured)
+        let (good, large) = (flux(["ethusdt"], "good"), flux((0..<Placement.connectionsMax(readerCount: 1)).map { "s\($0)" }, "large"))
+        let kept = [
+            ("broken", "{"), ("good", good.json), ("other", good.json), ("large", large.json),
+            ("configured", flux(["solusdt"], "configured").json),
+        ]
+        #expect(!book.isResumed)
+        let changes = book.resume(kept.map { (id: $0.0, json: $0.1) })
+        #expect(book.isResumed && changes.count == 1 && changes[0].series.map(\.symbol.name) == ["ethusdt"])
+        #expect(book.list == [configured, good])
+        let lines = journal.drain().lines
+        #expect(lines.map(\.level) == [.error, .info, .error, .error], "\(lines.map(\.message))")
+        #expect(book.registry == [book.entry(good)], "what the configuration names is not kept")
+    }
+
+    @Test func refusedStreams() throws {
+        var book = makeBook()
+        let (one, two) = (flux(["btcusdt", "ethusdt"], "one"), flux(["ethusdt"], "two"))
+        _ = try book.add(one)
+        #expect(book.refusedSymbols(of: one) == [])
+        book.refuse(VenueProfile.streamName(one.series(.spot)[1]))
+        _ = try book.add(two)
+        #expect(book.refusedSymbols(of: one).map(\.name) == ["ethusdt"] && book.refusedSymbols(of: two).map(\.name) == ["ethusdt"])
+        // Asked for anew, it may be known by now.
+        _ = (book.remove(one), book.remove(two))
+        _ = try book.add(two)
+        #expect(book.refusedSymbols(of: two) == [])
+    }
+
+    @Test func idsComeBack() throws {
+        var book = makeBook()
+        let one = flux(["btcusdt"], "one")
+        _ = try book.add(one)
+        _ = book.remove(one)
+        #expect(book.placement.idsInUse == 1)
+        book.release([0])
+        #expect(book.placement.idsInUse == 0)
+    }
+
+    /// An answer that was asked for one flux must not be taken for another of the same id.
+    @Test func anIdIsNotAFlux() throws {
+        var book = makeBook()
+        let (first, second) = (flux(["btcusdt"], "x"), flux(["ethusdt"], "x"))
+        _ = try book.add(first)
+        _ = book.remove(first)
+        _ = try book.add(second)
+        #expect(!book.holds(first) && book.holds(second))
+    }
+}
