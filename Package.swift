@@ -24,8 +24,8 @@ let strict: [SwiftSetting] = base + [.strictMemorySafety()]
 /// slower for it that anybody waits for. What they test is optimised, and the simulated worlds are.
 let tests: [SwiftSetting] = base + [.unsafeFlags(["-Onone", "-gline-tables-only"])]
 
-/// LLVM's linker, which comes with Swift: it takes a third of the time, and does not repeat glibc's warnings about functions that
-/// Foundation never calls for us (`tempnam` and the like, linked in with the rest of an object).
+/// LLVM's linker, which comes with Swift: it does not repeat glibc's warnings about functions that Foundation never calls for us
+/// (`tempnam` and the like, linked in with the rest of an object).
 let linker: [LinkerSetting] = [.unsafeFlags(["-use-ld=lld"])]
 
 /// A program chooses its allocator, not a library: our programs take jemalloc, whose figures the library shows where it is there.

@@ -45,7 +45,7 @@ failures=0
 for part in "${parts[@]}"; do
     read -r name minutes command <<<"$part"
     [ ${#wanted[@]} -eq 0 ] || [[ " ${wanted[*]} " == *" $name "* ]] || continue
-    say "" "== $name: $command (about $minutes min)"
+    printf '\n%s\n' "== $name: $command (about $minutes min)"
     started=$SECONDS
     result=passed
     # No input: nothing may wait for somebody.
@@ -62,6 +62,6 @@ for part in "${parts[@]}"; do
     results+=("$(printf '%-12s%-8s%6ds' "$name" $result $((SECONDS - started)))")
 done
 
-say "" "part        result   time"
+printf '\n%s\n' "part        result   time"
 printf '%s\n' "${results[@]}"
 [ $failures -eq 0 ] || fail "$failures of ${#results[@]} parts failed; what they said: $logs/PART.log"

@@ -55,7 +55,7 @@ namespace {
 
 // MARK: Objects
 
-/// The bit of a bar's one-letter key, 0 for a letter that is none.
+/// The bit of a bar's one-letter key, 0 for a letter that is not a key.
 FF_INLINE uint32_t bar_field(uint8_t letter) {
     switch (letter) {
     case 't': return k_t;

@@ -65,7 +65,7 @@ FF_INLINE int64_t take_integer(cursor &c, bool is_mostly_short) {
     return int64_t(value);
 }
 
-/// 32 bytes of text, and a bit for each that is no digit; the bits from 32 on are set.
+/// 32 bytes of text, and a bit for each that is not a digit; the bits from 32 on are set.
 struct block {
     bytes16 low, high;
     uint64_t other;

@@ -45,7 +45,7 @@ FF_INLINE int64_t sixteen_digits(__m128i digits) {
     return int64_t((both & 0xFFFFFFFF) * 100000000 + (both >> 32));
 }
 
-/// The `count` digits that end at `end`, zeros in front of them. What is no digit is noted.
+/// The `count` digits that end at `end`, zeros in front of them. A byte that is not a digit is noted.
 FF_INLINE int64_t digits_before(cursor &c, const uint8_t *end, size_t count) {
     __m128i digits = __m128i((half(end - 16) - '0') & half(tail + count));
     c.bad_digits = _mm_or_si128(c.bad_digits, _mm_subs_epu8(digits, _mm_set1_epi8(9)));
@@ -70,7 +70,7 @@ FF_INLINE int64_t take_integer(cursor &c, bool) {
     return digits_before(c, c.at, count);
 }
 
-/// 32 bytes of text, and a bit for each that is no digit; the bits from 32 on are set.
+/// 32 bytes of text, and a bit for each that is not a digit; the bits from 32 on are set.
 struct block {
     __m256i all;
     uint64_t other;

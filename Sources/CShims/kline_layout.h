@@ -72,7 +72,7 @@ FF_INLINE void take_decimal(cursor &c, const shape &like, ff_decimal *out) {
     }
 }
 
-/// Reads a message of the foreseen layout, raw or combined. False: it has another one (or is no kline), `m` and its
+/// Reads a message of the foreseen layout, raw or combined. False: it has another one (or is not a kline), `m` and its
 /// record hold rubbish.
 __attribute__((noinline)) static bool read(const uint8_t *bytes, size_t size, message &m) {
     if (size < 200) return false;

@@ -45,7 +45,7 @@ FF_INLINE bool is_space(uint8_t c) { return c == ' ' || c == '\n' || c == '\r' |
 FF_INLINE bool is_digit(uint8_t c) { return uint8_t(c - '0') < 10; }
 
 /// The token at `at`, which lies before the end: up to the next structural position, trailing white space cut. The cutting ends at
-/// the token's first byte at the latest, which is none.
+/// the token's first byte at the latest, which is not white space.
 FF_INLINE text token(const uint8_t *bytes, position at) {
     const uint8_t *first = bytes + at[0];
     const uint8_t *last = bytes + at[1];
@@ -209,7 +209,7 @@ FF_INLINE uint64_t eight_digits(uint64_t v) {
     return (((v & 0x000000FF000000FF) * 0x000F424000000064) + (((v >> 16) & 0x000000FF000000FF) * 0x0000271000000001)) >> 32;
 }
 
-/// The first `count` (1…8) bytes at `p` as digits. Sets `bad` if one is none.
+/// The first `count` (1…8) bytes at `p` as digits. Sets `bad` if one is not a digit.
 FF_INLINE uint64_t some_digits(const uint8_t *p, size_t count, uint64_t &bad) {
     uint64_t v = word(p) - 0x3030303030303030;
     v <<= 8 * (8 - count);  // digits before the first are zero

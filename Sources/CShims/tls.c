@@ -29,7 +29,7 @@ struct ff_tls {
 static void last_error(const char *what, char *error, size_t size) {
     unsigned long code = ERR_peek_last_error();
     const char *reason = code ? ERR_reason_error_string(code) : NULL;
-    // What OpenSSL calls it when the answer is no TLS record.
+    // What OpenSSL calls it when the answer is not a TLS record.
     int is_plain = ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER;
     snprintf(error, size, "%s: %s%s", what, reason ? reason : code ? "unknown TLS error" : "unreadable",
              is_plain ? " (does the server speak TLS on this port?)" : "");

@@ -32,7 +32,7 @@ struct FaultTests {
     // MARK: Redis
 
     @Test func redisKilledAndRestartedInMidRun() throws {
-        let rig = try rig { $0.redis.isDurable = true }
+        let rig = try rig(symbols: 400) { $0.redis.isDurable = true }
         for _ in 0..<3 {
             waitForCloses(rig, 2_000)
             rig.redis.kill9()
@@ -51,7 +51,7 @@ struct FaultTests {
     ])
     func redisRefusesForAWhile(_ fault: [String]) throws {
         let undo = ["maxmemory": "0", "min-replicas-to-write": "0"]
-        let rig = try rig(symbols: 30)
+        let rig = try rig(symbols: 150)
         waitForCloses(rig, 300)
         #expect(try rig.client.command(fault).text == "OK")
         rig.wait(seconds: 20, "refusals counted") { rig.counters[.redisErrorsRetried] > 0 }
@@ -64,7 +64,7 @@ struct FaultTests {
     }
 
     @Test func redisStallsAndConnectionIsKilled() throws {
-        let rig = try rig(symbols: 100)
+        let rig = try rig(symbols: 300)
         waitForCloses(rig, 500)
         #expect(try rig.client.command("CLIENT", "PAUSE", "1500", "WRITE").text == "OK")
         usleep(2_000_000)
@@ -79,7 +79,7 @@ struct FaultTests {
     /// A server that stalls for longer than our patience still holds what we sent it before; it must not carry that
     /// out after what we write next.
     @Test func redisStoppedForLongerThanTheReplyTimeout() throws {
-        let rig = try rig(symbols: 40)
+        let rig = try rig(symbols: 200) { $0.adjust = { $0.redisReplyTimeoutMs = 2_000 } }
         waitForCloses(rig, 500)
         let pid = try #require(rig.redis.pid)
         kill(pid, SIGSTOP)
@@ -110,7 +110,7 @@ struct FaultTests {
     }
 
     @Test func wrongTypeIsRejectedAndCounted() throws {
-        let rig = try rig(symbols: 10) { $0.intervals = [.s1] }
+        let rig = try rig(symbols: 50) { $0.intervals = [.s1] }
         waitForCloses(rig, 50)
         _ = try rig.client.command("DEL", Keys.history("btcusdt", .s1))
         _ = try rig.client.command("SET", Keys.history("btcusdt", .s1), "not a stream")
@@ -124,7 +124,7 @@ struct FaultTests {
     }
 
     @Test func redisAwayLongerThanTheQueueLasts() throws {
-        let rig = try rig(symbols: 50, speed: 10) {
+        let rig = try rig(symbols: 200, speed: 10) {
             $0.intervals = [.s1]
             $0.adjust = { $0.closedQueueCount = 1_024 }
         }
@@ -146,7 +146,7 @@ struct FaultTests {
     // MARK: Exchange
 
     @Test func exchangeConnectionCutInMidFrame() throws {
-        let rig = try rig(symbols: 100)
+        let rig = try rig(symbols: 400)
         for _ in 0..<4 {
             waitForCloses(rig, 1_000)
             rig.venue.inject(Fault(.cutFrame))
@@ -160,7 +160,7 @@ struct FaultTests {
 
     @Test(arguments: [FaultKind.reset, .drop, .close, .massDisconnect])
     func exchangeEndsConnections(_ kind: FaultKind) throws {
-        let rig = try rig(symbols: 50) { $0.adjust = { $0.streamsPerConnectionMax = 30 } }
+        let rig = try rig(symbols: 200) { $0.adjust = { $0.streamsPerConnectionMax = 120 } }
         for _ in 0..<3 {
             waitForCloses(rig, 400)
             let before = rig.counters[.connectionsClosed]
@@ -174,7 +174,7 @@ struct FaultTests {
     }
 
     @Test func shutdownNoticeReplacesConnectionsWithoutAGap() throws {
-        let rig = try rig(symbols: 50)
+        let rig = try rig(symbols: 200)
         waitForCloses(rig, 500)
         rig.venue.inject(Fault(.serverShutdown))
         rig.wait(seconds: 20, "a rollover") { rig.counters[.rollovers] >= 1 }
@@ -188,7 +188,7 @@ struct FaultTests {
         (.nonASCIISymbol, .rejectedUnknownSeries), (.unknownEvent, .noticesReceived),
     ])
     func damagedFramesAreCountedAndSkipped(_ kind: FaultKind, _ counter: CounterID) throws {
-        let rig = try rig(symbols: 20)
+        let rig = try rig(symbols: 100)
         waitForCloses(rig, 200)
         let before = rig.counters[counter]
         var fault = Fault(kind)
@@ -204,7 +204,7 @@ struct FaultTests {
 
     @Test(arguments: [FaultKind.unknownFields, .fragment, .splitWrites, .duplicate])
     func harmlessOdditiesChangeNothing(_ kind: FaultKind) throws {
-        let rig = try rig(symbols: 20)
+        let rig = try rig(symbols: 100)
         waitForCloses(rig, 200)
         var fault = Fault(kind)
         fault.probability = 0.5
@@ -217,10 +217,13 @@ struct FaultTests {
     }
 
     @Test func lostAcknowledgementIsAskedForAgain() throws {
-        // The first SUBSCRIBE gets no answer; ten seconds later it is sent again, and nothing is delivered twice.
-        let rig = try rig(symbols: 10) {
+        // The first SUBSCRIBE gets no answer; a second later it is sent again, and nothing is delivered twice.
+        let rig = try rig(symbols: 50) {
             $0.simulator.faults = [Fault(.loseAck)]
-            $0.adjust = { $0.subscribeForm = .message }
+            $0.adjust = {
+                $0.subscribeForm = .message
+                $0.subscribeTimeoutMs = 1_000
+            }
         }
         rig.wait(seconds: 20, "live after the second request") { rig.counters[.connectionsLive] == 1 }
         #expect(rig.counters[.subscribeErrors] == 1)

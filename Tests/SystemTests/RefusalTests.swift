@@ -58,7 +58,7 @@ struct RefusalTests {
 
     @Test func twoEnginesOnTheSameSeriesLeaveOneEntryPerCandle() throws {
         var options = Rig.Options()
-        options.simulator.symbolCount = 40
+        options.simulator.symbolCount = 200
         options.simulator.pace = .realTime(speed: 10)
         options.intervals = [.s1]
         let rig = try Rig(options)

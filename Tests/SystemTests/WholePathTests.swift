@@ -100,7 +100,7 @@ struct WholePathTests {
     }
 
     @Test func historyIsCapped() throws {
-        var options = options(symbols: 5, speed: 50)
+        var options = options(symbols: 5, speed: 250)
         options.intervals = [.s1]
         options.adjust = { $0.history = 150 }
         let rig = try Rig(options)

@@ -36,7 +36,7 @@ enum { FF_JSON_PADDING = 256 };
 /// What a message turned out to be. From FF_KLINE_MALFORMED on: a rejection.
 typedef enum ff_kline_result {
     FF_KLINE = 0,
-    FF_KLINE_OTHER = 1,         ///< valid JSON that is no kline event: an acknowledgement, an error, another event
+    FF_KLINE_OTHER = 1,         ///< valid JSON that is not a kline event: an acknowledgement, an error, another event
     FF_KLINE_MALFORMED = 2,     ///< not JSON, or deeper or longer than the limits
     FF_KLINE_NOT_UTF8 = 3,
     FF_KLINE_MISSING = 4,       ///< a field that every kline has is not there

@@ -257,7 +257,7 @@
     /// before this can happen.)
     private mutating func makeRoomForClosed() {
         guard closed.isFull else { return }
-        // What is acknowledged, in a batch that is not answered to its end, is no loss.
+        // What is acknowledged, in a batch that is not answered to its end, is not a loss.
         closed.advance()
         guard closed.isFull else { return }
         let lost = closed.dropOldest()

@@ -3,7 +3,7 @@
 
 import CShims
 
-/// A message that is no kline: what the exchange says about the connection.
+/// A message that is not a kline: what the exchange says about the connection.
 package enum VenueNotice: Equatable {
     /// The answer to a control message; nil id where it had none.
     case result(id: Int64?)

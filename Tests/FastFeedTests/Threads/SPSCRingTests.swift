@@ -59,8 +59,8 @@ struct SPSCRingTests {
         var words: (UInt64, UInt64, UInt64) = (0, 0, 0)
     }
 
-    /// Keeps and publishes in runs of random length.
-    private static func startProducer(_ ring: SPSCRing<Record>, _ total: UInt64) throws -> PinnedThread {
+    /// Keeps and publishes in runs of random length, until the deadline at the latest: then nobody takes them any more.
+    private static func startProducer(_ ring: SPSCRing<Record>, _ total: UInt64, untilNs deadlineNs: UInt64) throws -> PinnedThread {
         try PinnedThread.start(name: "producer") {
             var producer = SPSCRing.Producer(ring)
             var random = SplitMix64(seed: 5)
@@ -68,6 +68,7 @@ struct SPSCRingTests {
             while number < total {
                 let room = producer.room()
                 if room == 0 {
+                    guard MonotonicClock.nowNs() < deadlineNs else { return }
                     Cores.pause()
                     continue
                 }
@@ -86,12 +87,12 @@ struct SPSCRingTests {
     @Test func twoThreads() throws {
         let total: UInt64 = 5_000_000
         let ring = SPSCRing<Record>(zeroed: 1_024)
-        let produced = try SPSCRingTests.startProducer(ring, total)
+        let deadlineNs = MonotonicClock.nowNs() + 60_000_000_000
+        let produced = try SPSCRingTests.startProducer(ring, total, untilNs: deadlineNs)
         var consumer = SPSCRing.Consumer(ring)
         var expected: UInt64 = 0
         var wrong = 0
         var random = SplitMix64(seed: 6)
-        let deadlineNs = MonotonicClock.nowNs() + 60_000_000_000
         while expected < total && MonotonicClock.nowNs() < deadlineNs {
             let available = consumer.available()
             if available == 0 {
