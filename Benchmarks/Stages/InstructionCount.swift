@@ -12,7 +12,7 @@ struct InstructionCount: ParsableCommand {
     @Argument(help: "parse, parse-narrow, parse-in-order, parse-any-order, frame-decode, ring, coalesce, encode, encode-closed or replies.")
     var room: String
 
-    @Argument(help: "About how many units: whole rounds are run, one at least. (default: by the room, 30,000 to 640,000)")
+    @Argument(help: "About how many units. (default: by the room, 30,000 to 640,000)")
     var units: Int?
 
     func run() throws {
@@ -22,26 +22,27 @@ struct InstructionCount: ParsableCommand {
         print(units)
     }
 
+    /// Units of one round, one at least.
+    private func perRound(_ usual: Int, rounds: Int) -> Int { max(1, (units ?? usual) / rounds) }
+
     private func count() throws -> Int? {
-        /// Rounds of so many units each.
-        func rounds(_ count: Int, of size: Int) -> Int { units.map { max(1, $0 / size) } ?? count }
+        // As many rounds in any case, so that their beginning weighs the same: fewer units are fewer of one round.
         switch room {
         case "parse", "parse-narrow", "parse-in-order", "parse-any-order":
-            let frames = Frames.klines(min(20_000, units ?? .max))
+            let frames = Frames.klines(perRound(100_000, rounds: 5))
             let ways: [String: ParseBench.Way] = ["parse-narrow": .narrow, "parse-in-order": .inOrder, "parse-any-order": .inAnyOrder]
-            let rounds = rounds(5, of: frames.count)
-            return ParseBench.run(frames, rounds: rounds, way: ways[room] ?? .usual).map { _ in rounds * frames.count }
+            return ParseBench.run(frames, rounds: 5, way: ways[room] ?? .usual).map { _ in 5 * frames.count }
         case "frame-decode":
-            let messages = Frames.klines(min(2_000, units ?? .max))
-            return FrameBench.run(messages.flatMap(Frames.framed), readBytes: 256 << 10, rounds: rounds(20, of: messages.count))?.messages
+            let frames = Frames.klines(perRound(40_000, rounds: 20))
+            return FrameBench.run(frames.flatMap(Frames.framed), readBytes: 256 << 10, rounds: 20)?.messages
         case "ring":
-            let records = 64 * rounds(10_000, of: 64)
+            let records = 64 * perRound(640_000, rounds: 64)
             return RingBench.ping(records: records, batch: 64) > 0 ? records : nil
-        case "coalesce": return TableBench.run(series: 300, bars: rounds(10, of: 300 * TableBench.updatesPerBar))?.records
+        case "coalesce": return TableBench.run(series: 300, bars: perRound(180_000, rounds: 300 * TableBench.updatesPerBar))?.records
         case "encode", "encode-closed":
-            let rounds = rounds(100, of: 300)
-            return EncodeBench.run(series: 300, closed: room == "encode-closed", rounds: rounds).map { _ in 300 * rounds }
-        case "replies": return ReplyBench.run(batches: 50, rounds: rounds(5, of: 50 * 402))?.replies
+            let series = perRound(30_000, rounds: 100)
+            return EncodeBench.run(series: series, closed: room == "encode-closed", rounds: 100).map { _ in series * 100 }
+        case "replies": return ReplyBench.run(batches: perRound(100_500, rounds: 5 * 402), rounds: 5)?.replies
         default: throw ValidationError("no room '\(room)'")
         }
     }
