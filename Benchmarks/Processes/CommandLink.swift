@@ -58,7 +58,7 @@ final class CommandLink {
             return answer?.channel == channel
         }
         let value = try JSONValue(parsing: answer!.text)
-        guard value["status"]?.string == "ok" else { throw FeedError(.control, "\(kind.rawValue) \(fields): \(value.text)") }
+        guard value["status"]?.string == "ok" else { throw FeedError(.redis, "\(kind.rawValue) \(fields): \(value.text)") }
         return value
     }
 }

@@ -14,7 +14,7 @@ class Program {
     init(_ url: URL, _ arguments: [String], in directory: URL? = nil, output: Pipe? = nil, errors: FileHandle? = nil) throws {
         process.executableURL = url
         process.arguments = arguments + ["--end-with-parent", "\(getpid())"]
-        process.currentDirectoryURL = directory
+        if let directory { process.currentDirectoryURL = directory }
         if let output { process.standardOutput = output }
         if let errors { process.standardError = errors }
         try process.run()

@@ -90,7 +90,7 @@ final class UpdateSubscriber: Sendable {
         let address =
             switch endpoint.place {
             case .unix(let path): SocketAddress(unixPath: path)
-            case .tcp(let host, let port): SocketAddress(numericHost: host, port: port)
+            case .tcp(let place): SocketAddress(numericHost: place.host, port: place.port)
             }
         var stream = try RawConnection(address)
         try stream.write(Array("PSUBSCRIBE \(Setup.schema.updatesPattern)\r\n".utf8))

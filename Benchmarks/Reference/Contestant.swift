@@ -45,7 +45,7 @@ struct Contestant {
         let address =
             switch rig.redis.reach.place {
             case .unix(let path): path
-            case .tcp(let host, let port): "\(host):\(port)"
+            case .tcp(let place): place.description
             }
         let both = ["--flux", setup.flux, "--history", "\(setup.history)", "--venue", exchange.webSocketBase, "--redis", address]
         let authority = exchange.authorityFile.map { ["--ca-file", $0] } ?? []

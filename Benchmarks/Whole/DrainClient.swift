@@ -15,8 +15,10 @@ enum DrainClient {
         let base = try WebSocketEndpoint(url: exchange.webSocketBase)
         let streams = setup.followedNames.map { "\($0)@kline_\(setup.intervals[0].token)" }.joined(separator: "/")
         let request = UpgradeRequest.random(
-            endpoint: WebSocketEndpoint(isSecure: base.isSecure, host: base.host, port: base.port, target: "/stream?streams=\(streams)"))
-        var connection = try RawConnection(SocketAddress(numericHost: base.host, port: base.port), authorityFile: exchange.authorityFile)
+            endpoint: WebSocketEndpoint(
+                isSecure: base.isSecure, host: base.authority.host, port: base.authority.port, target: "/stream?streams=\(streams)"))
+        var connection = try RawConnection(
+            SocketAddress(numericHost: base.authority.host, port: base.authority.port), authorityFile: exchange.authorityFile)
         try connection.write(request.bytes)
         let buffer = PaddedBuffer(count: Limits.receiveBytesMax)
         func receive() throws -> Int {

@@ -257,7 +257,6 @@ void ff_tls_shutdown(ff_tls *tls) {
 }
 
 const char *ff_tls_error(const ff_tls *tls) { return tls->error; }
-const char *ff_tls_version(const ff_tls *tls) { return SSL_get_version(tls->ssl); }
 
 void ff_websocket_accept(const char *key, size_t length, char out[29]) {
     static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";

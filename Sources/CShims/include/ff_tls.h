@@ -48,8 +48,6 @@ int ff_tls_has_pending(const ff_tls *tls);
 void ff_tls_shutdown(ff_tls *tls);
 /// Why the session failed, in one line.
 const char *ff_tls_error(const ff_tls *tls);
-/// "TLSv1.3" and the like.
-const char *ff_tls_version(const ff_tls *tls);
 
 /// The value of Sec-WebSocket-Accept for a key: base64(SHA-1(key + GUID)), 28 characters and NUL.
 void ff_websocket_accept(const char *key, size_t length, char out[29]);

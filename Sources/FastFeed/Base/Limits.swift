@@ -100,7 +100,8 @@ package enum Limits {
     /// Requests carried out per second on average, and at once. Beyond: answered with `busy`.
     package static let commandsPerSecondMax = 1_000.0
     package static let commandBurstMax = 20_000.0
-    /// Silence of the connection that listens for commands before it is asked whether it is there, and again before it is given up.
+    /// Silence of the connection that listens for commands before it is asked whether it is there, and again before it is given up; and
+    /// of a Redis that owes control replies before it is given up.
     package static let controlSilenceNs: UInt64 = 5_000_000_000
     /// Requests taken before their answers are sent.
     package static let commandsPerTurnMax = 64
@@ -109,7 +110,7 @@ package enum Limits {
     package static let startingMs: Int64 = 60_000
     /// Different questions for candles that the exchange has not answered yet. Beyond: `busy`.
     package static let dataQuestionsMax = 1_000
-    /// Connecting, and each answer of Redis to the control thread.
+    /// Connecting, and each question of the control thread to Redis. Beyond: the request is refused, the next ones wait.
     package static let controlRedisTimeoutMs = 1_000
 
     /// Asserts what the parts rely on.

@@ -35,9 +35,9 @@ extension FluxSummary {
     }
 
     /// - Parameter symbols: a list of fluxes has them as a list, a status as one text.
-    init(_ value: JSONValue, symbols: [Symbol]) throws(Malformed) {
+    init(_ value: JSONValue, symbols: @autoclosure () throws(Malformed) -> [Symbol]) throws(Malformed) {
         self.init(
-            id: try value.text(Field.fluxID), symbols: symbols, interval: try value.interval(Field.interval),
+            id: try value.text(Field.fluxID), symbols: try symbols(), interval: try value.interval(Field.interval),
             state: FluxState(rawValue: try value.text(Field.state)), createdAt: try value.number(Field.createdAt),
             lastUpdateAt: try value.instant(Field.lastUpdateAt))
     }

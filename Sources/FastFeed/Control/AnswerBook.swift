@@ -8,21 +8,15 @@ struct AnswerBook {
         case answered(String)
     }
 
-    private struct Record {
-        var entry: Entry
-        let sinceNs: UInt64
-    }
-
     private static let keptNs: UInt64 = 60_000_000_000
     private static let bytesMax = 16 * 1024 * 1024
     private static let countMax = 65_536
     /// A longer answer is not kept: it answers a question, which may be asked again.
     private static let answerBytesMax = 4_096
 
-    private var records: [RequestKey: Record] = [:]
+    private var records: [RequestKey: (entry: Entry, sinceNs: UInt64)] = [:]
     /// Keys in the order of asking.
-    private var order: [(key: RequestKey, sinceNs: UInt64)] = []
-    private var head = 0
+    private var order: ArraySlice<(key: RequestKey, sinceNs: UInt64)> = []
     private var bytes = 0
 
     mutating func find(_ key: RequestKey, nowNs: UInt64) -> Entry? {
@@ -31,7 +25,7 @@ struct AnswerBook {
     }
 
     mutating func begin(_ key: RequestKey, nowNs: UInt64) {
-        records[key] = Record(entry: .pending, sinceNs: nowNs)
+        records[key] = (.pending, nowNs)
         order.append((key, nowNs))
         bytes += key.id.utf8.count + 64
         expire(nowNs)
@@ -41,27 +35,22 @@ struct AnswerBook {
         guard let record = records[key] else { return }
         if isKept && answer.utf8.count <= AnswerBook.answerBytesMax {
             bytes += answer.utf8.count
-            records[key] = Record(entry: .answered(answer), sinceNs: record.sinceNs)
+            records[key] = (.answered(answer), record.sinceNs)
         } else {
             records[key] = nil
         }
     }
 
     private mutating func expire(_ nowNs: UInt64) {
-        while head < order.count {
-            let (key, sinceNs) = order[head]
-            let isFull = bytes > AnswerBook.bytesMax || order.count - head > AnswerBook.countMax
-            guard isFull || nowNs &- sinceNs >= AnswerBook.keptNs else { break }
-            head += 1
+        while let (key, sinceNs) = order.first {
+            let isFull = bytes > AnswerBook.bytesMax || order.count > AnswerBook.countMax
+            guard isFull || nowNs &- sinceNs >= AnswerBook.keptNs else { return }
+            order.removeFirst()
             bytes -= key.id.utf8.count + 64
             // Asked again since: then it belongs to a later place in the order.
             guard let record = records[key], record.sinceNs == sinceNs else { continue }
             if case .answered(let answer) = record.entry { bytes -= answer.utf8.count }
             records[key] = nil
-        }
-        if head > 4_096 && head > order.count / 2 {
-            order.removeFirst(head)
-            head = 0
         }
     }
 }

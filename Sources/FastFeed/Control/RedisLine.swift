@@ -25,8 +25,6 @@ package struct RedisLine {
     private var lateCount = 0
     /// When the last reply came, or the first command was sent that has none.
     private var heardNs: UInt64 = 0
-    /// When the subscriber last said anything, and whether it has been asked to since.
-    private var (listenedNs, isPinged): (UInt64, Bool) = (0, false)
 
     package init(_ endpoint: RedisEndpoint, channels: [String], journal: Journal, seed: UInt64) {
         (self.endpoint, self.channels, self.journal) = (endpoint, channels, journal)
@@ -49,7 +47,7 @@ package struct RedisLine {
                 subscriber = try RedisSubscriber.connect(endpoint, timeoutMs: timeoutMs, messageBytesMax: CommandRequest.bytesMax)
                 subscriber?.subscribe(channels)
             }
-            (connection, listenedNs, isPinged) = (made, MonotonicClock.nowNs(), false)
+            connection = made
             return true
         } catch {
             lose("\(error)")
@@ -100,24 +98,26 @@ package struct RedisLine {
     }
 
     /// Takes what Redis says to what was posted. A Redis that says nothing is taken for dead after a while.
-    package mutating func takeReplies(waitingMs: Int = 0) {
-        var waitingMs = waitingMs
-        while let connection {
-            switch connection.next(timeoutMs: waitingMs) {
-            case .reply(let reply): count(reply)
-            case .lost(let reason): return lose(reason)
-            case .nothing:
-                let silentNs = MonotonicClock.nowNs() &- heardNs
-                if repliedCount < sentCount && silentNs >= Limits.controlSilenceNs { lose("Redis does not answer") }
-                return
-            }
-            waitingMs = 0
-        }
+    package mutating func takeReplies() {
+        while let reply = nextReply(untilNs: 0) { note(reply) }
+        if repliedCount < sentCount && MonotonicClock.nowNs() &- heardNs >= Limits.controlSilenceNs { lose("Redis does not answer") }
     }
 
-    private mutating func count(_ reply: RedisReply) {
-        repliedCount += 1
-        heardNs = MonotonicClock.nowNs()
+    /// Nil when there is none by then, or the connection is lost.
+    private mutating func nextReply(untilNs: UInt64) -> RedisReply? {
+        guard let connection else { return nil }
+        let nowNs = MonotonicClock.nowNs()
+        switch connection.next(timeoutMs: untilNs > nowNs ? Int((untilNs - nowNs) / 1_000_000) + 1 : 0) {
+        case .nothing: break
+        case .lost(let reason): lose(reason)
+        case .reply(let reply):
+            (repliedCount, heardNs) = (repliedCount + 1, MonotonicClock.nowNs())
+            return reply
+        }
+        return nil
+    }
+
+    private func note(_ reply: RedisReply) {
         guard case .error(let message) = reply else { return }
         journal.note(.warning, "Redis refuses what control writes", key: "control-refused:\(message.prefix(12))", ("reply", message))
     }
@@ -127,35 +127,26 @@ package struct RedisLine {
     /// The replies to these commands, error replies among them. Nil when they do not come in time: what was asked may be carried out
     /// later all the same, before anything that is sent after it.
     package mutating func ask(_ commands: [[String]]) -> [RedisReply]? {
-        let deadlineNs = MonotonicClock.nowNs() + .ns(ms: Limits.controlRedisTimeoutMs)
-        let firstReply = sentCount
+        let (askedCount, deadlineNs) = (sentCount, MonotonicClock.nowNs() + .ns(ms: Limits.controlRedisTimeoutMs))
         guard send(commands) else { return nil }
         var replies: [RedisReply] = []
-        while let connection, replies.count < commands.count {
-            let nowNs = MonotonicClock.nowNs()
-            switch connection.next(timeoutMs: deadlineNs > nowNs ? Int((deadlineNs - nowNs) / 1_000_000) + 1 : 0) {
-            case .reply(let reply) where repliedCount < firstReply: count(reply)
-            case .reply(let reply):
-                repliedCount += 1
-                replies.append(reply)
-            case .lost(let reason): lose(reason)
-            case .nothing:
+        while replies.count < commands.count {
+            guard let reply = nextReply(untilNs: deadlineNs) else {
                 lateCount = sentCount
-                journal.note(.warning, "Redis is slow: a request is refused, the next ones wait", key: "control-late")
+                if connection != nil {
+                    journal.note(.warning, "Redis is slow: a request is refused, the next ones wait", key: "control-late")
+                }
                 return nil
             }
+            if repliedCount > askedCount { replies.append(reply) } else { note(reply) }
         }
-        return connection == nil ? nil : replies
+        return replies
     }
 
     /// Sends what was posted, waits until Redis has answered all of it, and ends.
     package mutating func finish() {
         let deadlineNs = MonotonicClock.nowNs() + .ns(ms: Limits.controlRedisTimeoutMs)
-        flush()
-        while connection != nil, !outgoing.isEmpty || repliedCount < sentCount, MonotonicClock.nowNs() < deadlineNs {
-            takeReplies(waitingMs: 50)
-            flush()
-        }
+        repeat { flush() } while (!outgoing.isEmpty || repliedCount < sentCount) && nextReply(untilNs: deadlineNs) != nil
         connection?.close()
         subscriber?.close()
     }
@@ -167,26 +158,23 @@ package struct RedisLine {
         guard let event = subscriber?.next() else { return .nothing }
         if case .refused(let message) = event { loseSubscriber("Redis says: \(message)") }
         if case .lost(let reason) = event { loseSubscriber(reason) }
-        if event != .nothing { (listenedNs, isPinged) = (MonotonicClock.nowNs(), false) }
         return event
     }
 
-    /// A connection that only listens does not notice that its peer has gone: after some silence it is asked, and without an answer
-    /// made anew.
+    /// While Redis is not ready, its silence says nothing.
     package mutating func watchSubscriber(_ nowNs: UInt64) {
-        guard isReady, let subscriber, nowNs &- listenedNs >= Limits.controlSilenceNs else { return }
-        guard !isPinged else { return loseSubscriber("the connection for commands is silent") }
-        (listenedNs, isPinged) = (nowNs, true)
-        if !subscriber.ping() { loseSubscriber("the connection for commands does not take a PING") }
+        guard isReady, subscriber?.watch(nowNs: nowNs, silenceNs: Limits.controlSilenceNs) == .dead else { return }
+        loseSubscriber("the connection for commands is silent")
     }
 
     // MARK: Waiting
 
     /// When the line must be turned though nothing comes.
     var dueNs: UInt64 {
-        if connection == nil { return retryAtNs }
-        let sinceNs = min(isReady ? listenedNs : .max, repliedCount < sentCount ? heardNs : .max)
-        return sinceNs == .max ? .max : sinceNs + Limits.controlSilenceNs
+        guard connection != nil else { return retryAtNs }
+        let silenceNs = Limits.controlSilenceNs
+        let watchNs = isReady ? subscriber?.watchDueNs(silenceNs: silenceNs) ?? .max : .max
+        return min(watchNs, repliedCount < sentCount ? heardNs + silenceNs : .max)
     }
 
     /// What to poll for. While Redis is not ready, what has come waits in its socket.

@@ -4,23 +4,23 @@
 /// One flux as it was last judged.
 package struct FluxOnBoard: Sendable {
     package let flux: Flux
-    package let standing: FluxStanding
-    /// What the sink has said of its series, in the order of the flux's symbols.
-    let reports: ArraySlice<SeriesReport>
-    let refused: [Symbol]
-    let market: Market
-    let ageMs: Int64
-    let judgedNs: UInt64
+    package private(set) var standing = FluxStanding()
+    /// What the sink has said of its series, in the order of the symbols, and which symbols the exchange refuses.
+    private let (reports, refused): (ArraySlice<SeriesReport>, [Symbol])
+    private let (ageMs, judgedNs): (Int64, UInt64)
+
+    init(_ flux: Flux, _ reports: ArraySlice<SeriesReport>, refused: [Symbol], ageMs: Int64, nowNs: UInt64) {
+        (self.flux, self.reports, self.refused, self.ageMs, judgedNs) = (flux, reports, refused, ageMs, nowNs)
+        standing = judge(reports, refusedCount: refused.count)
+    }
 
     /// Each series, judged as a flux of its own.
-    package var series: [(series: Series, standing: FluxStanding)] {
-        zip(flux.series(market), reports.indices).map { series, place in
-            let refusedCount = refused.contains(series.symbol) ? 1 : 0
-            return (
-                series,
-                FluxStanding(flux.interval, reports[place...place], refusedCount: refusedCount, ageMs: ageMs, nowNs: judgedNs)
-            )
-        }
+    package var series: [(symbol: Symbol, standing: FluxStanding)] {
+        zip(flux.symbols, reports).map { ($0, judge([$1], refusedCount: refused.contains($0) ? 1 : 0)) }
+    }
+
+    private func judge(_ reports: ArraySlice<SeriesReport>, refusedCount: Int) -> FluxStanding {
+        FluxStanding(flux.interval, reports, refusedCount: refusedCount, ageMs: ageMs, nowNs: judgedNs)
     }
 }
 

@@ -14,7 +14,7 @@ package struct StatusDesk {
     private let board: StandingsBoard
     private var written: [String: (standing: FluxStanding, atNs: UInt64)] = [:]
     /// What the sink was asked about and has not answered yet. One question at a time: an answer must find its list.
-    private var asked: [(flux: Flux, count: Int)]?
+    private var asked: [Flux]?
     private var refreshDueNs: UInt64 = 0
 
     package init(schema: KeySchema, board: StandingsBoard, startedAtMs: Int64) {
@@ -34,15 +34,9 @@ package struct StatusDesk {
     /// The ids to ask the sink about, when it is time.
     package mutating func question(_ book: FluxBook, nowNs: UInt64) -> [UInt32]? {
         guard asked == nil, nowNs >= refreshDueNs else { return nil }
-        var ids: [UInt32] = []
-        var list: [(flux: Flux, count: Int)] = []
-        for flux in book.list {
-            let found = book.ids(of: flux)
-            ids += found
-            list.append((flux, found.count))
-        }
+        let list = book.list
         (asked, refreshDueNs) = (list, nowNs + StatusDesk.refreshNs)
-        return ids
+        return list.flatMap(book.ids)
     }
 
     /// The sink had no room for the question.
@@ -52,17 +46,14 @@ package struct StatusDesk {
     package mutating func takeStandings(
         _ reports: [SeriesReport], _ book: FluxBook, _ figures: EngineHandles.Figures, nowNs: UInt64, nowMs: Int64
     ) {
-        guard let list = asked.take(), reports.count == list.reduce(0, { $0 + $1.count }) else { return }
-        var place = 0
-        for (flux, count) in list {
-            defer { place += count }
+        guard let list = asked.take(), reports.count == list.reduce(0, { $0 + $1.symbols.count }) else { return }
+        var rest = reports[...]
+        for flux in list {
+            let part = rest.prefix(flux.symbols.count)
+            rest = rest.dropFirst(part.count)
             guard book.holds(flux) else { continue }
-            let (refused, ageMs) = (book.refusedSymbols(of: flux), nowMs - max(flux.createdAtMs, startedAtMs))
-            let part = reports[place..<place + count]
-            let standing = FluxStanding(flux.interval, part, refusedCount: refused.count, ageMs: ageMs, nowNs: nowNs)
-            board.show(
-                FluxOnBoard(
-                    flux: flux, standing: standing, reports: part, refused: refused, market: book.market, ageMs: ageMs, judgedNs: nowNs))
+            let ageMs = nowMs - max(flux.createdAtMs, startedAtMs)
+            board.show(FluxOnBoard(flux, part, refused: book.refusedSymbols(of: flux), ageMs: ageMs, nowNs: nowNs))
         }
         board.show(state(book, figures, nowMs), nowNs: nowNs)
     }

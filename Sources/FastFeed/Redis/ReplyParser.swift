@@ -60,7 +60,8 @@ package struct ReplyParser {
     /// Puts a value into the innermost array; returns what is complete at the outermost level.
     private mutating func close(_ value: RedisReply) -> RedisReply? {
         var value = value
-        while let last = levels.indices.last {
+        while !levels.isEmpty {
+            let last = levels.count - 1
             levels[last].values.append(value)
             guard levels[last].values.count == levels[last].count else { return nil }
             value = .array(levels.removeLast().values)
@@ -71,23 +72,25 @@ package struct ReplyParser {
     private mutating func part() -> Step? {
         if skipped.left > 0 { return skip() }
         guard head < buffer.count else { return .needsMore }
-        let mark = buffer[head]
-        guard "+-:$*".utf8.contains(mark) else { return .broken("a byte that does not begin a reply") }
         let end = lineEnd()
-        guard (end ?? buffer.count) - head <= ReplyParser.lineBytesMax else { return .broken("a line that does not end") }
-        guard let end else { return .needsMore }
-        guard buffer[end - 1] == 0x0D, !buffer[head..<(end - 1)].contains(0x0D) else { return .broken("half a line end") }
-        let line = buffer[(head + 1)..<(end - 1)]
+        guard end - head <= ReplyParser.lineBytesMax else { return .broken("a line that does not end") }
+        let mark = buffer[head]
         switch mark {
-        case UInt8(ascii: "+"): return take(.bytes(Array(line)), end + 1)
-        case UInt8(ascii: "-"): return take(.error(Ascii.printable(line)), end + 1)
-        default: break
+        case UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: ":"), UInt8(ascii: "$"), UInt8(ascii: "*"): break
+        default: return .broken("a byte that does not begin a reply")
         }
-        guard let number = ReplyParser.number(line) else { return .broken("a number that is not one") }
+        guard end + 1 < buffer.count else { return .needsMore }
+        guard buffer[end + 1] == 0x0A else { return .broken("half a line end") }
+        if mark == UInt8(ascii: "+") || mark == UInt8(ascii: "-") {
+            let line = buffer[(head + 1)..<end]
+            guard !line.contains(0x0A) else { return .broken("half a line end") }
+            return take(mark == UInt8(ascii: "+") ? .bytes(Array(line)) : .error(Ascii.printable(line)), end + 2)
+        }
+        guard let number = number(from: head + 1, to: end) else { return .broken("a number that is not one") }
         switch mark {
-        case UInt8(ascii: ":"): return take(.integer(number), end + 1)
-        case UInt8(ascii: "$"): return string(number, end + 1)
-        default: return array(number, end + 1)
+        case UInt8(ascii: ":"): return take(.integer(number), end + 2)
+        case UInt8(ascii: "$"): return string(number, end + 2)
+        default: return array(number, end + 2)
         }
     }
 
@@ -107,7 +110,8 @@ package struct ReplyParser {
         }
         guard buffer.count >= start + count + 2 else { return .needsMore }
         guard buffer[start + count] == 0x0D, buffer[start + count + 1] == 0x0A else { return .broken("a string without its end") }
-        return take(.bytes(Array(buffer[start..<(start + count)])), start + count + 2)
+        let bytes = unsafe buffer.withUnsafeBytes { unsafe [UInt8](UnsafeRawBufferPointer(rebasing: $0[start..<(start + count)])) }
+        return take(.bytes(bytes), start + count + 2)
     }
 
     private mutating func skip() -> Step {
@@ -127,17 +131,28 @@ package struct ReplyParser {
         return nil
     }
 
-    /// The place of the newline that ends the line at `head`.
-    private func lineEnd() -> Int? {
+    /// The place of the carriage return that ends the line at `head`, or behind all bytes.
+    private func lineEnd() -> Int {
         unsafe buffer.withUnsafeBytes { bytes in
-            guard let found = unsafe memchr(bytes.baseAddress! + head, 0x0A, bytes.count - head) else { return nil }
+            guard let found = unsafe memchr(bytes.baseAddress! + head, 0x0D, bytes.count - head) else { return bytes.count }
             return unsafe UnsafeRawPointer(found) - bytes.baseAddress!
         }
     }
 
     /// A whole number as Redis writes it: no sign but a minus, no zero in front.
-    private static func number(_ line: ArraySlice<UInt8>) -> Int64? {
-        guard line.count <= 20, let value = Int64(String(decoding: line, as: UTF8.self)) else { return nil }
-        return line.elementsEqual(String(value).utf8) ? value : nil
+    private func number(from start: Int, to end: Int) -> Int64? {
+        let isNegative = start < end && buffer[start] == UInt8(ascii: "-")
+        let first = isNegative ? start + 1 : start
+        guard first < end, buffer[first] != UInt8(ascii: "0") || (end - first == 1 && !isNegative) else { return nil }
+        var value: Int64 = 0
+        for place in first..<end {
+            let digit = buffer[place] &- 0x30
+            guard digit < 10 else { return nil }
+            let (tens, isLarge) = value.multipliedReportingOverflow(by: 10)
+            let (sum, isLarger) = isNegative ? tens.subtractingReportingOverflow(Int64(digit)) : tens.addingReportingOverflow(Int64(digit))
+            guard !isLarge, !isLarger else { return nil }
+            value = sum
+        }
+        return value
     }
 }

@@ -113,7 +113,7 @@ struct StatusDeskTests {
         #expect(rig.board.fluxes.map(\.flux) == [rig.one, rig.two])
         let shown = try #require(rig.board["one"])
         #expect(shown.standing.state == .live && shown.standing.candlesTotal == 10)
-        #expect(shown.series.map(\.series.symbol.name) == ["btcusdt", "ethusdt"])
+        #expect(shown.series.map(\.symbol.name) == ["btcusdt", "ethusdt"])
         #expect(shown.series.allSatisfy { $0.standing.state == .live && $0.standing.candlesTotal == 5 })
         #expect(try #require(rig.board["two"]).series.count == 1)
     }

@@ -48,7 +48,7 @@ struct RedisClientTests {
         let endpoint = RedisEndpoint(place: .tcp(Authority(host: "127.0.0.1", port: listener.port)))
         let startNs = MonotonicClock.nowNs()
         do {
-            let client = try RedisClient.connect(endpoint, timeoutMs: 400)
+            let client = try RedisClient.connect(endpoint, timeout: .milliseconds(400))
             let error = #expect(throws: FeedError.self) { try client.command("GET", "a") }
             #expect(error?.message.contains("no reply from Redis within 400 ms") == true)
         }
