@@ -56,7 +56,7 @@ for part in "${parts[@]}"; do
         failures=$((failures + 1))
         tail -n 60 "$logs/$name.log"
     else
-        grep -i 'skipped' "$logs/$name.log" | grep -v '^➜' || true
+        head -n -12 "$logs/$name.log" | grep -i 'skipped' | grep -v '^➜' || true
         tail -n 12 "$logs/$name.log"
     fi
     results+=("$(printf '%-12s%-8s%6ds' "$name" $result $((SECONDS - started)))")
