@@ -106,7 +106,7 @@ extension ExchangeProcess {
     /// Events that it has sent until now, by its own account.
     func klineFrames() throws -> UInt64 {
         let url = try WebSocketEndpoint(url: webSocketBase)
-        var connection = try RawConnection(SocketAddress(numericHost: url.authority.host, port: url.authority.port), authorityFile: authorityFile)
+        var connection = try RawConnection(url.authority.numericAddress, authorityFile: authorityFile)
         try connection.write(Array("GET /truth/stats HTTP/1.1\r\nHost: \(url.authority.host)\r\nConnection: close\r\n\r\n".utf8))
         var text = ""
         var bytes = [UInt8](repeating: 0, count: 4_096)

@@ -14,7 +14,7 @@ enum DrainClient {
     /// Subscribes to all series in the URL, lets the stream run in, and counts for some seconds.
     static func run(_ exchange: ExchangeProcess, _ setup: WholeSetup, seconds: Double) throws -> Result {
         let url = try WebSocketEndpoint(url: exchange.webSocketBase)
-        var connection = try RawConnection(SocketAddress(numericHost: url.authority.host, port: url.authority.port), authorityFile: exchange.authorityFile)
+        var connection = try RawConnection(url.authority.numericAddress, authorityFile: exchange.authorityFile)
         let streams = setup.symbols.map { "\($0)@kline_\(setup.interval.token)" }.joined(separator: "/")
         try connection.write(
             Array(

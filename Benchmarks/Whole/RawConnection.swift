@@ -10,7 +10,7 @@ struct RawConnection: ~Copyable {
     init(_ endpoint: RedisEndpoint) throws {
         switch endpoint.place {
         case .unix(let path): try self.init(SocketAddress(unixPath: path))
-        case .tcp(let authority): try self.init(SocketAddress(numericHost: authority.host, port: authority.port))
+        case .tcp(let authority): try self.init(authority.numericAddress)
         }
     }
 

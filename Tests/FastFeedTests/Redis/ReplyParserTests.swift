@@ -42,7 +42,8 @@ struct ReplyParserTests {
     @Test(
         "What is not RESP2 is broken",
         arguments: [
-            "?", "\r\n", ":1x\r\n", ":\r\n", ":+1\r\n", ":01\r\n", ":-0\r\n", ":9223372036854775808\r\n", "+a\nb\r\n", "+a\rb\r\n", "$-2\r\n", "$99999999999\r\n", "*-5\r\n", "*1048577\r\n", "+" + String(repeating: "x", count: 65_536) + "\r\n", "$1\r\nabc\r\n",
+            "?", "\r\n", ":1x\r\n", ":\r\n", ":+1\r\n", ":01\r\n", ":-0\r\n", ":9223372036854775808\r\n", "+a\nb\r\n", "+a\rb\r\n",
+            "$-2\r\n", "$99999999999\r\n", "*-5\r\n", "*1048577\r\n", "+" + String(repeating: "x", count: 65_536) + "\r\n", "$1\r\nabc\r\n",
             String(repeating: "*1\r\n", count: 20),
         ])
     func broken(text: String) {
