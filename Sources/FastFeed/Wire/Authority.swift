@@ -36,13 +36,15 @@ public struct Authority: Sendable, Equatable, CustomStringConvertible {
     package var name: String { host.contains(":") ? "[\(host)]" : host }
     public var description: String { "\(name):\(port)" }
 
+    /// Nil for a name.
+    package var numericAddress: SocketAddress? { SocketAddress(numericHost: host, port: port) }
     /// True for names and addresses that cannot leave this machine.
-    public var isLoopback: Bool { host == "localhost" || SocketAddress(numericHost: host, port: port)?.isLoopback == true }
+    public var isLoopback: Bool { host == "localhost" || numericAddress?.isLoopback == true }
 
     /// A name of letters, digits, `-` and `.`, or a numeric address in full. What else an HTTP library might understand
     /// (escapes, `127.1`) is not plain.
     package var isPlain: Bool {
-        if SocketAddress(numericHost: host, port: port) != nil { return true }
+        if numericAddress != nil { return true }
         let isName = host.utf8.allSatisfy { Ascii.isDigit($0) || Ascii.isLetter($0) || "-.".utf8.contains($0) }
         guard isName, !host.hasPrefix("."), !host.hasPrefix("-"), !host.contains("..") else { return false }
         // A last label that is a number makes it an address, and only the full form is one.
