@@ -23,6 +23,8 @@ package struct TruthCheck {
         package let series: Series
         package let openTimeMs: Int64
         package let isRequired: Bool
+        /// It went out to a client: if not, the exchange itself never got rid of it.
+        package let isDelivered: Bool
         package let place: Place
     }
 
@@ -52,7 +54,9 @@ package struct TruthCheck {
 
     /// One line: the counts of what is not right, and the first sample.
     package var summary: String {
-        "\(missing) closed candles missing of \(required), \(wrong) wrong, \(extra) extra, \(twice) twice, \(latestWrong) latest states wrong"
+        let delivered = absent.count { $0.isRequired && $0.isDelivered }
+        return "\(missing) closed candles missing of \(required) (\(delivered) delivered), \(wrong) wrong, \(extra) extra, \(twice) twice, "
+            + "\(latestWrong) latest states wrong"
             + (samples.first.map { ": \($0)" } ?? "")
     }
 
@@ -103,7 +107,8 @@ package struct TruthCheck {
             }
             guard let entry = entries.removeValue(forKey: openMs) else {
                 let place: Absent.Place = kept.count == 0 || openMs > kept.newestMs ? .after : openMs < kept.oldestMs ? .before : .between
-                absent.append(Absent(series: series, openTimeMs: openMs, isRequired: isRequired, place: place))
+                absent.append(
+                    Absent(series: series, openTimeMs: openMs, isRequired: isRequired, isDelivered: candle.delivered, place: place))
                 if isRequired { note("missing: \(series) \(openMs), announced at \(candle.candle.eventTimeMs)") }
                 continue
             }
