@@ -89,7 +89,8 @@ let package = Package(
         // What several test targets share: frames, seeds, waiting.
         .target(name: "TestKit", dependencies: ["FastFeed"], path: "Tests/TestKit", swiftSettings: base),
         // The engine's agents on a kernel, an exchange and a Redis that a seed decides (scripts/simulate.sh).
-        .target(name: "Simulation", dependencies: ["FastFeed", "TestKit"], path: "Tests/Simulation", swiftSettings: base),
+        .target(
+            name: "Simulation", dependencies: ["FastFeed", "VenueSimulator", "TestKit"], path: "Tests/Simulation", swiftSettings: base),
         .executableTarget(
             name: "run-seeds",
             dependencies: ["Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser")],

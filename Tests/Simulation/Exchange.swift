@@ -3,6 +3,7 @@
 
 import FastFeed
 import Glibc
+import VenueSimulator
 
 /// What a frame on the wire means for the books once the client has read it.
 enum Mark {
@@ -39,6 +40,8 @@ final class Exchange {
     var onKline: (KlineState) -> Void = { _ in }
 
     static let baseMs: Int64 = 1_790_000_000_000
+    /// Limits of a connection, as the exchange has them.
+    static let rules = SimulatorConfiguration()
 
     init(_ scenario: Scenario, kernel: SimulatedKernel) {
         self.scenario = scenario

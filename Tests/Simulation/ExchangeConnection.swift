@@ -3,6 +3,7 @@
 
 import FastFeed
 import TestKit
+import VenueSimulator
 
 /// The exchange's side of one connection.
 final class ExchangeConnection: LinkHandler {
@@ -10,7 +11,8 @@ final class ExchangeConnection: LinkHandler {
     private var link: Link!
     private var input: [UInt8] = []
     private(set) var isOpen = false
-    private var isCombined = true
+    /// What the client is subscribed to, and what it is answered: the simulator's own.
+    private var session: ControlSession!
     private var streams: Set<Int> = []
     /// Where each frame ends on the wire, and what it means.
     private var marks: [(end: Int, mark: Mark)] = []
@@ -62,9 +64,10 @@ final class ExchangeConnection: LinkHandler {
             return
         }
         let target = text.split(separator: " ")[1]
-        isCombined = target.hasPrefix("/stream")
+        let isCombined = target.hasPrefix("/stream")
         let names = isCombined ? target.dropFirst("/stream?streams=".count) : target.dropFirst("/ws/".count)
-        for name in names.split(separator: "/") { if let index = exchange.seriesIndex(ofStream: String(name)) { streams.insert(index) } }
+        session = ControlSession(configuration: Exchange.rules, isCombined: isCombined, route: .all)
+        let actions = session.open(streams: names.split(separator: "/").map(String.init))
         let key = text.split(separator: "\r\n").first { $0.hasPrefix("Sec-WebSocket-Key: ") }!.dropFirst(19)
         link.send(
             Array(
@@ -72,6 +75,7 @@ final class ExchangeConnection: LinkHandler {
                     .utf8))
         isOpen = true
         exchange.connections.append(self)
+        carryOut(actions)
     }
 
     private func onFrame(_ frame: ClientFrame) {
@@ -81,7 +85,7 @@ final class ExchangeConnection: LinkHandler {
         // A pong answers our ping and is no fault of the client's.
         if frame.opcode != 10 { controlNs.append(now) }
         switch frame.opcode {
-        case 1: onText(String(decoding: frame.payload, as: UTF8.self))
+        case 1: onText(frame.payload)
         case 8:
             // A good server answers, whatever it has said before.
             if exchange.random.chance(0.8) { link.send(Frames.raw(0x88, frame.payload)) }
@@ -94,21 +98,26 @@ final class ExchangeConnection: LinkHandler {
         if isOpen && controlNs.count > 5 { sayClose(code: 1008) }
     }
 
-    private func onText(_ text: String) {
+    private func onText(_ text: [UInt8]) {
         let now = exchange.kernel.nowNs
         guard now >= exchange.losesAnswersUntilNs else { return }
-        let id = text.split(separator: "\"id\":")[1].dropLast()
         if now < exchange.refusesSubscriptionsUntilNs && exchange.random.chance(0.5) {
+            let id = String(decoding: text, as: UTF8.self).split(separator: "\"id\":")[1].dropLast()
             push(text: "{\"error\":{\"code\":2,\"msg\":\"Invalid request\"},\"id\":\(id)}", .notice)
             return
         }
-        let isWish = text.hasPrefix("{\"method\":\"SUBSCRIBE\"")
-        let list = text.split(separator: "[")[1].split(separator: "]")[0]
-        for name in list.split(separator: ",") {
-            guard let index = exchange.seriesIndex(ofStream: String(name.dropFirst().dropLast())) else { continue }
-            if isWish { streams.insert(index) } else { streams.remove(index) }
+        carryOut(session.receive(text))
+    }
+
+    private func carryOut(_ actions: [ControlAction]) {
+        for action in actions {
+            switch action {
+            case .subscribe(let name): if let index = exchange.seriesIndex(ofStream: name) { streams.insert(index) }
+            case .unsubscribe(let name): if let index = exchange.seriesIndex(ofStream: name) { streams.remove(index) }
+            case .reply(let text): push(text: text, .notice)
+            case .close(let code, _): sayClose(code: code)
+            }
         }
-        push(text: "{\"result\":null,\"id\":\(id)}", .notice)
     }
 
     // MARK: What the exchange says
@@ -117,7 +126,7 @@ final class ExchangeConnection: LinkHandler {
         let scenario = exchange.scenario
         let series = scenario.series[state.series]
         guard !exchange.random.chance(scenario.lose) else { return }
-        let text = state.text(series, isCombined: isCombined, variant: exchange.random.next())
+        let text = state.text(series, isCombined: session.isCombined, variant: exchange.random.next())
         if exchange.random.chance(scenario.damage) {
             let (damaged, reason) = Damage.apply(to: text, &exchange.random)
             push(text: damaged, .rejected(reason))
@@ -172,7 +181,6 @@ final class ExchangeConnection: LinkHandler {
         case .notice: exchange.noticesRead += 1
         case .rejected(let reason): exchange.rejectedRead[reason, default: 0] += 1
         case .kline(let state):
-            state.isDelivered = true
             exchange.onKline(state)
         }
         exchange.messagesRead += 1
@@ -229,7 +237,7 @@ final class ExchangeConnection: LinkHandler {
 
     func announceShutdown() {
         let event = "{\"e\":\"serverShutdown\",\"E\":\(exchange.nowMs)}"
-        push(text: isCombined ? "{\"stream\":\"!serverShutdown\",\"data\":\(event)}" : event, .notice)
+        push(text: session.isCombined ? "{\"stream\":\"!serverShutdown\",\"data\":\(event)}" : event, .notice)
         let end = UInt64(exchange.random.number(100...20_000)) * 1_000_000
         exchange.kernel.plan(afterNs: end) { [weak self] in if let self, isOpen { finish() } }
     }

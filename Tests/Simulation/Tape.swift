@@ -10,8 +10,6 @@ final class KlineState {
     let isClosed: Bool
     /// open high low close volume quote_volume taker_buy_volume taker_buy_quote_volume
     let decimals: [String]
-    /// A client has read the event, whole.
-    var isDelivered = false
 
     init(
         series: Int, openMs: Int64, closeMs: Int64, eventMs: Int64, count: Int64, firstTradeID: Int64, lastTradeID: Int64,

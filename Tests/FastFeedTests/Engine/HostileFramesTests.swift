@@ -93,7 +93,9 @@ struct HostileFramesTests {
         let engine = try Engine(configuration)
         try engine.start()
         var counters: CounterSnapshot { engine.snapshot().counters }
-        try eventually(120, "all messages: \(counters[.messagesReceived])") { counters[.messagesReceived] >= UInt64(expected.messages) }
+        try eventually(120, "all messages: \(counters[.messagesReceived])") {
+            counters[.messagesReceived] >= UInt64(expected.messages) && counters[.closedPending] == 0
+        }
         #expect(engine.stop().isClean)
         venue.finish()
 
