@@ -351,6 +351,8 @@ extension Reader {
     func sendSubscriptions(_ slot: Int, _ nowNs: UInt64) {
         while let message = connections[slot].subscription.nextMessage(nowNs: nowNs) {
             counters.add(.subscribeRequests)
+            // Its answer has a deadline.
+            timersDueNs = 0
             if !connections[slot].socket!.send(.text, message) {
                 failWrite(slot, "cannot send a subscription")
                 return
