@@ -1,36 +1,39 @@
 // Holes in series' closed candles, kept until a healer fills them. Written by the sink (rarely), read by any thread. Past its bound
 // gaps are only counted.
 
-import Synchronization
-
 package final class GapBoard: Sendable {
     private struct State {
         var open: [Series: [Gap]] = [:]
         var count = 0
+        var forgottenCount = 0
+        /// For the log: at most a few one by one, the others as a number.
+        var news: (gaps: [Gap], more: Int) = ([], 0)
     }
 
+    private static let newsCountMax = 16
     private let state = Lock(State())
-    private let forgotten = Atomic<Int>(0)
-    /// For the log: at most a few one by one; the others find no room, and are told as a number.
-    private let news = Mailbox<Gap>(capacity: 16)
-    private let untold = Atomic<Int>(0)
 
     package init() {}
 
     package func add(_ gap: Gap) {
         state.withLock { state in
+            if state.news.gaps.count < GapBoard.newsCountMax { state.news.gaps.append(gap) } else { state.news.more += 1 }
             guard state.count < Limits.gapCountMax else {
-                forgotten.add(1, ordering: .relaxed)
+                state.forgottenCount += 1
                 return
             }
             state.open[gap.series, default: []].append(gap)
             state.count += 1
         }
-        if !news.offer(gap) { untold.add(1, ordering: .relaxed) }
     }
 
     /// What has come since the last call, for the log.
-    package func takeNews() -> (gaps: [Gap], more: Int) { (news.takeAll(), untold.exchange(0, ordering: .relaxed)) }
+    package func takeNews() -> (gaps: [Gap], more: Int) {
+        state.withLock { state in
+            defer { state.news = ([], 0) }
+            return state.news
+        }
+    }
 
     /// True when the candle was missing: it is taken out, and what is left of its gap stays.
     package func fill(_ series: Series, openTimeMs: Int64) -> Bool {
@@ -54,5 +57,5 @@ package final class GapBoard: Sendable {
         state.withLock { Array($0.open.values.joined()) }.sorted { $0.fromMs < $1.fromMs }
     }
 
-    package var forgottenCount: Int { forgotten.load(ordering: .relaxed) }
+    package var forgottenCount: Int { state.withLock { $0.forgottenCount } }
 }
