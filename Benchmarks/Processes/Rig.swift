@@ -77,7 +77,7 @@ final class Rig {
     /// - Throws: one sentence naming the first thing that is wrong, or that too little was there to prove anything.
     func prove(closedWritten: UInt64) throws {
         let check = try compare()
-        guard check.isFlawless else { throw FeedError(.redis, check.summary) }
+        guard check.isFlawless else { throw FeedError(.redis, "\(check)") }
         let delivered = check.required
         guard delivered >= setup.series else {
             throw FeedError(.venue, "only \(delivered) closed candles of \(setup.series) series were delivered: nothing is proven")

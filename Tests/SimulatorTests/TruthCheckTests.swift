@@ -76,7 +76,7 @@ struct TruthCheckTests {
     @Test func whatIsRightPasses() throws {
         fill()
         let check = try check()
-        #expect(check.isFlawless && check.samples.isEmpty, "\(check.summary)")
+        #expect(check.isFlawless && check.samples.isEmpty, "\(check)")
         #expect(check.same == 10 && check.required == 10 && check.announced == 10 && check.stored == 10 && check.latestCompared == 1)
     }
 

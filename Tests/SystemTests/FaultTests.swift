@@ -120,7 +120,7 @@ struct FaultTests {
         _ = rig.finish()
         // The others are whole.
         let check = try rig.checkTruth(of: rig.venue.closedCandles().filter { $0.series.symbol.name != "btcusdt" })
-        #expect(check.isFlawless, "\(check.summary)")
+        #expect(check.isFlawless, "\(check)")
     }
 
     @Test func redisAwayLongerThanTheQueueLasts() throws {
@@ -140,7 +140,7 @@ struct FaultTests {
         let lost = rig.engine.openGaps.filter { $0.cause == .overflow }.count
         #expect(UInt64(lost) == rig.counters[.closedQueueOverflow])
         let check = try rig.checkTruth()
-        #expect(check.missing == lost && check.wrong + check.extra + check.twice == 0, "\(check.summary)")
+        #expect(check.missing == lost && check.wrong + check.extra + check.twice == 0, "\(check)")
     }
 
     // MARK: Exchange

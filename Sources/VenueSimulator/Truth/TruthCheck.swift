@@ -6,7 +6,7 @@
 
 package import FastFeed
 
-package struct TruthCheck {
+package struct TruthCheck: CustomStringConvertible {
     /// How one history stands, as far as its ends tell.
     package struct Kept {
         package let count: Int
@@ -53,7 +53,7 @@ package struct TruthCheck {
     package var isFlawless: Bool { missing + wrong + extra + twice + latestWrong == 0 }
 
     /// One line: the counts of what is not right, and the first sample.
-    package var summary: String {
+    package var description: String {
         let delivered = absent.count { $0.isRequired && $0.isDelivered }
         return "\(missing) closed candles missing of \(required) (\(delivered) delivered), \(wrong) wrong, \(extra) extra, \(twice) twice, "
             + "\(latestWrong) latest states wrong"

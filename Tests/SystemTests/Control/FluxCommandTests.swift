@@ -197,7 +197,7 @@ struct FluxCommandTests {
         rig.wait(seconds: 10, "all descriptors to be closed") { FluxCommandTests.descriptors() <= before }
         #expect(rig.finish().isClean)
         let check = try rig.checkTruth(of: rig.venue.closedCandles().filter { $0.series.symbol.name == "btcusdt" }) { _, _ in true }
-        #expect(check.isFlawless, "\(check.summary)")
+        #expect(check.isFlawless, "\(check)")
         rig.expectBalance()
     }
 

@@ -85,7 +85,7 @@ struct ServiceDeathTests {
         try check.checkHistories(closed) { closed, _ in
             closed.delivered && (closed.candle.eventTimeMs <= lastSafeMs || closed.candle.eventTimeMs >= resumedMs)
         }
-        #expect(check.isFlawless, "killed at \(killedMs): \(check.summary)")
+        #expect(check.isFlawless, "killed at \(killedMs): \(check)")
         #expect(check.stored >= 12 * 8)
         for (series, closed) in Dictionary(grouping: closed, by: \.series) {
             #expect(closed.contains { $0.candle.eventTimeMs < lastSafeMs }, "\(series)")

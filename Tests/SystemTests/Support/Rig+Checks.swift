@@ -10,7 +10,7 @@ extension Rig {
     /// is; and the books balance.
     func expectTruth(allowsUndelivered: Bool = false) throws {
         let check = try checkTruth(isRequired: { closed, _ in closed.delivered || !allowsUndelivered })
-        #expect(check.isFlawless, "\(check.summary)")
+        #expect(check.isFlawless, "\(check)")
         expectBalance()
     }
 
@@ -36,7 +36,7 @@ extension Rig {
     func expectLatest() throws {
         var check = TruthCheck { [client] in try client.command($0) }
         try check.checkLatest(venue.latestStates())
-        #expect(check.isFlawless, "\(check.summary)")
+        #expect(check.isFlawless, "\(check)")
         #expect(check.latestCompared > 0, "nothing is proven")
     }
 }
