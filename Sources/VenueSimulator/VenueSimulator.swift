@@ -68,8 +68,13 @@ package final class VenueSimulator: @unchecked Sendable {
         }
     }
 
-    /// Ends every connection and the thread; writes the truth file. The truth can still be asked for.
+    /// Pushes nothing more, lets what was pushed go out (for a second at most), and ends every connection and the thread. Writes the
+    /// truth file; the truth can still be asked for.
     package func stop() {
+        for _ in 0..<1_000 {
+            guard ask({ $0.endPushing() }) else { break }
+            usleep(1_000)
+        }
         lifecycle.withLock { phase in
             guard phase != .stopped else { return }
             if phase == .running { runner.stop() }

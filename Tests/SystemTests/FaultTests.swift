@@ -22,7 +22,16 @@ struct FaultTests {
         rig.wait(seconds: 60, "\(more) more closed candles written") { rig.counters[.closedWritten] >= target }
     }
 
+    /// Each stream is pushed anew: a state that a lost connection has taken with it is not the newest any more.
+    private func waitForFreshStates(_ rig: Rig) {
+        let seen = Dictionary(rig.venue.latestStates().map { ($0.stream, $0.candle.eventTimeMs) }) { $1 }
+        rig.wait(seconds: 30, "a newer state of each stream") {
+            rig.venue.latestStates().allSatisfy { $0.candle.eventTimeMs > seen[$0.stream] ?? .min }
+        }
+    }
+
     private func expectWhole(_ rig: Rig, allowsUndelivered: Bool = false) throws {
+        if allowsUndelivered { waitForFreshStates(rig) }
         let report = rig.finish()
         #expect(report.isClean, "left: \(report)")
         try rig.expectTruth(allowsUndelivered: allowsUndelivered)

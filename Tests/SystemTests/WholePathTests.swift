@@ -16,10 +16,10 @@ struct WholePathTests {
         return options
     }
 
-    private func expectWhole(_ rig: Rig, allowsUndelivered: Bool = false, gaps: UInt64? = 0) throws {
+    private func expectWhole(_ rig: Rig, gaps: UInt64? = 0) throws {
         let report = rig.finish()
         #expect(report.isClean, "left: \(report)")
-        try rig.expectTruth(allowsUndelivered: allowsUndelivered)
+        try rig.expectTruth()
         try rig.expectLatest()
         if let gaps { #expect(rig.counters[.gapsSeen] == gaps) }
     }

@@ -23,6 +23,8 @@ import Glibc
     private var nextGeneration: UInt32 = 1
     var acceptedCount = 0
     private var nextHousekeepingMs: Int64 = 0
+    /// Time stands still: what was pushed is to go out, and nothing else.
+    private var isEnding = false
     var nextSilenceCheckMs: Int64 = 0
     private var monotonicNs: UInt64 = 0
     private let receiveBuffer: UnsafeMutableRawPointer
@@ -96,7 +98,7 @@ import Glibc
         guard nowNs != monotonicNs else { return }
         monotonicNs = nowNs
         fanout.wallMs = WallClock.nowMs()
-        guard configuration.pace != .flatOut else { return }
+        guard configuration.pace != .flatOut, !isEnding else { return }
         if openLoop != nil { return advanceOpenLoop(nowNs: nowNs) }
         // Bounded, so that a pace no machine could keep does not starve the sockets: time then lags.
         advance(toMs: clock.virtualMs(nowNs: nowNs), eventsMax: SimulatorAgent.eventsPerTurnMax)
@@ -182,10 +184,16 @@ import Glibc
 
     // MARK: Time
 
+    /// No further events. True while some of the last ones are still on their way.
+    func endPushing() -> Bool {
+        isEnding = true
+        return fanout.peers.contains { peer in peer.map { $0.isListening && $0.output.count > 0 } ?? false }
+    }
+
     /// Flat out, time passes only for those who read: neither for nobody nor for silent connections. (While
     /// the exchange is closed it passes by itself.)
     private var canRunFlatOut: Bool {
-        guard configuration.pace == .flatOut && !fanout.isStalled else { return false }
+        guard configuration.pace == .flatOut && !fanout.isStalled && !isEnding else { return false }
         if engine.isClosed { return true }
         return fanout.peers.contains { peer in peer.map { $0.isListening && !$0.streams.isEmpty } ?? false }
     }
