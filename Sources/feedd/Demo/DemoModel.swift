@@ -59,8 +59,8 @@ struct DemoModel {
     private static let pastMax = 15
 
     init(_ world: DemoWorld) throws {
-        client = try RedisClient.connect(world.redis.endpoint, timeout: .seconds(2))
-        listener = try RedisClient.connect(world.redis.endpoint, timeout: .seconds(2))
+        client = try RedisClient.connect(world.redis.endpoint, timeout: .seconds(10))
+        listener = try RedisClient.connect(world.redis.endpoint, timeout: .seconds(10))
         let keys = world.configuration.schema
         let series = world.symbols.map { Series(symbol: $0, interval: world.shownInterval) }
         (self.keys, self.series) = (keys, series)
