@@ -26,16 +26,13 @@ package struct Flux: Sendable, Equatable {
         guard symbols.count > 8 else { return "\(interval.token)_\(joined)" }
         var hash: UInt32 = 2_166_136_261
         for byte in joined.utf8 { hash = (hash ^ UInt32(byte)) &* 16_777_619 }
-        let digits = String(hash, radix: 16)
-        return "\(interval.token)_\(symbols.count)symbols_\(String(repeating: "0", count: 8 - digits.count))\(digits)"
+        return "\(interval.token)_\(symbols.count)symbols_\(Ascii.hex(hash))"
     }
 
     /// `[A-Za-z0-9_.-]{1,64}`; what an id may look like that comes from outside. (Ids made of eight long names are longer.)
     package static func isID(_ text: String, bytesMax: Int = 64) -> Bool {
         (1...bytesMax).contains(text.utf8.count)
-            && text.utf8.allSatisfy {
-                Ascii.isDigit($0) || ($0 | 0x20) >= 0x61 && ($0 | 0x20) <= 0x7A || $0 == 0x5F || $0 == 0x2E || $0 == 0x2D
-            }
+            && text.utf8.allSatisfy { Ascii.isDigit($0) || Ascii.isLetter($0) || $0 == 0x5F || $0 == 0x2E || $0 == 0x2D }
     }
 
     /// The longest id: an interval and eight symbols of 32.
