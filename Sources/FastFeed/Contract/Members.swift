@@ -53,11 +53,19 @@ extension JSONValue {
         guard let interval = Interval(token: try text(key)) else { throw Malformed("\(key) is not an interval") }
         return interval
     }
+
+    /// A list has them one by one, a status as one text with commas.
+    package func symbols(_ key: String) throws(Malformed) -> [Symbol] {
+        if let text = self[key]?.string { return try text.split(separator: ",").map { name throws(Malformed) in try Symbol(name) } }
+        return try list(key) { name throws(Malformed) in try Symbol(name.string) }
+    }
+
+    package func symbol(_ key: String) throws(Malformed) -> Symbol { try Symbol(self[key]?.string) }
 }
 
 extension Symbol {
-    package init(_ value: JSONValue?) throws(Malformed) {
-        guard let text = value?.string, let symbol = Symbol(text) else { throw Malformed("one of its symbols is not valid") }
+    fileprivate init(_ text: (some StringProtocol)?) throws(Malformed) {
+        guard let text, let symbol = Symbol(text) else { throw Malformed("one of its symbols is not valid") }
         self = symbol
     }
 }

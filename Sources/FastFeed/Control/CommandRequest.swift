@@ -42,8 +42,8 @@ package struct CommandRequest: Sendable {
             throw CommandError(.badRequest, "no \(Field.requestID) of 1 to 128 printable characters")
         }
         id = found
-        try checkKeys(members, kind)
-        return try command(kind, Fields(request: request))
+        try checkKeys(members.map(\.key), known: [Field.requestID] + kind.fields)
+        return try command(kind, RequestFields(request: request))
     }
 
     /// Printable ASCII: it becomes part of a channel's name.
@@ -51,61 +51,63 @@ package struct CommandRequest: Sendable {
         (1...128).contains(text.utf8.count) && text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F }
     }
 
-    private static func checkKeys(_ members: [JSONValue.Member], _ kind: CommandKind) throws(CommandError) {
-        var seen: Set<String> = []
-        for member in members {
-            let shown = Ascii.printable(member.key.utf8, limit: 40)
-            guard member.key == Field.requestID || kind.fields.contains(member.key) else {
-                throw CommandError(
-                    .badRequest, "unknown field '\(shown)'; known: \(([Field.requestID] + kind.fields).joined(separator: " "))")
-            }
-            guard seen.insert(member.key).inserted else { throw CommandError(.badRequest, "field '\(shown)' twice") }
+    private static func checkKeys(_ keys: [String], known: [String]) throws(CommandError) {
+        var unseen = Set(known)
+        for key in keys where unseen.remove(key) == nil {
+            let shown = Ascii.printable(key.utf8, limit: 40)
+            if known.contains(key) { throw CommandError(.badRequest, "field '\(shown)' twice") }
+            throw CommandError(.badRequest, "unknown field '\(shown)'; known: \(known.joined(separator: " "))")
         }
     }
 
-    private static func command(_ kind: CommandKind, _ fields: Fields) throws(CommandError) -> Command {
+    private static func command(_ kind: CommandKind, _ fields: RequestFields) throws(CommandError) -> Command {
         switch kind {
         case .createFlux:
-            let symbols = try fields.symbols()
-            let name = try fields.optionalText(Field.name)
-            if let name, !Flux.isID(name) { throw CommandError(.badRequest, "name must be 1 to 64 of A-Z a-z 0-9 _ . -") }
-            let history = try fields.optionalInteger(Field.history, 0...1_500) ?? 0
+            let names = try fields.value(Field.symbols, "a list of at least one symbol") { list in
+                list.array.flatMap { $0.isEmpty ? nil : $0 }
+            }
+            let symbols = try names.map { name throws(CommandError) in try fields.symbol(name.string, in: Field.symbols) }
+            let name = try fields.optional(Field.name, "1 to 64 of A-Z a-z 0-9 _ . -") { $0.string.flatMap { Flux.isID($0) ? $0 : nil } }
+            let history = try fields.integer(Field.history, 0...1_500) ?? 0
             return .createFlux(symbols: symbols, interval: try fields.interval(), name: name, history: Int(history))
         case .stopFlux: return .stopFlux(id: try fields.fluxID())
         case .listFluxes: return .listFluxes
         case .getData:
-            let limit = try fields.optionalInteger(Field.limit, 1...Int64(rowsMax)) ?? 100
-            let start = try fields.optionalInteger(Field.start, 0...Int64(253_402_300_799_999))
-            let end = try fields.optionalInteger(Field.end, 0...Int64(253_402_300_799_999))
+            let limit = try fields.integer(Field.limit, 1...Int64(rowsMax)) ?? 100
+            let start = try fields.integer(Field.start, 0...RequestFields.instantMax)
+            let end = try fields.integer(Field.end, 0...RequestFields.instantMax)
             if let start, let end, start > end { throw CommandError(.badRequest, "start is after end") }
-            return .getData(
-                symbol: try fields.symbol(Field.symbol), interval: try fields.interval(), limit: Int(limit), startMs: start, endMs: end)
+            let symbol = try fields.symbol(try fields.text(Field.symbol), in: Field.symbol)
+            return .getData(symbol: symbol, interval: try fields.interval(), limit: Int(limit), startMs: start, endMs: end)
         case .getStatus: return .getStatus(fluxID: fields.request[Field.fluxID] == nil ? nil : try fields.fluxID())
         }
     }
 }
 
 /// The fields of a request by type.
-private struct Fields {
+private struct RequestFields {
+    /// The last millisecond of the year 9999.
+    static let instantMax: Int64 = 253_402_300_799_999
+
     let request: JSONValue
 
-    func text(_ key: String) throws(CommandError) -> String {
-        guard let text = try optionalText(key) else { throw CommandError(.badRequest, "field '\(key)' is missing") }
-        return text
+    func optional<Value>(_ key: String, _ what: String, _ read: (JSONValue) -> Value?) throws(CommandError) -> Value? {
+        guard let member = request[key] else { return nil }
+        guard let value = read(member) else { throw CommandError(.badRequest, "field '\(key)' must be \(what)") }
+        return value
     }
 
-    func optionalText(_ key: String) throws(CommandError) -> String? {
-        guard let value = request[key] else { return nil }
-        guard case .string(let text) = value else { throw CommandError(.badRequest, "field '\(key)' must be a string") }
-        return text
+    func value<Value>(_ key: String, _ what: String, _ read: (JSONValue) -> Value?) throws(CommandError) -> Value {
+        guard let value = try optional(key, what, read) else { throw CommandError(.badRequest, "field '\(key)' is missing") }
+        return value
     }
 
-    func optionalInteger(_ key: String, _ range: ClosedRange<Int64>) throws(CommandError) -> Int64? {
-        guard let value = request[key] else { return nil }
-        guard case .integer(let number) = value, range.contains(number) else {
-            throw CommandError(.badRequest, "field '\(key)' must be an integer from \(range.lowerBound) to \(range.upperBound)")
+    func text(_ key: String) throws(CommandError) -> String { try value(key, "a string", \.string) }
+
+    func integer(_ key: String, _ range: ClosedRange<Int64>) throws(CommandError) -> Int64? {
+        try optional(key, "an integer from \(range.lowerBound) to \(range.upperBound)") { member in
+            member.integer.flatMap { range.contains($0) ? $0 : nil }
         }
-        return number
     }
 
     func interval() throws(CommandError) -> Interval {
@@ -117,25 +119,12 @@ private struct Fields {
         return interval
     }
 
-    func symbol(_ key: String) throws(CommandError) -> Symbol { try Fields.symbol(try text(key)) }
-
-    private static func symbol(_ name: String) throws(CommandError) -> Symbol {
-        guard let symbol = Symbol(name.lowercased()) else {
+    func symbol(_ name: String?, in key: String) throws(CommandError) -> Symbol {
+        guard let name else { throw CommandError(.badRequest, "field '\(key)' must hold strings") }
+        guard let symbol = Symbol(name) else {
             throw CommandError(.unknownSymbol, "'\(Ascii.printable(name.utf8, limit: 40))' is not a symbol ([a-z0-9_], at most 32)")
         }
         return symbol
-    }
-
-    func symbols() throws(CommandError) -> [Symbol] {
-        guard case .array(let names)? = request[Field.symbols], !names.isEmpty else {
-            throw CommandError(.badRequest, "field 'symbols' must be a list of at least one symbol")
-        }
-        var symbols: [Symbol] = []
-        for value in names {
-            guard case .string(let name) = value else { throw CommandError(.badRequest, "field 'symbols' must hold strings") }
-            symbols.append(try Fields.symbol(name))
-        }
-        return symbols
     }
 
     func fluxID() throws(CommandError) -> String {

@@ -12,11 +12,8 @@ package struct Flux: Sendable, Equatable {
 
     /// - Parameter name: the id, if the user has chosen one.
     package init(symbols: [Symbol], interval: Interval, name: String?, history: Int, createdAtMs: Int64, origin: FluxOrigin) {
-        self.symbols = Array(Set(symbols)).sorted()
-        self.interval = interval
-        self.createdAtMs = createdAtMs
-        self.history = history
-        self.origin = origin
+        self.symbols = Set(symbols).sorted()
+        (self.interval, self.history, self.createdAtMs, self.origin) = (interval, history, createdAtMs, origin)
         id = name ?? Flux.id(self.symbols, interval)
     }
 
@@ -53,10 +50,8 @@ package struct Flux: Sendable, Equatable {
     package init?(json: String) {
         guard let value = try? JSONValue(message: Array(json.utf8)), let id = value[Field.fluxID]?.string,
             Flux.isID(id, bytesMax: Flux.idBytesMax), let interval = try? value.interval(Field.interval),
-            let names = value[Field.symbols]?.array, let createdAtMs = value[Field.createdAt]?.integer
+            let symbols = try? value.symbols(Field.symbols), !symbols.isEmpty, let createdAtMs = value[Field.createdAt]?.integer
         else { return nil }
-        let symbols = names.compactMap { $0.string.flatMap { Symbol($0) } }
-        guard !symbols.isEmpty, symbols.count == names.count else { return nil }
         let history = value[Field.history]?.integer.flatMap { (0...10_000_000).contains($0) ? Int($0) : nil } ?? 0
         self.init(symbols: symbols, interval: interval, name: id, history: history, createdAtMs: createdAtMs, origin: .command)
     }
