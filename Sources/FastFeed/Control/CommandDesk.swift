@@ -32,13 +32,10 @@ package struct CommandDesk {
             if case .failure(let error) = request.command { leave("a request that cannot be answered", channel, error.message) }
             return .nothing
         }
-        if case .success = request.command {
-            if let known = answers.find(key, nowNs: nowNs) {
-                counters.add(.commandsRepeated)
-                if case .answered(let text) = known { return .publish(publication(key, text)) }
-                return .nothing
-            }
-            answers.begin(key, nowNs: nowNs)
+        if case .success = request.command, let known = answers.begin(key, nowNs: nowNs) {
+            counters.add(.commandsRepeated)
+            if case .answered(let text) = known { return .publish(publication(key, text)) }
+            return .nothing
         }
         let busy = CommandError(.busy, "too many requests; try again in a second")
         switch rate.take(nowNs) ? request.command : .failure(busy) {
