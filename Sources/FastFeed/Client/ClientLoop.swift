@@ -4,8 +4,6 @@
 // A request goes: SUBSCRIBE its channel, wait for the confirmation, PUBLISH, look at the number of receivers, wait for the
 // message. After a loss it connects again at once when a call waits, and with growing pauses while only streams do.
 
-import Glibc
-
 struct ClientLoop {
     /// No byte for this long: a ping. Without an answer for as long again, the connection is taken for dead.
     private static let silenceNs: UInt64 = 15_000_000_000
@@ -179,17 +177,7 @@ struct ClientLoop {
     }
 
     private func wait() {
-        var entries = [pollfd(fd: calls.wakeUp.descriptorNumber, events: Int16(POLLIN), revents: 0)]
-        if let link {
-            func interest(_ wantsWrite: Bool) -> Int16 { Int16(wantsWrite ? POLLIN | POLLOUT : POLLIN) }
-            entries.append(pollfd(fd: link.subscriber.number, events: interest(link.subscriber.wantsWrite), revents: 0))
-            entries.append(pollfd(fd: link.commander.number, events: interest(link.commander.wantsWrite), revents: 0))
-        }
-        let (dueNs, nowNs) = (dueNs, MonotonicClock.nowNs())
-        let leftMs = dueNs > nowNs ? min(60_000, (dueNs - nowNs) / 1_000_000 + 1) : 0
-        calls.wakeUp.willPark()
-        if !calls.hasNews { unsafe _ = Glibc.poll(&entries, nfds_t(entries.count), Int32(leftMs)) }
-        calls.wakeUp.didPark()
-        if entries[0].revents != 0 { calls.wakeUp.drain() }
+        let entries = link.map { [$0.subscriber.pollEntry, $0.commander.pollEntry] } ?? []
+        calls.wakeUp.park(entries, untilNs: dueNs) { calls.hasNews }
     }
 }

@@ -178,14 +178,5 @@ package struct RedisLine {
     }
 
     /// What to poll for. While Redis is not ready, what has come waits in its socket.
-    var pollEntries: [pollfd] {
-        var entries: [pollfd] = []
-        if let connection { entries.append(RedisLine.entry(connection.number, connection.wantsWrite)) }
-        if isReady, let subscriber { entries.append(RedisLine.entry(subscriber.number, subscriber.wantsWrite)) }
-        return entries
-    }
-
-    private static func entry(_ number: Int32, _ wantsWrite: Bool) -> pollfd {
-        pollfd(fd: number, events: Int16(POLLIN) | (wantsWrite ? Int16(POLLOUT) : 0), revents: 0)
-    }
+    var pollEntries: [pollfd] { [connection?.pollEntry, isReady ? subscriber?.pollEntry : nil].compactMap(\.self) }
 }
