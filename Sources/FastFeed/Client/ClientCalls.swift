@@ -156,7 +156,7 @@ final class ClientCalls: Sendable {
 
     /// The connections are lost: what has published fails, and what has lost three; everything else waits for new ones.
     func lose(_ reason: String) {
-        let (hopeless, streams) = state.withLock { state in
+        let (hopeless, streams) = change { state in
             for number in state.calls.keys { state.calls[number]?.losses += 1 }
             let hopeless = state.calls.values.filter { $0.stage != .waiting || $0.losses >= 3 }
             return (hopeless.map(\.number), state.streams.values.flatMap(\.self))

@@ -97,15 +97,15 @@ struct ClientLoop {
     /// Publishes what has waited for its channel.
     private mutating func advance() {
         for call in calls.waiting {
-            guard let link else { return }
-            if let channel = call.channel, link.channels[channel] != true { continue }
+            guard let commander = link?.commander else { return }
+            if let channel = call.channel, link?.channels[channel] != true { continue }
             guard let command = call.command else {
                 calls.finish(call.number, .success([]))
                 continue
             }
             calls.advance(call.number, to: .publishing)
-            guard link.commander.send(["PUBLISH", command.channel, command.text]) else { return lose("Redis takes no more commands") }
-            self.link?.published.append(call.number)
+            guard commander.send(["PUBLISH", command.channel, command.text]) else { return lose("Redis takes no more commands") }
+            link?.published.append(call.number)
         }
     }
 

@@ -151,7 +151,6 @@ package struct StatusDesk {
         }
         return ServiceStatus(
             state: state(book, figures, nowMs), version: FastFeedVersion.text, pid: getpid(), host: StatusDesk.hostName,
-            market: book.market,
-            startedAt: startedAtMs, heartbeatAt: nowMs, figures: list)
+            market: book.market, startedAt: startedAtMs, heartbeatAt: nowMs, figures: list)
     }
 }
