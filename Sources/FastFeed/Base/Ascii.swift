@@ -19,6 +19,12 @@ package enum Ascii {
     package static func isDigit(_ byte: UInt8) -> Bool { byte &- 0x30 < 10 }
 
     package static func isLetter(_ byte: UInt8) -> Bool { (byte | 0x20) &- 0x61 < 26 }
+
+    /// All hexadecimal digits that the type has: four of a `UInt16`.
+    package static func hex<Word: FixedWidthInteger & UnsignedInteger>(_ word: Word) -> String {
+        let digits = String(word, radix: 16)
+        return String(repeating: "0", count: Word.bitWidth / 4 - digits.count) + digits
+    }
 }
 
 /// Integers to decimal digits, two at a time, into memory the caller has measured.

@@ -53,8 +53,7 @@ package indirect enum JSONValue: Equatable, Sendable {
             case "\t": result += "\\t"
             default:
                 if scalar.value < 0x20 {
-                    let hex = String(scalar.value, radix: 16)
-                    result += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
+                    result += "\\u" + Ascii.hex(UInt16(scalar.value))
                 } else {
                     result.unicodeScalars.append(scalar)
                 }

@@ -4,22 +4,11 @@
 // A call ends exactly once, by whoever takes it out of the table: the thread with an answer or a failure, or the task that
 // cancels it, without waiting for the thread. Bounds: `callsMax` calls at a time.
 
-/// A call under way.
+/// A call under way: it waits for the connections, then for its channel to be confirmed, then it publishes its command and waits for
+/// the answer. What it does not have, it does not wait for.
 struct ClientCall: Sendable {
-    enum Kind: Sendable {
-        /// Only the connections are wanted.
-        case connect
-        /// Publish on `command`, wait for one message on the call's channel.
-        case request(command: String, text: String)
-        /// Wait until the channel is confirmed.
-        case watch
-    }
-
     enum Stage: Sendable {
-        /// The connections do not stand, or it has not been looked at.
-        case queued
-        /// SUBSCRIBE is on its way.
-        case subscribing
+        case waiting
         /// PUBLISH is on its way.
         case publishing
         /// Somebody has received the command.
@@ -28,12 +17,14 @@ struct ClientCall: Sendable {
 
     typealias Outcome = Result<[UInt8], FluxError>
 
-    let kind: Kind
-    /// Where its answer comes; empty for `connect`.
-    let channel: String
+    let number: UInt64
+    /// Where to publish, and what.
+    let command: (channel: String, text: String)?
+    /// Where its answer or its updates come.
+    let channel: String?
     let deadlineNs: UInt64
     let continuation: CheckedContinuation<Outcome, Never>
-    var stage = Stage.queued
+    var stage = Stage.waiting
     /// Connections that were lost under it.
     var losses = 0
 }
@@ -41,26 +32,15 @@ struct ClientCall: Sendable {
 final class ClientCalls: Sendable {
     static let callsMax = 4_096
 
-    enum Order: Sendable {
-        case begin(UInt64)
-        /// Nobody may want this channel any more.
-        case release(String)
-    }
-
     private struct State {
         var calls: [UInt64: ClientCall] = [:]
         var lastNumber: UInt64 = 0
-        var byChannel: [String: UInt64] = [:]
-        var streams: [String: [ObjectIdentifier: UpdateBuffer]] = [:]
-        var orders: [Order] = []
+        /// Calls with a command, by the channel of their answer.
+        var requests: [String: UInt64] = [:]
+        var streams: [String: [UpdateBuffer]] = [:]
+        /// Calls or streams have come or gone: other channels may be wanted.
+        var isChanged = false
         var isClosed = false
-
-        mutating func remove(_ number: UInt64) -> ClientCall? {
-            guard let call = calls.removeValue(forKey: number) else { return nil }
-            if case .request = call.kind { byChannel[call.channel] = nil }
-            if !call.channel.isEmpty { orders.append(.release(call.channel)) }
-            return call
-        }
     }
 
     private let state = Lock(State())
@@ -68,10 +48,19 @@ final class ClientCalls: Sendable {
 
     init(_ wakeUp: WakeUp) { self.wakeUp = wakeUp }
 
+    /// Changes what is wanted, and wakes the thread.
+    private func change<Value: Sendable>(_ body: (inout State) -> Value) -> Value {
+        defer { wakeUp.signal() }
+        return state.withLock { state in
+            state.isChanged = true
+            return body(&state)
+        }
+    }
+
     // MARK: Tasks
 
     /// Runs a call to its end. Returns early when the task is cancelled.
-    func call(_ kind: ClientCall.Kind, channel: String, timeoutMs: Int) async -> ClientCall.Outcome {
+    func call(_ command: (channel: String, text: String)?, channel: String?, timeoutMs: Int) async -> ClientCall.Outcome {
         let number = state.withLock { state in
             state.lastNumber += 1
             return state.lastNumber
@@ -79,140 +68,109 @@ final class ClientCalls: Sendable {
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let deadlineNs = MonotonicClock.nowNs() + .ns(ms: timeoutMs)
-                add(number, ClientCall(kind: kind, channel: channel, deadlineNs: deadlineNs, continuation: continuation))
+                let call = ClientCall(
+                    number: number, command: command, channel: channel, deadlineNs: deadlineNs, continuation: continuation)
+                if let refusal = add(call) { continuation.resume(returning: .failure(refusal)) }
             }
         } onCancel: {
             finish(number, .failure(.cancelled))
         }
     }
 
-    private func add(_ number: UInt64, _ call: ClientCall) {
-        let refusal = state.withLock { state -> FluxError? in
+    private func add(_ call: ClientCall) -> FluxError? {
+        change { state in
             // The cancellation has come and found nothing to end; one that comes later finds the call.
             if Task.isCancelled { return .cancelled }
             if state.isClosed { return .disconnected("the client is closed") }
             if state.calls.count >= ClientCalls.callsMax { return .badArgument("more than \(ClientCalls.callsMax) calls at a time") }
-            state.calls[number] = call
-            if case .request = call.kind { state.byChannel[call.channel] = number }
-            state.orders.append(.begin(number))
+            state.calls[call.number] = call
+            if let channel = call.channel, call.command != nil { state.requests[channel] = call.number }
             return nil
         }
-        if let refusal { return call.continuation.resume(returning: .failure(refusal)) }
-        wakeUp.signal()
     }
 
     /// Ends a call, unless it has ended already.
     func finish(_ number: UInt64, _ outcome: ClientCall.Outcome) {
-        guard let call = state.withLock({ $0.remove(number) }) else { return }
-        wakeUp.signal()
-        call.continuation.resume(returning: outcome)
+        let call = change { state -> ClientCall? in
+            let call = state.calls.removeValue(forKey: number)
+            if let channel = call?.channel { state.requests[channel] = nil }
+            return call
+        }
+        call?.continuation.resume(returning: outcome)
     }
 
     func addStream(_ buffer: UpdateBuffer, channel: String) {
-        state.withLock { state in
-            if state.isClosed { return buffer.finish() }
-            state.streams[channel, default: [:]][ObjectIdentifier(buffer)] = buffer
+        change { state in
+            if state.isClosed { buffer.finish() } else { state.streams[channel, default: []].append(buffer) }
         }
     }
 
     func removeStream(_ buffer: UpdateBuffer, channel: String) {
-        state.withLock { state in
-            state.streams[channel]?[ObjectIdentifier(buffer)] = nil
+        change { state in
+            state.streams[channel]?.removeAll { $0 === buffer }
             if state.streams[channel]?.isEmpty == true { state.streams[channel] = nil }
-            state.orders.append(.release(channel))
         }
-        wakeUp.signal()
     }
 
     /// Ends everything; the thread sees it and ends, too.
     func close() {
-        let numbers = state.withLock { state in
+        let (numbers, streams) = change { state in
             state.isClosed = true
-            return Array(state.calls.keys)
+            defer { state.streams = [:] }
+            return (Array(state.calls.keys), state.streams.values.flatMap(\.self))
         }
         for number in numbers { finish(number, .failure(.disconnected("the client is closed"))) }
-        let streams = state.withLock { state in
-            defer { state.streams = [:] }
-            return state.streams.values.flatMap(\.values)
-        }
         for stream in streams { stream.finish() }
-        wakeUp.signal()
     }
 
     // MARK: The client's thread
 
     var isClosed: Bool { state.withLock { $0.isClosed } }
+    var hasNews: Bool { state.withLock { $0.isChanged || $0.isClosed } }
 
-    func takeOrders() -> [Order] {
+    /// True when other channels may be wanted than the last time.
+    func takeChange() -> Bool {
         state.withLock { state in
-            defer { state.orders = [] }
-            return state.orders
+            defer { state.isChanged = false }
+            return state.isChanged
         }
     }
 
-    var hasOrders: Bool { state.withLock { !$0.orders.isEmpty || $0.isClosed } }
+    /// The channels that somebody waits for or listens to.
+    var channels: Set<String> {
+        state.withLock { state in Set(state.streams.keys).union(state.calls.values.compactMap(\.channel)) }
+    }
 
-    subscript(number: UInt64) -> ClientCall? { state.withLock { $0.calls[number] } }
+    var hasStreams: Bool { state.withLock { !$0.streams.isEmpty } }
+
+    /// Calls that wait for the connections or for their channel, oldest first.
+    var waiting: [ClientCall] {
+        state.withLock { state in state.calls.values.filter { $0.stage == .waiting }.sorted { $0.number < $1.number } }
+    }
 
     func advance(_ number: UInt64, to stage: ClientCall.Stage) { state.withLock { $0.calls[number]?.stage = stage } }
 
-    /// Calls in any of these stages, oldest first.
-    func numbers(in stages: ClientCall.Stage...) -> [UInt64] {
-        state.withLock { state in state.calls.filter { stages.contains($0.value.stage) }.map(\.key).sorted() }
-    }
-
-    /// The connections are lost: what had not been published waits for new ones, everything else fails.
-    func lose(_ reason: String) {
-        for number in numbers(in: .publishing, .delivered) { finish(number, .failure(.disconnected(reason))) }
-        for number in numbers(in: .subscribing) {
-            let hasHope = state.withLock { state in
-                state.calls[number]?.stage = .queued
-                state.calls[number]?.losses += 1
-                return (state.calls[number]?.losses ?? 0) < 3
-            }
-            if !hasHope { finish(number, .failure(.disconnected(reason))) }
-        }
-        for stream in allStreams { stream.countInterruption() }
-    }
-
-    private var allStreams: [UpdateBuffer] { state.withLock { $0.streams.values.flatMap(\.values) } }
-
-    /// The channels of updates that somebody reads.
-    var streamChannels: [String] { state.withLock { Array($0.streams.keys) } }
-
-    func isWanted(_ channel: String) -> Bool {
-        state.withLock { state in
-            state.streams[channel] != nil || state.calls.contains { $0.value.channel == channel }
-        }
-    }
-
-    /// Calls that wait for a channel to be confirmed.
-    func subscribing(to channel: String) -> [UInt64] {
-        state.withLock { state in
-            state.calls.filter { $0.value.stage == .subscribing && $0.value.channel == channel }.map(\.key)
-        }
-    }
-
-    /// Hands a message to the call or the streams that wait for it.
-    func deliver(_ channel: String, _ payload: [UInt8]) {
-        if let number = state.withLock({ $0.byChannel[channel] }) {
-            finish(number, .success(payload))
-            return
-        }
-        for stream in state.withLock({ Array(($0.streams[channel] ?? [:]).values) }) { stream.put(payload) }
-    }
-
-    func deliverTooLong(_ channel: String, bytes: Int) {
-        if let number = state.withLock({ $0.byChannel[channel] }) {
-            finish(number, .failure(.badAnswer("\(bytes) bytes, of at most \(CommandAnswer.bytesMax)")))
-            return
-        }
-        for stream in state.withLock({ Array(($0.streams[channel] ?? [:]).values) }) { stream.countMissed() }
-    }
-
     var nearestDeadlineNs: UInt64 { state.withLock { $0.calls.values.map(\.deadlineNs).min() ?? .max } }
 
-    func overdue(nowNs: UInt64) -> [(number: UInt64, stage: ClientCall.Stage)] {
-        state.withLock { state in state.calls.filter { $0.value.deadlineNs <= nowNs }.map { ($0.key, $0.value.stage) } }
+    func overdue(nowNs: UInt64) -> [ClientCall] { state.withLock { state in state.calls.values.filter { $0.deadlineNs <= nowNs } } }
+
+    /// The connections are lost: what has published fails, and what has lost three; everything else waits for new ones.
+    func lose(_ reason: String) {
+        let (hopeless, streams) = change { state in
+            for number in state.calls.keys { state.calls[number]?.losses += 1 }
+            let hopeless = state.calls.values.filter { $0.stage != .waiting || $0.losses >= 3 }
+            return (hopeless.map(\.number), state.streams.values.flatMap(\.self))
+        }
+        for number in hopeless { finish(number, .failure(.disconnected(reason))) }
+        for stream in streams { stream.countInterruption() }
+    }
+
+    /// Hands a message to the call or the streams that wait for it; a failure is a message that cannot be had.
+    func deliver(_ channel: String, _ message: ClientCall.Outcome) {
+        let (number, streams) = state.withLock { ($0.requests[channel], $0.streams[channel] ?? []) }
+        if let number { return finish(number, message) }
+        for stream in streams {
+            if case .success(let payload) = message { stream.put(payload) } else { stream.countMissed() }
+        }
     }
 }

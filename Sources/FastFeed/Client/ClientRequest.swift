@@ -18,20 +18,34 @@ package struct ClientRequest<Answer>: Sendable {
     func text(id: String) -> String { JSONValue.members([(Field.requestID, .string(id))] + members).text }
 }
 
-extension ClientRequest<CreatedFlux> {
-    package static func create(symbols: [String], interval: Interval, name: String?, history: Int?) -> ClientRequest {
+extension ClientRequest {
+    package static func create(
+        symbols: [String], interval: Interval, name: String?, history: Int?
+    ) -> ClientRequest where Answer == CreatedFlux {
         let members: [(String, JSONValue?)] = [
             (Field.symbols, .array(symbols.map { .string($0) })), (Field.interval, .string(interval.token)),
             (Field.name, name.map { .string($0) }), (Field.history, history.map { .integer(Int64($0)) }),
         ]
         return ClientRequest(.createFlux, members, read: CreatedFlux.init)
     }
-}
 
-extension ClientRequest<String> {
     /// Its answer is the flux's id.
-    package static func stop(_ id: String) -> ClientRequest {
+    package static func stop(_ id: String) -> ClientRequest where Answer == String {
         ClientRequest(.stopFlux, [(Field.fluxID, .string(id))]) { value throws(Malformed) in try value.text(Field.fluxID) }
+    }
+
+    package static func status(of id: String) -> ClientRequest where Answer == FluxStatus {
+        ClientRequest(.getStatus, [(Field.fluxID, .string(id))], read: FluxStatus.init)
+    }
+
+    package static func data(
+        symbol: String, interval: Interval, limit: Int?, start: Int64?, end: Int64?
+    ) -> ClientRequest where Answer == CandleData {
+        let members: [(String, JSONValue?)] = [
+            (Field.symbol, .string(symbol)), (Field.interval, .string(interval.token)), (Field.limit, limit.map { .integer(Int64($0)) }),
+            (Field.start, start.map { .integer($0) }), (Field.end, end.map { .integer($0) }),
+        ]
+        return ClientRequest(.getData, members, read: CandleData.init)
     }
 }
 
@@ -43,20 +57,4 @@ extension ClientRequest<[FluxSummary]> {
 
 extension ClientRequest<ServiceStatus> {
     package static var status: ClientRequest { ClientRequest(.getStatus, read: ServiceStatus.init) }
-}
-
-extension ClientRequest<FluxStatus> {
-    package static func status(of id: String) -> ClientRequest {
-        ClientRequest(.getStatus, [(Field.fluxID, .string(id))], read: FluxStatus.init)
-    }
-}
-
-extension ClientRequest<CandleData> {
-    package static func data(symbol: String, interval: Interval, limit: Int?, start: Int64?, end: Int64?) -> ClientRequest {
-        let members: [(String, JSONValue?)] = [
-            (Field.symbol, .string(symbol)), (Field.interval, .string(interval.token)), (Field.limit, limit.map { .integer(Int64($0)) }),
-            (Field.start, start.map { .integer($0) }), (Field.end, end.map { .integer($0) }),
-        ]
-        return ClientRequest(.getData, members, read: CandleData.init)
-    }
 }

@@ -34,23 +34,20 @@ public final class FluxClient: Sendable {
             throw .badArgument("the time-out must be 100 ms to an hour, not \(timeout)")
         }
         let client = try FluxClient(redis, keyPrefix, timeout)
-        _ = try await client.run(.connect, channel: "")
+        _ = try await client.run(nil, channel: nil)
         return client
     }
 
     private init(_ redis: RedisEndpoint, _ keyPrefix: String, _ timeout: Duration) throws(FluxError) {
-        let timeoutMs = timeout.milliseconds
-        self.timeoutMs = timeoutMs
-        keys = KeySchema(prefix: keyPrefix)
+        (keys, timeoutMs) = (KeySchema(prefix: keyPrefix), timeout.milliseconds)
         do {
-            let calls = ClientCalls(try WakeUp())
-            let thread = try PinnedThread.start(name: "flux-client") {
+            calls = ClientCalls(try WakeUp())
+            let thread = try PinnedThread.start(name: "flux-client") { [calls, timeoutMs] in
                 var loop = ClientLoop(redis, calls, timeoutMs: timeoutMs)
                 loop.run()
             }
             // It ends by itself when the client is closed.
             thread.detach()
-            self.calls = calls
         } catch {
             throw .disconnected("\(error)")
         }
@@ -101,7 +98,7 @@ public final class FluxClient: Sendable {
         guard let symbol = Symbol(symbol) else { throw .badArgument("'\(Ascii.printable(symbol.utf8, limit: 40))' is not a symbol") }
         let channel = keys.updatesChannel(Series(market: market, symbol: symbol, interval: interval))
         let subscription = FluxSubscription(self, calls, channel)
-        _ = try await run(.watch, channel: channel)
+        _ = try await run(nil, channel: channel)
         return FluxUpdates(subscription)
     }
 
@@ -111,7 +108,7 @@ public final class FluxClient: Sendable {
     package func ask<Answer>(_ request: ClientRequest<Answer>) async throws(FluxError) -> (value: Answer, content: JSONValue) {
         let id = FluxClient.makeRequestID()
         let channel = keys.responseChannel(request.kind, requestID: id)
-        let bytes = try await run(.request(command: keys.commandChannel(request.kind), text: request.text(id: id)), channel: channel)
+        let bytes = try await run((keys.commandChannel(request.kind), request.text(id: id)), channel: channel)
         let refusal: FluxError
         do throws(Malformed) {
             switch try CommandAnswer(bytes, requestID: id) {
@@ -126,15 +123,11 @@ public final class FluxClient: Sendable {
 
     /// 128 bits that nobody can guess: whoever does not see the request cannot answer it.
     private static func makeRequestID() -> String {
-        func hex(_ word: UInt64) -> String {
-            let digits = String(word, radix: 16)
-            return String(repeating: "0", count: 16 - digits.count) + digits
-        }
-        return hex(SystemRandom.word()) + hex(SystemRandom.word())
+        (0..<2).map { _ in Ascii.hex(SystemRandom.word()) }.joined()
     }
 
-    private func run(_ kind: ClientCall.Kind, channel: String) async throws(FluxError) -> [UInt8] {
-        try await calls.call(kind, channel: channel, timeoutMs: timeoutMs).get()
+    private func run(_ command: (channel: String, text: String)?, channel: String?) async throws(FluxError) -> [UInt8] {
+        try await calls.call(command, channel: channel, timeoutMs: timeoutMs).get()
     }
 }
 
@@ -147,9 +140,7 @@ final class FluxSubscription: Sendable {
     private let channel: String
 
     init(_ client: FluxClient, _ calls: ClientCalls, _ channel: String) {
-        self.client = client
-        self.calls = calls
-        self.channel = channel
+        (self.client, self.calls, self.channel) = (client, calls, channel)
         calls.addStream(buffer, channel: channel)
     }
 

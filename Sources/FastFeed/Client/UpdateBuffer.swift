@@ -7,9 +7,7 @@ final class UpdateBuffer: Sendable {
     static let bytesMax = 8 << 20
 
     private struct State {
-        var messages: [[UInt8]] = []
-        /// Those before it have been taken.
-        var head = 0
+        var messages: ArraySlice<[UInt8]> = []
         var bytes = 0
         var missed: UInt64 = 0
         var interruptions: UInt64 = 0
@@ -18,15 +16,11 @@ final class UpdateBuffer: Sendable {
         var lastTicket: UInt64 = 0
 
         mutating func takeFirst() -> [UInt8]? {
-            guard head < messages.count else { return nil }
-            let first = messages[head]
-            messages[head] = []
-            head += 1
+            guard let first = messages.first else { return nil }
+            // The slice may keep its place for a while, but not the bytes.
+            messages[messages.startIndex] = []
+            messages.removeFirst()
             bytes -= first.count
-            if head == messages.count || head >= UpdateBuffer.countMax {
-                messages.removeSubrange(..<head)
-                head = 0
-            }
             return first
         }
     }
@@ -42,7 +36,7 @@ final class UpdateBuffer: Sendable {
             if !state.waiting.isEmpty { return state.waiting.removeFirst().continuation }
             state.messages.append(message)
             state.bytes += message.count
-            while state.messages.count - state.head > UpdateBuffer.countMax || state.bytes > UpdateBuffer.bytesMax {
+            while state.messages.count > UpdateBuffer.countMax || state.bytes > UpdateBuffer.bytesMax {
                 _ = state.takeFirst()
                 state.missed += 1
             }

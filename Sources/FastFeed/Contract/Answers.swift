@@ -31,13 +31,8 @@ public struct FluxSummary: Sendable, Equatable {
 
 extension FluxSummary {
     package init(_ value: JSONValue) throws(Malformed) {
-        try self.init(value, symbols: try value.list(Field.symbols, of: Symbol.init))
-    }
-
-    /// - Parameter symbols: a list of fluxes has them as a list, a status as one text.
-    init(_ value: JSONValue, symbols: @autoclosure () throws(Malformed) -> [Symbol]) throws(Malformed) {
         self.init(
-            id: try value.text(Field.fluxID), symbols: try symbols(), interval: try value.interval(Field.interval),
+            id: try value.text(Field.fluxID), symbols: try value.symbols(Field.symbols), interval: try value.interval(Field.interval),
             state: FluxState(rawValue: try value.text(Field.state)), createdAt: try value.number(Field.createdAt),
             lastUpdateAt: try value.instant(Field.lastUpdateAt))
     }
@@ -63,7 +58,7 @@ public struct CandleData: Sendable, Equatable {
     public let rows: [Candle]
 
     package init(_ value: JSONValue) throws(Malformed) {
-        symbol = try Symbol(value[Field.symbol])
+        symbol = try value.symbol(Field.symbol)
         interval = try value.interval(Field.interval)
         source = DataSource(rawValue: try value.text(Field.source))
         tookMicroseconds = try value.number(Field.tookMicroseconds)
@@ -97,7 +92,7 @@ public struct FluxUpdate: Sendable, Equatable {
 
     package init(_ bytes: [UInt8]) throws(Malformed) {
         json = try JSONValue(message: bytes)
-        symbol = try Symbol(json[Field.symbol])
+        symbol = try json.symbol(Field.symbol)
         interval = try json.interval(Field.interval)
         rows = try json.number(Field.rows)
         updates = try json.number(Field.updates)

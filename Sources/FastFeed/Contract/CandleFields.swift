@@ -22,12 +22,7 @@ package enum CandleField: String, CaseIterable, Sendable {
     package static let eventTime = "event_time"
 
     /// Whole numbers stand as such in JSON, everything else is text.
-    package var isInteger: Bool {
-        switch self {
-        case .closeTime, .count, .firstTradeID, .lastTradeID, .revision: true
-        case .open, .high, .low, .close, .volume, .quoteVolume, .takerBuyVolume, .takerBuyQuoteVolume, .source: false
-        }
-    }
+    package var isInteger: Bool { [.closeTime, .count, .firstTradeID, .lastTradeID, .revision].contains(self) }
 
     /// The field's text when this record is first written.
     package func text(of candle: CandleRecord) -> String {

@@ -17,47 +17,48 @@ extension JSONValue {
         }
     }
 
-    // MARK: Members that must be there
-
-    package func text(_ key: String) throws(Malformed) -> String {
-        guard let text = self[key]?.string else { throw Malformed("\(key) is not a text") }
-        return text
+    /// Nil when it is not there.
+    package func optional<Value>(_ key: String, _ what: String, _ read: (JSONValue) -> Value?) throws(Malformed) -> Value? {
+        guard let member = self[key] else { return nil }
+        guard let value = read(member) else { throw Malformed("\(key) is not \(what)") }
+        return value
     }
 
-    package func number(_ key: String) throws(Malformed) -> Int64 {
-        guard let number = self[key]?.integer else { throw Malformed("\(key) is not a whole number") }
-        return number
+    package func member<Value>(_ key: String, _ what: String, _ read: (JSONValue) -> Value?) throws(Malformed) -> Value {
+        guard let value = try optional(key, what, read) else { throw Malformed("\(key) is missing") }
+        return value
     }
 
-    package func truth(_ key: String) throws(Malformed) -> Bool {
-        guard let truth = self[key]?.bool else { throw Malformed("\(key) is neither true nor false") }
-        return truth
-    }
+    package func text(_ key: String) throws(Malformed) -> String { try member(key, "a text", \.string) }
+
+    package func number(_ key: String) throws(Malformed) -> Int64 { try member(key, "a whole number", \.integer) }
+
+    package func truth(_ key: String) throws(Malformed) -> Bool { try member(key, "true or false", \.bool) }
 
     package func list<Element>(
         _ key: String, of read: (JSONValue) throws(Malformed) -> Element
     ) throws(Malformed) -> [Element] {
-        guard let list = self[key]?.array else { throw Malformed("\(key) is not a list") }
-        return try list.map(read)
+        try member(key, "a list", \.array).map(read)
     }
 
     /// An instant that may not have come yet: absent, null and 0 mean never.
     package func instant(_ key: String) throws(Malformed) -> Int64? {
-        guard let value = self[key], value != .null else { return nil }
-        let number = try number(key)
+        let number = try optional(key, "a whole number") { $0 == .null ? 0 : $0.integer }
         return number == 0 ? nil : number
     }
 
     /// One of the exchange's sixteen; a value without its calendar would be of no use to anybody.
     package func interval(_ key: String) throws(Malformed) -> Interval {
-        guard let interval = Interval(token: try text(key)) else { throw Malformed("\(key) is not an interval") }
-        return interval
+        try member(key, "an interval") { $0.string.flatMap { Interval(token: $0) } }
     }
-}
 
-extension Symbol {
-    package init(_ value: JSONValue?) throws(Malformed) {
-        guard let text = value?.string, let symbol = Symbol(text) else { throw Malformed("one of its symbols is not valid") }
-        self = symbol
+    package func symbol(_ key: String) throws(Malformed) -> Symbol { try member(key, "a symbol") { $0.string.flatMap { Symbol($0) } } }
+
+    /// A list has them one by one, a status as one text with commas.
+    package func symbols(_ key: String) throws(Malformed) -> [Symbol] {
+        let names = try member(key, "a list of symbols") { $0.array ?? $0.string?.split(separator: ",").map { .string(String($0)) } }
+        let symbols = names.compactMap { $0.string.flatMap { Symbol($0) } }
+        guard symbols.count == names.count else { throw Malformed("one of its \(key) is not a symbol") }
+        return symbols
     }
 }

@@ -1,34 +1,17 @@
 // The status of the service and of a flux: what a status hash and the answer to `status:get` hold. Plain values, any thread.
 //
-// A status lists its fields once, in order and with their kinds; each shape outside is one renderer over that list. (Metrics for a
+// A status lists its members once, in order and with their kinds; each shape outside is one renderer over that list. (Metrics for a
 // monitoring system become the third.)
 
-package enum StatusValue: Sendable, Equatable {
-    case text(String)
-    case number(Int64)
-    /// A figure that has not been measured yet: an empty text.
-    case unknown
-
-    package var text: String {
-        switch self {
-        case .text(let text): text
-        case .number(let number): String(number)
-        case .unknown: ""
-        }
-    }
-
-    package var json: JSONValue { if case .number(let number) = self { .integer(number) } else { .string(text) } }
+package protocol StatusMembers {
+    /// Members of the answer: numbers as numbers, texts as texts, whatever they look like. A figure that has not been measured yet is
+    /// an empty text.
+    var members: [(String, JSONValue)] { get }
 }
 
-package protocol StatusFields {
-    var fields: [(name: String, value: StatusValue)] { get }
-}
-
-extension StatusFields {
+extension StatusMembers {
     /// Names and values of the hash.
-    package var hash: [(String, String)] { fields.map { ($0.name, $0.value.text) } }
-    /// Members of the answer: numbers as numbers, texts as texts, whatever they look like.
-    package var members: [(String, JSONValue)] { fields.map { ($0.name, $0.value.json) } }
+    package var hash: [(String, String)] { members.map { ($0, $1.string ?? $1.text) } }
 }
 
 /// How one flux stands.
@@ -47,27 +30,24 @@ public struct FluxStatus: Sendable, Equatable {
     public let history: Int
 }
 
-extension FluxStatus: StatusFields {
+extension FluxStatus: StatusMembers {
     package init(_ value: JSONValue) throws(Malformed) {
-        func symbols(_ key: String) throws(Malformed) -> [Symbol] {
-            try value.text(key).split(separator: ",").map { name throws(Malformed) in try Symbol(.string(String(name))) }
-        }
         self.init(
-            flux: try FluxSummary(value, symbols: try symbols(Field.symbols)), origin: FluxOrigin(rawValue: try value.text(Field.origin)),
-            seriesLive: Int(try value.number(Field.seriesLive)), refusedSymbols: try symbols(Field.refusedSymbols),
+            flux: try FluxSummary(value), origin: FluxOrigin(rawValue: try value.text(Field.origin)),
+            seriesLive: Int(try value.number(Field.seriesLive)), refusedSymbols: try value.symbols(Field.refusedSymbols),
             candlesTotal: UInt64(clamping: try value.number(Field.candlesTotal)),
             gapsOpen: UInt64(clamping: try value.number(Field.gapsOpen)), history: Int(try value.number(Field.history)))
     }
 
-    package var fields: [(name: String, value: StatusValue)] {
-        func joined(_ symbols: [Symbol]) -> StatusValue { .text(symbols.map(\.name).joined(separator: ",")) }
+    package var members: [(String, JSONValue)] {
+        func joined(_ symbols: [Symbol]) -> JSONValue { .string(symbols.map(\.name).joined(separator: ",")) }
         return [
-            (Field.fluxID, .text(flux.id)), (Field.state, .text(flux.state?.rawValue ?? "")), (Field.symbols, joined(flux.symbols)),
-            (Field.interval, .text(flux.interval.token)), (Field.origin, .text(origin?.rawValue ?? "")),
-            (Field.createdAt, .number(flux.createdAt)), (Field.lastUpdateAt, .number(flux.lastUpdateAt ?? 0)),
-            (Field.series, .number(Int64(flux.symbols.count))), (Field.seriesLive, .number(Int64(seriesLive))),
-            (Field.refusedSymbols, joined(refusedSymbols)), (Field.candlesTotal, .number(Int64(clamping: candlesTotal))),
-            (Field.gapsOpen, .number(Int64(clamping: gapsOpen))), (Field.history, .number(Int64(history))),
+            (Field.fluxID, .string(flux.id)), (Field.state, .string(flux.state?.rawValue ?? "")), (Field.symbols, joined(flux.symbols)),
+            (Field.interval, .string(flux.interval.token)), (Field.origin, .string(origin?.rawValue ?? "")),
+            (Field.createdAt, .integer(flux.createdAt)), (Field.lastUpdateAt, .integer(flux.lastUpdateAt ?? 0)),
+            (Field.series, .integer(Int64(flux.symbols.count))), (Field.seriesLive, .integer(Int64(seriesLive))),
+            (Field.refusedSymbols, joined(refusedSymbols)), (Field.candlesTotal, .integer(Int64(clamping: candlesTotal))),
+            (Field.gapsOpen, .integer(Int64(clamping: gapsOpen))), (Field.history, .integer(Int64(history))),
         ]
     }
 }
@@ -98,7 +78,9 @@ public struct ServiceStatus: Sendable, Equatable {
     public subscript(name: String) -> UInt64? { figures.first { $0.name == name }?.value }
 }
 
-extension ServiceStatus: StatusFields {
+extension ServiceStatus: StatusMembers {
+    private static let unmeasured = JSONValue.string("")
+
     package init(_ value: JSONValue) throws(Malformed) {
         let head = [Field.state, Field.version, Field.pid, Field.host, Field.market, Field.startedAt, Field.heartbeatAt]
         let others = (value.members ?? []).filter { !head.contains($0.key) }
@@ -108,16 +90,16 @@ extension ServiceStatus: StatusFields {
             market: Market(rawValue: try value.text(Field.market)), startedAt: try value.number(Field.startedAt),
             heartbeatAt: try value.number(Field.heartbeatAt),
             figures: others.compactMap { member in
-                if member.value == StatusValue.unknown.json { return Figure(member.key, nil) }
+                if member.value == ServiceStatus.unmeasured { return Figure(member.key, nil) }
                 return member.value.integer.map { Figure(member.key, UInt64(clamping: $0)) }
             })
     }
 
-    package var fields: [(name: String, value: StatusValue)] {
+    package var members: [(String, JSONValue)] {
         [
-            (Field.state, .text(state?.rawValue ?? "")), (Field.version, .text(version)), (Field.pid, .number(Int64(pid))),
-            (Field.host, .text(host)), (Field.market, .text(market?.rawValue ?? "")), (Field.startedAt, .number(startedAt)),
-            (Field.heartbeatAt, .number(heartbeatAt)),
-        ] + figures.map { ($0.name, $0.value.map { .number(Int64(clamping: $0)) } ?? .unknown) }
+            (Field.state, .string(state?.rawValue ?? "")), (Field.version, .string(version)), (Field.pid, .integer(Int64(pid))),
+            (Field.host, .string(host)), (Field.market, .string(market?.rawValue ?? "")), (Field.startedAt, .integer(startedAt)),
+            (Field.heartbeatAt, .integer(heartbeatAt)),
+        ] + figures.map { ($0.name, $0.value.map { .integer(Int64(clamping: $0)) } ?? ServiceStatus.unmeasured) }
     }
 }

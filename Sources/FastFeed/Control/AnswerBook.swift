@@ -19,16 +19,14 @@ struct AnswerBook {
     private var order: ArraySlice<(key: RequestKey, sinceNs: UInt64)> = []
     private var bytes = 0
 
-    mutating func find(_ key: RequestKey, nowNs: UInt64) -> Entry? {
+    /// What is known of the request; nil for a new one, which is pending from now on.
+    mutating func begin(_ key: RequestKey, nowNs: UInt64) -> Entry? {
         expire(nowNs)
-        return records[key]?.entry
-    }
-
-    mutating func begin(_ key: RequestKey, nowNs: UInt64) {
+        if let known = records[key] { return known.entry }
         records[key] = (.pending, nowNs)
         order.append((key, nowNs))
-        bytes += key.id.utf8.count + 64
-        expire(nowNs)
+        bytes += AnswerBook.bytes(key)
+        return nil
     }
 
     mutating func end(_ key: RequestKey, _ answer: String, isKept: Bool) {
@@ -41,12 +39,14 @@ struct AnswerBook {
         }
     }
 
+    private static func bytes(_ key: RequestKey) -> Int { key.id.utf8.count + 64 }
+
     private mutating func expire(_ nowNs: UInt64) {
         while let (key, sinceNs) = order.first {
             let isFull = bytes > AnswerBook.bytesMax || order.count > AnswerBook.countMax
             guard isFull || nowNs &- sinceNs >= AnswerBook.keptNs else { return }
             order.removeFirst()
-            bytes -= key.id.utf8.count + 64
+            bytes -= AnswerBook.bytes(key)
             // Asked again since: then it belongs to a later place in the order.
             guard let record = records[key], record.sinceNs == sinceNs else { continue }
             if case .answered(let answer) = record.entry { bytes -= answer.utf8.count }

@@ -14,7 +14,7 @@ package struct CommandDesk {
     private let counters: CounterBank
     private let journal: Journal
     private var answers = AnswerBook()
-    private var rate = RateLimit(perSecond: Limits.commandsPerSecondMax, burst: Limits.commandBurstMax)
+    private var rate = RateLimit()
 
     package init(schema: KeySchema, counters: CounterBank, journal: Journal) {
         (self.schema, self.counters, self.journal) = (schema, counters, journal)
@@ -32,13 +32,10 @@ package struct CommandDesk {
             if case .failure(let error) = request.command { leave("a request that cannot be answered", channel, error.message) }
             return .nothing
         }
-        if case .success = request.command {
-            if let known = answers.find(key, nowNs: nowNs) {
-                counters.add(.commandsRepeated)
-                if case .answered(let text) = known { return .publish(publication(key, text)) }
-                return .nothing
-            }
-            answers.begin(key, nowNs: nowNs)
+        if case .success = request.command, let known = answers.begin(key, nowNs: nowNs) {
+            counters.add(.commandsRepeated)
+            if case .answered(let text) = known { return .publish(publication(key, text)) }
+            return .nothing
         }
         let busy = CommandError(.busy, "too many requests; try again in a second")
         switch rate.take(nowNs) ? request.command : .failure(busy) {
@@ -74,5 +71,19 @@ package struct CommandDesk {
     private func publication(_ key: RequestKey, _ text: String) -> [String] {
         counters.add(.commandsAnswered)
         return ["PUBLISH", schema.responseChannel(key.kind, requestID: key.id), text]
+    }
+}
+
+/// So many requests a second on average, more at once.
+private struct RateLimit {
+    private var tokens = Limits.commandBurstMax
+    private var lastNs: UInt64 = 0
+
+    mutating func take(_ nowNs: UInt64) -> Bool {
+        tokens = min(Limits.commandBurstMax, tokens + Double(nowNs &- lastNs) / 1e9 * Limits.commandsPerSecondMax)
+        lastNs = nowNs
+        guard tokens >= 1 else { return false }
+        tokens -= 1
+        return true
     }
 }

@@ -70,27 +70,28 @@ extension Control {
 
     // MARK: Data
 
+    /// Nil when the exchange must be asked.
     private func rows(_ query: DataQuery, _ request: RequestKey) throws(CommandError) -> [(String, JSONValue)]? {
         let startedNs = nowNs
-        if let rest = engine.rest, fluxes.placement.handle(query.series) == nil {
-            try symbols.check([query.series.symbol])
-            guard let reply = line.ask([data.cacheQuestion(query)])?[0] else { throw Control.redisIsAway }
-            if let rows = DataDesk.cachedRows(reply) {
-                counters.add(.cacheHits)
-                return CandleData.members(query.series, .cache, tookMicroseconds: (nowNs - startedNs) / 1_000, rows: rows)
+        func answer(_ source: DataSource, _ rows: [JSONValue]) -> [(String, JSONValue)] {
+            CandleData.members(query.series, source, tookMicroseconds: (nowNs - startedNs) / 1_000, rows: rows)
+        }
+        guard let rest = engine.rest, fluxes.placement.handle(query.series) == nil else {
+            guard let replies = line.ask(data.storedQuestion(query)) else { throw Control.redisIsAway }
+            return answer(.redis, try data.storedRows(query, replies))
+        }
+        try symbols.check([query.series.symbol])
+        guard let reply = line.ask([data.cacheQuestion(query)])?[0] else { throw Control.redisIsAway }
+        if let rows = DataDesk.cachedRows(reply) {
+            counters.add(.cacheHits)
+            return answer(.cache, rows)
+        }
+        counters.add(.cacheMisses)
+        if try data.wait(request, query, nowNs: startedNs) {
+            rest.klines(query.series, startMs: query.startMs, endMs: query.endMs, limit: query.limit, patienceMs: 8_000) {
+                [exchangeAnswers] in _ = exchangeAnswers.offer(.candles(query, $0))
             }
-            counters.add(.cacheMisses)
-            if try data.wait(request, query, nowNs: startedNs) { ask(rest, query) }
-            return nil
         }
-        guard let replies = line.ask(data.storedQuestion(query)) else { throw Control.redisIsAway }
-        let rows = try data.storedRows(query, replies)
-        return CandleData.members(query.series, .redis, tookMicroseconds: (nowNs - startedNs) / 1_000, rows: rows)
-    }
-
-    private func ask(_ rest: RestClient, _ query: DataQuery) {
-        rest.klines(query.series, startMs: query.startMs, endMs: query.endMs, limit: query.limit, patienceMs: 8_000) {
-            [exchangeAnswers] in _ = exchangeAnswers.offer(.candles(query, $0))
-        }
+        return nil
     }
 }

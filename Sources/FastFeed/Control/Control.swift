@@ -2,7 +2,6 @@
 // is due. Plain and synchronous; the data path is touched only through the agents' mailboxes. While Redis is away the line
 // connects anew, and the data path goes on. What commands do is in `Control+Commands`.
 
-import Glibc
 import Synchronization
 
 package final class Control: @unchecked Sendable {
@@ -71,18 +70,11 @@ package final class Control: @unchecked Sendable {
         line.finish()
     }
 
-    /// Until a message comes, somebody wakes us, or something is due.
     private func wait() {
-        wakeUp.willPark()
-        defer { wakeUp.didPark() }
-        // Looked at once more: a message that was offered before the flag was up has not woken us.
-        if stopping.load(ordering: .acquiring) || engine.haveSaidSomething || exchangeAnswers.isWaiting { return }
-        if mayHoldMoreCommands && line.isReady { return }
-        let (dueNs, nowNs) = (min(line.dueNs, status.dueNs), nowNs)
-        let timeoutMs = dueNs > nowNs ? Int32(clamping: (dueNs - nowNs) / 1_000_000 + 1) : 0
-        var entries = [pollfd(fd: wakeUp.descriptorNumber, events: Int16(POLLIN), revents: 0)] + line.pollEntries
-        _ = unsafe poll(&entries, nfds_t(entries.count), timeoutMs)
-        if entries[0].revents != 0 { wakeUp.drain() }
+        wakeUp.park(line.pollEntries, untilNs: min(line.dueNs, status.dueNs)) {
+            stopping.load(ordering: .acquiring) || engine.haveSaidSomething || exchangeAnswers.isWaiting
+                || mayHoldMoreCommands && line.isReady
+        }
     }
 
     // MARK: Redis

@@ -18,13 +18,8 @@ package struct DataQuery: Hashable, Sendable {
 }
 
 package struct DataDesk {
-    private struct Waiter {
-        let request: RequestKey
-        let sinceNs: UInt64
-    }
-
     private let schema: KeySchema
-    private var waiters: [DataQuery: [Waiter]] = [:]
+    private var waiters: [DataQuery: [(request: RequestKey, sinceNs: UInt64)]] = [:]
 
     package init(schema: KeySchema) { self.schema = schema }
 
@@ -71,7 +66,7 @@ package struct DataDesk {
     package mutating func wait(_ request: RequestKey, _ query: DataQuery, nowNs: UInt64) throws(CommandError) -> Bool {
         let isFirst = waiters[query] == nil
         if isFirst && waiters.count >= Limits.dataQuestionsMax { throw CommandError(.busy, "too many questions to the exchange") }
-        waiters[query, default: []].append(Waiter(request: request, sinceNs: nowNs))
+        waiters[query, default: []].append((request, nowNs))
         return isFirst
     }
 
@@ -83,7 +78,12 @@ package struct DataDesk {
         var cached: [String]?
         switch result {
         case .success(let candles):
-            let rows = candles.map { DataDesk.row($0, query.series) }
+            // As in a history, the close time stands for a closed candle's event.
+            let rows = candles.map { candle in
+                var candle = candle
+                if candle.isClosed { candle.eventTimeMs = candle.closeTimeMs }
+                return CandleRow.json(candle, query.series)
+            }
             let lifeMs = min((query.series.interval.lengthMs ?? 60_000) / 2, 30_000)
             cached = ["SET", cacheKey(query), JSONValue.array(rows).text, "PX", String(max(lifeMs, 1_000))]
             outcome = .success(rows)
@@ -98,13 +98,6 @@ package struct DataDesk {
             return (waiter.request, outcome.map { CandleData.members(query.series, .exchange, tookMicroseconds: tookUs, rows: $0) })
         }
         return (answers, cached)
-    }
-
-    /// As in a history, the close time stands for a closed candle's event.
-    private static func row(_ candle: CandleRecord, _ series: Series) -> JSONValue {
-        var candle = candle
-        if candle.isClosed { candle.eventTimeMs = candle.closeTimeMs }
-        return CandleRow.json(candle, series)
     }
 
     private func cacheKey(_ query: DataQuery) -> String {

@@ -2,16 +2,9 @@
 
 package struct EngineHandles: Sendable {
     /// What of the engine is shown in the service's status.
-    package struct Figures: Sendable {
-        package var counters: CounterSnapshot
-        package var latency: HistogramSnapshot
-        package var stages: StageSnapshots
-        package var residentBytes: UInt64
-
-        package init(counters: CounterSnapshot, latency: HistogramSnapshot, stages: StageSnapshots, residentBytes: UInt64) {
-            (self.counters, self.latency, self.stages, self.residentBytes) = (counters, latency, stages, residentBytes)
-        }
-    }
+    package typealias Figures = (
+        counters: CounterSnapshot, latency: HistogramSnapshot, stages: StageSnapshots, residentBytes: UInt64
+    )
 
     package var readers: [Reader]
     package var sink: Sink

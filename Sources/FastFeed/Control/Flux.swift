@@ -12,11 +12,8 @@ package struct Flux: Sendable, Equatable {
 
     /// - Parameter name: the id, if the user has chosen one.
     package init(symbols: [Symbol], interval: Interval, name: String?, history: Int, createdAtMs: Int64, origin: FluxOrigin) {
-        self.symbols = Array(Set(symbols)).sorted()
-        self.interval = interval
-        self.createdAtMs = createdAtMs
-        self.history = history
-        self.origin = origin
+        self.symbols = Set(symbols).sorted()
+        (self.interval, self.history, self.createdAtMs, self.origin) = (interval, history, createdAtMs, origin)
         id = name ?? Flux.id(self.symbols, interval)
     }
 
@@ -26,16 +23,13 @@ package struct Flux: Sendable, Equatable {
         guard symbols.count > 8 else { return "\(interval.token)_\(joined)" }
         var hash: UInt32 = 2_166_136_261
         for byte in joined.utf8 { hash = (hash ^ UInt32(byte)) &* 16_777_619 }
-        let digits = String(hash, radix: 16)
-        return "\(interval.token)_\(symbols.count)symbols_\(String(repeating: "0", count: 8 - digits.count))\(digits)"
+        return "\(interval.token)_\(symbols.count)symbols_\(Ascii.hex(hash))"
     }
 
     /// `[A-Za-z0-9_.-]{1,64}`; what an id may look like that comes from outside. (Ids made of eight long names are longer.)
     package static func isID(_ text: String, bytesMax: Int = 64) -> Bool {
         (1...bytesMax).contains(text.utf8.count)
-            && text.utf8.allSatisfy {
-                Ascii.isDigit($0) || ($0 | 0x20) >= 0x61 && ($0 | 0x20) <= 0x7A || $0 == 0x5F || $0 == 0x2E || $0 == 0x2D
-            }
+            && text.utf8.allSatisfy { Ascii.isDigit($0) || Ascii.isLetter($0) || $0 == 0x5F || $0 == 0x2E || $0 == 0x2D }
     }
 
     /// The longest id: an interval and eight symbols of 32.
@@ -56,10 +50,8 @@ package struct Flux: Sendable, Equatable {
     package init?(json: String) {
         guard let value = try? JSONValue(message: Array(json.utf8)), let id = value[Field.fluxID]?.string,
             Flux.isID(id, bytesMax: Flux.idBytesMax), let interval = try? value.interval(Field.interval),
-            let names = value[Field.symbols]?.array, let createdAtMs = value[Field.createdAt]?.integer
+            let symbols = try? value.symbols(Field.symbols), !symbols.isEmpty, let createdAtMs = value[Field.createdAt]?.integer
         else { return nil }
-        let symbols = names.compactMap { $0.string.flatMap { Symbol($0) } }
-        guard !symbols.isEmpty, symbols.count == names.count else { return nil }
         let history = value[Field.history]?.integer.flatMap { (0...10_000_000).contains($0) ? Int($0) : nil } ?? 0
         self.init(symbols: symbols, interval: interval, name: id, history: history, createdAtMs: createdAtMs, origin: .command)
     }

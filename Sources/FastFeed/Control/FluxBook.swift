@@ -79,22 +79,22 @@ package struct FluxBook: Sendable {
     /// Takes up what an earlier process has kept, once: what the agents are to be told.
     package mutating func resume(_ kept: [(id: String, json: String)]) -> [Placement.Change] {
         isResumed = true
-        return kept.compactMap { (id, json) -> Placement.Change? in
+        var changes: [Placement.Change] = []
+        for (id, json) in kept {
             guard let flux = Flux(json: json), flux.id == id else {
-                journal.note(
-                    .error, "an entry of the registry is not a flux; left alone", ("flux_id", Ascii.printable(id.utf8, limit: 80)))
-                return nil
+                let shown = Ascii.printable(id.utf8, limit: 80)
+                journal.note(.error, "an entry of the registry is not a flux; left alone", ("flux_id", shown))
+                continue
             }
-            guard fluxes[id] == nil else { return nil }
+            guard fluxes[id] == nil else { continue }
             do throws(CommandError) {
-                let change = try add(flux)
+                changes.append(try add(flux))
                 journal.note(.info, "flux resumed", ("flux_id", id))
-                return change
             } catch {
                 journal.note(.error, "a flux cannot be resumed; it stays in the registry", ("flux_id", id), ("reason", error.message))
-                return nil
             }
         }
+        return changes
     }
 
     // MARK: What agents say

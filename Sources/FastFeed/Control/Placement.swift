@@ -34,15 +34,12 @@ package struct Placement: Sendable {
     /// In the order of their keys.
     private var connections: [Connection] = []
     private var nextKey: UInt32 = 0
-    private var nextID: UInt32 = 0
     private var freeIDs: [UInt32] = []
-    /// By id: the generation last given out.
+    /// By id, of all that were ever given out: the generation last given out.
     private var generations: [UInt16] = []
 
     package init(readerCount: Int, streamsPerConnectionMax: Int, seriesMax: Int = Limits.seriesCountMax) {
-        self.readerCount = readerCount
-        self.streamsPerConnectionMax = streamsPerConnectionMax
-        self.seriesMax = seriesMax
+        (self.readerCount, self.streamsPerConnectionMax, self.seriesMax) = (readerCount, streamsPerConnectionMax, seriesMax)
     }
 
     /// Half of a reader's places are for connections that are being replaced.
@@ -50,7 +47,7 @@ package struct Placement: Sendable {
 
     package var seriesCount: Int { entries.count }
     /// Ids that may not be given out: of series that are wanted, and of stopped ones that are still mentioned somewhere.
-    package var idsInUse: Int { Int(nextID) - freeIDs.count }
+    package var idsInUse: Int { generations.count - freeIDs.count }
     package var connectionCount: Int { connections.count }
     package func handle(_ series: Series) -> SeriesHandle? { entries[series]?.handle }
     /// By connection: how many streams it carries.
@@ -64,68 +61,65 @@ package struct Placement: Sendable {
         let newCount = wanted.count { entries[$0] == nil }
         let total = entries.count + newCount
         let needed = max((total + streamsPerConnectionMax - 1) / streamsPerConnectionMax, min(readerCount, total))
-        let idCount = freeIDs.count + seriesMax - Int(nextID)
-        return newCount <= idCount && needed <= Placement.connectionsMax(readerCount: readerCount) ? needed : nil
+        return newCount <= seriesMax - idsInUse && needed <= Placement.connectionsMax(readerCount: readerCount) ? needed : nil
     }
 
     /// One more flux wants these series (each named once). Nil when they do not fit: then nothing has changed.
     package mutating func add(_ wanted: [Series]) -> Change? {
         guard let needed = connectionsNeeded(wanted) else { return nil }
-        var change = Change(readers: Array(repeating: [], count: readerCount))
-        let oldKeys = Set(connections.map(\.key))
         while connections.count < needed { addConnection() }
-        var followed: [(Series, SeriesHandle)] = []
-        var followedByReader = Array(repeating: [(Series, SeriesHandle)](), count: readerCount)
-        var streams: [ConnectionKey: [String]] = [:]
+        var followed: [ConnectionKey: [(Series, SeriesHandle)]] = [:]
+        var change = Change(readers: Array(repeating: [], count: readerCount))
         for series in wanted {
             if entries[series] != nil {
                 entries[series]!.count += 1
                 continue
             }
             let place = connections.indices.min { connections[$0].streamCount < connections[$1].streamCount }!
-            let handle = takeHandle()
-            entries[series] = Entry(handle: handle, connection: connections[place].key, count: 1)
+            let (key, handle) = (connections[place].key, takeHandle())
+            entries[series] = Entry(handle: handle, connection: key, count: 1)
             connections[place].streamCount += 1
-            followed.append((series, handle))
-            followedByReader[connections[place].reader].append((series, handle))
-            streams[connections[place].key, default: []].append(VenueProfile.streamName(series))
+            followed[key, default: []].append((series, handle))
+            change.series.append(series)
         }
-        change.series = followed.map(\.0)
-        if !followed.isEmpty { change.before = [.follow(followed)] }
-        for (reader, list) in followedByReader.enumerated() where !list.isEmpty { change.readers[reader].append(.follow(list)) }
+        // Fewer new streams than new connections: the readers without one get theirs another time.
+        connections.removeAll { $0.streamCount == 0 }
+        if !followed.isEmpty { change.before = [.follow(change.series.map { ($0, entries[$0]!.handle) })] }
         for connection in connections {
-            guard let names = streams[connection.key] else { continue }
-            change.readers[connection.reader].append(
-                oldKeys.contains(connection.key) ? .subscribe(connection.key, streams: names) : .connect(connection.key, streams: names))
+            guard let list = followed[connection.key] else { continue }
+            let streams = list.map { VenueProfile.streamName($0.0) }
+            let isNew = connection.streamCount == streams.count
+            change.readers[connection.reader] += [
+                .follow(list), isNew ? .connect(connection.key, streams: streams) : .subscribe(connection.key, streams: streams),
+            ]
         }
         return change
     }
 
     /// One flux less wants these series (each named once).
     package mutating func remove(_ unwanted: [Series]) -> Change {
-        var change = Change(readers: Array(repeating: [], count: readerCount))
-        var streams: [ConnectionKey: [String]] = [:]
         var unfollowed: [ConnectionKey: [Series]] = [:]
         var handles: [SeriesHandle] = []
+        var change = Change(readers: Array(repeating: [], count: readerCount))
         for series in unwanted {
-            guard var entry = entries[series] else { continue }
-            entry.count -= 1
-            guard entry.count == 0 else {
-                entries[series] = entry
+            guard let entry = entries[series] else { continue }
+            guard entry.count == 1 else {
+                entries[series]!.count -= 1
                 continue
             }
             entries[series] = nil
-            change.series.append(series)
-            handles.append(entry.handle)
-            streams[entry.connection, default: []].append(VenueProfile.streamName(series))
             unfollowed[entry.connection, default: []].append(series)
+            handles.append(entry.handle)
+            change.series.append(series)
         }
         for place in connections.indices {
             let (key, reader) = (connections[place].key, connections[place].reader)
-            guard let names = streams[key], let series = unfollowed[key] else { continue }
-            connections[place].streamCount -= names.count
-            change.readers[reader].append(connections[place].streamCount == 0 ? .disconnect(key) : .unsubscribe(key, streams: names))
-            change.readers[reader].append(.unfollow(series))
+            guard let list = unfollowed[key] else { continue }
+            connections[place].streamCount -= list.count
+            let isEmpty = connections[place].streamCount == 0
+            change.readers[reader] += [
+                isEmpty ? .disconnect(key) : .unsubscribe(key, streams: list.map(VenueProfile.streamName)), .unfollow(list),
+            ]
         }
         connections.removeAll { $0.streamCount == 0 }
         if !handles.isEmpty { change.after = [.unfollow(handles)] }
@@ -136,14 +130,11 @@ package struct Placement: Sendable {
     package mutating func release(_ ids: [UInt32]) { freeIDs += ids }
 
     private mutating func takeHandle() -> SeriesHandle {
-        if let id = freeIDs.popLast() {
-            // 0 means no series; after 65,535 lives an id begins again, long after the last frame of its first.
-            generations[Int(id)] = generations[Int(id)] == .max ? 1 : generations[Int(id)] + 1
-            return SeriesHandle(id: id, generation: generations[Int(id)])
-        }
-        generations.append(1)
-        nextID += 1
-        return SeriesHandle(id: nextID - 1, generation: 1)
+        let id = freeIDs.popLast() ?? UInt32(generations.count)
+        if id == generations.count { generations.append(0) }
+        // 0 means no series; after 65,535 lives an id begins again, long after the last frame of its first.
+        generations[Int(id)] = generations[Int(id)] == .max ? 1 : generations[Int(id)] + 1
+        return SeriesHandle(id: id, generation: generations[Int(id)])
     }
 
     private mutating func addConnection() {

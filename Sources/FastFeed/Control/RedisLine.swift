@@ -39,8 +39,8 @@ package struct RedisLine {
     /// Connects when it is time; true when the line stands now and did not before. Then it is `confirm`ed or `lose`d.
     package mutating func connectIfDue(_ nowNs: UInt64) -> Bool {
         guard connection == nil, nowNs >= retryAtNs else { return false }
+        let timeoutMs = Limits.controlRedisTimeoutMs
         do throws(FeedError) {
-            let timeoutMs = Limits.controlRedisTimeoutMs
             let made = try RedisConnection.connect(
                 endpoint, timeoutMs: timeoutMs, stringBytesMax: Limits.clientBytesMax, outboxBytesMax: Limits.clientBytesMax)
             if subscriber == nil {
@@ -48,11 +48,10 @@ package struct RedisLine {
                 subscriber?.subscribe(channels)
             }
             connection = made
-            return true
         } catch {
             lose("\(error)")
-            return false
         }
+        return connection != nil
     }
 
     /// What was posted meanwhile goes before all that is asked from now on.
@@ -105,16 +104,16 @@ package struct RedisLine {
 
     /// Nil when there is none by then, or the connection is lost.
     private mutating func nextReply(untilNs: UInt64) -> RedisReply? {
-        guard let connection else { return nil }
         let nowNs = MonotonicClock.nowNs()
-        switch connection.next(timeoutMs: untilNs > nowNs ? Int((untilNs - nowNs) / 1_000_000) + 1 : 0) {
-        case .nothing: break
-        case .lost(let reason): lose(reason)
+        switch connection?.next(timeoutMs: untilNs > nowNs ? Int((untilNs - nowNs) / 1_000_000) + 1 : 0) {
+        case .nothing, nil: return nil
+        case .lost(let reason):
+            lose(reason)
+            return nil
         case .reply(let reply):
             (repliedCount, heardNs) = (repliedCount + 1, MonotonicClock.nowNs())
             return reply
         }
-        return nil
     }
 
     private func note(_ reply: RedisReply) {
@@ -172,20 +171,10 @@ package struct RedisLine {
     /// When the line must be turned though nothing comes.
     var dueNs: UInt64 {
         guard connection != nil else { return retryAtNs }
-        let silenceNs = Limits.controlSilenceNs
-        let watchNs = isReady ? subscriber?.watchDueNs(silenceNs: silenceNs) ?? .max : .max
-        return min(watchNs, repliedCount < sentCount ? heardNs + silenceNs : .max)
+        let watchNs = isReady ? subscriber?.watchDueNs(silenceNs: Limits.controlSilenceNs) : nil
+        return min(watchNs ?? .max, repliedCount < sentCount ? heardNs + Limits.controlSilenceNs : .max)
     }
 
     /// What to poll for. While Redis is not ready, what has come waits in its socket.
-    var pollEntries: [pollfd] {
-        var entries: [pollfd] = []
-        if let connection { entries.append(RedisLine.entry(connection.number, connection.wantsWrite)) }
-        if isReady, let subscriber { entries.append(RedisLine.entry(subscriber.number, subscriber.wantsWrite)) }
-        return entries
-    }
-
-    private static func entry(_ number: Int32, _ wantsWrite: Bool) -> pollfd {
-        pollfd(fd: number, events: Int16(POLLIN) | (wantsWrite ? Int16(POLLOUT) : 0), revents: 0)
-    }
+    var pollEntries: [pollfd] { [connection?.pollEntry, isReady ? subscriber?.pollEntry : nil].compactMap(\.self) }
 }

@@ -4,24 +4,9 @@
 /// One flux as it was last judged.
 package struct FluxOnBoard: Sendable {
     package let flux: Flux
-    package private(set) var standing = FluxStanding()
-    /// What the sink has said of its series, in the order of the symbols, and which symbols the exchange refuses.
-    private let (reports, refused): (ArraySlice<SeriesReport>, [Symbol])
-    private let (ageMs, judgedNs): (Int64, UInt64)
-
-    init(_ flux: Flux, _ reports: ArraySlice<SeriesReport>, refused: [Symbol], ageMs: Int64, nowNs: UInt64) {
-        (self.flux, self.reports, self.refused, self.ageMs, judgedNs) = (flux, reports, refused, ageMs, nowNs)
-        standing = judge(reports, refusedCount: refused.count)
-    }
-
+    package let standing: FluxStanding
     /// Each series, judged as a flux of its own.
-    package var series: [(symbol: Symbol, standing: FluxStanding)] {
-        zip(flux.symbols, reports).map { ($0, judge([$1], refusedCount: refused.contains($0) ? 1 : 0)) }
-    }
-
-    private func judge(_ reports: ArraySlice<SeriesReport>, refusedCount: Int) -> FluxStanding {
-        FluxStanding(flux.interval, reports, refusedCount: refusedCount, ageMs: ageMs, nowNs: judgedNs)
-    }
+    package let series: [(symbol: Symbol, standing: FluxStanding)]
 }
 
 package final class StandingsBoard: Sendable {

@@ -52,8 +52,12 @@ package struct StatusDesk {
             let part = rest.prefix(flux.symbols.count)
             rest = rest.dropFirst(part.count)
             guard book.holds(flux) else { continue }
-            let ageMs = nowMs - max(flux.createdAtMs, startedAtMs)
-            board.show(FluxOnBoard(flux, part, refused: book.refusedSymbols(of: flux), ageMs: ageMs, nowNs: nowNs))
+            let (refused, ageMs) = (book.refusedSymbols(of: flux), nowMs - max(flux.createdAtMs, startedAtMs))
+            func judge(_ reports: ArraySlice<SeriesReport>, refusedCount: Int) -> FluxStanding {
+                FluxStanding(flux.interval, reports, refusedCount: refusedCount, ageMs: ageMs, nowNs: nowNs)
+            }
+            let series = zip(flux.symbols, part).map { ($0, judge([$1], refusedCount: refused.contains($0) ? 1 : 0)) }
+            board.show(FluxOnBoard(flux: flux, standing: judge(part, refusedCount: refused.count), series: series))
         }
         board.show(state(book, figures, nowMs), nowNs: nowNs)
     }
@@ -147,7 +151,6 @@ package struct StatusDesk {
         }
         return ServiceStatus(
             state: state(book, figures, nowMs), version: FastFeedVersion.text, pid: getpid(), host: StatusDesk.hostName,
-            market: book.market,
-            startedAt: startedAtMs, heartbeatAt: nowMs, figures: list)
+            market: book.market, startedAt: startedAtMs, heartbeatAt: nowMs, figures: list)
     }
 }

@@ -154,9 +154,7 @@ public final class Engine: Sendable {
             readers: readers, sink: sink, rest: rest, standings: standings,
             figures: { [weak self] in
                 self.map {
-                    EngineHandles.Figures(
-                        counters: $0.counters, latency: $0.sink.latency.total.snapshot(), stages: $0.sink.latency.snapshot(),
-                        residentBytes: ProcessMemory.residentBytes())
+                    ($0.counters, $0.sink.latency.total.snapshot(), $0.sink.latency.snapshot(), ProcessMemory.residentBytes())
                 }
             })
         let made = try Control(

@@ -36,6 +36,19 @@ package final class WakeUp: Sendable {
         _ = unsafe Glibc.read(descriptorNumber, &count, 8)
     }
 
+    /// Sleeper: waits until it is woken, one of the others is ready, or the time has come (in a minute it looks again). `hasNews` is the
+    /// last look at the queues.
+    func park(_ others: [pollfd], untilNs: UInt64, unless hasNews: () -> Bool) {
+        willPark()
+        defer { didPark() }
+        if hasNews() { return }
+        var entries = [pollfd(fd: descriptorNumber, events: Int16(POLLIN), revents: 0)] + others
+        let nowNs = MonotonicClock.nowNs()
+        let timeoutMs = untilNs > nowNs ? min(60_000, (untilNs - nowNs) / 1_000_000 + 1) : 0
+        _ = unsafe poll(&entries, nfds_t(entries.count), Int32(timeoutMs))
+        if entries[0].revents != 0 { drain() }
+    }
+
     /// Waker: call after publishing.
     @inline(__always)
     package func signal() {

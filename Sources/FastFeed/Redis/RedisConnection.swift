@@ -78,6 +78,9 @@ package final class RedisConnection {
     package var number: Int32 { transport.number }
     package var wantsWrite: Bool { !outbox.isEmpty || transport.readWantsWrite }
 
+    /// What to poll for: after `next` has said `.nothing`.
+    var pollEntry: pollfd { pollfd(fd: number, events: Int16(wantsWrite ? POLLIN | POLLOUT : POLLIN), revents: 0) }
+
     /// Puts commands on their way; what the socket does not take now goes with the next call of `next`. False when too much
     /// would wait, or the connection is lost: then nothing was sent.
     package func send(_ commands: [[String]]) -> Bool {

@@ -2,8 +2,10 @@
 // `connect` and for as long as `next` is allowed to wait. A message longer than the bound is skipped, without
 // being held in memory, and reported by its length.
 //
-// Read it until `.nothing` before you poll `number`: bytes that have been read are not on the socket any more.
+// Read it until `.nothing` before you poll: bytes that have been read are not on the socket any more.
 // After `.lost` make a new one and subscribe again; what was published meanwhile is gone (at most once).
+
+import Glibc
 
 package final class RedisSubscriber {
     package enum Event: Equatable {
@@ -48,9 +50,7 @@ package final class RedisSubscriber {
         RedisSubscriber(try RedisConnection.connect(endpoint, timeoutMs: timeoutMs, stringBytesMax: messageBytesMax))
     }
 
-    /// The socket's descriptor: poll it for reading, and for writing while `wantsWrite`.
-    package var number: Int32 { connection.number }
-    package var wantsWrite: Bool { connection.wantsWrite }
+    var pollEntry: pollfd { connection.pollEntry }
 
     /// Each of them is confirmed by one `.subscribed` (or the whole call by one `.refused`). False: too much waits to be sent, or the
     /// connection is lost, which `next` tells.

@@ -94,17 +94,17 @@ struct Status: ParsableCommand {
         let id = id
         try ClientSession.run(options) { session in
             if let id {
-                try await session.show(.status(of: id)) { Status.lines($0.fields, ClientText.style($0.flux.state)) }
+                try await session.show(.status(of: id)) { Status.lines($0.members, ClientText.style($0.flux.state)) }
             } else {
-                try await session.show(.status) { Status.lines($0.fields, ClientText.style($0.state)) }
+                try await session.show(.status) { Status.lines($0.members, ClientText.style($0.state)) }
             }
         }
     }
 
-    private static func lines(_ fields: [(name: String, value: StatusValue)], _ stateStyle: Style) -> [String] {
+    private static func lines(_ members: [(String, JSONValue)], _ stateStyle: Style) -> [String] {
         let nowMs = WallClock.nowMs()
         var table = TextTable(["", ""])
-        for (name, value) in fields {
+        for (name, value) in members {
             let text = StatusText.text(name, value, nowMs: nowMs)
             table.add([.init(name, .dim), .init(text, name == Field.state ? stateStyle : .plain)])
         }
@@ -114,8 +114,8 @@ struct Status: ParsableCommand {
 
 /// What a status field's name tells about its value.
 enum StatusText {
-    static func text(_ name: String, _ value: StatusValue, nowMs: Int64) -> String {
-        guard case .number(let number) = value, name != Field.pid else { return value.text }
+    static func text(_ name: String, _ value: JSONValue, nowMs: Int64) -> String {
+        guard case .integer(let number) = value, name != Field.pid else { return value.string ?? value.text }
         guard name.hasSuffix("_at") else { return Numbers.grouped(number) }
         return number > 0 ? "\(ClientText.instant(number)) UTC, \(ClientText.age(number, nowMs: nowMs))" : "never"
     }

@@ -1,5 +1,6 @@
 // Text that may have foreign bytes in it, made safe for a terminal, a file and a JSON parser.
 
+import FastFeed
 import Glibc
 
 enum LogText {
@@ -36,10 +37,7 @@ enum LogText {
             case "\t": quoted += "\\t"
             case _ where isPrintable(scalar): quoted.unicodeScalars.append(scalar)
             default:
-                for unit in String(scalar).utf16 {
-                    let digits = String(unit, radix: 16)
-                    quoted += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-                }
+                for unit in String(scalar).utf16 { quoted += "\\u" + Ascii.hex(unit) }
             }
         }
         return quoted + "\""

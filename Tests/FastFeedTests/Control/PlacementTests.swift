@@ -65,6 +65,21 @@ struct PlacementTests {
         #expect(again.id == handle.id && again.generation != handle.generation)
     }
 
+    /// Two of three connections have ended; one more series needs only one of them.
+    @Test func aConnectionCarriesSomething() throws {
+        var placement = Placement(readerCount: 3, streamsPerConnectionMax: 8)
+        let first = placement.add(list(0..<9))
+        let carried = try #require(first).readers.flatMap(streams)[0].names
+        let kept = list(0..<9).filter { carried.contains(VenueProfile.streamName($0)) }
+        _ = placement.add(kept)
+        _ = placement.remove(list(0..<9))
+        #expect(placement.loads == [3])
+        _ = placement.add(list(10..<11))
+        #expect(placement.loads == [3, 1])
+        let last = placement.add(list(11..<12))
+        #expect(try #require(last).readers.flatMap(streams).map(\.kind) == ["connect"] && placement.loads == [3, 1, 1])
+    }
+
     @Test func connectionsHaveALimit() {
         var placement = Placement(readerCount: 1, streamsPerConnectionMax: 1)
         let most = Limits.connectionsPerReaderMax / 2

@@ -67,8 +67,7 @@ private struct StatusRig {
     static var figures: EngineHandles.Figures {
         let (counters, meter) = (CounterBank(), LatencyMeter())
         counters.set(.connectionsLive, 1)
-        return EngineHandles.Figures(
-            counters: CounterSnapshot([counters]), latency: meter.total.snapshot(), stages: meter.snapshot(), residentBytes: 42)
+        return (CounterSnapshot([counters]), meter.total.snapshot(), meter.snapshot(), 42)
     }
 
     mutating func ask() -> [UInt32]? { desk.question(book, nowNs: nowNs) }

@@ -35,10 +35,10 @@ struct SymbolListTests {
 
     @Test func nearest() {
         #expect(
-            NearestNames.of("abcdef", among: ["abcdef", "abcdex", "abcdxx", "abcxxx", "xbcdef", "b"], count: 3) == [
+            SymbolList.nearest(to: "abcdef", among: ["abcdef", "abcdex", "abcdxx", "abcxxx", "xbcdef", "b"], count: 3) == [
                 "abcdef", "abcdex", "xbcdef",
             ])
-        #expect(NearestNames.of("a", among: ["b", "bc"], count: 3) == ["b"])
-        #expect(NearestNames.of("abcdef", among: ["abdef", "abcdefg", "acbdef"], count: 9) == ["abcdefg", "abdef", "acbdef"])
+        #expect(SymbolList.nearest(to: "a", among: ["b", "bc"], count: 3) == ["b"])
+        #expect(SymbolList.nearest(to: "abcdef", among: ["abdef", "abcdefg", "acbdef"], count: 9) == ["abcdefg", "abdef", "acbdef"])
     }
 }
