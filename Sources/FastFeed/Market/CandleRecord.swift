@@ -53,14 +53,4 @@ package struct CandleRecord: BitwiseCopyable, Sendable {
         get { CandleSource(rawValue: (flags &>> 1) & 3) ?? .live }
         set { flags = (flags & ~6) | (newValue.rawValue &<< 1) }
     }
-
-    /// True when both say the same of the market, whoever said it and when.
-    package func hasSameValues(as other: CandleRecord) -> Bool {
-        openTimeMs == other.openTimeMs && closeTimeMs == other.closeTimeMs
-            && firstTradeID == other.firstTradeID && lastTradeID == other.lastTradeID
-            && tradeCount == other.tradeCount && open == other.open && high == other.high
-            && low == other.low && close == other.close && volume == other.volume
-            && quoteVolume == other.quoteVolume && takerBuyVolume == other.takerBuyVolume
-            && takerBuyQuoteVolume == other.takerBuyQuoteVolume
-    }
 }
