@@ -21,6 +21,18 @@ package enum Ascii {
     package static func isLetter(_ byte: UInt8) -> Bool { (byte | 0x20) &- 0x61 < 26 }
 }
 
+extension String {
+    /// A Swift name in snake case: `rejectedNotUTF8` is `rejected_not_utf8`.
+    package var snakeCased: String {
+        var (name, isInWord) = ("", false)
+        for letter in self {
+            name += (letter.isUppercase && isInWord ? "_" : "") + letter.lowercased()
+            isInWord = letter.isLowercase
+        }
+        return name
+    }
+}
+
 /// Integers to decimal digits, two at a time, into memory the caller has measured.
 package enum DigitWriter {
     /// The most bytes an Int64 takes.
