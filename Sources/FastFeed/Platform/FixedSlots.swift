@@ -3,7 +3,7 @@
 /// Places for values that cannot be copied, filled one after another and never given back. The places do not
 /// move, and reaching into one is checked against the count only: one thread owns them.
 @safe package struct FixedSlots<Element: ~Copyable>: ~Copyable {
-    private let base: UnsafeMutablePointer<Element>
+    package let base: UnsafeMutablePointer<Element>
     package let capacity: Int
     package private(set) var count = 0
 
