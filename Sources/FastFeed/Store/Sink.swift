@@ -20,13 +20,8 @@ package struct SinkSettings: Sendable {
     package init(
         redis: RedisLinkSettings, market: Market, schema: KeySchema, history: Int, batchSize: Int, coalesces: Bool, seed: UInt64
     ) {
-        self.redis = redis
-        self.market = market
-        self.schema = schema
-        self.history = history
-        self.batchSize = batchSize
-        self.coalesces = coalesces
-        self.seed = seed
+        (self.redis, self.market, self.schema, self.history) = (redis, market, schema, history)
+        (self.batchSize, self.coalesces, self.seed) = (batchSize, coalesces, seed)
     }
 }
 
