@@ -20,7 +20,7 @@ extension Reader {
         case .dialing, .upgrading: turn(slot, nowNs)
         case .open: turnOpen(slot, nowNs)
         case .closing:
-            if nowNs >= connections[slot].socketDeadlineNs(nowNs: nowNs) { lose(slot, "no answer to our close frame", nowNs) }
+            if nowNs >= connections[slot].nextDeadlineNs(nowNs: nowNs) { lose(slot, "no answer to our close frame", nowNs) }
         case .closed: break
         }
     }

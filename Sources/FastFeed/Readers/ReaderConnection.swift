@@ -55,13 +55,6 @@ struct ReaderConnection: ~Copyable {
         }
     }
 
-    func socketDeadlineNs(nowNs: UInt64) -> UInt64 {
-        switch socket {
-        case .none: .max
-        case .some(let socket): socket.nextDeadlineNs(nowNs: nowNs)
-        }
-    }
-
     /// When this connection wants a turn though nothing is ready.
     func nextDeadlineNs(nowNs: UInt64) -> UInt64 {
         switch socket {
