@@ -40,7 +40,7 @@ package enum TableBench {
     }
 
     private static func makeRecords(_ series: Int, _ table: inout CandleTable) -> MappedArray<CandleRecord> {
-        let records = MappedArray(count: series, initial: CandleRecord())
+        let records = MappedArray<CandleRecord>(zeroed: series)
         for id in 0..<series {
             table.follow(Series(symbol: Symbol("sim\(id)usdt")!, interval: .m1), UInt32(id), generation: 1)
             unsafe records.base[id].seriesID = UInt32(id)

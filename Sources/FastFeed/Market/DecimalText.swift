@@ -33,18 +33,13 @@ public struct DecimalText: BitwiseCopyable, Sendable, Hashable {
         var digits = bytes[...]
         if digits.first == UInt8(ascii: "-") { digits = digits.dropFirst() }
         let parts = digits.split(separator: UInt8(ascii: "."), maxSplits: 1, omittingEmptySubsequences: false)
-        return parts.allSatisfy { part in
-            !part.isEmpty && part.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
-        }
+        return parts.allSatisfy { !$0.isEmpty && $0.allSatisfy(Ascii.isDigit) }
     }
 
     public static func == (a: DecimalText, b: DecimalText) -> Bool { a.words == b.words }
 
     public func hash(into hasher: inout Hasher) {
-        hasher.combine(words.0)
-        hasher.combine(words.1)
-        hasher.combine(words.2)
-        hasher.combine(words.3)
+        unsafe withUnsafeBytes(of: words) { unsafe hasher.combine(bytes: $0) }
     }
 }
 

@@ -17,10 +17,7 @@ package struct ReaderSettings: Sendable {
     package var seed: UInt64
 
     package init(base: WebSocketEndpoint, profile: VenueProfile, tls: TLSContext?, seed: UInt64) {
-        self.base = base
-        self.profile = profile
-        self.tls = tls
-        self.seed = seed
+        (self.base, self.profile, self.tls, self.seed) = (base, profile, tls, seed)
     }
 }
 

@@ -37,7 +37,7 @@ struct ReaderConnection: ~Copyable {
     init(key: ConnectionKey, subscription: Subscription, seed: UInt64) {
         self.key = key
         self.subscription = subscription
-        backoff = Backoff(.venue, seed: seed)
+        backoff = Backoff(Limits.venueBackoffMs, seed: seed)
     }
 
     /// Where the socket stands; nil when there is none.

@@ -51,7 +51,7 @@ import CShims
         link = RedisLink(settings.redis, seed: settings.seed)
         consumers = FixedSlots(count: rings.count) { SPSCRing.Consumer(rings[$0]) }
         batches = FixedSlots(count: batchesMax) { _ in Batch(capacity: settings.batchSize) }
-        retryBackoff = Backoff(.redis, seed: settings.seed ^ 1)
+        retryBackoff = Backoff(Limits.redisBackoffMs, seed: settings.seed ^ 1)
         coalesces = settings.coalesces
         replyTimeoutNs = .ns(ms: settings.replyTimeoutMs)
         self.counters = counters
