@@ -4,15 +4,8 @@ package enum Ascii {
     /// Printable ASCII of foreign bytes: everything else becomes `?`, and at most `limit` bytes are kept.
     /// What a log line may show of a peer's text.
     package static func printable(_ bytes: some Sequence<UInt8>, limit: Int = 160) -> String {
-        var kept: [UInt8] = []
-        for byte in bytes {
-            if kept.count == limit {
-                kept.append(contentsOf: Array("...".utf8))
-                break
-            }
-            kept.append(byte >= 0x20 && byte < 0x7F ? byte : UInt8(ascii: "?"))
-        }
-        return String(decoding: kept, as: UTF8.self)
+        let shown = bytes.prefix(limit + 1).map { $0 >= 0x20 && $0 < 0x7F ? $0 : UInt8(ascii: "?") }
+        return String(decoding: shown.prefix(limit), as: UTF8.self) + (shown.count > limit ? "..." : "")
     }
 
     @inline(__always)

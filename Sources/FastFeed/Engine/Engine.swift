@@ -111,7 +111,7 @@ public final class Engine: Sendable {
         startedNs.store(MonotonicClock.nowNs(), ordering: .relaxed)
         let rest = try makeREST()
         do {
-            let started = try threading == .shared ? startShared() : startDedicated()
+            let started = try startThreads()
             runners.withLock { $0 = started }
             if configuration.takesCommands { try startControl(rest) }
         } catch {
@@ -119,24 +119,20 @@ public final class Engine: Sendable {
         }
     }
 
-    private func startShared() throws(SystemError) -> [AgentRunner] {
-        let runner = try AgentRunner(agents: readers + [sink], idle: configuration.idle)
-        try runner.start(name: "feed")
-        return [runner]
-    }
-
-    private func startDedicated() throws(SystemError) -> [AgentRunner] {
-        let cores = Cores.allowed()
-        let sinkRunner = try AgentRunner(agents: [sink], idle: configuration.idle)
-        var started = [sinkRunner]
+    private func startThreads() throws(SystemError) -> [AgentRunner] {
+        func start(_ agents: [any Agent], name: String? = nil, core: Int? = nil) throws(SystemError) -> AgentRunner {
+            let runner = try AgentRunner(agents: agents, idle: configuration.idle)
+            try runner.start(name: name, core: core)
+            return runner
+        }
+        guard threading == .dedicated else { return [try start(readers + [sink], name: "feed")] }
         // The sink takes the last core, readers the first ones; with fewer cores than threads nothing is pinned.
+        let cores = Cores.allowed()
         let pins = cores.count > readers.count
-        try sinkRunner.start(core: pins ? cores.last : nil)
+        var started = [try start([sink], core: pins ? cores.last : nil)]
         for (index, reader) in readers.enumerated() {
-            reader.sinkWakeUp = sinkRunner.wakeUp
-            let runner = try AgentRunner(agents: [reader], idle: configuration.idle)
-            try runner.start(core: pins ? cores[index] : nil)
-            started.append(runner)
+            reader.sinkWakeUp = started[0].wakeUp
+            started.append(try start([reader], core: pins ? cores[index] : nil))
         }
         return started
     }

@@ -134,11 +134,7 @@ package struct ReaderSettings: Sendable {
 
     private func stop(_ nowNs: UInt64) {
         isStopping = true
-        for slot in 0..<connections.count {
-            connections[slot].isRetired = true
-            setLive(slot, false)
-            end(slot, nowNs)
-        }
+        for slot in 0..<connections.count { leave(slot, nowNs) }
         finishStopIfDone()
     }
 

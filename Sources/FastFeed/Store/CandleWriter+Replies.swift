@@ -9,18 +9,11 @@ extension CandleWriter {
         while mayHaveMore {
             switch link.fill() {
             case .empty: mayHaveMore = false
-            case .ended(let reason):
-                lose(reason, nowNs, peerIsGone: true)
-                return
-            case .lost(let reason):
-                lose(reason, nowNs)
-                return
+            case .ended(let reason): return lose(reason, nowNs, peerIsGone: true)
+            case .lost(let reason): return lose(reason, nowNs)
             case .filled(let more):
                 mayHaveMore = more
-                if let reason = settleAll(ackNs) {
-                    lose(reason, nowNs)
-                    return
-                }
+                if let reason = settleAll(ackNs) { return lose(reason, nowNs) }
             }
         }
         if batchCount == 0 && pausedUntilNs == 0 { retryBackoff.succeeded() }

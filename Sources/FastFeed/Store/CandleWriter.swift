@@ -27,7 +27,8 @@ import CShims
     private var retiring: [(id: UInt32, builtCount: Int, closedTail: Int)] = []
     var pausedUntilNs: UInt64 = 0
     var retryBackoff: Backoff
-    private var isReadable = false
+    /// The poller says that there are replies, or something to say about the connection.
+    var isReadable = false
     /// Without coalescing: the next record must wait until the state before it is in a batch.
     private var isBlocked = false
     /// Redis is there and refuses what it is given, for now.
@@ -74,16 +75,13 @@ import CShims
 
     /// Ids that nothing mentions any more: they may be given to other series.
     mutating func takeReleased() -> [UInt32] {
+        if retiring.isEmpty { return [] }
         // In the order of their ends.
         let count = retiring.prefix { $0.builtCount <= endedCount && $0.closedTail <= table.closed.head }.count
         let released = retiring.prefix(count).map(\.id)
         retiring.removeFirst(count)
         return released
     }
-
-    var isRetiring: Bool { !retiring.isEmpty }
-
-    mutating func onReady(_ readiness: Readiness) { isReadable = true }
 
     /// Something can be done without waiting.
     func hasWork() -> Bool { canTake && hasRecords || canBuild && hasUnwritten }
@@ -233,8 +231,7 @@ import CShims
 
     private mutating func sendRest(_ nowNs: UInt64, _ port: PollerPort) {
         guard let sent = unsafe link.write(builder.out.start + unsentFrom, count: unsentCount) else {
-            lose("write failed", nowNs, peerIsGone: true)
-            return
+            return lose("write failed", nowNs, peerIsGone: true)
         }
         counters.add(.bytesSent, sent)
         unsentFrom &+= sent
