@@ -57,11 +57,9 @@ public final class Engine: Sendable {
         let rings = (0..<configuration.readerCount).map { _ in SPSCRing<CandleRecord>(zeroed: Limits.ringRecordCount) }
         let settings = try Engine.readerSettings(configuration, seed: seed)
         let budget = ConnectBudget()
-        var readers: [Reader] = []
-        for (index, ring) in rings.enumerated() {
-            readers.append(Reader(index: index, settings: settings, ring: ring, journal: journal, budget: budget))
+        readers = rings.enumerated().map { [journal] in
+            Reader(index: $0, settings: settings, ring: $1, journal: journal, budget: budget)
         }
-        self.readers = readers
         sink = Sink(settings: try Engine.sinkSettings(configuration, seed: seed), rings: rings, journal: journal, gaps: gaps)
         let placement = Placement(readerCount: readers.count, streamsPerConnectionMax: configuration.streamsPerConnectionMax)
         var book = FluxBook(market: configuration.market, schema: configuration.schema, placement: placement, journal: journal)
@@ -81,8 +79,8 @@ public final class Engine: Sendable {
         var settings = ReaderSettings(base: endpoint, profile: VenueProfile.of(configuration.market), tls: tls, seed: seed)
         settings.subscribeForm = configuration.subscribeForm
         settings.usesCombinedStreams = configuration.usesCombinedStreams
-        settings.allowsPlainRemote = configuration.allowsPlainRemote
-        settings.handshakeTimeoutMs = configuration.handshakeTimeoutMs
+        settings.connection.allowsPlainRemote = configuration.allowsPlainRemote
+        settings.connection.handshakeTimeoutMs = configuration.handshakeTimeoutMs
         settings.subscribeTimeoutMs = configuration.subscribeTimeoutMs
         return settings
     }

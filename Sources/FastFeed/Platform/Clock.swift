@@ -35,11 +35,6 @@ package enum ThreadClock {
     }
 }
 
-/// Letting time pass, on threads that may.
-package enum Pause {
-    package static func milliseconds(_ count: UInt32) { usleep(count * 1_000) }
-}
-
 package enum PreciseTimers {
     /// The calling thread's waits end when they are due; by default the kernel may add 50 µs to save wake-ups.
     package static func enableOnThisThread() { ff_thread_precise_timers() }

@@ -10,9 +10,8 @@ package struct ReaderSettings: Sendable {
     package var tls: TLSContext?
     package var subscribeForm = SubscribeForm.automatic
     package var usesCombinedStreams = true
-    package var allowsPlainRemote = false
+    package var connection = ConnectionOptions()
     package var connectionAgeMs = Limits.venueConnectionAgeMs
-    package var handshakeTimeoutMs = Limits.handshakeTimeoutMs
     package var subscribeTimeoutMs = Limits.subscribeTimeoutMs
     package var seed: UInt64
 
@@ -147,6 +146,6 @@ package struct ReaderSettings: Sendable {
     func setLive(_ slot: Int, _ live: Bool) {
         guard connections[slot].isLive != live else { return }
         connections[slot].isLive = live
-        counters.set(.connectionsLive, (0..<connections.count).count { connections[$0].isLive })
+        counters.add(.connectionsLive, live ? 1 : -1)
     }
 }
