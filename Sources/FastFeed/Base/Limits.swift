@@ -60,8 +60,8 @@ package enum Limits {
     package static let ringRecordCount = 2_048
     /// Commands waiting for one agent. Full: the offer is refused and counted.
     package static let commandCountMax = 4_096
-    /// Events of one reader that the control thread has not taken. Full: the rest is only in the log, and counted.
-    package static let readerEventCountMax = 65_536
+    /// Refused streams of one reader that the control thread has not taken. Full: the rest is only in the log, and counted.
+    package static let refusedStreamCountMax = 65_536
     /// Log lines waiting for the main thread. Full: the oldest fall out, counted.
     package static let journalLineCountMax = 1_024
 

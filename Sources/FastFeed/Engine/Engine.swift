@@ -191,7 +191,7 @@ public final class Engine: Sendable {
         let control = control.withLock { $0 }
         var sum = CounterSnapshot(readers.map(\.counters) + [sink.counters] + (control.map { [$0.counters] } ?? []))
         let refusals =
-            readers.map { $0.commands.refusedCount + $0.events.refusedCount }
+            readers.map { $0.commands.refusedCount + $0.refusedStreams.refusedCount }
             + [sink.commands.refusedCount, sink.events.refusedCount, control?.exchangeAnswers.refusedCount ?? 0]
         sum[.mailboxRefusals] = UInt64(refusals.reduce(0, +))
         return sum

@@ -203,7 +203,7 @@ extension Reader {
             counters.add(.subscribeErrors)
             let refusedBefore = connections[slot].subscription.refused.count
             connections[slot].subscription.onError(id: id)
-            for stream in connections[slot].subscription.refused.dropFirst(refusedBefore) { _ = events.offer(.refused(stream: stream)) }
+            for stream in connections[slot].subscription.refused.dropFirst(refusedBefore) { _ = refusedStreams.offer(stream) }
             journal.note(
                 .error, "the exchange refused a subscription", key: "subscribe-refused:\(text)",
                 ("connection", label(slot)), ("code", "\(code)"), ("message", text),

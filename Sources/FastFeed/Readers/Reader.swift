@@ -21,7 +21,7 @@ package struct ReaderSettings: Sendable {
 }
 
 @safe package final class Reader: Agent, @unchecked Sendable {
-    // Everything below is its thread's alone, except `commands`, `events`, `counters` and `isStopped`, which are
+    // Everything below is its thread's alone, except `commands`, `refusedStreams`, `counters` and `isStopped`, which are
     // made for sharing.
     let index: Int
     let settings: ReaderSettings
@@ -29,8 +29,8 @@ package struct ReaderSettings: Sendable {
     let budget: ConnectBudget
     package let counters = CounterBank()
     package let commands = Mailbox<ReaderCommand>(capacity: Limits.commandCountMax)
-    /// What the control thread should know.
-    package let events = Mailbox<ReaderEvent>(capacity: Limits.readerEventCountMax)
+    /// For the control thread: streams that the exchange does not know, even when asked for one of them alone.
+    package let refusedStreams = Mailbox<String>(capacity: Limits.refusedStreamCountMax)
     private let stopped = Atomic<Bool>(false)
 
     var port: PollerPort?

@@ -18,13 +18,12 @@ import CShims
     private var unsentCount = 0
     /// The newest batches of which the kernel has not the last byte.
     private var unwrittenCount = 0
-    /// Batches built and batches answered or given up, since the start.
-    private var builtCount = 0
+    /// Batches answered or given up since the start.
     var endedCount = 0
     /// Stopped series whose field in `latest:*` is to be removed.
     var removals: [Series] = []
     /// Stopped series ids that may still be mentioned by a batch or a closed candle built before.
-    private var retiring: [(id: UInt32, builtCount: Int, closedTail: Int)] = []
+    private var retiring: [(id: UInt32, untilEnded: Int, closedTail: Int)] = []
     var pausedUntilNs: UInt64 = 0
     var retryBackoff: Backoff
     /// The poller says that there are replies, or something to say about the connection.
@@ -70,14 +69,14 @@ import CShims
         guard table.isFollowed(handle) else { return }
         table.unfollow(handle.id)
         if let series = table.series(handle.id) { removals.append(series) }
-        retiring.append((handle.id, builtCount, table.closed.tail))
+        retiring.append((handle.id, endedCount + batchCount, table.closed.tail))
     }
 
     /// Ids that nothing mentions any more: they may be given to other series.
     mutating func takeReleased() -> [UInt32] {
         if retiring.isEmpty { return [] }
         // In the order of their ends.
-        let count = retiring.prefix { $0.builtCount <= endedCount && $0.closedTail <= table.closed.head }.count
+        let count = retiring.prefix { $0.untilEnded <= endedCount && $0.closedTail <= table.closed.head }.count
         let released = retiring.prefix(count).map(\.id)
         retiring.removeFirst(count)
         return released
@@ -216,7 +215,6 @@ import CShims
         unsafe (batch.pointee.takenNs, batch.pointee.writtenNs, batch.pointee.end) = (takenNs, takenNs, builder.out.count)
         unwrittenCount &+= 1
         batchCount &+= 1
-        builtCount &+= 1
         counters.add(.batchesSent)
         return true
     }
