@@ -99,7 +99,8 @@ let package = Package(
         // All test targets become one program; the tests that count allocations need jemalloc's figures.
         .testTarget(
             name: "FastFeedTests", dependencies: ["FastFeed", "TestKit", "CShims"], swiftSettings: base, linkerSettings: jemalloc),
-        .testTarget(name: "SimulatorTests", dependencies: ["VenueSimulator"], swiftSettings: waiting, linkerSettings: linker),
+        .testTarget(
+            name: "SimulatorTests", dependencies: ["VenueSimulator", "TestKit"], swiftSettings: waiting, linkerSettings: linker),
         .testTarget(
             name: "SystemTests", dependencies: ["FastFeed", "VenueSimulator", "TestKit"], swiftSettings: waiting, linkerSettings: linker),
     ],

@@ -2,6 +2,7 @@
 // The oracle everywhere: what streams and truth say equals what REST has, and ids have no gaps.
 
 import FastFeed
+import TestKit
 import Testing
 import VenueSimulator
 

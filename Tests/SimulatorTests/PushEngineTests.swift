@@ -1,6 +1,7 @@
 // The publishing side in virtual time: the laws of kline streams, and agreement with REST.
 
 import FastFeed
+import TestKit
 import Testing
 import VenueSimulator
 

@@ -4,15 +4,8 @@ package enum Ascii {
     /// Printable ASCII of foreign bytes: everything else becomes `?`, and at most `limit` bytes are kept.
     /// What a log line may show of a peer's text.
     package static func printable(_ bytes: some Sequence<UInt8>, limit: Int = 160) -> String {
-        var kept: [UInt8] = []
-        for byte in bytes {
-            if kept.count == limit {
-                kept.append(contentsOf: Array("...".utf8))
-                break
-            }
-            kept.append(byte >= 0x20 && byte < 0x7F ? byte : UInt8(ascii: "?"))
-        }
-        return String(decoding: kept, as: UTF8.self)
+        let shown = bytes.prefix(limit + 1).map { $0 >= 0x20 && $0 < 0x7F ? $0 : UInt8(ascii: "?") }
+        return String(decoding: shown.prefix(limit), as: UTF8.self) + (shown.count > limit ? "..." : "")
     }
 
     @inline(__always)
@@ -24,6 +17,18 @@ package enum Ascii {
     package static func hex<Word: FixedWidthInteger & UnsignedInteger>(_ word: Word) -> String {
         let digits = String(word, radix: 16)
         return String(repeating: "0", count: Word.bitWidth / 4 - digits.count) + digits
+    }
+}
+
+extension String {
+    /// A Swift name in snake case: `rejectedNotUTF8` is `rejected_not_utf8`.
+    package var snakeCased: String {
+        var (name, isInWord) = ("", false)
+        for letter in self {
+            name += (letter.isUppercase && isInWord ? "_" : "") + letter.lowercased()
+            isInWord = letter.isLowercase
+        }
+        return name
     }
 }
 

@@ -39,6 +39,23 @@ extension JSONValue {
         }
     }
 
+    /// Text as JSON, quoted and escaped.
+    package static func quoted(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": result += "\\\""
+            case "\\": result += "\\\\"
+            case "\n": result += "\\n"
+            case "\r": result += "\\r"
+            case "\t": result += "\\t"
+            case "\0"..<" ": result += "\\u" + Ascii.hex(UInt16(scalar.value))
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result + "\""
+    }
+
     package var string: String? { if case .string(let text) = self { text } else { nil } }
     package var integer: Int64? { if case .integer(let value) = self { value } else { nil } }
     package var bool: Bool? { if case .bool(let truth) = self { truth } else { nil } }

@@ -40,214 +40,168 @@ package indirect enum JSONValue: Equatable, Sendable {
         guard case .object(let members) = self else { return nil }
         return members.last { $0.key == key }?.value
     }
-
-    /// Text as JSON, quoted and escaped.
-    package static func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case "\r": result += "\\r"
-            case "\t": result += "\\t"
-            default:
-                if scalar.value < 0x20 {
-                    result += "\\u" + Ascii.hex(UInt16(scalar.value))
-                } else {
-                    result.unicodeScalars.append(scalar)
-                }
-            }
-        }
-        return result + "\""
-    }
 }
 
 private struct JSONReader {
+    typealias Fault = JSONValue.SyntaxError
+
     private let bytes: [UInt8]
     private var index = 0
     private var depth = 0
 
     init(_ bytes: [UInt8]) { self.bytes = bytes }
 
-    mutating func document() throws(JSONValue.SyntaxError) -> JSONValue {
+    mutating func document() throws(Fault) -> JSONValue {
         let value = try value()
         skipSpace()
         guard index == bytes.count else { throw failure() }
         return value
     }
 
-    private func failure() -> JSONValue.SyntaxError {
-        let before = bytes.prefix(index)
-        let lineStart = before.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
-        return JSONValue.SyntaxError(
-            line: before.count { $0 == UInt8(ascii: "\n") } + 1, column: index - lineStart + 1)
+    private func failure() -> Fault {
+        let lines = bytes.prefix(index).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        return Fault(line: lines.count, column: lines.last!.count + 1)
     }
 
-    private var current: UInt8? { index < bytes.count ? bytes[index] : nil }
+    // MARK: Bytes
 
-    private mutating func skipSpace() {
-        while let byte = current, byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 { index += 1 }
-    }
+    /// A byte, as the character that it is in ASCII.
+    private var current: Unicode.Scalar? { index < bytes.count ? Unicode.Scalar(bytes[index]) : nil }
 
-    private mutating func expect(_ byte: UInt8) throws(JSONValue.SyntaxError) {
-        guard current == byte else { throw failure() }
+    private mutating func take(_ wanted: Unicode.Scalar) -> Bool {
+        guard current == wanted else { return false }
         index += 1
+        return true
     }
 
-    private mutating func value() throws(JSONValue.SyntaxError) -> JSONValue {
+    private mutating func expect(_ wanted: Unicode.Scalar) throws(Fault) { if !take(wanted) { throw failure() } }
+
+    private mutating func skipSpace() { while take(" ") || take("\n") || take("\r") || take("\t") {} }
+
+    // MARK: Values
+
+    private mutating func value() throws(Fault) -> JSONValue {
         skipSpace()
         guard let first = current, depth < JSONValue.depthMax else { throw failure() }
         switch first {
-        case UInt8(ascii: "{"): return try object()
-        case UInt8(ascii: "["): return try array()
-        case UInt8(ascii: "\""): return .string(try string())
-        case UInt8(ascii: "t"): return try word("true", .bool(true))
-        case UInt8(ascii: "f"): return try word("false", .bool(false))
-        case UInt8(ascii: "n"): return try word("null", .null)
+        case "{":
+            var members: [JSONValue.Member] = []
+            try list("{", "}") { reader throws(Fault) in members.append(try reader.member()) }
+            return .object(members)
+        case "[":
+            var values: [JSONValue] = []
+            try list("[", "]") { reader throws(Fault) in values.append(try reader.value()) }
+            return .array(values)
+        case "\"": return .string(try string())
+        case "t": return try word("true", .bool(true))
+        case "f": return try word("false", .bool(false))
+        case "n": return try word("null", .null)
         default: return try number()
         }
     }
 
-    private mutating func word(_ text: String, _ value: JSONValue) throws(JSONValue.SyntaxError) -> JSONValue {
+    /// What stands between two brackets, with commas between.
+    private mutating func list(
+        _ open: Unicode.Scalar, _ close: Unicode.Scalar, _ element: (inout JSONReader) throws(Fault) -> Void
+    ) throws(Fault) {
+        try expect(open)
+        depth += 1
+        defer { depth -= 1 }
+        skipSpace()
+        if take(close) { return }
+        repeat {
+            try element(&self)
+            skipSpace()
+        } while take(",")
+        try expect(close)
+    }
+
+    private mutating func member() throws(Fault) -> JSONValue.Member {
+        skipSpace()
+        let key = try string()
+        skipSpace()
+        try expect(":")
+        return JSONValue.Member(key: key, value: try value(), end: index)
+    }
+
+    private mutating func word(_ text: String, _ value: JSONValue) throws(Fault) -> JSONValue {
         guard bytes[index...].starts(with: text.utf8) else { throw failure() }
         index += text.utf8.count
         return value
     }
 
-    private mutating func number() throws(JSONValue.SyntaxError) -> JSONValue {
+    private mutating func number() throws(Fault) -> JSONValue {
         let start = index
-        if current == UInt8(ascii: "-") { index += 1 }
-        guard let first = current, isDigit(first) else { throw failure() }
-        index += 1
-        if first == UInt8(ascii: "0"), let next = current, isDigit(next) { throw failure() }
-        skipDigits()
-        var isInteger = true
-        if current == UInt8(ascii: ".") {
-            isInteger = false
-            index += 1
-            guard let digit = current, isDigit(digit) else { throw failure() }
-            skipDigits()
+        _ = take("-")
+        if take("0") {
+            if hasDigit { throw failure() }
+        } else {
+            try takeDigits()
         }
-        if current == UInt8(ascii: "e") || current == UInt8(ascii: "E") {
-            isInteger = false
-            index += 1
-            if current == UInt8(ascii: "+") || current == UInt8(ascii: "-") { index += 1 }
-            guard let digit = current, isDigit(digit) else { throw failure() }
-            skipDigits()
+        let end = index
+        if take(".") { try takeDigits() }
+        if take("e") || take("E") {
+            _ = take("+") || take("-")
+            try takeDigits()
         }
         let text = String(decoding: bytes[start..<index], as: UTF8.self)
-        if isInteger, let value = Int64(text) { return .integer(value) }
-        if isInteger, let value = UInt64(text) { return .unsigned(value) }
-        return .number(text)
+        guard index == end else { return .number(text) }
+        return Int64(text).map { .integer($0) } ?? UInt64(text).map { .unsigned($0) } ?? .number(text)
     }
 
-    private func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }
+    private var hasDigit: Bool { index < bytes.count && Ascii.isDigit(bytes[index]) }
 
-    private mutating func skipDigits() {
-        while let byte = current, isDigit(byte) { index += 1 }
+    private mutating func takeDigits() throws(Fault) {
+        guard hasDigit else { throw failure() }
+        while hasDigit { index += 1 }
     }
 
-    private mutating func string() throws(JSONValue.SyntaxError) -> String {
-        try expect(UInt8(ascii: "\""))
+    private mutating func string() throws(Fault) -> String {
+        try expect("\"")
         var text: [UInt8] = []
-        while let byte = current {
-            index += 1
-            switch byte {
-            case UInt8(ascii: "\""):
-                guard let string = String(validating: text, as: UTF8.self) else { throw failure() }
-                return string
-            case UInt8(ascii: "\\"): text += Array(String(try escape()).utf8)
-            case 0..<0x20:
-                index -= 1
-                throw failure()
-            default: text.append(byte)
+        while !take("\"") {
+            guard index < bytes.count, bytes[index] >= 0x20 else { throw failure() }
+            if take("\\") {
+                text += Array(try escape().utf8)
+            } else {
+                text.append(bytes[index])
+                index += 1
             }
         }
-        throw failure()
+        guard let string = String(validating: text, as: UTF8.self) else { throw failure() }
+        return string
     }
 
-    private mutating func escape() throws(JSONValue.SyntaxError) -> Unicode.Scalar {
+    private mutating func escape() throws(Fault) -> String {
         guard let kind = current else { throw failure() }
         index += 1
         switch kind {
-        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return Unicode.Scalar(kind)
-        case UInt8(ascii: "b"): return "\u{8}"
-        case UInt8(ascii: "f"): return "\u{C}"
-        case UInt8(ascii: "n"): return "\n"
-        case UInt8(ascii: "r"): return "\r"
-        case UInt8(ascii: "t"): return "\t"
-        case UInt8(ascii: "u"):
-            let high = try hexUnit()
-            if let scalar = Unicode.Scalar(high) { return scalar }
-            guard (0xD800..<0xDC00).contains(high) else { throw failure() }
-            try expect(UInt8(ascii: "\\"))
-            try expect(UInt8(ascii: "u"))
-            let low = try hexUnit()
-            guard (0xDC00..<0xE000).contains(low),
-                let scalar = Unicode.Scalar(0x10000 + (high - 0xD800) << 10 + (low - 0xDC00))
-            else { throw failure() }
-            return scalar
+        case "\"", "\\", "/": return String(kind)
+        case "b": return "\u{8}"
+        case "f": return "\u{C}"
+        case "n": return "\n"
+        case "r": return "\r"
+        case "t": return "\t"
+        case "u":
+            var units = [try hexUnit()]
+            if UTF16.isLeadSurrogate(units[0]) {
+                try expect("\\")
+                try expect("u")
+                units.append(try hexUnit())
+            }
+            guard let text = String(validating: units, as: UTF16.self) else { throw failure() }
+            return text
         default: throw failure()
         }
     }
 
-    private mutating func hexUnit() throws(JSONValue.SyntaxError) -> UInt32 {
-        var value: UInt32 = 0
+    private mutating func hexUnit() throws(Fault) -> UInt16 {
+        var value: UInt16 = 0
         for _ in 0..<4 {
-            guard let byte = current, let digit = Character(Unicode.Scalar(byte)).hexDigitValue else { throw failure() }
-            value = value << 4 | UInt32(digit)
+            guard let digit = current.flatMap({ Character($0).hexDigitValue }) else { throw failure() }
+            value = value << 4 | UInt16(digit)
             index += 1
         }
         return value
-    }
-
-    private mutating func array() throws(JSONValue.SyntaxError) -> JSONValue {
-        try expect(UInt8(ascii: "["))
-        depth += 1
-        defer { depth -= 1 }
-        var values: [JSONValue] = []
-        skipSpace()
-        if current == UInt8(ascii: "]") {
-            index += 1
-            return .array([])
-        }
-        while true {
-            values.append(try value())
-            skipSpace()
-            if current == UInt8(ascii: ",") {
-                index += 1
-                continue
-            }
-            try expect(UInt8(ascii: "]"))
-            return .array(values)
-        }
-    }
-
-    private mutating func object() throws(JSONValue.SyntaxError) -> JSONValue {
-        try expect(UInt8(ascii: "{"))
-        depth += 1
-        defer { depth -= 1 }
-        var members: [JSONValue.Member] = []
-        skipSpace()
-        if current == UInt8(ascii: "}") {
-            index += 1
-            return .object([])
-        }
-        while true {
-            skipSpace()
-            let key = try string()
-            skipSpace()
-            try expect(UInt8(ascii: ":"))
-            let value = try value()
-            members.append(JSONValue.Member(key: key, value: value, end: index))
-            skipSpace()
-            if current == UInt8(ascii: ",") {
-                index += 1
-                continue
-            }
-            try expect(UInt8(ascii: "}"))
-            return .object(members)
-        }
     }
 }

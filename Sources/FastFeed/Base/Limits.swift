@@ -44,6 +44,9 @@ package enum Limits {
     /// A connection that held this long has proven itself: after its loss the backoff
     /// begins anew.
     package static let connectionProvenMs = 60_000
+    /// The first pause before another attempt to connect, and the longest. The exchange allows 300 attempts per 5 minutes and address; one
+    /// connection at its ceiling makes 10 to 20 of them.
+    package static let venueBackoffMs: ClosedRange<UInt64> = 250...30_000
     /// A SUBSCRIBE message without an answer for this long is sent again.
     package static let subscribeTimeoutMs = 10_000
     /// Connection attempts to the exchange in any five minutes, all readers together; it allows 300.
@@ -57,8 +60,8 @@ package enum Limits {
     package static let ringRecordCount = 2_048
     /// Commands waiting for one agent. Full: the offer is refused and counted.
     package static let commandCountMax = 4_096
-    /// Events of one reader that the control thread has not taken. Full: the rest is only in the log, and counted.
-    package static let readerEventCountMax = 65_536
+    /// Refused streams of one reader that the control thread has not taken. Full: the rest is only in the log, and counted.
+    package static let refusedStreamCountMax = 65_536
     /// Log lines waiting for the main thread. Full: the oldest fall out, counted.
     package static let journalLineCountMax = 1_024
 
@@ -94,6 +97,8 @@ package enum Limits {
     /// Redis has this long to answer a batch; then the connection is taken for dead.
     package static let redisReplyTimeoutMs = 15_000
     package static let redisConnectTimeoutMs = 5_000
+    /// The first pause and the longest, as above: Redis is ours and near, so we come back fast.
+    package static let redisBackoffMs: ClosedRange<UInt64> = 50...1_000
 
     // MARK: Control
 

@@ -17,14 +17,12 @@ package enum TableBench {
         let emptyNs = ThreadClock.emptySpanNs()
         for bar in 0..<bars {
             for update in 0..<updatesPerBar {
-                let openMs = Int64(bar) * 60_000
-                let isLast = update == updatesPerBar - 1
                 for id in 0..<series {
                     let record = unsafe records.base + id
-                    unsafe record.pointee.openTimeMs = openMs
-                    unsafe record.pointee.eventTimeMs = openMs + Int64(update + 1) * 1_000
+                    unsafe record.pointee.openTimeMs = Int64(bar) * 60_000
+                    unsafe record.pointee.eventTimeMs = Int64(bar) * 60_000 + Int64(update + 1) * 1_000
                     unsafe record.pointee.tradeCount = Int64(update)
-                    unsafe record.pointee.isClosed = isLast
+                    unsafe record.pointee.isClosed = update == updatesPerBar - 1
                 }
                 spentNs += max(acceptAll(records, &table), emptyNs) - emptyNs
                 while table.popDirty() != nil {}
@@ -34,13 +32,12 @@ package enum TableBench {
                 table.closed.advance()
             }
         }
-        let total = series * bars * updatesPerBar
         let isRight = counters.value(.closedReceived) == UInt64(series * bars) && counters.value(.duplicates) == 0
-        return isRight && counters.value(.gapsSeen) == 0 ? (spentNs, total) : nil
+        return isRight && counters.value(.gapsSeen) == 0 ? (spentNs, series * bars * updatesPerBar) : nil
     }
 
     private static func makeRecords(_ series: Int, _ table: inout CandleTable) -> MappedArray<CandleRecord> {
-        let records = MappedArray(count: series, initial: CandleRecord())
+        let records = MappedArray<CandleRecord>(zeroed: series)
         for id in 0..<series {
             table.follow(Series(symbol: Symbol("sim\(id)usdt")!, interval: .m1), UInt32(id), generation: 1)
             unsafe records.base[id].seriesID = UInt32(id)

@@ -21,7 +21,6 @@
     private var names: [Series?]
     /// The id that each followed series had last.
     private var ids: [Series: UInt32] = [:]
-    private var activeCount = 0
     /// By series id: closed candles taken.
     private let closedCounts: MappedArray<UInt64>
     private let counters: CounterBank
@@ -50,27 +49,24 @@
         while names.count <= Int(id) { names.append(nil) }
         names[Int(id)] = series
         ids[series] = id
-        if unsafe !states.base[Int(id)].has(SeriesFlags.active) { activeCount += 1 }
+        if unsafe !states.base[Int(id)].has(SeriesFlags.active) { counters.add(.seriesActive) }
         unsafe closedCounts.base[Int(id)] = 0
         let keptDirty = unsafe states.base[Int(id)].flags & SeriesFlags.dirty
         unsafe states.base[Int(id)] = SeriesState()
         unsafe states.base[Int(id)].flags = SeriesFlags.active | keptDirty
         unsafe states.base[Int(id)].generation = generation
         unsafe states.base[Int(id)].interval = series.interval.rawValue
-        unsafe states.base[Int(id)].batchClosedFirst = .max
-        counters.set(.seriesActive, activeCount)
     }
 
     /// Records of the id are stale from now on; a pending forming state is given up. The name stays, because
     /// closed candles of the series may still be on their way: an id must not be used again before they are gone.
     package mutating func unfollow(_ id: UInt32) {
         let state = unsafe states.base + Int(id)
-        if unsafe state.pointee.has(SeriesFlags.active) { activeCount -= 1 }
+        if unsafe state.pointee.has(SeriesFlags.active) { counters.add(.seriesActive, -1) }
         // The id keeps its name until the id is used again. The name leads to this id only while no other id has taken the series over.
         if let series = names[Int(id)], ids[series] == id { ids[series] = nil }
         if unsafe state.pointee.has(SeriesFlags.formingPending) { counters.add(.coalesced) }
         unsafe state.pointee.flags &= ~(SeriesFlags.active | SeriesFlags.known | SeriesFlags.formingPending)
-        counters.set(.seriesActive, activeCount)
     }
 
     /// The handle is the one in force.
@@ -190,10 +186,7 @@
         let state = unsafe states.base + id
         let open = unsafe record.pointee.openTimeMs
         if unsafe open < oldestOpenMs.base[id] {
-            guard extendBackwards(to: open, id) else {
-                counters.add(.duplicates)
-                return
-            }
+            guard extendBackwards(to: open, id) else { return counters.add(.duplicates) }
         } else if unsafe open < state.pointee.nextClosedOpenMs {
             if unsafe state.pointee.missing > 0, gaps.fill(names[id]!, openTimeMs: open) {
                 unsafe state.pointee.missing -= 1

@@ -105,7 +105,6 @@
     package mutating func dropOldest() -> CandleRecord {
         let candle = unsafe candles.base[head & mask]
         head += 1
-        sent = max(sent, head)
         advance()
         return candle
     }

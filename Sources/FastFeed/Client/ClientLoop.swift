@@ -24,7 +24,7 @@ struct ClientLoop {
     private let timeoutMs: Int
     private var link: Link?
     private var retryAtNs: UInt64 = 0
-    private var backoff = Backoff(Backoff.Policy(firstMs: 100, longestMs: 5_000), seed: SystemRandom.word())
+    private var backoff = Backoff(100...5_000, seed: SystemRandom.word())
 
     init(_ endpoint: RedisEndpoint, _ calls: ClientCalls, timeoutMs: Int) {
         (self.endpoint, self.calls, self.timeoutMs) = (endpoint, calls, timeoutMs)

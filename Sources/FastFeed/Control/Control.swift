@@ -35,7 +35,7 @@ package final class Control: @unchecked Sendable {
         status = StatusDesk(schema: schema, board: engine.standings, startedAtMs: WallClock.nowMs())
         wakeUp = try WakeUp()
         exchangeAnswers = Mailbox(capacity: Limits.dataQuestionsMax + 1, receiver: wakeUp)
-        for reader in engine.readers { reader.events.setReceiver(wakeUp) }
+        for reader in engine.readers { reader.refusedStreams.setReceiver(wakeUp) }
         engine.sink.events.setReceiver(wakeUp)
     }
 
@@ -118,7 +118,7 @@ package final class Control: @unchecked Sendable {
 
     private func takeEvents() {
         for reader in engine.readers {
-            for case .refused(let stream) in reader.events.takeAll() { fluxes.refuse(stream) }
+            for stream in reader.refusedStreams.takeAll() { fluxes.refuse(stream) }
         }
         for event in engine.sink.events.takeAll() {
             switch event {

@@ -25,5 +25,5 @@ package struct EngineHandles: Sendable {
     }
 
     /// True when one of the agents has said something.
-    var haveSaidSomething: Bool { sink.events.isWaiting || readers.contains { $0.events.isWaiting } }
+    var haveSaidSomething: Bool { sink.events.isWaiting || readers.contains { $0.refusedStreams.isWaiting } }
 }

@@ -28,7 +28,7 @@ package struct RedisLine {
 
     package init(_ endpoint: RedisEndpoint, channels: [String], journal: Journal, seed: UInt64) {
         (self.endpoint, self.channels, self.journal) = (endpoint, channels, journal)
-        backoff = Backoff(.redis, seed: seed)
+        backoff = Backoff(Limits.redisBackoffMs, seed: seed)
     }
 
     /// True while Redis takes and answers what it is sent: only then requests are taken.

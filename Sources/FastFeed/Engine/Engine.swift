@@ -57,11 +57,9 @@ public final class Engine: Sendable {
         let rings = (0..<configuration.readerCount).map { _ in SPSCRing<CandleRecord>(zeroed: Limits.ringRecordCount) }
         let settings = try Engine.readerSettings(configuration, seed: seed)
         let budget = ConnectBudget()
-        var readers: [Reader] = []
-        for (index, ring) in rings.enumerated() {
-            readers.append(Reader(index: index, settings: settings, ring: ring, journal: journal, budget: budget))
+        readers = rings.enumerated().map { [journal] in
+            Reader(index: $0, settings: settings, ring: $1, journal: journal, budget: budget)
         }
-        self.readers = readers
         sink = Sink(settings: try Engine.sinkSettings(configuration, seed: seed), rings: rings, journal: journal, gaps: gaps)
         let placement = Placement(readerCount: readers.count, streamsPerConnectionMax: configuration.streamsPerConnectionMax)
         var book = FluxBook(market: configuration.market, schema: configuration.schema, placement: placement, journal: journal)
@@ -81,8 +79,8 @@ public final class Engine: Sendable {
         var settings = ReaderSettings(base: endpoint, profile: VenueProfile.of(configuration.market), tls: tls, seed: seed)
         settings.subscribeForm = configuration.subscribeForm
         settings.usesCombinedStreams = configuration.usesCombinedStreams
-        settings.allowsPlainRemote = configuration.allowsPlainRemote
-        settings.handshakeTimeoutMs = configuration.handshakeTimeoutMs
+        settings.connection.allowsPlainRemote = configuration.allowsPlainRemote
+        settings.connection.handshakeTimeoutMs = configuration.handshakeTimeoutMs
         settings.subscribeTimeoutMs = configuration.subscribeTimeoutMs
         return settings
     }
@@ -111,7 +109,7 @@ public final class Engine: Sendable {
         startedNs.store(MonotonicClock.nowNs(), ordering: .relaxed)
         let rest = try makeREST()
         do {
-            let started = try threading == .shared ? startShared() : startDedicated()
+            let started = try startThreads()
             runners.withLock { $0 = started }
             if configuration.takesCommands { try startControl(rest) }
         } catch {
@@ -119,24 +117,20 @@ public final class Engine: Sendable {
         }
     }
 
-    private func startShared() throws(SystemError) -> [AgentRunner] {
-        let runner = try AgentRunner(agents: readers + [sink], idle: configuration.idle)
-        try runner.start(name: "feed")
-        return [runner]
-    }
-
-    private func startDedicated() throws(SystemError) -> [AgentRunner] {
-        let cores = Cores.allowed()
-        let sinkRunner = try AgentRunner(agents: [sink], idle: configuration.idle)
-        var started = [sinkRunner]
+    private func startThreads() throws(SystemError) -> [AgentRunner] {
+        func start(_ agents: [any Agent], name: String? = nil, core: Int? = nil) throws(SystemError) -> AgentRunner {
+            let runner = try AgentRunner(agents: agents, idle: configuration.idle)
+            try runner.start(name: name, core: core)
+            return runner
+        }
+        guard threading == .dedicated else { return [try start(readers + [sink], name: "feed")] }
         // The sink takes the last core, readers the first ones; with fewer cores than threads nothing is pinned.
+        let cores = Cores.allowed()
         let pins = cores.count > readers.count
-        try sinkRunner.start(core: pins ? cores.last : nil)
+        var started = [try start([sink], core: pins ? cores.last : nil)]
         for (index, reader) in readers.enumerated() {
-            reader.sinkWakeUp = sinkRunner.wakeUp
-            let runner = try AgentRunner(agents: [reader], idle: configuration.idle)
-            try runner.start(core: pins ? cores[index] : nil)
-            started.append(runner)
+            reader.sinkWakeUp = started[0].wakeUp
+            started.append(try start([reader], core: pins ? cores[index] : nil))
         }
         return started
     }
@@ -195,7 +189,7 @@ public final class Engine: Sendable {
         let control = control.withLock { $0 }
         var sum = CounterSnapshot(readers.map(\.counters) + [sink.counters] + (control.map { [$0.counters] } ?? []))
         let refusals =
-            readers.map { $0.commands.refusedCount + $0.events.refusedCount }
+            readers.map { $0.commands.refusedCount + $0.refusedStreams.refusedCount }
             + [sink.commands.refusedCount, sink.events.refusedCount, control?.exchangeAnswers.refusedCount ?? 0]
         sum[.mailboxRefusals] = UInt64(refusals.reduce(0, +))
         return sum

@@ -25,21 +25,17 @@ public struct FluxDefinition: Sendable, Hashable {
         func refuse(_ why: String) -> FeedError { FeedError(.configuration, "flux '\(Ascii.printable(text.utf8))': \(why)") }
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         guard parts.count == 2 else { throw refuse("expected SYMBOLS:INTERVALS, as in btcusdt,ethusdt:1m") }
-        var symbols: [Symbol] = []
-        for name in parts[0].split(separator: ",", omittingEmptySubsequences: false) {
-            guard let symbol = Symbol(name) else {
-                throw refuse("'\(Ascii.printable(name.utf8, limit: 40))' is not a symbol ([a-z0-9_], at most 32)")
+        func list<Value: Equatable>(_ text: Substring, _ read: (Substring) -> Value?, orElse isNot: String) throws(FeedError) -> [Value] {
+            var values: [Value] = []
+            for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+                guard let value = read(part) else { throw refuse("'\(Ascii.printable(part.utf8, limit: 40))' \(isNot)") }
+                if !values.contains(value) { values.append(value) }
             }
-            if !symbols.contains(symbol) { symbols.append(symbol) }
+            return values
         }
-        var intervals: [Interval] = []
-        for token in parts[1].split(separator: ",", omittingEmptySubsequences: false) {
-            guard let interval = Interval(token: token) else {
-                let known = Interval.allCases.map(\.token).joined(separator: " ")
-                throw refuse("'\(Ascii.printable(token.utf8, limit: 40))' is not an interval (\(known))")
-            }
-            if !intervals.contains(interval) { intervals.append(interval) }
-        }
+        let known = Interval.allCases.map(\.token).joined(separator: " ")
+        let symbols = try list(parts[0], { Symbol($0) }, orElse: "is not a symbol ([a-z0-9_], at most 32)")
+        let intervals = try list(parts[1], { Interval(token: $0) }, orElse: "is not an interval (\(known))")
         self.init(symbols: symbols, intervals: intervals)
     }
 }
@@ -110,13 +106,10 @@ public struct EngineConfiguration: Sendable {
         try check(
             endpoint.isSecure || endpoint.authority.isLoopback || allowsPlainRemote,
             "venue '\(endpoint)' is plain ws:// to another machine; use wss://, or --allow-plain-remote if you mean it")
-        let connections = (seriesList.count + streamsPerConnectionMax - 1) / streamsPerConnectionMax
-        let connectionsMax = Placement.connectionsMax(readerCount: readerCount)
+        let placement = Placement(readerCount: readerCount, streamsPerConnectionMax: streamsPerConnectionMax)
         try check(
-            connections <= connectionsMax,
-            "\(connections) connections are more than \(readerCount) readers take (\(connectionsMax)); raise streams-per-connection or readers"
-        )
-        try check(seriesList.count <= Limits.seriesCountMax, "more than \(Limits.seriesCountMax) series")
+            placement.fits(seriesList),
+            "\(seriesList.count) series are more than \(readerCount) readers take; raise streams-per-connection or readers")
     }
 
     package var schema: KeySchema { KeySchema(prefix: keyPrefix) }
@@ -127,30 +120,13 @@ public struct EngineConfiguration: Sendable {
     /// The fluxes as they are listed: one for each interval; two with one id are one.
     package func configuredFluxes(createdAtMs: Int64) -> [Flux] {
         var seen: Set<String> = []
-        var list: [Flux] = []
-        for definition in fluxes {
-            for interval in definition.intervals {
-                let flux = Flux(
-                    symbols: definition.symbols, interval: interval, name: nil, history: 0, createdAtMs: createdAtMs, origin: .configuration
-                )
-                if seen.insert(flux.id).inserted { list.append(flux) }
+        return fluxes.flatMap { definition in
+            definition.intervals.map {
+                Flux(symbols: definition.symbols, interval: $0, name: nil, history: 0, createdAtMs: createdAtMs, origin: .configuration)
             }
-        }
-        return list
+        }.filter { seen.insert($0.id).inserted }
     }
 
-    /// Every series of all fluxes, once, in the order they were named.
-    package var seriesList: [Series] {
-        var seen = Set<Series>()
-        var list: [Series] = []
-        for flux in fluxes {
-            for interval in flux.intervals {
-                for symbol in flux.symbols {
-                    let series = Series(market: market, symbol: symbol, interval: interval)
-                    if seen.insert(series).inserted { list.append(series) }
-                }
-            }
-        }
-        return list
-    }
+    /// Every series of all fluxes, once.
+    package var seriesList: [Series] { Array(Set(configuredFluxes(createdAtMs: 0).flatMap { $0.series(market) })) }
 }

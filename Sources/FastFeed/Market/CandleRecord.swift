@@ -4,44 +4,37 @@
 /// One state of one candle: a kline event as it came, decimals as exact text, times in Unix milliseconds.
 package struct CandleRecord: BitwiseCopyable, Sendable {
     /// Dense id of the series, the index of every table.
-    package var seriesID: UInt32
+    package var seriesID: UInt32 = 0
     /// Which use of the id this is; a stopped series' late frames carry an older one.
-    package var generation: UInt16
+    package var generation: UInt16 = 0
     /// Bit 0: closed. Bits 1–2: source.
-    package var flags: UInt8
+    package var flags: UInt8 = 0
     /// Interval as the parser read it (`Interval.rawValue`).
-    package var intervalCode: UInt8
-    package var openTimeMs: Int64
-    package var closeTimeMs: Int64
+    package var intervalCode: UInt8 = 0
+    package var openTimeMs: Int64 = 0
+    package var closeTimeMs: Int64 = 0
     /// When the exchange produced the message.
-    package var eventTimeMs: Int64
+    package var eventTimeMs: Int64 = 0
     /// −1 when the bar has no trade.
-    package var firstTradeID: Int64
-    package var lastTradeID: Int64
-    package var tradeCount: Int64
+    package var firstTradeID: Int64 = -1
+    package var lastTradeID: Int64 = -1
+    package var tradeCount: Int64 = 0
     /// Monotonic nanoseconds when our thread saw the socket readable. What the bytes waited in the kernel while the
     /// thread was busy is not in it.
-    package var receivedNs: UInt64
-    package var open: DecimalText
-    package var high: DecimalText
-    package var low: DecimalText
-    package var close: DecimalText
-    package var volume: DecimalText
-    package var quoteVolume: DecimalText
-    package var takerBuyVolume: DecimalText
-    package var takerBuyQuoteVolume: DecimalText
+    package var receivedNs: UInt64 = 0
+    package var open = DecimalText()
+    package var high = DecimalText()
+    package var low = DecimalText()
+    package var close = DecimalText()
+    package var volume = DecimalText()
+    package var quoteVolume = DecimalText()
+    package var takerBuyVolume = DecimalText()
+    package var takerBuyQuoteVolume = DecimalText()
 
     static let closedFlag: UInt8 = 1
 
-    /// A record of zeros, to be filled.
-    package init() {
-        (seriesID, generation, flags, intervalCode) = (0, 0, 0, 0)
-        (openTimeMs, closeTimeMs, eventTimeMs) = (0, 0, 0)
-        (firstTradeID, lastTradeID, tradeCount, receivedNs) = (-1, -1, 0, 0)
-        (open, high, low, close) = (DecimalText(), DecimalText(), DecimalText(), DecimalText())
-        (volume, quoteVolume) = (DecimalText(), DecimalText())
-        (takerBuyVolume, takerBuyQuoteVolume) = (DecimalText(), DecimalText())
-    }
+    /// A record to be filled.
+    package init() {}
 
     /// True once the bar is final.
     package var isClosed: Bool {
@@ -52,15 +45,5 @@ package struct CandleRecord: BitwiseCopyable, Sendable {
     package var source: CandleSource {
         get { CandleSource(rawValue: (flags &>> 1) & 3) ?? .live }
         set { flags = (flags & ~6) | (newValue.rawValue &<< 1) }
-    }
-
-    /// True when both say the same of the market, whoever said it and when.
-    package func hasSameValues(as other: CandleRecord) -> Bool {
-        openTimeMs == other.openTimeMs && closeTimeMs == other.closeTimeMs
-            && firstTradeID == other.firstTradeID && lastTradeID == other.lastTradeID
-            && tradeCount == other.tradeCount && open == other.open && high == other.high
-            && low == other.low && close == other.close && volume == other.volume
-            && quoteVolume == other.quoteVolume && takerBuyVolume == other.takerBuyVolume
-            && takerBuyQuoteVolume == other.takerBuyQuoteVolume
     }
 }

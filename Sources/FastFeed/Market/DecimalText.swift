@@ -18,7 +18,10 @@ public struct DecimalText: BitwiseCopyable, Sendable, Hashable {
     public init?(_ text: some StringProtocol) {
         self.init()
         let bytes = Array(text.utf8)
-        guard bytes.count <= DecimalText.capacity, DecimalText.isPlainDecimal(bytes) else { return nil }
+        let digits = bytes.first == UInt8(ascii: "-") ? bytes.dropFirst() : bytes[...]
+        let parts = digits.split(separator: UInt8(ascii: "."), maxSplits: 1, omittingEmptySubsequences: false)
+        let isDecimal = parts.allSatisfy { !$0.isEmpty && $0.allSatisfy(Ascii.isDigit) }
+        guard isDecimal, bytes.count <= DecimalText.capacity else { return nil }
         unsafe withUnsafeMutableBytes(of: &words) { raw in
             unsafe raw.copyBytes(from: bytes)
             unsafe raw[31] = UInt8(bytes.count)
@@ -29,22 +32,10 @@ public struct DecimalText: BitwiseCopyable, Sendable, Hashable {
     @inlinable
     public var count: Int { Int(words.3 &>> 56) }
 
-    static func isPlainDecimal(_ bytes: [UInt8]) -> Bool {
-        var digits = bytes[...]
-        if digits.first == UInt8(ascii: "-") { digits = digits.dropFirst() }
-        let parts = digits.split(separator: UInt8(ascii: "."), maxSplits: 1, omittingEmptySubsequences: false)
-        return parts.allSatisfy { part in
-            !part.isEmpty && part.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
-        }
-    }
-
     public static func == (a: DecimalText, b: DecimalText) -> Bool { a.words == b.words }
 
     public func hash(into hasher: inout Hasher) {
-        hasher.combine(words.0)
-        hasher.combine(words.1)
-        hasher.combine(words.2)
-        hasher.combine(words.3)
+        unsafe withUnsafeBytes(of: words) { unsafe hasher.combine(bytes: $0) }
     }
 }
 

@@ -19,9 +19,6 @@ public struct Gap: Sendable, Equatable {
     public let cause: Cause
 
     package init(series: Series, fromMs: Int64, untilMs: Int64, cause: Cause) {
-        self.series = series
-        self.fromMs = fromMs
-        self.untilMs = untilMs
-        self.cause = cause
+        (self.series, self.fromMs, self.untilMs, self.cause) = (series, fromMs, untilMs, cause)
     }
 }

@@ -8,32 +8,15 @@
 public enum Interval: UInt8, CaseIterable, Sendable, Hashable {
     case s1, m1, m3, m5, m15, m30, h1, h2, h4, h6, h8, h12, d1, d3, w1, month1
 
+    private static let tokens = ["1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M"]
+
     /// The exchange's token, as in `btcusdt@kline_1m`.
-    public var token: String {
-        switch self {
-        case .s1: "1s"
-        case .m1: "1m"
-        case .m3: "3m"
-        case .m5: "5m"
-        case .m15: "15m"
-        case .m30: "30m"
-        case .h1: "1h"
-        case .h2: "2h"
-        case .h4: "4h"
-        case .h6: "6h"
-        case .h8: "8h"
-        case .h12: "12h"
-        case .d1: "1d"
-        case .d3: "3d"
-        case .w1: "1w"
-        case .month1: "1M"
-        }
-    }
+    public var token: String { Interval.tokens[Int(rawValue)] }
 
     /// The interval of a token, or nil if there is none such.
     public init?(token: some StringProtocol) {
-        guard let match = Interval.allCases.first(where: { $0.token == token }) else { return nil }
-        self = match
+        guard let place = Interval.tokens.firstIndex(where: { $0 == token }) else { return nil }
+        self.init(rawValue: UInt8(place))
     }
 
     /// Length in milliseconds; nil for the month, whose length varies.
@@ -60,22 +43,21 @@ public enum Interval: UInt8, CaseIterable, Sendable, Hashable {
     }
 
     @usableFromInline static let dayMs: Int64 = 86_400_000
-    /// 1970-01-05, the first Monday of the epoch.
-    private static let firstMondayMs: Int64 = 4 * dayMs
 
     /// Open time of the bar that contains an instant.
     /// - Parameters:
     ///   - instantMs: Unix milliseconds, UTC.
     ///   - anchorMs: open time of any known bar; only three-day bars look at it.
     public func openTime(containing instantMs: Int64, anchorMs: Int64 = 0) -> Int64 {
+        let phaseMs: Int64
         switch self {
-        case .month1:
-            let month = CivilMonth(containing: instantMs)
-            return month.startMs
-        case .w1: return floorTo(7 * Interval.dayMs, instantMs, phase: Interval.firstMondayMs)
-        case .d3: return floorTo(3 * Interval.dayMs, instantMs, phase: anchorMs)
-        default: return floorTo(lengthMs!, instantMs, phase: 0)
+        case .month1: return CivilMonth(containing: instantMs).startMs
+        // 1970-01-05, the first Monday of the epoch.
+        case .w1: phaseMs = 4 * Interval.dayMs
+        case .d3: phaseMs = anchorMs
+        default: phaseMs = 0
         }
+        return phaseMs + (instantMs - phaseMs).dividedDown(by: lengthMs!) * lengthMs!
     }
 
     /// Open time of the bar that follows the bar opening at `openMs`.
@@ -93,54 +75,38 @@ public enum Interval: UInt8, CaseIterable, Sendable, Hashable {
     package func barCount(from fromMs: Int64, until untilMs: Int64) -> Int64 {
         guard untilMs > fromMs else { return 0 }
         if let lengthMs { return (untilMs - fromMs + lengthMs - 1) / lengthMs }
-        let first = CivilMonth(containing: fromMs)
-        let last = CivilMonth(containing: untilMs - 1)
-        return Int64(last.ordinal - first.ordinal + 1)
+        return Int64(CivilMonth(containing: untilMs - 1).ordinal - CivilMonth(containing: fromMs).ordinal + 1)
     }
 
     @usableFromInline
-    func nextMonthOpen(after openMs: Int64) -> Int64 { CivilMonth(containing: openMs).next.startMs }
-
-    private func floorTo(_ length: Int64, _ instant: Int64, phase: Int64) -> Int64 {
-        let offset = instant - phase
-        let remainder = offset % length
-        return instant - (remainder < 0 ? remainder + length : remainder)
-    }
+    func nextMonthOpen(after openMs: Int64) -> Int64 { CivilMonth(ordinal: CivilMonth(containing: openMs).ordinal + 1).startMs }
 }
 
 /// A calendar month of the proleptic Gregorian calendar, as a count of months since year 0.
-struct CivilMonth {
-    let ordinal: Int
+private struct CivilMonth {
+    var ordinal: Int64
 
-    init(ordinal: Int) { self.ordinal = ordinal }
+    init(ordinal: Int64) { self.ordinal = ordinal }
 
-    /// The month that contains an instant (Unix ms, UTC). Days are counted in 400-year eras that begin
-    /// on 1 March, so that the leap day is the last of its year (method after Howard Hinnant's
-    /// "chrono-Compatible Low-Level Date Algorithms").
+    /// The month that contains an instant (Unix ms, UTC).
     init(containing instantMs: Int64) {
-        var day = instantMs / Interval.dayMs
-        if instantMs % Interval.dayMs < 0 { day -= 1 }
-        let shifted = day + 719_468
-        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
-        let dayOfEra = shifted - era * 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let marchMonth = (5 * dayOfYear + 2) / 153
-        ordinal = Int((yearOfEra + era * 400) * 12 + marchMonth + 2)
+        // 400 years are 4,800 months and 146,097 days: the average leads to the month or to a neighbour.
+        ordinal = (instantMs.dividedDown(by: Interval.dayMs) + 719_528) * 4_800 / 146_097
+        while startMs > instantMs { ordinal -= 1 }
+        while CivilMonth(ordinal: ordinal + 1).startMs <= instantMs { ordinal += 1 }
     }
 
-    var next: CivilMonth { CivilMonth(ordinal: ordinal + 1) }
-
-    /// First instant of the month.
+    /// First instant of the month. Years begin in March here, so that the leap day is the last of its year (method after Howard
+    /// Hinnant's "chrono-Compatible Low-Level Date Algorithms").
     var startMs: Int64 {
-        let year = Int64((ordinal >= 0 ? ordinal : ordinal - 11) / 12)
-        let month = Int64(ordinal) - year * 12  // 0 = January
-        let marchYear = month >= 2 ? year : year - 1
-        let marchMonth = month >= 2 ? month - 2 : month + 10
-        let era = (marchYear >= 0 ? marchYear : marchYear - 399) / 400
-        let yearOfEra = marchYear - era * 400
-        let dayOfYear = (153 * marchMonth + 2) / 5
-        let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
-        return (era * 146_097 + dayOfEra - 719_468) * Interval.dayMs
+        let year = (ordinal - 2).dividedDown(by: 12)
+        let month = ordinal - 2 - 12 * year
+        let leapDays = year.dividedDown(by: 4) - year.dividedDown(by: 100) + year.dividedDown(by: 400)
+        return (365 * year + leapDays + (153 * month + 2) / 5 - 719_468) * Interval.dayMs
     }
+}
+
+extension Int64 {
+    /// The quotient rounded down, below zero, too.
+    fileprivate func dividedDown(by length: Int64) -> Int64 { self / length - (self % length < 0 ? 1 : 0) }
 }

@@ -8,9 +8,7 @@ public struct Series: Sendable, Hashable, CustomStringConvertible {
     public let interval: Interval
 
     public init(market: Market = .spot, symbol: Symbol, interval: Interval) {
-        self.market = market
-        self.symbol = symbol
-        self.interval = interval
+        (self.market, self.symbol, self.interval) = (market, symbol, interval)
     }
 
     public var description: String { "\(market.keyPrefix)\(symbol):\(interval.token)" }

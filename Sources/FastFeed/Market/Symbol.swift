@@ -10,24 +10,15 @@ public struct Symbol: Sendable, Hashable, Comparable, CustomStringConvertible {
 
     /// Lower-cases ASCII letters; nil when the text is not a symbol.
     public init?(_ text: some StringProtocol) {
-        let bytes = text.utf8.map { byte in
-            byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z") ? byte | 0x20 : byte
-        }
-        guard !bytes.isEmpty, bytes.count <= Symbol.lengthMax, bytes.allSatisfy(Symbol.isAllowed) else { return nil }
+        let bytes = text.utf8.map { Ascii.isLetter($0) ? $0 | 0x20 : $0 }
+        let isName = bytes.allSatisfy { Ascii.isLetter($0) || Ascii.isDigit($0) || $0 == UInt8(ascii: "_") }
+        guard isName, (1...Symbol.lengthMax).contains(bytes.count) else { return nil }
         name = String(decoding: bytes, as: UTF8.self)
-    }
-
-    static func isAllowed(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"): true
-        default: false
-        }
     }
 
     /// As the exchange writes it in payloads and REST parameters: `BTCUSDT`.
     public var upperCased: String {
-        let bytes = name.utf8.map { $0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z") ? $0 & 0xDF : $0 }
-        return String(decoding: bytes, as: UTF8.self)
+        String(decoding: name.utf8.map { Ascii.isLetter($0) ? $0 & 0xDF : $0 }, as: UTF8.self)
     }
 
     public var description: String { name }

@@ -23,7 +23,7 @@ import Synchronization
         unsafe cell.pointee.store(cell.pointee.load(ordering: .relaxed) &+ UInt64(truncatingIfNeeded: amount), ordering: .relaxed)
     }
 
-    /// Owner thread only: for the gauges.
+    /// Owner thread only: for a gauge that is measured, not counted up and down.
     package func set(_ id: CounterID, _ value: Int) {
         unsafe cells[id.rawValue].store(UInt64(truncatingIfNeeded: value), ordering: .relaxed)
     }

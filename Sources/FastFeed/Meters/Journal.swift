@@ -57,31 +57,27 @@ package final class Journal: Sendable {
 
     /// How many were held back since the last line of this key, or nil when this one is held back too.
     private static func admit(_ key: String, _ nowNs: UInt64, _ repeats: inout [String: Repeat]) -> Int? {
-        guard var entry = repeats[key] else {
+        guard let entry = repeats[key] else {
             if repeats.count == distinctKeysMax { repeats.removeAll(keepingCapacity: true) }
             repeats[key] = Repeat(lastNs: nowNs, pauseNs: firstPauseNs, held: 0)
             return 0
         }
         let quietNs = nowNs &- entry.lastNs
         guard quietNs >= entry.pauseNs else {
-            entry.held += 1
-            repeats[key] = entry
+            repeats[key]?.held += 1
             return nil
         }
-        let held = entry.held
         // A long silence starts the key afresh.
         let pauseNs = quietNs > 4 * entry.pauseNs ? firstPauseNs : min(entry.pauseNs * 2, longestPauseNs)
         repeats[key] = Repeat(lastNs: nowNs, pauseNs: pauseNs, held: 0)
-        return held
+        return entry.held
     }
 
     /// Takes what has come since the last call, and how many lines had to be dropped.
     package func drain() -> (lines: [JournalLine], dropped: Int) {
         state.withLock { state in
-            let result = (state.lines, state.dropped)
-            state.lines.removeAll(keepingCapacity: true)
-            state.dropped = 0
-            return result
+            defer { (state.lines, state.dropped) = ([], 0) }
+            return (state.lines, state.dropped)
         }
     }
 }

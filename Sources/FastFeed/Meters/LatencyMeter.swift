@@ -16,14 +16,7 @@ import Synchronization
 public enum LatencyStage: Int, CaseIterable, Sendable {
     case socketToParsed, parsedToTaken, takenToWritten, writtenToAck
 
-    public var name: String {
-        switch self {
-        case .socketToParsed: "socket_to_parsed"
-        case .parsedToTaken: "parsed_to_taken"
-        case .takenToWritten: "taken_to_written"
-        case .writtenToAck: "written_to_ack"
-        }
-    }
+    public var name: String { "\(self)".snakeCased }
 }
 
 package final class LatencyMeter: Sendable {
@@ -61,16 +54,7 @@ package final class LatencyMeter: Sendable {
     package var closedAckNs: UInt64 { closedAck.load(ordering: .relaxed) }
 
     package func snapshot() -> StageSnapshots {
-        StageSnapshots(LatencyStage.allCases.map { histogram($0).snapshot() })
-    }
-
-    private func histogram(_ stage: LatencyStage) -> LatencyHistogram {
-        switch stage {
-        case .socketToParsed: socketToParsed
-        case .parsedToTaken: parsedToTaken
-        case .takenToWritten: takenToWritten
-        case .writtenToAck: writtenToAck
-        }
+        StageSnapshots([socketToParsed, parsedToTaken, takenToWritten, writtenToAck].map { $0.snapshot() })
     }
 }
 

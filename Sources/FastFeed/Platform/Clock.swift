@@ -3,32 +3,27 @@
 import CShims
 import Glibc
 
+@inline(__always)
+private func read(_ clock: clockid_t) -> UInt64 {
+    var now = timespec()
+    unsafe clock_gettime(clock, &now)
+    return UInt64(now.tv_sec) &* 1_000_000_000 &+ UInt64(now.tv_nsec)
+}
+
 /// Monotonic nanoseconds: for deadlines and latencies, never for candles.
 package enum MonotonicClock {
     @inline(__always)
-    package static func nowNs() -> UInt64 {
-        var now = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &now)
-        return UInt64(now.tv_sec) &* 1_000_000_000 &+ UInt64(now.tv_nsec)
-    }
+    package static func nowNs() -> UInt64 { read(CLOCK_MONOTONIC) }
 }
 
 /// Unix milliseconds.
 package enum WallClock {
-    package static func nowMs() -> Int64 {
-        var now = timespec()
-        unsafe clock_gettime(CLOCK_REALTIME, &now)
-        return Int64(now.tv_sec) * 1_000 + Int64(now.tv_nsec) / 1_000_000
-    }
+    package static func nowMs() -> Int64 { Int64(read(CLOCK_REALTIME) / 1_000_000) }
 }
 
 /// CPU time of the calling thread, for benchmarks.
 package enum ThreadClock {
-    package static func nowNs() -> UInt64 {
-        var now = timespec()
-        unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now)
-        return UInt64(now.tv_sec) &* 1_000_000_000 &+ UInt64(now.tv_nsec)
-    }
+    package static func nowNs() -> UInt64 { read(CLOCK_THREAD_CPUTIME_ID) }
 
     /// What two readings with nothing between them show: a system call's worth, to be taken off short spans.
     package static func emptySpanNs() -> UInt64 {
@@ -38,11 +33,6 @@ package enum ThreadClock {
         }
         return spans.sorted()[500]
     }
-}
-
-/// Letting time pass, on threads that may.
-package enum Pause {
-    package static func milliseconds(_ count: UInt32) { usleep(count * 1_000) }
 }
 
 package enum PreciseTimers {

@@ -1,15 +1,21 @@
 // A list of values that own something, in places that do not move. Its owner's thread.
 
 /// Places for values that cannot be copied, filled one after another and never given back. The places do not
-/// move, and reaching into one is checked against the count only: one thread owns them.
+/// move, and reaching into one is checked against the count only: one thread owns them. (Hot loops take `base`.)
 @safe package struct FixedSlots<Element: ~Copyable>: ~Copyable {
-    private let base: UnsafeMutablePointer<Element>
+    package let base: UnsafeMutablePointer<Element>
     package let capacity: Int
     package private(set) var count = 0
 
     package init(capacity: Int) {
         self.capacity = capacity
         unsafe base = .allocate(capacity: capacity)
+    }
+
+    /// All places filled at once.
+    package init(count: Int, _ make: (_ index: Int) -> Element) {
+        self.init(capacity: count)
+        for index in 0..<count { append(make(index)) }
     }
 
     deinit {

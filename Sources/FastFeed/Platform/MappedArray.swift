@@ -6,13 +6,6 @@
     package let count: Int
     private let buffer: PaddedBuffer
 
-    package init(count: Int, initial: Element) {
-        buffer = PaddedBuffer(count: count * MemoryLayout<Element>.stride)
-        unsafe base = unsafe buffer.base.bindMemory(to: Element.self, capacity: count)
-        self.count = count
-        unsafe base.initialize(repeating: initial, count: count)
-    }
-
     /// All bytes zero and untouched; for records whose zero is a valid value.
     package init(zeroed count: Int) {
         buffer = PaddedBuffer(count: count * MemoryLayout<Element>.stride)

@@ -1,4 +1,4 @@
-// What the whole process holds. Any thread.
+// What the process holds, and what its allocator says of it. Any thread.
 
 import CShims
 
@@ -12,4 +12,15 @@ package enum ProcessMemory {
         ff_release_code()
         ff_heap_give_back()
     }
+}
+
+/// The allocator's own figures, where the program has chosen jemalloc; nil where it has not.
+package enum HeapStatistics {
+    /// Bytes in live allocations of the process.
+    package static func allocatedBytes() -> UInt64? { known(ff_heap_allocated()) }
+
+    /// Bytes the calling thread has ever allocated. Equal readings prove that nothing was allocated in between.
+    package static func threadAllocatedBytes() -> UInt64? { known(ff_heap_thread_allocated()) }
+
+    private static func known(_ bytes: UInt64) -> UInt64? { bytes == .max ? nil : bytes }
 }

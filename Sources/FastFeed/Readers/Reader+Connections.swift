@@ -8,20 +8,17 @@ extension Reader {
         let free = (0..<connections.count).first {
             connections[$0].isRetired && connections[$0].phase == nil && !connections[$0].isReady
         }
-        let slot: Int
         var made = ReaderConnection(key: key, subscription: subscription, seed: random.next())
         made.predecessor = predecessor
         if let free {
             made.generation = connections[free].generation &+ 1
             connections[free] = made
-            slot = free
         } else {
             guard connections.count < connections.capacity else { return nil }
-            slot = connections.count
             connections.append(made)
         }
         timersDueNs = 0
-        return slot
+        return free ?? connections.count - 1
     }
 
     func subscription(to streams: [String]) -> Subscription {
@@ -35,22 +32,14 @@ extension Reader {
     /// Changes what a connection carries, and the one that is to replace it.
     func change(_ key: ConnectionKey, _ streams: [String], isWanted: Bool, _ nowNs: UInt64) {
         for slot in 0..<connections.count where connections[slot].key == key && !connections[slot].isRetired {
-            if isWanted {
-                connections[slot].subscription.add(streams)
-            } else {
-                connections[slot].subscription.remove(streams)
-            }
+            if isWanted { connections[slot].subscription.add(streams) } else { connections[slot].subscription.remove(streams) }
             // While it is opening, the messages wait; while there is none, the next one begins with the new list.
             if connections[slot].phase == .open { sendSubscriptions(slot, nowNs) }
         }
     }
 
     func disconnect(_ key: ConnectionKey, _ nowNs: UInt64) {
-        for slot in 0..<connections.count where connections[slot].key == key && !connections[slot].isRetired {
-            retire(slot)
-            setLive(slot, false)
-            end(slot, nowNs)
-        }
+        for slot in 0..<connections.count where connections[slot].key == key && !connections[slot].isRetired { leave(slot, nowNs) }
     }
 
     // MARK: Turning
@@ -116,9 +105,7 @@ extension Reader {
             if connections[slot].writeFailure != nil { readOut(slot, nowNs) }
         case .wouldBlock: if let reason = connections[slot].writeFailure { lose(slot, reason, nowNs) }
         case .endOfStream: lose(slot, "the exchange ended the connection without a close frame (1006)", nowNs)
-        case .failed(let code):
-            let reason = connections[slot].socket!.describe(code)
-            lose(slot, reason, nowNs)
+        case .failed(let code): lose(slot, connections[slot].socket!.describe(code), nowNs)
         }
     }
 
@@ -132,11 +119,10 @@ extension Reader {
     /// A peer that goes on talking without listening is left after a while.
     private func readOut(_ slot: Int, _ nowNs: UInt64) {
         connections[slot].readsAfterFailure += 1
-        if connections[slot].readsAfterFailure < Limits.readsAfterWriteFailureMax {
-            markReady(slot)
-        } else {
-            lose(slot, connections[slot].writeFailure!, nowNs)
+        guard connections[slot].readsAfterFailure < Limits.readsAfterWriteFailureMax else {
+            return lose(slot, connections[slot].writeFailure!, nowNs)
         }
+        markReady(slot)
     }
 
     /// Decodes `count` bytes of the buffer and hands the records over.
@@ -217,7 +203,7 @@ extension Reader {
             counters.add(.subscribeErrors)
             let refusedBefore = connections[slot].subscription.refused.count
             connections[slot].subscription.onError(id: id)
-            for stream in connections[slot].subscription.refused.dropFirst(refusedBefore) { _ = events.offer(.refused(stream: stream)) }
+            for stream in connections[slot].subscription.refused.dropFirst(refusedBefore) { _ = refusedStreams.offer(stream) }
             journal.note(
                 .error, "the exchange refused a subscription", key: "subscribe-refused:\(text)",
                 ("connection", label(slot)), ("code", "\(code)"), ("message", text),
@@ -234,10 +220,7 @@ extension Reader {
     }
 
     private func onClose(_ slot: Int, _ code: UInt16, _ reason: String, _ nowNs: UInt64) {
-        if connections[slot].phase == .closing {
-            lose(slot, "closed as we asked", nowNs)
-            return
-        }
+        guard connections[slot].phase != .closing else { return lose(slot, "closed as we asked", nowNs) }
         connections[slot].socket!.answerClose(code: code, nowNs: nowNs)
         lose(slot, "close \(code)\(reason.isEmpty ? "" : " '\(reason)'")", nowNs)
     }
@@ -257,11 +240,11 @@ extension Reader {
     /// The connection is no more. It is opened again unless another has taken its place.
     func lose(_ slot: Int, _ reason: String, _ nowNs: UInt64) {
         guard connections[slot].phase != nil else { return }
-        if connections[slot].isRetired {
-            vacateClosed(slot, nowNs)
-            return
-        }
         counters.add(.connectionsClosed)
+        guard !connections[slot].isRetired else {
+            vacate(slot, retryAtNs: .max)
+            return finishStopIfDone()
+        }
         let wasSuperseded = connections[slot].successor != nil
         // After a connection that held for a while the backoff begins anew; one that dies young waits longer each time.
         let ageNs = nowNs &- connections[slot].openedNs
@@ -274,12 +257,6 @@ extension Reader {
             ("retry_in_ms", wasSuperseded ? "never: replaced" : "\(delayNs / 1_000_000)"))
         vacate(slot, retryAtNs: nowNs + delayNs)
         if wasSuperseded { retire(slot) }
-    }
-
-    private func vacateClosed(_ slot: Int, _ nowNs: UInt64) {
-        counters.add(.connectionsClosed)
-        vacate(slot, retryAtNs: .max)
-        finishStopIfDone()
     }
 
     /// Ends the socket and readies the slot for the next attempt.
@@ -335,14 +312,14 @@ extension Reader {
             connections[old].predecessor = nil
             counters.add(.rollovers)
             journal.note(.info, "connection replaced", ("old", label(old)), ("new", label(slot)))
-            retire(old)
-            setLive(old, false)
-            end(old, nowNs)
+            leave(old, nowNs)
         }
     }
 
-    /// Closes properly what is open and drops what is not yet.
-    func end(_ slot: Int, _ nowNs: UInt64) {
+    /// For good: closes properly what is open and drops what is not yet.
+    func leave(_ slot: Int, _ nowNs: UInt64) {
+        retire(slot)
+        setLive(slot, false)
         connections[slot].socket?.close(code: 1000, nowNs: nowNs)
         if connections[slot].phase == .closed { vacate(slot, retryAtNs: .max) }
         timersDueNs = 0
@@ -353,10 +330,7 @@ extension Reader {
             counters.add(.subscribeRequests)
             // Its answer has a deadline.
             timersDueNs = 0
-            if !connections[slot].socket!.send(.text, message) {
-                failWrite(slot, "cannot send a subscription")
-                return
-            }
+            guard connections[slot].socket!.send(.text, message) else { return failWrite(slot, "cannot send a subscription") }
         }
         // What was left to ask for may have been overtaken by a later wish.
         checkLive(slot, nowNs)

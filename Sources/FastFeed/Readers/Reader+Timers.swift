@@ -3,8 +3,7 @@
 extension Reader {
     func turnTimers(_ nowNs: UInt64) {
         for slot in 0..<connections.count { turnTimers(of: slot, nowNs) }
-        var due = UInt64.max
-        for slot in 0..<connections.count { due = min(due, connections[slot].nextDeadlineNs(nowNs: nowNs)) }
+        var due = (0..<connections.count).reduce(.max) { min($0, connections[$1].nextDeadlineNs(nowNs: nowNs)) }
         // A stalled connection looks for room often.
         if stalledCount > 0 { due = min(due, nowNs + 100_000) }
         timersDueNs = due
@@ -20,7 +19,7 @@ extension Reader {
         case .dialing, .upgrading: turn(slot, nowNs)
         case .open: turnOpen(slot, nowNs)
         case .closing:
-            if nowNs >= connections[slot].socketDeadlineNs(nowNs: nowNs) { lose(slot, "no answer to our close frame", nowNs) }
+            if nowNs >= connections[slot].nextDeadlineNs(nowNs: nowNs) { lose(slot, "no answer to our close frame", nowNs) }
         case .closed: break
         }
     }
@@ -33,9 +32,7 @@ extension Reader {
         }
         if connections[slot].attempts > 0 { counters.add(.reconnects) }
         connections[slot].subscription = connections[slot].subscription.renewed
-        var options = ConnectionOptions()
-        options.allowsPlainRemote = settings.allowsPlainRemote
-        options.handshakeTimeoutMs = settings.handshakeTimeoutMs
+        var options = settings.connection
         options.attempt = connections[slot].attempts
         connections[slot].attempts += 1
         options.decoder.checksTextInPlace = false  // simdjson does, with the parse

@@ -10,22 +10,18 @@ package struct ReaderSettings: Sendable {
     package var tls: TLSContext?
     package var subscribeForm = SubscribeForm.automatic
     package var usesCombinedStreams = true
-    package var allowsPlainRemote = false
+    package var connection = ConnectionOptions()
     package var connectionAgeMs = Limits.venueConnectionAgeMs
-    package var handshakeTimeoutMs = Limits.handshakeTimeoutMs
     package var subscribeTimeoutMs = Limits.subscribeTimeoutMs
     package var seed: UInt64
 
     package init(base: WebSocketEndpoint, profile: VenueProfile, tls: TLSContext?, seed: UInt64) {
-        self.base = base
-        self.profile = profile
-        self.tls = tls
-        self.seed = seed
+        (self.base, self.profile, self.tls, self.seed) = (base, profile, tls, seed)
     }
 }
 
 @safe package final class Reader: Agent, @unchecked Sendable {
-    // Everything below is its thread's alone, except `commands`, `events`, `counters` and `isStopped`, which are
+    // Everything below is its thread's alone, except `commands`, `refusedStreams`, `counters` and `isStopped`, which are
     // made for sharing.
     let index: Int
     let settings: ReaderSettings
@@ -33,8 +29,8 @@ package struct ReaderSettings: Sendable {
     let budget: ConnectBudget
     package let counters = CounterBank()
     package let commands = Mailbox<ReaderCommand>(capacity: Limits.commandCountMax)
-    /// What the control thread should know.
-    package let events = Mailbox<ReaderEvent>(capacity: Limits.readerEventCountMax)
+    /// For the control thread: streams that the exchange does not know, even when asked for one of them alone.
+    package let refusedStreams = Mailbox<String>(capacity: Limits.refusedStreamCountMax)
     private let stopped = Atomic<Bool>(false)
 
     var port: PollerPort?
@@ -137,11 +133,7 @@ package struct ReaderSettings: Sendable {
 
     private func stop(_ nowNs: UInt64) {
         isStopping = true
-        for slot in 0..<connections.count {
-            connections[slot].isRetired = true
-            setLive(slot, false)
-            end(slot, nowNs)
-        }
+        for slot in 0..<connections.count { leave(slot, nowNs) }
         finishStopIfDone()
     }
 
@@ -154,6 +146,6 @@ package struct ReaderSettings: Sendable {
     func setLive(_ slot: Int, _ live: Bool) {
         guard connections[slot].isLive != live else { return }
         connections[slot].isLive = live
-        counters.set(.connectionsLive, (0..<connections.count).count { connections[$0].isLive })
+        counters.add(.connectionsLive, live ? 1 : -1)
     }
 }

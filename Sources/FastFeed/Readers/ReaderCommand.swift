@@ -1,5 +1,4 @@
-// What others may ask of a reader, and what it has to say. Plain values: commands are offered from any thread and carried out
-// in the reader's own turn, events are offered by the reader's thread and taken by the control thread.
+// What others may ask of a reader. Plain values: commands are offered from any thread and carried out in the reader's own turn.
 
 /// A connection as the control thread knows it: the same through reconnects and replacements, never used twice.
 package struct ConnectionKey: Hashable, Sendable {
@@ -22,10 +21,4 @@ package enum ReaderCommand: Sendable {
     case disconnect(ConnectionKey)
     /// Close every connection properly and open none again. What the exchange sends before it has answered is still taken.
     case stop
-}
-
-/// What a reader tells the control thread.
-package enum ReaderEvent: Sendable, Equatable {
-    /// The exchange does not know the stream, even when asked for it alone.
-    case refused(stream: String)
 }

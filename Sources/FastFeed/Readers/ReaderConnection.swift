@@ -37,7 +37,7 @@ struct ReaderConnection: ~Copyable {
     init(key: ConnectionKey, subscription: Subscription, seed: UInt64) {
         self.key = key
         self.subscription = subscription
-        backoff = Backoff(.venue, seed: seed)
+        backoff = Backoff(Limits.venueBackoffMs, seed: seed)
     }
 
     /// Where the socket stands; nil when there is none.
@@ -52,13 +52,6 @@ struct ReaderConnection: ~Copyable {
         switch socket {
         case .none: false
         case .some(let socket): socket.hasPending
-        }
-    }
-
-    func socketDeadlineNs(nowNs: UInt64) -> UInt64 {
-        switch socket {
-        case .none: .max
-        case .some(let socket): socket.nextDeadlineNs(nowNs: nowNs)
         }
     }
 

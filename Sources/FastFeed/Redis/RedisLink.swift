@@ -54,7 +54,7 @@ package struct RedisLinkSettings: Sendable {
 
     init(_ settings: RedisLinkSettings, seed: UInt64) {
         self.settings = settings
-        backoff = Backoff(.redis, seed: seed)
+        backoff = Backoff(Limits.redisBackoffMs, seed: seed)
     }
 
     var isReady: Bool { phase == .ready }

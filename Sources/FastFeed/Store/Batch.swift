@@ -21,7 +21,7 @@
     package var seriesCount = 0
     package var hashCount = 0
     /// Where each HSET's series end in `seriesIDs`.
-    var hashEnds: (Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int)
+    private var hashEnds = InlineArray<16, Int>(repeating: 0)
     package var publishCount = 0
     /// Series whose newest state is taken out of `latest:*`. Rare, and empty otherwise.
     var removals: [Series] = []
@@ -44,7 +44,6 @@
         seriesReceivedNs = MappedArray(zeroed: capacity)
         seriesParsedAfterNs = MappedArray(zeroed: capacity)
         seriesWasForming = MappedArray(zeroed: capacity)
-        hashEnds = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     }
 
     var candleCount: Int { closedCount + seriesCount }
@@ -57,16 +56,13 @@
         if !removals.isEmpty { removals = [] }
     }
 
-    func hashEnd(_ index: Int) -> Int { unsafe withUnsafeBytes(of: hashEnds) { unsafe $0.load(fromByteOffset: index * 8, as: Int.self) } }
-
     mutating func endHash() {
-        let (index, end) = (hashCount, seriesCount)
-        unsafe withUnsafeMutableBytes(of: &hashEnds) { unsafe $0.storeBytes(of: end, toByteOffset: index * 8, as: Int.self) }
+        hashEnds[hashCount] = seriesCount
         hashCount += 1
     }
 
     /// The series of one HSET, as a range of `seriesIDs`.
-    package func seriesRange(ofHash index: Int) -> Range<Int> { (index == 0 ? 0 : hashEnd(index - 1))..<hashEnd(index) }
+    package func seriesRange(ofHash index: Int) -> Range<Int> { (index == 0 ? 0 : hashEnds[index - 1])..<hashEnds[index] }
 
     /// What the next reply answers.
     package enum Command: Equatable {

@@ -34,7 +34,7 @@
             batchSize * Limits.candleRespBytesMax + batchCountMax * (16_384 + Limits.removalsPerBatchMax * BatchBuilder.removalBytesMax)
         precondition(CandleEncoder.jsonBytesMax <= 999, "its length is written with three digits")
         memory = PaddedBuffer(count: bytes)
-        out = unsafe ByteWriter(memory.base, capacity: bytes)
+        out = unsafe ByteWriter(memory.base)
         texts = MappedArray(zeroed: seriesMax)
         touched = MappedArray(zeroed: 2 * batchSize)
         bucketLinks = MappedArray(zeroed: seriesMax)
@@ -197,7 +197,7 @@
         unsafe out.put(texts.base[id].field)
         // Rendered in its place: the update message copies it from here.
         let headPlace = out.count
-        out.skip(ByteWriter.jsonHeadBytes)
+        out.advance(ByteWriter.jsonHeadBytes)
         let from = out.count
         unsafe CandleEncoder.putJSON(UnsafePointer(table.newest.base + id), head: texts.base[id].json, to: &out)
         let count = out.count &- from
@@ -255,7 +255,7 @@
         }
         // With closed candles it is not: the message is written behind a gap as wide as the widest head.
         let headPlace = out.count
-        out.skip(ByteWriter.bulkHeadBytesMax)
+        out.advance(ByteWriter.bulkHeadBytesMax)
         let from = out.count
         unsafe out.put(texts.base[id].json)
         out.put("\"rows\":")
@@ -298,9 +298,6 @@ extension ByteWriter {
 
     /// `$` + 9 digits + line end.
     static let bulkHeadBytesMax = 12
-
-    @inline(__always)
-    mutating func skip(_ bytes: Int) { advance(bytes) }
 
     /// Writes the head of the bulk string that began at `from` into the gap before it, moves the body up to it,
     /// and ends the line.

@@ -3,15 +3,10 @@
 
 @safe package struct ByteWriter: ~Copyable {
     private let base: UnsafeMutablePointer<UInt8>
-    let capacity: Int
     package private(set) var count = 0
 
-    package init(_ memory: UnsafeMutableRawPointer, capacity: Int) {
-        unsafe base = unsafe memory.assumingMemoryBound(to: UInt8.self)
-        self.capacity = capacity
-    }
+    package init(_ memory: UnsafeMutableRawPointer) { unsafe base = unsafe memory.assumingMemoryBound(to: UInt8.self) }
 
-    var room: Int { capacity - count }
     package var start: UnsafeRawPointer { unsafe UnsafeRawPointer(base) }
 
     mutating func removeAll() { count = 0 }

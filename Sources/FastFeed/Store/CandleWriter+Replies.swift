@@ -9,18 +9,11 @@ extension CandleWriter {
         while mayHaveMore {
             switch link.fill() {
             case .empty: mayHaveMore = false
-            case .ended(let reason):
-                lose(reason, nowNs, peerIsGone: true)
-                return
-            case .lost(let reason):
-                lose(reason, nowNs)
-                return
+            case .ended(let reason): return lose(reason, nowNs, peerIsGone: true)
+            case .lost(let reason): return lose(reason, nowNs)
             case .filled(let more):
                 mayHaveMore = more
-                if let reason = settleAll(ackNs) {
-                    lose(reason, nowNs)
-                    return
-                }
+                if let reason = settleAll(ackNs) { return lose(reason, nowNs) }
             }
         }
         if batchCount == 0 && pausedUntilNs == 0 { retryBackoff.succeeded() }
@@ -42,7 +35,7 @@ extension CandleWriter {
     /// One reply, for the oldest unanswered command. A reason to reconnect, if it is one.
     private mutating func settle(_ reply: UnsafeMutablePointer<ff_reply>, _ nowNs: UInt64) -> String? {
         guard batchCount > 0 else { return "a reply that nobody asked for" }
-        let batch = unsafe batches + firstBatch
+        let batch = unsafe batches.base + firstBatch
         let command = unsafe batch.pointee.command(batch.pointee.answered)
         unsafe batch.pointee.answered &+= 1
         var verdict = ReplyVerdict.done
@@ -122,7 +115,7 @@ extension CandleWriter {
         }
         table.closed.advance()
         unsafe candlesInFlight &-= batch.pointee.candleCount
-        firstBatch = (firstBatch &+ 1) % batchesMax
+        firstBatch = (firstBatch &+ 1) % batches.count
         batchCount &-= 1
         endedCount &+= 1
     }

@@ -7,9 +7,9 @@ import CShims
     var table: CandleTable
     var builder: BatchBuilder
     var link: RedisLink
-    private var consumers: ConsumerList
+    private let consumers: FixedSlots<SPSCRing<CandleRecord>.Consumer>
     /// Batches in flight, oldest first, as a ring of reusable ones.
-    let batches: UnsafeMutablePointer<Batch>
+    let batches: FixedSlots<Batch>
     var firstBatch = 0
     var batchCount = 0
     /// Candles of the batches in flight.
@@ -18,16 +18,16 @@ import CShims
     private var unsentCount = 0
     /// The newest batches of which the kernel has not the last byte.
     private var unwrittenCount = 0
-    /// Batches built and batches answered or given up, since the start.
-    private var builtCount = 0
+    /// Batches answered or given up since the start.
     var endedCount = 0
     /// Stopped series whose field in `latest:*` is to be removed.
     var removals: [Series] = []
     /// Stopped series ids that may still be mentioned by a batch or a closed candle built before.
-    private var retiring: [(id: UInt32, builtCount: Int, closedTail: Int)] = []
+    private var retiring: [(id: UInt32, untilEnded: Int, closedTail: Int)] = []
     var pausedUntilNs: UInt64 = 0
     var retryBackoff: Backoff
-    private var isReadable = false
+    /// The poller says that there are replies, or something to say about the connection.
+    var isReadable = false
     /// Without coalescing: the next record must wait until the state before it is in a batch.
     private var isBlocked = false
     /// Redis is there and refuses what it is given, for now.
@@ -37,7 +37,6 @@ import CShims
     let journal: Journal
     private let coalesces: Bool
     private let replyTimeoutNs: UInt64
-    let batchesMax: Int
     private(set) var nextDeadlineNs: UInt64 = 0
 
     init(
@@ -45,25 +44,19 @@ import CShims
         gaps: GapBoard
     ) {
         table = CandleTable(closedMax: settings.closedMax, counters: counters, gaps: gaps)
-        batchesMax = settings.coalesces ? Limits.batchesInFlightMax : Limits.uncoalescedBatchesInFlightMax
+        let batchesMax = settings.coalesces ? Limits.batchesInFlightMax : Limits.uncoalescedBatchesInFlightMax
         builder = BatchBuilder(
             schema: settings.schema, history: settings.history, market: settings.market, batchSize: settings.batchSize,
             batchCountMax: batchesMax)
         link = RedisLink(settings.redis, seed: settings.seed)
-        consumers = ConsumerList(rings)
-        unsafe batches = .allocate(capacity: batchesMax)
-        for index in 0..<batchesMax { unsafe (batches + index).initialize(to: Batch(capacity: settings.batchSize)) }
-        retryBackoff = Backoff(.redis, seed: settings.seed ^ 1)
+        consumers = FixedSlots(count: rings.count) { SPSCRing.Consumer(rings[$0]) }
+        batches = FixedSlots(count: batchesMax) { _ in Batch(capacity: settings.batchSize) }
+        retryBackoff = Backoff(Limits.redisBackoffMs, seed: settings.seed ^ 1)
         coalesces = settings.coalesces
         replyTimeoutNs = .ns(ms: settings.replyTimeoutMs)
         self.counters = counters
         self.latency = latency
         self.journal = journal
-    }
-
-    deinit {
-        unsafe batches.deinitialize(count: batchesMax)
-        unsafe batches.deallocate()
     }
 
     mutating func follow(_ series: Series, _ handle: SeriesHandle) {
@@ -76,29 +69,26 @@ import CShims
         guard table.isFollowed(handle) else { return }
         table.unfollow(handle.id)
         if let series = table.series(handle.id) { removals.append(series) }
-        retiring.append((handle.id, builtCount, table.closed.tail))
+        retiring.append((handle.id, endedCount + batchCount, table.closed.tail))
     }
 
     /// Ids that nothing mentions any more: they may be given to other series.
     mutating func takeReleased() -> [UInt32] {
+        if retiring.isEmpty { return [] }
         // In the order of their ends.
-        let count = retiring.prefix { $0.builtCount <= endedCount && $0.closedTail <= table.closed.head }.count
+        let count = retiring.prefix { $0.untilEnded <= endedCount && $0.closedTail <= table.closed.head }.count
         let released = retiring.prefix(count).map(\.id)
         retiring.removeFirst(count)
         return released
     }
 
-    var isRetiring: Bool { !retiring.isEmpty }
-
-    mutating func onReady(_ readiness: Readiness) { isReadable = true }
-
     /// Something can be done without waiting.
-    func hasWork() -> Bool { canTake && consumers.hasRecords || canBuild && hasUnwritten }
+    func hasWork() -> Bool { canTake && hasRecords || canBuild && hasUnwritten }
 
     /// The queue of closed candles may overflow only while Redis is away or refuses; otherwise the rings wait.
     private var canTake: Bool { !isBlocked && (isAway || !table.closed.isFull) }
     private var isAway: Bool { !link.isReady || isRefusing }
-    private var canBuild: Bool { link.isReady && unsentCount == 0 && batchCount < batchesMax && pausedUntilNs == 0 && !isBusy }
+    private var canBuild: Bool { link.isReady && unsentCount == 0 && batchCount < batches.count && pausedUntilNs == 0 && !isBusy }
     /// Redis has so much to do that what is written now would only wait there. Here a state may still become a newer one.
     /// (Closed candles do not become fewer by waiting: when they are many, nothing waits.)
     private var isBusy: Bool {
@@ -107,12 +97,17 @@ import CShims
     private var hasUnwritten: Bool { table.dirtyCount > 0 || table.closed.unsentCount > 0 || !removals.isEmpty }
 
     /// Nothing is waiting anywhere.
-    var isSettled: Bool { batchCount == 0 && !hasUnwritten && table.closed.count == 0 && !consumers.hasRecords }
+    var isSettled: Bool { batchCount == 0 && !hasUnwritten && table.closed.count == 0 && !hasRecords }
+
+    private var hasRecords: Bool {
+        for index in 0..<consumers.count where unsafe consumers.base[index].available() > 0 { return true }
+        return false
+    }
 
     var formingUnwritten: Int {
         var count = table.formingPendingCount
         for index in 0..<batchCount {
-            let batch = unsafe batches + (firstBatch + index) % batchesMax
+            let batch = unsafe batches.base + (firstBatch + index) % batches.count
             for place in unsafe 0..<batch.pointee.seriesCount where unsafe batch.pointee.seriesWasForming.base[place] { count += 1 }
         }
         return count
@@ -149,8 +144,8 @@ import CShims
             guard buildBatches(nowNs, port) else { break }
             sendRest(nowNs, port)
         }
-        if batchCount > 0, unsafe nowNs &- batches[firstBatch].sentNs > replyTimeoutNs,
-            unsafe batches[firstBatch].sentNs < nowNs
+        if batchCount > 0, unsafe nowNs &- batches.base[firstBatch].sentNs > replyTimeoutNs,
+            unsafe batches.base[firstBatch].sentNs < nowNs
         {
             lose("no reply within \(replyTimeoutNs / 1_000_000) ms", nowNs)
         }
@@ -163,7 +158,7 @@ import CShims
             nextDeadlineNs = pausedUntilNs
         } else {
             nextDeadlineNs =
-                unsafe batchCount > 0 ? batches[firstBatch].sentNs &+ replyTimeoutNs &+ 1 : .max
+                unsafe batchCount > 0 ? batches.base[firstBatch].sentNs &+ replyTimeoutNs &+ 1 : .max
         }
     }
 
@@ -198,7 +193,7 @@ import CShims
     private mutating func buildBatches(_ nowNs: UInt64, _ port: PollerPort) -> Bool {
         builder.begin(most: coalesces ? .max : Limits.uncoalescedStatesPerWriteMax)
         let before = batchCount
-        while hasUnwritten && batchCount < batchesMax && builder.room > 0 {
+        while hasUnwritten && batchCount < batches.count && builder.room > 0 {
             // The state that was waited for goes now, or its series is gone.
             isBlocked = false
             guard buildBatch(nowNs, port) else { break }
@@ -210,7 +205,7 @@ import CShims
     }
 
     private mutating func buildBatch(_ nowNs: UInt64, _ port: PollerPort) -> Bool {
-        let batch = unsafe batches + (firstBatch &+ batchCount) % batchesMax
+        let batch = unsafe batches.base + (firstBatch &+ batchCount) % batches.count
         let takenNs = port.poller.nowNs
         let isBuilt = unsafe builder.append(&table, into: &batch.pointee)
         if !removals.isEmpty { unsafe buildRemovals(&batch.pointee) }
@@ -220,7 +215,6 @@ import CShims
         unsafe (batch.pointee.takenNs, batch.pointee.writtenNs, batch.pointee.end) = (takenNs, takenNs, builder.out.count)
         unwrittenCount &+= 1
         batchCount &+= 1
-        builtCount &+= 1
         counters.add(.batchesSent)
         return true
     }
@@ -235,8 +229,7 @@ import CShims
 
     private mutating func sendRest(_ nowNs: UInt64, _ port: PollerPort) {
         guard let sent = unsafe link.write(builder.out.start + unsentFrom, count: unsentCount) else {
-            lose("write failed", nowNs, peerIsGone: true)
-            return
+            return lose("write failed", nowNs, peerIsGone: true)
         }
         counters.add(.bytesSent, sent)
         unsentFrom &+= sent
@@ -249,7 +242,7 @@ import CShims
         // A server that answers before it is asked has ended some of them.
         unwrittenCount = min(unwrittenCount, batchCount)
         while unwrittenCount > 0 {
-            let batch = unsafe batches + (firstBatch &+ batchCount &- unwrittenCount) % batchesMax
+            let batch = unsafe batches.base + (firstBatch &+ batchCount &- unwrittenCount) % batches.count
             unsafe batch.pointee.writtenNs = nowNs
             guard unsafe batch.pointee.end <= unsentFrom else { return }
             unwrittenCount &-= 1
@@ -271,7 +264,7 @@ import CShims
     mutating func lose(_ reason: String, _ nowNs: UInt64, peerIsGone: Bool = false) {
         let wasReady = link.isReady
         isBlocked = false
-        for index in 0..<batchCount { unsafe restore(batches + (firstBatch + index) % batchesMax) }
+        for index in 0..<batchCount { unsafe restore(batches.base + (firstBatch + index) % batches.count) }
         endedCount &+= batchCount
         (batchCount, candlesInFlight, unsentFrom, unsentCount, unwrittenCount) = (0, 0, 0, 0, 0)
         table.closed.rewind()
@@ -280,27 +273,5 @@ import CShims
         journal.note(
             .warning, wasReady ? "connection to Redis lost" : "cannot connect to Redis", key: "redis-lost:\(reason)",
             ("reason", reason), ("retry_in_ms", "\(delayNs / 1_000_000)"))
-    }
-}
-
-/// The consumers of all rings, in fixed memory.
-@safe struct ConsumerList: ~Copyable {
-    let base: UnsafeMutablePointer<SPSCRing<CandleRecord>.Consumer>
-    let count: Int
-
-    init(_ rings: [SPSCRing<CandleRecord>]) {
-        count = rings.count
-        unsafe base = .allocate(capacity: rings.count)
-        for (index, ring) in rings.enumerated() { unsafe (base + index).initialize(to: SPSCRing.Consumer(ring)) }
-    }
-
-    deinit {
-        unsafe base.deinitialize(count: count)
-        unsafe base.deallocate()
-    }
-
-    var hasRecords: Bool {
-        for index in 0..<count where unsafe base[index].available() > 0 { return true }
-        return false
     }
 }

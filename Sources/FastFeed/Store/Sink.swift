@@ -20,13 +20,8 @@ package struct SinkSettings: Sendable {
     package init(
         redis: RedisLinkSettings, market: Market, schema: KeySchema, history: Int, batchSize: Int, coalesces: Bool, seed: UInt64
     ) {
-        self.redis = redis
-        self.market = market
-        self.schema = schema
-        self.history = history
-        self.batchSize = batchSize
-        self.coalesces = coalesces
-        self.seed = seed
+        (self.redis, self.market, self.schema, self.history) = (redis, market, schema, history)
+        (self.batchSize, self.coalesces, self.seed) = (batchSize, coalesces, seed)
     }
 }
 
@@ -86,8 +81,7 @@ package enum SinkEvent: Sendable {
     }
 
     package func onReady(_ token: PollToken, _ readiness: Readiness, nowNs: UInt64) {
-        guard token.matches(writer.value.link.generation) else { return }
-        writer.value.onReady(readiness)
+        if token.matches(writer.value.link.generation) { writer.value.isReadable = true }
     }
 
     package func hasWork() -> Bool { commands.isWaiting || writer.value.hasWork() }
@@ -98,16 +92,12 @@ package enum SinkEvent: Sendable {
         if commands.isWaiting { for command in commands.takeAll() { carryOut(command) } }
         writer.value.turn(nowNs: nowNs, port: port!)
         if writer.value.link.isReady != isConnected { connected.store(writer.value.link.isReady, ordering: .relaxed) }
-        if writer.value.isRetiring { release() }
+        let released = writer.value.takeReleased()
+        if !released.isEmpty { _ = events.offer(.released(released)) }
         if isDraining {
             formingLeft.store(writer.value.formingUnwritten, ordering: .relaxed)
             drained.store(writer.value.isSettled, ordering: .releasing)
         }
-    }
-
-    private func release() {
-        let ids = writer.value.takeReleased()
-        if !ids.isEmpty { _ = events.offer(.released(ids)) }
     }
 
     /// Carries a command out at once; only before the thread starts.

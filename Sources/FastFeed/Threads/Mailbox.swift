@@ -2,6 +2,7 @@
 // Commands go to an agent in one, what the agent answers comes back in another. Any thread offers, the receiver takes. A lock
 // is fine here, but looking whether there is anything costs one load. Full: the message is refused, and counted.
 
+import Glibc
 import Synchronization
 
 package final class Mailbox<Message: Sendable>: Sendable {
@@ -40,7 +41,7 @@ package final class Mailbox<Message: Sendable>: Sendable {
     package func offer(_ message: Message, untilNs: UInt64) -> Bool {
         while !offer(message) {
             guard MonotonicClock.nowNs() < untilNs else { return false }
-            Pause.milliseconds(1)
+            usleep(1_000)
         }
         return true
     }

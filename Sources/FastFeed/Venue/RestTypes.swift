@@ -34,8 +34,8 @@ package struct RestSettings: Sendable {
     package var waitingMax = 1_024
     /// Times one request is sent before its call fails; 429 and 418 do not count.
     package var attemptsMax = 4
-    /// Pauses after 5xx and lost connections; they hold for all requests, and end with the first success.
-    package var backoff = Backoff.Policy(firstMs: 500, longestMs: 15_000)
+    /// The first pause and the longest after 5xx and lost connections; they hold for all requests, and end with the first success.
+    package var backoffMs: ClosedRange<UInt64> = 500...15_000
     /// Our part of the address's weight, in percent of the exchange's limit.
     package var weightPercent = 50
     /// Candles of one call, all pages together.

@@ -41,7 +41,7 @@ struct RestWorker: ~Copyable {
         epochMs = WallClock.nowMs()
         startNs = MonotonicClock.nowNs()
         budget = WeightBudget(limit: profile.weightPerMinute, percent: min(max(settings.weightPercent, 1), 90))
-        backoff = Backoff(settings.backoff, seed: seed)
+        backoff = Backoff(settings.backoffMs, seed: seed)
     }
 
     private func nowMs() -> Int64 { steadyMs(MonotonicClock.nowNs()) }

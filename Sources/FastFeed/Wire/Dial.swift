@@ -39,7 +39,7 @@ package struct Dial: ~Copyable {
     init(_ place: ServerPlace, _ options: Options, port: PollerPort?, token: PollToken = PollToken(rawValue: 0)) {
         (self.place, self.options, self.port, self.token) = (place, options, port, token)
         switch place {
-        case .tcp(let authority): query = Resolver.ask(host: authority.host, port: authority.port, wakeUp: port?.wakeUp)
+        case .tcp(let authority): query = ResolverQuery(host: authority.host, port: authority.port)
         case .unix(let path): addresses = SocketAddress(unixPath: path).map { [$0] } ?? []
         }
     }
@@ -75,7 +75,7 @@ package struct Dial: ~Copyable {
         if let query {
             switch query.answer {
             case nil: return nil
-            case .failed(let reason): return "cannot resolve '\(query.host)': \(reason)"
+            case .failed(let reason): return reason
             case .addresses(let found):
                 if let refusal = options.refusalOfRemote, !found.allSatisfy(\.isLoopback) { return refusal }
                 let first = found.isEmpty ? 0 : options.attempt % found.count

@@ -317,7 +317,7 @@ private struct FuzzedBatches: ~Copyable {
 private func written(_ capacity: Int, _ body: (inout ByteWriter) -> Void) -> [UInt8] {
     let memory = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 1)
     defer { memory.deallocate() }
-    var writer = ByteWriter(memory, capacity: capacity)
+    var writer = ByteWriter(memory)
     body(&writer)
     return Array(UnsafeRawBufferPointer(start: writer.start, count: writer.count))
 }

@@ -1,6 +1,7 @@
 // The sizes and places that the C shim, the ring and the encoder take for granted.
 
 import FastFeed
+import TestKit
 import Testing
 
 struct LayoutTests {

@@ -87,17 +87,15 @@ struct EndpointTests {
     }
 
     @Test(arguments: seeds) func backoff(seed: UInt64) {
-        for policy in [
-            Backoff.Policy.venue, .redis, Backoff.Policy(firstMs: 1, longestMs: 1), Backoff.Policy(firstMs: 7, longestMs: 1_000_000),
-        ] {
-            var backoff = Backoff(policy, seed: seed)
+        for pausesMs in [Limits.venueBackoffMs, Limits.redisBackoffMs, 1...1, 7...1_000_000] {
+            var backoff = Backoff(pausesMs, seed: seed)
             for attempt in 0..<200 {
-                let ceilingNs = min(policy.firstMs << UInt64(min(attempt, 20)), policy.longestMs) * 1_000_000
+                let ceilingNs = min(pausesMs.lowerBound << UInt64(min(attempt, 20)), pausesMs.upperBound) * 1_000_000
                 let delayNs = backoff.nextDelayNs()
                 #expect(delayNs <= ceilingNs && delayNs >= ceilingNs / 2 / 1_000_000 * 1_000_000, "seed \(seed), attempt \(attempt)")
             }
             backoff.succeeded()
-            #expect(backoff.nextDelayNs() <= policy.firstMs * 1_000_000)
+            #expect(backoff.nextDelayNs() <= pausesMs.lowerBound * 1_000_000)
             #expect(backoff.nextDelayNs(atLeastSeconds: 3_000) >= 3_000_000_000_000)
         }
     }
@@ -105,7 +103,7 @@ struct EndpointTests {
     /// Many connections cut at once must not come back at once.
     @Test func backoffJitters() {
         let delays = (0..<1_000).map { seed in
-            var backoff = Backoff(.venue, seed: UInt64(seed))
+            var backoff = Backoff(Limits.venueBackoffMs, seed: UInt64(seed))
             for _ in 0..<10 { _ = backoff.nextDelayNs() }
             return backoff.nextDelayNs()
         }

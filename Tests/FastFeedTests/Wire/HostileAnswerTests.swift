@@ -7,7 +7,7 @@ struct HostileAnswerTests {
     /// `Retry-After` is a peer's number: whatever it says, the pause must be a pause and not an overflow.
     @Test func hugeRetryAfter() async {
         await #expect(processExitsWith: .success) {
-            var backoff = Backoff(.venue, seed: 1)
+            var backoff = Backoff(Limits.venueBackoffMs, seed: 1)
             _ = backoff.nextDelayNs(atLeastSeconds: .max)
             _ = backoff.nextDelayNs(atLeastSeconds: 99_999_999_999)
         }

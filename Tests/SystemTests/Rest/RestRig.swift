@@ -44,7 +44,7 @@ extension RestClient {
 /// Impatient: what takes seconds in earnest takes milliseconds here.
 var quickSettings: RestSettings {
     var settings = RestSettings()
-    settings.backoff = Backoff.Policy(firstMs: 10, longestMs: 40)
+    settings.backoffMs = 10...40
     settings.totalTimeoutMs = 1_000
     settings.patienceMs = 10_000
     return settings
