@@ -49,15 +49,18 @@ extension RedisServerProcess {
         return unsafe String(cString: resolved)
     }
 
+    static func openFile(_ path: String, _ flags: Int32) throws(FeedError) -> Descriptor {
+        let file = unsafe open(path, flags | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw FeedError(.system, "cannot open '\(path)': \(SystemError("open").reason)") }
+        return Descriptor(owning: file)
+    }
+
     /// One server per directory. Waits a bounded time for a predecessor that is just ending.
-    static func takeLock(_ directory: String) throws(FeedError) -> Int32 {
-        let path = directory + "/lock"
-        let file = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw FeedError(.system, "cannot write '\(path)': \(SystemError("open").reason)") }
+    static func takeLock(_ directory: String) throws(FeedError) -> Descriptor {
+        let file = try openFile(directory + "/lock", O_RDWR | O_CREAT)
         let deadlineNs = MonotonicClock.nowNs() + .ns(ms: lockTimeoutMs)
-        while flock(file, LOCK_EX | LOCK_NB) != 0 {
+        while flock(file.number, LOCK_EX | LOCK_NB) != 0 {
             guard MonotonicClock.nowNs() < deadlineNs else {
-                close(file)
                 throw FeedError(.redis, "another process runs an embedded Redis in '\(directory)'")
             }
             usleep(20_000)
@@ -68,8 +71,7 @@ extension RedisServerProcess {
     /// Removes a temporary directory of ours and all that is in it.
     static func removeTree(_ path: String) {
         let (pid, _) = ChildProcess.spawn("/bin/rm", ["rm", "-rf", "--", path], descriptors: [])
-        var status: Int32 = 0
-        if let pid { unsafe waitpid(pid, &status, 0) }
+        if let pid { waitpid(pid, nil, 0) }
     }
 
     private static func environment(_ name: String) -> String? {

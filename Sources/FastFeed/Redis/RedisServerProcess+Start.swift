@@ -2,39 +2,26 @@
 // path; the thread that starts it.
 
 import Glibc
-import Synchronization
 
 extension RedisServerProcess {
     func launch(waitsForAnswer: Bool = true) throws(FeedError) {
         try writeConfiguration()
-        let started = try spawn()
-        child.withLock { $0 = started }
+        try child.withLock { (child) throws(FeedError) in child = try spawn() }
         if waitsForAnswer { try waitUntilReady() }
     }
 
     /// Options go through a file, not arguments: a password must not show in the process list.
     private func writeConfiguration() throws(FeedError) {
-        var lines = [
-            "daemonize no", "port \(options.port ?? 0)", "bind 127.0.0.1", "protected-mode yes",
-            "unixsocket \(RedisServerProcess.quoted(socketPath))", "unixsocketperm 700",
-            "dir \(RedisServerProcess.quoted(directory))", "logfile \(RedisServerProcess.quoted(logPath))",
-            "save \"\"", "appendonly \(options.isDurable ? "yes" : "no")", "appendfsync everysec",
-        ]
-        if let password = options.password { lines.append("requirepass \(RedisServerProcess.quoted(password))") }
-        if let tls = options.tls {
-            lines += [
-                "tls-port \(tls.port)", "tls-cert-file \(RedisServerProcess.quoted(tls.certificateFile))",
-                "tls-key-file \(RedisServerProcess.quoted(tls.keyFile))",
-                "tls-ca-cert-file \(RedisServerProcess.quoted(tls.authorityFile))",
-                "tls-auth-clients \(tls.requiresClientCertificate ? "yes" : "no")",
-            ]
-        }
+        let quoted = RedisServerProcess.quoted
+        let lines =
+            [
+                "daemonize no", "port 0", "bind 127.0.0.1", "protected-mode yes", "unixsocket \(quoted(socketPath))", "unixsocketperm 700",
+                "dir \(quoted(directory))", "logfile \(quoted(logPath))", "save \"\"", "appendonly yes", "appendfsync everysec",
+            ] + (options.password.map { ["requirepass \(quoted($0))"] } ?? [])
         let path = directory + "/redis.conf"
-        let file = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw FeedError(.system, "cannot write '\(path)': \(SystemError("open").reason)") }
-        defer { close(file) }
+        let file = try RedisServerProcess.openFile(path, O_WRONLY | O_CREAT | O_TRUNC)
         let bytes = Array((lines.joined(separator: "\n") + "\n").utf8)
-        guard unsafe write(file, bytes, bytes.count) == bytes.count else {
+        guard unsafe write(file.number, bytes, bytes.count) == bytes.count else {
             throw FeedError(.system, "cannot write '\(path)': \(SystemError("write").reason)")
         }
     }
@@ -64,20 +51,15 @@ extension RedisServerProcess {
         guard unsafe socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
             throw FeedError(.system, SystemError("socketpair").description)
         }
-        let log = unsafe open(logPath, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
-        guard log >= 0 else { throw FeedError(.system, "cannot write '\(logPath)': \(SystemError("open").reason)") }
-        defer {
-            close(log)
-            close(ends[0])
-        }
+        let watched = Descriptor(owning: ends[0])
+        let leash = Descriptor(owning: ends[1])
+        let log = try RedisServerProcess.openFile(logPath, O_WRONLY | O_CREAT | O_APPEND)
         let server = [executable, directory + "/redis.conf"] + options.arguments
         let shell = ["sh", "-c", RedisServerProcess.script, "sh", isTemporary ? directory : ""]
-        let (pid, code) = ChildProcess.spawn("/bin/sh", shell + server, descriptors: [(log, 1), (log, 2), (lock, 3), (ends[0], 4)])
-        guard let pid else {
-            close(ends[1])
-            throw FeedError(.system, "cannot start redis-server: \(SystemError("posix_spawn", code: code).reason)")
-        }
-        return Child(pid: pid, leash: ends[1])
+        let descriptors = [(log.number, Int32(1)), (log.number, 2), (lockFile.withLock { $0.number }, 3), (watched.number, 4)]
+        let (pid, code) = ChildProcess.spawn("/bin/sh", shell + server, descriptors: descriptors)
+        guard let pid else { throw FeedError(.system, "cannot start redis-server: \(SystemError("posix_spawn", code: code).reason)") }
+        return Child(pid: pid, leash: leash)
     }
 
     private func waitUntilReady() throws(FeedError) {
@@ -96,12 +78,10 @@ extension RedisServerProcess {
     }
 
     private func lastLogLine() -> String {
-        let file = unsafe open(logPath, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { return "no log" }
-        defer { close(file) }
-        lseek(file, -min(4_096, lseek(file, 0, Int32(SEEK_END))), Int32(SEEK_END))
+        guard let file = try? RedisServerProcess.openFile(logPath, O_RDONLY) else { return "no log" }
+        let size = lseek(file.number, 0, Int32(SEEK_END))
         var bytes = [UInt8](repeating: 0, count: 4_096)
-        let count = unsafe max(0, read(file, &bytes, bytes.count))
+        let count = unsafe max(0, pread(file.number, &bytes, bytes.count, max(0, size - 4_096)))
         let lines = bytes[..<count].split(separator: UInt8(ascii: "\n"))
         return lines.last.map { Ascii.printable($0, limit: 300) } ?? "its log is empty"
     }
