@@ -5,7 +5,7 @@ import Glibc
 import Synchronization
 
 package final class PinnedThread: @unchecked Sendable {
-    // `handle` is written before `start` returns and read only by `join`: one owner at a time.
+    // `handle` is written before `start` returns and only read afterwards.
     private var handle = pthread_t()
     private let name: String
     private let core: Int?
@@ -35,6 +35,9 @@ package final class PinnedThread: @unchecked Sendable {
         }
         return thread
     }
+
+    /// Whoever asks runs on it.
+    package var isCurrent: Bool { pthread_equal(handle, pthread_self()) != 0 }
 
     package func join() { pthread_join(handle, nil) }
 
