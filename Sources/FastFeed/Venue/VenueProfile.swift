@@ -20,7 +20,7 @@ package struct VenueProfile: Sendable {
     let route: String
     /// Control messages we send per second, at most: the exchange cuts at 5 (futures 10), pings and pongs
     /// included, so one is left for those.
-    let controlMessagesPerSecond = 4
+    let controlMessagesPerSecond: UInt64 = 4
     /// Bytes of one control message: longer ones were seen to be ignored without a word at 4096.
     let controlBytesMax = 4_000
     /// Bytes of a request target that carries stream names. 8004 were accepted once; half of it is plenty.
@@ -30,21 +30,12 @@ package struct VenueProfile: Sendable {
         switch market {
         case .spot:
             VenueProfile(
-                market: .spot,
-                productionEndpoint: WebSocketEndpoint(isSecure: true, host: "stream.binance.com", port: 9443, target: "/"),
-                route: "")
+                market: market, productionEndpoint: WebSocketEndpoint(isSecure: true, host: "stream.binance.com", port: 9443), route: "")
         case .um:
             VenueProfile(
-                market: .um,
-                productionEndpoint: WebSocketEndpoint(isSecure: true, host: "fstream.binance.com", port: 443, target: "/"),
+                market: market, productionEndpoint: WebSocketEndpoint(isSecure: true, host: "fstream.binance.com", port: 443),
                 route: "/market")
         }
-    }
-
-    private init(market: Market, productionEndpoint: WebSocketEndpoint, route: String) {
-        self.market = market
-        self.productionEndpoint = productionEndpoint
-        self.route = route
     }
 
     /// `btcusdt@kline_1m`.
