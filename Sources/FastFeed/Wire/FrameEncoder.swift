@@ -65,9 +65,5 @@ package enum FrameEncoder {
     }
 
     /// A mask no observer can predict.
-    package static func freshMask() -> UInt32 {
-        var key: UInt32 = 0
-        unsafe withUnsafeMutableBytes(of: &key) { unsafe SystemRandom.fill($0.baseAddress!, count: 4) }
-        return key
-    }
+    package static func freshMask() -> UInt32 { UInt32(truncatingIfNeeded: SystemRandom.word()) }
 }

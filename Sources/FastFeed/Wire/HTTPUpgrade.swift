@@ -71,20 +71,13 @@ package struct UpgradeReply: ~Copyable {
         guard bytes.prefix(UpgradeReply.opening.count).elementsEqual(UpgradeReply.opening.prefix(bytes.count)) else {
             return refuse("the answer is not HTTP/1.1")
         }
-        guard let end = headEnd(from: searchFrom) else {
-            // An end inside the limit may still have three of its four bytes to come.
-            return bytes.count > Limits.handshakeBytesMax + 3
-                ? refuse("the answer's head is longer than \(Limits.handshakeBytesMax) bytes") : .needMore
+        let end = bytes[searchFrom...].firstRange(of: Array("\r\n\r\n".utf8))?.lowerBound
+        // An end inside the limit may still have three of its four bytes to come.
+        guard end ?? (bytes.count - 3) <= Limits.handshakeBytesMax else {
+            return refuse("the answer's head is longer than \(Limits.handshakeBytesMax) bytes")
         }
-        guard end <= Limits.handshakeBytesMax else { return refuse("the answer's head is longer than \(Limits.handshakeBytesMax) bytes") }
+        guard let end else { return .needMore }
         return judge(head: bytes[..<end], rest: Array(bytes[(end + 4)...]))
-    }
-
-    private func headEnd(from start: Int) -> Int? {
-        guard bytes.count >= 4 else { return nil }
-        let mark: [UInt8] = [13, 10, 13, 10]
-        guard start <= bytes.count - 4 else { return nil }
-        return (start...(bytes.count - 4)).first { bytes[$0] == 13 && bytes[$0..<$0 + 4].elementsEqual(mark) }
     }
 
     private func refuse(_ reason: String, status: Int? = nil, retryAfter: Int? = nil) -> Verdict {
@@ -113,25 +106,18 @@ package struct UpgradeReply: ~Copyable {
         }
         func values(_ name: String) -> [String] { headers.filter { $0.name == name }.map(\.value) }
         guard status == 101 else {
-            let retryAfter = values("retry-after").first.flatMap { Int($0) }.flatMap {
-                (0...Limits.retryAfterSecondsMax).contains($0) ? $0 : nil
-            }
+            let said = values("retry-after").first.flatMap { Int($0) } ?? -1
+            let retryAfter = (0...Limits.retryAfterSecondsMax).contains(said) ? said : nil
             return refuse("HTTP status \(status)", status: status, retryAfter: retryAfter)
         }
-        guard values("upgrade").count == 1, values("upgrade")[0].lowercased() == "websocket" else {
-            return refuse("the Upgrade header is not 'websocket'", status: status)
-        }
         let connection = values("connection").flatMap { $0.split(separator: ",") }.map { UpgradeReply.trim($0).lowercased() }
-        guard connection.contains("upgrade") else { return refuse("the Connection header does not say 'Upgrade'", status: status) }
-        guard values("sec-websocket-accept") == [expectedAccept] else {
-            return refuse("Sec-WebSocket-Accept is missing or does not answer our key", status: status)
-        }
-        guard values("sec-websocket-extensions").allSatisfy(\.isEmpty) else {
-            return refuse("the server uses an extension that was not offered", status: status)
-        }
-        guard values("sec-websocket-protocol").isEmpty else {
-            return refuse("the server chose a subprotocol that was not offered", status: status)
-        }
+        for (isFault, reason) in [
+            (values("upgrade").map { $0.lowercased() } != ["websocket"], "the Upgrade header is not 'websocket'"),
+            (!connection.contains("upgrade"), "the Connection header does not say 'Upgrade'"),
+            (values("sec-websocket-accept") != [expectedAccept], "Sec-WebSocket-Accept is missing or does not answer our key"),
+            (!values("sec-websocket-extensions").allSatisfy(\.isEmpty), "the server uses an extension that was not offered"),
+            (!values("sec-websocket-protocol").isEmpty, "the server chose a subprotocol that was not offered"),
+        ] where isFault { return refuse(reason, status: status) }
         return .accepted(rest: rest)
     }
 

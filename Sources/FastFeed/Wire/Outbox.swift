@@ -55,19 +55,15 @@
         capacity = larger
     }
 
-    /// Writes what the transport takes. Would-block with bytes left: wait for writability.
+    /// Writes what the transport takes: `.bytes` when it has taken all. Would-block: wait for writability.
     package mutating func flush(to transport: inout Transport) -> IOResult {
-        var sent = 0
+        let waiting = count
         while head < tail {
-            switch unsafe transport.write(storage! + head, count: tail - head) {
-            case .bytes(let count):
-                head += count
-                sent += count
-            case .wouldBlock: return .wouldBlock
-            case let other: return other
-            }
+            let result = unsafe transport.write(storage! + head, count: tail - head)
+            guard case .bytes(let count) = result else { return result }
+            head += count
         }
         removeAll()
-        return .bytes(sent)
+        return .bytes(waiting)
     }
 }

@@ -14,13 +14,6 @@
         return PolledTransport(transport: made, interest: .writable, port: port, token: token)
     }
 
-    private init(transport: consuming Transport, interest: Readiness, port: PollerPort?, token: PollToken) {
-        self.transport = transport
-        self.interest = interest
-        self.port = port
-        self.token = token
-    }
-
     package var number: Int32 { transport.number }
 
     /// A descriptor without interest is taken out of the poller, which would report a hang-up all the same.
