@@ -49,9 +49,12 @@ package struct ConnectionOptions: Sendable {
     private var closeDeadlineNs = UInt64.max
     private var isReading = true
 
-    /// - Parameter tls: required for `wss://`.
+    /// - Parameters:
+    ///   - tls: required for `wss://`.
+    ///   - port: of the poller that reports the socket under `token`; nil when the owner `wait`s.
     package init(
-        endpoint: WebSocketEndpoint, options: ConnectionOptions, tls: TLSContext?, port: PollerPort, token: PollToken, nowNs: UInt64
+        endpoint: WebSocketEndpoint, options: ConnectionOptions, tls: TLSContext?, port: PollerPort?,
+        token: PollToken = PollToken(rawValue: 0), nowNs: UInt64
     ) {
         precondition(!endpoint.isSecure || tls != nil, "wss needs a TLS context")
         self.endpoint = endpoint
@@ -74,6 +77,12 @@ package struct ConnectionOptions: Sendable {
         case .closing: closeDeadlineNs
         case .open, .closed: .max
         }
+    }
+
+    /// For an owner without a poller: until a turn or a read may get further, or the instant has come.
+    mutating func wait(nowNs: UInt64, untilNs: UInt64) {
+        let (number, interest) = phase == .dialing ? (dial.number, dial.interest) : (socket?.number ?? -1, socket?.interest ?? [])
+        PolledTransport.wait(number, interest, nowNs: nowNs, untilNs: untilNs)
     }
 
     /// Bytes wait where the poller cannot see them: behind the upgrade's answer or inside TLS.
@@ -238,10 +247,7 @@ extension WebSocketConnection {
 
     /// Answers the peer's close frame with the same code; the server ends TCP (RFC 6455, 7.1.1).
     package mutating func answerClose(code: UInt16, nowNs: UInt64) {
-        guard phase == .open else { return }
-        _ = send(.close, FrameEncoder.closePayload(code: code))
-        phase = .closing
-        closeDeadlineNs = nowNs + .ns(ms: Limits.closeTimeoutMs)
+        if phase == .open { close(code: code, nowNs: nowNs) }
     }
 
     /// Ends TCP now.
