@@ -238,7 +238,7 @@ extension Reader {
             lose(slot, "closed as we asked", nowNs)
             return
         }
-        connections[slot].socket!.answerClose(code: code, nowNs: nowNs)
+        connections[slot].socket!.close(code: code, nowNs: nowNs)
         lose(slot, "close \(code)\(reason.isEmpty ? "" : " '\(reason)'")", nowNs)
     }
 

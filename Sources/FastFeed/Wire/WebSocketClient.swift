@@ -40,7 +40,6 @@ public final class WebSocketClient {
 
     private var connection: WebSocketConnection
     private let buffer = PaddedBuffer(count: Limits.receiveBytesMax)
-    private var hasWindow = false
     private var ended: Message?
 
     private init(_ connection: consuming WebSocketConnection) { self.connection = connection }
@@ -109,11 +108,9 @@ public final class WebSocketClient {
         if let ended { return ended }
         let deadlineNs = timeout.map { MonotonicClock.nowNs() + $0.nanoseconds } ?? .max
         while true {
-            if hasWindow, let message = takeMessage() { return message }
+            if let message = takeMessage() { return message }
             switch unsafe connection.read(into: buffer.base, count: buffer.count) {
-            case .bytes(let count):
-                unsafe connection.decoder.supply(buffer.base, count: count)
-                hasWindow = true
+            case .bytes(let count): unsafe connection.decoder.supply(buffer.base, count: count)
             case .wouldBlock:
                 let nowNs = MonotonicClock.nowNs()
                 guard nowNs < deadlineNs else { return nil }
@@ -136,9 +133,7 @@ public final class WebSocketClient {
     private func takeMessage() -> Message? {
         while true {
             switch connection.decoder.takeEvent() {
-            case .needMore:
-                hasWindow = false
-                return nil
+            case .needMore: return nil
             case .message(let isText, let payload): return unsafe isText ? .text(Array(payload)) : .binary(Array(payload))
             case .ping(let payload): _ = unsafe connection.send(.pong, payload)
             case .pong: break

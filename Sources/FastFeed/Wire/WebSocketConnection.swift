@@ -26,13 +26,6 @@ package struct ConnectionOptions: Sendable {
         case closed
     }
 
-    /// What a turn of the opening came to.
-    package enum Opening: Equatable {
-        case pending
-        case opened
-        case failed(String, retryAfterSeconds: Int?)
-    }
-
     package private(set) var phase = Phase.dialing
     package var decoder: FrameDecoder
     package private(set) var outbox: Outbox
@@ -106,18 +99,18 @@ extension WebSocketConnection {
             case .connected(let made):
                 socket = consume made
                 sendRequest()
-            case .failed(let reason): step = .failed(reason, retryAfterSeconds: nil)
+            case .failed(let reason): step = .failed(reason)
             }
         }
         switch phase {
         case .dialing: break
         case .upgrading: step = upgrade()
         case .open: return .opened
-        case .closing, .closed: step = .failed("closed while opening", retryAfterSeconds: nil)
+        case .closing, .closed: step = .failed("closed while opening")
         }
         if step == .pending, nowNs >= deadlineNs {
             let place = phase == .dialing ? "\(dial.phase)" : "\(phase)"
-            step = .failed("no answer within \(options.handshakeTimeoutMs) ms (\(place))", retryAfterSeconds: nil)
+            step = .failed("no answer within \(options.handshakeTimeoutMs) ms (\(place))")
         }
         if case .failed = step {
             phase = .closed
@@ -136,15 +129,15 @@ extension WebSocketConnection {
 
     private mutating func upgrade() -> Opening {
         if case .failed(let code) = flushOutbox() {
-            return .failed("while sending the upgrade: \(socket!.transport.describe(code))", retryAfterSeconds: nil)
+            return .failed("while sending the upgrade: \(socket!.transport.describe(code))")
         }
         var chunk = [UInt8](repeating: 0, count: 4_096)
         while true {
             let result = unsafe chunk.withUnsafeMutableBytes { unsafe socket!.transport.read(into: $0.baseAddress!, count: $0.count) }
             switch result {
             case .wouldBlock: return .pending
-            case .endOfStream: return .failed("the server closed the connection during the upgrade", retryAfterSeconds: nil)
-            case .failed(let code): return .failed("during the upgrade: \(socket!.transport.describe(code))", retryAfterSeconds: nil)
+            case .endOfStream: return .failed("the server closed the connection during the upgrade")
+            case .failed(let code): return .failed("during the upgrade: \(socket!.transport.describe(code))")
             case .bytes(let count):
                 let verdict = unsafe chunk.withUnsafeBytes { unsafe reply!.feed(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
                 switch verdict {
@@ -184,10 +177,10 @@ extension WebSocketConnection {
 
     /// Queues a masked frame and sends what the socket takes. False when the outbound bound is passed or the
     /// socket failed: give the connection up.
-    package mutating func send(_ opcode: FrameOpcode, _ payload: UnsafeRawBufferPointer, isFinal: Bool = true) -> Bool {
+    package mutating func send(_ opcode: FrameOpcode, _ payload: UnsafeRawBufferPointer) -> Bool {
         guard phase == .open || phase == .closing else { return false }
-        guard unsafe outbox.append(opcode, payload, isFinal: isFinal) else { return false }
-        return flush()
+        let frame = unsafe FrameEncoder.frame(opcode, payload, mask: FrameEncoder.freshMask())
+        return outbox.append(frame) && flush()
     }
 
     package mutating func send(_ opcode: FrameOpcode, _ payload: [UInt8]) -> Bool {
@@ -234,7 +227,7 @@ extension WebSocketConnection {
 
     // MARK: Close
 
-    /// Begins the closing handshake from our side.
+    /// Begins the closing handshake from our side, or answers the peer's close frame; the server ends TCP (RFC 6455, 7.1.1).
     package mutating func close(code: UInt16, reason: String = "", nowNs: UInt64) {
         guard phase == .open else {
             if phase != .closing { drop() }
@@ -243,11 +236,6 @@ extension WebSocketConnection {
         _ = send(.close, FrameEncoder.closePayload(code: code, reason: reason))
         phase = .closing
         closeDeadlineNs = nowNs + .ns(ms: Limits.closeTimeoutMs)
-    }
-
-    /// Answers the peer's close frame with the same code; the server ends TCP (RFC 6455, 7.1.1).
-    package mutating func answerClose(code: UInt16, nowNs: UInt64) {
-        if phase == .open { close(code: code, nowNs: nowNs) }
     }
 
     /// Ends TCP now.
