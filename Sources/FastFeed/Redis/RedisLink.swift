@@ -196,12 +196,7 @@ package struct RedisLinkSettings: Sendable {
         return sent
     }
 
-    private func describe(_ code: Int32) -> String {
-        switch socket {
-        case .some(let socket): socket.transport.describe(code)
-        case .none: ""
-        }
-    }
+    private mutating func describe(_ code: Int32) -> String { socket!.transport.describe(code) }
 
     /// Ends the connection and waits before the next attempt. Returns the pause.
     /// - Parameter peerIsGone: the server has closed its side; otherwise it may still hold what we sent.

@@ -8,20 +8,15 @@ package struct UpgradeRequest: Sendable {
     package let bytes: [UInt8]
     let expectedAccept: String
 
-    /// - Parameter keyBytes: 16 unpredictable bytes.
-    package init(endpoint: WebSocketEndpoint, keyBytes: [UInt8], headers: [(String, String)] = []) {
-        let key = UpgradeRequest.base64(keyBytes)
+    /// - Parameter keyBytes: 16 unpredictable bytes; nil: the kernel's.
+    package init(endpoint: WebSocketEndpoint, keyBytes: [UInt8]? = nil, headers: [(String, String)] = []) {
+        let words = (SystemRandom.word(), SystemRandom.word())
+        let key = UpgradeRequest.base64(unsafe keyBytes ?? withUnsafeBytes(of: words) { unsafe Array($0) })
         expectedAccept = UpgradeRequest.accept(for: key)
         var text = "GET \(endpoint.target) HTTP/1.1\r\nHost: \(endpoint.hostHeader)\r\n"
         text += "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: \(key)\r\nSec-WebSocket-Version: 13\r\n"
         for (name, value) in headers { text += "\(name): \(value)\r\n" }
         bytes = Array((text + "\r\n").utf8)
-    }
-
-    package static func random(endpoint: WebSocketEndpoint, headers: [(String, String)] = []) -> UpgradeRequest {
-        var key = [UInt8](repeating: 0, count: 16)
-        unsafe SystemRandom.fill(&key, count: 16)
-        return UpgradeRequest(endpoint: endpoint, keyBytes: key, headers: headers)
     }
 
     static func base64(_ bytes: [UInt8]) -> String {

@@ -120,7 +120,7 @@ extension WebSocketConnection {
     }
 
     private mutating func sendRequest() {
-        let request = UpgradeRequest.random(endpoint: endpoint, headers: options.headers)
+        let request = UpgradeRequest(endpoint: endpoint, headers: options.headers)
         reply = UpgradeReply(to: request)
         outbox.removeAll()
         _ = outbox.append(request.bytes)
@@ -218,12 +218,7 @@ extension WebSocketConnection {
         socket!.setInterest(wantsWrite ? [.readable, .writable] : .readable)
     }
 
-    package func describe(_ code: Int32) -> String {
-        switch socket {
-        case .some(let socket): socket.transport.describe(code)
-        case .none: "no connection"
-        }
-    }
+    package mutating func describe(_ code: Int32) -> String { socket?.transport.describe(code) ?? "no connection" }
 
     // MARK: Close
 
