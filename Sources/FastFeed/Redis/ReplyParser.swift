@@ -14,11 +14,6 @@ package struct ReplyParser {
         case broken(String)
     }
 
-    private struct Level {
-        var values: [RedisReply]
-        let count: Int
-    }
-
     private static let lineBytesMax = 64 * 1024
     private static let elementsMax = 1_024 * 1_024
     private static let depthMax = 8
@@ -26,7 +21,8 @@ package struct ReplyParser {
     private let stringBytesMax: Int
     private var buffer: [UInt8] = []
     private var head = 0
-    private var levels: [Level] = []
+    /// The arrays that have begun, the innermost last.
+    private var levels: [(values: [RedisReply], count: Int)] = []
     /// Bytes of an overlong string (and its line end) that are still to come.
     private var skipped = (left: 0, length: 0)
 
@@ -122,7 +118,7 @@ package struct ReplyParser {
         if count == 0 { return take(.array([]), start) }
         guard levels.count < ReplyParser.depthMax else { return .broken("arrays within arrays without end") }
         head = start
-        levels.append(Level(values: [], count: Int(count)))
+        levels.append((values: [], count: Int(count)))
         return nil
     }
 

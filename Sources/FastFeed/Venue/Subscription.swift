@@ -36,9 +36,7 @@ package struct Subscription: Sendable {
     package private(set) var refused: [String] = []
 
     package init(streams: [String], profile: VenueProfile, subscribeForm: SubscribeForm, usesCombinedStreams: Bool) {
-        self.profile = profile
-        self.subscribeForm = subscribeForm
-        self.usesCombinedStreams = usesCombinedStreams
+        (self.profile, self.subscribeForm, self.usesCombinedStreams) = (profile, subscribeForm, usesCombinedStreams)
         self.streams = streams
         let base = profile.route + (usesCombinedStreams ? "/stream" : "/ws")
         let joined = base + (usesCombinedStreams ? "?streams=" : "/") + streams.joined(separator: "/")
@@ -56,22 +54,12 @@ package struct Subscription: Sendable {
         Subscription(streams: streams, profile: profile, subscribeForm: subscribeForm, usesCombinedStreams: usesCombinedStreams)
     }
 
-    /// From now on the connection is to carry these, too.
-    package mutating func add(_ names: [String]) {
-        drop(names)
-        streams += names
-        waiting.append(Request(method: .subscribe, names: names))
-    }
-
-    /// From now on the connection is not to carry these.
-    package mutating func remove(_ names: [String]) {
-        drop(names)
-        waiting.append(Request(method: .unsubscribe, names: names))
-    }
-
-    private mutating func drop(_ names: [String]) {
-        let names = Set(names)
-        streams.removeAll { names.contains($0) }
+    /// From now on the connection is to carry these, too, or is not to carry them.
+    package mutating func change(_ names: [String], isWanted: Bool) {
+        let changed = Set(names)
+        streams.removeAll { changed.contains($0) }
+        if isWanted { streams += names }
+        waiting.append(Request(method: isWanted ? .subscribe : .unsubscribe, names: names))
     }
 
     /// True when every stream has been asked for and answered.

@@ -57,7 +57,6 @@ public final class WebSocketClient {
         settings.headers = options.headers
         settings.decoder.messageBytesMax = options.messageBytesMax
         settings.decoder.fragmentCountMax = options.fragmentCountMax
-        settings.outboundBytesMax = max(Limits.outboundBytesMax, options.messageBytesMax + FrameEncoder.headerBytesMax + 4_096)
         let tls = endpoint.isSecure ? try TLSContext.client(authorityFile: options.authorityFile) : nil
         var connection = WebSocketConnection(
             endpoint: endpoint, options: settings, tls: tls, port: nil, nowNs: MonotonicClock.nowNs())

@@ -8,7 +8,6 @@ import Glibc
 package struct ConnectionOptions: Sendable {
     package var decoder = FrameDecoder.Options()
     package var handshakeTimeoutMs = Limits.handshakeTimeoutMs
-    package var outboundBytesMax = Limits.outboundBytesMax
     /// Plain `ws://` is for this machine only, unless this says otherwise.
     package var allowsPlainRemote = false
     package var headers: [(String, String)] = []
@@ -53,7 +52,8 @@ package struct ConnectionOptions: Sendable {
         self.endpoint = endpoint
         self.options = options
         decoder = FrameDecoder(options.decoder)
-        outbox = Outbox(bytesMax: options.outboundBytesMax)
+        // A message of the longest kind may be sent as well as received.
+        outbox = Outbox(bytesMax: max(Limits.outboundBytesMax, options.decoder.messageBytesMax + FrameEncoder.headerBytesMax + 4_096))
         deadlineNs = nowNs + .ns(ms: options.handshakeTimeoutMs)
         let isAnywhere = endpoint.isSecure || options.allowsPlainRemote
         let refusal = "plain ws:// to '\(endpoint.authority.host)', which is not this machine, is not allowed"
@@ -90,7 +90,7 @@ package struct ConnectionOptions: Sendable {
 // MARK: - Opening
 
 extension WebSocketConnection {
-    /// Goes on with the opening as far as it goes without waiting.
+    /// Goes on with the opening as far as it goes without waiting; while dialing and upgrading.
     package mutating func open(nowNs: UInt64) -> Opening {
         var step = Opening.pending
         if phase == .dialing {
@@ -102,12 +102,7 @@ extension WebSocketConnection {
             case .failed(let reason): step = .failed(reason)
             }
         }
-        switch phase {
-        case .dialing: break
-        case .upgrading: step = upgrade()
-        case .open: return .opened
-        case .closing, .closed: step = .failed("closed while opening")
-        }
+        if phase == .upgrading { step = upgrade() }
         if step == .pending, nowNs >= deadlineNs {
             let place = phase == .dialing ? "\(dial.phase)" : "\(phase)"
             step = .failed("no answer within \(options.handshakeTimeoutMs) ms (\(place))")
@@ -122,7 +117,6 @@ extension WebSocketConnection {
     private mutating func sendRequest() {
         let request = UpgradeRequest(endpoint: endpoint, headers: options.headers)
         reply = UpgradeReply(to: request)
-        outbox.removeAll()
         _ = outbox.append(request.bytes)
         phase = .upgrading
     }
