@@ -9,6 +9,8 @@ final class Rig {
     let setup: Setup
     let exchange: ExchangeProcess
     let redis: RedisServerProcess
+    /// The way in for the program that is measured: TCP where the setup says so.
+    let redisEndpoint: RedisEndpoint
     let subscriber: UpdateSubscriber?
     /// Logs of programs, and while a run goes on the truth and Redis's files.
     let directory: URL
@@ -25,11 +27,12 @@ final class Rig {
         var options = RedisServerProcess.Options()
         // Beside the log, where that is kept.
         if directory != nil, setup.redis == .aof { options.directory = self.directory.appendingPathComponent("redis").path }
-        options.isDurable = setup.redis == .aof
-        options.port = setup.redis == .tcp ? try FreePort.find() : nil
-        options.arguments = setup.redisArguments
+        options.arguments = ["--appendonly", setup.redis == .aof ? "yes" : "no"] + setup.redisArguments
+        let port = setup.redis == .tcp ? try FreePort.find() : nil
+        if let port { options.arguments += ["--port", "\(port)"] }
         redis = try RedisServerProcess(options)
-        let endpoint = redis.reach
+        let endpoint = port.map { RedisEndpoint(place: .tcp(Authority(host: "127.0.0.1", port: $0))) } ?? redis.endpoint
+        redisEndpoint = endpoint
         subscriber = subscribes ? try UpdateSubscriber(endpoint, seriesPeriodNs: setup.seriesPeriodNs, keepsTimeline: keepsTimeline) : nil
     }
 
@@ -92,9 +95,6 @@ final class Rig {
 }
 
 extension RedisServerProcess {
-    /// The way in for the program that is measured: TCP where the setup has a port.
-    var reach: RedisEndpoint { options.port.map { RedisEndpoint(place: .tcp(Authority(host: "127.0.0.1", port: $0))) } ?? endpoint }
-
     func live() throws -> Int32 {
         guard let pid else { throw FeedError(.redis, "redis-server has ended in the middle of the run") }
         return pid

@@ -43,7 +43,7 @@ struct Contestant {
         let (setup, exchange) = (rig.setup, rig.exchange)
         /// A path, or `ADDRESS:PORT`.
         let address =
-            switch rig.redis.reach.place {
+            switch rig.redisEndpoint.place {
             case .unix(let path): path
             case .tcp(let place): place.description
             }
@@ -53,7 +53,7 @@ struct Contestant {
         switch kind {
         case .feedd:
             program = try FeeddProcess(
-                setup.with { $0.feedd += flags }, exchange, rig.redis.reach, logFile: rig.directory.appendingPathComponent("feedd.log"))
+                setup.with { $0.feedd += flags }, exchange, rig.redisEndpoint, logFile: rig.directory.appendingPathComponent("feedd.log"))
         case .reference:
             program = try ReferenceProcess(programs.reference, both + authority + (setup.coalesces ? [] : ["--every"]) + flags)
         case .nio: program = try ReferenceProcess(programs.nio, both + flags)

@@ -20,7 +20,7 @@ final class ServiceRun {
     init(_ setup: Setup, in directory: URL, keepsTruth: Bool = true, subscribes: Bool = false, keepsTimeline: Bool = false) throws {
         rig = try Rig(setup, in: directory, keepsTruth: keepsTruth, subscribes: subscribes, keepsTimeline: keepsTimeline)
         let log = directory.appendingPathComponent("feedd-\(UUID().uuidString.prefix(8)).log")
-        feedd = try FeeddProcess(setup, rig.exchange, rig.redis.reach, logFile: log)
+        feedd = try FeeddProcess(setup, rig.exchange, rig.redisEndpoint, logFile: log)
         // All connections live, and nothing has been asked for since the report before: what does not fit a URL is subscribed
         // by messages, a few a second.
         var before: (timeMs: Int64, requests: Int64) = (0, -1)

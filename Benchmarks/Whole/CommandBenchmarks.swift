@@ -27,7 +27,7 @@ enum CommandBenchmarks {
             for round in 1...effort.wholeRounds {
                 tell("round \(round) of \(effort.wholeRounds)")
                 let run = try WholeRun(setup.with { $0.takesCommands = true }, subscribes: false)
-                let link = try CommandLink(run.rig.redis.reach)
+                let link = try CommandLink(run.rig.redisEndpoint)
                 // There are some candles of each series to ask for; and the service has found its feet meanwhile.
                 try Wait.until(30, "candles that close") { run.count(.closedWritten) >= UInt64(3 * setup.series) }
                 for (kind, found) in try ask(link, seconds: effort.windowSeconds) { answers[kind, default: Latencies()].add(found) }

@@ -14,7 +14,7 @@ enum DrainClient {
     static func run(_ exchange: ExchangeProcess, _ setup: Setup, seconds: Double) throws -> Result {
         let base = try WebSocketEndpoint(url: exchange.webSocketBase)
         let streams = setup.followedNames.map { "\($0)@kline_\(setup.intervals[0].token)" }.joined(separator: "/")
-        let request = UpgradeRequest.random(
+        let request = UpgradeRequest(
             endpoint: WebSocketEndpoint(
                 isSecure: base.isSecure, host: base.authority.host, port: base.authority.port, target: "/stream?streams=\(streams)"))
         var connection = try RawConnection(

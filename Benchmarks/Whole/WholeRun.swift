@@ -18,7 +18,7 @@ final class WholeRun {
         var configuration = EngineConfiguration()
         configuration.venue = try WebSocketEndpoint(url: rig.exchange.webSocketBase)
         configuration.venueAuthorityFile = rig.exchange.authorityFile
-        configuration.redis = rig.redis.reach
+        configuration.redis = rig.redisEndpoint
         configuration.history = setup.history
         configuration.coalesces = setup.coalesces
         configuration.takesCommands = setup.takesCommands
@@ -27,7 +27,7 @@ final class WholeRun {
         try engine.start()
         try Wait.until(30, "all series subscribed") { count(.connectionsLive) >= UInt64(setup.connections) }
         guard setup.takesCommands else { return }
-        let client = try RedisClient.connect(rig.redis.reach)
+        let client = try RedisClient.connect(rig.redisEndpoint)
         try Wait.until(30, "the service to take commands") { try client.command("EXISTS", Setup.schema.serviceStatusKey).integer == 1 }
     }
 

@@ -49,7 +49,7 @@ final class LoopbackClient {
     convenience init(_ simulator: VenueSimulator, _ target: String) throws {
         try self.init(port: simulator.port, authorityFile: simulator.certificateAuthorityFile)
         let endpoint = WebSocketEndpoint(isSecure: simulator.configuration.usesTLS, host: "localhost", port: simulator.port, target: target)
-        let request = UpgradeRequest.random(endpoint: endpoint)
+        let request = UpgradeRequest(endpoint: endpoint)
         write(request.bytes)
         var reply = UpgradeReply(to: request)
         while true {

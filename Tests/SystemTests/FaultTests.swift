@@ -41,7 +41,7 @@ struct FaultTests {
     // MARK: Redis
 
     @Test func redisKilledAndRestartedInMidRun() throws {
-        let rig = try rig(symbols: 200) { $0.redis.isDurable = true }
+        let rig = try rig(symbols: 200)
         for _ in 0..<3 {
             waitForCloses(rig, 2_000)
             rig.redis.kill9()

@@ -36,11 +36,10 @@ struct WholePathTests {
         options.simulator.usesTLS = true
         let certificates = try TemporaryDirectory()
         try LocalAuthority.make(directory: certificates.path)
-        options.redis.tls = RedisServerProcess.TLS(
-            port: try FreePort.find(), certificateFile: certificates.path + "/cert.pem", keyFile: certificates.path + "/key.pem",
+        options.redisTLS = try RedisTLS(
+            certificateFile: certificates.path + "/cert.pem", keyFile: certificates.path + "/key.pem",
             authorityFile: certificates.path + "/ca.pem")
         options.redis.password = "correct horse"
-        options.usesRedisTLS = true
         let rig = try Rig(options)
         rig.wait(seconds: 60, "several thousand closes") { rig.counters[.closedWritten] > 20_000 }
         try expectWhole(rig)

@@ -28,12 +28,11 @@ package struct Descriptor: ~Copyable {
     package var isVirtual: Bool { kernel != nil }
 
     /// The pending error of a socket: 0 once it is connected.
-    package func connectError() throws(SystemError) -> Int32 {
+    package func connectError() -> Int32 {
         if let kernel { return kernel.connectError(number) }
         var code: Int32 = 0
         var size = socklen_t(MemoryLayout<Int32>.size)
-        guard unsafe getsockopt(number, SOL_SOCKET, SO_ERROR, &code, &size) == 0 else { throw SystemError("getsockopt") }
-        return code
+        return unsafe getsockopt(number, SOL_SOCKET, SO_ERROR, &code, &size) == 0 ? code : errno
     }
 
     /// True when a write would not have to wait, now.

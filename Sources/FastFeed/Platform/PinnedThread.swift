@@ -42,6 +42,9 @@ package struct PinnedThread: Sendable {
         return PinnedThread(handle: handle)
     }
 
+    /// Whoever asks runs on it.
+    package var isCurrent: Bool { pthread_equal(handle, pthread_self()) != 0 }
+
     package func join() { pthread_join(handle, nil) }
 
     /// Gives up the right to join; the thread frees itself when it ends.

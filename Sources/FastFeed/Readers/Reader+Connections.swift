@@ -32,7 +32,7 @@ extension Reader {
     /// Changes what a connection carries, and the one that is to replace it.
     func change(_ key: ConnectionKey, _ streams: [String], isWanted: Bool, _ nowNs: UInt64) {
         for slot in 0..<connections.count where connections[slot].key == key && !connections[slot].isRetired {
-            if isWanted { connections[slot].subscription.add(streams) } else { connections[slot].subscription.remove(streams) }
+            connections[slot].subscription.change(streams, isWanted: isWanted)
             // While it is opening, the messages wait; while there is none, the next one begins with the new list.
             if connections[slot].phase == .open { sendSubscriptions(slot, nowNs) }
         }
@@ -221,7 +221,7 @@ extension Reader {
 
     private func onClose(_ slot: Int, _ code: UInt16, _ reason: String, _ nowNs: UInt64) {
         guard connections[slot].phase != .closing else { return lose(slot, "closed as we asked", nowNs) }
-        connections[slot].socket!.answerClose(code: code, nowNs: nowNs)
+        connections[slot].socket!.close(code: code, nowNs: nowNs)
         lose(slot, "close \(code)\(reason.isEmpty ? "" : " '\(reason)'")", nowNs)
     }
 

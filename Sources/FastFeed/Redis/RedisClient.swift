@@ -5,10 +5,7 @@ public final class RedisClient {
     private let connection: RedisConnection
     private let timeout: Duration
 
-    private init(_ connection: RedisConnection, _ timeout: Duration) {
-        self.connection = connection
-        self.timeout = timeout
-    }
+    private init(_ connection: RedisConnection, _ timeout: Duration) { (self.connection, self.timeout) = (connection, timeout) }
 
     /// Connects, authenticates and selects.
     /// - Throws: one sentence saying what failed.

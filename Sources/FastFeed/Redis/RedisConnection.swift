@@ -63,15 +63,9 @@ package final class RedisConnection {
                 guard nowNs < untilNs else {
                     throw FeedError(.redis, "cannot connect to \(endpoint): no answer within \(timeoutMs) ms (\(dial.phase))")
                 }
-                wait(dial.number, dial.interest, nowNs: nowNs, untilNs: min(untilNs, dial.nextTurnNs(nowNs: nowNs)))
+                PolledTransport.wait(dial.number, dial.interest, nowNs: nowNs, untilNs: min(untilNs, dial.nextTurnNs(nowNs: nowNs)))
             }
         }
-    }
-
-    private static func wait(_ number: Int32, _ interest: Readiness, nowNs: UInt64, untilNs: UInt64) {
-        let events = (interest.contains(.readable) ? POLLIN : 0) | (interest.contains(.writable) ? POLLOUT : 0)
-        var entry = pollfd(fd: number, events: Int16(events), revents: 0)
-        unsafe _ = Glibc.poll(&entry, 1, Int32(min(60_000, (untilNs - nowNs) / 1_000_000 + 1)))
     }
 
     /// The socket's descriptor: poll it for reading, after `next` has said `.nothing`; and for writing while `wantsWrite`.
@@ -126,7 +120,7 @@ package final class RedisConnection {
             case .wouldBlock:
                 let nowNs = MonotonicClock.nowNs()
                 guard nowNs < untilNs else { return .nothing }
-                RedisConnection.wait(number, wantsWrite ? [.readable, .writable] : .readable, nowNs: nowNs, untilNs: untilNs)
+                PolledTransport.wait(number, wantsWrite ? [.readable, .writable] : .readable, nowNs: nowNs, untilNs: untilNs)
             }
         }
     }

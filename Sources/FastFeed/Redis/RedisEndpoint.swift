@@ -28,12 +28,13 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
     public init(url: String) throws(FeedError) {
         func refusal(_ why: String) -> FeedError { RedisEndpoint.kind.refusal(url, why) }
         if url.hasPrefix("unix://") {
-            let (path, query) = RedisEndpoint.split(url.dropFirst(7), at: "?")
+            let parts = url.dropFirst(7).split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+            let path = parts[0]
             guard url.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { throw refusal("a byte that is not printable ASCII") }
             guard path.hasPrefix("/") else { throw refusal("unix:// needs an absolute path (unix:///run/redis.sock)") }
             guard SocketAddress(unixPath: String(path)) != nil else { throw refusal("the socket path is longer than 107 bytes") }
             self.init(place: .unix(path: String(path)))
-            if let query {
+            if let query = parts.dropFirst().first {
                 guard query.hasPrefix("db="), let number = RedisEndpoint.database(query.dropFirst(3)) else {
                     throw refusal("after '?' only db=NUMBER is known")
                 }
@@ -45,12 +46,11 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
         self.init(place: .tcp(parts.authority))
         isSecure = parts.isSecure
         if let credentials = parts.credentials {
-            let (name, secret) = RedisEndpoint.split(credentials, at: ":")
-            guard let name = RedisEndpoint.percentDecoded(name), let decoded = RedisEndpoint.percentDecoded(secret ?? "") else {
-                throw refusal("a broken %-escape in the credentials")
-            }
-            user = name.isEmpty ? nil : name
-            password = secret == nil ? nil : decoded
+            let texts = credentials.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+            let names = texts.compactMap(RedisEndpoint.percentDecoded)
+            guard names.count == texts.count else { throw refusal("a broken %-escape in the credentials") }
+            user = names[0].isEmpty ? nil : names[0]
+            password = names.dropFirst().first
         }
         let path = parts.rest.dropFirst()
         if !path.isEmpty {
@@ -61,30 +61,18 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
         }
     }
 
-    private static func split(_ text: Substring, at mark: Character) -> (Substring, Substring?) {
-        guard let place = text.firstIndex(of: mark) else { return (text, nil) }
-        return (text[..<place], text[text.index(after: place)...])
-    }
-
     private static func database(_ text: Substring) -> Int? {
         guard text.utf8.count <= 5, text.utf8.allSatisfy(Ascii.isDigit) else { return nil }
         return Int(text)
     }
 
     private static func percentDecoded(_ text: Substring) -> String? {
-        var bytes: [UInt8] = []
-        var rest = Array(text.utf8)[...]
-        while let byte = rest.popFirst() {
-            guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte)
-                continue
-            }
+        let parts = text.split(separator: "%", omittingEmptySubsequences: false)
+        var bytes = Array(parts[0].utf8)
+        for part in parts.dropFirst() {
             // UInt8(_:radix:) would take a sign for a digit.
-            guard rest.count >= 2, rest.first != UInt8(ascii: "+"), rest.first != UInt8(ascii: "-"),
-                let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
-            else { return nil }
-            bytes.append(value)
-            rest = rest.dropFirst(2)
+            guard part.utf8.count >= 2, !"+-".contains(part.first!), let value = UInt8(part.prefix(2), radix: 16) else { return nil }
+            bytes += [value] + part.dropFirst(2).utf8
         }
         return String(validating: bytes, as: UTF8.self)
     }

@@ -24,14 +24,6 @@ package struct RedisLinkSettings: Sendable {
         case dialing, greeting, ready
     }
 
-    /// What a turn came to.
-    enum Turn: Equatable {
-        case pending
-        /// Authenticated and selected: batches may go.
-        case becameReady
-        case lost(String)
-    }
-
     private(set) var phase = Phase.waiting
     private(set) var retryAtNs: UInt64 = 0
     private(set) var generation: UInt32 = 0
@@ -47,7 +39,7 @@ package struct RedisLinkSettings: Sendable {
     /// What the answers to the greeting mean, in order.
     private enum GreetingReply { case mustSucceed, mayFail, clientID }
     private var greetingReplies: [GreetingReply] = []
-    private var greeting = Outbox(bytesMax: 4_096)
+    private var greeting = Outbox(bytesMax: 64 * 1024)
     private var deadlineNs: UInt64 = .max
     private var backoff: Backoff
     private let input = PaddedBuffer(count: 64 * 1024)
@@ -69,8 +61,8 @@ package struct RedisLinkSettings: Sendable {
 
     // MARK: Opening
 
-    /// Goes on with connecting as far as it goes without waiting.
-    mutating func open(nowNs: UInt64, port: PollerPort) -> Turn {
+    /// Goes on with connecting as far as it goes without waiting. `.opened`: authenticated and selected, batches may go.
+    mutating func open(nowNs: UInt64, port: PollerPort) -> Opening {
         if phase == .waiting {
             guard nowNs >= retryAtNs else { return .pending }
             begin(nowNs: nowNs, port: port)
@@ -81,12 +73,12 @@ package struct RedisLinkSettings: Sendable {
             case .connected(let made):
                 socket = consume made
                 beginGreeting()
-            case .failed(let reason): return .lost(reason)
+            case .failed(let reason): return .failed(reason)
             }
         }
         let turn = phase == .greeting ? greet() : .pending
         guard turn == .pending, phase != .ready, nowNs >= deadlineNs else { return turn }
-        return .lost("no answer within \(settings.connectTimeoutMs) ms (\(opening(nowNs).phase))")
+        return .failed("no answer within \(settings.connectTimeoutMs) ms (\(opening(nowNs).phase))")
     }
 
     /// How far it has come in a word, and when to look again though nothing is ready.
@@ -113,46 +105,39 @@ package struct RedisLinkSettings: Sendable {
     /// A server that has stalled still holds what an abandoned connection sent, and would carry it out after what we
     /// write now: an older state over a newer one. So it is told to forget that connection first.
     private mutating func beginGreeting() {
+        let endpoint = settings.endpoint
+        var steps = endpoint.authentication.map { ($0, GreetingReply.mustSucceed) }
+        if let abandonedID { steps.append((["CLIENT", "KILL", "ID", String(abandonedID)], .mayFail)) }
+        steps += endpoint.selection.map { ($0, .mustSucceed) } + [(["CLIENT", "ID"], .clientID), (["PING"], .mustSucceed)]
         greeting.removeAll()
-        greetingReplies = []
-        greet(with: settings.endpoint.authentication, .mustSucceed)
-        if let abandonedID { greet(with: [["CLIENT", "KILL", "ID", String(abandonedID)]], .mayFail) }
-        greet(with: settings.endpoint.selection, .mustSucceed)
-        greet(with: [["CLIENT", "ID"]], .clientID)
-        greet(with: [["PING"]], .mustSucceed)
+        _ = greeting.append(steps.flatMap { RESP.command($0.0) })
+        greetingReplies = steps.map(\.1)
         dial = nil
         phase = .greeting
     }
 
-    private mutating func greet(with commands: [[String]], _ reply: GreetingReply) {
-        for command in commands {
-            _ = greeting.append(RESP.command(command))
-            greetingReplies.append(reply)
-        }
-    }
-
-    private mutating func greet() -> Turn {
+    private mutating func greet() -> Opening {
         if !greeting.isEmpty {
             switch greeting.flush(to: &socket!.transport) {
             case .bytes: socket!.setInterest(.readable)
             case .wouldBlock: socket!.setInterest([.readable, .writable])
-            case .endOfStream: return .lost("Redis closed the connection")
-            case .failed(let code): return .lost(describe(code))
+            case .endOfStream: return .failed("Redis closed the connection")
+            case .failed(let code): return .failed(describe(code))
             }
         }
         switch fill() {
         case .empty: return .pending
-        case .ended(let reason), .lost(let reason): return .lost(reason)
+        case .ended(let reason), .lost(let reason): return .failed(reason)
         case .filled: break
         }
-        guard let count = takeReplies() else { return .lost(protocolError) }
+        guard let count = takeReplies() else { return .failed(protocolError) }
         for index in 0..<count {
-            guard !greetingReplies.isEmpty else { return .lost("a reply that nobody asked for") }
+            guard !greetingReplies.isEmpty else { return .failed("a reply that nobody asked for") }
             let reply = unsafe replies + index
             switch greetingReplies.removeFirst() {
             case .mayFail: break  // gone already, or not allowed: then a stall may show an older state for a moment
             case .clientID: clientID = unsafe reply.pointee.isError ? nil : reply.pointee.integer
-            case .mustSucceed: if unsafe reply.pointee.isError { return unsafe .lost("Redis says: \(reply.pointee.message)") }
+            case .mustSucceed: if unsafe reply.pointee.isError { return unsafe .failed("Redis says: \(reply.pointee.message)") }
             }
         }
         guard greetingReplies.isEmpty else { return .pending }
@@ -160,7 +145,7 @@ package struct RedisLinkSettings: Sendable {
         phase = .ready
         attempts = 0
         backoff.succeeded()
-        return .becameReady
+        return .opened
     }
 
     // MARK: Ready
@@ -211,12 +196,7 @@ package struct RedisLinkSettings: Sendable {
         return sent
     }
 
-    private func describe(_ code: Int32) -> String {
-        switch socket {
-        case .some(let socket): socket.transport.describe(code)
-        case .none: ""
-        }
-    }
+    private mutating func describe(_ code: Int32) -> String { socket!.transport.describe(code) }
 
     /// Ends the connection and waits before the next attempt. Returns the pause.
     /// - Parameter peerIsGone: the server has closed its side; otherwise it may still hold what we sent.

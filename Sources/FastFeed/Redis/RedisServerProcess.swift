@@ -9,34 +9,12 @@
 import Glibc
 
 package final class RedisServerProcess: Sendable {
-    /// Certificates of a TLS port, all PEM files.
-    package struct TLS: Sendable {
-        package var port: UInt16
-        package var certificateFile: String
-        package var keyFile: String
-        package var authorityFile: String
-        /// The server asks for a client certificate and refuses clients without.
-        package var requiresClientCertificate = false
-
-        package init(port: UInt16, certificateFile: String, keyFile: String, authorityFile: String) {
-            self.port = port
-            self.certificateFile = certificateFile
-            self.keyFile = keyFile
-            self.authorityFile = authorityFile
-        }
-    }
-
     package struct Options: Sendable {
         /// Where data, log and socket live; made with mode 0700 if it is not there. Nil: a fresh temporary
         /// directory, removed at the end.
         package var directory: String?
-        /// Also listen on this port of 127.0.0.1. Nil: the Unix socket is the only way in.
-        package var port: UInt16?
-        package var tls: TLS?
         package var password: String?
-        /// Append-only file, synced every second.
-        package var isDurable = true
-        /// Further redis-server arguments, as in `["--maxmemory", "10mb"]`; they win over everything else.
+        /// Further redis-server arguments, as in `["--appendonly", "no"]`; they win over everything else.
         package var arguments: [String] = []
 
         package init(directory: String? = nil) { self.directory = directory }
@@ -48,12 +26,12 @@ package final class RedisServerProcess: Sendable {
     let executable: String
     let isTemporary: Bool
     /// Held for our whole life; also open in the server.
-    let lock: Int32
+    let lockFile: Lock<Descriptor>
 
-    struct Child {
-        var pid: pid_t
+    struct Child: ~Copyable {
+        let pid: pid_t
         /// Our end of the watcher's socket.
-        var leash: Int32
+        let leash: Descriptor
     }
     let child = Lock<Child?>(nil)
 
@@ -68,7 +46,7 @@ package final class RedisServerProcess: Sendable {
         executable = try RedisServerProcess.findExecutable()
         isTemporary = options.directory == nil
         directory = try RedisServerProcess.makeDirectory(options.directory)
-        lock = try RedisServerProcess.takeLock(directory)
+        lockFile = Lock(try RedisServerProcess.takeLock(directory))
         guard SocketAddress(unixPath: directory + "/redis.sock") != nil else {
             throw FeedError(.configuration, "the directory '\(directory)' is too long for a Unix socket path (107 bytes)")
         }
@@ -95,16 +73,6 @@ package final class RedisServerProcess: Sendable {
         return endpoint
     }
 
-    /// Over the TLS port, if there is one.
-    package var tlsEndpoint: RedisEndpoint? {
-        guard let tls = options.tls else { return nil }
-        var endpoint = RedisEndpoint(place: .tcp(Authority(host: "127.0.0.1", port: tls.port)))
-        endpoint.password = options.password
-        endpoint.isSecure = true
-        endpoint.authorityFile = tls.authorityFile
-        return endpoint
-    }
-
     /// Process id while the server runs.
     package var pid: Int32? {
         child.withLock { child in
@@ -127,24 +95,21 @@ package final class RedisServerProcess: Sendable {
             if waitUntilEnded(untilNs: MonotonicClock.nowNs() + .ns(ms: timeoutMs / 2)) { return }
         }
         if let pid { kill(pid, SIGTERM) }
-        if waitUntilEnded(untilNs: deadlineNs) { return }
-        killNow()
+        if !waitUntilEnded(untilNs: deadlineNs) { kill9() }
     }
 
     /// kill -9, as a crash would be; returns when the process is gone.
-    package func kill9() { killNow() }
+    package func kill9() {
+        guard let pid else { return }
+        kill(pid, SIGKILL)
+        _ = waitUntilEnded(untilNs: MonotonicClock.nowNs() + .ns(ms: 5_000))
+    }
 
     /// Starts again in the same directory with the same options, after `stop` or `kill9` (or stops first).
     /// - Parameter waitsForAnswer: false returns as soon as the process runs; it may load its data for long.
     package func restart(waitsForAnswer: Bool = true) throws(FeedError) {
         stop()
         try launch(waitsForAnswer: waitsForAnswer)
-    }
-
-    private func killNow() {
-        guard let pid else { return }
-        kill(pid, SIGKILL)
-        _ = waitUntilEnded(untilNs: MonotonicClock.nowNs() + .ns(ms: 5_000))
     }
 
     private func waitUntilEnded(untilNs: UInt64) -> Bool {
@@ -157,25 +122,17 @@ package final class RedisServerProcess: Sendable {
 
     private func finish(timeoutMs: Int) {
         stop(timeoutMs: timeoutMs)
-        close(lock)
         if isTemporary { RedisServerProcess.removeTree(directory) }
     }
 
     /// Takes the exit status of an ended server and lets the watcher go: from then on the pid may be anyone's.
     private static func reapIfEnded(_ child: inout Child?) {
-        guard let current = child else { return }
-        var status: Int32 = 0
+        guard let pid = child?.pid, let leash = child?.leash.number else { return }
         // Look without reaping, tell the watcher, then reap: it must never signal a pid that is someone else's.
         var info = unsafe siginfo_t()
-        guard unsafe waitid(P_PID, id_t(current.pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 else {
-            child = nil
-            return
-        }
-        guard unsafe info.si_signo == SIGCHLD else { return }
-        var word = UInt8(ascii: "\n")
-        _ = unsafe write(current.leash, &word, 1)
-        close(current.leash)
-        unsafe waitpid(current.pid, &status, 0)
+        guard unsafe waitid(P_PID, id_t(pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_signo == SIGCHLD else { return }
+        _ = unsafe write(leash, "\n", 1)
         child = nil
+        waitpid(pid, nil, 0)
     }
 }

@@ -95,13 +95,13 @@ package final class RedisSubscriber {
     }
 
     private static func event(_ parts: [RedisReply]) -> Event? {
-        switch parts.first?.text {
-        case "message" where parts.count == 3: return message(parts[1], parts[2])
-        case "pmessage" where parts.count == 4: return message(parts[2], parts[3])
-        case "subscribe" where parts.count == 3, "psubscribe" where parts.count == 3: return .subscribed(parts[1].text ?? "")
-        case "unsubscribe" where parts.count == 3: return .unsubscribed(parts[1].text ?? "")
-        case "pong": return .pong
-        default: return nil
+        switch (parts.first?.text, parts.count) {
+        case ("message", 3): message(parts[1], parts[2])
+        case ("pmessage", 4): message(parts[2], parts[3])
+        case ("subscribe", 3), ("psubscribe", 3): .subscribed(parts[1].text ?? "")
+        case ("unsubscribe", 3): .unsubscribed(parts[1].text ?? "")
+        case ("pong", _): .pong
+        default: nil
         }
     }
 

@@ -14,11 +14,6 @@ package struct ReplyParser {
         case broken(String)
     }
 
-    private struct Level {
-        var values: [RedisReply]
-        let count: Int
-    }
-
     private static let lineBytesMax = 64 * 1024
     private static let elementsMax = 1_024 * 1_024
     private static let depthMax = 8
@@ -26,7 +21,8 @@ package struct ReplyParser {
     private let stringBytesMax: Int
     private var buffer: [UInt8] = []
     private var head = 0
-    private var levels: [Level] = []
+    /// The arrays that have begun, the innermost last.
+    private var levels: [(values: [RedisReply], count: Int)] = []
     /// Bytes of an overlong string (and its line end) that are still to come.
     private var skipped = (left: 0, length: 0)
 
@@ -48,10 +44,8 @@ package struct ReplyParser {
     package mutating func next() -> Step {
         while true {
             switch part() {
-            case .needsMore: return .needsMore
-            case .broken(let reason): return .broken(reason)
-            case .reply(let value):
-                if let whole = close(value) { return .reply(whole) }
+            case .reply(let value): if let whole = close(value) { return .reply(whole) }
+            case let end?: return end
             case nil: continue  // an array has begun
             }
         }
@@ -75,10 +69,7 @@ package struct ReplyParser {
         let end = lineEnd()
         guard end - head <= ReplyParser.lineBytesMax else { return .broken("a line that does not end") }
         let mark = buffer[head]
-        switch mark {
-        case UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: ":"), UInt8(ascii: "$"), UInt8(ascii: "*"): break
-        default: return .broken("a byte that does not begin a reply")
-        }
+        guard "+-:$*".utf8.contains(mark) else { return .broken("a byte that does not begin a reply") }
         guard end + 1 < buffer.count else { return .needsMore }
         guard buffer[end + 1] == 0x0A else { return .broken("half a line end") }
         if mark == UInt8(ascii: "+") || mark == UInt8(ascii: "-") {
@@ -86,7 +77,7 @@ package struct ReplyParser {
             guard !line.contains(0x0A) else { return .broken("half a line end") }
             return take(mark == UInt8(ascii: "+") ? .bytes(Array(line)) : .error(Ascii.printable(line)), end + 2)
         }
-        guard let number = number(from: head + 1, to: end) else { return .broken("a number that is not one") }
+        guard let number = number(buffer[(head + 1)..<end]) else { return .broken("a number that is not one") }
         switch mark {
         case UInt8(ascii: ":"): return take(.integer(number), end + 2)
         case UInt8(ascii: "$"): return string(number, end + 2)
@@ -127,7 +118,7 @@ package struct ReplyParser {
         if count == 0 { return take(.array([]), start) }
         guard levels.count < ReplyParser.depthMax else { return .broken("arrays within arrays without end") }
         head = start
-        levels.append(Level(values: [], count: Int(count)))
+        levels.append((values: [], count: Int(count)))
         return nil
     }
 
@@ -140,19 +131,8 @@ package struct ReplyParser {
     }
 
     /// A whole number as Redis writes it: no sign but a minus, no zero in front.
-    private func number(from start: Int, to end: Int) -> Int64? {
-        let isNegative = start < end && buffer[start] == UInt8(ascii: "-")
-        let first = isNegative ? start + 1 : start
-        guard first < end, buffer[first] != UInt8(ascii: "0") || (end - first == 1 && !isNegative) else { return nil }
-        var value: Int64 = 0
-        for place in first..<end {
-            let digit = buffer[place] &- 0x30
-            guard digit < 10 else { return nil }
-            let (tens, isLarge) = value.multipliedReportingOverflow(by: 10)
-            let (sum, isLarger) = isNegative ? tens.subtractingReportingOverflow(Int64(digit)) : tens.addingReportingOverflow(Int64(digit))
-            guard !isLarge, !isLarger else { return nil }
-            value = sum
-        }
-        return value
+    private func number(_ digits: ArraySlice<UInt8>) -> Int64? {
+        guard digits.count <= 20, let value = Int64(String(decoding: digits, as: UTF8.self)) else { return nil }
+        return String(value).utf8.elementsEqual(digits) ? value : nil
     }
 }

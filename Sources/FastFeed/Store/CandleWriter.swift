@@ -122,10 +122,10 @@ import CShims
         } else {
             switch link.open(nowNs: nowNs, port: port) {
             case .pending: break
-            case .becameReady:
+            case .opened:
                 onConnected()
                 turnReady(nowNs, port)
-            case .lost(let reason): lose(reason, nowNs)
+            case .failed(let reason, _): lose(reason, nowNs)
             }
         }
         counters.set(.closedPending, table.closed.count)

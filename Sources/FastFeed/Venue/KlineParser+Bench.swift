@@ -26,12 +26,7 @@ package enum ParseBench {
             unsafe views.append(UnsafeRawBufferPointer(start: next, count: frame.count))
             unsafe next += frame.count + headBytes
         }
-        let parser =
-            switch way {
-            case .usual, .inOrder: KlineParser()
-            case .narrow: KlineParser(lanes: .narrow)
-            case .inAnyOrder: KlineParser(lanes: .none)
-            }
+        let parser = KlineParser(lanes: way == .narrow ? .narrow : way == .inAnyOrder ? .none : .wide)
         var record = CandleRecord()
         var symbol = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
         var check: Int64 = 0

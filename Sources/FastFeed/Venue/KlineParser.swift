@@ -13,14 +13,14 @@ package enum KlineResult: Equatable {
 }
 
 @safe package struct KlineParser: ~Copyable {
-    /// How many bytes of a foreseen field are looked at together.
-    package enum Lanes {
+    /// How many bytes of a foreseen field are looked at together; the numbers are those of `ff_kline_lanes`.
+    package enum Lanes: UInt32 {
         /// Nothing is foreseen: every message goes member by member.
-        case none
+        case none = 0
         /// 16 bytes.
-        case narrow
+        case narrow = 1
         /// 32 bytes, where the processor has them.
-        case wide
+        case wide = 2
     }
 
     private let parser: OpaquePointer
@@ -29,7 +29,7 @@ package enum KlineResult: Equatable {
     package init(messageBytesMax: Int = Limits.venueMessageBytesMax, lanes: Lanes = .wide) {
         precondition(Int(FF_JSON_PADDING) == Limits.paddingBytes, "the buffers promise as much as the parser takes")
         guard let made = unsafe ff_kline_parser_create(messageBytesMax) else { fatalError("out of memory: JSON parser") }
-        unsafe ff_kline_parser_limit_lanes(made, lanes.code)
+        unsafe ff_kline_parser_limit_lanes(made, ff_kline_lanes(rawValue: lanes.rawValue))
         unsafe parser = unsafe made
     }
 
@@ -95,16 +95,6 @@ package enum KlineResult: Equatable {
         case FF_KLINE_INTERVAL: .rejected(.rejectedInterval)
         case FF_KLINE_CONTRADICTION: .rejected(.rejectedContradiction)
         default: .rejected(.rejectedMalformed)
-        }
-    }
-}
-
-extension KlineParser.Lanes {
-    fileprivate var code: ff_kline_lanes {
-        switch self {
-        case .none: FF_LANES_NONE
-        case .narrow: FF_LANES_NARROW
-        case .wide: FF_LANES_WIDE
         }
     }
 }

@@ -1,7 +1,5 @@
 // The exchange's REST interface as other code sees it: ask from any thread, be called back on the client's.
 
-import Glibc
-
 /// Market data over HTTP: klines and the list of instruments, within the exchange's weight limits.
 ///
 /// One thread of its own. Completions run on it, so they should be short; each call is completed exactly once. A call
@@ -11,6 +9,7 @@ package final class RestClient: Sendable {
     private let thread: Lock<PinnedThread?>
     private let profile: VenueProfile
     private let settings: RestSettings
+    private let clock = SteadyClock()
 
     /// - Parameter authorityFile: PEM file of the authority to trust instead of the system's store.
     /// - Throws: plain http to another machine, an unreadable file, no thread.
@@ -22,13 +21,10 @@ package final class RestClient: Sendable {
         }
         profile = .of(market)
         self.settings = settings
-        let transport = try RestTransport(settings, isSecure: base.isSecure, authorityFile: authorityFile)
-        let inbox = RestInbox(transport, waitingMax: settings.waitingMax)
-        self.inbox = inbox
-        let (profile, seed) = (profile, SystemRandom.word())
+        inbox = RestInbox(try RestTransport(settings, isSecure: base.isSecure, authorityFile: authorityFile), settings.waitingMax)
         do {
-            let started = try PinnedThread.start(name: "rest") {
-                var worker = RestWorker(inbox, transport, base: base, profile: profile, settings: settings, seed: seed)
+            let started = try PinnedThread.start(name: "rest") { [inbox, clock, profile] in
+                var worker = RestWorker(inbox, clock, base: base, profile: profile, settings: settings)
                 worker.run()
             }
             thread = Lock(started)
@@ -75,8 +71,7 @@ package final class RestClient: Sendable {
 
     private func offer(_ question: RestQuestion, _ patienceMs: Int64?) {
         let patience = min(max(patienceMs ?? settings.patienceMs, 0), 4 * 86_400_000)
-        let deadlineNs = MonotonicClock.nowNs() + .ns(ms: patience)
-        if let refusal = inbox.offer(RestCall(question: question, deadlineNs: deadlineNs)) { question.fail(refusal) }
+        if let refusal = inbox.offer(RestCall(question: question, deadlineMs: clock.nowMs() + patience)) { question.fail(refusal) }
     }
 
     package var statistics: RestStatistics { inbox.statistics }
@@ -86,7 +81,7 @@ package final class RestClient: Sendable {
     package func stop() {
         inbox.stop()
         guard let thread = thread.withLock({ $0.take() }) else { return }
-        if inbox.isOnItsThread { thread.detach() } else { thread.join() }
+        if thread.isCurrent { thread.detach() } else { thread.join() }
     }
 }
 
@@ -119,11 +114,20 @@ enum RestQuestion: Sendable {
 /// A question on its way.
 struct RestCall: Sendable {
     var question: RestQuestion
-    let deadlineNs: UInt64
+    let deadlineMs: Int64
     /// Of the present page.
     var attempts = 0
-    /// Why the last one failed.
+    /// When the last one was sent, and why it failed.
+    var sentMs: Int64 = 0
     var lastReason = ""
+}
+
+/// Unix milliseconds that never go back: the wall clock of the start, and what has passed since. Any thread.
+struct SteadyClock: Sendable {
+    private let epochMs = WallClock.nowMs()
+    private let startNs = MonotonicClock.nowNs()
+
+    func nowMs() -> Int64 { epochMs + Int64((MonotonicClock.nowNs() - startNs) / 1_000_000) }
 }
 
 /// Where calls wait for the client's thread. Any thread.
@@ -134,17 +138,13 @@ final class RestInbox: Sendable {
         var openCount = 0
         var isStopped = false
         var statistics = RestStatistics()
-        var owner: pthread_t?
     }
 
     private let state = Lock(State())
-    private let transport: RestTransport
+    let transport: RestTransport
     private let waitingMax: Int
 
-    init(_ transport: RestTransport, waitingMax: Int) {
-        self.transport = transport
-        self.waitingMax = waitingMax
-    }
+    init(_ transport: RestTransport, _ waitingMax: Int) { (self.transport, self.waitingMax) = (transport, waitingMax) }
 
     /// Why the call was not taken.
     func offer(_ call: RestCall) -> RestFailure? {
@@ -168,27 +168,14 @@ final class RestInbox: Sendable {
     }
 
     var statistics: RestStatistics { state.withLock { $0.statistics } }
-    var isOnItsThread: Bool { state.withLock { $0.owner == pthread_self() } }
 
-    // MARK: The client's thread
-
-    func adopt() { state.withLock { $0.owner = pthread_self() } }
-
-    /// What has been offered; nil: it is time to end. `statistics` is what others are to see.
-    func take(_ statistics: RestStatistics, completed: Int) -> [RestCall]? {
+    /// For the client's thread: what has been offered, and whether it is time to end. `statistics` is what others are to see.
+    func take(_ statistics: RestStatistics, completed: Int) -> (calls: [RestCall], isStopped: Bool) {
         state.withLock { state in
             state.statistics = statistics
             state.openCount -= completed
-            if state.isStopped { return nil }
             defer { state.calls.removeAll(keepingCapacity: true) }
-            return state.calls
-        }
-    }
-
-    func takeRest() -> [RestCall] {
-        state.withLock { state in
-            defer { state.calls = [] }
-            return state.calls
+            return (state.calls, state.isStopped)
         }
     }
 }

@@ -26,7 +26,8 @@ package enum RestParser {
                 bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count, out, capacity, &count, &fault)
             if result != FF_KLINE { count = 0 }
         }
-        guard result == FF_KLINE else { return .failure(.malformed("klines: " + place(fault) + reason(result))) }
+        let column = fault.column < 0 ? "" : ", value \(fault.column)"
+        guard result == FF_KLINE else { return .failure(.malformed("klines: row \(fault.row)\(column): " + reason(result))) }
         for index in candles.indices {
             let open = candles[index].openTimeMs
             guard candles[index].closeTimeMs <= series.interval.closeTime(ofBarOpening: open) else {
@@ -65,10 +66,6 @@ package enum RestParser {
             instruments: instruments, skipped: skipped, serverTimeMs: info.server_time >= 0 ? info.server_time : nil,
             weightPerMinute: info.weight_per_minute > 0 ? Int(info.weight_per_minute) : nil)
         return .success(information)
-    }
-
-    private static func place(_ fault: ff_klines_fault) -> String {
-        fault.column < 0 ? "row \(fault.row): " : "row \(fault.row), value \(fault.column): "
     }
 
     private static func reason(_ result: ff_kline_result) -> String {

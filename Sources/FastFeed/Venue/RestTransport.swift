@@ -69,19 +69,14 @@ import CShims
     /// The exchange's clock, whole seconds.
     var dateMs: Int64? { unsafe response.date_s > 0 ? response.date_s * 1_000 : nil }
 
-    enum Failure { case transport, tooLarge, refused }
-
-    var failure: Failure? {
-        switch unsafe ff_rest_failure(rawValue: UInt32(response.failure)) {
+    /// Why there is no answer: `.unavailable` may pass.
+    var failure: RestFailure? {
+        let reason = unsafe withUnsafeBytes(of: response.reason) { unsafe Ascii.printable($0.prefix { $0 != 0 }) }
+        return switch unsafe ff_rest_failure(rawValue: UInt32(response.failure)) {
         case FF_REST_OK: nil
-        case FF_REST_TOO_LARGE: .tooLarge
-        case FF_REST_REFUSED: .refused
-        default: .transport
+        case FF_REST_TRANSPORT: .unavailable(reason)
+        default: .malformed(reason)
         }
-    }
-
-    var reason: String {
-        unsafe withUnsafeBytes(of: response.reason) { unsafe Ascii.printable($0.prefix { $0 != 0 }) }
     }
 
     /// Lends the body, with `Limits.paddingBytes` readable behind it.

@@ -57,8 +57,6 @@ package struct Instrument: Sendable, Equatable {
     package let symbol: Symbol
     /// `TRADING`, `BREAK`, `HALT` and others; new ones may come.
     package let status: String
-
-    package var isTrading: Bool { status == "TRADING" }
 }
 
 package struct ExchangeInformation: Sendable, Equatable {

@@ -9,22 +9,21 @@ package struct Subscription: Sendable {
     private struct Request {
         let method: Method
         var names: [String]
-    }
-
-    /// A message that was sent and not yet answered.
-    private struct Pending {
-        let id: Int64
-        let request: Request
-        let sentNs: UInt64
+        /// Of the message it became.
+        var id: Int64 = 0
+        var sentNs: UInt64 = 0
     }
 
     private let profile: VenueProfile
     private let subscribeForm: SubscribeForm
     private let usesCombinedStreams: Bool
     private var waiting: [Request] = []
-    private var pending: [Pending] = []
+    /// Sent and not yet answered.
+    private var pending: [Request] = []
     private var nextID: Int64 = 1
-    private var pace: MessagePace
+    /// From when on one more message may be sent: they go at a steady distance. (Four at once and four a second later are within
+    /// the rule where they are sent, but a late first burst makes them eight in one second where they arrive.)
+    private var nextSendNs: UInt64 = 0
 
     /// What the connection is to carry in the end, in the order it was asked for. A request that was overtaken by a later wish
     /// is not sent.
@@ -37,11 +36,8 @@ package struct Subscription: Sendable {
     package private(set) var refused: [String] = []
 
     package init(streams: [String], profile: VenueProfile, subscribeForm: SubscribeForm, usesCombinedStreams: Bool) {
-        self.profile = profile
-        self.subscribeForm = subscribeForm
-        self.usesCombinedStreams = usesCombinedStreams
+        (self.profile, self.subscribeForm, self.usesCombinedStreams) = (profile, subscribeForm, usesCombinedStreams)
         self.streams = streams
-        pace = MessagePace(perSecond: profile.controlMessagesPerSecond)
         let base = profile.route + (usesCombinedStreams ? "/stream" : "/ws")
         let joined = base + (usesCombinedStreams ? "?streams=" : "/") + streams.joined(separator: "/")
         let fits = joined.utf8.count <= profile.targetBytesMax
@@ -58,22 +54,12 @@ package struct Subscription: Sendable {
         Subscription(streams: streams, profile: profile, subscribeForm: subscribeForm, usesCombinedStreams: usesCombinedStreams)
     }
 
-    /// From now on the connection is to carry these, too.
-    package mutating func add(_ names: [String]) {
-        drop(names)
-        streams += names
-        waiting.append(Request(method: .subscribe, names: names))
-    }
-
-    /// From now on the connection is not to carry these.
-    package mutating func remove(_ names: [String]) {
-        drop(names)
-        waiting.append(Request(method: .unsubscribe, names: names))
-    }
-
-    private mutating func drop(_ names: [String]) {
-        let names = Set(names)
-        streams.removeAll { names.contains($0) }
+    /// From now on the connection is to carry these, too, or is not to carry them.
+    package mutating func change(_ names: [String], isWanted: Bool) {
+        let changed = Set(names)
+        streams.removeAll { changed.contains($0) }
+        if isWanted { streams += names }
+        waiting.append(Request(method: isWanted ? .subscribe : .unsubscribe, names: names))
     }
 
     /// True when every stream has been asked for and answered.
@@ -82,15 +68,15 @@ package struct Subscription: Sendable {
     /// When `nextMessage` may have something; `.max` for never.
     package var nextDeadlineNs: UInt64 {
         let timeout = pending.first.map { $0.sentNs + .ns(ms: answerTimeoutMs) } ?? .max
-        return waiting.isEmpty ? timeout : min(pace.nextNs, timeout)
+        return waiting.isEmpty ? timeout : min(nextSendNs, timeout)
     }
 
     /// Something else was sent on the connection (a pong, a ping): it counts against the same limit.
-    package mutating func noteSent(nowNs: UInt64) { pace.take(nowNs) }
+    package mutating func noteSent(nowNs: UInt64) { nextSendNs = nowNs + 1_200_000_000 / profile.controlMessagesPerSecond }
 
     /// The next message, if one may be sent now.
     package mutating func nextMessage(nowNs: UInt64) -> [UInt8]? {
-        guard nowNs >= pace.nextNs else { return nil }
+        guard nowNs >= nextSendNs else { return nil }
         dropOvertaken()
         guard var request = waiting.first else { return nil }
         let id = nextID
@@ -105,8 +91,8 @@ package struct Subscription: Sendable {
         }
         request.names.removeFirst(names.count)
         if request.names.isEmpty { waiting.removeFirst() } else { waiting[0] = request }
-        pending.append(Pending(id: id, request: Request(method: request.method, names: names), sentNs: nowNs))
-        pace.take(nowNs)
+        pending.append(Request(method: request.method, names: names, id: id, sentNs: nowNs))
+        noteSent(nowNs: nowNs)
         return Array((text + tail).utf8)
     }
 
@@ -125,21 +111,18 @@ package struct Subscription: Sendable {
     }
 
     /// The exchange answered. An answer without id, or with one that is not ours, settles nothing.
-    package mutating func onResult(id: Int64?) {
-        pending.removeAll { $0.id == id }
-    }
+    package mutating func onResult(id: Int64?) { pending.removeAll { $0.id == id } }
 
     /// The exchange refused a message: one bad name spoils all of it, so its halves are asked for again, until the
     /// bad names stand alone.
     package mutating func onError(id: Int64?) {
         for entry in pending where entry.id == id {
-            let (method, names) = (entry.request.method, entry.request.names)
-            let half = names.count / 2
+            let half = entry.names.count / 2
             if half > 0 {
-                waiting.append(Request(method: method, names: Array(names[..<half])))
-                waiting.append(Request(method: method, names: Array(names[half...])))
-            } else if method == .subscribe {
-                refused.append(contentsOf: names)
+                waiting.append(Request(method: entry.method, names: Array(entry.names[..<half])))
+                waiting.append(Request(method: entry.method, names: Array(entry.names[half...])))
+            } else if entry.method == .subscribe {
+                refused += entry.names
             }
         }
         pending.removeAll { $0.id == id }
@@ -148,23 +131,10 @@ package struct Subscription: Sendable {
     /// Messages without an answer for too long go back into the queue (asking twice is harmless). Returns how
     /// many there were.
     package mutating func requeueOverdue(nowNs: UInt64) -> Int {
-        let timeoutNs = UInt64.ns(ms: answerTimeoutMs)
-        let overdue = pending.filter { nowNs >= $0.sentNs + timeoutNs }
-        guard !overdue.isEmpty else { return 0 }
-        pending.removeAll { nowNs >= $0.sentNs + timeoutNs }
-        waiting.append(contentsOf: overdue.map(\.request))
+        // They were sent one after the other.
+        let overdue = pending.prefix { nowNs >= $0.sentNs + .ns(ms: answerTimeoutMs) }
+        pending.removeFirst(overdue.count)
+        waiting += overdue
         return overdue.count
     }
-}
-
-/// Messages at a steady distance. (Four at once and four a second later are within the rule where they are sent,
-/// but a late first burst makes them eight in one second where they arrive.)
-package struct MessagePace: Sendable {
-    private let distanceNs: UInt64
-    /// From when on one more may be sent.
-    package private(set) var nextNs: UInt64 = 0
-
-    package init(perSecond: Int) { distanceNs = 1_200_000_000 / UInt64(perSecond) }
-
-    package mutating func take(_ nowNs: UInt64) { nextNs = nowNs + distanceNs }
 }

@@ -22,19 +22,15 @@ package enum VenueNotice: Equatable {
             unsafe ff_notice_parse(base, message.count, &notice) == 0
         else { return nil }
         let id = notice.has_id != 0 ? notice.id : nil
-        switch Int(notice.kind) {
-        case FF_NOTICE_RESULT.index: self = .result(id: id)
-        case FF_NOTICE_ERROR.index:
+        switch ff_notice_kind(UInt32(notice.kind)) {
+        case FF_NOTICE_RESULT: self = .result(id: id)
+        case FF_NOTICE_ERROR:
             let text = unsafe withUnsafeBytes(of: notice.msg) { unsafe Ascii.printable($0.prefix(Int(notice.msg_length))) }
             self = .error(id: id, code: notice.code, message: text)
-        case FF_NOTICE_SHUTDOWN.index: self = .serverShutdown
+        case FF_NOTICE_SHUTDOWN: self = .serverShutdown
         default:
             let event = unsafe withUnsafeBytes(of: notice.event) { unsafe Ascii.printable($0.prefix(Int(notice.event_length))) }
             self = event == "kline" ? .kline : .other(event)
         }
     }
-}
-
-extension ff_notice_kind {
-    fileprivate var index: Int { Int(rawValue) }
 }

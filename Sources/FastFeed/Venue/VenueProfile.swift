@@ -1,5 +1,6 @@
-// What differs between the exchange's markets: hosts, routes, limits. Facts from binance-spot-api-docs
-// (web-socket-streams.md) and the USDⓈ-M documentation ("Important WebSocket Change Notice"). Constants.
+// What differs between the exchange's markets: hosts, paths, weights, limits. Facts from binance-spot-api-docs
+// (web-socket-streams.md, rest-api.md) and the USDⓈ-M documentation ("Important WebSocket Change Notice", "Kline/Candlestick
+// Data"). Plain values, any thread.
 
 /// How streams are asked for.
 public enum SubscribeForm: String, CaseIterable, Sendable {
@@ -14,39 +15,65 @@ public enum SubscribeForm: String, CaseIterable, Sendable {
 /// One market's rules.
 package struct VenueProfile: Sendable {
     package let market: Market
-    package let productionEndpoint: WebSocketEndpoint
+
+    package static func of(_ market: Market) -> VenueProfile { VenueProfile(market: market) }
+
+    // MARK: Streams
+
+    package var productionEndpoint: WebSocketEndpoint {
+        switch market {
+        case .spot: WebSocketEndpoint(isSecure: true, host: "stream.binance.com", port: 9443)
+        case .um: WebSocketEndpoint(isSecure: true, host: "fstream.binance.com", port: 443)
+        }
+    }
+
     /// Path of the kline streams in front of `/ws` and `/stream`. USD-M routes klines under `/market`; elsewhere
     /// they are acknowledged and never come.
-    let route: String
+    var route: String { market == .um ? "/market" : "" }
     /// Control messages we send per second, at most: the exchange cuts at 5 (futures 10), pings and pongs
     /// included, so one is left for those.
-    let controlMessagesPerSecond = 4
+    let controlMessagesPerSecond: UInt64 = 4
     /// Bytes of one control message: longer ones were seen to be ignored without a word at 4096.
     let controlBytesMax = 4_000
     /// Bytes of a request target that carries stream names. 8004 were accepted once; half of it is plenty.
     let targetBytesMax = 4_000
 
-    package static func of(_ market: Market) -> VenueProfile {
-        switch market {
-        case .spot:
-            VenueProfile(
-                market: .spot,
-                productionEndpoint: WebSocketEndpoint(isSecure: true, host: "stream.binance.com", port: 9443, target: "/"),
-                route: "")
-        case .um:
-            VenueProfile(
-                market: .um,
-                productionEndpoint: WebSocketEndpoint(isSecure: true, host: "fstream.binance.com", port: 443, target: "/"),
-                route: "/market")
+    /// `btcusdt@kline_1m`.
+    package static func streamName(_ series: Series) -> String { "\(series.symbol.name)@kline_\(series.interval.token)" }
+
+    // MARK: REST
+
+    /// Request weight one address may spend in a minute.
+    var weightPerMinute: Int { market == .um ? 2_400 : 6_000 }
+    /// Candles of one klines request; more is silently cut.
+    var klinesLimitMax: Int { market == .um ? 1_500 : 1_000 }
+
+    func klinesWeight(limit: Int) -> Int {
+        guard market == .um else { return 2 }
+        switch limit {
+        case ..<100: return 1
+        case ..<500: return 2
+        case ...1_000: return 5
+        default: return 10
         }
     }
 
-    private init(market: Market, productionEndpoint: WebSocketEndpoint, route: String) {
-        self.market = market
-        self.productionEndpoint = productionEndpoint
-        self.route = route
+    var exchangeInfoWeight: Int { market == .um ? 1 : 20 }
+
+    func klinesTarget(_ series: Series, _ page: KlinePages.Page) -> String {
+        let path = market == .um ? "/fapi/v1/klines" : "/api/v3/klines"
+        var target = "\(path)?symbol=\(series.symbol.upperCased)&interval=\(series.interval.token)&limit=\(page.limit)"
+        if let startMs = page.startMs { target += "&startTime=\(startMs)" }
+        if let endMs = page.endMs { target += "&endTime=\(endMs)" }
+        return target
     }
 
-    /// `btcusdt@kline_1m`.
-    package static func streamName(_ series: Series) -> String { "\(series.symbol.name)@kline_\(series.interval.token)" }
+    /// Without the permission sets, which are most of the spot answer and which nobody here reads.
+    var exchangeInfoTarget: String { market == .um ? "/fapi/v1/exchangeInfo" : "/api/v3/exchangeInfo?showPermissionSets=false" }
+
+    /// Nil when the market has these klines.
+    func refusal(of series: Series) -> String? {
+        if series.market != market { return "\(series) is not of the \(market.rawValue) market" }
+        return market == .um && series.interval == .s1 ? "the um market has no 1s klines" : nil
+    }
 }

@@ -101,7 +101,5 @@ package struct WeightBudget: Sendable, Equatable {
         (minute, spent, reported) = (current, 0, 0)
     }
 
-    private static func minute(_ ms: Int64) -> Int64 {
-        ms >= 0 ? ms / windowMs : (ms - windowMs + 1) / windowMs
-    }
+    private static func minute(_ ms: Int64) -> Int64 { ms / windowMs }
 }

@@ -6,10 +6,7 @@ public struct Authority: Sendable, Equatable, CustomStringConvertible {
     public let host: String
     public let port: UInt16
 
-    public init(host: String, port: UInt16) {
-        self.host = host
-        self.port = port
-    }
+    public init(host: String, port: UInt16) { (self.host, self.port) = (host, port) }
 
     /// Reads `host`, `host:port`, `[v6]` or `[v6]:port`; nil when the text is none of them.
     init?(_ text: Substring, portElse: UInt16) {

@@ -1,6 +1,13 @@
 // Opening a byte stream: resolve the name, connect to one address after the other, secure. Its owner's thread. It never waits:
 // its owner turns it when its socket is ready for `interest` and at `nextTurnNs`, and has the deadline.
 
+/// What a turn of something that opens came to.
+package enum Opening: Equatable {
+    case pending, opened
+    /// One sentence.
+    case failed(String, retryAfterSeconds: Int? = nil)
+}
+
 package struct Dial: ~Copyable {
     package enum Phase: Equatable {
         case resolving, connecting, securing

@@ -65,8 +65,9 @@
     package private(set) var isTextAtFault = false
     private var messageHandedOut = false
 
-    private var control = ControlPayload()
     private var isFinished = false
+    /// The payload of a control frame; 125 bytes are its law.
+    private var control = MessageBuffer(bytesMax: 125)
 
     package init(_ options: Options = Options()) {
         self.options = options
@@ -196,7 +197,7 @@ extension FrameDecoder {
     private mutating func beginFrame(isControl: Bool) -> HeaderStep {
         inFrame = true
         if isControl {
-            control.count = 0
+            control.reset()
             return .ready
         }
         if opcode != 0 {
@@ -343,24 +344,7 @@ package enum FrameMask {
     }
 }
 
-/// The payload of a control frame that arrives in pieces; 125 bytes are its law.
-@safe struct ControlPayload: ~Copyable {
-    private let storage: UnsafeMutableRawPointer
-    var count = 0
-
-    init() { unsafe storage = .allocate(byteCount: 128, alignment: 8) }
-    deinit { unsafe storage.deallocate() }
-
-    mutating func append(_ piece: UnsafeRawBufferPointer) {
-        precondition(count + piece.count <= 125)
-        if let source = piece.baseAddress { unsafe (storage + count).copyMemory(from: source, byteCount: piece.count) }
-        count += piece.count
-    }
-
-    var bytes: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(start: storage, count: count) }
-}
-
-/// A message put together from pieces. Has room for a kline from the start, grows by doubling with what has come, never
+/// A payload put together from pieces. Has room for a kline from the start, grows by doubling with what has come, never
 /// beyond its limit, and keeps its memory for the next message.
 @safe struct MessageBuffer: ~Copyable {
     private var storage: UnsafeMutableRawPointer?

@@ -38,24 +38,16 @@ package enum FrameEncoder {
         return count + 4
     }
 
-    /// Writes one whole frame at `out`, which holds `headerBytesMax` more than the payload, and returns its length.
-    package static func write(
-        _ opcode: FrameOpcode, _ payload: UnsafeRawBufferPointer, isFinal: Bool = true, mask: UInt32?, to out: UnsafeMutablePointer<UInt8>
-    ) -> Int {
-        let header = unsafe writeHeader(opcode, isFinal: isFinal, payloadCount: payload.count, mask: mask, to: out)
-        if let source = payload.baseAddress {
-            unsafe UnsafeMutableRawPointer(out + header).copyMemory(from: source, byteCount: payload.count)
-        }
-        if let mask { unsafe FrameMask.apply(mask, offset: 0, out + header, payload.count) }
-        return header + payload.count
-    }
-
     /// One whole frame as bytes; for the control path.
-    package static func frame(
-        _ opcode: FrameOpcode, _ payload: UnsafeRawBufferPointer, isFinal: Bool = true, mask: UInt32?
-    ) -> [UInt8] {
+    package static func frame(_ opcode: FrameOpcode, _ payload: UnsafeRawBufferPointer, mask: UInt32?) -> [UInt8] {
         unsafe [UInt8](unsafeUninitializedCapacity: headerBytesMax + payload.count) { buffer, count in
-            count = unsafe write(opcode, payload, isFinal: isFinal, mask: mask, to: buffer.baseAddress!)
+            let out = buffer.baseAddress!
+            let header = unsafe writeHeader(opcode, payloadCount: payload.count, mask: mask, to: out)
+            if let source = payload.baseAddress {
+                unsafe UnsafeMutableRawPointer(out + header).copyMemory(from: source, byteCount: payload.count)
+            }
+            if let mask { unsafe FrameMask.apply(mask, offset: 0, out + header, payload.count) }
+            count = header + payload.count
         }
     }
 
@@ -65,9 +57,5 @@ package enum FrameEncoder {
     }
 
     /// A mask no observer can predict.
-    package static func freshMask() -> UInt32 {
-        var key: UInt32 = 0
-        unsafe withUnsafeMutableBytes(of: &key) { unsafe SystemRandom.fill($0.baseAddress!, count: 4) }
-        return key
-    }
+    package static func freshMask() -> UInt32 { UInt32(truncatingIfNeeded: SystemRandom.word()) }
 }

@@ -8,20 +8,15 @@ package struct UpgradeRequest: Sendable {
     package let bytes: [UInt8]
     let expectedAccept: String
 
-    /// - Parameter keyBytes: 16 unpredictable bytes.
-    package init(endpoint: WebSocketEndpoint, keyBytes: [UInt8], headers: [(String, String)] = []) {
-        let key = UpgradeRequest.base64(keyBytes)
+    /// - Parameter keyBytes: 16 unpredictable bytes; nil: the kernel's.
+    package init(endpoint: WebSocketEndpoint, keyBytes: [UInt8]? = nil, headers: [(String, String)] = []) {
+        let words = (SystemRandom.word(), SystemRandom.word())
+        let key = UpgradeRequest.base64(unsafe keyBytes ?? withUnsafeBytes(of: words) { unsafe Array($0) })
         expectedAccept = UpgradeRequest.accept(for: key)
         var text = "GET \(endpoint.target) HTTP/1.1\r\nHost: \(endpoint.hostHeader)\r\n"
         text += "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: \(key)\r\nSec-WebSocket-Version: 13\r\n"
         for (name, value) in headers { text += "\(name): \(value)\r\n" }
         bytes = Array((text + "\r\n").utf8)
-    }
-
-    package static func random(endpoint: WebSocketEndpoint, headers: [(String, String)] = []) -> UpgradeRequest {
-        var key = [UInt8](repeating: 0, count: 16)
-        unsafe SystemRandom.fill(&key, count: 16)
-        return UpgradeRequest(endpoint: endpoint, keyBytes: key, headers: headers)
     }
 
     static func base64(_ bytes: [UInt8]) -> String {
@@ -71,20 +66,13 @@ package struct UpgradeReply: ~Copyable {
         guard bytes.prefix(UpgradeReply.opening.count).elementsEqual(UpgradeReply.opening.prefix(bytes.count)) else {
             return refuse("the answer is not HTTP/1.1")
         }
-        guard let end = headEnd(from: searchFrom) else {
-            // An end inside the limit may still have three of its four bytes to come.
-            return bytes.count > Limits.handshakeBytesMax + 3
-                ? refuse("the answer's head is longer than \(Limits.handshakeBytesMax) bytes") : .needMore
+        let end = bytes[searchFrom...].firstRange(of: Array("\r\n\r\n".utf8))?.lowerBound
+        // An end inside the limit may still have three of its four bytes to come.
+        guard end ?? (bytes.count - 3) <= Limits.handshakeBytesMax else {
+            return refuse("the answer's head is longer than \(Limits.handshakeBytesMax) bytes")
         }
-        guard end <= Limits.handshakeBytesMax else { return refuse("the answer's head is longer than \(Limits.handshakeBytesMax) bytes") }
+        guard let end else { return .needMore }
         return judge(head: bytes[..<end], rest: Array(bytes[(end + 4)...]))
-    }
-
-    private func headEnd(from start: Int) -> Int? {
-        guard bytes.count >= 4 else { return nil }
-        let mark: [UInt8] = [13, 10, 13, 10]
-        guard start <= bytes.count - 4 else { return nil }
-        return (start...(bytes.count - 4)).first { bytes[$0] == 13 && bytes[$0..<$0 + 4].elementsEqual(mark) }
     }
 
     private func refuse(_ reason: String, status: Int? = nil, retryAfter: Int? = nil) -> Verdict {
@@ -113,25 +101,18 @@ package struct UpgradeReply: ~Copyable {
         }
         func values(_ name: String) -> [String] { headers.filter { $0.name == name }.map(\.value) }
         guard status == 101 else {
-            let retryAfter = values("retry-after").first.flatMap { Int($0) }.flatMap {
-                (0...Limits.retryAfterSecondsMax).contains($0) ? $0 : nil
-            }
+            let said = values("retry-after").first.flatMap { Int($0) } ?? -1
+            let retryAfter = (0...Limits.retryAfterSecondsMax).contains(said) ? said : nil
             return refuse("HTTP status \(status)", status: status, retryAfter: retryAfter)
         }
-        guard values("upgrade").count == 1, values("upgrade")[0].lowercased() == "websocket" else {
-            return refuse("the Upgrade header is not 'websocket'", status: status)
-        }
         let connection = values("connection").flatMap { $0.split(separator: ",") }.map { UpgradeReply.trim($0).lowercased() }
-        guard connection.contains("upgrade") else { return refuse("the Connection header does not say 'Upgrade'", status: status) }
-        guard values("sec-websocket-accept") == [expectedAccept] else {
-            return refuse("Sec-WebSocket-Accept is missing or does not answer our key", status: status)
-        }
-        guard values("sec-websocket-extensions").allSatisfy(\.isEmpty) else {
-            return refuse("the server uses an extension that was not offered", status: status)
-        }
-        guard values("sec-websocket-protocol").isEmpty else {
-            return refuse("the server chose a subprotocol that was not offered", status: status)
-        }
+        for (isFault, reason) in [
+            (values("upgrade").map { $0.lowercased() } != ["websocket"], "the Upgrade header is not 'websocket'"),
+            (!connection.contains("upgrade"), "the Connection header does not say 'Upgrade'"),
+            (values("sec-websocket-accept") != [expectedAccept], "Sec-WebSocket-Accept is missing or does not answer our key"),
+            (!values("sec-websocket-extensions").allSatisfy(\.isEmpty), "the server uses an extension that was not offered"),
+            (!values("sec-websocket-protocol").isEmpty, "the server chose a subprotocol that was not offered"),
+        ] where isFault { return refuse(reason, status: status) }
         return .accepted(rest: rest)
     }
 

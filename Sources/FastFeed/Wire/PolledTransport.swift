@@ -1,5 +1,7 @@
 // A transport and what its poller is asked to report about it. Its owner's thread.
 
+import Glibc
+
 /// Without a port nobody is asked: its owner polls `number` for `interest` by other means.
 @safe package struct PolledTransport: ~Copyable {
     package var transport: Transport
@@ -14,14 +16,14 @@
         return PolledTransport(transport: made, interest: .writable, port: port, token: token)
     }
 
-    private init(transport: consuming Transport, interest: Readiness, port: PollerPort?, token: PollToken) {
-        self.transport = transport
-        self.interest = interest
-        self.port = port
-        self.token = token
-    }
-
     package var number: Int32 { transport.number }
+
+    /// For owners without a poller: waits until a descriptor is ready, or until the instant (a minute at most).
+    static func wait(_ number: Int32, _ interest: Readiness, nowNs: UInt64, untilNs: UInt64) {
+        let events = (interest.contains(.readable) ? POLLIN : 0) | (interest.contains(.writable) ? POLLOUT : 0)
+        var entry = pollfd(fd: number, events: Int16(events), revents: 0)
+        unsafe _ = Glibc.poll(&entry, 1, nowNs < untilNs ? Int32(min(60_000, (untilNs - nowNs) / 1_000_000 + 1)) : 0)
+    }
 
     /// A descriptor without interest is taken out of the poller, which would report a hang-up all the same.
     package mutating func setInterest(_ wanted: Readiness) {

@@ -19,13 +19,7 @@ import CShims
         authorityFile: String? = nil, certificateFile: String? = nil, keyFile: String? = nil
     ) throws(FeedError) -> TLSContext {
         try unsafe make { error, size in
-            unsafe withOptionalCString(authorityFile) { authority in
-                unsafe withOptionalCString(certificateFile) { certificate in
-                    unsafe withOptionalCString(keyFile) { key in
-                        unsafe ff_tls_client_context(authority, certificate, key, error, size)
-                    }
-                }
-            }
+            unsafe ff_tls_client_context(authorityFile, certificateFile, keyFile, error, size)
         }
     }
 
@@ -34,9 +28,7 @@ import CShims
         certificateFile: String, keyFile: String, clientAuthorityFile: String? = nil
     ) throws(FeedError) -> TLSContext {
         try unsafe make { error, size in
-            unsafe withOptionalCString(clientAuthorityFile) { authority in
-                unsafe ff_tls_server_context(certificateFile, keyFile, authority, error, size)
-            }
+            unsafe ff_tls_server_context(certificateFile, keyFile, clientAuthorityFile, error, size)
         }
     }
 
@@ -45,17 +37,9 @@ import CShims
     ) throws(FeedError) -> TLSContext {
         var error = [CChar](repeating: 0, count: 256)
         let made = unsafe error.withUnsafeMutableBufferPointer { unsafe body($0.baseAddress!, $0.count) }
-        guard let made = unsafe made else { throw FeedError(.tls, text(error)) }
+        guard let made = unsafe made else {
+            throw FeedError(.tls, Ascii.printable(error.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, limit: 256))
+        }
         return unsafe TLSContext(made)
     }
-
-    private static func text(_ bytes: [CChar]) -> String {
-        Ascii.printable(bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, limit: 256)
-    }
-}
-
-/// The C form of an optional string: NULL for nil.
-func withOptionalCString<Result>(_ text: String?, _ body: (UnsafePointer<CChar>?) -> Result) -> Result {
-    guard let text else { return body(nil) }
-    return unsafe text.withCString(body)
 }

@@ -64,12 +64,8 @@ package enum TransportStep: Equatable {
 
     /// After the socket became writable: nil when connected, else why not.
     package func finishConnect() -> SystemError? {
-        do throws(SystemError) {
-            let code = try descriptor.connectError()
-            return code == 0 ? nil : SystemError("connect", code: code)
-        } catch {
-            return error
-        }
+        let code = descriptor.connectError()
+        return code == 0 ? nil : SystemError("connect", code: code)
     }
 
     /// Puts TLS on the connected socket; the certificate must be `host`'s.
@@ -81,11 +77,11 @@ package enum TransportStep: Equatable {
 
     package mutating func handshake() -> TransportStep {
         guard let session = unsafe session else { return .done }
-        switch unsafe ff_tls_handshake(session) {
+        switch unsafe Int(ff_tls_handshake(session)) {
         case 0: return .done
-        case FF_TLS_WANT_READ.code: return .wantRead
-        case FF_TLS_WANT_WRITE.code: return .wantWrite
-        case FF_TLS_CLOSED.code: return .failed("TLS handshake: the peer closed the connection")
+        case FF_TLS_WANT_READ: return .wantRead
+        case FF_TLS_WANT_WRITE: return .wantWrite
+        case FF_TLS_CLOSED: return .failed("TLS handshake: the peer closed the connection")
         default: return .failed(failureReason)
         }
     }
@@ -107,12 +103,12 @@ package enum TransportStep: Equatable {
                 continue
             }
             if total > 0 { break }  // the reason comes back with the next call
-            switch Int32(got) {
-            case FF_TLS_WANT_READ.code: return .wouldBlock
-            case FF_TLS_WANT_WRITE.code:
+            switch got {
+            case FF_TLS_WANT_READ: return .wouldBlock
+            case FF_TLS_WANT_WRITE:
                 readWantsWrite = true
                 return .wouldBlock
-            case FF_TLS_CLOSED.code: return .endOfStream
+            case FF_TLS_CLOSED: return .endOfStream
             default: return .failed(EPROTO)
             }
         }
@@ -130,9 +126,9 @@ package enum TransportStep: Equatable {
                 continue
             }
             if total > 0 { break }
-            switch Int32(sent) {
-            case FF_TLS_WANT_READ.code, FF_TLS_WANT_WRITE.code: return .wouldBlock
-            case FF_TLS_CLOSED.code: return .endOfStream
+            switch sent {
+            case FF_TLS_WANT_READ, FF_TLS_WANT_WRITE: return .wouldBlock
+            case FF_TLS_CLOSED: return .endOfStream
             default: return .failed(EPROTO)
             }
         }
@@ -161,9 +157,4 @@ package enum TransportStep: Equatable {
     package func describe(_ code: Int32) -> String {
         unsafe code == EPROTO && isSecure ? failureReason : String(cString: strerror(code))
     }
-}
-
-extension Int {
-    /// C enumerators arrive as Int; the shim returns int.
-    fileprivate var code: Int32 { Int32(self) }
 }

@@ -1,8 +1,6 @@
 // The same connection code as the readers use, as a small client for any WebSocket server: synchronous, one
 // thread at a time.
 
-import Glibc
-
 /// A WebSocket client (RFC 6455, no extensions).
 ///
 ///     let client = try WebSocketClient.connect(url: "ws://127.0.0.1:9443/ws/btcusdt@kline_1m")
@@ -40,33 +38,11 @@ public final class WebSocketClient {
         case closed(code: UInt16, reason: String)
     }
 
-    private let poller: Poller
     private var connection: WebSocketConnection
     private let buffer = PaddedBuffer(count: Limits.receiveBytesMax)
-    private var hasWindow = false
     private var ended: Message?
 
-    private init(_ endpoint: WebSocketEndpoint, _ options: Options) throws(FeedError) {
-        do {
-            poller = try Poller()
-            let port = PollerPort(poller: poller, wakeUp: try WakeUp(), agent: 0)
-            let tls = endpoint.isSecure ? try TLSContext.client(authorityFile: options.authorityFile) : nil
-            var settings = ConnectionOptions()
-            settings.handshakeTimeoutMs = options.handshakeTimeout.milliseconds
-            settings.allowsPlainRemote = options.allowsPlainRemote
-            settings.headers = options.headers
-            settings.decoder.messageBytesMax = options.messageBytesMax
-            settings.decoder.fragmentCountMax = options.fragmentCountMax
-            settings.outboundBytesMax = max(Limits.outboundBytesMax, options.messageBytesMax + FrameEncoder.headerBytesMax + 4_096)
-            connection = WebSocketConnection(
-                endpoint: endpoint, options: settings, tls: tls, port: port, token: port.token(slot: 0, generation: 0),
-                nowNs: MonotonicClock.nowNs())
-        } catch let error as FeedError {
-            throw error
-        } catch {
-            throw FeedError(.system, "\(error)")
-        }
-    }
+    private init(_ connection: consuming WebSocketConnection) { self.connection = connection }
 
     /// Connects and upgrades.
     /// - Throws: one sentence saying what failed: URL, name, TLS, or which check of the upgrade.
@@ -75,15 +51,21 @@ public final class WebSocketClient {
     }
 
     public static func connect(_ endpoint: WebSocketEndpoint, options: Options = Options()) throws(FeedError) -> WebSocketClient {
-        let client = try WebSocketClient(endpoint, options)
+        var settings = ConnectionOptions()
+        settings.handshakeTimeoutMs = options.handshakeTimeout.milliseconds
+        settings.allowsPlainRemote = options.allowsPlainRemote
+        settings.headers = options.headers
+        settings.decoder.messageBytesMax = options.messageBytesMax
+        settings.decoder.fragmentCountMax = options.fragmentCountMax
+        let tls = endpoint.isSecure ? try TLSContext.client(authorityFile: options.authorityFile) : nil
+        var connection = WebSocketConnection(
+            endpoint: endpoint, options: settings, tls: tls, port: nil, nowNs: MonotonicClock.nowNs())
         while true {
             let nowNs = MonotonicClock.nowNs()
-            switch client.connection.open(nowNs: nowNs) {
-            case .opened: return client
+            switch connection.open(nowNs: nowNs) {
+            case .opened: return WebSocketClient(connection)
             case .failed(let reason, _): throw FeedError(.handshake, "cannot connect to \(endpoint): \(reason)")
-            case .pending:
-                let untilNs = client.connection.nextDeadlineNs(nowNs: nowNs)
-                _ = client.poller.wait(timeoutNs: Int64(clamping: untilNs - min(nowNs, untilNs)) + 1)
+            case .pending: connection.wait(nowNs: nowNs, untilNs: connection.nextDeadlineNs(nowNs: nowNs))
             }
         }
     }
@@ -110,8 +92,9 @@ public final class WebSocketClient {
     private func drain() throws(FeedError) {
         let deadlineNs = MonotonicClock.nowNs() + 30_000_000_000
         while !connection.outbox.isEmpty {
-            guard MonotonicClock.nowNs() < deadlineNs else { throw FeedError(.webSocket, "the peer takes no bytes") }
-            _ = poller.wait(timeoutNs: 10_000_000)
+            let nowNs = MonotonicClock.nowNs()
+            guard nowNs < deadlineNs else { throw FeedError(.webSocket, "the peer takes no bytes") }
+            connection.wait(nowNs: nowNs, untilNs: nowNs + 10_000_000)
             guard connection.flush() else { throw FeedError(.webSocket, "the connection is lost") }
         }
     }
@@ -124,15 +107,13 @@ public final class WebSocketClient {
         if let ended { return ended }
         let deadlineNs = timeout.map { MonotonicClock.nowNs() + $0.nanoseconds } ?? .max
         while true {
-            if hasWindow, let message = takeMessage() { return message }
+            if let message = takeMessage() { return message }
             switch unsafe connection.read(into: buffer.base, count: buffer.count) {
-            case .bytes(let count):
-                unsafe connection.decoder.supply(buffer.base, count: count)
-                hasWindow = true
+            case .bytes(let count): unsafe connection.decoder.supply(buffer.base, count: count)
             case .wouldBlock:
                 let nowNs = MonotonicClock.nowNs()
                 guard nowNs < deadlineNs else { return nil }
-                _ = poller.wait(timeoutNs: deadlineNs == .max ? -1 : Int64(clamping: deadlineNs - nowNs))
+                connection.wait(nowNs: nowNs, untilNs: deadlineNs)
                 if !connection.flush() { return end(1006, "write failed") }
             case .endOfStream: return end(1006, "the peer ended the connection without a close frame")
             case .failed(let code): return end(1006, connection.describe(code))
@@ -151,44 +132,36 @@ public final class WebSocketClient {
     private func takeMessage() -> Message? {
         while true {
             switch connection.decoder.takeEvent() {
-            case .needMore:
-                hasWindow = false
-                return nil
+            case .needMore: return nil
             case .message(let isText, let payload): return unsafe isText ? .text(Array(payload)) : .binary(Array(payload))
             case .ping(let payload): _ = unsafe connection.send(.pong, payload)
             case .pong: break
-            case .close(let code, let reason):
-                let text = unsafe String(decoding: reason, as: UTF8.self)
-                connection.answerClose(code: code, nowNs: MonotonicClock.nowNs())
-                linger()
-                return end(code, text)
-            case .violation(let code, let reason):
-                connection.close(code: code, reason: "\(reason)", nowNs: MonotonicClock.nowNs())
-                linger()
-                return end(code, "\(reason)")
+            case .close(let code, let reason): return leave(code, answer: "", unsafe String(decoding: reason, as: UTF8.self))
+            case .violation(let code, let reason): return leave(code, answer: "\(reason)", "\(reason)")
             }
         }
     }
 
-    /// Our close frame is out: read and forget until the server ends TCP (RFC 6455, 7.1.1), at most two seconds,
-    /// so that the kernel does not turn unread bytes into a reset that swallows the frame.
-    private func linger() {
-        let deadlineNs = MonotonicClock.nowNs() + .ns(ms: Limits.closeTimeoutMs)
-        while MonotonicClock.nowNs() < deadlineNs {
-            guard connection.flush() else { return }
+    /// Sends a close frame, then reads and forgets until the server ends TCP (RFC 6455, 7.1.1), at most two seconds, so that the
+    /// kernel does not turn unread bytes into a reset that swallows the frame.
+    private func leave(_ code: UInt16, answer: String, _ reason: String) -> Message {
+        let startNs = MonotonicClock.nowNs()
+        connection.close(code: code, reason: answer, nowNs: startNs)
+        let deadlineNs = startNs + .ns(ms: Limits.closeTimeoutMs)
+        var nowNs = startNs
+        reading: while nowNs < deadlineNs, connection.flush() {
             switch unsafe connection.read(into: buffer.base, count: buffer.count) {
-            case .bytes: continue
-            case .wouldBlock: _ = poller.wait(timeoutNs: 50_000_000)
-            case .endOfStream, .failed: return
+            case .bytes: break
+            case .wouldBlock: connection.wait(nowNs: nowNs, untilNs: deadlineNs)
+            case .endOfStream, .failed: break reading
             }
+            nowNs = MonotonicClock.nowNs()
         }
+        return end(code, reason)
     }
 
     /// The closing handshake from our side: sends the code, waits for the answer (two seconds), ends TCP.
     public func close(code: UInt16 = 1000, reason: String = "") {
-        guard ended == nil else { return }
-        connection.close(code: code, reason: reason, nowNs: MonotonicClock.nowNs())
-        linger()
-        _ = end(code, reason)
+        if ended == nil { _ = leave(code, answer: reason, reason) }
     }
 }

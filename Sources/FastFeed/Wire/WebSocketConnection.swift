@@ -8,7 +8,6 @@ import Glibc
 package struct ConnectionOptions: Sendable {
     package var decoder = FrameDecoder.Options()
     package var handshakeTimeoutMs = Limits.handshakeTimeoutMs
-    package var outboundBytesMax = Limits.outboundBytesMax
     /// Plain `ws://` is for this machine only, unless this says otherwise.
     package var allowsPlainRemote = false
     package var headers: [(String, String)] = []
@@ -24,13 +23,6 @@ package struct ConnectionOptions: Sendable {
         /// Our close frame is out (or answered); waiting for the peer's end.
         case closing
         case closed
-    }
-
-    /// What a turn of the opening came to.
-    package enum Opening: Equatable {
-        case pending
-        case opened
-        case failed(String, retryAfterSeconds: Int?)
     }
 
     package private(set) var phase = Phase.dialing
@@ -49,15 +41,19 @@ package struct ConnectionOptions: Sendable {
     private var closeDeadlineNs = UInt64.max
     private var isReading = true
 
-    /// - Parameter tls: required for `wss://`.
+    /// - Parameters:
+    ///   - tls: required for `wss://`.
+    ///   - port: of the poller that reports the socket under `token`; nil when the owner `wait`s.
     package init(
-        endpoint: WebSocketEndpoint, options: ConnectionOptions, tls: TLSContext?, port: PollerPort, token: PollToken, nowNs: UInt64
+        endpoint: WebSocketEndpoint, options: ConnectionOptions, tls: TLSContext?, port: PollerPort?,
+        token: PollToken = PollToken(rawValue: 0), nowNs: UInt64
     ) {
         precondition(!endpoint.isSecure || tls != nil, "wss needs a TLS context")
         self.endpoint = endpoint
         self.options = options
         decoder = FrameDecoder(options.decoder)
-        outbox = Outbox(bytesMax: options.outboundBytesMax)
+        // A message of the longest kind may be sent as well as received.
+        outbox = Outbox(bytesMax: max(Limits.outboundBytesMax, options.decoder.messageBytesMax + FrameEncoder.headerBytesMax + 4_096))
         deadlineNs = nowNs + .ns(ms: options.handshakeTimeoutMs)
         let isAnywhere = endpoint.isSecure || options.allowsPlainRemote
         let refusal = "plain ws:// to '\(endpoint.authority.host)', which is not this machine, is not allowed"
@@ -76,6 +72,12 @@ package struct ConnectionOptions: Sendable {
         }
     }
 
+    /// For an owner without a poller: until a turn or a read may get further, or the instant has come.
+    mutating func wait(nowNs: UInt64, untilNs: UInt64) {
+        let (number, interest) = phase == .dialing ? (dial.number, dial.interest) : (socket?.number ?? -1, socket?.interest ?? [])
+        PolledTransport.wait(number, interest, nowNs: nowNs, untilNs: untilNs)
+    }
+
     /// Bytes wait where the poller cannot see them: behind the upgrade's answer or inside TLS.
     package var hasPending: Bool {
         switch socket {
@@ -88,7 +90,7 @@ package struct ConnectionOptions: Sendable {
 // MARK: - Opening
 
 extension WebSocketConnection {
-    /// Goes on with the opening as far as it goes without waiting.
+    /// Goes on with the opening as far as it goes without waiting; while dialing and upgrading.
     package mutating func open(nowNs: UInt64) -> Opening {
         var step = Opening.pending
         if phase == .dialing {
@@ -97,18 +99,13 @@ extension WebSocketConnection {
             case .connected(let made):
                 socket = consume made
                 sendRequest()
-            case .failed(let reason): step = .failed(reason, retryAfterSeconds: nil)
+            case .failed(let reason): step = .failed(reason)
             }
         }
-        switch phase {
-        case .dialing: break
-        case .upgrading: step = upgrade()
-        case .open: return .opened
-        case .closing, .closed: step = .failed("closed while opening", retryAfterSeconds: nil)
-        }
+        if phase == .upgrading { step = upgrade() }
         if step == .pending, nowNs >= deadlineNs {
             let place = phase == .dialing ? "\(dial.phase)" : "\(phase)"
-            step = .failed("no answer within \(options.handshakeTimeoutMs) ms (\(place))", retryAfterSeconds: nil)
+            step = .failed("no answer within \(options.handshakeTimeoutMs) ms (\(place))")
         }
         if case .failed = step {
             phase = .closed
@@ -118,24 +115,23 @@ extension WebSocketConnection {
     }
 
     private mutating func sendRequest() {
-        let request = UpgradeRequest.random(endpoint: endpoint, headers: options.headers)
+        let request = UpgradeRequest(endpoint: endpoint, headers: options.headers)
         reply = UpgradeReply(to: request)
-        outbox.removeAll()
         _ = outbox.append(request.bytes)
         phase = .upgrading
     }
 
     private mutating func upgrade() -> Opening {
         if case .failed(let code) = flushOutbox() {
-            return .failed("while sending the upgrade: \(socket!.transport.describe(code))", retryAfterSeconds: nil)
+            return .failed("while sending the upgrade: \(socket!.transport.describe(code))")
         }
         var chunk = [UInt8](repeating: 0, count: 4_096)
         while true {
             let result = unsafe chunk.withUnsafeMutableBytes { unsafe socket!.transport.read(into: $0.baseAddress!, count: $0.count) }
             switch result {
             case .wouldBlock: return .pending
-            case .endOfStream: return .failed("the server closed the connection during the upgrade", retryAfterSeconds: nil)
-            case .failed(let code): return .failed("during the upgrade: \(socket!.transport.describe(code))", retryAfterSeconds: nil)
+            case .endOfStream: return .failed("the server closed the connection during the upgrade")
+            case .failed(let code): return .failed("during the upgrade: \(socket!.transport.describe(code))")
             case .bytes(let count):
                 let verdict = unsafe chunk.withUnsafeBytes { unsafe reply!.feed(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
                 switch verdict {
@@ -175,10 +171,10 @@ extension WebSocketConnection {
 
     /// Queues a masked frame and sends what the socket takes. False when the outbound bound is passed or the
     /// socket failed: give the connection up.
-    package mutating func send(_ opcode: FrameOpcode, _ payload: UnsafeRawBufferPointer, isFinal: Bool = true) -> Bool {
+    package mutating func send(_ opcode: FrameOpcode, _ payload: UnsafeRawBufferPointer) -> Bool {
         guard phase == .open || phase == .closing else { return false }
-        guard unsafe outbox.append(opcode, payload, isFinal: isFinal) else { return false }
-        return flush()
+        let frame = unsafe FrameEncoder.frame(opcode, payload, mask: FrameEncoder.freshMask())
+        return outbox.append(frame) && flush()
     }
 
     package mutating func send(_ opcode: FrameOpcode, _ payload: [UInt8]) -> Bool {
@@ -216,30 +212,17 @@ extension WebSocketConnection {
         socket!.setInterest(wantsWrite ? [.readable, .writable] : .readable)
     }
 
-    package func describe(_ code: Int32) -> String {
-        switch socket {
-        case .some(let socket): socket.transport.describe(code)
-        case .none: "no connection"
-        }
-    }
+    package mutating func describe(_ code: Int32) -> String { socket?.transport.describe(code) ?? "no connection" }
 
     // MARK: Close
 
-    /// Begins the closing handshake from our side.
+    /// Begins the closing handshake from our side, or answers the peer's close frame; the server ends TCP (RFC 6455, 7.1.1).
     package mutating func close(code: UInt16, reason: String = "", nowNs: UInt64) {
         guard phase == .open else {
             if phase != .closing { drop() }
             return
         }
         _ = send(.close, FrameEncoder.closePayload(code: code, reason: reason))
-        phase = .closing
-        closeDeadlineNs = nowNs + .ns(ms: Limits.closeTimeoutMs)
-    }
-
-    /// Answers the peer's close frame with the same code; the server ends TCP (RFC 6455, 7.1.1).
-    package mutating func answerClose(code: UInt16, nowNs: UInt64) {
-        guard phase == .open else { return }
-        _ = send(.close, FrameEncoder.closePayload(code: code))
         phase = .closing
         closeDeadlineNs = nowNs + .ns(ms: Limits.closeTimeoutMs)
     }

@@ -82,7 +82,7 @@ struct HostileFramesTests {
         acts.append(HostileVenue.Act(bytes: stream(&expected), closesWith: nil))
         let venue = try HostileVenue(acts)
         var options = RedisServerProcess.Options()
-        options.isDurable = false
+        options.arguments = ["--appendonly", "no"]
         let redis = try RedisServerProcess(options)
         var configuration = EngineConfiguration()
         configuration.fluxes = [try FluxDefinition("btcusdt,ethusdt:1m")]

@@ -11,7 +11,7 @@ import Testing
 
     init() throws {
         var options = RedisServerProcess.Options()
-        options.isDurable = false
+        options.arguments = ["--appendonly", "no"]
         server = try RedisServerProcess(options)
         redis = try RedisClient.connect(server.endpoint)
     }

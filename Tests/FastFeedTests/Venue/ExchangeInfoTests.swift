@@ -17,11 +17,10 @@ struct ExchangeInfoTests {
         let information = try parse(text([entry("BTCUSDT"), entry("ETHUSDT", "BREAK"), entry("A_1", "NEW_STATUS")], head)).get()
         #expect(information.instruments.map(\.symbol.name) == ["btcusdt", "ethusdt", "a_1"])
         #expect(information.instruments.map(\.status) == ["TRADING", "BREAK", "NEW_STATUS"])
-        #expect(information.instruments.map(\.isTrading) == [true, false, false])
         #expect(information.skipped == 0 && information.serverTimeMs == 1_790_001_240_000 && information.weightPerMinute == 6_000)
         let bare = try parse(text([])).get()
         #expect(bare.instruments.isEmpty && bare.serverTimeMs == nil && bare.weightPerMinute == nil)
-        #expect(try parse(#"{"symbols":[{"symbol":"BTCUSD_PERP","contractStatus":"TRADING"}]}"#).get().instruments[0].isTrading)
+        #expect(try parse(#"{"symbols":[{"symbol":"BTCUSD_PERP","contractStatus":"TRADING"}]}"#).get().instruments[0].status == "TRADING")
     }
 
     @Test func symbolsThatAreNone() throws {

@@ -177,8 +177,8 @@ struct SubscriptionTests {
     @Test func aRenewedOneAsksForWhatIsWantedNow() throws {
         let three = names(3)
         var subscription = Subscription(streams: three, profile: .of(.spot), subscribeForm: .message, usesCombinedStreams: true)
-        subscription.remove([three[1]])
-        subscription.add(["new@kline_1m", three[0]])
+        subscription.change([three[1]], isWanted: false)
+        subscription.change(["new@kline_1m", three[0]], isWanted: true)
         #expect(subscription.streams == [three[2], "new@kline_1m", three[0]])
         var renewed = subscription.renewed
         #expect(renewed.streams == subscription.streams)

@@ -8,20 +8,16 @@ import VenueSimulator
 @Suite("Client: TLS and a password", .serialized)
 struct ClientTLSTests {
     /// A redis-server with a certificate for 127.0.0.1 alone.
-    private static func options(_ authority: TestAuthority) throws -> RedisServerProcess.Options {
+    private static func tls(_ authority: TestAuthority) throws -> RedisTLS {
         let certificate = try authority.issue("redis") { $0.names = "IP:127.0.0.1" }
-        var options = RedisServerProcess.Options()
-        options.tls = RedisServerProcess.TLS(
-            port: try FreePort.find(), certificateFile: certificate.certificate, keyFile: certificate.key,
-            authorityFile: authority.root.certificate)
-        return options
+        return try RedisTLS(
+            certificateFile: certificate.certificate, keyFile: certificate.key, authorityFile: authority.root.certificate)
     }
 
     private static func endpoint(
-        _ server: RedisServerProcess, host: String = "127.0.0.1", password: String = "s3cret", trusting authority: TestAuthority
+        _ tls: RedisTLS, host: String = "127.0.0.1", password: String = "s3cret", trusting authority: TestAuthority
     ) throws -> RedisEndpoint {
-        let port = try #require(server.options.tls?.port)
-        var endpoint = try RedisEndpoint(url: "rediss://bot:\(password)@\(host):\(port)")
+        var endpoint = try RedisEndpoint(url: "rediss://bot:\(password)@\(host):\(tls.port)")
         endpoint.authorityFile = authority.root.certificate
         return endpoint
     }
@@ -37,8 +33,8 @@ struct ClientTLSTests {
         var options = Rig.Options()
         options.simulator.symbolCount = 3
         options.simulator.pushPeriodMs = 100
-        options.redis = try ClientTLSTests.options(authority)
-        options.usesRedisTLS = true
+        let tls = try ClientTLSTests.tls(authority)
+        options.redisTLS = tls
         options.adjust = {
             $0.fluxes = []
             $0.takesCommands = true
@@ -46,7 +42,7 @@ struct ClientTLSTests {
         let rig = try Rig(options)
         try ClientTLSTests.addUser(rig.client)
         rig.wait(seconds: 20, "the service to take commands") { rig.isServing }
-        let client = try await FluxClient.connect(try ClientTLSTests.endpoint(rig.redis, trusting: authority))
+        let client = try await FluxClient.connect(try ClientTLSTests.endpoint(tls, trusting: authority))
         let updates = try await client.updates(symbol: "btcusdt", interval: .s1)
         let flux = try await client.createFlux(symbols: ["btcusdt", "ethusdt"], interval: .s1)
         #expect(flux.id == "1s_btcusdt-ethusdt" && flux.created)
@@ -73,14 +69,18 @@ struct ClientTLSTests {
     @Test("Another host name, an unknown authority, a wrong password, no TLS: a typed error that names the reason")
     func refusals() async throws {
         let (authority, stranger) = (try TestAuthority(), try TestAuthority())
-        let server = try RedisServerProcess(try ClientTLSTests.options(authority))
+        let tls = try ClientTLSTests.tls(authority)
+        var options = RedisServerProcess.Options()
+        options.arguments = tls.arguments
+        let server = try RedisServerProcess(options)
+        defer { server.stop() }
         try ClientTLSTests.addUser(try RedisClient.connect(server.endpoint))
-        var plain = try ClientTLSTests.endpoint(server, trusting: authority)
+        var plain = try ClientTLSTests.endpoint(tls, trusting: authority)
         (plain.isSecure, plain.authorityFile) = (false, nil)
         let cases: [(RedisEndpoint, String)] = try [
-            (ClientTLSTests.endpoint(server, host: "localhost", trusting: authority), "hostname mismatch"),
-            (ClientTLSTests.endpoint(server, trusting: stranger), "certificate refused"),
-            (ClientTLSTests.endpoint(server, password: "wrong", trusting: authority), "WRONGPASS"),
+            (ClientTLSTests.endpoint(tls, host: "localhost", trusting: authority), "hostname mismatch"),
+            (ClientTLSTests.endpoint(tls, trusting: stranger), "certificate refused"),
+            (ClientTLSTests.endpoint(tls, password: "wrong", trusting: authority), "WRONGPASS"),
             (plain, "\(plain)"),
         ]
         for (endpoint, named) in cases {
@@ -92,7 +92,7 @@ struct ClientTLSTests {
             #expect(reason.contains(named) && !reason.contains("s3cret"), "\(reason)")
         }
         // The right one, so that the test can fail.
-        let client = try await FluxClient.connect(try ClientTLSTests.endpoint(server, trusting: authority))
+        let client = try await FluxClient.connect(try ClientTLSTests.endpoint(tls, trusting: authority))
         await #expect(throws: FluxError.serviceNotRunning) { try await client.listFluxes() }
     }
 }

@@ -98,7 +98,7 @@ import VenueSimulator
         rig.client.exchangeInfo(completion: promise.completion)
         let information = try promise.wait().get()
         #expect(information.instruments.map(\.symbol) == rig.venue.symbols.map(\.symbol))
-        #expect(information.instruments.allSatisfy(\.isTrading) && information.weightPerMinute == 6_000)
+        #expect(information.instruments.allSatisfy { $0.status == "TRADING" } && information.weightPerMinute == 6_000)
     }
 
     @Test func refusals() throws {

@@ -16,7 +16,7 @@ final class Rig {
     struct Options {
         var simulator = SimulatorConfiguration()
         var redis = RedisServerProcess.Options()
-        var usesRedisTLS = false
+        var redisTLS: RedisTLS?
         var intervals: [Interval] = [.s1, .m1]
         var readerCount = 1
         var threading = ThreadingMode.shared
@@ -26,13 +26,15 @@ final class Rig {
     init(_ options: Options) throws {
         venue = try VenueSimulator(configuration: options.simulator)
         try venue.start()
-        redis = try RedisServerProcess(options.redis)
+        var redisOptions = options.redis
+        redisOptions.arguments += options.redisTLS?.arguments ?? []
+        redis = try RedisServerProcess(redisOptions)
         var configuration = EngineConfiguration()
         configuration.market = options.simulator.market
         configuration.fluxes = [FluxDefinition(symbols: venue.symbols.map(\.symbol), intervals: options.intervals)]
         configuration.venue = try WebSocketEndpoint(url: venue.webSocketBase)
         configuration.venueAuthorityFile = venue.certificateAuthorityFile
-        configuration.redis = options.usesRedisTLS ? redis.tlsEndpoint! : redis.endpoint
+        configuration.redis = options.redisTLS?.endpoint(redisOptions) ?? redis.endpoint
         configuration.readerCount = options.readerCount
         configuration.threading = options.threading
         configuration.history = 100_000

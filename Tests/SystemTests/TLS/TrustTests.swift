@@ -193,12 +193,12 @@ struct TrustTests {
         let authority = try TestAuthority()
         let certificate = try authority.issue("redis")
         var options = RedisServerProcess.Options()
-        options.tls = RedisServerProcess.TLS(
-            port: try FreePort.find(), certificateFile: certificate.certificate, keyFile: certificate.key,
-            authorityFile: authority.root.certificate)
-        options.arguments = ["--tls-protocols", version]
+        let tls = try RedisTLS(
+            certificateFile: certificate.certificate, keyFile: certificate.key, authorityFile: authority.root.certificate)
+        options.arguments = tls.arguments + ["--tls-protocols", version]
         let server = try RedisServerProcess(options)
-        let endpoint = try #require(server.tlsEndpoint)
+        defer { server.stop() }
+        let endpoint = tls.endpoint(options)
         #expect(try RedisClient.connect(endpoint).command("PING").text == "PONG")
         var configuration = EngineConfiguration()
         configuration.fluxes = [try FluxDefinition("btcusdt:1m")]
