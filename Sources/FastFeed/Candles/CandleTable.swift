@@ -37,8 +37,7 @@
         closed = ClosedQueue(capacity: closedMax)
         mask = seriesMax - 1
         names = []
-        self.counters = counters
-        self.gaps = gaps
+        (self.counters, self.gaps) = (counters, gaps)
     }
 
     // MARK: Series
@@ -221,10 +220,9 @@
     private mutating func extendBackwards(to openMs: Int64, _ id: Int) -> Bool {
         let interval = unsafe Interval(rawValue: states.base[id].interval)!
         let oldest = unsafe oldestOpenMs.base[id]
-        let next = interval.nextOpenTime(after: openMs)
         guard interval.barCount(from: openMs, until: oldest) <= Limits.lateClosedBarsMax else { return false }
         unsafe oldestOpenMs.base[id] = openMs
-        noteHole(from: next, until: oldest, id)
+        noteHole(from: interval.nextOpenTime(after: openMs), until: oldest, id)
         return true
     }
 

@@ -15,8 +15,7 @@ public struct FluxDefinition: Sendable, Hashable {
     public var intervals: [Interval]
 
     public init(symbols: [Symbol], intervals: [Interval]) {
-        self.symbols = symbols
-        self.intervals = intervals
+        (self.symbols, self.intervals) = (symbols, intervals)
     }
 
     /// - Parameter text: `btcusdt,ethusdt:1m` or `btcusdt:1m,5m`.

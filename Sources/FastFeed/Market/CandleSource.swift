@@ -9,13 +9,7 @@ public enum CandleSource: UInt8, CaseIterable, Sendable {
     /// Aggregated here from shorter bars.
     case built = 2
 
-    public var name: String {
-        switch self {
-        case .live: "live"
-        case .backfill: "backfill"
-        case .built: "built"
-        }
-    }
+    public var name: String { "\(self)" }
 
     /// Nil for a name that this version does not know.
     package init?(name: String) {

@@ -20,7 +20,6 @@ package struct SeriesHandle: Sendable, Equatable, BitwiseCopyable {
     package var generation: UInt16
 
     package init(id: UInt32, generation: UInt16) {
-        self.id = id
-        self.generation = generation
+        (self.id, self.generation) = (id, generation)
     }
 }

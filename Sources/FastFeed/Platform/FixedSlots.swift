@@ -1,4 +1,4 @@
-// A list of values that own something, in places that do not move. Its owner's thread.
+// Values that own something, in places that do not move. Its owner's thread.
 
 /// Places for values that cannot be copied, filled one after another and never given back. The places do not
 /// move, and reaching into one is checked against the count only: one thread owns them. (Hot loops take `base`.)
@@ -39,5 +39,27 @@
             precondition(index < count)
             yield unsafe &base[index]
         }
+    }
+}
+
+/// One place for a value that cannot be copied. Reaching into it costs neither an access check nor a reference count.
+@safe package struct FixedSlot<Value: ~Copyable>: ~Copyable {
+    private let base: UnsafeMutablePointer<Value>
+
+    package init(_ value: consuming Value) {
+        unsafe base = .allocate(capacity: 1)
+        unsafe base.initialize(to: value)
+    }
+
+    deinit {
+        unsafe base.deinitialize(count: 1)
+        unsafe base.deallocate()
+    }
+
+    package var value: Value {
+        @inline(__always)
+        unsafeAddress { unsafe UnsafePointer(base) }
+        @inline(__always)
+        nonmutating unsafeMutableAddress { unsafe base }
     }
 }

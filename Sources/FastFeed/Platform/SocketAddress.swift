@@ -8,8 +8,7 @@ package struct SocketAddress: Sendable, Equatable {
     package let bytes: [UInt8]
 
     package init(family: Int32, bytes: [UInt8]) {
-        self.family = family
-        self.bytes = bytes
+        (self.family, self.bytes) = (family, bytes)
     }
 
     /// A numeric IPv4 or IPv6 address; nil for a name.

@@ -8,8 +8,7 @@ package struct SystemError: Error, Sendable, Equatable, CustomStringConvertible 
     package let code: Int32
 
     package init(_ call: String, code: Int32 = errno) {
-        self.call = call
-        self.code = code
+        (self.call, self.code) = (call, code)
     }
 
     package var reason: String { unsafe String(cString: strerror(code)) }

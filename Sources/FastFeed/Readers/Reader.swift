@@ -49,10 +49,7 @@ package struct ReaderSettings: Sendable {
     let klines: FixedSlot<KlineDecoder>
 
     package init(index: Int, settings: ReaderSettings, ring: SPSCRing<CandleRecord>, journal: Journal, budget: ConnectBudget) {
-        self.index = index
-        self.settings = settings
-        self.journal = journal
-        self.budget = budget
+        (self.index, self.settings, self.journal, self.budget) = (index, settings, journal, budget)
         random = SplitMix64(seed: settings.seed &+ UInt64(index))
         klines = FixedSlot(KlineDecoder(ring: ring, counters: counters))
         readySlots.reserveCapacity(Limits.connectionsPerReaderMax)

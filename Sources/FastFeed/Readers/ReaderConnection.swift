@@ -35,8 +35,7 @@ struct ReaderConnection: ~Copyable {
     var isRetired = false
 
     init(key: ConnectionKey, subscription: Subscription, seed: UInt64) {
-        self.key = key
-        self.subscription = subscription
+        (self.key, self.subscription) = (key, subscription)
         backoff = Backoff(Limits.venueBackoffMs, seed: seed)
     }
 

@@ -26,9 +26,7 @@
     package init(
         schema: KeySchema, history: Int, market: Market, batchSize: Int, batchCountMax: Int = 1, seriesMax: Int = Limits.seriesCountMax
     ) {
-        self.schema = schema
-        self.history = history
-        self.batchSize = batchSize
+        (self.schema, self.history, self.batchSize) = (schema, history, batchSize)
         room = batchSize
         let bytes =
             batchSize * Limits.candleRespBytesMax + batchCountMax * (16_384 + Limits.removalsPerBatchMax * BatchBuilder.removalBytesMax)

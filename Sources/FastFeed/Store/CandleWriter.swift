@@ -54,9 +54,7 @@ import CShims
         retryBackoff = Backoff(Limits.redisBackoffMs, seed: settings.seed ^ 1)
         coalesces = settings.coalesces
         replyTimeoutNs = .ns(ms: settings.replyTimeoutMs)
-        self.counters = counters
-        self.latency = latency
-        self.journal = journal
+        (self.counters, self.latency, self.journal) = (counters, latency, journal)
     }
 
     mutating func follow(_ series: Series, _ handle: SeriesHandle) {

@@ -45,9 +45,7 @@ package enum SinkEvent: Sendable {
 
 @safe package final class Sink: Agent, @unchecked Sendable {
     // Its thread's alone, except the mailboxes, the meters and the flags, which are made for sharing.
-    let settings: SinkSettings
-    let journal: Journal
-    package let counters: CounterBank
+    package let counters = CounterBank()
     package let latency = LatencyMeter()
     package let commands = Mailbox<SinkCommand>(capacity: Limits.commandCountMax)
     /// Never full: an id is released once before it is given out again, and one report is asked for at a time.
@@ -61,9 +59,6 @@ package enum SinkEvent: Sendable {
     private var isDraining = false
 
     package init(settings: SinkSettings, rings: [SPSCRing<CandleRecord>], journal: Journal, gaps: GapBoard) {
-        self.settings = settings
-        self.journal = journal
-        counters = CounterBank()
         writer = FixedSlot(
             CandleWriter(settings: settings, rings: rings, counters: counters, latency: latency, journal: journal, gaps: gaps))
     }
