@@ -94,9 +94,7 @@ package final class RedisConnection {
     }
 
     /// The next reply. With 0 it does not wait.
-    package func next(timeoutMs: Int = 0) -> Event {
-        next(untilNs: timeoutMs > 0 ? MonotonicClock.nowNs() + .ns(ms: timeoutMs) : 0)
-    }
+    package func next(timeoutMs: Int = 0) -> Event { next(untilNs: timeoutMs > 0 ? MonotonicClock.nowNs() + .ns(ms: timeoutMs) : 0) }
 
     /// - Parameter untilNs: 0 for now.
     private func next(untilNs: UInt64) -> Event {

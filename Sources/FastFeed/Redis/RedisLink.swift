@@ -202,20 +202,21 @@ package struct RedisLinkSettings: Sendable {
     /// - Parameter peerIsGone: the server has closed its side; otherwise it may still hold what we sent.
     mutating func lose(nowNs: UInt64, peerIsGone: Bool) -> UInt64 {
         if phase == .ready { abandonedID = peerIsGone ? nil : clientID }
-        dial = nil
-        socket = nil
-        phase = .waiting
         generation &+= 1
         let delayNs = backoff.nextDelayNs()
-        retryAtNs = nowNs + delayNs
+        end(retryAtNs: nowNs + delayNs)
         return delayNs
     }
 
     mutating func close() {
         socket?.transport.shutDown()
+        end(retryAtNs: .max)
+    }
+
+    private mutating func end(retryAtNs: UInt64) {
         dial = nil
         socket = nil
         phase = .waiting
-        retryAtNs = .max
+        self.retryAtNs = retryAtNs
     }
 }

@@ -129,11 +129,7 @@
         }
         while !isFinished {
             if !inFrame {
-                switch takeHeader() {
-                case .needMore: return .needMore
-                case .violation(let code, let reason): return violation(code, reason)
-                case .ready: break
-                }
+                if let event = takeHeader() { return event }
                 if let whole = takeWholeMessage() { return whole }
             }
             if let event = takePayload() { return event }
@@ -156,18 +152,12 @@
 // MARK: - Header
 
 extension FrameDecoder {
-    private enum HeaderStep {
-        case ready
-        case needMore
-        case violation(UInt16, StaticString)
-    }
-
-    /// Collects and checks one header; on `.ready` the frame's fields are set.
-    private mutating func takeHeader() -> HeaderStep {
+    /// Collects and checks one header. Nil: the frame's fields are set.
+    private mutating func takeHeader() -> FrameEvent? {
         guard collectHeader(upTo: 2) else { return .needMore }
         let first = headerByte(0)
         let second = headerByte(1)
-        if let fault = FrameDecoder.fault(first, second, options.role, messageOpcode) { return .violation(1002, fault) }
+        if let fault = FrameDecoder.fault(first, second, options.role, messageOpcode) { return violation(1002, fault) }
         let short = Int(second & 0x7F)
         let lengthBytes = short == 126 ? 2 : short == 127 ? 8 : 0
         let maskBytes = second & 0x80 != 0 ? 4 : 0
@@ -176,12 +166,12 @@ extension FrameDecoder {
         if lengthBytes > 0 {
             length = 0
             for index in 0..<lengthBytes { length = length << 8 | UInt64(headerByte(2 + index)) }
-            if length >> 63 != 0 { return .violation(1002, "a frame length with the highest bit set") }
-            if length < (lengthBytes == 2 ? 126 : 65_536) { return .violation(1002, "a frame length not in its shortest form") }
+            if length >> 63 != 0 { return violation(1002, "a frame length with the highest bit set") }
+            if length < (lengthBytes == 2 ? 126 : 65_536) { return violation(1002, "a frame length not in its shortest form") }
         }
         let isControl = first & 0x08 != 0
         if !isControl && length > UInt64(options.messageBytesMax - message.count) {
-            return .violation(1009, "a message longer than the limit")
+            return violation(1009, "a message longer than the limit")
         }
         opcode = first & 0x0F
         isFinal = first & 0x80 != 0
@@ -194,11 +184,11 @@ extension FrameDecoder {
         return beginFrame(isControl: isControl)
     }
 
-    private mutating func beginFrame(isControl: Bool) -> HeaderStep {
+    private mutating func beginFrame(isControl: Bool) -> FrameEvent? {
         inFrame = true
         if isControl {
             control.reset()
-            return .ready
+            return nil
         }
         if opcode != 0 {
             messageOpcode = opcode
@@ -206,8 +196,7 @@ extension FrameDecoder {
             validator = UTF8Validator()
         }
         fragmentCount += 1
-        if fragmentCount > options.fragmentCountMax { return .violation(1008, "too many fragments in one message") }
-        return .ready
+        return fragmentCount > options.fragmentCountMax ? violation(1008, "too many fragments in one message") : nil
     }
 
     /// What is wrong with the first two header bytes, if anything.

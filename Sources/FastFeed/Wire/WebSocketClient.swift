@@ -58,8 +58,7 @@ public final class WebSocketClient {
         settings.decoder.messageBytesMax = options.messageBytesMax
         settings.decoder.fragmentCountMax = options.fragmentCountMax
         let tls = endpoint.isSecure ? try TLSContext.client(authorityFile: options.authorityFile) : nil
-        var connection = WebSocketConnection(
-            endpoint: endpoint, options: settings, tls: tls, port: nil, nowNs: MonotonicClock.nowNs())
+        var connection = WebSocketConnection(endpoint: endpoint, options: settings, tls: tls, port: nil, nowNs: MonotonicClock.nowNs())
         while true {
             let nowNs = MonotonicClock.nowNs()
             switch connection.open(nowNs: nowNs) {
@@ -123,9 +122,8 @@ public final class WebSocketClient {
 
     private func end(_ code: UInt16, _ reason: String) -> Message {
         connection.drop()
-        let message = Message.closed(code: code, reason: reason)
-        ended = message
-        return message
+        ended = .closed(code: code, reason: reason)
+        return ended!
     }
 
     /// The next message of the window; nil when it is used up.
