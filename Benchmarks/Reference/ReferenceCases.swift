@@ -12,6 +12,8 @@ struct ReferenceCase {
         case latency, burst
         /// Receive and frame headers alone: the reference only.
         case drain
+        /// The parsers alone, without exchange and Redis.
+        case parse
     }
 
     let name: String
@@ -31,6 +33,9 @@ struct ReferenceCase {
     private static let latencies = ["p50", "p99", "lateness-p99", "cpu"]
 
     static let all = [
+        ReferenceCase(
+            name: "parse", kind: .parse, setup: flatOut, contestants: [.scanner, .onDemand, .onDemandValues, .feedd],
+            figures: ["fast", "fallback"]),
         ReferenceCase(
             name: "saturated", kind: .saturated, setup: flatOut, contestants: [.scanner, .deep, .onDemand, .feedd],
             figures: ["frames", "written", "cpu", "redis-cpu", "rss"]),
@@ -70,30 +75,29 @@ struct ReferenceCase {
     static let aboveWs = "cpu-above-ws"
 
     /// One run of one program.
-    func run(_ contestant: Contestant, _ effort: ReferenceEffort, _ programs: ContestantPrograms) throws -> [String: Double] {
+    func run(_ contestant: Contestant, _ effort: Effort, _ programs: ContestantPrograms) throws -> [String: Double] {
+        if kind == .parse { return try ReferenceParse.run(contestant, reference: programs.reference) }
         if contestant.kind == .cryptofeed { return try SustainedRate(contestant, series: setup.series, effort, programs).find() }
-        let run = try ReferenceRun(
-            setup, contestant, programs, keepsTruth: kind != .drain, subscribes: kind == .latency || kind == .burst, isBound: isBound)
-        var figures = try run.measure(
-            warmUpSeconds: kind == .burst ? 2.5 : effort.warmUpSeconds,
-            seconds: kind == .burst ? Double(effort.bursts) + 0.6 : effort.seconds)
-        if kind == .drain { return figures.filter { ["frames", "cpu"].contains($0.key) } }
+        let isBurst = kind == .burst
+        let watched = setup.with {
+            $0.keepsTruth = kind != .drain
+            $0.subscribes = isBurst || kind == .latency
+        }
+        let run = try ReferenceRun(watched, contestant, programs, isBound: isBound)
+        let (before, after) = try run.rig.measure(
+            warmUpSeconds: isBurst ? 2.5 : effort.warmUpSeconds, seconds: isBurst ? Double(effort.bursts) + 0.6 : effort.windowSeconds,
+            run.read)
+        let figures = try run.figures(Pace(from: before, to: after))
+        if kind == .drain { return figures.filter { self.figures.contains($0.key) } }
         guard let found = try run.finish() else { return figures }
         var latency: [String: Double]
-        if kind == .burst {
+        if isBurst {
             let bursts = try WholeBenchmarks.complete(found.closes, series: setup.series, atLeast: effort.bursts)
             latency = WholeBenchmarks.ranks("", bursts.map { $0.map { $0.arrivedNs - $0.dueNs } }).values
         } else {
-            guard found.sinceDue.count > 0 else { throw FeedError(.redis, "no update arrived") }
             latency = found.sinceDue.measure("").values
             latency["lateness-p99"] = found.exchangeLateness.measure("").values["p99"]
         }
-        for figure in self.figures where latency[figure] != nil { figures[figure] = latency[figure] }
-        return figures
+        return figures.merging(latency.filter { self.figures.contains($0.key) }) { $1 }
     }
-}
-
-struct ReferenceEffort {
-    let warmUpSeconds, seconds: Double
-    let bursts: Int
 }

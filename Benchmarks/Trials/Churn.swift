@@ -62,9 +62,9 @@ final class ChurnRun {
         print("churn: \(options.minutes) minutes, a flux every \(options.everyMs) ms, commit \(options.trial.commit)")
         var setup = Setup(.pushed(everyMs: 200), symbols: 40)
         (setup.followed, setup.redis, setup.history) = (1, .aof, 100)
-        setup.streamsPerConnection = ChurnRun.streamsPerConnection
+        (setup.streamsPerConnection, setup.keepsTruth) = (ChurnRun.streamsPerConnection, false)
         symbols = setup.names
-        service = try ServiceRun(setup, in: directory, keepsTruth: false)
+        service = try ServiceRun(setup, in: directory)
         client = try RedisClient.connect(service.rig.redis.endpoint)
         link = try CommandLink(service.rig.redis.endpoint)
     }

@@ -92,7 +92,7 @@ struct Endurance: ParsableCommand {
 
     /// The engine as a library, in this process: the allocator's count by thread cannot be read from outside.
     private func heap(_ result: TrialResult) throws {
-        let run = try WholeRun(Setup(.flatOut()), subscribes: false)
+        let run = try WholeRun(Setup(.flatOut()))
         // Nothing is proven without a closed candle that was written in between.
         func wait(until frames: Int64, closedBeyond closed: UInt64 = 0) throws -> EngineSnapshot {
             var now = run.engine.snapshot()

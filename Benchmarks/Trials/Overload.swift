@@ -133,7 +133,8 @@ final class OverloadRun {
     // MARK: Calm, overload, calm
 
     private func overload() throws {
-        let run = try ServiceRun(setup(.openLoop(result.offered)), in: directory, subscribes: true, keepsTimeline: true)
+        let setup = setup(.openLoop(result.offered)).with { ($0.subscribes, $0.keepsTimeline) = (true, true) }
+        let run = try ServiceRun(setup, in: directory)
         run.rig.subscriber?.open()
         try watch(run, "calm", from: 0, seconds: calmSeconds)
         let calm = try ProcessSample(pid: run.feedd.pid)
@@ -153,7 +154,7 @@ final class OverloadRun {
         result.received = Double(atEnd[.messagesReceived] - atStart[.messagesReceived]) / seconds
         result.written = Double(atEnd[.candlesWritten] - atStart[.candlesWritten]) / seconds
         result.acknowledgedP99Microseconds = result.run.samples.map { Double($0.latencyP99Microseconds) }
-        try judgeTimes(run.rig.subscriber?.result().timeline, beganNs, endedNs)
+        try judgeTimes(run.rig.subscriber!.result(), beganNs, endedNs)
         judgeAcknowledgements()
         judgeLoad(coalesced: atEnd[.coalesced] - atStart[.coalesced], received: atEnd[.messagesReceived] - atStart[.messagesReceived])
         judgeClosed(total, overloaded)
@@ -173,25 +174,26 @@ final class OverloadRun {
     /// In a few seconds one neighbour on the machine decides over times and sizes: they are shown only.
     private var isMeasurement: Bool { !options.quick && options.seconds >= 20 }
 
-    private func judgeTimes(_ timeline: LatencyTimeline?, _ beganNs: UInt64, _ endedNs: UInt64) throws {
-        guard let timeline else { throw FeedError(.redis, "the subscriber has seen nothing") }
-        let (began, ended) = (timeline.slice(beganNs), timeline.slice(endedNs))
+    private func judgeTimes(_ seen: UpdateSubscriber.Findings, _ beganNs: UInt64, _ endedNs: UInt64) throws {
+        let sliceNs = UpdateSubscriber.sliceNs
+        let (began, ended) = (beganNs / sliceNs, endedNs / sliceNs)
+        func p99(_ slices: Range<UInt64>) -> [Double?] { slices.map { seen.quantile(0.99, slice: $0) } }
         // The first third of the calm meets cold paths.
-        let calm = (max(0, began - Int(calmSeconds * 10 * 2 / 3))..<began).compactMap { timeline.quantile(0.99, slice: $0) }
+        let calm = p99((began - UInt64(calmSeconds * 10 * 2 / 3))..<began).compactMap(\.self)
         guard let worst = calm.max() else { throw FeedError(.redis, "no updates before the overload") }
         (result.calmP99Microseconds, result.calmWorstMicroseconds) = (median(calm), worst)
-        result.overloadWorstMicroseconds = (began..<ended).compactMap { timeline.quantile(0.99, slice: $0) }.max() ?? 0
+        result.overloadWorstMicroseconds = p99(began..<ended).compactMap(\.self).max() ?? 0
         let normal = result.calmP99Microseconds * OverloadRun.normalTimes
-        let after = (ended..<max(ended, timeline.sliceCount)).map { timeline.quantile(0.99, slice: $0) ?? .infinity }
+        let after = p99(ended..<max(ended, (seen.slices.keys.max() ?? 0) + 1)).map { $0 ?? .infinity }
         let first = after.indices.dropLast(OverloadRun.calmSlices - 1).first {
             after[$0] <= normal && median(Array(after[$0..<($0 + OverloadRun.calmSlices)])) <= normal
         }
         // In whole tenths: an update that was due before the end counts as before it.
-        result.recoverySeconds = first.map { Double($0) * Double(LatencyTimeline.sliceNs) / 1e9 }
-        result.slices = (0..<timeline.sliceCount).compactMap { slice in
-            guard let p50 = timeline.quantile(0.5, slice: slice), let p99 = timeline.quantile(0.99, slice: slice) else { return nil }
-            let second = (Double(timeline.startNs) + Double(slice) * Double(LatencyTimeline.sliceNs) - Double(beganNs)) / 1e9
-            return OverloadResult.Slice(second: second, p50Microseconds: p50, p99Microseconds: p99)
+        result.recoverySeconds = first.map { Double($0) * Double(sliceNs) / 1e9 }
+        result.slices = seen.slices.keys.sorted().map { slice in
+            OverloadResult.Slice(
+                second: (Double(slice * sliceNs) - Double(beganNs)) / 1e9, p50Microseconds: seen.quantile(0.5, slice: slice) ?? 0,
+                p99Microseconds: seen.quantile(0.99, slice: slice) ?? 0)
         }
         result.run.judge(
             "recovered", isMeasurement ? result.recoverySeconds.map { $0 <= OverloadRun.recoverySecondsMax } ?? false : nil,

@@ -26,10 +26,7 @@ final class RedisThrottle: Sendable {
     /// The server runs again when this returns.
     func stop() {
         stopping.store(true, ordering: .releasing)
-        thread.withLock { thread in
-            thread?.join()
-            thread = nil
-        }
+        thread.withLock { $0.take()?.join() }
         kill(pid, SIGCONT)
     }
 

@@ -97,14 +97,18 @@ struct ScaleCase {
         let intervals = ScaleCase.intervals[load]!
         var setup = Setup(load == .paced ? .openLoop(series) : .flatOut(), symbols: series / intervals.count, intervals: intervals)
         setup.feedd = isDedicated ? ["--threading", "dedicated"] : []
-        (setup.readers, setup.streamsPerConnection, setup.endsInTheMiddle) = (readers, streamsPerConnection, true)
+        (setup.readers, setup.streamsPerConnection) = (readers, streamsPerConnection)
+        (setup.endsInTheMiddle, setup.subscribes) = (true, load == .paced)
         return setup
     }
 
     /// - Throws: also when Redis does not hold what the exchange said.
     func run(warmUpSeconds: Double, seconds: Double, directory: URL) throws -> [String: Double] {
-        let run = try ServiceRun(setup, in: directory, subscribes: load == .paced)
-        let pace = try run.rig.measure(run.feedd.pid, warmUpSeconds: warmUpSeconds, seconds: seconds) { try run.look(seconds: $0) }
+        let run = try ServiceRun(setup, in: directory)
+        let looks = try run.rig.measure(warmUpSeconds: warmUpSeconds, seconds: seconds, wait: run.look(seconds:)) {
+            try run.rig.read(run.feedd.pid)
+        }
+        let pace = try Pace(from: looks.before, to: looks.after)
         let process = try ProcessSample(pid: run.feedd.pid)
         let heapBytes = run.feedd.report?["heap_allocated_bytes"] ?? 0
         let total = try run.prove()
