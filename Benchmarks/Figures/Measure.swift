@@ -16,13 +16,11 @@ struct Measure: Codable {
 
     /// One bar of a latency distribution, microseconds.
     struct Bar: Codable {
-        let from: Double
-        let until: Double
+        let from, until: Double
         let count: UInt64
     }
 
-    let name: String
-    let unit: String
+    let name, unit: String
     let better: Direction
     /// By the names of `Measure.order`.
     var values: [String: Double]

@@ -107,7 +107,7 @@ final class UpdateSubscriber: Sendable {
         try stream.write(Array("PSUBSCRIBE \(Setup.schema.updatesPattern)\r\n".utf8))
         var input = MessageReader()
         while !stopping.load(ordering: .acquiring) {
-            guard stream.waitReadable(milliseconds: 50) else { continue }
+            guard stream.wait(POLLIN, milliseconds: 50) else { continue }
             let count = unsafe stream.read(into: input.room, count: input.roomCount)
             let arrivedNs = MonotonicClock.nowNs()
             guard count > 0 else {

@@ -112,19 +112,14 @@ final class TrialResult: Encodable {
             print(TrialResult.sparkline(samples.map { Double($0.process.residentBytes) / 1e6 }))
         }
         if !events.isEmpty { print("\nfaults:") }
-        for (name, list) in Dictionary(grouping: events, by: { TrialResult.kind($0.fault) }).sorted(by: { $0.key < $1.key }) {
+        for (name, list) in Dictionary(grouping: events, by: { String($0.fault.prefix { !$0.isNumber }) }).sorted(by: { $0.key < $1.key }) {
             let skipped = list.count { $0.skipped != nil }
-            print("  " + name.left(34) + "\(list.count)" + (skipped > 0 ? "  (\(skipped) not done)" : ""))
+            print("  " + name.left(40) + "\(list.count)" + (skipped > 0 ? "  (\(skipped) not done)" : ""))
         }
         if !complaints.isEmpty { print("\nwhat feedd complained of:") }
         for (text, count) in complaints.sorted(by: { $0.value > $1.value }).prefix(12) { print("  \(count) x \(text)") }
         print("")
         for verdict in verdicts { print(verdict.line) }
-    }
-
-    private static func kind(_ fault: String) -> String {
-        fault.split(separator: " ").filter { !$0.contains(where: \.isNumber) && $0 != "ms" && $0 != "for" && $0 != "after" && $0 != "back" }
-            .joined(separator: " ").trimmingCharacters(in: .punctuationCharacters)
     }
 
     /// At most 60 columns; each shows the mean of its samples.
