@@ -32,6 +32,8 @@ struct Benchmarks: ParsableCommand {
 
     @OptionGroup var output: ReportOptions
 
+    private static var all: [Benchmark] { StageBenchmarks.all + WholeBenchmarks.all + CommandBenchmarks.all }
+
     /// The benchmarks' FILTER takes the place where a subcommand would stand, so these are told apart by hand.
     static func main() {
         let commands: [any ParsableCommand.Type] = [
@@ -93,8 +95,4 @@ struct Benchmark: Sendable {
     let name: String
     let sentence: String
     let run: @Sendable (Effort, (String) -> Void) throws -> [Measure]
-}
-
-extension Benchmarks {
-    static var all: [Benchmark] { StageBenchmarks.all + WholeBenchmarks.all + CommandBenchmarks.all }
 }

@@ -86,6 +86,10 @@ func shown(_ value: Double) -> String {
     return String(format: "%.\(decimals)f", value)
 }
 
+extension BinaryInteger {
+    var megabytes: Double { Double(self) / 1e6 }
+}
+
 extension String {
     func left(_ width: Int) -> String { count >= width ? self : self + String(repeating: " ", count: width - count) }
     func right(_ width: Int) -> String { count >= width ? self : String(repeating: " ", count: width - count) + self }

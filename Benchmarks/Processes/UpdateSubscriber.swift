@@ -108,14 +108,13 @@ final class UpdateSubscriber: Sendable {
         var input = MessageReader()
         while !stopping.load(ordering: .acquiring) {
             guard stream.wait(POLLIN, milliseconds: 50) else { continue }
-            let count = unsafe stream.read(into: input.room, count: input.roomCount)
+            let isOpen = input.read(&stream)
             let arrivedNs = MonotonicClock.nowNs()
-            guard count > 0 else {
+            guard isOpen else {
                 mine.failure = "Redis has ended the connection"
                 break
             }
             isSubscribed.store(true, ordering: .releasing)
-            input.add(count)
             while let message = input.next() { take(message, arrivedNs, &mine) }
             updates.store(mine.updates, ordering: .releasing)
         }

@@ -67,8 +67,6 @@ final class OverloadResult: Encodable {
     /// From the overload's end. Nil: not within the time that was watched.
     var recoverySeconds: Double?
     var slices: [Slice] = []
-    /// Beside each of feedd's samples: its own p99 in that second, from the socket to Redis's acknowledgement.
-    var acknowledgedP99Microseconds: [Double] = []
     let run = TrialResult()
 }
 
@@ -136,37 +134,31 @@ final class OverloadRun {
         let setup = setup(.openLoop(result.offered)).with { ($0.subscribes, $0.keepsTimeline) = (true, true) }
         let run = try ServiceRun(setup, in: directory)
         run.rig.subscriber?.open()
-        try watch(run, "calm", from: 0, seconds: calmSeconds)
+        /// A line each second or, in long runs, each five.
+        func watch(_ phase: String, from: Double, seconds: Double) throws {
+            let printsEvery = overloadSeconds < 20 ? 1 : 5
+            try run.watch(result.run, from: from, first: 1, every: 1, printsEvery: printsEvery, label: phase.left(10)) { $0 >= seconds }
+        }
+        try watch("calm", from: 0, seconds: calmSeconds)
         let calm = try ProcessSample(pid: run.feedd.pid)
         let atStart = try run.report()
         let beganNs = MonotonicClock.nowNs()
         let throttle = try RedisThrottle(pid: run.rig.redis.live(), share: options.share)
         defer { throttle.stop() }
-        try watch(run, "overload", from: calmSeconds, seconds: overloadSeconds)
+        try watch("overload", from: calmSeconds, seconds: overloadSeconds)
         let atEnd = try run.report()
         throttle.stop()
         let endedNs = MonotonicClock.nowNs()
         let overloaded = result.run.samples.filter { $0.second >= calmSeconds }
-        try watch(run, "after", from: calmSeconds + overloadSeconds, seconds: afterSeconds)
+        try watch("after", from: calmSeconds + overloadSeconds, seconds: afterSeconds)
         let after = try ProcessSample(pid: run.feedd.pid)
         let total = try run.finish(result.run)
-        let seconds = Double(atEnd.timeMs - atStart.timeMs) / 1_000
-        result.received = Double(atEnd[.messagesReceived] - atStart[.messagesReceived]) / seconds
-        result.written = Double(atEnd[.candlesWritten] - atStart[.candlesWritten]) / seconds
-        result.acknowledgedP99Microseconds = result.run.samples.map { Double($0.latencyP99Microseconds) }
         try judgeTimes(run.rig.subscriber!.result(), beganNs, endedNs)
         judgeAcknowledgements()
-        judgeLoad(coalesced: atEnd[.coalesced] - atStart[.coalesced], received: atEnd[.messagesReceived] - atStart[.messagesReceived])
+        judgeLoad(atStart, atEnd)
         judgeClosed(total, overloaded)
         result.run.judge("no connection was given up", run.reconnects == 0, "\(run.reconnects) reconnects")
         judgeMemory(calm, overloaded, after)
-    }
-
-    /// A line each second or, in long runs, each five.
-    private func watch(_ run: ServiceRun, _ phase: String, from: Double, seconds: Double) throws {
-        try run.watch(result.run, from: from, first: 1, every: 1, printsEvery: overloadSeconds < 20 ? 1 : 5, label: phase.left(10)) {
-            $0 >= seconds
-        }
     }
 
     // MARK: What must hold
@@ -207,26 +199,31 @@ final class OverloadRun {
     /// feedd's own part of it: what a subscriber sees is also what Redis still owes him.
     private func judgeAcknowledgements() {
         func worst(_ isWanted: (Double) -> Bool) -> Double {
-            zip(result.run.samples, result.acknowledgedP99Microseconds).filter { isWanted($0.0.second) }.map(\.1).max() ?? 0
+            Double(result.run.samples.filter { isWanted($0.second) }.map(\.latencyP99Microseconds).max() ?? 0) / 1_000
         }
         let end = calmSeconds + overloadSeconds
         result.run.judge(
             "socket to acknowledgement", nil,
             String(
                 format: "worst p99 of a second: calm %.1f ms, overload %.0f ms, from 2 s after it on %.1f ms",
-                worst { $0 <= calmSeconds } / 1_000, worst { $0 > calmSeconds && $0 <= end } / 1_000, worst { $0 > end + 2 } / 1_000))
+                worst { $0 <= calmSeconds }, worst { $0 > calmSeconds && $0 <= end }, worst { $0 > end + 2 }))
     }
 
     /// As much came in as was meant to, and Redis could not have written each.
-    private func judgeLoad(coalesced: Int64, received: Int64) {
+    private func judgeLoad(_ atStart: FeeddReport, _ atEnd: FeeddReport) {
+        func grown(_ id: CounterID) -> Double { Double(atEnd[id] - atStart[id]) }
+        let seconds = Double(atEnd.timeMs - atStart.timeMs) / 1_000
+        (result.received, result.written) = (grown(.messagesReceived) / seconds, grown(.candlesWritten) / seconds)
         result.run.judge(
             "overload was there",
             isMeasurement ? result.received > 0.9 * Double(result.offered) && result.written < 0.7 * result.received : nil,
             "\(shown(result.received)) frames/s came, \(shown(result.received / result.ceiling)) times the ceiling; "
                 + "\(shown(result.written)) states/s were written")
         result.run.judge(
-            "forming states conflated", coalesced > 0,
-            String(format: "%.0f %% of what came was overtaken before it was written", Double(coalesced) / Double(max(1, received)) * 100))
+            "forming states conflated", grown(.coalesced) > 0,
+            String(
+                format: "%.0f %% of what came was overtaken before it was written",
+                grown(.coalesced) / max(1, grown(.messagesReceived)) * 100))
     }
 
     private func judgeClosed(_ total: FeeddReport, _ overloaded: [TrialSample]) {
@@ -243,7 +240,7 @@ final class OverloadRun {
         result.run.judge(
             "memory is bounded", isMeasurement ? most > 0 && most - calm.residentBytes < TrialResult.growthBytesMax : nil,
             String(
-                format: "RSS %.1f MB before, %.1f at most during, %.1f after; at most %.0f more", Double(calm.residentBytes) / 1e6,
-                Double(most) / 1e6, Double(after.residentBytes) / 1e6, Double(TrialResult.growthBytesMax) / 1e6))
+                format: "RSS %.1f MB before, %.1f at most during, %.1f after; at most %.0f more", calm.residentBytes.megabytes,
+                most.megabytes, after.residentBytes.megabytes, TrialResult.growthBytesMax.megabytes))
     }
 }

@@ -110,15 +110,14 @@ struct ScaleCase {
         }
         let pace = try Pace(from: looks.before, to: looks.after)
         let process = try ProcessSample(pid: run.feedd.pid)
-        let heapBytes = run.feedd.report?["heap_allocated_bytes"] ?? 0
+        let heapBytes = try run.report()["heap_allocated_bytes"]
         let total = try run.prove()
         guard total[.closedWritten] > 0 else { throw FeedError(.venue, "no candle closed: nothing is proven") }
         guard run.reconnects == 0 else { throw FeedError(.venue, "\(run.reconnects) reconnects in the middle of the run") }
         var figures = pace.figures.merging(
             [
-                "cpu-share": pace.cpuSeconds(\.programNs) * 100 / pace.seconds, "rss": Double(process.residentBytes) / 1e6,
-                "anonymous": Double(process.anonymousBytes) / 1e6, "heap": Double(heapBytes) / 1e6,
-                "connections": Double(setup.connections),
+                "cpu-share": pace.cpuSeconds(\.programNs) * 100 / pace.seconds, "rss": process.residentBytes.megabytes,
+                "anonymous": process.anonymousBytes.megabytes, "heap": heapBytes.megabytes, "connections": Double(setup.connections),
             ], uniquingKeysWith: { $1 })
         let latency = run.rig.subscriber?.result().sinceDue.measure("").values ?? [:]
         for figure in ["p50", "p99"] { figures[figure] = latency[figure] }

@@ -3,11 +3,8 @@
 import FastFeed
 
 enum DrainClient {
-    struct Result {
-        let framesPerSecond: Double
-        /// CPU of the exchange for one frame, microseconds.
-        let exchangeMicroseconds: Double
-    }
+    /// The microseconds are the CPU of the exchange for one frame.
+    typealias Result = (framesPerSecond: Double, exchangeMicroseconds: Double)
 
     /// Subscribes to all series in the URL, lets the stream run in, and counts for some seconds.
     static func run(_ exchange: ExchangeProcess, _ setup: Setup, seconds: Double) throws -> Result {
@@ -51,8 +48,6 @@ enum DrainClient {
         let beforeNs = try ProcessorTime.ofProcess(exchange.pid)
         let counted = try read(for: seconds)
         let spentNs = try ProcessorTime.ofProcess(exchange.pid) - beforeNs
-        return Result(
-            framesPerSecond: Double(counted.frames) / Double(counted.ns) * 1e9,
-            exchangeMicroseconds: Double(spentNs) / 1_000 / Double(max(1, counted.frames)))
+        return (Double(counted.frames) / Double(counted.ns) * 1e9, Double(spentNs) / 1_000 / Double(max(1, counted.frames)))
     }
 }

@@ -45,7 +45,9 @@ enum WholeBenchmarks {
     }
 
     private static func ceiling(_ setup: Setup, _ effort: Effort) throws -> DrainClient.Result {
-        try DrainClient.run(ExchangeProcess(setup.exchangeArguments), setup, seconds: effort.windowSeconds / 4)
+        let exchange = try ExchangeProcess(setup.exchangeArguments)
+        defer { exchange.stop() }
+        return try DrainClient.run(exchange, setup, seconds: effort.windowSeconds / 4)
     }
 
     // MARK: As fast as it takes

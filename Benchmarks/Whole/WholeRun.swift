@@ -43,8 +43,7 @@ final class WholeRun {
 
     func read() throws -> Meters {
         let engine = engine.snapshot()
-        let reading = try Reading(frames: engine.counters[.messagesReceived], programNs: ProcessorTime.ofEngine(), rig)
-        return (engine, reading)
+        return (engine, try Reading(frames: engine.counters[.messagesReceived], programNs: ProcessorTime.ofEngine(), rig))
     }
 
     /// What happened between two moments.
