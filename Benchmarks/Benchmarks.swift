@@ -32,14 +32,16 @@ struct Benchmarks: ParsableCommand {
 
     @OptionGroup var output: ReportOptions
 
+    private static var all: [Benchmark] { StageBenchmarks.all + WholeBenchmarks.all + CommandBenchmarks.all }
+
     /// The benchmarks' FILTER takes the place where a subcommand would stand, so these are told apart by hand.
     static func main() {
-        let commands: [String: any ParsableCommand.Type] = [
-            "reference": ReferenceComparison.self, "count": InstructionCount.self, "soak": Soak.self, "churn": Churn.self,
-            "scale": Scale.self, "overload": Overload.self, "endurance": Endurance.self,
+        let commands: [any ParsableCommand.Type] = [
+            ReferenceComparison.self, InstructionCount.self, Soak.self, Churn.self, Scale.self, Overload.self, Endurance.self,
         ]
         let arguments = Array(CommandLine.arguments.dropFirst())
-        if let command = arguments.first.flatMap({ commands[$0] }) { command.main(Array(arguments.dropFirst())) } else { main(arguments) }
+        let command = commands.first { $0.configuration.commandName == "Benchmarks \(arguments.first ?? "")" }
+        if let command { command.main(Array(arguments.dropFirst())) } else { main(arguments) }
     }
 
     func validate() throws {
@@ -55,7 +57,8 @@ struct Benchmarks: ParsableCommand {
             return
         }
         let earlier = try compare.map { try Document(file: $0) }
-        let effort = Effort(quick: quick, rounds: rounds)
+        var effort = quick ? Effort.quick : Effort()
+        if let rounds { (effort.stageRounds, effort.wholeRounds) = (rounds, rounds) }
         try Report.make(output, isQuick: quick) { report in
             for benchmark in Benchmarks.all where filter.isEmpty || benchmark.name.contains(filter) {
                 report.attempt(benchmark.name) {
@@ -74,27 +77,22 @@ struct Benchmarks: ParsableCommand {
 
 /// How much is done.
 struct Effort {
-    /// Rounds of a stage; its work is divided by the divisor.
-    let stageRounds, divisor: Int
-    /// Whole engines run one after another.
-    let wholeRounds: Int
-    let warmUpSeconds, windowSeconds: Double
+    var warmUpSeconds = 2.0
+    var windowSeconds = 8.0
     /// Bursts of one run that count.
-    let bursts: Int
+    var bursts = 15
+    /// Rounds of a stage; its work is divided by the divisor.
+    var stageRounds = 9
+    var divisor = 1
+    /// Whole engines run one after another.
+    var wholeRounds = 3
 
-    init(quick: Bool, rounds: Int?) {
-        (stageRounds, divisor, wholeRounds) = (rounds ?? (quick ? 3 : 9), quick ? 20 : 1, rounds ?? (quick ? 1 : 3))
-        (warmUpSeconds, windowSeconds, bursts) = quick ? (0.3, 0.7, 2) : (2, 8, 15)
-    }
+    static let quick = Effort(warmUpSeconds: 0.3, windowSeconds: 0.7, bursts: 2, stageRounds: 3, divisor: 20, wholeRounds: 1)
 }
 
-/// A named piece of work. `run` is told how much to do and whom to tell how far it is.
+/// `run` is told how much to do and whom to tell how far it is.
 struct Benchmark: Sendable {
     let name: String
     let sentence: String
     let run: @Sendable (Effort, (String) -> Void) throws -> [Measure]
-}
-
-extension Benchmarks {
-    static var all: [Benchmark] { StageBenchmarks.all + WholeBenchmarks.all + CommandBenchmarks.all }
 }

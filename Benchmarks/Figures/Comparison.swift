@@ -5,7 +5,7 @@ import FastFeed
 
 enum Comparison {
     enum Mark: String, Codable {
-        case same = "same"
+        case same
         case better = "BETTER"
         case worse = "WORSE"
     }
@@ -20,38 +20,25 @@ enum Comparison {
 
     /// Figures of which a single slow moment decides are told and not marked.
     private static let unmarked = ["max", "min", "n", "p99.99"]
-    /// The band of a figure of which there is but one round, and the least of any.
-    private static let leastBand = 0.05
 
     static func lines(_ new: [Measure], against old: [Measure]) -> [Line] {
-        var lines: [Line] = []
-        for measure in new where measure.better != .neither {
-            guard let before = old.first(where: { $0.name == measure.name && $0.unit == measure.unit }) else { continue }
-            for figure in Measure.order where !unmarked.contains(figure) {
-                guard let value = measure.values[figure], let oldValue = before.values[figure], oldValue > 0 else { continue }
-                let band = max(Comparison.band(figure, measure), Comparison.band(figure, before))
-                let ratio = value / oldValue
-                let isMore = ratio > 1 + band
-                let isLess = ratio < 1 / (1 + band)
-                let mark: Mark = !isMore && !isLess ? .same : isMore == (measure.better == .higher) ? .better : .worse
-                let unit = measure.unit
-                lines.append(
-                    Line(name: measure.name, figure: figure, unit: unit, old: oldValue, new: value, ratio: ratio, band: band, mark: mark))
+        new.filter { $0.better != .neither }.flatMap { measure -> [Line] in
+            guard let before = old.first(where: { $0.name == measure.name && $0.unit == measure.unit }) else { return [] }
+            return Measure.order.filter { !unmarked.contains($0) }.compactMap { figure in
+                guard let new = measure.values[figure], let old = before.values[figure], old > 0 else { return nil }
+                let (ratio, band) = (new / old, max(band(figure, measure), band(figure, before)))
+                let isSame = max(ratio, 1 / ratio) <= 1 + band
+                let mark: Mark = isSame ? .same : (ratio > 1) == (measure.better == .higher) ? .better : .worse
+                return Line(
+                    name: measure.name, figure: figure, unit: measure.unit, old: old, new: new, ratio: ratio, band: band, mark: mark)
             }
         }
-        return lines
     }
 
     /// Half the distance between the best and the worst round, but never less than what is usual for the figure.
     private static func band(_ figure: String, _ measure: Measure) -> Double {
         let rounds = measure.samples["rounds"] ?? measure.samples[figure] ?? []
-        let least =
-            switch figure {
-            case "p90": 0.10
-            case "p99", "last": 0.25
-            case "p99.9": 0.50
-            default: leastBand
-            }
+        let least = ["p90": 0.10, "p99": 0.25, "last": 0.25, "p99.9": 0.50][figure] ?? 0.05
         guard let low = rounds.min(), let high = rounds.max(), low > 0 else { return least }
         return max(least, (high - low) / (high + low))
     }

@@ -55,11 +55,10 @@ struct Document: Codable {
             throw FeedError(.configuration, "'\(file)' cannot be read")
         }
         struct Header: Decodable { let format: Int }
-        guard let header = try? JSONDecoder().decode(Header.self, from: data) else {
-            throw FeedError(.configuration, "'\(file)' is not a document of this program (--json or --out writes one)")
-        }
-        guard header.format == Document.formatNow else {
-            throw FeedError(.configuration, "'\(file)' has format \(header.format), this program reads \(Document.formatNow)")
+        let format = (try? JSONDecoder().decode(Header.self, from: data))?.format
+        guard format == Document.formatNow else {
+            let what = format.map { "has format \($0), this program reads \(Document.formatNow)" }
+            throw FeedError(.configuration, "'\(file)' \(what ?? "is not a document of this program (--json or --out writes one)")")
         }
         do {
             self = try JSONDecoder().decode(Document.self, from: data)

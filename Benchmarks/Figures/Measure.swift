@@ -16,13 +16,11 @@ struct Measure: Codable {
 
     /// One bar of a latency distribution, microseconds.
     struct Bar: Codable {
-        let from: Double
-        let until: Double
+        let from, until: Double
         let count: UInt64
     }
 
-    let name: String
-    let unit: String
+    let name, unit: String
     let better: Direction
     /// By the names of `Measure.order`.
     var values: [String: Double]
@@ -86,6 +84,10 @@ func shown(_ value: Double) -> String {
     let decimals =
         magnitude >= 100 || magnitude == magnitude.rounded() ? 0 : magnitude >= 10 ? 1 : magnitude >= 1 ? 2 : magnitude >= 0.05 ? 3 : 5
     return String(format: "%.\(decimals)f", value)
+}
+
+extension BinaryInteger {
+    var megabytes: Double { Double(self) / 1e6 }
 }
 
 extension String {

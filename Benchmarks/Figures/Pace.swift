@@ -17,9 +17,7 @@ struct Reading {
 }
 
 struct Pace {
-    let seconds: Double
-    let frames: Double
-    let published: Double
+    let seconds, frames, published: Double
     private let before, after: Reading
 
     /// - Throws: when no frame was sent between them.

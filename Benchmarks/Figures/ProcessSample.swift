@@ -5,7 +5,7 @@ import Foundation
 
 struct ProcessSample: Codable {
     let residentBytes, anonymousBytes, descriptors, threads: Int
-    /// User and system time since its start.
+    /// Of all threads that live now.
     let cpuSeconds: Double
 
     init(pid: Int32) throws {
@@ -14,12 +14,8 @@ struct ProcessSample: Codable {
         func bytes(_ name: String) -> Int { (memory.first { $0.first == name[...] }?.dropFirst().first.flatMap { Int($0) } ?? 0) * 1_024 }
         (residentBytes, anonymousBytes) = (bytes("Rss:"), bytes("Anonymous:"))
         (descriptors, threads) = (try count("fd"), try count("task"))
-        // Fields count from behind the name, which may hold spaces: utime and stime are the 12th and 13th there.
-        let fields = Surroundings.text("/proc/\(pid)/stat").split(separator: ")").last?.split(separator: " ") ?? []
-        guard residentBytes > 0, fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else {
-            throw FeedError(.system, "/proc/\(pid) is not as expected")
-        }
-        cpuSeconds = (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+        guard residentBytes > 0 else { throw FeedError(.system, "/proc/\(pid) is not as expected") }
+        cpuSeconds = Double(try ProcessorTime.ofProcess(pid)) / 1e9
     }
 }
 
@@ -33,13 +29,17 @@ enum ProcessorTime {
         try sum("/proc/self/task") { ["feed", "sink", "control"].contains($0) || $0.hasPrefix("reader-") }
     }
 
+    /// Of the thread, or the process's main thread, whose folder this is. Nil: the kernel does not say.
+    static func ofTask(_ folder: String) -> UInt64? {
+        Surroundings.text("\(folder)/schedstat").split(separator: " ").first.flatMap { UInt64($0) }
+    }
+
     /// - Throws: when the kernel does not say. A figure of nothing would look like no cost at all.
     private static func sum(_ folder: String, _ isWanted: (String) -> Bool) throws -> UInt64 {
         var total: UInt64 = 0
         for task in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {
             guard isWanted(Surroundings.text("\(folder)/\(task)/comm").trimmingCharacters(in: .newlines)) else { continue }
-            let text = Surroundings.text("\(folder)/\(task)/schedstat")
-            guard let spentNs = text.split(separator: " ").first.flatMap({ UInt64($0) }) else {
+            guard let spentNs = ofTask("\(folder)/\(task)") else {
                 // A thread may end between the list and the look.
                 guard FileManager.default.fileExists(atPath: "\(folder)/\(task)") else { continue }
                 throw FeedError(.system, "\(folder)/\(task)/schedstat cannot be read: CPU time is not known on this kernel")

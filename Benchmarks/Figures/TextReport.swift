@@ -18,17 +18,12 @@ struct TextReport {
 
     static func lines(_ measure: Measure) -> String {
         var line = measure.name.left(nameWidth)
-        let isLatency = measure.values["p50"] != nil
         for figure in Measure.order {
             guard let value = measure.values[figure] else { continue }
             if ["min", "max"].contains(figure) && measure.values["n"] == 1 { continue }
-            if figure == "median" {
-                line += shown(value).right(11) + " " + measure.unit.left(14)
-            } else {
-                line += "  \(figure) \(shown(value))"
-            }
+            line += figure == "median" ? shown(value).right(11) + " " + measure.unit.left(14) : "  \(figure) \(shown(value))"
         }
-        if isLatency { line += "  \(measure.unit)" }
+        if measure.values["p50"] != nil { line += "  \(measure.unit)" }
         if let note = measure.note { line += "  (\(note))" }
         return ([line] + picture(measure)).joined(separator: "\n")
     }

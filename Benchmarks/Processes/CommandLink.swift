@@ -3,11 +3,8 @@
 import FastFeed
 
 final class CommandLink {
-    struct Answer {
-        /// What `send` has returned.
-        let channel: String
-        let text: [UInt8]
-    }
+    /// The channel is what `send` has returned.
+    typealias Answer = (channel: String, text: [UInt8])
 
     private let publisher: RedisConnection
     private let subscriber: RedisSubscriber
@@ -42,7 +39,7 @@ final class CommandLink {
             if case .lost(let reason) = event { throw FeedError(.redis, reason) }
         }
         switch subscriber.next(timeoutMs: timeoutMs) {
-        case .message(let channel, let text): return Answer(channel: channel, text: text)
+        case .message(let channel, let text): return (channel, text)
         case .nothing: return nil
         case let event: throw FeedError(.redis, "listening for answers: \(event)")
         }

@@ -3,21 +3,19 @@
 import FastFeed
 import Foundation
 
-final class ExchangeProcess {
+final class ExchangeProcess: Program {
     /// `ws://127.0.0.1:PORT`, or `wss://` with `--tls`.
-    let webSocketBase: String
+    private(set) var webSocketBase = ""
     /// The same port over HTTP: REST, truth and faults (docs/simulator.md).
-    let restBase: String
+    private(set) var restBase = ""
     /// With `--tls`: the authority to trust, a PEM file.
-    let authorityFile: String?
-    private let program: Program
+    private(set) var authorityFile: String?
 
-    var pid: Int32 { program.pid }
-
+    /// `stop` ends it; the truth file is written when that returns.
     /// - Parameter arguments: further flags of `feedd simulate`.
     init(_ arguments: [String]) throws {
         let output = Pipe()
-        program = try Program(Program.feedd(), ["simulate", "--port", "0", "--status-seconds", "0"] + arguments, output: output)
+        try super.init(Program.feedd(), ["simulate", "--port", "0", "--status-seconds", "0"] + arguments, output: output)
         var text = ""
         while !text.contains("\n") {
             let chunk = output.fileHandleForReading.availableData
@@ -30,11 +28,6 @@ final class ExchangeProcess {
         (webSocketBase, restBase) = (String(match.1), String(match.2))
         authorityFile = text.firstMatch(of: /ca-file (\S+)/).map { String($0.1) }
     }
-
-    deinit { stop() }
-
-    /// Ends it; the truth file is written when this returns.
-    func stop() { program.stop() }
 
     /// A request to its REST side.
     /// - Returns: the body of the answer.

@@ -90,7 +90,6 @@ final class FeeddProcess: ContestantProcess {
         let (status, total) = try takeRest()
         guard status == 0 else { throw FeedError(.system, "feedd has ended with status \(status)") }
         guard total[.redisRejected] == 0, total[.closedQueueOverflow] == 0 else { throw FeedError(.redis, "feedd could not write all") }
-        return ContestantBooks(
-            updates: UInt64(total[.recordsTaken] - total[.duplicates]), closedWritten: UInt64(total[.closedWritten]))
+        return (UInt64(total[.recordsTaken] - total[.duplicates]), UInt64(total[.closedWritten]))
     }
 }

@@ -1,4 +1,4 @@
-// A blocking byte stream for the benchmarks' own ends (the subscriber, the reader that only counts): the product's
+// A blocking byte stream for the benchmarks' own ends (the subscriber, requests to the exchange): the product's
 // transport, TLS included, without its readers. One thread.
 
 import FastFeed
@@ -10,36 +10,29 @@ struct RawConnection: ~Copyable {
     /// - Parameter authorityFile: speaks TLS and trusts this; nil: plain.
     init(_ address: SocketAddress?, authorityFile: String? = nil) throws {
         guard let address else { throw FeedError(.system, "not a numeric address") }
-        var opened = try Transport.connect(to: address)
-        guard RawConnection.wait(opened.number, POLLOUT, 5_000) else { throw FeedError(.system, "no connection within 5 s") }
-        if let error = opened.finishConnect() { throw error }
-        if let authorityFile {
-            opened.startTLS(try TLSContext.client(authorityFile: authorityFile), host: "127.0.0.1")
-            handshake: while true {
-                switch opened.handshake() {
-                case .done: break handshake
-                case .failed(let reason): throw FeedError(.tls, reason)
-                case .wantRead: _ = RawConnection.wait(opened.number, POLLIN, 5_000)
-                case .wantWrite: _ = RawConnection.wait(opened.number, POLLOUT, 5_000)
-                }
-            }
+        transport = try Transport.connect(to: address)
+        guard wait(POLLOUT, milliseconds: 5_000) else { throw FeedError(.system, "no connection within 5 s") }
+        if let error = transport.finishConnect() { throw error }
+        guard let authorityFile else { return }
+        transport.startTLS(try TLSContext.client(authorityFile: authorityFile), host: "127.0.0.1")
+        while case let step = transport.handshake(), step != .done {
+            if case .failed(let reason) = step { throw FeedError(.tls, reason) }
+            _ = wait(step == .wantRead ? POLLIN : POLLOUT, milliseconds: 5_000)
         }
-        transport = opened
     }
 
-    private static func wait(_ number: Int32, _ events: Int32, _ milliseconds: Int32) -> Bool {
-        var entry = pollfd(fd: number, events: Int16(events), revents: 0)
+    /// For `POLLIN` or `POLLOUT`. False: in vain.
+    func wait(_ event: Int32, milliseconds: Int32) -> Bool {
+        var entry = pollfd(fd: transport.number, events: Int16(event), revents: 0)
         return unsafe Glibc.poll(&entry, 1, milliseconds) == 1
     }
-
-    func waitReadable(milliseconds: Int32) -> Bool { RawConnection.wait(transport.number, POLLIN, milliseconds) }
 
     mutating func write(_ bytes: [UInt8]) throws {
         var sent = 0
         while sent < bytes.count {
             switch unsafe bytes.withUnsafeBytes({ unsafe transport.write($0.baseAddress! + sent, count: $0.count - sent) }) {
             case .bytes(let count): sent += count
-            case .wouldBlock: _ = RawConnection.wait(transport.number, POLLOUT, 1_000)
+            case .wouldBlock: _ = wait(POLLOUT, milliseconds: 1_000)
             case .endOfStream, .failed: throw FeedError(.system, "the connection is lost")
             }
         }
@@ -50,7 +43,7 @@ struct RawConnection: ~Copyable {
         while true {
             switch unsafe transport.read(into: bytes, count: count) {
             case .bytes(let got): return got
-            case .wouldBlock: _ = waitReadable(milliseconds: 1_000)
+            case .wouldBlock: _ = wait(POLLIN, milliseconds: 1_000)
             case .endOfStream, .failed: return 0
             }
         }

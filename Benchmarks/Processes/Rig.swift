@@ -15,14 +15,13 @@ final class Rig {
     /// Logs of programs, and while a run goes on the truth and Redis's files.
     let directory: URL
     private let isOwnDirectory: Bool
-    private var truthFile: URL { directory.appendingPathComponent("truth") }
 
     /// - Parameter directory: somebody else's to remove; nil: one that is gone with this object.
-    init(_ setup: Setup, in directory: URL? = nil, keepsTruth: Bool = true, subscribes: Bool = false, keepsTimeline: Bool = false) throws {
+    init(_ setup: Setup, in directory: URL? = nil) throws {
         self.setup = setup
         isOwnDirectory = directory == nil
         self.directory = try directory ?? RunDirectory.make("run")
-        let truth = keepsTruth ? ["--truth-file", self.directory.appendingPathComponent("truth").path] : []
+        let truth = setup.keepsTruth ? ["--truth-file", self.directory.appendingPathComponent("truth").path] : []
         exchange = try ExchangeProcess(setup.exchangeArguments + truth)
         var options = RedisServerProcess.Options()
         // Beside the log, where that is kept.
@@ -33,7 +32,7 @@ final class Rig {
         redis = try RedisServerProcess(options)
         let endpoint = port.map { RedisEndpoint(place: .tcp(Authority(host: "127.0.0.1", port: $0))) } ?? redis.endpoint
         redisEndpoint = endpoint
-        subscriber = subscribes ? try UpdateSubscriber(endpoint, seriesPeriodNs: setup.seriesPeriodNs, keepsTimeline: keepsTimeline) : nil
+        subscriber = setup.subscribes ? try UpdateSubscriber(endpoint, setup) : nil
     }
 
     deinit {
@@ -50,23 +49,24 @@ final class Rig {
             frames: exchange.klineFrames(), published: redis.calls("publish"), programNs: ProcessorTime.ofProcess(program), self)
     }
 
-    /// Lets a program run for a while, and looks before and after.
-    func measure(
-        _ program: Int32, warmUpSeconds: Double, seconds: Double, wait: (Double) throws -> Void = { Thread.sleep(forTimeInterval: $0) }
-    ) throws -> Pace {
+    /// Lets things run for a while, and looks before and after.
+    func measure<Look>(
+        warmUpSeconds: Double, seconds: Double, wait: (Double) throws -> Void = { Thread.sleep(forTimeInterval: $0) },
+        _ look: () throws -> Look
+    ) throws -> (before: Look, after: Look) {
         try wait(warmUpSeconds)
-        let before = try read(program)
+        let before = try look()
         subscriber?.open()
         try wait(seconds)
         subscriber?.close()
-        return try Pace(from: before, to: read(program))
+        return (before, try look())
     }
 
     // MARK: The proof
 
     /// Compares Redis with the truth of the exchange, which has ended.
     func compare() throws -> TruthCheck {
-        let truth = try TruthFile(truthFile)
+        let truth = try TruthFile(directory.appendingPathComponent("truth"))
         let client = try RedisClient.connect(redis.endpoint, timeout: .seconds(60))
         defer { client.close() }
         var check = TruthCheck { try client.command($0) }
@@ -81,9 +81,8 @@ final class Rig {
     func prove(closedWritten: UInt64) throws {
         let check = try compare()
         guard check.isFlawless else { throw FeedError(.redis, "\(check)") }
-        let delivered = check.required
-        guard delivered >= setup.series else {
-            throw FeedError(.venue, "only \(delivered) closed candles of \(setup.series) series were delivered: nothing is proven")
+        guard check.required >= setup.series else {
+            throw FeedError(.venue, "only \(check.required) closed candles of \(setup.series) series were delivered: nothing is proven")
         }
         guard check.latestCompared == setup.series else {
             throw FeedError(.venue, "\(check.latestCompared) streams said anything, \(setup.series) are followed")

@@ -39,6 +39,11 @@ struct Setup {
     var streamsPerConnection = 1_024
     /// Further flags of `feedd run`.
     var feedd: [String] = []
+    /// A subscriber listens, and also tells how latencies went over the run.
+    var subscribes = false
+    var keepsTimeline = false
+    /// The exchange leaves its truth, for the comparison at the end.
+    var keepsTruth = true
     /// Entries of each series that Redis keeps: it must still have them all when they are compared.
     var history = 1_000_000
     /// Closed candles that the exchange remembers.

@@ -23,10 +23,12 @@ struct UpdateMessage {
 
     deinit { unsafe bytes.deallocate() }
 
-    var room: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(bytes + tail) }
-    var roomCount: Int { MessageReader.capacity - tail }
-
-    mutating func add(_ count: Int) { tail += count }
+    /// Takes what has come. False: the connection is over.
+    mutating func read(_ stream: inout RawConnection) -> Bool {
+        let count = unsafe stream.read(into: bytes + tail, count: MessageReader.capacity - tail)
+        tail += count
+        return count > 0
+    }
 
     /// The next whole message; nil when more bytes are needed. Answers to the subscription are passed over.
     mutating func next() -> UpdateMessage? {

@@ -13,6 +13,8 @@ final class UpdateSubscriber: Sendable {
     /// A closed candle: when it was due, made and here.
     typealias Close = (dueNs: UInt64, madeNs: UInt64, arrivedNs: UInt64)
 
+    static let sliceNs: UInt64 = 100_000_000
+
     /// What is known at the end; the thread's own until then.
     struct Findings {
         /// Due → arrived here.
@@ -23,11 +25,23 @@ final class UpdateSubscriber: Sendable {
         var exchangeLateness = Latencies()
         /// Of each closed candle, when there is no schedule.
         var closes: [Close] = []
-        /// Due → arrived here over the run, where that was asked for.
-        var timeline: LatencyTimeline?
+        /// Due → arrived here over the run, where that was asked for: by the slice of time in which they were due.
+        var slices: [UInt64: LatencyHistogram] = [:]
         /// Updates that all messages stand for.
         var updates: UInt64 = 0
         var failure: String?
+
+        /// The rounds of another run behind one's own.
+        mutating func add(_ other: Findings) {
+            sinceDue.add(other.sinceDue)
+            sinceMade.add(other.sinceMade)
+            exchangeLateness.add(other.exchangeLateness)
+        }
+
+        /// Microseconds that this share of a slice's updates took at most. Nil: nothing was due in it.
+        func quantile(_ share: Double, slice: UInt64) -> Double? {
+            slices[slice]?.snapshot().quantile(share).map { Double($0) / 1_000 }
+        }
     }
 
     private let findings = Lock(Findings())
@@ -37,15 +51,13 @@ final class UpdateSubscriber: Sendable {
     /// Updates due in between count.
     private let fromNs = Atomic<UInt64>(.max)
     private let untilNs = Atomic<UInt64>(.max)
+    /// 0: only closed candles are looked at.
     private let seriesPeriodNs: UInt64
     private let keepsTimeline: Bool
     private let thread = Lock<PinnedThread?>(nil)
 
-    /// - Parameter seriesPeriodNs: between two frames of one series; 0 when only closed candles are looked at.
-    /// - Parameter keepsTimeline: also tells how latencies went over time.
-    init(_ endpoint: RedisEndpoint, seriesPeriodNs: UInt64, keepsTimeline: Bool = false) throws {
-        self.seriesPeriodNs = seriesPeriodNs
-        self.keepsTimeline = keepsTimeline
+    init(_ endpoint: RedisEndpoint, _ setup: Setup) throws {
+        (seriesPeriodNs, keepsTimeline) = (setup.seriesPeriodNs, setup.keepsTimeline)
         let started = try PinnedThread.start(name: "subscriber") {
             do {
                 try self.run(endpoint)
@@ -66,17 +78,17 @@ final class UpdateSubscriber: Sendable {
     func expect(updates expected: UInt64) throws {
         try? Wait.until(5, "updates") { updates.load(ordering: .acquiring) >= expected }
         stop()
-        if let failure = findings.withLock({ $0.failure }) { throw FeedError(.redis, "the subscriber: \(failure)") }
-        let seen = updates.load(ordering: .acquiring)
-        guard seen == expected else { throw FeedError(.redis, "the subscriber was told of \(seen) updates, the engine took \(expected)") }
+        let seen = result()
+        if let failure = seen.failure { throw FeedError(.redis, "the subscriber: \(failure)") }
+        guard seen.updates == expected else {
+            throw FeedError(.redis, "the subscriber was told of \(seen.updates) updates, the engine took \(expected)")
+        }
+        guard seriesPeriodNs == 0 || seen.sinceDue.count > 0 else { throw FeedError(.redis, "no update arrived") }
     }
 
     func stop() {
         stopping.store(true, ordering: .releasing)
-        thread.withLock { thread in
-            thread?.join()
-            thread = nil
-        }
+        thread.withLock { $0.take()?.join() }
     }
 
     /// After `stop`.
@@ -86,7 +98,6 @@ final class UpdateSubscriber: Sendable {
 
     private func run(_ endpoint: RedisEndpoint) throws {
         var mine = Findings()
-        if keepsTimeline { mine.timeline = LatencyTimeline(startNs: MonotonicClock.nowNs()) }
         let address =
             switch endpoint.place {
             case .unix(let path): SocketAddress(unixPath: path)
@@ -96,15 +107,14 @@ final class UpdateSubscriber: Sendable {
         try stream.write(Array("PSUBSCRIBE \(Setup.schema.updatesPattern)\r\n".utf8))
         var input = MessageReader()
         while !stopping.load(ordering: .acquiring) {
-            guard stream.waitReadable(milliseconds: 50) else { continue }
-            let count = unsafe stream.read(into: input.room, count: input.roomCount)
+            guard stream.wait(POLLIN, milliseconds: 50) else { continue }
+            let isOpen = input.read(&stream)
             let arrivedNs = MonotonicClock.nowNs()
-            guard count > 0 else {
+            guard isOpen else {
                 mine.failure = "Redis has ended the connection"
                 break
             }
             isSubscribed.store(true, ordering: .releasing)
-            input.add(count)
             while let message = input.next() { take(message, arrivedNs, &mine) }
             updates.store(mine.updates, ordering: .releasing)
         }
@@ -130,7 +140,10 @@ final class UpdateSubscriber: Sendable {
             guard dueNs >= from else { break }
             guard dueNs < until else { continue }
             mine.sinceDue.record(arrivedNs - dueNs)
-            mine.timeline?.record(dueNs: dueNs, latencyNs: arrivedNs - dueNs)
+            guard keepsTimeline else { continue }
+            let slice = dueNs / UpdateSubscriber.sliceNs
+            if mine.slices[slice] == nil { mine.slices[slice] = LatencyHistogram() }
+            mine.slices[slice]?.record(arrivedNs - dueNs)
         }
         guard message.dueNs >= from, message.dueNs < until else { return }
         mine.sinceMade.record(arrivedNs - message.madeNs)

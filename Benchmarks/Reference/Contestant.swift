@@ -70,13 +70,8 @@ struct Contestant {
     }
 }
 
-/// What a program says at its end.
-struct ContestantBooks {
-    /// Kline events that it took.
-    let updates: UInt64
-    /// Closed candles that Redis has acknowledged.
-    let closedWritten: UInt64
-}
+/// What a program says at its end: kline events that it took, and closed candles that Redis has acknowledged.
+typealias ContestantBooks = (updates: UInt64, closedWritten: UInt64)
 
 /// A program that has its turn. (cryptofeed is nothing more: it never ends by itself, and keeps no books.)
 class ContestantProcess: Program {
@@ -127,7 +122,7 @@ final class ReferenceProcess: ContestantProcess {
         guard waitForEnd() == 0, let klines = books["klines"] as? NSNumber, let closed = books["closed_written"] as? NSNumber,
             (books["others"] as? NSNumber)?.intValue == 0, (books["fallbacks"] as? NSNumber)?.intValue == 0
         else { throw FeedError(.system, "the program has failed, or met messages that it does not know: \(books)") }
-        return ContestantBooks(updates: klines.uint64Value, closedWritten: closed.uint64Value)
+        return (klines.uint64Value, closed.uint64Value)
     }
 
     /// What it says when it ends, for the modes that need no exchange of ours to end first.

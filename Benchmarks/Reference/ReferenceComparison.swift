@@ -35,31 +35,22 @@ struct ReferenceComparison: ParsableCommand {
 
     func validate() throws {
         guard rounds >= 1, seconds > 0 else { throw ValidationError("--rounds must be at least 1, --seconds positive") }
-        guard includesParse || !cases.isEmpty else { throw ValidationError("no case's name contains '\(filter)'") }
+        guard !cases.isEmpty else { throw ValidationError("no case's name contains '\(filter)'") }
     }
 
     private var parts: [String] { filter.split(separator: ",").map(String.init) }
-    private func includes(_ name: String) -> Bool { filter.isEmpty || parts.contains { name.contains($0) } }
-    private var includesParse: Bool { includes("parse") }
     private var cases: [ReferenceCase] {
-        ReferenceCase.all.filter { includes($0.name) } + (parts.contains("peers") ? [ReferenceCase.peers] : [])
+        ReferenceCase.all.filter { one in filter.isEmpty || parts.contains { one.name.contains($0) } }
+            + (parts.contains("peers") ? [ReferenceCase.peers] : [])
     }
 
     func run() throws {
         let programs = try ContestantPrograms(reference: reference.map { URL(fileURLWithPath: $0) })
-        try programs.check(cases.flatMap(\.contestants) + (includesParse ? [.scanner] : []))
-        let effort = ReferenceEffort(warmUpSeconds: min(2, seconds / 2), seconds: seconds, bursts: max(3, Int(seconds)))
+        try programs.check(cases.flatMap(\.contestants))
+        let effort = Effort(warmUpSeconds: min(2, seconds / 2), windowSeconds: seconds, bursts: max(3, Int(seconds)))
         try Report.make(output, isQuick: seconds < 2) { report in
             var table = ReferenceTable()
             for round in 1...rounds {
-                if includesParse {
-                    Report.say("round \(round) of \(rounds): parse")
-                    report.attempt("parse") {
-                        for (name, values) in try ReferenceParse.round(reference: programs.reference) {
-                            table.add("parse", name, round, values)
-                        }
-                    }
-                }
                 for one in cases {
                     // Who comes first takes turns, too.
                     for contestant in round % 2 == 1 ? one.contestants : one.contestants.reversed() {

@@ -43,12 +43,10 @@ struct ReferenceGoal {
 
     /// What is to be said behind a program's line of the table.
     /// - Parameter ratio: of the case's subject to this program.
-    static func verdicts(_ name: String, _ figure: String, _ contestant: Contestant, subject: Contestant, value: Double, ratio: Double?)
-        -> [String]
-    {
-        all.filter { $0.name == name && $0.figure == figure }.compactMap { goal in
-            if let against = goal.against { return against.name == contestant.name ? ratio.map(goal.text) : nil }
-            return contestant.name == subject.name ? goal.text(value) : nil
+    static func verdicts(_ one: ReferenceCase, _ figure: String, _ contestant: Contestant, value: Double, ratio: Double?) -> [String] {
+        all.filter { $0.name == one.name && $0.figure == figure && ($0.against ?? one.subject).name == contestant.name }.compactMap {
+            goal in
+            (goal.against == nil ? value : ratio).map(goal.text)
         }
     }
 }

@@ -9,7 +9,7 @@ import Foundation
 struct SustainedRate {
     private let contestant: Contestant
     private let series: Int
-    private let effort: ReferenceEffort
+    private let effort: Effort
     private let programs: ContestantPrograms
 
     static let firstRate = 6_000.0
@@ -17,7 +17,7 @@ struct SustainedRate {
     static let slackSeconds = 0.5
     private static let rates = 100.0...1_000_000
 
-    init(_ contestant: Contestant, series: Int, _ effort: ReferenceEffort, _ programs: ContestantPrograms) {
+    init(_ contestant: Contestant, series: Int, _ effort: Effort, _ programs: ContestantPrograms) {
         (self.contestant, self.series, self.effort, self.programs) = (contestant, series, effort, programs)
     }
 
@@ -42,11 +42,12 @@ struct SustainedRate {
 
     /// One run. Nil: not stored in time.
     private func step(_ rate: Int) throws -> [String: Double]? {
-        let run = try ReferenceRun(
-            Setup(.openLoop(rate), symbols: series).with { $0.redis = .tcp }, contestant, programs, keepsTruth: false, subscribes: false)
+        var setup = Setup(.openLoop(rate), symbols: series)
+        (setup.redis, setup.keepsTruth) = (.tcp, false)
+        let run = try ReferenceRun(setup, contestant, programs)
         Thread.sleep(forTimeInterval: max(1, effort.warmUpSeconds))
         let before = try run.read()
-        Thread.sleep(forTimeInterval: effort.seconds)
+        Thread.sleep(forTimeInterval: effort.windowSeconds)
         let after = try run.read()
         Thread.sleep(forTimeInterval: SustainedRate.slackSeconds)
         let written = try contestant.storedBy.map { try run.rig.redis.calls($0) }

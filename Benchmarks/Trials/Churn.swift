@@ -62,9 +62,9 @@ final class ChurnRun {
         print("churn: \(options.minutes) minutes, a flux every \(options.everyMs) ms, commit \(options.trial.commit)")
         var setup = Setup(.pushed(everyMs: 200), symbols: 40)
         (setup.followed, setup.redis, setup.history) = (1, .aof, 100)
-        setup.streamsPerConnection = ChurnRun.streamsPerConnection
+        (setup.streamsPerConnection, setup.keepsTruth) = (ChurnRun.streamsPerConnection, false)
         symbols = setup.names
-        service = try ServiceRun(setup, in: directory, keepsTruth: false)
+        service = try ServiceRun(setup, in: directory)
         client = try RedisClient.connect(service.rig.redis.endpoint)
         link = try CommandLink(service.rig.redis.endpoint)
     }
@@ -127,11 +127,10 @@ final class ChurnRun {
     }
 
     private func create(_ name: String, _ symbols: [Symbol]) throws {
-        let list = symbols.map { "\"\($0)\"" }.joined(separator: ",")
-        try link.call(.createFlux, "\"symbols\":[\(list)],\"interval\":\"1s\",\"name\":\"\(name)\"")
+        try link.call(.createFlux, #""symbols":\#(symbols.map(\.name)),"interval":"1s","name":"\#(name)""#)
     }
 
-    private func stop(_ name: String) throws { try link.call(.stopFlux, "\"flux_id\":\"\(name)\"") }
+    private func stop(_ name: String) throws { try link.call(.stopFlux, #""flux_id":"\#(name)""#) }
 
     // MARK: Looking
 
@@ -146,28 +145,26 @@ final class ChurnRun {
             connections: Int(report[.connectionsLive]), keys: lives.count { $0.integer == -1 })
     }
 
+    private let parts: [(String, KeyPath<Look, Int>)] = [
+        ("descriptors", \.process.descriptors), ("threads", \.process.threads), ("series", \.seriesActive), ("series ids", \.idsInUse),
+        ("connections", \.connections), ("keys that stay", \.keys),
+    ]
+
     private func show(_ name: String, _ look: Look) {
-        print(
-            String(
-                format:
-                    "%@  %5d fluxes  RSS %6.2f MB  anonymous %6.2f MB  heap in use %5.2f MB  %3d descriptors  %2d threads  %d series  %d ids  %d connections  %d keys",
-                name.left(8), rounds, Double(look.process.residentBytes) / 1e6, Double(look.process.anonymousBytes) / 1e6,
-                Double(look.heapBytes) / 1e6, look.process.descriptors, look.process.threads, look.seriesActive, look.idsInUse,
-                look.connections, look.keys))
+        let memory = String(
+            format: "RSS %6.2f MB  anonymous %6.2f MB  heap in use %5.2f MB", look.process.residentBytes.megabytes,
+            look.process.anonymousBytes.megabytes, look.heapBytes.megabytes)
+        print(([name.left(8), "\(rounds) fluxes", memory] + parts.map { "\(look[keyPath: $1]) \($0)" }).joined(separator: "  "))
     }
 
     private func judge(_ atStart: Look, _ first: Look, _ atEnd: Look) {
-        let parts: [(String, KeyPath<Look, Int>)] = [
-            ("descriptors", \.process.descriptors), ("threads", \.process.threads), ("series", \.seriesActive), ("series ids", \.idsInUse),
-            ("connections", \.connections), ("keys that stay", \.keys),
-        ]
         for (name, part) in parts { result.judgeSame("\(name), start to end", atStart[keyPath: part], atEnd[keyPath: part]) }
         let growth = atEnd.process.residentBytes - first.process.residentBytes
         result.judge(
             "RSS growth, first minute to end", growth < ChurnRun.residentGrowthMax,
             String(
-                format: "%+.2f MB, heap in use %+.2f MB, at most %.1f", Double(growth) / 1e6,
-                Double(atEnd.heapBytes - first.heapBytes) / 1e6, Double(ChurnRun.residentGrowthMax) / 1e6))
+                format: "%+.2f MB, heap in use %+.2f MB, at most %.1f", growth.megabytes, (atEnd.heapBytes - first.heapBytes).megabytes,
+                ChurnRun.residentGrowthMax.megabytes))
         let wanted = Int(result.seconds * 1_000) / options.everyMs
         result.judge("fluxes came and went", rounds * 10 >= wanted * 9, "\(rounds) of \(wanted)")
         let status = service.feedd.stop()

@@ -36,8 +36,6 @@ struct Endurance: ParsableCommand {
         }
     }
 
-    /// Share of the frames that pass before an allocation counts.
-    static let warmUpShare = 0.1
     /// More than any exchange of ours sends, for what the exchange must be able to remember.
     static let framesPerSecondMax = 4_000_000.0
     /// Of the median, to either side.
@@ -72,7 +70,7 @@ struct Endurance: ParsableCommand {
     }
 
     private func judgeFlat(_ result: TrialResult, _ name: String, _ part: KeyPath<ProcessSample, Int>, isJudged: Bool) {
-        let values = result.samples.map { Double($0.process[keyPath: part]) / 1e6 }
+        let values = result.samples.map { $0.process[keyPath: part].megabytes }
         guard values.count >= Endurance.samplesMin, let low = values.min(), let high = values.max() else {
             return result.judge(name, isJudged ? false : nil, "too few samples")
         }
@@ -92,7 +90,7 @@ struct Endurance: ParsableCommand {
 
     /// The engine as a library, in this process: the allocator's count by thread cannot be read from outside.
     private func heap(_ result: TrialResult) throws {
-        let run = try WholeRun(Setup(.flatOut()), subscribes: false)
+        let run = try WholeRun(Setup(.flatOut()))
         // Nothing is proven without a closed candle that was written in between.
         func wait(until frames: Int64, closedBeyond closed: UInt64 = 0) throws -> EngineSnapshot {
             var now = run.engine.snapshot()
@@ -104,18 +102,17 @@ struct Endurance: ParsableCommand {
         }
         // From now on: the answer to the last subscription is read in a turn that may not be over, and may come after many frames.
         let subscribed = Int64(run.engine.snapshot().counters[.messagesReceived])
-        let before = try wait(until: subscribed + max(50_000, Int64(Double(heapFrames) * Endurance.warmUpShare)))
+        let before = try wait(until: subscribed + max(50_000, heapFrames / 10))
         let after = try wait(
             until: Int64(before.counters[.messagesReceived]) + heapFrames, closedBeyond: before.counters[.closedWritten])
         try run.finish()
         let bytesBefore = before.dataThreadsAllocatedBytes ?? 0
         let bytes = (after.dataThreadsAllocatedBytes ?? 0) - bytesBefore
-        let frames = after.counters[.messagesReceived] - before.counters[.messagesReceived]
-        let closed = after.counters[.closedWritten] - before.counters[.closedWritten]
+        func grown(_ id: CounterID) -> String { shown(Double(after.counters[id] - before.counters[id])) }
         // Where jemalloc is not the allocator there is nothing to read, and nothing is proven.
         result.judge(
             "the data path allocates nothing", bytes == 0 && bytesBefore > 0,
-            "\(bytes) bytes over \(shown(Double(frames))) frames, \(shown(Double(closed))) closed candles among them; "
+            "\(bytes) bytes over \(grown(.messagesReceived)) frames, \(grown(.closedWritten)) closed candles among them; "
                 + "\(shown(Double(bytesBefore))) bytes before")
     }
 }

@@ -67,8 +67,6 @@ final class OverloadResult: Encodable {
     /// From the overload's end. Nil: not within the time that was watched.
     var recoverySeconds: Double?
     var slices: [Slice] = []
-    /// Beside each of feedd's samples: its own p99 in that second, from the socket to Redis's acknowledgement.
-    var acknowledgedP99Microseconds: [Double] = []
     let run = TrialResult()
 }
 
@@ -133,39 +131,34 @@ final class OverloadRun {
     // MARK: Calm, overload, calm
 
     private func overload() throws {
-        let run = try ServiceRun(setup(.openLoop(result.offered)), in: directory, subscribes: true, keepsTimeline: true)
+        let setup = setup(.openLoop(result.offered)).with { ($0.subscribes, $0.keepsTimeline) = (true, true) }
+        let run = try ServiceRun(setup, in: directory)
         run.rig.subscriber?.open()
-        try watch(run, "calm", from: 0, seconds: calmSeconds)
+        /// A line each second or, in long runs, each five.
+        func watch(_ phase: String, from: Double, seconds: Double) throws {
+            let printsEvery = overloadSeconds < 20 ? 1 : 5
+            try run.watch(result.run, from: from, first: 1, every: 1, printsEvery: printsEvery, label: phase.left(10)) { $0 >= seconds }
+        }
+        try watch("calm", from: 0, seconds: calmSeconds)
         let calm = try ProcessSample(pid: run.feedd.pid)
         let atStart = try run.report()
         let beganNs = MonotonicClock.nowNs()
         let throttle = try RedisThrottle(pid: run.rig.redis.live(), share: options.share)
         defer { throttle.stop() }
-        try watch(run, "overload", from: calmSeconds, seconds: overloadSeconds)
+        try watch("overload", from: calmSeconds, seconds: overloadSeconds)
         let atEnd = try run.report()
         throttle.stop()
         let endedNs = MonotonicClock.nowNs()
         let overloaded = result.run.samples.filter { $0.second >= calmSeconds }
-        try watch(run, "after", from: calmSeconds + overloadSeconds, seconds: afterSeconds)
+        try watch("after", from: calmSeconds + overloadSeconds, seconds: afterSeconds)
         let after = try ProcessSample(pid: run.feedd.pid)
         let total = try run.finish(result.run)
-        let seconds = Double(atEnd.timeMs - atStart.timeMs) / 1_000
-        result.received = Double(atEnd[.messagesReceived] - atStart[.messagesReceived]) / seconds
-        result.written = Double(atEnd[.candlesWritten] - atStart[.candlesWritten]) / seconds
-        result.acknowledgedP99Microseconds = result.run.samples.map { Double($0.latencyP99Microseconds) }
-        try judgeTimes(run.rig.subscriber?.result().timeline, beganNs, endedNs)
+        try judgeTimes(run.rig.subscriber!.result(), beganNs, endedNs)
         judgeAcknowledgements()
-        judgeLoad(coalesced: atEnd[.coalesced] - atStart[.coalesced], received: atEnd[.messagesReceived] - atStart[.messagesReceived])
+        judgeLoad(atStart, atEnd)
         judgeClosed(total, overloaded)
         result.run.judge("no connection was given up", run.reconnects == 0, "\(run.reconnects) reconnects")
         judgeMemory(calm, overloaded, after)
-    }
-
-    /// A line each second or, in long runs, each five.
-    private func watch(_ run: ServiceRun, _ phase: String, from: Double, seconds: Double) throws {
-        try run.watch(result.run, from: from, first: 1, every: 1, printsEvery: overloadSeconds < 20 ? 1 : 5, label: phase.left(10)) {
-            $0 >= seconds
-        }
     }
 
     // MARK: What must hold
@@ -173,25 +166,26 @@ final class OverloadRun {
     /// In a few seconds one neighbour on the machine decides over times and sizes: they are shown only.
     private var isMeasurement: Bool { !options.quick && options.seconds >= 20 }
 
-    private func judgeTimes(_ timeline: LatencyTimeline?, _ beganNs: UInt64, _ endedNs: UInt64) throws {
-        guard let timeline else { throw FeedError(.redis, "the subscriber has seen nothing") }
-        let (began, ended) = (timeline.slice(beganNs), timeline.slice(endedNs))
+    private func judgeTimes(_ seen: UpdateSubscriber.Findings, _ beganNs: UInt64, _ endedNs: UInt64) throws {
+        let sliceNs = UpdateSubscriber.sliceNs
+        let (began, ended) = (beganNs / sliceNs, endedNs / sliceNs)
+        func p99(_ slices: Range<UInt64>) -> [Double?] { slices.map { seen.quantile(0.99, slice: $0) } }
         // The first third of the calm meets cold paths.
-        let calm = (max(0, began - Int(calmSeconds * 10 * 2 / 3))..<began).compactMap { timeline.quantile(0.99, slice: $0) }
+        let calm = p99((began - UInt64(calmSeconds * 10 * 2 / 3))..<began).compactMap(\.self)
         guard let worst = calm.max() else { throw FeedError(.redis, "no updates before the overload") }
         (result.calmP99Microseconds, result.calmWorstMicroseconds) = (median(calm), worst)
-        result.overloadWorstMicroseconds = (began..<ended).compactMap { timeline.quantile(0.99, slice: $0) }.max() ?? 0
+        result.overloadWorstMicroseconds = p99(began..<ended).compactMap(\.self).max() ?? 0
         let normal = result.calmP99Microseconds * OverloadRun.normalTimes
-        let after = (ended..<max(ended, timeline.sliceCount)).map { timeline.quantile(0.99, slice: $0) ?? .infinity }
+        let after = p99(ended..<max(ended, (seen.slices.keys.max() ?? 0) + 1)).map { $0 ?? .infinity }
         let first = after.indices.dropLast(OverloadRun.calmSlices - 1).first {
             after[$0] <= normal && median(Array(after[$0..<($0 + OverloadRun.calmSlices)])) <= normal
         }
         // In whole tenths: an update that was due before the end counts as before it.
-        result.recoverySeconds = first.map { Double($0) * Double(LatencyTimeline.sliceNs) / 1e9 }
-        result.slices = (0..<timeline.sliceCount).compactMap { slice in
-            guard let p50 = timeline.quantile(0.5, slice: slice), let p99 = timeline.quantile(0.99, slice: slice) else { return nil }
-            let second = (Double(timeline.startNs) + Double(slice) * Double(LatencyTimeline.sliceNs) - Double(beganNs)) / 1e9
-            return OverloadResult.Slice(second: second, p50Microseconds: p50, p99Microseconds: p99)
+        result.recoverySeconds = first.map { Double($0) * Double(sliceNs) / 1e9 }
+        result.slices = seen.slices.keys.sorted().map { slice in
+            OverloadResult.Slice(
+                second: (Double(slice * sliceNs) - Double(beganNs)) / 1e9, p50Microseconds: seen.quantile(0.5, slice: slice) ?? 0,
+                p99Microseconds: seen.quantile(0.99, slice: slice) ?? 0)
         }
         result.run.judge(
             "recovered", isMeasurement ? result.recoverySeconds.map { $0 <= OverloadRun.recoverySecondsMax } ?? false : nil,
@@ -205,26 +199,31 @@ final class OverloadRun {
     /// feedd's own part of it: what a subscriber sees is also what Redis still owes him.
     private func judgeAcknowledgements() {
         func worst(_ isWanted: (Double) -> Bool) -> Double {
-            zip(result.run.samples, result.acknowledgedP99Microseconds).filter { isWanted($0.0.second) }.map(\.1).max() ?? 0
+            Double(result.run.samples.filter { isWanted($0.second) }.map(\.latencyP99Microseconds).max() ?? 0) / 1_000
         }
         let end = calmSeconds + overloadSeconds
         result.run.judge(
             "socket to acknowledgement", nil,
             String(
                 format: "worst p99 of a second: calm %.1f ms, overload %.0f ms, from 2 s after it on %.1f ms",
-                worst { $0 <= calmSeconds } / 1_000, worst { $0 > calmSeconds && $0 <= end } / 1_000, worst { $0 > end + 2 } / 1_000))
+                worst { $0 <= calmSeconds }, worst { $0 > calmSeconds && $0 <= end }, worst { $0 > end + 2 }))
     }
 
     /// As much came in as was meant to, and Redis could not have written each.
-    private func judgeLoad(coalesced: Int64, received: Int64) {
+    private func judgeLoad(_ atStart: FeeddReport, _ atEnd: FeeddReport) {
+        func grown(_ id: CounterID) -> Double { Double(atEnd[id] - atStart[id]) }
+        let seconds = Double(atEnd.timeMs - atStart.timeMs) / 1_000
+        (result.received, result.written) = (grown(.messagesReceived) / seconds, grown(.candlesWritten) / seconds)
         result.run.judge(
             "overload was there",
             isMeasurement ? result.received > 0.9 * Double(result.offered) && result.written < 0.7 * result.received : nil,
             "\(shown(result.received)) frames/s came, \(shown(result.received / result.ceiling)) times the ceiling; "
                 + "\(shown(result.written)) states/s were written")
         result.run.judge(
-            "forming states conflated", coalesced > 0,
-            String(format: "%.0f %% of what came was overtaken before it was written", Double(coalesced) / Double(max(1, received)) * 100))
+            "forming states conflated", grown(.coalesced) > 0,
+            String(
+                format: "%.0f %% of what came was overtaken before it was written",
+                grown(.coalesced) / max(1, grown(.messagesReceived)) * 100))
     }
 
     private func judgeClosed(_ total: FeeddReport, _ overloaded: [TrialSample]) {
@@ -241,7 +240,7 @@ final class OverloadRun {
         result.run.judge(
             "memory is bounded", isMeasurement ? most > 0 && most - calm.residentBytes < TrialResult.growthBytesMax : nil,
             String(
-                format: "RSS %.1f MB before, %.1f at most during, %.1f after; at most %.0f more", Double(calm.residentBytes) / 1e6,
-                Double(most) / 1e6, Double(after.residentBytes) / 1e6, Double(TrialResult.growthBytesMax) / 1e6))
+                format: "RSS %.1f MB before, %.1f at most during, %.1f after; at most %.0f more", calm.residentBytes.megabytes,
+                most.megabytes, after.residentBytes.megabytes, TrialResult.growthBytesMax.megabytes))
     }
 }

@@ -26,10 +26,7 @@ final class RedisThrottle: Sendable {
     /// The server runs again when this returns.
     func stop() {
         stopping.store(true, ordering: .releasing)
-        thread.withLock { thread in
-            thread?.join()
-            thread = nil
-        }
+        thread.withLock { $0.take()?.join() }
         kill(pid, SIGCONT)
     }
 
@@ -48,7 +45,5 @@ final class RedisThrottle: Sendable {
     }
 
     /// Of the server's main thread, which does all the work. (The kernel adds up when it stops, at the latest.)
-    private func usedNs() -> UInt64 {
-        Surroundings.text("/proc/\(pid)/schedstat").split(separator: " ").first.flatMap { UInt64($0) } ?? 0
-    }
+    private func usedNs() -> UInt64 { ProcessorTime.ofTask("/proc/\(pid)") ?? 0 }
 }

@@ -97,24 +97,27 @@ struct ScaleCase {
         let intervals = ScaleCase.intervals[load]!
         var setup = Setup(load == .paced ? .openLoop(series) : .flatOut(), symbols: series / intervals.count, intervals: intervals)
         setup.feedd = isDedicated ? ["--threading", "dedicated"] : []
-        (setup.readers, setup.streamsPerConnection, setup.endsInTheMiddle) = (readers, streamsPerConnection, true)
+        (setup.readers, setup.streamsPerConnection) = (readers, streamsPerConnection)
+        (setup.endsInTheMiddle, setup.subscribes) = (true, load == .paced)
         return setup
     }
 
     /// - Throws: also when Redis does not hold what the exchange said.
     func run(warmUpSeconds: Double, seconds: Double, directory: URL) throws -> [String: Double] {
-        let run = try ServiceRun(setup, in: directory, subscribes: load == .paced)
-        let pace = try run.rig.measure(run.feedd.pid, warmUpSeconds: warmUpSeconds, seconds: seconds) { try run.look(seconds: $0) }
+        let run = try ServiceRun(setup, in: directory)
+        let looks = try run.rig.measure(warmUpSeconds: warmUpSeconds, seconds: seconds, wait: run.look(seconds:)) {
+            try run.rig.read(run.feedd.pid)
+        }
+        let pace = try Pace(from: looks.before, to: looks.after)
         let process = try ProcessSample(pid: run.feedd.pid)
-        let heapBytes = run.feedd.report?["heap_allocated_bytes"] ?? 0
+        let heapBytes = try run.report()["heap_allocated_bytes"]
         let total = try run.prove()
         guard total[.closedWritten] > 0 else { throw FeedError(.venue, "no candle closed: nothing is proven") }
         guard run.reconnects == 0 else { throw FeedError(.venue, "\(run.reconnects) reconnects in the middle of the run") }
         var figures = pace.figures.merging(
             [
-                "cpu-share": pace.cpuSeconds(\.programNs) * 100 / pace.seconds, "rss": Double(process.residentBytes) / 1e6,
-                "anonymous": Double(process.anonymousBytes) / 1e6, "heap": Double(heapBytes) / 1e6,
-                "connections": Double(setup.connections),
+                "cpu-share": pace.cpuSeconds(\.programNs) * 100 / pace.seconds, "rss": process.residentBytes.megabytes,
+                "anonymous": process.anonymousBytes.megabytes, "heap": heapBytes.megabytes, "connections": Double(setup.connections),
             ], uniquingKeysWith: { $1 })
         let latency = run.rig.subscriber?.result().sinceDue.measure("").values ?? [:]
         for figure in ["p50", "p99"] { figures[figure] = latency[figure] }

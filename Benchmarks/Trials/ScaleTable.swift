@@ -28,41 +28,37 @@ struct ScaleTable {
                     rounds: rounds.all(one.name, figure))
             }
         }
-            + growths().map { Measure("scale/\($0.name)", $0.unit, rounds: [$0.value], note: $0.note) }
+            + growths()
     }
-
-    private typealias Growth = (name: String, unit: String, value: Double, note: String?)
 
     /// Of each load and variant: what a series adds, as the slope of a line through the sizes; and what the cost of a frame
     /// has become from a hundred series to the most.
-    private func growths() -> [Growth] {
-        let groups = Dictionary(grouping: cases.filter(\.isOfSizes)) { "\($0.load.rawValue)/\($0.variant)" }
-        return groups.filter { $0.value.count >= 3 }.sorted { $0.key < $1.key }.flatMap(growths)
+    private func growths() -> [Measure] {
+        Dictionary(grouping: cases.filter(\.isOfSizes)) { "scale/\($0.load.rawValue)/\($0.variant)" }
+            .filter { $0.value.count >= 3 }.sorted { $0.key < $1.key }.flatMap(growths)
     }
 
-    private func growths(_ group: String, _ members: [ScaleCase]) -> [Growth] {
-        var list: [Growth] = []
+    private func growths(_ group: String, _ members: [ScaleCase]) -> [Measure] {
+        var list: [Measure] = []
         for (figure, name, scale, unit) in [
             ("rss", "rss-per-series", 1e6, "bytes"), ("anonymous", "anonymous-per-series", 1e6, "bytes"),
             ("cpu-share", "cpu-per-series", 1e4, "us/s"),
         ] where figure != "cpu-share" || members[0].load == .paced {
-            let points = members.compactMap { one in
-                rounds.typical(one.name, figure).map { (x: Double(one.series), y: $0 * scale) }
-            }
+            let points = members.compactMap { one in rounds.typical(one.name, figure).map { (x: Double(one.series), y: $0 * scale) } }
             guard let slope = slope(points)?.slope else { continue }
             let goal = figure == "rss" ? ScaleTable.goal(slope, ScaleTable.bytesPerSeriesMax) : nil
-            list.append(("\(group)/\(name)", unit, slope, goal))
+            list.append(Measure("\(group)/\(name)", unit, rounds: [slope], note: goal))
         }
         /// Of the member of so many series.
         func typical(_ figure: String, at series: Int) -> Double? {
             members.first { $0.series == series }.flatMap { rounds.typical($0.name, figure) }
         }
         if let rss = typical("rss", at: 300) {
-            list.append(("\(group)/rss-at-300", "MB", rss, ScaleTable.goal(rss, ScaleTable.residentAt300Max)))
+            list.append(Measure("\(group)/rss-at-300", "MB", rounds: [rss], note: ScaleTable.goal(rss, ScaleTable.residentAt300Max)))
         }
         let most = members.map(\.series).max()!
         if members[0].load == .saturated, let from = typical("cpu", at: 100), let to = typical("cpu", at: most) {
-            list.append(("\(group)/cpu-\(most)-to-100", "ratio", to / from, nil))
+            list.append(Measure("\(group)/cpu-\(most)-to-100", "ratio", rounds: [to / from]))
         }
         return list
     }
@@ -78,9 +74,6 @@ struct ScaleTable {
         let table =
             [row("case") { $0 }, row("", ScaleTable.unit)]
             + cases.map { one in row(one.name) { rounds.typical(one.name, $0).map(shown) ?? "-" } }
-        let growth = growths().map {
-            $0.name.left(56) + shown($0.value).right(10) + " " + $0.unit + ($0.note.map { "  (\($0))" } ?? "")
-        }
-        return (table + [""] + growth).joined(separator: "\n")
+        return (table + [""] + growths().map(TextReport.lines)).joined(separator: "\n")
     }
 }

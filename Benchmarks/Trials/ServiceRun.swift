@@ -17,8 +17,8 @@ final class ServiceRun {
 
     /// Starts everything and waits until all series are followed.
     /// - Parameter directory: for logs; somebody else's to remove.
-    init(_ setup: Setup, in directory: URL, keepsTruth: Bool = true, subscribes: Bool = false, keepsTimeline: Bool = false) throws {
-        rig = try Rig(setup, in: directory, keepsTruth: keepsTruth, subscribes: subscribes, keepsTimeline: keepsTimeline)
+    init(_ setup: Setup, in directory: URL) throws {
+        rig = try Rig(setup, in: directory)
         let log = directory.appendingPathComponent("feedd-\(UUID().uuidString.prefix(8)).log")
         feedd = try FeeddProcess(setup, rig.exchange, rig.redisEndpoint, logFile: log)
         // All connections live, and nothing has been asked for since the report before: what does not fit a URL is subscribed

@@ -65,21 +65,18 @@ struct TrialSample: Encodable {
     var line: String {
         String(
             format:
-                "%6.0f s  %6.0f frames/s  %9d closed  %6d waiting  RSS %6.1f MB  anonymous %6.1f MB  %3d files  %2d threads  CPU %3.0f %%  %d live",
-            second, framesPerSecond, Int(closedWritten), Int(closedPending), Double(process.residentBytes) / 1e6,
-            Double(process.anonymousBytes) / 1e6, process.descriptors, process.threads, cpuShare * 100, Int(connectionsLive))
+                "%6.0f s  %6.0f frames/s  %9ld closed  %6ld waiting  RSS %6.1f MB  anonymous %6.1f MB  %3d files  %2d threads  CPU %3.0f %%  %ld live",
+            second, framesPerSecond, closedWritten, closedPending, process.residentBytes.megabytes, process.anonymousBytes.megabytes,
+            process.descriptors, process.threads, cpuShare * 100, connectionsLive)
     }
 }
 
-/// A fault that was done, or not.
+/// A fault that was done, or why it was skipped; and what it counts as, of what a run must have seen.
 struct TrialEvent: Encodable {
     let index: Int
     let second: Double
     let fault: String
-    /// Why it could not be done.
-    let skipped: String?
-    /// What it counts as, of what a run must have seen.
-    let required: String?
+    let skipped, required: String?
 }
 
 final class TrialResult: Encodable {
@@ -109,22 +106,17 @@ final class TrialResult: Encodable {
     func show() {
         if !samples.isEmpty {
             print("\nRSS of feedd over the run, MB:")
-            print(TrialResult.sparkline(samples.map { Double($0.process.residentBytes) / 1e6 }))
+            print(TrialResult.sparkline(samples.map(\.process.residentBytes.megabytes)))
         }
         if !events.isEmpty { print("\nfaults:") }
-        for (name, list) in Dictionary(grouping: events, by: { TrialResult.kind($0.fault) }).sorted(by: { $0.key < $1.key }) {
+        for (name, list) in Dictionary(grouping: events, by: { String($0.fault.prefix { !$0.isNumber }) }).sorted(by: { $0.key < $1.key }) {
             let skipped = list.count { $0.skipped != nil }
-            print("  " + name.left(34) + "\(list.count)" + (skipped > 0 ? "  (\(skipped) not done)" : ""))
+            print("  " + name.left(40) + "\(list.count)" + (skipped > 0 ? "  (\(skipped) not done)" : ""))
         }
         if !complaints.isEmpty { print("\nwhat feedd complained of:") }
         for (text, count) in complaints.sorted(by: { $0.value > $1.value }).prefix(12) { print("  \(count) x \(text)") }
         print("")
         for verdict in verdicts { print(verdict.line) }
-    }
-
-    private static func kind(_ fault: String) -> String {
-        fault.split(separator: " ").filter { !$0.contains(where: \.isNumber) && $0 != "ms" && $0 != "for" && $0 != "after" && $0 != "back" }
-            .joined(separator: " ").trimmingCharacters(in: .punctuationCharacters)
     }
 
     /// At most 60 columns; each shows the mean of its samples.

@@ -49,8 +49,8 @@ extension TrialResult {
         let growth = atEnd.residentBytes - atStart.residentBytes
         judge(
             "RSS growth, calm to calm", growth < TrialResult.growthBytesMax,
-            String(format: "%+.1f MB, heap in use %+.1f MB", Double(growth) / 1e6, Double(heapGrowth) / 1e6))
-        let points = samples.filter { $0.second >= seconds / 3 }.map { (x: $0.second / 3_600, y: Double($0.process.residentBytes) / 1e6) }
+            String(format: "%+.1f MB, heap in use %+.1f MB", growth.megabytes, heapGrowth.megabytes))
+        let points = samples.filter { $0.second >= seconds / 3 }.map { (x: $0.second / 3_600, y: $0.process.residentBytes.megabytes) }
         guard points.count > 3, let (slope, error) = slope(points) else { return judge("RSS slope below 1 MB/h", nil, "too few samples") }
         // A slope is only a leak when chance does not explain it.
         let detail = String(format: "%+.1f ± %.1f MB/h over the last two thirds", slope, 2 * error)

@@ -26,7 +26,7 @@ enum CommandBenchmarks {
             var answers: [CommandKind: Latencies] = [:]
             for round in 1...effort.wholeRounds {
                 tell("round \(round) of \(effort.wholeRounds)")
-                let run = try WholeRun(setup.with { $0.takesCommands = true }, subscribes: false)
+                let run = try WholeRun(setup.with { $0.takesCommands = true })
                 let link = try CommandLink(run.rig.redisEndpoint)
                 // There are some candles of each series to ask for; and the service has found its feet meanwhile.
                 try Wait.until(30, "candles that close") { run.count(.closedWritten) >= UInt64(3 * setup.series) }

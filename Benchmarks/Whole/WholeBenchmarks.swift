@@ -19,15 +19,15 @@ enum WholeBenchmarks {
 
     /// A fresh run for each round, and the figures of its window.
     private static func rounds(
-        _ setup: Setup, _ effort: Effort, _ tell: (String) -> Void, subscribes: Bool, _ body: (WholeRun) throws -> Void = { _ in }
+        _ setup: Setup, _ effort: Effort, _ tell: (String) -> Void, _ body: (WholeRun) throws -> Void
     ) throws -> [WholeRun.Window] {
         try (1...effort.wholeRounds).map { round in
             tell("round \(round) of \(effort.wholeRounds)")
-            let run = try WholeRun(setup, subscribes: subscribes)
-            let window = try run.measure(effort)
+            let run = try WholeRun(setup)
+            let (before, after) = try run.rig.measure(warmUpSeconds: effort.warmUpSeconds, seconds: effort.windowSeconds, run.read)
             try run.finish()
             try body(run)
-            return window
+            return try WholeRun.Window(before, after)
         }
     }
 
@@ -57,9 +57,7 @@ enum WholeBenchmarks {
         let sentence = setup.coalesces ? "as fast as the engine takes" : "the same, and every update is written"
         return Benchmark(name: name, sentence: "\(sentence), 300 series") { effort, tell in
             var ceilings: [Double] = []
-            let windows = try rounds(setup, effort, tell, subscribes: false) { _ in
-                ceilings.append(try ceiling(setup, effort).framesPerSecond)
-            }
+            let windows = try rounds(setup, effort, tell) { _ in ceilings.append(try ceiling(setup, effort).framesPerSecond) }
             return [
                 Measure("\(name)/frames", "frames/s", better: .higher, rounds: windows.map { $0.pace.frames / $0.pace.seconds }),
                 Measure("\(name)/exchange-ceiling", "frames/s", better: .neither, rounds: ceilings, note: "what the exchange can send"),
@@ -84,19 +82,14 @@ enum WholeBenchmarks {
 
     /// What the engine's own histograms say: the way from the socket to the acknowledgement, and its four stages.
     private static func engineLatencies(_ name: String, _ windows: [WholeRun.Window]) -> [Measure] {
-        func measure(_ part: String, isPictured: Bool = false, note: String? = nil, _ snapshot: (WholeRun.Window) -> HistogramSnapshot)
-            -> Measure
-        {
-            var latencies = Latencies()
-            for window in windows {
-                latencies.record(snapshot(window))
-                latencies.endRound()
-            }
-            return latencies.measure("\(name)/\(part)", isPictured: isPictured, note: note)
+        func latencies(_ snapshot: (WholeRun.Window) -> HistogramSnapshot) -> Latencies {
+            windows.reduce(into: Latencies()) { $0.addRound(snapshot($1)) }
         }
         let note = "from the engine's turn on; of coalesced states only the newest"
-        return [measure("socket-to-ack", isPictured: true, note: note, \.latency)]
-            + LatencyStage.allCases.map { stage in measure(stage.name.replacing("_", with: "-")) { $0.stages[stage] } }
+        return [latencies(\.latency).measure("\(name)/socket-to-ack", isPictured: true, note: note)]
+            + LatencyStage.allCases.map { stage in
+                latencies { $0.stages[stage] }.measure("\(name)/\(stage.name.replacing("_", with: "-"))")
+            }
     }
 
     // MARK: At a given rate
@@ -108,12 +101,7 @@ enum WholeBenchmarks {
             name: name, sentence: "\(rate) frames/s in an open loop: due to subscriber; and the engine's own part, socket to ack"
         ) { effort, tell in
             var total = UpdateSubscriber.Findings()
-            let windows = try rounds(setup, effort, tell, subscribes: true) { run in
-                guard let found = run.subscriber?.result(), found.sinceDue.count > 0 else { throw FeedError(.redis, "no update arrived") }
-                total.sinceDue.add(found.sinceDue)
-                total.sinceMade.add(found.sinceMade)
-                total.exchangeLateness.add(found.exchangeLateness)
-            }
+            let windows = try rounds(setup.with { $0.subscribes = true }, effort, tell) { total.add($0.rig.subscriber!.result()) }
             let coalesced = windows.map { $0.delta(.coalesced) / $0.pace.frames * 100 }
             return [
                 total.sinceDue.measure("\(name)/due-to-subscriber", isPictured: true),
@@ -131,18 +119,19 @@ enum WholeBenchmarks {
         let name = "burst/\(setup.series)"
         return Benchmark(name: name, sentence: "\(setup.series) series close at one instant, over and over") { effort, tell in
             tell("\(effort.bursts) bursts, one a second")
-            let run = try WholeRun(setup, subscribes: true)
+            let run = try WholeRun(setup.with { $0.subscribes = true })
+            let subscriber = run.rig.subscriber!
             // The first burst meets cold paths and streams that are still being subscribed.
             var acks = watchAcks(run.engine, seconds: 2.5)
             let before = try run.read()
-            run.subscriber?.open()
+            subscriber.open()
             acks += watchAcks(run.engine, seconds: Double(effort.bursts) + 0.6)
-            run.subscriber?.close()
+            subscriber.close()
             let window = try WholeRun.Window(before, run.read())
             // The last burst that counts may have begun just now.
             acks += watchAcks(run.engine, seconds: 0.8)
             try run.finish()
-            let bursts = try complete(run.subscriber?.result().closes ?? [], series: setup.series, atLeast: effort.bursts)
+            let bursts = try complete(subscriber.result().closes, series: setup.series, atLeast: effort.bursts)
             let lastAcks = try lastAcks(of: bursts.map { $0[0].dueNs }, series: setup.series, acks)
             return [
                 ranks("\(name)/close-to-subscriber", bursts.map { $0.map { $0.arrivedNs - $0.dueNs } }),

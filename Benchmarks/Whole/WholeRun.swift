@@ -9,12 +9,10 @@ import VenueSimulator
 final class WholeRun {
     let rig: Rig
     let engine: Engine
-    var setup: Setup { rig.setup }
-    var subscriber: UpdateSubscriber? { rig.subscriber }
 
     /// Starts everything and waits until all series are subscribed.
-    init(_ setup: Setup, subscribes: Bool) throws {
-        rig = try Rig(setup, subscribes: subscribes)
+    init(_ setup: Setup) throws {
+        rig = try Rig(setup)
         var configuration = EngineConfiguration()
         configuration.venue = try WebSocketEndpoint(url: rig.exchange.webSocketBase)
         configuration.venueAuthorityFile = rig.exchange.authorityFile
@@ -45,8 +43,7 @@ final class WholeRun {
 
     func read() throws -> Meters {
         let engine = engine.snapshot()
-        let reading = try Reading(frames: engine.counters[.messagesReceived], programNs: ProcessorTime.ofEngine(), rig)
-        return (engine, reading)
+        return (engine, try Reading(frames: engine.counters[.messagesReceived], programNs: ProcessorTime.ofEngine(), rig))
     }
 
     /// What happened between two moments.
@@ -62,16 +59,6 @@ final class WholeRun {
         func delta(_ id: CounterID) -> Double { Double(after.counters[id] - before.counters[id]) }
         var latency: HistogramSnapshot { after.latency - before.latency }
         var stages: StageSnapshots { after.stages - before.stages }
-    }
-
-    /// Lets things run for a while, and looks before and after.
-    func measure(_ effort: Effort) throws -> Window {
-        Thread.sleep(forTimeInterval: effort.warmUpSeconds)
-        let before = try read()
-        subscriber?.open()
-        Thread.sleep(forTimeInterval: effort.windowSeconds)
-        subscriber?.close()
-        return try Window(before, read())
     }
 
     // MARK: The proof
@@ -97,7 +84,7 @@ final class WholeRun {
         guard counters.isBalanced, counters.rejected == 0, counters[.redisRejected] == 0, counters[.closedQueueOverflow] == 0 else {
             throw FeedError(.system, "the books do not balance, or something was refused: \(counters.books)")
         }
-        try subscriber?.expect(updates: counters[.recordsTaken] - counters[.duplicates])
+        try rig.subscriber?.expect(updates: counters[.recordsTaken] - counters[.duplicates])
         try rig.prove(closedWritten: counters[.closedWritten])
     }
 }

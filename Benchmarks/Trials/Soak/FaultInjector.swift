@@ -22,7 +22,7 @@ final class FaultInjector {
     func begin(_ fault: SoakFault) -> String? {
         do {
             switch fault {
-            case .exchange(let query): try exchange.ask("POST", "/sim/fault?\(query)")
+            case .exchange(let query): try exchange.ask("POST", "/sim/fault?kind=\(query)")
             case .redisKilled(let awayMs):
                 redis.kill9()
                 repair(afterMs: awayMs) { [redis] in (try? redis.restart(waitsForAnswer: false)) != nil }
@@ -30,11 +30,10 @@ final class FaultInjector {
                 guard let pid = redis.pid else { return "Redis does not run" }
                 kill(pid, SIGSTOP)
                 repair(afterMs: ms) { [redis] in redis.pid != pid || kill(pid, SIGCONT) == 0 }
-            case .redisPaused(let ms, let writesOnly): try command("CLIENT", "PAUSE", "\(ms)", writesOnly ? "WRITE" : "ALL")
-            case .redisClientsKilled: try command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            case .redisCommand(let text): try command(text)
             case .redisRefuses(let setting, let ms):
-                try command("CONFIG", "SET", setting, "1")
-                repair(afterMs: ms) { [weak self] in (try? self?.command("CONFIG", "SET", setting, "0")) != nil }
+                try command("CONFIG SET \(setting) 1")
+                repair(afterMs: ms) { [weak self] in (try? self?.command("CONFIG SET \(setting) 0")) != nil }
             }
             return nil
         } catch {
@@ -49,19 +48,17 @@ final class FaultInjector {
     /// Takes back what has lasted long enough.
     func tick() {
         let nowNs = MonotonicClock.nowNs()
-        let due = repairs.filter { $0.dueNs <= nowNs }
-        repairs.removeAll { $0.dueNs <= nowNs }
-        for (_, repair) in due where !repair() {
-            repairs.append((MonotonicClock.nowNs() + FaultInjector.retryNs, repair))
+        for index in repairs.indices.reversed() where repairs[index].dueNs <= nowNs {
+            if repairs[index].repair() { repairs.remove(at: index) } else { repairs[index].dueNs = nowNs + FaultInjector.retryNs }
         }
     }
 
     /// Nothing the exchange was told to do is done any more.
     func clearExchange() throws { try exchange.ask("POST", "/sim/clear") }
 
-    private func command(_ arguments: String...) throws {
+    private func command(_ text: String) throws {
         let client = try RedisClient.connect(redis.endpoint, timeout: .seconds(1))
         defer { client.close() }
-        if case .error(let text) = try client.command(arguments) { throw FeedError(.redis, text) }
+        if case .error(let text) = try client.command(text.split(separator: " ").map(String.init)) { throw FeedError(.redis, text) }
     }
 }

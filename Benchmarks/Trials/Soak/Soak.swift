@@ -105,7 +105,9 @@ final class SoakRun {
                 let (index, fault) = schedule.next()
                 let skipped = injector.begin(fault)
                 result.events.append(
-                    TrialEvent(index: index, second: second, fault: fault.text, skipped: skipped, required: RequiredFault(fault)?.rawValue))
+                    TrialEvent(
+                        index: index, second: second, fault: fault.text, skipped: skipped,
+                        required: RequiredFault.allCases.map(\.rawValue).first(where: fault.text.hasPrefix)))
                 print(String(format: "%6.1f s  fault %3d  ", second, index) + fault.text + (skipped.map { "  NOT DONE: \($0)" } ?? ""))
             }
             return second >= options.minutes * 60 || isInterrupted.load(ordering: .relaxed)

@@ -4,54 +4,38 @@ import FastFeed
 
 /// One fault with all its particulars.
 enum SoakFault {
-    /// Query of the exchange's `POST /sim/fault` (docs/simulator.md).
+    /// Kind and numbers, as the exchange's `POST /sim/fault?kind=` takes them (docs/simulator.md).
     case exchange(String)
     /// kill -9, and a start on the same files after so long.
     case redisKilled(awayMs: Int)
     /// SIGSTOP, later SIGCONT.
     case redisStopped(ms: Int)
-    case redisPaused(ms: Int, writesOnly: Bool)
-    case redisClientsKilled
+    /// CLIENT PAUSE and the like, which end by themselves.
+    case redisCommand(String)
     /// A setting under which every write is refused, for a while.
     case redisRefuses(setting: String, ms: Int)
 
     var text: String {
         switch self {
-        case .exchange(let query): "exchange: " + query.replacing("kind=", with: "").replacing("&", with: " ")
-        case .redisKilled(let ms): "redis: kill -9, back after \(ms) ms"
+        case .exchange(let query): "exchange: " + query.replacing("&", with: " ")
+        case .redisKilled(let ms): "redis: killed, back after \(ms) ms"
         case .redisStopped(let ms): "redis: stopped for \(ms) ms"
-        case .redisPaused(let ms, let writesOnly): "redis: CLIENT PAUSE \(ms) \(writesOnly ? "WRITE" : "ALL")"
-        case .redisClientsKilled: "redis: CLIENT KILL TYPE normal"
+        case .redisCommand(let command): "redis: " + command
         case .redisRefuses(let setting, let ms): "redis: \(setting) 1 for \(ms) ms"
         }
     }
 }
 
-/// What a soak of ten minutes or more must have seen at least once.
+/// What a soak of ten minutes or more must have seen at least once: how the texts of such faults begin.
 enum RequiredFault: String, CaseIterable {
-    case reset = "connection reset"
-    case fin = "connection ended by FIN"
-    case midFrame = "connection ended in mid-frame"
-    case halfOpen = "connection silent"
-    case corrupt = "frames corrupt"
-    case redisKilled = "Redis killed"
-    case redisStopped = "Redis stopped"
-    case redisPaused = "Redis paused"
-
-    /// What one fault counts as.
-    init?(_ fault: SoakFault) {
-        switch fault {
-        case .exchange("kind=reset"): self = .reset
-        case .exchange("kind=drop"): self = .fin
-        case .exchange("kind=cutFrame"): self = .midFrame
-        case .exchange("kind=halfOpen"): self = .halfOpen
-        case .exchange(let query) where query.hasPrefix("kind=corruptJSON"): self = .corrupt
-        case .redisKilled: self = .redisKilled
-        case .redisStopped: self = .redisStopped
-        case .redisPaused: self = .redisPaused
-        default: return nil
-        }
-    }
+    case reset = "exchange: reset"
+    case fin = "exchange: drop"
+    case midFrame = "exchange: cutFrame"
+    case halfOpen = "exchange: halfOpen"
+    case corrupt = "exchange: corruptJSON"
+    case redisKilled = "redis: killed"
+    case redisStopped = "redis: stopped"
+    case redisPaused = "redis: CLIENT PAUSE"
 
     /// Runs as long as this are judged by it.
     static let minutesMin = 10.0
@@ -71,14 +55,24 @@ struct SoakSchedule {
     /// Faults between two connections that fall silent for the 45 s until they are given up.
     private let silenceDistance: Int
 
-    private static let cutSeconds = 35
-    private static let silenceSeconds = 200
+    private static let cuts = [
+        "reset", "drop", "close&value=1001", "close&value=1008", "cutFrame", "massDisconnect", "massDisconnect&value=1012",
+        "serverShutdown",
+    ]
+    /// Connections live on; what they carry is late, odd, damaged or lost.
+    private static let frameFaults: [(kind: String, numbers: KeyValuePairs<String, ClosedRange<Int>>)] = [
+        ("corruptJSON", ["count": 1...50]), ("truncateJSON", ["count": 1...50]), ("longDecimals", ["count": 1...50]),
+        ("nonASCIISymbol", ["count": 1...50]), ("unknownEvent", ["count": 1...50]), ("lose", ["count": 1...200]),
+        ("duplicate&probability=0.5", ["count": 100...5_000]), ("hold&probability=0.1", ["count": 10...100, "value": 50...800]),
+        ("lateClose", ["count": 1...20]), ("fragment", ["duration": 500...3_000]), ("missingClose", ["count": 1...100]),
+        ("splitWrites", ["duration": 100...500]), ("stall", ["value": 200...3_000]),
+    ]
 
     /// - Parameter faultSeconds: the time between two faults.
     init(seed: UInt64, faultSeconds: Int) {
         random = SplitMix64(seed: seed ^ 0x50A4)
-        cutDistance = (SoakSchedule.cutSeconds + faultSeconds - 1) / faultSeconds
-        silenceDistance = (SoakSchedule.silenceSeconds + faultSeconds - 1) / faultSeconds
+        cutDistance = (35 + faultSeconds - 1) / faultSeconds
+        silenceDistance = (200 + faultSeconds - 1) / faultSeconds
         nextSilence = silenceDistance / 4
         required = RequiredFault.allCases.shuffled(using: &random)
     }
@@ -97,11 +91,8 @@ struct SoakSchedule {
         if let place = required.firstIndex(where: isPossible) { return (index, make(required.remove(at: place))) }
         let roll = number(0...99)
         // While required ones wait for their distance, no other takes it.
-        if index >= nextSilence, roll < 4, required.isEmpty { return (index, silence()) }
-        if index >= nextCut, roll < 50, required.isEmpty {
-            nextCut = index + cutDistance
-            return (index, cut())
-        }
+        if index >= nextSilence, roll < 4, required.isEmpty { return (index, make(.halfOpen)) }
+        if index >= nextCut, roll < 50, required.isEmpty { return (index, cut(SoakSchedule.cuts[number(0...SoakSchedule.cuts.count - 1)])) }
         return (index, roll % 2 == 0 ? redis() : frames())
     }
 
@@ -117,57 +108,39 @@ struct SoakSchedule {
 
     private mutating func make(_ fault: RequiredFault) -> SoakFault {
         switch fault {
-        case .reset, .fin, .midFrame:
-            nextCut = index + cutDistance
-            return .exchange(fault == .reset ? "kind=reset" : fault == .fin ? "kind=drop" : "kind=cutFrame")
-        case .halfOpen: return silence()
-        case .corrupt: return .exchange("kind=corruptJSON&count=\(number(1...50))")
+        case .reset: return cut("reset")
+        case .fin: return cut("drop")
+        case .midFrame: return cut("cutFrame")
+        case .halfOpen:
+            // A connection that has died and does not say so.
+            nextSilence = index + silenceDistance
+            nextCut = max(nextCut, index + 2 * cutDistance)
+            return .exchange("halfOpen")
+        case .corrupt: return .exchange("corruptJSON&count=\(number(1...50))")
         case .redisKilled: return .redisKilled(awayMs: number(200...1_500))
         case .redisStopped: return .redisStopped(ms: number(500...2_000))
-        case .redisPaused: return .redisPaused(ms: number(200...2_000), writesOnly: number(0...1) == 0)
+        case .redisPaused: return .redisCommand("CLIENT PAUSE \(number(200...2_000)) \(number(0...1) == 0 ? "WRITE" : "ALL")")
         }
-    }
-
-    /// A connection that has died and does not say so.
-    private mutating func silence() -> SoakFault {
-        nextSilence = index + silenceDistance
-        nextCut = max(nextCut, index + 2 * cutDistance)
-        return .exchange("kind=halfOpen")
     }
 
     /// A connection ends, or all of them.
-    private mutating func cut() -> SoakFault {
-        let kinds = [
-            "reset", "drop", "close&value=1001", "close&value=1008", "cutFrame", "massDisconnect", "massDisconnect&value=1012",
-            "serverShutdown",
-        ]
-        return .exchange("kind=" + kinds[number(0...kinds.count - 1)])
+    private mutating func cut(_ kind: String) -> SoakFault {
+        nextCut = index + cutDistance
+        return .exchange(kind)
     }
 
-    /// Connections live on; what they carry is late, odd, damaged or lost.
     private mutating func frames() -> SoakFault {
-        let damages = ["corruptJSON", "truncateJSON", "longDecimals", "nonASCIISymbol", "unknownEvent"]
-        return switch number(0...12) {
-        case let kind where kind < damages.count: .exchange("kind=\(damages[kind])&count=\(number(1...50))")
-        case 5: .exchange("kind=lose&count=\(number(1...200))")
-        case 6: .exchange("kind=duplicate&probability=0.5&count=\(number(100...5_000))")
-        case 7: .exchange("kind=hold&probability=0.1&count=\(number(10...100))&value=\(number(50...800))")
-        case 8: .exchange("kind=lateClose&count=\(number(1...20))")
-        case 9: .exchange("kind=fragment&duration=\(number(500...3_000))")
-        case 10: .exchange("kind=missingClose&count=\(number(1...100))")
-        case 11: .exchange("kind=splitWrites&duration=\(number(100...500))")
-        default: .exchange("kind=stall&value=\(number(200...3_000))")
-        }
+        let (kind, numbers) = SoakSchedule.frameFaults[number(0...SoakSchedule.frameFaults.count - 1)]
+        return .exchange(numbers.reduce(kind) { "\($0)&\($1.key)=\(number($1.value))" })
     }
 
     private mutating func redis() -> SoakFault {
         switch number(0...6) {
-        case 0, 1: .redisKilled(awayMs: number(200...1_500))
-        case 2: .redisStopped(ms: number(500...2_000))
-        case 3: .redisPaused(ms: number(200...2_000), writesOnly: number(0...1) == 0)
-        case 4: .redisClientsKilled
-        case 5: .redisRefuses(setting: "maxmemory", ms: number(200...2_000))
-        default: .redisRefuses(setting: "min-replicas-to-write", ms: number(200...2_000))
+        case 0, 1: make(.redisKilled)
+        case 2: make(.redisStopped)
+        case 3: make(.redisPaused)
+        case 4: .redisCommand("CLIENT KILL TYPE normal SKIPME yes")
+        case let place: .redisRefuses(setting: place == 5 ? "maxmemory" : "min-replicas-to-write", ms: number(200...2_000))
         }
     }
 }
