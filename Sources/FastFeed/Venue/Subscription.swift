@@ -51,7 +51,9 @@ package struct Subscription: Sendable {
 
     /// The same streams, to be asked for on a new connection.
     package var renewed: Subscription {
-        Subscription(streams: streams, profile: profile, subscribeForm: subscribeForm, usesCombinedStreams: usesCombinedStreams)
+        var fresh = Subscription(streams: streams, profile: profile, subscribeForm: subscribeForm, usesCombinedStreams: usesCombinedStreams)
+        fresh.answerTimeoutMs = answerTimeoutMs
+        return fresh
     }
 
     /// From now on the connection is to carry these, too, or is not to carry them.

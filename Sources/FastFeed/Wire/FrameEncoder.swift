@@ -38,17 +38,23 @@ package enum FrameEncoder {
         return count + 4
     }
 
+    /// Appends one whole frame.
+    package static func append(_ opcode: FrameOpcode, _ payload: UnsafeRawBufferPointer, mask: UInt32?, to bytes: inout [UInt8]) {
+        unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: headerBytesMax) { header in
+            let count = unsafe writeHeader(opcode, payloadCount: payload.count, mask: mask, to: header.baseAddress!)
+            unsafe bytes.append(contentsOf: header[..<count])
+        }
+        let start = bytes.count
+        unsafe bytes.append(contentsOf: payload)
+        guard let mask else { return }
+        unsafe bytes.withUnsafeMutableBufferPointer { unsafe FrameMask.apply(mask, offset: 0, $0.baseAddress! + start, payload.count) }
+    }
+
     /// One whole frame as bytes; for the control path.
     package static func frame(_ opcode: FrameOpcode, _ payload: UnsafeRawBufferPointer, mask: UInt32?) -> [UInt8] {
-        unsafe [UInt8](unsafeUninitializedCapacity: headerBytesMax + payload.count) { buffer, count in
-            let out = buffer.baseAddress!
-            let header = unsafe writeHeader(opcode, payloadCount: payload.count, mask: mask, to: out)
-            if let source = payload.baseAddress {
-                unsafe UnsafeMutableRawPointer(out + header).copyMemory(from: source, byteCount: payload.count)
-            }
-            if let mask { unsafe FrameMask.apply(mask, offset: 0, out + header, payload.count) }
-            count = header + payload.count
-        }
+        var bytes: [UInt8] = []
+        unsafe append(opcode, payload, mask: mask, to: &bytes)
+        return bytes
     }
 
     /// A close frame's payload: code and at most 123 bytes of reason. 1005 stands for "no code".

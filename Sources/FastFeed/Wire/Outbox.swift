@@ -17,12 +17,24 @@ package struct Outbox: ~Copyable {
 
     /// False when the bound would be passed; then nothing was added.
     package mutating func append(_ more: [UInt8]) -> Bool {
-        guard more.count <= bytesMax - (bytes.count - head) else { return false }
+        guard makeRoom(more.count) else { return false }
+        bytes += more
+        return true
+    }
+
+    /// The same for a masked frame, which allocates nothing once there was room: pings are answered among the data.
+    package mutating func append(_ opcode: FrameOpcode, _ payload: UnsafeRawBufferPointer) -> Bool {
+        guard makeRoom(FrameEncoder.headerBytesMax + payload.count) else { return false }
+        unsafe FrameEncoder.append(opcode, payload, mask: FrameEncoder.freshMask(), to: &bytes)
+        return true
+    }
+
+    private mutating func makeRoom(_ count: Int) -> Bool {
+        guard count <= bytesMax - (bytes.count - head) else { return false }
         if head > bytes.count / 2 {
             bytes.removeFirst(head)
             head = 0
         }
-        bytes += more
         return true
     }
 

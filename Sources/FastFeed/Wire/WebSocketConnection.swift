@@ -173,8 +173,7 @@ extension WebSocketConnection {
     /// socket failed: give the connection up.
     package mutating func send(_ opcode: FrameOpcode, _ payload: UnsafeRawBufferPointer) -> Bool {
         guard phase == .open || phase == .closing else { return false }
-        let frame = unsafe FrameEncoder.frame(opcode, payload, mask: FrameEncoder.freshMask())
-        return outbox.append(frame) && flush()
+        return unsafe outbox.append(opcode, payload) && flush()
     }
 
     package mutating func send(_ opcode: FrameOpcode, _ payload: [UInt8]) -> Bool {
