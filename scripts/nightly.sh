@@ -22,7 +22,8 @@ parts=(
     "endurance   5  perf/endurance.sh"
     "overload    2  perf/overload.sh"
     "soak        6  scripts/soak.sh 5"
-    "clients     1  scripts/other-clients.sh"
+    "clients     5  scripts/other-clients.sh"
+    "arm64       1  scripts/check-arm64.sh"
     "autobahn    2  scripts/autobahn.sh"
 )
 
