@@ -8,7 +8,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 headers=/usr/aarch64-linux-gnu/include
 cpp=$(find "$headers/c++" -mindepth 1 -maxdepth 1 2>/dev/null | sort -V | tail -1)
 if [ -z "$cpp" ]; then
-    say "arm64: skipped, its headers are not installed (Debian: apt-get install libc6-dev-arm64-cross libstdc++-12-dev-arm64-cross)"
+    say "skipped: the headers of ARM are not installed (Debian: apt-get install libc6-dev-arm64-cross libstdc++-12-dev-arm64-cross)"
     exit 0
 fi
 work=$(mktemp -d)
