@@ -31,6 +31,17 @@ let linker: [LinkerSetting] = [.unsafeFlags(["-use-ld=lld"])]
 /// A program chooses its allocator, not a library: our programs take jemalloc, whose figures the library shows where it is there.
 let jemalloc: [LinkerSetting] = linker + [.linkedLibrary("jemalloc")]
 
+/// One file that runs without Swift on the machine, in a third of the memory. Not under a sanitizer (scripts/sanitize.sh): the static
+/// library's link line hides the sanitizer's malloc from libc, which would then allocate what the sanitizer frees.
+let standalone: [LinkerSetting] =
+    Context.environment["FASTFEED_SANITIZER"] != nil
+    ? []
+    : [
+        .unsafeFlags(["-static-stdlib"]),
+        // What FoundationEssentials needs, and only its dynamic library names (Swift 6.3).
+        .linkedLibrary("_FoundationCollections"), .linkedLibrary("_FoundationCShims"),
+    ]
+
 let package = Package(
     name: "FastFeed",
     products: [
@@ -66,12 +77,7 @@ let package = Package(
                 .product(name: "Configuration", package: "swift-configuration"),
             ],
             swiftSettings: strict,
-            linkerSettings: jemalloc + [
-                // One file that runs without Swift on the machine, in a third of the memory.
-                .unsafeFlags(["-static-stdlib"]),
-                // What FoundationEssentials needs, and only its dynamic library names (Swift 6.3).
-                .linkedLibrary("_FoundationCollections"), .linkedLibrary("_FoundationCShims"),
-            ]
+            linkerSettings: jemalloc + standalone
         ),
         .executableTarget(
             name: "Benchmarks",

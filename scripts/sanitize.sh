@@ -34,5 +34,5 @@ for kind in "${kinds[@]}"; do
         for flag in $undefined; do flags+=(-Xcc "$flag" -Xcxx "$flag"); done
     fi
     # One test at a time, as in test.sh.
-    swift test -c release --scratch-path ".build-$kind" --sanitize="$kind" "${flags[@]:+${flags[@]}}" --no-parallel "$@"
+    FASTFEED_SANITIZER=$kind swift test -c release --scratch-path ".build-$kind" --sanitize="$kind" "${flags[@]:+${flags[@]}}" --no-parallel "$@"
 done
