@@ -10,7 +10,6 @@ final class ScriptedService: Sendable {
 
     private let ending: Shared<Bool>
     private let requests: Shared<[String]>
-    private let thread: PinnedThread
     private let ended = DispatchSemaphore(value: 0)
 
     /// - Parameter prefix: the key prefix.
@@ -18,7 +17,7 @@ final class ScriptedService: Sendable {
         let ready = DispatchSemaphore(value: 0)
         let (isEnding, heard, ended) = (Shared(false), Shared<[String]>([]), ended)
         (self.ending, self.requests) = (isEnding, heard)
-        thread = try PinnedThread.start(name: "script") {
+        let thread = try PinnedThread.start(name: "script") {
             defer { ended.signal() }
             guard let subscriber = try? RedisSubscriber.connect(endpoint), let publisher = try? RedisClient.connect(endpoint) else {
                 return
@@ -38,6 +37,8 @@ final class ScriptedService: Sendable {
                 }
             }
         }
+        // It ends by itself; `stop` waits for what it does, not for the thread.
+        thread.detach()
         ready.wait()
     }
 
