@@ -92,7 +92,7 @@ package struct Dial: ~Copyable {
         return connectNext(nowNs)
     }
 
-    /// Returns what failed when there is no address left.
+    /// Returns what failed, once every address has been tried.
     private mutating func connectNext(_ nowNs: UInt64) -> String? {
         socket = nil
         addressUntilNs = options.patienceNs == .max ? .max : nowNs + options.patienceNs
