@@ -66,12 +66,14 @@ let package = Package(
             ]
         ),
         .target(name: "FastFeed", dependencies: ["CShims"], swiftSettings: strict),
+        // A redis-server of our own (`--redis embedded`, the demo, tests): whoever only talks to one starts no process.
+        .target(name: "RedisServer", dependencies: ["FastFeed"], swiftSettings: strict),
         .target(name: "CAuthority", linkerSettings: [.linkedLibrary("crypto")]),
         .target(name: "VenueSimulator", dependencies: ["FastFeed", "CAuthority"], swiftSettings: strict),
         .executableTarget(
             name: "feedd",
             dependencies: [
-                "FastFeed", "VenueSimulator",
+                "FastFeed", "RedisServer", "VenueSimulator",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Configuration", package: "swift-configuration"),
@@ -82,7 +84,7 @@ let package = Package(
         .executableTarget(
             name: "Benchmarks",
             dependencies: [
-                "FastFeed", "VenueSimulator",
+                "FastFeed", "RedisServer", "VenueSimulator",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
@@ -101,14 +103,18 @@ let package = Package(
             name: "run-seeds",
             dependencies: ["Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Tests/RunSeeds", swiftSettings: base, linkerSettings: jemalloc),
-        .testTarget(name: "SimulationTests", dependencies: ["Simulation", "FastFeed"], swiftSettings: waiting, linkerSettings: linker),
+        .testTarget(
+            name: "SimulationTests", dependencies: ["Simulation", "FastFeed", "RedisServer"], swiftSettings: waiting, linkerSettings: linker
+        ),
         // All test targets become one program; the tests that count allocations need jemalloc's figures.
         .testTarget(
-            name: "FastFeedTests", dependencies: ["FastFeed", "TestKit", "CShims"], swiftSettings: base, linkerSettings: jemalloc),
+            name: "FastFeedTests", dependencies: ["FastFeed", "RedisServer", "TestKit", "CShims"], swiftSettings: base,
+            linkerSettings: jemalloc),
         .testTarget(
             name: "SimulatorTests", dependencies: ["VenueSimulator", "TestKit"], swiftSettings: waiting, linkerSettings: linker),
         .testTarget(
-            name: "SystemTests", dependencies: ["FastFeed", "VenueSimulator", "TestKit"], swiftSettings: waiting, linkerSettings: linker),
+            name: "SystemTests", dependencies: ["FastFeed", "RedisServer", "VenueSimulator", "TestKit"], swiftSettings: waiting,
+            linkerSettings: linker),
     ],
     cxxLanguageStandard: .cxx17
 )

@@ -45,7 +45,7 @@ struct Document: Codable {
         conditions = Conditions(
             date: ISO8601DateFormatter().string(from: Date()),
             command: (["Benchmarks"] + CommandLine.arguments.dropFirst()).joined(separator: " "), isQuick: isQuick,
-            loadAverageBefore: Surroundings.loadAverage(), stealPercent: 0, seconds: 0)
+            loadAverageBefore: Double(Surroundings.text("/proc/loadavg").prefix { $0 != " " }) ?? 0, stealPercent: 0, seconds: 0)
     }
 
     /// - Throws: one sentence saying why the file cannot be compared.

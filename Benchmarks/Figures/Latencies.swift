@@ -9,8 +9,8 @@ struct Latencies {
 
     private var all = Latencies.empty
     private var round = Latencies.empty
-    private var roundP50: [Double] = []
-    private var roundP99: [Double] = []
+    /// Of each round, microseconds.
+    private var samples: [String: [Double]] = ["p50": [], "p99": []]
 
     /// Of all rounds ended.
     var count: UInt64 { all.totalCount }
@@ -27,14 +27,12 @@ struct Latencies {
     /// The rounds of others behind one's own.
     mutating func add(_ other: Latencies) {
         all.add(other.all)
-        roundP50 += other.roundP50
-        roundP99 += other.roundP99
+        samples.merge(other.samples, uniquingKeysWith: +)
     }
 
     mutating func endRound() {
         guard round.totalCount > 0 else { return }
-        roundP50.append(Double(round.valueAtPercentile(50)) / 1_000)
-        roundP99.append(Double(round.valueAtPercentile(99)) / 1_000)
+        for (name, percent) in [("p50", 50.0), ("p99", 99)] { samples[name]!.append(Double(round.valueAtPercentile(percent)) / 1_000) }
         all.add(round)
         round.reset()
     }
@@ -48,10 +46,8 @@ struct Latencies {
             }
             values["max"] = Double(all.maxRecorded) / 1_000
         }
-        var measure = Measure(name, "us", better: better, values: values, samples: ["p50": roundP50, "p99": roundP99], note: note)
-        measure.bars = bars()
-        measure.isPictured = isPictured
-        return measure
+        return Measure(
+            name: name, unit: "us", better: better, values: values, samples: samples, bars: bars(), isPictured: isPictured, note: note)
     }
 
     /// Powers of two of microseconds, twelve bars at most: what lies beyond is in the last one.

@@ -34,20 +34,13 @@ struct Measure: Codable {
 
     /// The order in which values are shown.
     static let order = ["median", "min", "p50", "p90", "p99", "p99.9", "p99.99", "last", "max", "n"]
+}
 
+extension Measure {
     /// The median of several rounds.
     init(_ name: String, _ unit: String, better: Direction = .lower, rounds: [Double], note: String? = nil) {
-        precondition(!rounds.isEmpty)
-        (self.name, self.unit, self.better, self.note) = (name, unit, better, note)
-        values = ["median": median(rounds), "min": rounds.min()!, "max": rounds.max()!, "n": Double(rounds.count)]
-        samples = ["rounds": rounds]
-    }
-
-    init(
-        _ name: String, _ unit: String, better: Direction = .lower, values: [String: Double], samples: [String: [Double]],
-        note: String? = nil
-    ) {
-        (self.name, self.unit, self.better, self.values, self.samples, self.note) = (name, unit, better, values, samples, note)
+        let values = ["median": median(rounds), "min": rounds.min()!, "max": rounds.max()!, "n": Double(rounds.count)]
+        self.init(name: name, unit: unit, better: better, values: values, samples: ["rounds": rounds], note: note)
     }
 }
 
@@ -72,15 +65,7 @@ func median(_ values: [Double]) -> Double {
 /// Four significant digits at most, thousands apart: for people. (The JSON document has the full value.)
 func shown(_ value: Double) -> String {
     let magnitude = abs(value)
-    if magnitude >= 1_000 {
-        var digits = String(Int(value.rounded()))
-        var place = digits.count - 3
-        while place > (value < 0 ? 1 : 0) {
-            digits.insert(",", at: digits.index(digits.startIndex, offsetBy: place))
-            place -= 3
-        }
-        return digits
-    }
+    if magnitude >= 1_000 { return Int(value.rounded()).formatted(.number.locale(Locale(identifier: "en_US"))) }
     let decimals =
         magnitude >= 100 || magnitude == magnitude.rounded() ? 0 : magnitude >= 10 ? 1 : magnitude >= 1 ? 2 : magnitude >= 0.05 ? 3 : 5
     return String(format: "%.\(decimals)f", value)

@@ -1,4 +1,4 @@
-// What a figure means nothing without: the machine, the programs, and how busy it all was. Any thread.
+// What a figure means nothing without: the machine, the programs, how busy it all was, and what a process had. Any thread.
 
 import FastFeed
 import Foundation
@@ -9,8 +9,8 @@ enum Surroundings {
         unsafe uname(&names)
         let kernel = unsafe withUnsafeBytes(of: names.release) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
         return Document.Machine(
-            cpu: value(of: "model name", in: "/proc/cpuinfo", separator: ":") ?? "unknown", kernel: kernel,
-            system: value(of: "PRETTY_NAME", in: "/etc/os-release", separator: "=")?.trimmingCharacters(in: ["\""]) ?? "unknown",
+            cpu: text("/proc/cpuinfo").firstMatch(of: /model name\s*: (.+)/).map { String($0.1) } ?? "unknown", kernel: kernel,
+            system: text("/etc/os-release").firstMatch(of: /PRETTY_NAME="?([^"\n]+)/).map { String($0.1) } ?? "unknown",
             simdjsonKernel: KlineParser.kernel, cores: Cores.allowed().count, memoryBytes: ProcessInfo.processInfo.physicalMemory)
     }
 
@@ -26,10 +26,6 @@ enum Surroundings {
             isDirty: status.map { !$0.isEmpty } ?? true)
     }
 
-    static func loadAverage() -> Double {
-        text("/proc/loadavg").split(separator: " ").first.flatMap { Double($0) } ?? 0
-    }
-
     /// Ticks of all cores since the start: in all, and taken by the host.
     static func processorTicks() -> (all: Double, stolen: Double) {
         let fields = text("/proc/stat").prefix { $0 != "\n" }.split(separator: " ").dropFirst().compactMap { Double($0) }
@@ -39,12 +35,6 @@ enum Surroundings {
 
     static func text(_ path: String) -> String {
         FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) } ?? ""
-    }
-
-    private static func value(of key: String, in path: String, separator: Character) -> String? {
-        let line = text(path).split(separator: "\n").first { $0.hasPrefix(key) }
-        guard let line, let place = line.firstIndex(of: separator) else { return nil }
-        return line[line.index(after: place)...].trimmingCharacters(in: .whitespaces)
     }
 
     /// What a program prints; nil when it is not there or fails.
@@ -59,5 +49,54 @@ enum Surroundings {
         let data = pipe.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
         return process.terminationStatus == 0 ? String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines) : nil
+    }
+}
+
+/// What /proc says of a process.
+struct ProcessSample: Codable {
+    let residentBytes, anonymousBytes, descriptors, threads: Int
+    /// Of all threads that live now.
+    let cpuSeconds: Double
+
+    init(pid: Int32) throws {
+        func count(_ folder: String) throws -> Int { try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/\(folder)").count }
+        let memory = Surroundings.text("/proc/\(pid)/smaps_rollup").split(separator: "\n").map { $0.split(separator: " ") }
+        func bytes(_ name: String) -> Int { (memory.first { $0.first == name[...] }?.dropFirst().first.flatMap { Int($0) } ?? 0) * 1_024 }
+        (residentBytes, anonymousBytes) = (bytes("Rss:"), bytes("Anonymous:"))
+        (descriptors, threads) = (try count("fd"), try count("task"))
+        guard residentBytes > 0 else { throw FeedError(.system, "/proc/\(pid) is not as expected") }
+        cpuSeconds = Double(try ProcessorTime.ofProcess(pid)) / 1e9
+    }
+}
+
+/// CPU time as the scheduler keeps it, in nanoseconds.
+enum ProcessorTime {
+    /// All threads of a process that live now.
+    static func ofProcess(_ pid: Int32) throws -> UInt64 { try sum("/proc/\(pid)/task") { _ in true } }
+
+    /// The engine's threads in this process: what else runs here (the subscriber of a latency run) is not in it.
+    static func ofEngine() throws -> UInt64 {
+        try sum("/proc/self/task") { ["feed", "sink", "control"].contains($0) || $0.hasPrefix("reader-") }
+    }
+
+    /// Of the thread, or the process's main thread, whose folder this is. Nil: the kernel does not say.
+    static func ofTask(_ folder: String) -> UInt64? {
+        Surroundings.text("\(folder)/schedstat").split(separator: " ").first.flatMap { UInt64($0) }
+    }
+
+    /// - Throws: when the kernel does not say. A figure of nothing would look like no cost at all.
+    private static func sum(_ folder: String, _ isWanted: (String) -> Bool) throws -> UInt64 {
+        var total: UInt64 = 0
+        for task in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {
+            guard isWanted(Surroundings.text("\(folder)/\(task)/comm").trimmingCharacters(in: .newlines)) else { continue }
+            guard let spentNs = ofTask("\(folder)/\(task)") else {
+                // A thread may end between the list and the look.
+                guard FileManager.default.fileExists(atPath: "\(folder)/\(task)") else { continue }
+                throw FeedError(.system, "\(folder)/\(task)/schedstat cannot be read: CPU time is not known on this kernel")
+            }
+            total += spentNs
+        }
+        guard total > 0 else { throw FeedError(.system, "\(folder) names no CPU time") }
+        return total
     }
 }

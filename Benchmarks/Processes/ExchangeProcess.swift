@@ -33,7 +33,7 @@ final class ExchangeProcess: Program {
     /// - Returns: the body of the answer.
     @discardableResult func ask(_ method: String, _ target: String) throws -> String {
         let place = try WebSocketEndpoint(url: webSocketBase).authority
-        var connection = try RawConnection(SocketAddress(numericHost: place.host, port: place.port), authorityFile: authorityFile)
+        var connection = try RawConnection.open(SocketAddress(numericHost: place.host, port: place.port), authorityFile: authorityFile)
         try connection.write(Array("\(method) \(target) HTTP/1.1\r\nHost: \(place.host)\r\nConnection: close\r\n\r\n".utf8))
         let answer = String(decoding: connection.readAll(), as: UTF8.self)
         guard answer.hasPrefix("HTTP/1.1 200 "), let head = answer.firstRange(of: "\r\n\r\n") else {

@@ -8,6 +8,8 @@ struct FeeddReport {
     let timeMs: Int64
     private let fields: [String: Any]
 
+    init() { (timeMs, fields) = (0, [:]) }
+
     init?(_ line: [String: Any]) {
         guard let text = line["time"] as? String,
             let date = try? Date(text, strategy: Date.ISO8601FormatStyle(includingFractionalSeconds: true))
@@ -18,13 +20,15 @@ struct FeeddReport {
 
     subscript(name: String) -> Int64 { (fields[name] as? NSNumber)?.int64Value ?? 0 }
     subscript(counter: CounterID) -> Int64 { self[counter.name] }
+    var heapBytes: Int64 { self["heap_allocated_bytes"] }
     var counters: CounterSnapshot { CounterSnapshot { UInt64(bitPattern: self[$0]) } }
 }
 
-final class FeeddProcess: ContestantProcess {
+final class FeeddProcess: Program {
     private let log: FileHandle
     private var rest = Data()
-    private(set) var report: FeeddReport?
+    /// The last one; of nothing until the first has come.
+    private(set) var report = FeeddReport()
     private(set) var total: FeeddReport?
     /// What the lines "closed candles are missing" name: open times by series.
     private(set) var gaps: [String: [Range<Int64>]] = [:]
@@ -56,7 +60,7 @@ final class FeeddProcess: ContestantProcess {
         guard let message = line["message"] as? String else { return }
         func number(_ name: String) -> Int64 { (line[name] as? NSNumber)?.int64Value ?? 0 }
         switch message {
-        case "report": report = FeeddReport(line)
+        case "report": report = FeeddReport(line) ?? report
         case "total": total = FeeddReport(line)
         case "closed candles are missing":
             let (from, until) = (number("from_ms"), number("until_ms"))
@@ -76,7 +80,7 @@ final class FeeddProcess: ContestantProcess {
         while isRunning {
             usleep(50_000)
             try poll()
-            guard let report, report.timeMs != before.timeMs else { continue }
+            guard report.timeMs != before.timeMs else { continue }
             if report[.messagesReceived] == before.messages { break }
             before = (report.timeMs, report[.messagesReceived])
         }
@@ -86,7 +90,7 @@ final class FeeddProcess: ContestantProcess {
         return (status, total)
     }
 
-    override func finish() throws -> ContestantBooks {
+    override func finish() throws -> Books {
         let (status, total) = try takeRest()
         guard status == 0 else { throw FeedError(.system, "feedd has ended with status \(status)") }
         guard total[.redisRejected] == 0, total[.closedQueueOverflow] == 0 else { throw FeedError(.redis, "feedd could not write all") }

@@ -20,6 +20,12 @@ class Program {
         try process.run()
     }
 
+    /// A moment in which it must go on.
+    func mustRun() throws {
+        guard isRunning else { throw FeedError(.system, "the program has ended in the middle of the run") }
+        usleep(10_000)
+    }
+
     /// For ways out that are not the planned one.
     deinit {
         guard isRunning else { return }
@@ -38,6 +44,13 @@ class Program {
         process.waitUntilExit()
         return process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
     }
+
+    /// What a program that takes the exchange's events says at its end: how many it took, and closed candles that Redis has
+    /// acknowledged.
+    typealias Books = (updates: UInt64, closedWritten: UInt64)
+
+    /// The exchange has ended: takes what it has sent, ends, and says what it did.
+    func finish() throws -> Books { throw FeedError(.system, "the program keeps no books") }
 
     /// The program `feedd`, built beside this one.
     static func feedd() throws -> URL {

@@ -8,28 +8,25 @@ struct RawConnection: ~Copyable {
     private var transport: Transport
 
     /// - Parameter authorityFile: speaks TLS and trusts this; nil: plain.
-    init(_ address: SocketAddress?, authorityFile: String? = nil) throws {
+    static func open(_ address: SocketAddress?, authorityFile: String? = nil) throws -> RawConnection {
         guard let address else { throw FeedError(.system, "not a numeric address") }
-        var opened = try Transport.connect(to: address)
-        guard RawConnection.wait(opened.number, POLLOUT, 5_000) else { throw FeedError(.system, "no connection within 5 s") }
-        if let error = opened.finishConnect() { throw error }
-        if let authorityFile {
-            opened.startTLS(try TLSContext.client(authorityFile: authorityFile), host: "127.0.0.1")
-            while case let step = opened.handshake(), step != .done {
-                if case .failed(let reason) = step { throw FeedError(.tls, reason) }
-                _ = RawConnection.wait(opened.number, step == .wantRead ? POLLIN : POLLOUT, 5_000)
-            }
+        var made = RawConnection(transport: try Transport.connect(to: address))
+        guard made.wait(POLLOUT, milliseconds: 5_000) else { throw FeedError(.system, "no connection within 5 s") }
+        if let error = made.transport.finishConnect() { throw error }
+        guard let authorityFile else { return made }
+        made.transport.startTLS(try TLSContext.client(authorityFile: authorityFile), host: "127.0.0.1")
+        while case let step = made.transport.handshake(), step != .done {
+            if case .failed(let reason) = step { throw FeedError(.tls, reason) }
+            _ = made.wait(step == .wantRead ? POLLIN : POLLOUT, milliseconds: 5_000)
         }
-        transport = opened
-    }
-
-    private static func wait(_ number: Int32, _ event: Int32, _ milliseconds: Int32) -> Bool {
-        var entry = pollfd(fd: number, events: Int16(event), revents: 0)
-        return unsafe Glibc.poll(&entry, 1, milliseconds) == 1
+        return made
     }
 
     /// For `POLLIN` or `POLLOUT`. False: in vain.
-    func wait(_ event: Int32, milliseconds: Int32) -> Bool { RawConnection.wait(transport.number, event, milliseconds) }
+    func wait(_ event: Int32, milliseconds: Int32) -> Bool {
+        var entry = pollfd(fd: transport.number, events: Int16(event), revents: 0)
+        return unsafe Glibc.poll(&entry, 1, milliseconds) == 1
+    }
 
     mutating func write(_ bytes: [UInt8]) throws {
         var sent = 0

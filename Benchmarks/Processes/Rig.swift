@@ -3,6 +3,7 @@
 
 import FastFeed
 import Foundation
+import RedisServer
 import VenueSimulator
 
 final class Rig {
@@ -23,16 +24,15 @@ final class Rig {
         self.directory = try directory ?? RunDirectory.make("run")
         let truth = setup.keepsTruth ? ["--truth-file", self.directory.appendingPathComponent("truth").path] : []
         exchange = try ExchangeProcess(setup.exchangeArguments + truth)
-        var options = RedisServerProcess.Options()
         // Beside the log, where that is kept.
-        if directory != nil, setup.redis == .aof { options.directory = self.directory.appendingPathComponent("redis").path }
+        let files = directory.flatMap { setup.redis == .aof ? $0.appendingPathComponent("redis").path : nil }
+        var options = RedisServerProcess.Options(directory: files)
         options.arguments = ["--appendonly", setup.redis == .aof ? "yes" : "no"] + setup.redisArguments
         let port = setup.redis == .tcp ? try FreePort.find() : nil
         if let port { options.arguments += ["--port", "\(port)"] }
         redis = try RedisServerProcess(options)
-        let endpoint = port.map { RedisEndpoint(place: .tcp(Authority(host: "127.0.0.1", port: $0))) } ?? redis.endpoint
-        redisEndpoint = endpoint
-        subscriber = setup.subscribes ? try UpdateSubscriber(endpoint, setup) : nil
+        redisEndpoint = port.map { RedisEndpoint(place: .tcp(Authority(host: "127.0.0.1", port: $0))) } ?? redis.endpoint
+        subscriber = setup.subscribes ? try UpdateSubscriber(redisEndpoint, setup) : nil
     }
 
     deinit {
@@ -43,10 +43,12 @@ final class Rig {
     }
 
     /// What all have done until now.
-    /// - Parameter program: the process that takes the frames. It has not ended.
-    func read(_ program: Int32) throws -> Reading {
-        try Reading(
-            frames: exchange.klineFrames(), published: redis.calls("publish"), programNs: ProcessorTime.ofProcess(program), self)
+    /// - Parameter program: takes the frames.
+    /// - Throws: also when it has ended.
+    func read(_ program: Program) throws -> Reading {
+        try program.mustRun()
+        return try Reading(
+            frames: exchange.klineFrames(), published: redis.calls("publish"), programNs: ProcessorTime.ofProcess(program.pid), self)
     }
 
     /// Lets things run for a while, and looks before and after.
@@ -64,6 +66,12 @@ final class Rig {
 
     // MARK: The proof
 
+    /// Ends the exchange, lets the program take what was sent, and compares Redis with the exchange's truth.
+    func finish(_ program: Program) throws {
+        exchange.stop()
+        try prove(program.finish())
+    }
+
     /// Compares Redis with the truth of the exchange, which has ended.
     func compare() throws -> TruthCheck {
         let truth = try TruthFile(directory.appendingPathComponent("truth"))
@@ -76,19 +84,17 @@ final class Rig {
         return check
     }
 
-    /// - Parameter closedWritten: candles that Redis has acknowledged.
+    /// The subscriber was told of every update, and Redis holds what was acknowledged.
     /// - Throws: one sentence naming the first thing that is wrong, or that too little was there to prove anything.
-    func prove(closedWritten: UInt64) throws {
+    func prove(_ books: Program.Books) throws {
+        try subscriber?.expect(updates: books.updates)
         let check = try compare()
-        guard check.isFlawless else { throw FeedError(.redis, "\(check)") }
-        guard check.required >= setup.series else {
-            throw FeedError(.venue, "only \(check.required) closed candles of \(setup.series) series were delivered: nothing is proven")
-        }
-        guard check.latestCompared == setup.series else {
-            throw FeedError(.venue, "\(check.latestCompared) streams said anything, \(setup.series) are followed")
-        }
-        guard check.stored == Int(closedWritten) else {
-            throw FeedError(.redis, "\(closedWritten) closed candles were acknowledged, \(check.stored) are stored")
+        let (series, acknowledged) = (setup.series, Int(books.closedWritten))
+        guard check.isFlawless, check.required >= series, check.latestCompared == series, check.stored == acknowledged else {
+            throw FeedError(
+                .redis,
+                "\(check). \(acknowledged) closed candles were acknowledged, \(check.stored) are stored, \(check.required) were delivered; "
+                    + "\(check.latestCompared) streams said anything: all of \(series) series must, and each must close a candle")
         }
     }
 }
@@ -106,5 +112,45 @@ extension RedisServerProcess {
         let text = try client.command("INFO", "commandstats").text ?? ""
         let line = text.split(whereSeparator: \.isNewline).first { $0.hasPrefix("cmdstat_\(command):calls=") }
         return line?.firstMatch(of: /calls=(\d+)/).flatMap { UInt64($0.1) } ?? 0
+    }
+}
+
+/// The exchange's truth as it left it at its end: some hundred bytes a candle, millions of candles. The file is mapped, its lines
+/// are found once, and only the lines of the series in hand are decoded.
+struct TruthFile {
+    private let data: Data
+    /// Lines of closed candles by the part of the line that names the series.
+    private var lines: [String: [Range<Int>]] = [:]
+    private(set) var latest: [LatestState] = []
+
+    init(_ url: URL) throws {
+        data = try Data(contentsOf: url, options: .mappedIfSafe)
+        var start = 0
+        while start < data.count {
+            let end = lineEnd(from: start)
+            // Market, symbol and interval come first in a closed candle's line.
+            let head = String(decoding: data[start..<min(end, start + 120)], as: UTF8.self)
+            if head.hasPrefix("{\"stream\"") {
+                latest.append(try LatestState(line: Array(data[start..<end])))
+            } else {
+                lines[head.split(separator: ",", maxSplits: 3).prefix(3).joined(separator: ","), default: []].append(start..<end)
+            }
+            start = end + 1
+        }
+    }
+
+    /// The closed candles of one series after the other, in the order they were announced.
+    func forEachSeries(_ body: (Series, [ClosedCandle]) throws -> Void) throws {
+        for name in lines.keys.sorted() {
+            let candles = try lines[name]!.map { try ClosedCandle(line: Array(data[$0])) }
+            try body(candles[0].series, candles)
+        }
+    }
+
+    private func lineEnd(from start: Int) -> Int {
+        unsafe data.withUnsafeBytes { bytes in
+            guard let found = unsafe memchr(bytes.baseAddress! + start, 10, bytes.count - start) else { return bytes.count }
+            return unsafe UnsafeRawPointer(found) - bytes.baseAddress!
+        }
     }
 }

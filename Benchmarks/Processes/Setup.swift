@@ -89,16 +89,16 @@ struct Setup {
 
     /// Flags of `feedd simulate`.
     var exchangeArguments: [String] {
-        let world =
-            ["--symbols", "\(symbols)", "--illiquid-every", "\(illiquidEvery)", "--truth-candles", "\(truthCandles)"]
+        let onTime = ["--stamp-trades", "--close-delay-ms", "0"]
+        let pace =
+            switch load {
+            case .flatOut(let pushMs): ["--flat-out", "--push-ms", "\(pushMs)"]
+            case .openLoop(let framesPerSecond): ["--open-loop", "\(framesPerSecond)"] + onTime
+            case .bursts: onTime
+            case .pushed(let everyMs): ["--push-ms", "\(everyMs)"]
+            }
+        return ["--symbols", "\(symbols)", "--illiquid-every", "\(illiquidEvery)", "--truth-candles", "\(truthCandles)"] + pace
             + (isSecure ? ["--tls"] : [])
-        switch load {
-        case .flatOut(let pushMs): return world + ["--flat-out", "--push-ms", "\(pushMs)"]
-        case .openLoop(let framesPerSecond):
-            return world + ["--open-loop", "\(framesPerSecond)", "--stamp-trades", "--close-delay-ms", "0"]
-        case .bursts: return world + ["--stamp-trades", "--close-delay-ms", "0"]
-        case .pushed(let everyMs): return world + ["--push-ms", "\(everyMs)"]
-        }
     }
 
     /// `SYMBOLS:INTERVALS`, as feedd and the reference take it.

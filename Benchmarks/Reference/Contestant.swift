@@ -39,7 +39,7 @@ struct Contestant {
     static let pauseMicroseconds = 300
 
     /// Starts it, and waits until it follows the exchange.
-    func start(_ rig: Rig, _ programs: ContestantPrograms) throws -> ContestantProcess {
+    func start(_ rig: Rig, _ programs: ContestantPrograms) throws -> Program {
         let (setup, exchange) = (rig.setup, rig.exchange)
         /// A path, or `ADDRESS:PORT`.
         let address =
@@ -49,7 +49,7 @@ struct Contestant {
             }
         let both = ["--flux", setup.flux, "--history", "\(setup.history)", "--venue", exchange.webSocketBase, "--redis", address]
         let authority = exchange.authorityFile.map { ["--ca-file", $0] } ?? []
-        let program: ContestantProcess
+        let program: Program
         switch kind {
         case .feedd:
             program = try FeeddProcess(
@@ -58,8 +58,8 @@ struct Contestant {
             program = try ReferenceProcess(programs.reference, both + authority + (setup.coalesces ? [] : ["--every"]) + flags)
         case .nio: program = try ReferenceProcess(programs.nio, both + flags)
         case .cryptofeed:
-            // What it says when it is ended in the middle is nobody's concern; what it says before shows in the counts.
-            program = try ContestantProcess(
+            // It keeps no books. What it says when it is ended in the middle is nobody's concern; what it says before shows in the counts.
+            program = try Program(
                 programs.python,
                 [programs.cryptofeed.path, "--venue", exchange.webSocketBase, "--rest", exchange.restBase, "--redis", address] + flags
                     + ["--log", rig.directory.appendingPathComponent("cryptofeed.log").path],
@@ -68,20 +68,6 @@ struct Contestant {
         try Wait.until(30, "\(name) to follow the exchange", turn: { try program.mustRun() }) { try exchange.klineFrames() > 0 }
         return program
     }
-}
-
-/// What a program says at its end: kline events that it took, and closed candles that Redis has acknowledged.
-typealias ContestantBooks = (updates: UInt64, closedWritten: UInt64)
-
-/// A program that has its turn. (cryptofeed is nothing more: it never ends by itself, and keeps no books.)
-class ContestantProcess: Program {
-    func mustRun() throws {
-        guard isRunning else { throw FeedError(.system, "the program has ended in the middle of the run") }
-        usleep(10_000)
-    }
-
-    /// The exchange has ended: takes what it has sent, ends, and says what it did.
-    func finish() throws -> ContestantBooks { throw FeedError(.system, "the program keeps no books") }
 }
 
 /// Where the other programs are: each is left by its build script in a place beside the directory of this program's
@@ -112,12 +98,12 @@ struct ContestantPrograms {
 }
 
 /// A program that ends with the exchange and says what it did in one line of JSON: the reference, and the NIO program.
-final class ReferenceProcess: ContestantProcess {
+final class ReferenceProcess: Program {
     private let output = Pipe()
 
     init(_ program: URL, _ arguments: [String]) throws { try super.init(program, arguments, output: output) }
 
-    override func finish() throws -> ContestantBooks {
+    override func finish() throws -> Books {
         let books = try said()
         guard waitForEnd() == 0, let klines = books["klines"] as? NSNumber, let closed = books["closed_written"] as? NSNumber,
             (books["others"] as? NSNumber)?.intValue == 0, (books["fallbacks"] as? NSNumber)?.intValue == 0

@@ -1,4 +1,5 @@
-// What is compared: loads, and the programs that take turns under each. Main thread.
+// What is compared: loads, the programs that take turns under each, and a run of one of them. Everything is measured from outside,
+// for all programs alike (Pace.swift). Main thread.
 
 import FastFeed
 import Foundation
@@ -72,22 +73,25 @@ struct ReferenceCase {
     /// What a frame costs more by wss than by ws, in the same round: `saturated` is the same but for TLS.
     static let aboveWs = "cpu-above-ws"
 
-    /// One run of one program.
+    /// One run of one program: a fresh exchange and redis-server, a while to warm up, a window, and the proof that Redis holds what
+    /// the exchange said.
     func run(_ contestant: Contestant, _ effort: Effort, _ programs: ContestantPrograms) throws -> [String: Double] {
         if kind == .parse { return try ReferenceParse.run(contestant, reference: programs.reference) }
-        if contestant.kind == .cryptofeed { return try SustainedRate(contestant, series: setup.series, effort, programs).find() }
-        let isBurst = kind == .burst
-        let watched = setup.with {
-            $0.keepsTruth = kind != .drain
-            $0.subscribes = isBurst || kind == .latency
+        if contestant.kind == .cryptofeed {
+            return try SustainedRate(contestant: contestant, series: setup.series, effort: effort, programs: programs).find()
         }
-        let run = try ReferenceRun(watched, contestant, programs, isBound: isBound)
-        let (before, after) = try run.rig.measure(
-            warmUpSeconds: isBurst ? 2.5 : effort.warmUpSeconds, seconds: isBurst ? Double(effort.bursts) + 0.6 : effort.windowSeconds,
-            run.read)
-        let figures = try run.figures(Pace(from: before, to: after))
+        let isBurst = kind == .burst
+        let watched = setup.with { ($0.keepsTruth, $0.subscribes) = (kind != .drain, isBurst || kind == .latency) }
+        let rig = try Rig(watched)
+        let program = try contestant.start(rig, programs)
+        if isBound { try ReferenceCase.bind(rig, program) }
+        let (before, after) = try rig.measure(
+            warmUpSeconds: isBurst ? 2.5 : effort.warmUpSeconds, seconds: isBurst ? Double(effort.bursts) + 0.6 : effort.windowSeconds
+        ) { try rig.read(program) }
+        let figures = try ReferenceCase.figures(Pace(from: before, to: after), program)
         if kind == .drain { return figures.filter { self.figures.contains($0.key) } }
-        guard let found = try run.finish() else { return figures }
+        try rig.finish(program)
+        guard let found = rig.subscriber?.result() else { return figures }
         var latency: [String: Double]
         if isBurst {
             let bursts = try WholeBenchmarks.complete(found.closes, series: setup.series, atLeast: effort.bursts)
@@ -97,5 +101,54 @@ struct ReferenceCase {
             latency["lateness-p99"] = found.exchangeLateness.measure("").values["p99"]
         }
         return figures.merging(latency.filter { self.figures.contains($0.key) }) { $1 }
+    }
+
+    /// Of a program's pace, by name; and its memory now.
+    static func figures(_ pace: Pace, _ program: Program) throws -> [String: Double] {
+        pace.figures.merging(["rss": Double(try ProcessSample(pid: program.pid).residentBytes) / 1_048_576]) { $1 }
+    }
+
+    /// The exchange and Redis share a core, the program has another to itself.
+    private static func bind(_ rig: Rig, _ program: Program) throws {
+        let cores = Cores.allowed()
+        guard cores.count >= 2 else { throw FeedError(.system, "binding needs two cores") }
+        for (pid, core) in [(rig.exchange.pid, 0), (try rig.redis.live(), 0), (program.pid, 1)] {
+            // All threads that it has now; those that they start inherit it.
+            for thread in try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task").compactMap(Int32.init) {
+                try Cores.bind(thread: thread, to: cores[core])
+            }
+        }
+    }
+}
+
+/// The parsers alone, over the same messages: FastFeed's in this process, the reference's in theirs, thread CPU time.
+enum ReferenceParse {
+    /// What a message costs a program, by figure.
+    static func run(_ contestant: Contestant, reference: URL) throws -> [String: Double] {
+        let usual = Frames.klines(20_000)
+        // The same with a blank in the envelope: valid JSON that no scanner of the exact layout knows.
+        let spaced = usual.map { Array("{\"stream\": ".utf8) + $0.dropFirst("{\"stream\":".utf8.count) }
+        return try ["fast": usual, "fallback": spaced].compactMapValues { frames in
+            if contestant.kind == .reference { return try cost(of: contestant, frames, reference) }
+            // A round to warm up, then the median, as there.
+            let costs = try (0...20).map { _ in
+                guard let result = ParseBench.run(frames, rounds: 1) else { throw FeedError(.system, "a message is refused") }
+                return Double(result.cpuNs) / Double(frames.count)
+            }
+            return median(Array(costs.dropFirst()))
+        }
+    }
+
+    /// Nil: the scanner leaves this layout to others.
+    private static func cost(of contestant: Contestant, _ frames: [[UInt8]], _ reference: URL) throws -> Double? {
+        let names = [Contestant.scanner.name: "scanner_ns", Contestant.onDemand.name: "ondemand_ns"]
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("reference-frames-\(getpid())")
+        defer { try? FileManager.default.removeItem(at: file) }
+        try Data(frames.joined(separator: [10])).write(to: file)
+        let said = try ReferenceProcess(reference, ["--parse-only", file.path]).said()
+        guard let cost = said[names[contestant.name] ?? "ondemand_values_ns"] as? NSNumber else {
+            throw FeedError(.system, "the reference says no costs: \(said)")
+        }
+        return cost.doubleValue > 0 ? cost.doubleValue : nil
     }
 }

@@ -5,21 +5,20 @@
 
 import FastFeed
 import Foundation
+import RedisServer
 
 struct SustainedRate {
-    private let contestant: Contestant
-    private let series: Int
-    private let effort: Effort
-    private let programs: ContestantPrograms
+    let contestant: Contestant
+    let series: Int
+    let effort: Effort
+    let programs: ContestantPrograms
+    /// Commands that cryptofeed makes of each candle.
+    private var storedBy: [String] { contestant.flags.contains("zset") ? ["zadd"] : ["zadd", "xadd"] }
 
     static let firstRate = 6_000.0
     static let factor = 1.3
     static let slackSeconds = 0.5
     private static let rates = 100.0...1_000_000
-
-    init(_ contestant: Contestant, series: Int, _ effort: Effort, _ programs: ContestantPrograms) {
-        (self.contestant, self.series, self.effort, self.programs) = (contestant, series, effort, programs)
-    }
 
     /// Figures of the highest rate that was stored in time.
     func find() throws -> [String: Double] {
@@ -44,20 +43,22 @@ struct SustainedRate {
     private func step(_ rate: Int) throws -> [String: Double]? {
         var setup = Setup(.openLoop(rate), symbols: series)
         (setup.redis, setup.keepsTruth) = (.tcp, false)
-        let run = try ReferenceRun(setup, contestant, programs)
+        let rig = try Rig(setup)
+        let program = try contestant.start(rig, programs)
+        defer { program.stop() }
         Thread.sleep(forTimeInterval: max(1, effort.warmUpSeconds))
-        let before = try run.read()
+        let before = try rig.read(program)
         Thread.sleep(forTimeInterval: effort.windowSeconds)
-        let after = try run.read()
+        let after = try rig.read(program)
         Thread.sleep(forTimeInterval: SustainedRate.slackSeconds)
-        let written = try contestant.storedBy.map { try run.rig.redis.calls($0) }
+        let written = try storedBy.map { try rig.redis.calls($0) }
         guard after.frames > before.frames else { return nil }
         let pace = try Pace(from: before, to: after)
         let isComplete = pace.frames > 0.97 * Double(rate) * pace.seconds && written.allSatisfy { $0 >= after.frames }
         Report.say("  \(rate) frames/s: \(isComplete ? "stored" : "not stored in time")")
         guard isComplete else { return nil }
-        let figures = try run.figures(pace)
-        try checkCounts(run.rig.exchange, run.rig.redis)
+        let figures = try ReferenceCase.figures(pace, program)
+        try checkCounts(rig.exchange, rig.redis)
         return figures
     }
 
@@ -67,7 +68,7 @@ struct SustainedRate {
         exchange.stop()
         let client = try RedisClient.connect(redis.endpoint, timeout: .seconds(30))
         defer { client.close() }
-        for command in contestant.storedBy {
+        for command in storedBy {
             var calls: UInt64 = 0
             try? Wait.until(5, "all to be stored", turn: { usleep(300_000) }) {
                 let before = calls
@@ -84,9 +85,4 @@ struct SustainedRate {
             }
         }
     }
-}
-
-extension Contestant {
-    /// Commands that cryptofeed makes of each candle.
-    fileprivate var storedBy: [String] { flags.contains("zset") ? ["zadd"] : ["zadd", "xadd"] }
 }

@@ -26,19 +26,20 @@ struct Churn: ParsableCommand {
     }
 
     func run() throws {
-        let result = TrialResult()
-        try Trial.carryOut("churn", trial, result) { try ChurnRun(self, result, in: $0).run() }
+        try Trial.carryOut("churn", trial) { try ChurnRun(self, $0, in: $1).run() }
     }
 }
 
 final class ChurnRun {
     /// What may leak.
     struct Look {
-        let process: ProcessSample
-        let heapBytes: Int64
-        let seriesActive, idsInUse, connections: Int
+        let standing: Standing
+        let idsInUse: Int
         /// Keys that stay; those with a time to live pass away by themselves.
         let keys: Int
+
+        var seriesActive: Int { Int(standing.report[.seriesActive]) }
+        var connections: Int { Int(standing.report[.connectionsLive]) }
     }
 
     private let options: Churn
@@ -65,8 +66,8 @@ final class ChurnRun {
         (setup.streamsPerConnection, setup.keepsTruth) = (ChurnRun.streamsPerConnection, false)
         symbols = setup.names
         service = try ServiceRun(setup, in: directory)
-        client = try RedisClient.connect(service.rig.redis.endpoint)
-        link = try CommandLink(service.rig.redis.endpoint)
+        client = try RedisClient.connect(service.rig.redisEndpoint)
+        link = try CommandLink(service.rig.redisEndpoint)
     }
 
     func run() throws {
@@ -112,7 +113,7 @@ final class ChurnRun {
         }
         try stop("all")
         try service.wait(20, "one series to be left") {
-            try service.report()[.seriesActive] == 1 && service.report()[.connectionsLive] == 1
+            service.feedd.report[.seriesActive] == 1 && service.feedd.report[.connectionsLive] == 1
         }
         try service.look(seconds: 3)
     }
@@ -138,33 +139,28 @@ final class ChurnRun {
         let status = try link.call(.getStatus)
         let keys = try client.command("KEYS", "*").strings
         let lives = try client.pipeline(keys.map { ["TTL", $0] })
-        let report = try service.report()
         return Look(
-            process: try ProcessSample(pid: service.feedd.pid), heapBytes: report["heap_allocated_bytes"],
-            seriesActive: Int(report[.seriesActive]), idsInUse: Int(status["series_ids_in_use"]?.integer ?? -1),
-            connections: Int(report[.connectionsLive]), keys: lives.count { $0.integer == -1 })
+            standing: try service.standing(), idsInUse: Int(status[Field.seriesIDsInUse]?.integer ?? -1),
+            keys: lives.count { $0.integer == -1 })
     }
 
     private let parts: [(String, KeyPath<Look, Int>)] = [
-        ("descriptors", \.process.descriptors), ("threads", \.process.threads), ("series", \.seriesActive), ("series ids", \.idsInUse),
-        ("connections", \.connections), ("keys that stay", \.keys),
+        ("descriptors", \.standing.process.descriptors), ("threads", \.standing.process.threads), ("series", \.seriesActive),
+        ("series ids", \.idsInUse), ("connections", \.connections), ("keys that stay", \.keys),
     ]
 
     private func show(_ name: String, _ look: Look) {
+        let process = look.standing.process
         let memory = String(
-            format: "RSS %6.2f MB  anonymous %6.2f MB  heap in use %5.2f MB", look.process.residentBytes.megabytes,
-            look.process.anonymousBytes.megabytes, look.heapBytes.megabytes)
+            format: "RSS %6.2f MB  anonymous %6.2f MB  heap in use %5.2f MB", process.residentBytes.megabytes,
+            process.anonymousBytes.megabytes, look.standing.report.heapBytes.megabytes)
         print(([name.left(8), "\(rounds) fluxes", memory] + parts.map { "\(look[keyPath: $1]) \($0)" }).joined(separator: "  "))
     }
 
     private func judge(_ atStart: Look, _ first: Look, _ atEnd: Look) {
         for (name, part) in parts { result.judgeSame("\(name), start to end", atStart[keyPath: part], atEnd[keyPath: part]) }
-        let growth = atEnd.process.residentBytes - first.process.residentBytes
-        result.judge(
-            "RSS growth, first minute to end", growth < ChurnRun.residentGrowthMax,
-            String(
-                format: "%+.2f MB, heap in use %+.2f MB, at most %.1f", growth.megabytes, (atEnd.heapBytes - first.heapBytes).megabytes,
-                ChurnRun.residentGrowthMax.megabytes))
+        result.judgeGrowth(
+            "RSS growth, first minute to end", from: first.standing, to: atEnd.standing, bytesMax: ChurnRun.residentGrowthMax)
         let wanted = Int(result.seconds * 1_000) / options.everyMs
         result.judge("fluxes came and went", rounds * 10 >= wanted * 9, "\(rounds) of \(wanted)")
         let status = service.feedd.stop()

@@ -29,8 +29,7 @@ struct Endurance: ParsableCommand {
     }
 
     func run() throws {
-        let result = TrialResult()
-        try Trial.carryOut("endurance", trial, result) { directory in
+        try Trial.carryOut("endurance", trial) { result, directory in
             try heap(result)
             try memory(result, directory)
         }
@@ -56,7 +55,7 @@ struct Endurance: ParsableCommand {
         let secondsMax = 60 + warmUp + Double(frames) / 100_000
         try run.watch(result, first: max(1, warmUp), every: 1, printsEvery: 5) { second in
             guard second < secondsMax else { throw FeedError(.venue, "\(frames) frames do not come") }
-            let received = try run.report()[.messagesReceived]
+            let received = run.feedd.report[.messagesReceived]
             if receivedBefore == nil, !result.samples.isEmpty { receivedBefore = received }
             return result.samples.count >= Endurance.samplesMin && received >= frames + (receivedBefore ?? received)
         }
@@ -71,10 +70,7 @@ struct Endurance: ParsableCommand {
 
     private func judgeFlat(_ result: TrialResult, _ name: String, _ part: KeyPath<ProcessSample, Int>, isJudged: Bool) {
         let values = result.samples.map { $0.process[keyPath: part].megabytes }
-        guard values.count >= Endurance.samplesMin, let low = values.min(), let high = values.max() else {
-            return result.judge(name, isJudged ? false : nil, "too few samples")
-        }
-        let middle = median(values)
+        let (low, middle, high) = (values.min()!, median(values), values.max()!)
         let share = max(high - middle, middle - low) / middle
         result.judge(
             name, isJudged ? share <= Endurance.flatShare : nil,

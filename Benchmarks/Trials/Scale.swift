@@ -73,11 +73,10 @@ struct ScaleCase {
 
     /// Series are symbols at five intervals; of the paced ones a fifth closes each second.
     static let intervals: [Load: [Interval]] = [.paced: [.s1, .m1, .m5, .m15, .h1], .saturated: [.m1, .m3, .m5, .m15, .m30]]
-    static let seriesCounts = [10, 100, 300, 1_000, 10_000]
 
     /// Sizes with one reader and with two; and a thousand series over two, four and eight connections.
     static func all(isQuick: Bool) -> [ScaleCase] {
-        let counts = isQuick ? [10, 100, 300, 1_000] : seriesCounts
+        let counts = [10, 100, 300, 1_000, 10_000].filter { !isQuick || $0 <= 1_000 }
         return Load.allCases.flatMap { load in
             [(1, false), (2, false), (2, true)].flatMap { readers, isDedicated in
                 counts.map { ScaleCase(load: load, series: $0, readers: readers, isDedicated: isDedicated) }
@@ -90,8 +89,6 @@ struct ScaleCase {
     var variant: String {
         "readers-\(readers)\(isDedicated ? "-dedicated" : "")\(streamsPerConnection == 1_024 ? "" : "/connections-\(setup.connections)")"
     }
-    /// Only the number of series differs between these of one load and one variant.
-    var isOfSizes: Bool { streamsPerConnection == 1_024 }
 
     var setup: Setup {
         let intervals = ScaleCase.intervals[load]!
@@ -106,21 +103,96 @@ struct ScaleCase {
     func run(warmUpSeconds: Double, seconds: Double, directory: URL) throws -> [String: Double] {
         let run = try ServiceRun(setup, in: directory)
         let looks = try run.rig.measure(warmUpSeconds: warmUpSeconds, seconds: seconds, wait: run.look(seconds:)) {
-            try run.rig.read(run.feedd.pid)
+            try run.rig.read(run.feedd)
         }
         let pace = try Pace(from: looks.before, to: looks.after)
-        let process = try ProcessSample(pid: run.feedd.pid)
-        let heapBytes = try run.report()["heap_allocated_bytes"]
+        let now = try run.standing()
         let total = try run.prove()
         guard total[.closedWritten] > 0 else { throw FeedError(.venue, "no candle closed: nothing is proven") }
         guard run.reconnects == 0 else { throw FeedError(.venue, "\(run.reconnects) reconnects in the middle of the run") }
-        var figures = pace.figures.merging(
+        let latency = run.rig.subscriber?.result().sinceDue.measure("").values.filter { ["p50", "p99"].contains($0.key) } ?? [:]
+        return pace.figures.merging(latency) { $1 }.merging(
             [
-                "cpu-share": pace.cpuSeconds(\.programNs) * 100 / pace.seconds, "rss": process.residentBytes.megabytes,
-                "anonymous": process.anonymousBytes.megabytes, "heap": heapBytes.megabytes, "connections": Double(setup.connections),
+                "cpu-share": pace.cpuSeconds(\.programNs) * 100 / pace.seconds, "rss": now.process.residentBytes.megabytes,
+                "anonymous": now.process.anonymousBytes.megabytes, "heap": now.report.heapBytes.megabytes,
+                "connections": Double(setup.connections),
             ], uniquingKeysWith: { $1 })
-        let latency = run.rig.subscriber?.result().sinceDue.measure("").values ?? [:]
-        for figure in ["p50", "p99"] { figures[figure] = latency[figure] }
-        return figures
+    }
+}
+
+/// What the runs come to: all figures, and what a series adds. A plain value.
+struct ScaleTable {
+    private var cases: [ScaleCase] = []
+    private var rounds = Rounds()
+
+    private static let columns = ["connections", "frames", "written", "cpu", "cpu-share", "redis-cpu", "rss", "anonymous", "p50", "p99"]
+    /// Goal 8.
+    private static let residentAt300Max = 20.0
+    private static let bytesPerSeriesMax = 1_600.0
+
+    mutating func add(_ one: ScaleCase, _ round: Int, _ figures: [String: Double]) {
+        if rounds.figures(one.name).isEmpty { cases.append(one) }
+        rounds.add(one.name, round, figures)
+    }
+
+    /// Memory by the million bytes here, as what a series adds is said in bytes.
+    private static func unit(_ figure: String) -> String { figure == "rss" ? "MB" : Figure.unit(figure) }
+
+    func measures() -> [Measure] {
+        cases.flatMap { one in
+            rounds.figures(one.name).map { figure in
+                Measure(
+                    "scale/\(one.name)/\(figure)", ScaleTable.unit(figure), better: Figure.direction(figure),
+                    rounds: rounds.all(one.name, figure))
+            }
+        }
+            + growths()
+    }
+
+    /// Of each load and variant: what a series adds, as the slope of a line through the sizes; and what the cost of a frame
+    /// has become from a hundred series to the most.
+    private func growths() -> [Measure] {
+        // Only the number of series differs between these of one load and one variant.
+        Dictionary(grouping: cases.filter { $0.streamsPerConnection == 1_024 }) { "scale/\($0.load.rawValue)/\($0.variant)" }
+            .filter { $0.value.count >= 3 }.sorted { $0.key < $1.key }.flatMap(growths)
+    }
+
+    private func growths(_ group: String, _ members: [ScaleCase]) -> [Measure] {
+        var list: [Measure] = []
+        for (figure, name, scale, unit) in [
+            ("rss", "rss-per-series", 1e6, "bytes"), ("anonymous", "anonymous-per-series", 1e6, "bytes"),
+            ("cpu-share", "cpu-per-series", 1e4, "us/s"),
+        ] where figure != "cpu-share" || members[0].load == .paced {
+            let points = members.compactMap { one in rounds.typical(one.name, figure).map { (x: Double(one.series), y: $0 * scale) } }
+            guard let slope = slope(points)?.slope else { continue }
+            let goal = figure == "rss" ? ScaleTable.goal(slope, ScaleTable.bytesPerSeriesMax) : nil
+            list.append(Measure("\(group)/\(name)", unit, rounds: [slope], note: goal))
+        }
+        /// Of the member of so many series.
+        func typical(_ figure: String, at series: Int) -> Double? {
+            members.first { $0.series == series }.flatMap { rounds.typical($0.name, figure) }
+        }
+        if let rss = typical("rss", at: 300) {
+            list.append(Measure("\(group)/rss-at-300", "MB", rounds: [rss], note: ScaleTable.goal(rss, ScaleTable.residentAt300Max)))
+        }
+        let most = members.map(\.series).max()!
+        if members[0].load == .saturated, let from = typical("cpu", at: 100), let to = typical("cpu", at: most) {
+            list.append(Measure("\(group)/cpu-\(most)-to-100", "ratio", rounds: [to / from]))
+        }
+        return list
+    }
+
+    private static func goal(_ value: Double, _ limit: Double) -> String {
+        "goal 8: ≤ \(shown(limit)), \(value <= limit ? "met" : "MISSED")"
+    }
+
+    func text() -> String {
+        func row(_ name: String, _ cell: (String) -> String) -> String {
+            name.left(44) + ScaleTable.columns.map { cell($0).right(13) }.joined()
+        }
+        let table =
+            [row("case") { $0 }, row("", ScaleTable.unit)]
+            + cases.map { one in row(one.name) { rounds.typical(one.name, $0).map(shown) ?? "-" } }
+        return (table + [""] + growths().map(TextReport.lines)).joined(separator: "\n")
     }
 }

@@ -13,7 +13,7 @@ final class ServiceRun {
     /// Connections of feedd that broke while all series were followed; known at the end.
     private(set) var reconnects: Int64 = 0
     private var reconnectsBefore: Int64 = 0
-    private var last: (process: ProcessSample, report: FeeddReport, ns: UInt64)?
+    private var last: Standing?
 
     /// Starts everything and waits until all series are followed.
     /// - Parameter directory: for logs; somebody else's to remove.
@@ -25,14 +25,15 @@ final class ServiceRun {
         // by messages, a few a second.
         var before: (timeMs: Int64, requests: Int64) = (0, -1)
         try wait(60, "all series followed") {
-            guard let report = feedd.report, report.timeMs != before.timeMs else { return false }
+            let report = feedd.report
+            guard report.timeMs != before.timeMs else { return false }
             defer { before = (report.timeMs, report[.subscribeRequests]) }
             return report[.connectionsLive] == Int64(setup.connections) && report[.subscribeRequests] == before.requests
         }
         reconnectsBefore = broken
     }
 
-    private var broken: Int64 { feedd.report.map { $0[.reconnects] + $0[.redisReconnects] + $0[.protocolViolations] } ?? 0 }
+    private var broken: Int64 { feedd.report[.reconnects] + feedd.report[.redisReconnects] + feedd.report[.protocolViolations] }
 
     // MARK: Watching
 
@@ -52,15 +53,12 @@ final class ServiceRun {
     func look(untilNs: UInt64) throws { while MonotonicClock.nowNs() < untilNs { try turn() } }
     func look(seconds: Double) throws { try look(untilNs: MonotonicClock.nowNs() + UInt64(seconds * 1e9)) }
 
-    func report() throws -> FeeddReport {
-        guard let report = feedd.report else { throw FeedError(.system, "feedd does not report") }
-        return report
-    }
+    func standing() throws -> Standing { Standing(process: try ProcessSample(pid: feedd.pid), report: feedd.report) }
 
-    /// How feedd stands, and its paces since the sample before. Nil until it has reported twice.
+    /// How feedd stands, and its paces since the sample before. Nil until it has reported again since that.
     func sample(second: Double) throws -> TrialSample? {
-        guard let report = feedd.report else { return nil }
-        let now = (process: try ProcessSample(pid: feedd.pid), report: report, ns: MonotonicClock.nowNs())
+        let now = try standing()
+        let report = now.report
         defer { last = now }
         guard let last, report.timeMs > last.report.timeMs else { return nil }
         return TrialSample(
@@ -69,8 +67,7 @@ final class ServiceRun {
             framesPerSecond: Double(report[.messagesReceived] - last.report[.messagesReceived])
                 / (Double(report.timeMs - last.report.timeMs) / 1_000),
             closedWritten: report[.closedWritten], closedPending: report[.closedPending], connectionsLive: report[.connectionsLive],
-            heapAllocatedBytes: report["heap_allocated_bytes"], gapsSeen: report[.gapsSeen],
-            latencyP99Microseconds: report["latency_p99_us"])
+            heapAllocatedBytes: report.heapBytes, gapsSeen: report[.gapsSeen], latencyP99Microseconds: report["latency_p99_us"])
     }
 
     /// Takes samples into the result until all is over.

@@ -120,34 +120,30 @@ enum WholeBenchmarks {
         return Benchmark(name: name, sentence: "\(setup.series) series close at one instant, over and over") { effort, tell in
             tell("\(effort.bursts) bursts, one a second")
             let run = try WholeRun(setup.with { $0.subscribes = true })
-            let subscriber = run.rig.subscriber!
             // The first burst meets cold paths and streams that are still being subscribed.
-            var acks = watchAcks(run.engine, seconds: 2.5)
-            let before = try run.read()
-            subscriber.open()
-            acks += watchAcks(run.engine, seconds: Double(effort.bursts) + 0.6)
-            subscriber.close()
-            let window = try WholeRun.Window(before, run.read())
+            var acks: [Acks] = []
+            let (before, after) = try run.rig.measure(
+                warmUpSeconds: 2.5, seconds: Double(effort.bursts) + 0.6, wait: { acks += watchAcks(run.engine, seconds: $0) }, run.read)
             // The last burst that counts may have begun just now.
             acks += watchAcks(run.engine, seconds: 0.8)
             try run.finish()
-            let bursts = try complete(subscriber.result().closes, series: setup.series, atLeast: effort.bursts)
+            let bursts = try complete(run.rig.subscriber!.result().closes, series: setup.series, atLeast: effort.bursts)
             let lastAcks = try lastAcks(of: bursts.map { $0[0].dueNs }, series: setup.series, acks)
+            let window = try WholeRun.Window(before, after)
             return [
                 ranks("\(name)/close-to-subscriber", bursts.map { $0.map { $0.arrivedNs - $0.dueNs } }),
                 Measure(
-                    "\(name)/close-to-ack", "us", values: ["last": median(lastAcks), "n": Double(lastAcks.count)],
-                    samples: ["last": lastAcks], note: "us; medians over bursts"),
+                    name: "\(name)/close-to-ack", unit: "us", better: .lower,
+                    values: ["last": median(lastAcks), "n": Double(lastAcks.count)], samples: ["last": lastAcks],
+                    note: "us; medians over bursts"),
                 ranks("\(name)/exchange-lateness", better: .neither, bursts.map { $0.map { $0.madeNs - $0.dueNs } }),
             ] + engineLatencies(name, [window]) + costs(name, [window])
         }
     }
 
-    typealias Close = UpdateSubscriber.Close
-
     /// The closes by the instant at which they were due.
     /// - Throws: unless every second of the window has a burst of all series: a late or lost one must not just be left out.
-    static func complete(_ closes: [Close], series: Int, atLeast expected: Int) throws -> [[Close]] {
+    static func complete(_ closes: [UpdateSubscriber.Close], series: Int, atLeast expected: Int) throws -> [[UpdateSubscriber.Close]] {
         let bursts = Dictionary(grouping: closes) { $0.dueNs }.sorted { $0.key < $1.key }
         if let torn = bursts.first(where: { $0.value.count != series }) {
             throw FeedError(.venue, "a burst of \(torn.value.count) closes, not \(series), was seen")
@@ -168,11 +164,11 @@ enum WholeBenchmarks {
         ]
         var values = samples.mapValues(median)
         values["n"] = Double(bursts.count)
-        return Measure(name, "us", better: better, values: values, samples: samples, note: "medians over bursts")
+        return Measure(name: name, unit: "us", better: better, values: values, samples: samples, note: "medians over bursts")
     }
-}
 
-extension WholeBenchmarks {
+    // MARK: Acknowledgements
+
     /// So many closed candles were acknowledged, the newest of them at this instant.
     typealias Acks = (count: UInt64, newestNs: UInt64)
 
@@ -203,5 +199,55 @@ extension WholeBenchmarks {
             }
             return Double(last.newestNs - due) / 1_000
         }
+    }
+}
+
+/// A reader that does nothing but count messages: what the exchange can send at most.
+enum DrainClient {
+    /// The microseconds are the CPU of the exchange for one frame.
+    typealias Result = (framesPerSecond: Double, exchangeMicroseconds: Double)
+
+    /// Subscribes to all series in the URL, lets the stream run in, and counts for some seconds.
+    static func run(_ exchange: ExchangeProcess, _ setup: Setup, seconds: Double) throws -> Result {
+        let base = try WebSocketEndpoint(url: exchange.webSocketBase)
+        let streams = setup.followedNames.map { "\($0)@kline_\(setup.intervals[0].token)" }.joined(separator: "/")
+        var options = ConnectionOptions()
+        options.decoder.checksTextInPlace = false
+        let poller = try Poller()
+        let port = PollerPort(poller: poller, wakeUp: try WakeUp(), agent: 0)
+        var connection = WebSocketConnection(
+            endpoint: base.appending("/stream?streams=\(streams)"), options: options,
+            tls: try exchange.authorityFile.map { try TLSContext.client(authorityFile: $0) }, port: port,
+            token: port.token(slot: 0, generation: 0), nowNs: MonotonicClock.nowNs())
+        func wait() { _ = poller.wait(timeoutNs: 10_000_000) }
+        try Wait.until(10, "the exchange's answer to the upgrade", turn: wait) {
+            if case .failed(let reason, _) = connection.open(nowNs: MonotonicClock.nowNs()) { throw FeedError(.venue, reason) }
+            return connection.phase == .open
+        }
+        let buffer = PaddedBuffer(count: Limits.receiveBytesMax)
+        func read(for seconds: Double) throws -> (frames: Int, ns: UInt64) {
+            let startNs = MonotonicClock.nowNs()
+            var frames = 0
+            while Double(MonotonicClock.nowNs() - startNs) < seconds * 1e9 {
+                switch unsafe connection.read(into: buffer.base, count: buffer.count) {
+                case .bytes(let count): unsafe connection.decoder.supply(buffer.base, count: count)
+                case .wouldBlock: wait()
+                case .endOfStream, .failed: throw FeedError(.venue, "the exchange has ended the connection")
+                }
+                events: while true {
+                    switch connection.decoder.takeEvent() {
+                    case .message: frames += 1
+                    case .needMore: break events
+                    default: break
+                    }
+                }
+            }
+            return (frames, MonotonicClock.nowNs() - startNs)
+        }
+        _ = try read(for: seconds / 4)
+        let beforeNs = try ProcessorTime.ofProcess(exchange.pid)
+        let counted = try read(for: seconds)
+        let spentNs = try ProcessorTime.ofProcess(exchange.pid) - beforeNs
+        return (Double(counted.frames) / Double(counted.ns) * 1e9, Double(spentNs) / 1_000 / Double(max(1, counted.frames)))
     }
 }

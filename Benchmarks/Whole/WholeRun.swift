@@ -84,7 +84,6 @@ final class WholeRun {
         guard counters.isBalanced, counters.rejected == 0, counters[.redisRejected] == 0, counters[.closedQueueOverflow] == 0 else {
             throw FeedError(.system, "the books do not balance, or something was refused: \(counters.books)")
         }
-        try rig.subscriber?.expect(updates: counters[.recordsTaken] - counters[.duplicates])
-        try rig.prove(closedWritten: counters[.closedWritten])
+        try rig.prove((counters[.recordsTaken] - counters[.duplicates], counters[.closedWritten]))
     }
 }

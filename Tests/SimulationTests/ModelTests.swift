@@ -1,6 +1,7 @@
 // The model of Redis against a real one: the same commands, the same answers, the same streams.
 
 import FastFeed
+import RedisServer
 import Simulation
 import Testing
 

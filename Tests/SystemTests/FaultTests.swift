@@ -3,6 +3,7 @@
 import FastFeed
 import Foundation
 import Glibc
+import RedisServer
 import TestKit
 import Testing
 import VenueSimulator

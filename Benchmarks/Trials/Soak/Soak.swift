@@ -4,7 +4,11 @@
 import ArgumentParser
 import FastFeed
 import Foundation
+import RedisServer
 import Synchronization
+
+/// Ctrl-C or SIGTERM: the run ends early, in order.
+private let isInterrupted = Atomic<Bool>(false)
 
 struct Soak: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -35,73 +39,57 @@ struct Soak: ParsableCommand {
 
     @OptionGroup var trial: TrialOptions
 
-    private var faultCount: Int { Int(minutes * 60) / max(1, faultSeconds) - 1 }
-
     func validate() throws {
         guard minutes > 0, faultSeconds >= 3, (1...5_000).contains(symbols) else {
             throw ValidationError("--minutes must be positive, --fault-seconds at least 3, --symbols 1 to 5000")
         }
-        guard minutes < RequiredFault.minutesMin || SoakSchedule.coversAll(seed: seed, faultSeconds: faultSeconds, count: faultCount) else {
+        let count = max(0, Int(minutes * 60) / faultSeconds - 1)
+        guard minutes < RequiredFault.minutesMin || SoakSchedule.coversAll(seed: seed, faultSeconds: faultSeconds, count: count) else {
             throw ValidationError("--fault-seconds \(faultSeconds): in \(minutes) minutes not every required kind of fault comes")
         }
     }
 
     func run() throws {
-        let result = TrialResult()
-        result.seed = seed
-        try Trial.carryOut("soak", trial, result, keepsFiles: keep) { try SoakRun(self, result, in: $0).run() }
+        for number in [SIGINT, SIGTERM] { signal(number) { _ in isInterrupted.store(true, ordering: .relaxed) } }
+        try Trial.carryOut("soak", trial, keepsFiles: keep) { result, directory in
+            (result.seed, result.streams) = (seed, setup.series)
+            print("soak: \(minutes) minutes, seed \(seed), \(result.streams) streams, a fault every \(faultSeconds) s")
+            print("files: \(directory.path)")
+            let service = try ServiceRun(setup, in: directory)
+            let injector = FaultInjector(service.rig)
+            service.onTurn = injector.tick
+            let atStart = try calm(service, injector, seconds: 60)
+            try hurt(service, injector, result)
+            let wasInterrupted = isInterrupted.load(ordering: .relaxed)
+            try injector.clearExchange()
+            let atEnd = try calm(service, injector, seconds: Soak.calmSecondsMax)
+            try service.finish(result, allBegan: true)
+            result.judgeProcess(atStart: atStart, atEnd: atEnd)
+            result.judgeLoad(wanted: wantedFramesPerSecond)
+            result.judgeFaults(minutesWanted: minutes, wasInterrupted: wasInterrupted)
+        }
     }
-}
-
-/// Ctrl-C or SIGTERM: the run ends early, in order.
-private let isInterrupted = Atomic<Bool>(false)
-
-final class SoakRun {
-    private let options: Soak
-    private let result: TrialResult
-    private let service: ServiceRun
-    private let injector: FaultInjector
-    private var schedule: SoakSchedule
 
     private static let pushMs = 100
     private static let calmSecondsMax = 150.0
-    private var wantedFramesPerSecond: Double { Double(result.streams * 1_000 / SoakRun.pushMs) }
+    private var wantedFramesPerSecond: Double { Double(setup.series * 1_000 / Soak.pushMs) }
 
-    init(_ options: Soak, _ result: TrialResult, in directory: URL) throws {
-        (self.options, self.result) = (options, result)
-        schedule = SoakSchedule(seed: options.seed, faultSeconds: options.faultSeconds)
-        for number in [SIGINT, SIGTERM] { signal(number) { _ in isInterrupted.store(true, ordering: .relaxed) } }
-        let closesMax = Int(options.minutes * 60 + 600)
-        var setup = Setup(.pushed(everyMs: SoakRun.pushMs), symbols: options.symbols, intervals: [.s1, .m1, .m5, .h1])
+    private var setup: Setup {
+        let closesMax = Int(minutes * 60 + 600)
+        var setup = Setup(.pushed(everyMs: Soak.pushMs), symbols: symbols, intervals: [.s1, .m1, .m5, .h1])
         (setup.illiquidEvery, setup.history) = (4, closesMax * 2)
-        setup.truthCandles = min(closesMax * options.symbols * 2, 100_000_000)
-        (setup.redis, setup.redisArguments) = (.aof, ["--appendfsync", options.fsync])
-        setup.feedd = options.feedd.split(separator: " ").map(String.init)
-        result.streams = setup.series
-        print("soak: \(options.minutes) minutes, seed \(options.seed), \(result.streams) streams, a fault every \(options.faultSeconds) s")
-        print("files: \(directory.path)")
-        service = try ServiceRun(setup, in: directory)
-        injector = FaultInjector(service.rig.exchange, service.rig.redis)
-        service.onTurn = injector.tick
+        setup.truthCandles = min(closesMax * symbols * 2, 100_000_000)
+        (setup.redis, setup.redisArguments) = (.aof, ["--appendfsync", fsync])
+        setup.feedd = feedd.split(separator: " ").map(String.init)
+        return setup
     }
 
-    func run() throws {
-        let atStart = try calm(seconds: 60)
-        try hurt()
-        let wasInterrupted = isInterrupted.load(ordering: .relaxed)
-        try injector.clearExchange()
-        let atEnd = try calm(seconds: SoakRun.calmSecondsMax)
-        try service.finish(result, allBegan: true)
-        result.judgeProcess(atStart: atStart.process, atEnd: atEnd.process, heapGrowth: atEnd.heapBytes - atStart.heapBytes)
-        result.judgeLoad(wanted: wantedFramesPerSecond)
-        result.judgeFaults(minutesWanted: options.minutes, wasInterrupted: wasInterrupted)
-    }
-
-    private func hurt() throws {
-        var nextFault = Double(options.faultSeconds)
+    private func hurt(_ service: ServiceRun, _ injector: FaultInjector, _ result: TrialResult) throws {
+        var schedule = SoakSchedule(seed: seed, faultSeconds: faultSeconds)
+        var nextFault = Double(faultSeconds)
         try service.watch(result, every: 10) { second in
             if second >= nextFault {
-                nextFault += Double(options.faultSeconds)
+                nextFault += Double(faultSeconds)
                 let (index, fault) = schedule.next()
                 let skipped = injector.begin(fault)
                 result.events.append(
@@ -110,23 +98,80 @@ final class SoakRun {
                         required: RequiredFault.allCases.map(\.rawValue).first(where: fault.text.hasPrefix)))
                 print(String(format: "%6.1f s  fault %3d  ", second, index) + fault.text + (skipped.map { "  NOT DONE: \($0)" } ?? ""))
             }
-            return second >= options.minutes * 60 || isInterrupted.load(ordering: .relaxed)
+            return second >= minutes * 60 || isInterrupted.load(ordering: .relaxed)
         }
     }
 
     /// Three reports in a row with all connections live and no queue to speak of; and how feedd stands 5 s later.
-    private func calm(seconds: Double) throws -> (process: ProcessSample, heapBytes: Int64) {
+    private func calm(_ service: ServiceRun, _ injector: FaultInjector, seconds: Double) throws -> Standing {
         var calm: Set<Int64> = []
         try service.wait(seconds, "calm") {
-            guard let report = service.feedd.report else { return false }
+            let report = service.feedd.report
             // A connection that has silently died counts as live until it is given up: only the load shows it.
             let isCalm =
-                report[.connectionsLive] == service.rig.setup.connections && report[.closedPending] < options.symbols
+                report[.connectionsLive] == service.rig.setup.connections && report[.closedPending] < symbols
                 && !injector.hasRepairs && Double(report["frames_per_second"]) > 0.8 * wantedFramesPerSecond
             if isCalm { calm.insert(report.timeMs) } else { calm = [] }
             return calm.count >= 3
         }
         try service.look(seconds: 5)
-        return (try ProcessSample(pid: service.feedd.pid), try service.report()["heap_allocated_bytes"])
+        return try service.standing()
+    }
+}
+
+/// Carries faults out, and takes back those that last for a while. Nothing here waits for long.
+final class FaultInjector {
+    private let rig: Rig
+    /// What ends a fault: true when that is done, and otherwise it is tried again.
+    private typealias Repair = () -> Bool
+    private var repairs: [(dueNs: UInt64, repair: Repair)] = []
+    private static let retryNs: UInt64 = 300_000_000
+
+    init(_ rig: Rig) { self.rig = rig }
+
+    var hasRepairs: Bool { !repairs.isEmpty }
+
+    /// - Returns: why it could not be done, if so: Redis may still be loading after the fault before.
+    func begin(_ fault: SoakFault) -> String? {
+        do {
+            switch fault {
+            case .exchange(let query): try rig.exchange.ask("POST", "/sim/fault?kind=\(query)")
+            case .redisKilled(let awayMs):
+                rig.redis.kill9()
+                repair(afterMs: awayMs) { [rig] in (try? rig.redis.restart(waitsForAnswer: false)) != nil }
+            case .redisStopped(let ms):
+                guard let pid = rig.redis.pid else { return "Redis does not run" }
+                kill(pid, SIGSTOP)
+                repair(afterMs: ms) { [rig] in rig.redis.pid != pid || kill(pid, SIGCONT) == 0 }
+            case .redisCommand(let text): try command(text)
+            case .redisRefuses(let setting, let ms):
+                try command("CONFIG SET \(setting) 1")
+                repair(afterMs: ms) { [weak self] in (try? self?.command("CONFIG SET \(setting) 0")) != nil }
+            }
+            return nil
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    private func repair(afterMs: Int, _ repair: @escaping Repair) {
+        repairs.append((MonotonicClock.nowNs() + UInt64(afterMs) * 1_000_000, repair))
+    }
+
+    /// Takes back what has lasted long enough.
+    func tick() {
+        let nowNs = MonotonicClock.nowNs()
+        for index in repairs.indices.reversed() where repairs[index].dueNs <= nowNs {
+            if repairs[index].repair() { repairs.remove(at: index) } else { repairs[index].dueNs = nowNs + FaultInjector.retryNs }
+        }
+    }
+
+    /// Nothing the exchange was told to do is done any more.
+    func clearExchange() throws { try rig.exchange.ask("POST", "/sim/clear") }
+
+    private func command(_ text: String) throws {
+        let client = try RedisClient.connect(rig.redis.endpoint, timeout: .seconds(1))
+        defer { client.close() }
+        if case .error(let text) = try client.command(text.split(separator: " ").map(String.init)) { throw FeedError(.redis, text) }
     }
 }

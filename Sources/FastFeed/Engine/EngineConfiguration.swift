@@ -80,12 +80,12 @@ public struct EngineConfiguration: Sendable {
     /// Closed candles that may wait while Redis is away, a power of two; beyond, the oldest become gaps.
     public var closedQueueCount = Limits.closedQueueCountMax
     /// Off: every update is written (for comparison).
-    public var coalesces = true
+    package var coalesces = true
 
     public init() {}
 
     /// - Throws: one sentence naming the value that is out of range.
-    public func validate() throws(FeedError) {
+    package func validate() throws(FeedError) {
         func check(_ ok: Bool, _ sentence: String) throws(FeedError) { if !ok { throw FeedError(.configuration, sentence) } }
         try check(!fluxes.isEmpty || takesCommands, "no flux: name at least one, as in --flux btcusdt:1m")
         try check((1...64).contains(readerCount), "readers must be 1 to 64, not \(readerCount)")

@@ -22,13 +22,13 @@ public enum CounterID: Int, CaseIterable, Sendable {
     case mailboxRefusals
 
     /// A counter only grows; a gauge is how it stands now.
-    public enum Kind: Sendable { case counter, gauge }
+    package enum Kind: Sendable { case counter, gauge }
 
     /// As metrics and logs have it: `rejected_not_utf8`.
     public var name: String { "\(self)".snakeCased }
-    public var kind: Kind { [.closedPending, .seriesActive, .connectionsLive].contains(self) ? .gauge : .counter }
-    public var unit: String { row.unit }
-    public var sentence: String { row.sentence }
+    package var kind: Kind { [.closedPending, .seriesActive, .connectionsLive].contains(self) ? .gauge : .counter }
+    package var unit: String { row.unit }
+    package var sentence: String { row.sentence }
 
     /// True for the counters of frames that were refused.
     package var isRejection: Bool { rawValue >= CounterID.rejectedMalformed.rawValue && rawValue <= CounterID.rejectedBinary.rawValue }

@@ -77,7 +77,7 @@ public struct HistogramSnapshot: Sendable {
         counts.indices.compactMap { counts[$0] == 0 ? nil : (LatencyHistogram.upperBound(of: $0), counts[$0]) }
     }
 
-    public static func - (later: HistogramSnapshot, earlier: HistogramSnapshot) -> HistogramSnapshot {
+    package static func - (later: HistogramSnapshot, earlier: HistogramSnapshot) -> HistogramSnapshot {
         HistogramSnapshot(counts: zip(later.counts, earlier.counts).map { $0 &- $1 })
     }
 }

@@ -67,7 +67,7 @@ public struct StageSnapshots: Sendable {
 
     public subscript(stage: LatencyStage) -> HistogramSnapshot { snapshots[stage.rawValue] }
 
-    public static func - (later: StageSnapshots, earlier: StageSnapshots) -> StageSnapshots {
+    package static func - (later: StageSnapshots, earlier: StageSnapshots) -> StageSnapshots {
         StageSnapshots(zip(later.snapshots, earlier.snapshots).map { $0 - $1 })
     }
 }

@@ -2,8 +2,8 @@
 
 /// `http://` or `https://`, host and port: a base, to which paths are appended.
 public struct RestEndpoint: Sendable, Equatable, CustomStringConvertible {
-    public let isSecure: Bool
-    public let authority: Authority
+    package let isSecure: Bool
+    package let authority: Authority
 
     package init(isSecure: Bool, host: String, port: UInt16) {
         self.isSecure = isSecure
@@ -25,7 +25,7 @@ public struct RestEndpoint: Sendable, Equatable, CustomStringConvertible {
     }
 
     /// The exchange's own.
-    public static func production(_ market: Market) -> RestEndpoint {
+    package static func production(_ market: Market) -> RestEndpoint {
         switch market {
         case .spot: RestEndpoint(isSecure: true, host: "api.binance.com", port: 443)
         case .um: RestEndpoint(isSecure: true, host: "fapi.binance.com", port: 443)

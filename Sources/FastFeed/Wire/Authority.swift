@@ -36,7 +36,7 @@ public struct Authority: Sendable, Equatable, CustomStringConvertible {
     /// Nil for a name.
     package var numericAddress: SocketAddress? { SocketAddress(numericHost: host, port: port) }
     /// True for names and addresses that cannot leave this machine.
-    public var isLoopback: Bool { host == "localhost" || numericAddress?.isLoopback == true }
+    package var isLoopback: Bool { host == "localhost" || numericAddress?.isLoopback == true }
 
     /// A name of letters, digits, `-` and `.`, or a numeric address in full. What else an HTTP library might understand
     /// (escapes, `127.1`) is not plain.

@@ -2,10 +2,10 @@
 
 /// `ws://` or `wss://`, an authority and a request target.
 public struct WebSocketEndpoint: Sendable, Equatable, CustomStringConvertible {
-    public let isSecure: Bool
-    public let authority: Authority
+    package let isSecure: Bool
+    package let authority: Authority
     /// Path and query, beginning with `/`.
-    public let target: String
+    package let target: String
 
     package init(isSecure: Bool, host: String, port: UInt16, target: String = "/") {
         self.isSecure = isSecure

@@ -4,6 +4,7 @@
 import ArgumentParser
 import FastFeed
 import Logging
+import RedisServer
 
 struct Demo: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -2,6 +2,7 @@
 // over a connection of its own, as any other consumer would.
 
 import FastFeed
+import RedisServer
 
 /// One line of the table.
 struct DemoRow {

@@ -1,6 +1,7 @@
 // After the demo: every closed candle that the exchange announced against what Redis holds, value by value.
 
 import FastFeed
+import RedisServer
 import VenueSimulator
 
 struct DemoVerdict {

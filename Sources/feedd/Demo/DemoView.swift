@@ -1,6 +1,7 @@
 // The live view as text: a model goes in, lines no wider than the terminal come out. Pure.
 
 import FastFeed
+import RedisServer
 
 struct DemoView {
     private let usesColour: Bool

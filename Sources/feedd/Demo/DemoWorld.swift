@@ -2,6 +2,7 @@
 
 import FastFeed
 import Logging
+import RedisServer
 import VenueSimulator
 
 final class DemoWorld {

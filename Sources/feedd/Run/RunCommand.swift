@@ -5,6 +5,7 @@ import FastFeed
 import FoundationEssentials
 import Glibc
 import Logging
+import RedisServer
 
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -3,6 +3,7 @@
 
 import FastFeed
 import Glibc
+import RedisServer
 import TestKit
 import Testing
 

@@ -1,6 +1,7 @@
 // The history script inside a real redis-server.
 
 import FastFeed
+import RedisServer
 import TestKit
 import Testing
 

@@ -1,6 +1,7 @@
 // The client as a program uses it; the examples of the documentation, compiled and run.
 
 import FastFeed
+import RedisServer
 import TestKit
 import Testing
 

@@ -2,6 +2,7 @@
 
 import FastFeed
 import Foundation
+import RedisServer
 import TestKit
 import Testing
 

@@ -3,6 +3,7 @@
 import FastFeed
 import Foundation
 import Glibc
+import RedisServer
 import Testing
 
 @Suite("Redis client", .serialized)

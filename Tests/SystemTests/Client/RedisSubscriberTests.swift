@@ -2,6 +2,7 @@
 
 import FastFeed
 import Foundation
+import RedisServer
 import Testing
 
 @Suite("Redis subscriber", .serialized)

@@ -1,6 +1,7 @@
 // A TLS port for a redis-server of a test. A plain value.
 
 import FastFeed
+import RedisServer
 import VenueSimulator
 
 /// A port with certificates, all PEM files; clients need none.

@@ -3,6 +3,7 @@
 
 import FastFeed
 import Foundation
+import RedisServer
 import TestKit
 import Testing
 import VenueSimulator

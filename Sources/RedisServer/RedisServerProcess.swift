@@ -6,6 +6,7 @@
 // temporary directory. The lock file is inherited by the server, so it is free again only when the server,
 // too, has ended: a successor in the same directory waits for that instead of writing beside it.
 
+package import FastFeed
 import Glibc
 
 package final class RedisServerProcess: Sendable {

@@ -1,6 +1,7 @@
 // Starting the server: its files, the shell that leaves the watcher behind, and the wait until it answers. Control path; the
 // thread that starts or ends it.
 
+import FastFeed
 import Glibc
 
 extension RedisServerProcess {
