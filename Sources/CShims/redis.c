@@ -5,12 +5,15 @@
 
 #include <hiredis/hiredis.h>
 #include <hiredis/sds.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct ff_reply_reader {
     redisReader *reader;
     ff_reply current;
+    size_t unparsed_max;
+    bool is_refused;  // an array of more elements than its bytes could be
     char error[128];
 };
 
@@ -51,6 +54,9 @@ typedef int array_count;
 #endif
 
 static void *on_array(const redisReadTask *task, array_count count) {
+    ff_reply_reader *self = task->privdata;
+    self->is_refused = count > 0 && (size_t)count > self->unparsed_max;
+    if (self->is_refused) return NULL;
     set_plain(task, FF_REPLY_ARRAY, (int64_t)count);
     return &made;
 }
@@ -97,11 +103,14 @@ void ff_reply_reader_free(ff_reply_reader *self) {
     free(self);
 }
 
+static int refuse_length(ff_reply_reader *self) {
+    strcpy(self->error, "a reply longer than the limit");
+    return -1;
+}
+
 int ff_reply_reader_feed(ff_reply_reader *self, const void *bytes, size_t length, size_t unparsed_max) {
-    if (self->reader->len - self->reader->pos + length > unparsed_max) {
-        strcpy(self->error, "a reply longer than the limit");
-        return -1;
-    }
+    self->unparsed_max = unparsed_max;
+    if (self->reader->len - self->reader->pos + length > unparsed_max) return refuse_length(self);
     if (redisReaderFeed(self->reader, bytes, length) == REDIS_OK) return 0;
     strncpy(self->error, self->reader->errstr, sizeof self->error - 1);
     return -1;
@@ -133,6 +142,18 @@ static size_t read_plain(const char *bytes, size_t length, ff_reply *out) {
     return at + (size_t)value + 2;
 }
 
+/// True inside a string that announces more than may wait: nobody needs to wait for it. (Of all that hiredis leaves unread within a
+/// reply, only a string that has not come whole begins with a length and its line end.)
+static bool announces_too_much(const ff_reply_reader *self) {
+    const redisReader *reader = self->reader;
+    if (reader->ridx == -1) return false;
+    const char *bytes = reader->buf + reader->pos;
+    size_t left = reader->len - reader->pos, at = 0;
+    uint64_t length = 0;
+    while (at < left && at <= 18 && (unsigned char)(bytes[at] - '0') < 10) length = length * 10 + (uint64_t)(bytes[at++] - '0');
+    return at > 0 && at + 1 < left && bytes[at] == '\r' && bytes[at + 1] == '\n' && length > self->unparsed_max;
+}
+
 /// What has been read is taken out of the buffer, once it is the larger part.
 static void forget_read(redisReader *reader) {
     if (reader->pos == 0 || reader->pos < reader->len / 2) return;
@@ -160,10 +181,14 @@ int ff_reply_reader_drain(ff_reply_reader *self, ff_reply *replies, int capacity
         if (redisReaderGetReply(reader, &object) != REDIS_OK) {
             // What came before is good; the error stays in the reader for the next call.
             if (count > 0) break;
+            if (self->is_refused) return refuse_length(self);
             strncpy(self->error, reader->errstr, sizeof self->error - 1);
             return -1;
         }
-        if (object == NULL) break;
+        if (object == NULL) {
+            if (count == 0 && announces_too_much(self)) return refuse_length(self);
+            break;
+        }
         replies[count++] = self->current;
     }
     forget_read(reader);

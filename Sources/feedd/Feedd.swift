@@ -1,5 +1,5 @@
 // The program: its commands, and how it ends. Exit codes are part of the contract: 0 all is well, 1 refused
-// or failed, 2 wrong usage, 3 Redis or the exchange cannot be reached.
+// or failed, 2 wrong usage, 3 Redis or the exchange cannot be reached, 4 closed candles that came are not in Redis.
 
 import ArgumentParser
 import FastFeed
@@ -64,6 +64,7 @@ struct Failure: Error {
     static let refused: Int32 = 1
     static let usage: Int32 = 2
     static let unreachable: Int32 = 3
+    static let incomplete: Int32 = 4
 
     let status: Int32
     let sentence: String

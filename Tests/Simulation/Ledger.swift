@@ -46,17 +46,21 @@ final class Ledger {
 
     func complain(_ sentence: String) { if complaints.count < 20 { complaints.append(sentence) } }
 
-    func onDelivered(_ state: KlineState) {
+    /// - Parameter isTaken: the reader that has read it follows the series.
+    func onDelivered(_ state: KlineState, isTaken: Bool) {
         let index = state.series
         stateOfJSON[state.json(series[index])] = state
-        guard isFollowed[index] else {
-            if state.isClosed {
+        guard isFollowed[index] && isTaken else {
+            if state.isClosed && closed[index][state.openMs] == nil {
                 excused[index].insert(state.openMs)
                 closed[index][state.openMs] = state
             }
             return
         }
-        if state.isClosed { closed[index][state.openMs] = state }
+        if state.isClosed {
+            closed[index][state.openMs] = state
+            excused[index].remove(state.openMs)
+        }
         if firstOpenMs[index] == nil { firstOpenMs[index] = state.openMs }
         if newest[index] == nil || newest[index]!.isOlder(than: state) { newest[index] = state }
     }
@@ -64,7 +68,8 @@ final class Ledger {
     /// Nobody wants the series any more. What Redis does not have yet may be lost on its way.
     func onStopped(_ index: Int, stored: Set<Int64>) {
         isFollowed[index] = false
-        excused[index].formUnion(closed[index].keys.filter { !stored.contains($0) })
+        // What another has put there may be ours as well, or ours be on its way.
+        excused[index].formUnion(closed[index].keys.filter { !stored.contains($0) || others[index][$0] != nil })
         (newest[index], firstOpenMs[index], written[index]) = (nil, nil, nil)
     }
 
@@ -110,10 +115,13 @@ final class Ledger {
         }
     }
 
-    func newestIsRight(_ index: Int, _ database: RedisDatabase) -> Bool {
+    /// What is wrong with the newest state that Redis holds; nil when nothing is.
+    func newestComplaint(_ index: Int, _ database: RedisDatabase) -> String? {
         let stored = database.hashes[latestKeys[index]]?[series[index].symbol.name]
-        guard isFollowed[index] else { return stored == nil || database.foreignKeys.contains(latestKeys[index]) }
-        guard let state = newest[index] else { return true }
-        return stored == state.json(series[index])
+        guard isFollowed[index] else {
+            return stored == nil || database.foreignKeys.contains(latestKeys[index]) ? nil : "latest holds a stopped series"
+        }
+        guard let state = newest[index], stored != state.json(series[index]) else { return nil }
+        return "latest is not the newest state received, \(state.json(series[index])), but \(stored ?? "nothing")"
     }
 }

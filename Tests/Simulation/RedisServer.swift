@@ -10,6 +10,7 @@ final class RedisServer {
     var database = RedisDatabase()
     fileprivate var connections: [RedisConnection] = []
     private var nextClientID: Int64 = 1
+    private var runNumber = 1
     private var isServing = false
     /// Called for each state in a HSET and each message published, before it is carried out.
     var onNewest: (_ key: String, _ field: String, _ json: String) -> Void = { _, _, _ in }
@@ -74,6 +75,10 @@ final class RedisServer {
         switch command[0] {
         case "PING": return "+PONG\r\n"
         case "SELECT", "AUTH": return "+OK\r\n"
+        // The one script without keys asks which run of the server this is.
+        case "EVAL" where command[2] == "0":
+            let run = "run\(runNumber)"
+            return "$\(run.utf8.count)\r\n\(run)\r\n"
         case "CLIENT" where command[1] == "ID": return ":\(connection.id)\r\n"
         case "CLIENT" where command[1] == "KILL":
             let victims = connections.filter { $0.id == Int64(command[3]) }
@@ -109,6 +114,7 @@ final class RedisServer {
             downUntilNs = untilNs(1...20_000)
             for connection in connections { connection.kill() }
             nextClientID = 1
+            runNumber += 1
         case 1: stalledUntilNs = untilNs(10...25_000)
         case 2:
             refusal = random.pick([

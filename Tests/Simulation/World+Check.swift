@@ -53,7 +53,7 @@ extension World {
             if isGap(openMs, [.missed]) { complaints.append("\(series) \(openMs): received, and listed as missing") }
         }
         checkHoles(index, open)
-        if !ledger.newestIsRight(index, redis.database) { complaints.append("\(series): latest is not the newest state received") }
+        if let wrong = ledger.newestComplaint(index, redis.database) { complaints.append("\(series): \(wrong)") }
     }
 
     /// Bars between the first and the newest that nobody received are listed, each once.

@@ -34,6 +34,10 @@ public final class World {
     private var sleepsUntilNs: [UInt64]
     private var turns = 0
     private var isSpinning = false
+    /// The agent that is being turned.
+    private var turning = 0
+    /// By series: the readers that take its records. An exchange that has not heard an UNSUBSCRIBE may send them to others, too.
+    private var takers: [Set<Int>]
     let ledger: Ledger
     var complaints: [String] = []
 
@@ -66,7 +70,7 @@ public final class World {
         settings.subscribeForm = scenario.subscribeForm
         settings.usesCombinedStreams = scenario.usesCombinedStreams
         settings.connectionAgeMs = scenario.connectionAgeMs
-        let budget = ConnectBudget()
+        let budget = ConnectBudget(seed: scenario.seed ^ 0xB)
         let journal = journal
         readers = rings.enumerated().map {
             Reader(index: $0.offset, settings: settings, ring: $0.element, journal: journal, budget: budget)
@@ -80,6 +84,7 @@ public final class World {
         sink = Sink(settings: sinkSettings, rings: rings, journal: journal, gaps: gaps)
         agents = readers + [sink]
         sleepsUntilNs = Array(repeating: 0, count: agents.count)
+        takers = Array(repeating: [], count: scenario.series.count)
         placement = Placement(readerCount: scenario.readerCount, streamsPerConnectionMax: scenario.streamsPerConnection)
         ledger = Ledger(scenario, schema)
         deal()
@@ -88,10 +93,12 @@ public final class World {
     /// Series and streams to connections and readers, as the engine does.
     private func deal() {
         let change = placement.add(scenario.series)!
+        noteTakers(change)
         for command in change.before { sink.prepare(command) }
         for (reader, commands) in change.readers.enumerated() { for command in commands { readers[reader].prepare(command) } }
         if scenario.isDoubled {
             let stable = scenario.series.dropLast(scenario.changingCount)
+            for index in stable.indices { takers[index].insert(readers.count - 1) }
             readers[readers.count - 1].prepare(.follow(stable.map { ($0, placement.handle($0)!) }))
             readers[readers.count - 1].prepare(.connect(ConnectionKey(.max), streams: stable.map(VenueProfile.streamName)))
         }
@@ -99,7 +106,7 @@ public final class World {
             kernel.tell? {
                 "read \(scenario.series[state.series]) \(state.openMs) \(state.isClosed ? "closed" : "forming") E=\(state.eventMs)"
             }
-            ledger.onDelivered(state)
+            ledger.onDelivered(state, isTaken: takers[state.series].contains(turning))
         }
         redis.onNewest = { [unowned self] in ledger.onNewest(key: $0, field: $1, json: $2) }
         redis.onPublish = { [unowned self] in ledger.onPublish(channel: $0, message: $1) }
@@ -181,6 +188,7 @@ public final class World {
             kernel.tell? { "follow \(series)" }
             change = placement.add([series])!
         }
+        noteTakers(change)
         for command in change.before { _ = sink.commands.offer(command) }
         for (reader, commands) in change.readers.enumerated() {
             for command in commands { _ = readers[reader].commands.offer(command) }
@@ -195,6 +203,18 @@ public final class World {
             ledger.onFollowed(index)
         }
         release()
+    }
+
+    private func noteTakers(_ change: Placement.Change) {
+        for (reader, commands) in change.readers.enumerated() {
+            for command in commands {
+                switch command {
+                case .follow(let list): for (series, _) in list { takers[scenario.series.firstIndex(of: series)!].insert(reader) }
+                case .unfollow(let list): for series in list { takers[scenario.series.firstIndex(of: series)!].remove(reader) }
+                default: break
+                }
+            }
+        }
     }
 
     private func release() {
@@ -286,6 +306,9 @@ public final class World {
         for index in indices {
             for (token, readiness) in kernel.reports(agent: index) { agents[index].onReady(token, readiness, nowNs: nowNs) }
         }
-        for index in indices { agents[index].doWork(nowNs: nowNs) }
+        for index in indices {
+            turning = index
+            agents[index].doWork(nowNs: nowNs)
+        }
     }
 }

@@ -6,6 +6,7 @@ import Foundation
 import RedisServer
 import TestKit
 import Testing
+import VenueSimulator
 
 /// One run of `feedd`.
 final class ProgramRun {
@@ -274,6 +275,25 @@ struct CommandLineLifeTests {
         try eventually(10, "its Redis: \(run.errorText)") { run.errorText.contains("embedded Redis is started") }
         run.signal(SIGINT)
         #expect(run.end() == 0)
+    }
+
+    @Test("Ends with 4 when closed candles that came are not in Redis, and says how many")
+    func endsIncomplete() throws {
+        var simulator = SimulatorConfiguration()
+        simulator.symbolCount = 1
+        let venue = try VenueSimulator(configuration: simulator)
+        try venue.start()
+        defer { venue.stop() }
+        let redis = try RedisServerProcess()
+        #expect(try RedisClient.connect(redis.endpoint).command("CONFIG", "SET", "maxmemory", "1").text == "OK")
+        let place = ["--venue-ws", venue.webSocketBase, "--redis", "unix://\(redis.socketPath)"]
+        let run = try ProgramRun(["run", "--flux", "btcusdt:1s", "--report-seconds", "1", "--log-format", "json"] + place)
+        let waits = /"closed_pending":[1-9]/
+        try eventually(20, "a closed candle that waits: \(run.errorText)") { run.errorText.contains(waits) }
+        run.signal(SIGTERM)
+        #expect(run.end() == 4)
+        let last = try #require(run.errorText.split(separator: "\n").last)
+        #expect(last.contains("not everything received is in Redis") && last.contains(/"closed_unwritten":"?[1-9]/), "\(last)")
     }
 
     @Test("Ends within five seconds although Redis was never there")

@@ -153,6 +153,82 @@ struct FaultTests {
         #expect(check.missing == lost && check.wrong + check.extra + check.twice == 0, "\(check)")
     }
 
+    /// A key that an ACL refuses: the others go on, and what has waited is written when the right is given.
+    @Test func aRefusedKeyHoldsNobodyBack() throws {
+        let server = try RedisServerProcess()
+        let admin = try RedisClient.connect(server.endpoint)
+        // Every key but the histories of symbols that begin with a b.
+        let rights = ["~candles:{[^b]*", "~latest:*", "&*", "+@all"]
+        #expect(try admin.command(["ACL", "SETUSER", "narrow", "on", ">secret"] + rights).text == "OK")
+        let rig = try rig(symbols: 50) {
+            $0.intervals = [.s1]
+            $0.adjust = {
+                $0.redis = server.endpoint
+                ($0.redis.user, $0.redis.password) = ("narrow", "secret")
+            }
+        }
+        waitForCloses(rig, 500)
+        let refused = rig.venue.symbols.count { $0.symbol.name.hasPrefix("b") }
+        #expect(refused > 0 && rig.counters[.redisErrorsRetried] > 0)
+        // What waits is of the refused series alone.
+        let others = rig.venue.closedCandles().filter { $0.delivered && !$0.series.symbol.name.hasPrefix("b") }
+        try eventually(20, "the others' candles") {
+            var check = TruthCheck { try admin.command($0) }
+            try check.checkHistories(others)
+            return check.missing == 0 && check.same > 400
+        }
+        #expect(rig.counters[.closedPending] > 0)
+        #expect(
+            rig.engine.drainJournal().contains { line in
+                line.fields.contains { $0.0 == "key" && $0.1 == Keys.history("btcusdt", .s1) }
+            })
+        #expect(try admin.command("ACL", "SETUSER", "narrow", "~candles:*").text == "OK")
+        waitForCloses(rig, 500)
+        let report = rig.finish()
+        #expect(report.isClean && report.closedLost == 0, "\(report)")
+        var check = TruthCheck { try admin.command($0) }
+        try check.checkHistories(rig.venue.closedCandles())
+        #expect(check.isFlawless && check.same > 500, "\(check)")
+        rig.expectBalance()
+    }
+
+    /// After a failover the old master answers READONLY for ever, and the name that the engine knows leads to the new one.
+    @Test func aDemotedMasterIsLeft() async throws {
+        let places = try TemporaryDirectory()
+        let name = places.path + "/redis"
+        let new = try RedisServerProcess()
+        let rig = try rig(symbols: 50) {
+            $0.intervals = [.s1]
+            $0.adjust = {
+                guard case .unix(let path) = $0.redis.place else { return }
+                #expect(symlink(path, name) == 0)
+                $0.redis.place = .unix(path: name)
+                $0.takesCommands = true
+            }
+        }
+        waitForCloses(rig, 200)
+        let client = try await FluxClient.connect(RedisEndpoint(place: .unix(path: name)))
+        #expect(try await client.listFluxes().count == 1)
+        #expect(try rig.client.command("REPLICAOF", "127.0.0.1", "1").text == "OK")
+        #expect(symlink(new.socketPath, name + ".new") == 0 && rename(name + ".new", name) == 0)
+        waitForCloses(rig, 200)
+        // The service and its client have moved, too.
+        let admin = try RedisClient.connect(new.endpoint)
+        try await eventually(20, "the service's status at the new master") { try admin.command("HGET", Keys.service, "state").text != nil }
+        #expect(try await client.listFluxes().count == 1)
+        client.close()
+        let report = rig.finish()
+        #expect(report.isClean, "\(report)")
+        let delivered = rig.venue.closedCandles().filter(\.delivered)
+        for closed in delivered {
+            let id = HistoryEntry.id(openTimeMs: closed.candle.openTimeMs)
+            let question = ["XRANGE", Keys.schema.historyKey(closed.series), id, id]
+            let found = try admin.command(question).elements.count + rig.client.command(question).elements.count
+            #expect(found > 0, "\(closed.series) \(id)")
+        }
+        #expect(delivered.count > 400)
+    }
+
     // MARK: Exchange
 
     @Test func exchangeConnectionCutInMidFrame() throws {

@@ -51,6 +51,11 @@ package enum Limits {
     package static let subscribeTimeoutMs = 10_000
     /// Connection attempts to the exchange in any five minutes, all readers together; it allows 300.
     package static let connectAttemptsPer5MinMax = 280
+    /// Attempts at a time.
+    package static let connectsUnderWayMax = 12
+    /// After so many failed attempts in a row nobody seems to answer: one at a time tries for all, with these pauses.
+    package static let connectFailuresMax = 3
+    package static let venueProbePauseMs: ClosedRange<UInt64> = 250...3_000
     /// Connections one reader may own, those being replaced included.
     package static let connectionsPerReaderMax = 256
 
@@ -82,6 +87,14 @@ package enum Limits {
     package static let uncoalescedStatesPerWriteMax = 192
     /// A closed candle up to this many bars before the first record of its series is late. An older one is a duplicate.
     package static let lateClosedBarsMax = 16
+    /// Closed candles whose keys Redis refuses, waiting apart from the others (1.3 MB). Full: refused for good, each a gap.
+    package static let refusedCandlesMax = 4_096
+    /// The first pause before a refused key is tried again, and the longest.
+    package static let refusedKeyPauseMs: ClosedRange<UInt64> = 500...15_000
+    /// A Redis that refuses because of what it is (a replica, one that loads) gets this long; then its name is asked for again.
+    package static let redisElsewhereMs = 2_000
+    /// The longest pause until then.
+    package static let redisElsewherePauseMs = 250
     /// Stopped series whose field in `latest:*` is removed by one batch; the others wait for the next.
     package static let removalsPerBatchMax = 64
     /// Gaps remembered one by one; beyond, they are only counted.
@@ -113,6 +126,8 @@ package enum Limits {
     package static let fluxCountMax = 10_000
     /// What has not come so long after the start of a flux or of the service is missing; before, it is still starting.
     package static let startingMs: Int64 = 60_000
+    /// Clocks that differ by more are worth a warning.
+    package static let clockDifferenceMs: Int64 = 2_000
     /// Different questions for candles that the exchange has not answered yet. Beyond: `busy`.
     package static let dataQuestionsMax = 1_000
     /// Connecting, and each question of the control thread to Redis. Beyond: the request is refused, the next ones wait.

@@ -12,6 +12,8 @@
     package let newest: MappedArray<CandleRecord>
     /// By series id: open time of the oldest bar that is accounted for. Looked at for late closed candles only.
     private let oldestOpenMs: MappedArray<Int64>
+    /// By series id: looked at when a closed candle comes that is not simply the next one.
+    private let lastClosed: MappedArray<LastClosed>
     package var closed: ClosedQueue
     /// Series with something to write, each once, in order of first touch.
     private let dirty: MappedArray<UInt32>
@@ -26,12 +28,22 @@
     private let counters: CounterBank
     private let gaps: GapBoard
 
+    /// What the closed candles of a series have come to.
+    private struct LastClosed: BitwiseCopyable {
+        /// The latest open time that was taken, and the latest event.
+        var openTimeMs = Int64.min
+        var eventTimeMs = Int64.min
+        /// After an outage the exchange has made bars that open between two places of the grid: a bar that is late may be a new one.
+        var isOffGrid = false
+    }
+
     package init(seriesMax: Int = Limits.seriesCountMax, closedMax: Int = Limits.closedQueueCountMax, counters: CounterBank, gaps: GapBoard)
     {
         precondition(seriesMax.nonzeroBitCount == 1)
         states = MappedArray(zeroed: seriesMax)
         newest = MappedArray(zeroed: seriesMax)
         oldestOpenMs = MappedArray(zeroed: seriesMax)
+        lastClosed = MappedArray(zeroed: seriesMax)
         closedCounts = MappedArray(zeroed: seriesMax)
         dirty = MappedArray(zeroed: seriesMax)
         closed = ClosedQueue(capacity: closedMax)
@@ -50,6 +62,7 @@
         ids[series] = id
         if unsafe !states.base[Int(id)].has(SeriesFlags.active) { counters.add(.seriesActive) }
         unsafe closedCounts.base[Int(id)] = 0
+        unsafe lastClosed.base[Int(id)] = LastClosed()
         let keptDirty = unsafe states.base[Int(id)].flags & SeriesFlags.dirty
         unsafe states.base[Int(id)] = SeriesState()
         unsafe states.base[Int(id)].flags = SeriesFlags.active | keptDirty
@@ -184,23 +197,30 @@
     private mutating func acceptClosed(_ record: UnsafePointer<CandleRecord>, _ id: Int, _ parsedAfterNs: UInt32) {
         let state = unsafe states.base + id
         let open = unsafe record.pointee.openTimeMs
+        let last = unsafe lastClosed.base + id
         if unsafe open < oldestOpenMs.base[id] {
             guard extendBackwards(to: open, id) else { return counters.add(.duplicates) }
-        } else if unsafe open < state.pointee.nextClosedOpenMs {
-            if unsafe state.pointee.missing > 0, gaps.fill(names[id]!, openTimeMs: open) {
-                unsafe state.pointee.missing -= 1
-                counters.add(.gapCandlesFilled)
-            } else if unsafe state.pointee.missing == 0 || gaps.forgottenCount == 0 {
-                counters.add(.duplicates)
-                return
-            }
-            // Otherwise it may fill a gap that the full board has forgotten, or be a repetition. It is written, which is
-            // idempotent, but not counted as filled: repetitions must not use up what the series still misses.
-        } else {
+        } else if unsafe open >= state.pointee.nextClosedOpenMs {
             noteHole(upTo: open, id)
-            let interval = unsafe Interval(rawValue: state.pointee.interval)!
-            unsafe state.pointee.nextClosedOpenMs = interval.nextOpenTime(after: open)
+        } else if unsafe state.pointee.missing > 0, gaps.fill(names[id]!, openTimeMs: open) {
+            unsafe state.pointee.missing -= 1
+            counters.add(.gapCandlesFilled)
+        } else if unsafe open > last.pointee.openTimeMs {
+            // Sooner than the calendar has it, and yet never seen.
+        } else if unsafe state.pointee.missing > 0 && gaps.forgottenCount > 0 {
+            // It may fill a gap that the full board has forgotten, or be a repetition. It is written, which is idempotent, but not counted
+            // as filled: repetitions must not use up what the series still misses.
+        } else if unsafe saysSomethingNew(record, id) {
+            unsafe closed.correct(record)
+        } else {
+            counters.add(.duplicates)
+            return
         }
+        let interval = unsafe Interval(rawValue: state.pointee.interval)!
+        unsafe state.pointee.nextClosedOpenMs = unsafe max(state.pointee.nextClosedOpenMs, interval.nextOpenTime(after: open))
+        unsafe last.pointee.openTimeMs = unsafe max(last.pointee.openTimeMs, open)
+        unsafe last.pointee.eventTimeMs = unsafe max(last.pointee.eventTimeMs, record.pointee.eventTimeMs)
+        if !interval.isOnGrid(open) { unsafe last.pointee.isOffGrid = true }
         counters.add(.closedReceived)
         unsafe closedCounts.base[id] &+= 1
         makeRoomForClosed()
@@ -213,6 +233,19 @@
         if unsafe state.pointee.has(SeriesFlags.formingPending) { counters.add(.coalesced) }
         unsafe state.pointee.flags = unsafe (state.pointee.flags & ~SeriesFlags.formingPending) | SeriesFlags.newestClosed
         unsafe replaceNewest(record, id, parsedAfterNs)
+    }
+
+    /// A closed candle that opens no later than one that was taken, and is not known to be missing: a repetition, unless the exchange made
+    /// the event after all that were taken (then it corrects a bar, and Redis finds out whether anything is different), or bars of the
+    /// series do not keep to the grid.
+    private func saysSomethingNew(_ record: UnsafePointer<CandleRecord>, _ id: Int) -> Bool {
+        let (state, last) = unsafe (states.base + id, lastClosed.base[id])
+        let open = unsafe record.pointee.openTimeMs
+        let isNewest = unsafe open == state.pointee.openTimeMs && state.pointee.has(SeriesFlags.newestClosed)
+        if unsafe isNewest && record.pointee.hasSameValues(as: newest.base[id]) { return false }
+        if unsafe record.pointee.eventTimeMs > last.eventTimeMs { return true }
+        let interval = unsafe Interval(rawValue: state.pointee.interval)!
+        return open < last.openTimeMs && (last.isOffGrid || !interval.isOnGrid(open))
     }
 
     /// A closed candle from before the first record of its series: two events have changed places on their way.

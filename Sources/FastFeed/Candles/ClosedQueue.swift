@@ -25,6 +25,8 @@
     private let mask: Int
     package private(set) var head = 0
     package private(set) var tail = 0
+    /// Entries that are not acknowledged.
+    package private(set) var pendingCount = 0
     /// Before this position nothing waits to be sent.
     package var sent = 0
 
@@ -51,6 +53,18 @@
         unsafe states.base[tail & mask] = EntryState.pending.rawValue
         unsafe parsedAfter.base[tail & mask] = parsedAfterNs
         tail += 1
+        pendingCount += 1
+    }
+
+    /// A later word on a bar: what waits of the same bar, or must be sent once more, says the same from now on, so that it cannot come
+    /// behind the correction with older values.
+    package mutating func correct(_ candle: UnsafePointer<CandleRecord>) {
+        for position in head..<tail {
+            let known = unsafe candles.base + (position & mask)
+            if unsafe known.pointee.seriesID == candle.pointee.seriesID && known.pointee.openTimeMs == candle.pointee.openTimeMs {
+                unsafe known.pointee = unsafe candle.pointee
+            }
+        }
     }
 
     /// Empty: begin again at the first cell, so that a long life touches no more memory than a busy moment.
@@ -78,6 +92,7 @@
 
     package mutating func mark(_ position: Int, _ state: EntryState) {
         guard position >= head else { return }
+        if state == .acknowledged && self.state(position) != .acknowledged { pendingCount -= 1 }
         unsafe states.base[position & mask] = state.rawValue
         if state == .pending || state == .needsScript { sent = min(sent, position) }
     }
@@ -104,7 +119,7 @@
     /// The oldest entry, given up; the caller makes a gap of it.
     package mutating func dropOldest() -> CandleRecord {
         let candle = unsafe candles.base[head & mask]
-        head += 1
+        mark(head, .acknowledged)
         advance()
         return candle
     }

@@ -22,7 +22,7 @@ struct ClientCall: Sendable {
     let command: (channel: String, text: String)?
     /// Where its answer or its updates come.
     let channel: String?
-    let deadlineNs: UInt64
+    let madeNs, deadlineNs: UInt64
     let continuation: CheckedContinuation<Outcome, Never>
     var stage = Stage.waiting
     /// Connections that were lost under it.
@@ -67,9 +67,10 @@ final class ClientCalls: Sendable {
         }
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let deadlineNs = MonotonicClock.nowNs() + .ns(ms: timeoutMs)
+                let nowNs = MonotonicClock.nowNs()
                 let call = ClientCall(
-                    number: number, command: command, channel: channel, deadlineNs: deadlineNs, continuation: continuation)
+                    number: number, command: command, channel: channel, madeNs: nowNs, deadlineNs: nowNs + .ns(ms: timeoutMs),
+                    continuation: continuation)
                 if let refusal = add(call) { continuation.resume(returning: .failure(refusal)) }
             }
         } onCancel: {
@@ -146,6 +147,15 @@ final class ClientCalls: Sendable {
     /// Calls that wait for the connections or for their channel, oldest first.
     var waiting: [ClientCall] {
         state.withLock { state in state.calls.values.filter { $0.stage == .waiting }.sorted { $0.number < $1.number } }
+    }
+
+    /// Puts a call back that nobody has received, to try it on a new connection. False when the connection was made for it.
+    func waitsAgain(_ number: UInt64, connectedNs: UInt64) -> Bool {
+        state.withLock { state in
+            guard let call = state.calls[number], call.madeNs > connectedNs else { return false }
+            state.calls[number]?.stage = .waiting
+            return true
+        }
     }
 
     func advance(_ number: UInt64, to stage: ClientCall.Stage) { state.withLock { $0.calls[number]?.stage = stage } }

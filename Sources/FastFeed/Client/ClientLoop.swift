@@ -11,6 +11,7 @@ struct ClientLoop {
     private struct Link {
         let subscriber: RedisSubscriber
         let commander: RedisConnection
+        let connectedNs: UInt64
         /// The channels that Redis was asked for, and whether it has confirmed them.
         var channels: [String: Bool] = [:]
         /// What the subscriber was asked and Redis has not answered: the channel, nil for what is not a subscription.
@@ -51,7 +52,9 @@ struct ClientLoop {
         do throws(FeedError) {
             let partMs = max(50, timeoutMs / 2)
             let subscriber = try RedisSubscriber.connect(endpoint, timeoutMs: partMs, messageBytesMax: CommandAnswer.bytesMax)
-            link = Link(subscriber: subscriber, commander: try RedisConnection.connect(endpoint, timeoutMs: partMs))
+            link = Link(
+                subscriber: subscriber, commander: try RedisConnection.connect(endpoint, timeoutMs: partMs),
+                connectedNs: MonotonicClock.nowNs())
             backoff.succeeded()
             follow()
         } catch {
@@ -143,6 +146,9 @@ struct ClientLoop {
             case .reply(let reply):
                 guard let number = link?.published.popFirst() else { return lose("Redis answers what was not asked") }
                 switch reply {
+                case .integer(0) where calls.waitsAgain(number, connectedNs: link!.connectedNs):
+                    // This server may have been the master once, and the service has gone on to the new one.
+                    return lose("nobody listens for commands at \(endpoint) any more")
                 case .integer(0): calls.finish(number, .failure(.serviceNotRunning))
                 case .integer: calls.advance(number, to: .delivered)
                 case .error(let message): calls.finish(number, .failure(.disconnected("Redis refuses: \(message)")))

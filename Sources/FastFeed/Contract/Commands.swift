@@ -59,7 +59,8 @@ package enum Field {
     package static let state = "state", version = "version", pid = "pid", host = "host", market = "market"
     package static let startedAt = "started_at", heartbeatAt = "heartbeat_at", series = "series"
     package static let seriesIDsInUse = "series_ids_in_use", connections = "connections", residentBytes = "resident_bytes"
-    package static let messagesTotal = "messages_total", rejectedTotal = "rejected_total"
+    package static let messagesTotal = "messages_total", rejectedTotal = "rejected_total", closedLost = "closed_lost",
+        clockDifference = "clock_difference_ms"
 
     /// `latency_p99_us`; with a stage `latency_wire_p99_us`.
     package static func latency(_ quantile: String, stage: String? = nil) -> String {

@@ -132,6 +132,11 @@ package final class Control: @unchecked Sendable {
         guard let figures = engine.figures() else { return }
         let (nowNs, nowMs) = (nowNs, WallClock.nowMs())
         status.takeStandings(reports, fluxes, figures, nowNs: nowNs, nowMs: nowMs)
+        if let apartMs = status.clockDifferenceMs, apartMs.magnitude > Limits.clockDifferenceMs.magnitude {
+            journal.note(
+                .warning, "the exchange's clock and ours differ; is this machine's clock synchronised?", key: "clocks",
+                ("exchange_behind_ms", "\(apartMs)"))
+        }
         if line.isReady { line.post(status.writes(fluxes, figures, nowNs: nowNs, nowMs: nowMs)) }
     }
 

@@ -2,7 +2,7 @@
 
 package struct FluxStanding: Equatable, Sendable {
     package var state = FluxState.starting
-    /// Event time of the newest update, Unix ms; 0 for none.
+    /// When the newest update came, by our clock (the exchange's may differ), Unix ms; 0 for none.
     package var lastUpdateMs: Int64 = 0
     package var candlesTotal: UInt64 = 0
     package var gapsOpen: UInt64 = 0
@@ -16,7 +16,7 @@ package struct FluxStanding: Equatable, Sendable {
     ///   - refusedCount: series that the exchange does not know; nothing is expected of them.
     ///   - ageMs: since the flux was created or resumed.
     package init(
-        _ interval: Interval, _ reports: ArraySlice<SeriesReport>, refusedCount: Int, ageMs: Int64, nowNs: UInt64
+        _ interval: Interval, _ reports: ArraySlice<SeriesReport>, refusedCount: Int, ageMs: Int64, nowNs: UInt64, nowMs: Int64
     ) {
         var newestNs: UInt64 = 0
         for report in reports {
@@ -24,7 +24,7 @@ package struct FluxStanding: Equatable, Sendable {
             gapsOpen += UInt64(report.missingCount)
             guard report.receivedNs > 0 else { continue }
             seriesLive += 1
-            lastUpdateMs = max(lastUpdateMs, report.eventTimeMs)
+            lastUpdateMs = max(lastUpdateMs, report.receivedMs(nowNs: nowNs, nowMs: nowMs))
             newestNs = max(newestNs, report.receivedNs)
         }
         let silentMs = newestNs == 0 ? ageMs : Int64(clamping: (nowNs &- min(newestNs, nowNs)) / 1_000_000)
@@ -40,6 +40,11 @@ package struct FluxStanding: Equatable, Sendable {
     /// A flux whose newest update is older than this is stale: a bar's end is due each minute at the latest, and each
     /// second on the shortest interval.
     private static func staleAfterMs(_ interval: Interval) -> Int64 { min(interval.lengthMs ?? 60_000, 60_000) + 15_000 }
+}
+
+extension SeriesReport {
+    /// When the newest state came, Unix ms by our clock.
+    func receivedMs(nowNs: UInt64, nowMs: Int64) -> Int64 { nowMs - Int64(clamping: (nowNs &- min(receivedNs, nowNs)) / 1_000_000) }
 }
 
 extension ServiceState {

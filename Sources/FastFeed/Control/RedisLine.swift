@@ -25,6 +25,7 @@ package struct RedisLine {
     private var lateCount = 0
     /// When the last reply came, or the first command was sent that has none.
     private var heardNs: UInt64 = 0
+    private var elsewhere = ElsewhereWatch()
 
     package init(_ endpoint: RedisEndpoint, channels: [String], journal: Journal, seed: UInt64) {
         (self.endpoint, self.channels, self.journal) = (endpoint, channels, journal)
@@ -112,6 +113,11 @@ package struct RedisLine {
             return nil
         case .reply(let reply):
             (repliedCount, heardNs) = (repliedCount + 1, MonotonicClock.nowNs())
+            if case .error(let message) = reply, ReplyVerdict(error: message) == .elsewhere, elsewhere.note(heardNs) {
+                // Both connections: what is asked by the new master's clients is not heard here.
+                loseSubscriber("Redis goes on saying: \(message)")
+                elsewhere = ElsewhereWatch()
+            }
             return reply
         }
     }

@@ -16,6 +16,8 @@ package struct StatusDesk {
     /// What the sink was asked about and has not answered yet. One question at a time: an answer must find its list.
     private var asked: [Flux]?
     private var refreshDueNs: UInt64 = 0
+    /// How far the exchange's clock was from ours when the newest update came (its way included), behind or ahead. Nil before the first.
+    package private(set) var clockDifferenceMs: Int64?
 
     package init(schema: KeySchema, board: StandingsBoard, startedAtMs: Int64) {
         (self.schema, self.board, self.startedAtMs) = (schema, board, startedAtMs)
@@ -54,12 +56,15 @@ package struct StatusDesk {
             guard book.holds(flux) else { continue }
             let (refused, ageMs) = (book.refusedSymbols(of: flux), nowMs - max(flux.createdAtMs, startedAtMs))
             func judge(_ reports: ArraySlice<SeriesReport>, refusedCount: Int) -> FluxStanding {
-                FluxStanding(flux.interval, reports, refusedCount: refusedCount, ageMs: ageMs, nowNs: nowNs)
+                FluxStanding(flux.interval, reports, refusedCount: refusedCount, ageMs: ageMs, nowNs: nowNs, nowMs: nowMs)
             }
             let series = zip(flux.symbols, part).map { ($0, judge([$1], refusedCount: refused.contains($0) ? 1 : 0)) }
             board.show(FluxOnBoard(flux: flux, standing: judge(part, refusedCount: refused.count), series: series))
         }
         board.show(state(book, figures, nowMs), nowNs: nowNs)
+        if let newest = reports.max(by: { $0.receivedNs < $1.receivedNs }), newest.receivedNs > 0 {
+            clockDifferenceMs = newest.receivedMs(nowNs: nowNs, nowMs: nowMs) - newest.eventTimeMs
+        }
     }
 
     private func state(_ book: FluxBook, _ figures: EngineHandles.Figures, _ nowMs: Int64) -> ServiceState {
@@ -141,8 +146,10 @@ package struct StatusDesk {
             .init(Field.fluxes, UInt64(book.count)), .init(Field.series, UInt64(placement.seriesCount)),
             .init(Field.seriesIDsInUse, UInt64(placement.idsInUse)), .init(Field.connections, UInt64(placement.connectionCount)),
             .init(Field.messagesTotal, counters[.messagesReceived]),
-            .init(Field.rejectedTotal, counters.rejected), .init(Field.residentBytes, figures.residentBytes),
+            .init(Field.rejectedTotal, counters.rejected), .init(Field.closedLost, counters.closedLost),
+            .init(Field.residentBytes, figures.residentBytes),
         ]
+        list.append(.init(Field.clockDifference, clockDifferenceMs.map { $0.magnitude }))
         list += StatusDesk.shown.map { .init($0.name, counters[$0]) }
         for (stage, histogram) in [(nil, figures.latency)] + LatencyStage.allCases.map({ ($0.name, figures.stages[$0]) }) {
             for (quantile, share) in [("p50", 0.5), ("p99", 0.99)] {

@@ -22,8 +22,10 @@ public struct EngineSnapshot: Sendable {
 
 /// What an orderly stop could not finish.
 public struct StopReport: Sendable {
-    /// Closed candles that Redis has not acknowledged.
+    /// Closed candles that Redis has not acknowledged yet.
     public var closedUnwritten: Int
+    /// Closed candles that were given up before: `CounterSnapshot.closedLost`.
+    public var closedLost: Int
     /// Series whose newest forming state was not acknowledged.
     public var formingUnwritten: Int
     public var isClean: Bool { closedUnwritten == 0 && formingUnwritten == 0 }
@@ -56,7 +58,7 @@ public final class Engine: Sendable {
         let seed = SystemRandom.word()
         let rings = (0..<configuration.readerCount).map { _ in SPSCRing<CandleRecord>(zeroed: Limits.ringRecordCount) }
         let settings = try Engine.readerSettings(configuration, seed: seed)
-        let budget = ConnectBudget()
+        let budget = ConnectBudget(seed: seed ^ 0xB)
         readers = rings.enumerated().map { [journal] in
             Reader(index: $0, settings: settings, ring: $1, journal: journal, budget: budget)
         }
@@ -168,8 +170,10 @@ public final class Engine: Sendable {
         waitUntil(readersNs) { readers.allSatisfy(\.isStopped) }
         if !sink.commands.offer(.drain, untilNs: deadlineNs) { noteDeaf(sink) }
         waitUntil(deadlineNs) { sink.isDrained }
+        let counters = CounterSnapshot([sink.counters])
         let report = StopReport(
-            closedUnwritten: Int(sink.counters.value(.closedPending)), formingUnwritten: sink.isDrained ? 0 : sink.formingUnwritten)
+            closedUnwritten: Int(counters[.closedPending]), closedLost: Int(counters.closedLost),
+            formingUnwritten: sink.isDrained ? 0 : sink.formingUnwritten)
         for runner in running.reversed() { runner.stop() }
         runners.withLock { $0 = [] }
         return report

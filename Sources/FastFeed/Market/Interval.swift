@@ -60,6 +60,9 @@ public enum Interval: UInt8, CaseIterable, Sendable, Hashable {
         return phaseMs + (instantMs - phaseMs).dividedDown(by: lengthMs!) * lengthMs!
     }
 
+    /// True for an open time where bars of this length are cut. (The phase of three-day bars is not known: any day will do.)
+    package func isOnGrid(_ openMs: Int64) -> Bool { (self == .d3 ? .d1 : self).openTime(containing: openMs) == openMs }
+
     /// Open time of the bar that follows the bar opening at `openMs`.
     @inlinable
     public func nextOpenTime(after openMs: Int64) -> Int64 {

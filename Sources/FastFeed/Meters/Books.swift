@@ -28,6 +28,10 @@ extension CounterSnapshot {
         Int64(bitPattern: self[.closedReceived] &- CounterSnapshot.closedEnds.reduce(0) { $0 &+ self[$1] })
     }
 
+    /// Closed candles that were taken and will not be in Redis: pushed out of the full queue, or refused for good. Each is a gap. Status,
+    /// reports, the last line and the exit code say this number.
+    public var closedLost: UInt64 { self[.closedQueueOverflow] &+ self[.closedRejected] }
+
     /// Nothing is unaccounted: what holds after a clean stop.
     public var isBalanced: Bool { unaccounted == 0 && closedUnaccounted == 0 }
 

@@ -58,7 +58,10 @@ extension Reader {
         case .pending: break
         case .failed(let reason, let retryAfter):
             counters.add(.connectFailures)
-            let delayNs = connections[slot].backoff.nextDelayNs(atLeastSeconds: retryAfter ?? 0)
+            endAttempt(slot, connections[slot].hasLeftThisMachine ? .failed : .failedHere, nowNs)
+            // The budget spreads the attempts of an outage: one connection's own pause need not be longer.
+            let longestNs = retryAfter == nil ? UInt64.ns(ms: Limits.venueProbePauseMs.upperBound) : .max
+            let delayNs = min(longestNs, connections[slot].backoff.nextDelayNs(atLeastSeconds: retryAfter ?? 0))
             journal.note(
                 .warning, "cannot connect to the exchange", key: "connect-failed:\(label(slot)):\(reason)",
                 ("connection", label(slot)), ("url", "\(settings.base)"), ("reason", reason),
@@ -70,6 +73,7 @@ extension Reader {
 
     private func onOpened(_ slot: Int, _ nowNs: UInt64) {
         counters.add(.connectionsOpened)
+        endAttempt(slot, .opened, nowNs)
         connections[slot].openedNs = nowNs
         connections[slot].lastReceivedNs = nowNs
         // Up to half an hour earlier than the limit, so that not all are replaced at once.
@@ -83,6 +87,12 @@ extension Reader {
         guard connections[slot].phase == .open else { return }
         checkLive(slot, nowNs)
         markReady(slot)
+    }
+
+    private func endAttempt(_ slot: Int, _ outcome: ConnectBudget.Outcome, _ nowNs: UInt64) {
+        guard connections[slot].isAttempting else { return }
+        connections[slot].isAttempting = false
+        budget.end(outcome, nowNs: nowNs)
     }
 
     func label(_ slot: Int) -> String { "\(index).\(slot)" }
@@ -262,6 +272,7 @@ extension Reader {
     /// Ends the socket and readies the slot for the next attempt.
     private func vacate(_ slot: Int, retryAtNs: UInt64) {
         setLive(slot, false)
+        endAttempt(slot, .abandoned, 0)
         if connections[slot].isStalled {
             connections[slot].isStalled = false
             stalledCount -= 1

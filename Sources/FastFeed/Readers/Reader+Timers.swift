@@ -25,11 +25,14 @@ extension Reader {
     }
 
     private func attempt(_ slot: Int, _ nowNs: UInt64) {
-        if let laterNs = budget.take(nowNs: nowNs) {
-            connections[slot].retryAtNs = laterNs
-            journal.note(.warning, "connection attempts held back: the exchange allows 300 in 5 minutes", key: "connect-budget")
+        if let wait = budget.take(nowNs: nowNs) {
+            connections[slot].retryAtNs = wait.untilNs
+            if wait.isSpent {
+                journal.note(.warning, "connection attempts held back: the exchange allows 300 in 5 minutes", key: "connect-budget")
+            }
             return
         }
+        connections[slot].isAttempting = true
         if connections[slot].attempts > 0 { counters.add(.reconnects) }
         connections[slot].subscription = connections[slot].subscription.renewed
         var options = settings.connection

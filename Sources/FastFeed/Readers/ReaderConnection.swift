@@ -17,6 +17,8 @@ struct ReaderConnection: ~Copyable {
     /// When to replace the connection, before the exchange ends it.
     var rollAtNs = UInt64.max
     var attempts = 0
+    /// An attempt has been taken from the budget, and its end not been told.
+    var isAttempting = false
     /// Open, and every stream asked for and answered.
     var isLive = false
     /// The poller (or a full read) says there is something to do.
@@ -51,6 +53,14 @@ struct ReaderConnection: ~Copyable {
         switch socket {
         case .none: false
         case .some(let socket): socket.hasPending
+        }
+    }
+
+    /// Of a failed attempt: something of it went out.
+    var hasLeftThisMachine: Bool {
+        switch socket {
+        case .none: true
+        case .some(let socket): socket.hasLeftThisMachine
         }
     }
 

@@ -28,16 +28,24 @@ package struct RedisLinkSettings: Sendable {
     private(set) var retryAtNs: UInt64 = 0
     private(set) var generation: UInt32 = 0
     private var attempts = 0
-    /// Our id at the server, and the one of a connection that we gave up while the server had it still.
-    private var clientID: Int64?
-    private var abandonedID: Int64?
+    /// Our id at a server, which is known by the name of its run: another server may have given the same id to somebody else.
+    private struct ClientID {
+        var number: Int64
+        var run: String
+    }
+    private var (clientNumber, run): (Int64?, String?) = (nil, nil)
+    /// A connection that we gave up while its server had it still.
+    private var abandoned: ClientID?
+    private var hasAskedToKill = false
 
     private let settings: RedisLinkSettings
     private var dial: Dial?
     private var socket: PolledTransport?
     private var reader = ReplyReader()
     /// What the answers to the greeting mean, in order.
-    private enum GreetingReply { case mustSucceed, mayFail, clientID }
+    private enum GreetingReply { case mustSucceed, mayFail, clientID, run }
+    /// Says which run of which server this is. (INFO's own reply is longer than what is kept of a reply.)
+    private static let whichRun = ["EVAL", "return string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')", "0"]
     private var greetingReplies: [GreetingReply] = []
     private var greeting = Outbox(bytesMax: 64 * 1024)
     private var deadlineNs: UInt64 = .max
@@ -100,20 +108,21 @@ package struct RedisLinkSettings: Sendable {
         phase = .dialing
     }
 
-    /// AUTH, the end of an abandoned connection, SELECT, our id, and a PING that proves we may speak.
-    ///
-    /// A server that has stalled still holds what an abandoned connection sent, and would carry it out after what we
-    /// write now: an older state over a newer one. So it is told to forget that connection first.
+    /// AUTH, SELECT, who we are to whom, and a PING that proves we may speak. Then the end of an abandoned connection.
     private mutating func beginGreeting() {
         let endpoint = settings.endpoint
-        var steps = endpoint.authentication.map { ($0, GreetingReply.mustSucceed) }
-        if let abandonedID { steps.append((["CLIENT", "KILL", "ID", String(abandonedID)], .mayFail)) }
-        steps += endpoint.selection.map { ($0, .mustSucceed) } + [(["CLIENT", "ID"], .clientID), (["PING"], .mustSucceed)]
-        greeting.removeAll()
-        _ = greeting.append(steps.flatMap { RESP.command($0.0) })
-        greetingReplies = steps.map(\.1)
         dial = nil
         phase = .greeting
+        (clientNumber, run, hasAskedToKill) = (nil, nil, false)
+        greeting.removeAll()
+        ask(
+            (endpoint.authentication + endpoint.selection).map { ($0, .mustSucceed) }
+                + [(["CLIENT", "ID"], .clientID), (RedisLink.whichRun, .run), (["PING"], .mustSucceed)])
+    }
+
+    private mutating func ask(_ steps: [(command: [String], reply: GreetingReply)]) {
+        _ = greeting.append(steps.flatMap { RESP.command($0.command) })
+        greetingReplies = steps.map(\.reply)
     }
 
     private mutating func greet() -> Opening {
@@ -136,12 +145,20 @@ package struct RedisLinkSettings: Sendable {
             let reply = unsafe replies + index
             switch greetingReplies.removeFirst() {
             case .mayFail: break  // gone already, or not allowed: then a stall may show an older state for a moment
-            case .clientID: clientID = unsafe reply.pointee.isError ? nil : reply.pointee.integer
+            case .clientID: clientNumber = unsafe reply.pointee.isError ? nil : reply.pointee.integer
+            case .run: run = unsafe reply.pointee.isError ? nil : reply.pointee.message
             case .mustSucceed: if unsafe reply.pointee.isError { return unsafe .failed("Redis says: \(reply.pointee.message)") }
             }
         }
         guard greetingReplies.isEmpty else { return .pending }
-        abandonedID = nil
+        // A server that has stalled still holds what an abandoned connection sent, and would carry it out after what we write now: an
+        // older state over a newer one. So it is told to forget that connection first.
+        if let old = abandoned, old.run == run, !hasAskedToKill {
+            hasAskedToKill = true
+            ask([(["CLIENT", "KILL", "ID", String(old.number)], .mayFail)])
+            return greet()
+        }
+        abandoned = nil
         phase = .ready
         attempts = 0
         backoff.succeeded()
@@ -201,7 +218,10 @@ package struct RedisLinkSettings: Sendable {
     /// Ends the connection and waits before the next attempt. Returns the pause.
     /// - Parameter peerIsGone: the server has closed its side; otherwise it may still hold what we sent.
     mutating func lose(nowNs: UInt64, peerIsGone: Bool) -> UInt64 {
-        if phase == .ready { abandonedID = peerIsGone ? nil : clientID }
+        if phase == .ready {
+            let mine = clientNumber.flatMap { number in run.map { ClientID(number: number, run: $0) } }
+            abandoned = peerIsGone ? nil : mine
+        }
         generation &+= 1
         let delayNs = backoff.nextDelayNs()
         end(retryAtNs: nowNs + delayNs)

@@ -39,27 +39,35 @@ extension CandleWriter {
         let command = unsafe batch.pointee.command(batch.pointee.answered)
         unsafe batch.pointee.answered &+= 1
         var verdict = ReplyVerdict.done
-        if unsafe reply.pointee.isError { verdict = unsafe judge(reply, command) }
+        if unsafe reply.pointee.isError { verdict = unsafe judge(reply, command, batch) }
         if case .closed(let index) = command {
             unsafe settleClosed(batch, index, verdict, nowNs)
         }
-        if case .hash(let index) = command, verdict == .never { unsafe refuseHash(batch, index) }
+        if case .hash(let index) = command, verdict == .never || verdict == .apart {
+            unsafe refuseHash(batch, index, owedNs: verdict == .apart ? nowNs : nil)
+        }
+        if command == .removal && verdict == .apart { unsafe owe([], removals: batch.pointee.removals, nowNs) }
         if command == .publish && verdict != .done { counters.add(.updatesRefused) }
         switch verdict {
-        case .later where command == .publish: break
-        case .later:
+        case .later where command == .publish, .elsewhere where command == .publish: break
+        case .later, .elsewhere:
             unsafe batch.pointee.mustRetry = true
             isRefusing = true
             if pausedUntilNs == 0 { pausedUntilNs = nowNs + retryBackoff.nextDelayNs() }
+            guard verdict == .elsewhere else { break }
+            pausedUntilNs = min(pausedUntilNs, nowNs + .ns(ms: Limits.redisElsewherePauseMs))
+            if elsewhere.note(nowNs) { return unsafe "Redis goes on saying: \(reply.pointee.message)" }
         case .reconnect: return unsafe "Redis says: \(reply.pointee.message)"
-        case .done, .notNewest, .never: break
+        case .done, .notNewest, .never, .apart: break
         }
         if unsafe batch.pointee.isAnswered { unsafe finish(batch, nowNs) }
         return nil
     }
 
     @inline(never)
-    private func judge(_ reply: UnsafeMutablePointer<ff_reply>, _ command: Batch.Command) -> ReplyVerdict {
+    private func judge(
+        _ reply: UnsafeMutablePointer<ff_reply>, _ command: Batch.Command, _ batch: UnsafeMutablePointer<Batch>
+    ) -> ReplyVerdict {
         let message = unsafe reply.pointee.message
         let verdict = ReplyVerdict(error: message)
         if command == .publish {
@@ -67,14 +75,37 @@ extension CandleWriter {
             return verdict
         }
         switch verdict {
-        case .later:
+        case .later, .elsewhere:
             counters.add(.redisErrorsRetried)
             journal.note(.warning, "Redis refuses for now; trying again", key: "redis-later:\(message.prefix(12))", ("reply", message))
+        case .apart:
+            counters.add(.redisErrorsRetried)
+            let key = unsafe key(of: command, batch)
+            journal.note(
+                .warning, "Redis refuses a key; it is tried again apart from the others", key: "redis-apart:\(key)", ("key", key),
+                ("reply", message))
         case .never:
-            journal.note(.error, "Redis refuses a write", key: "redis-never:\(message.prefix(12))", ("reply", message))
+            let key = unsafe key(of: command, batch)
+            journal.note(
+                .error, "Redis refuses a write", key: "redis-never:\(message.prefix(12)):\(key)", ("key", key), ("reply", message))
         default: break
         }
         return verdict
+    }
+
+    /// What the command writes to; empty where that is not known any more.
+    private func key(of command: Batch.Command, _ batch: UnsafeMutablePointer<Batch>) -> String {
+        switch command {
+        case .closed(let index):
+            let position = unsafe batch.pointee.closedPositions.base[index]
+            guard position >= table.closed.head else { return "" }
+            return unsafe table.series(table.closed.candle(position).pointee.seriesID).map(schema.historyKey) ?? ""
+        case .hash(let index):
+            guard let place = unsafe batch.pointee.seriesRange(ofHash: index).first else { return "" }
+            return unsafe table.series(batch.pointee.seriesIDs.base[place]).map { schema.latestKey($0.market, $0.interval) } ?? ""
+        case .removal: return unsafe batch.pointee.removals.first.map { schema.latestKey($0.market, $0.interval) } ?? ""
+        case .publish: return ""
+        }
     }
 
     private mutating func settleClosed(_ batch: UnsafeMutablePointer<Batch>, _ index: Int, _ verdict: ReplyVerdict, _ nowNs: UInt64) {
@@ -87,18 +118,35 @@ extension CandleWriter {
             counters.add(.closedWritten)
             counters.add(.candlesWritten)
             unsafe recordClosed(batch, index, ackNs: nowNs)
+            if !refused.isEmpty { unsafe takeBack(table.closed.candle(position).pointee.seriesID, nowNs) }
         case .notNewest: table.closed.mark(position, .needsScript)
-        case .later, .reconnect: table.closed.unsend(position)
-        case .never:
+        case .later, .elsewhere, .reconnect: table.closed.unsend(position)
+        case .apart, .never:
+            let candle = unsafe table.closed.candle(position).pointee
             table.closed.mark(position, .acknowledged)
-            counters.add(.redisRejected)
-            counters.add(.closedRejected)
-            unsafe table.noteLost(table.closed.candle(position).pointee, .refused)
+            if verdict == .apart && refused.put(candle, nowNs: nowNs) { break }
+            giveUp(candle)
+            if verdict == .never && !refused.isEmpty { takeBack(candle.seriesID, nowNs) }
         }
     }
 
-    private mutating func refuseHash(_ batch: UnsafeMutablePointer<Batch>, _ index: Int) {
-        for place in unsafe batch.pointee.seriesRange(ofHash: index) where unsafe batch.pointee.seriesWasForming.base[place] {
+    private mutating func giveUp(_ candle: CandleRecord) {
+        counters.add(.redisRejected)
+        counters.add(.closedRejected)
+        table.noteLost(candle, .refused)
+    }
+
+    /// Redis has decided about this series: what has waited apart goes after it.
+    private mutating func takeBack(_ id: UInt32, _ nowNs: UInt64) {
+        for candle in refused.takeAll(id) {
+            if table.closed.isFull { _ = refused.put(candle, nowNs: nowNs) } else { requeue(candle) }
+        }
+    }
+
+    private mutating func refuseHash(_ batch: UnsafeMutablePointer<Batch>, _ index: Int, owedNs: UInt64?) {
+        for place in unsafe batch.pointee.seriesRange(ofHash: index) {
+            if let owedNs { unsafe owe([batch.pointee.seriesIDs.base[place]], owedNs) }
+            guard unsafe batch.pointee.seriesWasForming.base[place] else { continue }
             unsafe batch.pointee.seriesWasForming.base[place] = false
             counters.add(.redisRejected)
         }
@@ -109,7 +157,7 @@ extension CandleWriter {
         if unsafe batch.pointee.mustRetry {
             unsafe restore(batch)
         } else {
-            isRefusing = false
+            (isRefusing, elsewhere) = (false, ElsewhereWatch())
             let written = unsafe recordForming(batch, ackNs: nowNs)
             counters.add(.candlesWritten, written)
         }

@@ -32,6 +32,11 @@ import CShims
     private var isBlocked = false
     /// Redis is there and refuses what it is given, for now.
     var isRefusing = false
+    var elsewhere = ElsewhereWatch()
+    var refused: RefusedCandles
+    /// What keys of newest states have refused, states and removals, and when it is tried again.
+    private var owed: (ids: Set<UInt32>, removals: Set<Series>, dueNs: UInt64) = ([], [], .max)
+    let schema: KeySchema
     let counters: CounterBank
     let latency: LatencyMeter
     let journal: Journal
@@ -52,6 +57,8 @@ import CShims
         consumers = FixedSlots(count: rings.count) { SPSCRing.Consumer(rings[$0]) }
         batches = FixedSlots(count: batchesMax) { _ in Batch(capacity: settings.batchSize) }
         retryBackoff = Backoff(Limits.redisBackoffMs, seed: settings.seed ^ 1)
+        refused = RefusedCandles(seed: settings.seed ^ 2)
+        schema = settings.schema
         coalesces = settings.coalesces
         replyTimeoutNs = .ns(ms: settings.replyTimeoutMs)
         (self.counters, self.latency, self.journal) = (counters, latency, journal)
@@ -74,7 +81,9 @@ import CShims
     mutating func takeReleased() -> [UInt32] {
         if retiring.isEmpty { return [] }
         // In the order of their ends.
-        let count = retiring.prefix { $0.untilEnded <= endedCount && $0.closedTail <= table.closed.head }.count
+        let count = retiring.prefix {
+            $0.untilEnded <= endedCount && $0.closedTail <= table.closed.head && !refused.mentions($0.id)
+        }.count
         let released = retiring.prefix(count).map(\.id)
         retiring.removeFirst(count)
         return released
@@ -95,7 +104,9 @@ import CShims
     private var hasUnwritten: Bool { table.dirtyCount > 0 || table.closed.unsentCount > 0 || !removals.isEmpty }
 
     /// Nothing is waiting anywhere.
-    var isSettled: Bool { batchCount == 0 && !hasUnwritten && table.closed.count == 0 && !hasRecords }
+    var isSettled: Bool {
+        batchCount == 0 && !hasUnwritten && table.closed.count == 0 && refused.count == 0 && owed.dueNs == .max && !hasRecords
+    }
 
     private var hasRecords: Bool {
         for index in 0..<consumers.count where unsafe consumers.base[index].available() > 0 { return true }
@@ -126,7 +137,7 @@ import CShims
             case .failed(let reason, _): lose(reason, nowNs)
             }
         }
-        counters.set(.closedPending, table.closed.count)
+        counters.set(.closedPending, table.closed.pendingCount + refused.count)
         scheduleNext(nowNs)
     }
 
@@ -138,6 +149,8 @@ import CShims
         }
         if unsentCount > 0 { sendRest(nowNs, port) }
         if pausedUntilNs != 0 && nowNs >= pausedUntilNs { pausedUntilNs = 0 }
+        if !refused.isEmpty { askAgain(nowNs) }
+        if nowNs >= owed.dueNs { writeOwed() }
         while canBuild && hasUnwritten {
             guard buildBatches(nowNs, port) else { break }
             sendRest(nowNs, port)
@@ -157,7 +170,41 @@ import CShims
         } else {
             nextDeadlineNs =
                 unsafe batchCount > 0 ? batches.base[firstBatch].sentNs &+ replyTimeoutNs &+ 1 : .max
+            if !refused.isEmpty { nextDeadlineNs = min(nextDeadlineNs, refused.nextDueNs) }
+            nextDeadlineNs = min(nextDeadlineNs, owed.dueNs)
         }
+    }
+
+    /// What was refused by its key and has waited goes back into the queue.
+    private mutating func askAgain(_ nowNs: UInt64) {
+        while !table.closed.isFull, let candle = refused.takeDue(nowNs: nowNs) { requeue(candle) }
+    }
+
+    /// After a pause for all of them: another update may come first.
+    mutating func owe(_ ids: [UInt32], removals: [Series] = [], _ nowNs: UInt64) {
+        if owed.dueNs == .max { owed.dueNs = nowNs + .ns(ms: Limits.refusedKeyPauseMs.lowerBound) }
+        owed.ids.formUnion(ids)
+        owed.removals.formUnion(removals)
+    }
+
+    private mutating func writeOwed() {
+        for id in owed.ids { table.markDirty(Int(id)) }
+        removals += owed.removals
+        owed = ([], [], .max)
+    }
+
+    /// What a key has refused is tried now: nothing more will come.
+    mutating func askNow() {
+        refused.askNow()
+        writeOwed()
+    }
+
+    /// The script puts it in its place, whatever has come since.
+    mutating func requeue(_ candle: CandleRecord) {
+        unsafe withUnsafePointer(to: candle) { unsafe table.closed.append($0) }
+        table.closed.mark(table.closed.tail - 1, .needsScript)
+        // Its series may have been stopped: the id is mentioned once more.
+        for place in retiring.indices where retiring[place].id == candle.seriesID { retiring[place].closedTail = table.closed.tail }
     }
 
     /// Takes all records that the rings show now.
@@ -255,7 +302,9 @@ import CShims
         // newest states are written again, and every closed candle it has not acknowledged.
         table.markAllDirty()
         table.closed.rewind()
+        askNow()
         (unsentFrom, unsentCount, unwrittenCount, pausedUntilNs, isRefusing) = (0, 0, 0, 0, false)
+        elsewhere = ElsewhereWatch()
         isReadable = true
     }
 

@@ -5,8 +5,12 @@ package enum ReplyVerdict: Equatable {
     case done
     /// XADD: the entry is not newer than the newest; the history script decides.
     case notNewest
-    /// Not now: send the command again later (out of memory, loading, read-only, ...).
+    /// Not now: send the command again later (out of memory, not enough replicas, ...).
     case later
+    /// Not now, and perhaps never here: another server may have become the one that takes writes (read-only, loading, ...).
+    case elsewhere
+    /// Not this key: the others are taken (an ACL, a slot of another node). Send it again apart from them.
+    case apart
     /// Not on this connection: connect and authenticate anew.
     case reconnect
     /// Never: the command would be refused each time.
@@ -17,9 +21,9 @@ package enum ReplyVerdict: Equatable {
         let word = error.prefix { $0 != " " }
         switch word {
         case "NOAUTH", "WRONGPASS": self = .reconnect
-        case "OOM", "LOADING", "MISCONF", "READONLY", "NOREPLICAS", "MASTERDOWN", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "NOPERM",
-            "UNBLOCKED", "MOVED", "ASK":
-            self = .later
+        case "OOM", "MISCONF", "NOREPLICAS", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "UNBLOCKED": self = .later
+        case "READONLY", "MASTERDOWN", "LOADING": self = .elsewhere
+        case "NOPERM", "MOVED", "ASK": self = .apart
         case "ERR":
             if error.hasPrefix("ERR The ID specified in XADD is equal or smaller")
                 || error.hasPrefix("ERR The ID specified in XADD must be greater")
@@ -32,5 +36,20 @@ package enum ReplyVerdict: Equatable {
             }
         default: self = .never
         }
+    }
+}
+
+/// How long a server has refused because of what it is: a replica that was the master stays one until somebody looks for the new master.
+package struct ElsewhereWatch {
+    private var (firstNs, lastNs): (UInt64, UInt64) = (0, 0)
+
+    package init() {}
+
+    /// One more such answer. True once they have come for `Limits.redisElsewhereMs`: then the server's name is to be asked for again.
+    package mutating func note(_ nowNs: UInt64) -> Bool {
+        // After a long silence a new story begins.
+        if nowNs &- lastNs > 4 * .ns(ms: Limits.redisElsewhereMs) { firstNs = nowNs }
+        lastNs = nowNs
+        return nowNs &- firstNs >= .ns(ms: Limits.redisElsewhereMs)
     }
 }

@@ -103,7 +103,9 @@ package enum SinkEvent: Sendable {
         case .follow(let list): for (series, handle) in list { writer.value.follow(series, handle) }
         case .unfollow(let list): for handle in list { writer.value.unfollow(handle) }
         case .report(let ids): _ = events.offer(.report(ids.map { writer.value.table.report($0) }))
-        case .drain: isDraining = true
+        case .drain:
+            isDraining = true
+            writer.value.askNow()
         }
     }
 

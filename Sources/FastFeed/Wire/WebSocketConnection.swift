@@ -26,6 +26,8 @@ package struct ConnectionOptions: Sendable {
     }
 
     package private(set) var phase = Phase.dialing
+    /// False after an attempt of which nothing went out: no address for the name, no route, no descriptor.
+    package private(set) var hasLeftThisMachine = true
     package var decoder: FrameDecoder
     package private(set) var outbox: Outbox
     /// Bytes that came together with the upgrade's answer; `read` hands them out first.
@@ -108,6 +110,7 @@ extension WebSocketConnection {
             step = .failed("no answer within \(options.handshakeTimeoutMs) ms (\(place))")
         }
         if case .failed = step {
+            hasLeftThisMachine = phase != .dialing || dial.phase != .resolving
             phase = .closed
             socket = nil
         }

@@ -104,7 +104,9 @@ struct MonitorView {
         let states = counts.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
         var line = "\(time)  \(ClientText.word(look.service?.state))  \(look.fluxes.count) fluxes"
         if !states.isEmpty { line += " (\(states))" }
-        let shown = [Field.series, Field.connections, Field.messagesTotal, Field.rejectedTotal, CounterID.gapsSeen.name]
+        let shown = [
+            Field.series, Field.connections, Field.messagesTotal, Field.rejectedTotal, CounterID.gapsSeen.name, Field.closedLost,
+        ]
         for name in shown {
             if let value = look.service?[name] { line += "  \(name) \(value)" }
         }

@@ -53,6 +53,7 @@ struct ReportFigures {
         line += Numbers.mebibytes(residentBytes).right(6) + " MiB  rejected \(Numbers.grouped(rejected))"
         let reasons = rejections.map { "\($0.name.dropFirst("rejected_".count)) \($0.count)" }
         if !reasons.isEmpty { line += " (" + reasons.joined(separator: ", ") + ")" }
+        if counters.closedLost > 0 { line += "  lost \(Numbers.grouped(counters.closedLost))" }
         return line + "  duplicates \(Numbers.grouped(duplicates))  gaps \(gaps)  reconnects \(reconnects)"
     }
 
@@ -62,7 +63,7 @@ struct ReportFigures {
             "messages": .stringConvertible(messages), "rejected": .stringConvertible(rejected), "gaps": .stringConvertible(gaps),
             "frames_per_second": .stringConvertible((framesPerSecond * 10).rounded() / 10),
             "candles_per_second": .stringConvertible((candlesPerSecond * 10).rounded() / 10),
-            Field.residentBytes: .stringConvertible(residentBytes),
+            Field.residentBytes: .stringConvertible(residentBytes), Field.closedLost: .stringConvertible(counters.closedLost),
         ]
         if let heapAllocatedBytes { fields["heap_allocated_bytes"] = .stringConvertible(heapAllocatedBytes) }
         for id in CounterID.allCases { fields[id.name] = .stringConvertible(counters[id]) }

@@ -15,8 +15,8 @@ struct Run: ParsableCommand {
             ("batch-size"); a flag wins over the environment, that over the file. FEEDD_FLUX and "flux" may hold several, \
             separated by spaces or semicolons; "flux" may also be a list.
 
-            SIGTERM or Ctrl-C: stop reading, write what is held, wait for Redis, end with 0 within five seconds. A second one \
-            ends at once.
+            SIGTERM or Ctrl-C: stop reading, write what is held, wait for Redis, end within five seconds: with 0, or with 4 when \
+            closed candles that came are not in Redis. A second one ends at once.
 
               feedd run --flux btcusdt,ethusdt:1m --redis embedded:/var/lib/feedd
               feedd run --flux btcusdt:1m --redis rediss://feed@redis.internal:6380 --redis-password-file /run/secrets/redis
@@ -102,7 +102,7 @@ struct Service {
                 reporter.report(engine.snapshot(), to: logger)
             }
         }
-        stop(reason ?? "")
+        try stop(reason ?? "")
     }
 
     /// Our own server is ours to bring back; the engine reconnects by itself and sends again what was not acknowledged.
@@ -120,22 +120,24 @@ struct Service {
         }
     }
 
-    private mutating func stop(_ reason: String) {
+    /// - Throws: when closed candles that came are not in Redis: a supervisor shall see it.
+    private mutating func stop(_ reason: String) throws {
         logger.info("stopping: \(reason)")
         Signals.endAtOnceOnNext()
         let left = engine.stop(timeout: Service.flushTimeout)
         logger.drain(engine)
         reporter.report(engine.snapshot(), to: logger, isFinal: true)
         redis?.stop(timeoutMs: Service.redisStopTimeoutMs)
-        if left.isClean {
+        if left.isClean && left.closedLost == 0 {
             logger.info("stopped: everything received is in Redis")
         } else {
             logger.warning(
-                "stopped: Redis has not acknowledged everything",
+                "stopped: not everything received is in Redis",
                 metadata: [
-                    "closed_unwritten": .stringConvertible(left.closedUnwritten),
+                    "closed_unwritten": .stringConvertible(left.closedUnwritten), Field.closedLost: .stringConvertible(left.closedLost),
                     "forming_unwritten": .stringConvertible(left.formingUnwritten),
                 ])
         }
+        if left.closedUnwritten + left.closedLost > 0 { throw ExitCode(Failure.incomplete) }
     }
 }

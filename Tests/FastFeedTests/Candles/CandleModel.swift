@@ -12,6 +12,8 @@ struct CandleModel {
     /// The oldest bar that is accounted for.
     var oldest: Int64 = 0
     var missing: Set<Int64> = []
+    /// Of the closed candles: the latest open time and the latest event.
+    var last: (open: Int64, event: Int64) = (.min, .min)
     /// Closed candles in the order they were taken.
     var closed: [CandleRecord] = []
     var updates = 0
@@ -44,6 +46,12 @@ struct CandleModel {
         nextClosedOpen = open
     }
 
+    /// An event from after all closed ones, about a bar that is closed.
+    private func isCorrection(_ candle: CandleRecord) -> Bool {
+        if let newest, newest.isClosed, newest.openTimeMs == candle.openTimeMs, newest.hasSameValues(as: candle) { return false }
+        return candle.eventTimeMs > last.event
+    }
+
     mutating func accept(_ candle: CandleRecord, _ books: inout Books) {
         let open = candle.openTimeMs
         if newest == nil { (nextClosedOpen, oldest) = (open, open) }
@@ -58,14 +66,15 @@ struct CandleModel {
                 books.missing += hole.count
                 missing.formUnion(hole)
                 oldest = open
-            } else if closed.contains(where: { $0.openTimeMs == open }) || (open < nextClosedOpen && !missing.contains(open)) {
-                books.duplicates += 1
-                return
+            } else if open >= nextClosedOpen {
+                expect(upTo: open, &books)
             } else if missing.remove(open) != nil {
                 books.filled += 1
-            } else {
-                expect(upTo: open, &books)
+            } else if open <= last.open && !isCorrection(candle) {
+                books.duplicates += 1
+                return
             }
+            last = (max(last.open, open), max(last.event, candle.eventTimeMs))
             nextClosedOpen = max(nextClosedOpen, interval.nextOpenTime(after: open))
             closed.append(candle)
             books.closedReceived += 1

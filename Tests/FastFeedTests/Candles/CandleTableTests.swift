@@ -58,7 +58,14 @@ struct CandleTableTests {
             let before = (models[id].updates, models[id].closed.count)
             models[id].accept(record, &books)
             table.accept(&record)
-            if models[id].closed.count > before.1 { inOrder.append(record) }
+            if models[id].closed.count > before.1 {
+                // A correction: what waits of the same bar says the same.
+                for place in inOrder.indices
+                where inOrder[place].seriesID == record.seriesID && inOrder[place].openTimeMs == record.openTimeMs {
+                    inOrder[place] = record
+                }
+                inOrder.append(record)
+            }
             if models[id].newest?.openTimeMs == record.openTimeMs && models[id].updates > before.0 { touched.insert(id) }
             if random.chance(5), let popped = table.popDirty() {
                 complaints.check(touched.remove(popped) != nil, "seed \(seed): series \(popped) was dirty for nothing")
@@ -163,6 +170,47 @@ struct CandleTableTests {
         let before = table.closed.count
         accept(&table, [record(2, closed: true)])
         #expect(table.closed.count == before + 1)
+    }
+
+    /// BTCUSDT 1h of February 2018: after an outage the bars began between two hours, and then on the hour again, half an hour later.
+    @Test func barsThatComeBackToTheGridEarlyAreTaken() {
+        let board = GapBoard()
+        let counters = CounterBank()
+        var table = CandleTable(seriesMax: 8, closedMax: 16, counters: counters, gaps: board)
+        _ = follow(&table, 0, .h1)
+        let opens: [Int64] = [1_518_315_600_000, 1_518_319_694_789, 1_518_321_600_000, 1_518_325_200_000]
+        func bar(_ open: Int64, _ event: Int64) -> CandleRecord {
+            var candle = record(0, event: event, closed: true)
+            (candle.openTimeMs, candle.closeTimeMs, candle.intervalCode) = (open, open + 1_905_210, Interval.h1.rawValue)
+            return candle
+        }
+        // The third one is late; and then each comes once more.
+        for place in [0, 1, 3, 2, 0, 1, 2, 3] { accept(&table, [bar(opens[place], Int64(place))]) }
+        let taken = (0..<table.closed.count).map { table.closed.candle($0).pointee.openTimeMs }
+        #expect(Set(taken) == Set(opens))
+        #expect(taken.prefix(4) == [opens[0], opens[1], opens[3], opens[2]])
+    }
+
+    @Test func aLaterWordOnAClosedBarIsACorrection() {
+        let counters = CounterBank()
+        var table = CandleTable(seriesMax: 8, closedMax: 16, counters: counters, gaps: GapBoard())
+        _ = follow(&table, 0, .m1)
+        accept(&table, [record(10, event: 100, trades: 5, closed: true)])
+        // The same again; the same words later; other words that are older.
+        accept(&table, [record(10, event: 100, trades: 5, closed: true), record(10, event: 101, trades: 5, closed: true)])
+        accept(&table, [record(10, event: 99, trades: 6, closed: true)])
+        #expect(counters.value(.duplicates) == 3)
+        accept(&table, [record(10, event: 102, trades: 7, closed: true)])
+        let trades = (0..<table.closed.count).map { table.closed.candle($0).pointee.tradeCount }
+        #expect(trades == [7, 7], "whatever is sent once more says the newest")
+        let newest = table.newest.base[0].tradeCount
+        #expect(newest == 7 && counters.value(.duplicates) == 3)
+        // Of a bar that is over for long.
+        accept(&table, [record(11, event: 200, closed: true), record(10, event: 150, trades: 8, closed: true)])
+        #expect(counters.value(.duplicates) == 4, "made before the newest closed one: a repetition that is late")
+        accept(&table, [record(10, event: 201, trades: 9, closed: true)])
+        let count = table.closed.count
+        #expect(count == 4 && counters.value(.duplicates) == 4)
     }
 
     @Test func overflowBecomesAGap() {

@@ -9,8 +9,9 @@ struct StandingTests {
     /// A series heard so many seconds ago; nil for never.
     private static func report(_ secondsAgo: UInt64?) -> SeriesReport {
         guard let secondsAgo else { return SeriesReport() }
+        // The exchange's clock is an hour behind: ages are by ours.
         return SeriesReport(
-            eventTimeMs: 5_000 - Int64(secondsAgo), receivedNs: nowNs - secondsAgo * 1_000_000_000, closedCount: 3, missingCount: 1)
+            eventTimeMs: 1_000, receivedNs: nowNs - secondsAgo * 1_000_000_000, closedCount: 3, missingCount: 1)
     }
 
     /// Interval, ages of the newest records, refused series, the flux's age, what it is.
@@ -24,11 +25,12 @@ struct StandingTests {
     @Test(arguments: cases)
     func fluxes(interval: Interval, heard: [UInt64?], refused: Int, ageMs: Int64, state: FluxState) {
         let reports = heard.map(StandingTests.report)
-        let standing = FluxStanding(interval, reports[...], refusedCount: refused, ageMs: ageMs, nowNs: StandingTests.nowNs)
+        let standing = FluxStanding(
+            interval, reports[...], refusedCount: refused, ageMs: ageMs, nowNs: StandingTests.nowNs, nowMs: 3_601_000)
         #expect(standing.state == state)
         let live = UInt64(heard.count { $0 != nil })
         #expect(standing.seriesLive == Int(live) && standing.candlesTotal == 3 * live && standing.gapsOpen == live)
-        #expect(standing.lastUpdateMs == (heard.compactMap { $0 }.min().map { 5_000 - Int64($0) } ?? 0))
+        #expect(standing.lastUpdateMs == (heard.compactMap { $0 }.min().map { 3_601_000 - 1_000 * Int64($0) } ?? 0))
     }
 
     @Test(arguments: [
@@ -73,8 +75,8 @@ private struct StatusRig {
     mutating func ask() -> [UInt32]? { desk.question(book, nowNs: nowNs) }
 
     /// The sink's answer: all of them heard just now, so many closed candles each.
-    mutating func take(count: Int, closed: UInt64) {
-        let report = SeriesReport(eventTimeMs: nowMs, receivedNs: nowNs, closedCount: closed)
+    mutating func take(count: Int, closed: UInt64, behindMs: Int64 = 0) {
+        let report = SeriesReport(eventTimeMs: nowMs - behindMs, receivedNs: nowNs, closedCount: closed)
         desk.takeStandings(Array(repeating: report, count: count), book, StatusRig.figures, nowNs: nowNs, nowMs: nowMs)
     }
 
@@ -85,6 +87,19 @@ private struct StatusRig {
 }
 
 struct StatusDeskTests {
+    @Test func clocksThatDifferAreSeen() throws {
+        var rig = try StatusRig()
+        #expect(rig.desk.clockDifferenceMs == nil)
+        for behindMs in [0, 3_600_000, -3_600_000] as [Int64] {
+            _ = rig.ask()
+            rig.take(count: 3, closed: 1, behindMs: behindMs)
+            rig.seconds += 10
+            #expect(rig.desk.clockDifferenceMs == behindMs)
+            let service = rig.desk.serviceStatus(rig.book, StatusRig.figures, nowMs: rig.nowMs)
+            #expect(service[Field.clockDifference] == behindMs.magnitude)
+        }
+    }
+
     @Test func oneQuestionAtATime() throws {
         var rig = try StatusRig()
         #expect(rig.desk.dueNs == 0 && rig.ask() == [0, 1, 0])

@@ -37,8 +37,17 @@ struct ReplyReaderTests {
 
     @Test(arguments: [1, 5, 1_000]) func announcementsAllocateNothing(pieces: Int) {
         let before = HeapStatistics.threadAllocatedBytes()
-        for text in announcements { #expect(flat(text, pieces: pieces).kinds.isEmpty) }
+        for text in announcements { #expect(flat(text, pieces: pieces).kinds.isEmpty, "\(text)") }
         if let before, let after = HeapStatistics.threadAllocatedBytes() { #expect(after - before < 64 << 20) }
+    }
+
+    /// Nobody waits for what would be refused when it has come.
+    @Test(arguments: [1, 3, 1_000]) func announcementsBeyondTheBoundAreRefusedAtOnce(pieces: Int) {
+        for text in ["$1048577\r\n", "$1000000000000\r\n", "*1\r\n$999999999\r\n", "*2000000\r\n", "*2\r\n:1\r\n*2000000\r\n"] {
+            let seen = flat(":7\r\n" + text, pieces: pieces)
+            #expect(seen.kinds == [3] && seen.failed, "\(text)")
+        }
+        #expect(!flat("$1048576\r\nabc", pieces: pieces).failed && !flat("*3\r\n:1048577\r\n", pieces: pieces).failed)
     }
 }
 

@@ -69,7 +69,7 @@ final class StageWorld {
         let base = WebSocketEndpoint(isSecure: false, host: "127.0.0.1", port: StageKernel.exchangePort)
         reader = Reader(
             index: 0, settings: ReaderSettings(base: base, profile: .of(.spot), tls: nil, seed: 1), ring: ring, journal: journal,
-            budget: ConnectBudget())
+            budget: ConnectBudget(seed: 1))
         sink = Sink(
             settings: SinkSettings(
                 redis: try RedisLinkSettings(RedisEndpoint(place: .unix(path: "/redis"))), market: .spot, schema: KeySchema(prefix: ""),
@@ -95,7 +95,7 @@ final class StageWorld {
                 let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                 answer(StageKernel.exchange, head + "Sec-WebSocket-Accept: \(accept)\r\n\r\n")
             }
-            if kernel.outbound[StageKernel.redis]?.isEmpty == false { answer(StageKernel.redis, ":1\r\n+PONG\r\n") }
+            if kernel.outbound[StageKernel.redis]?.isEmpty == false { answer(StageKernel.redis, ":1\r\n+run\r\n+PONG\r\n") }
             turnReader()
             turnSink()
         }

@@ -147,33 +147,6 @@ struct SubscriptionTests {
         #expect(subscription.isComplete)
     }
 
-    @Test func connectBudget() {
-        let budget = ConnectBudget(limit: 3)
-        let window = 300 * SubscriptionTests.second
-        #expect(budget.take(nowNs: 10) == nil)
-        #expect(budget.take(nowNs: 20) == nil)
-        #expect(budget.take(nowNs: 20) == nil)
-        #expect(budget.take(nowNs: 30) == 10 + window)
-        #expect(budget.take(nowNs: 10 + window - 1) == 10 + window)
-        #expect(budget.take(nowNs: 10 + window) == nil)
-        #expect(budget.take(nowNs: 10 + window) == 20 + window, "refused attempts are not counted, granted ones are")
-    }
-
-    @Test(arguments: seeds) func connectBudgetInAnyWindow(seed: UInt64) {
-        var random = SplitMix64(seed: seed)
-        let budget = ConnectBudget()
-        var granted: [UInt64] = []
-        var nowNs: UInt64 = 0
-        for _ in 0..<3_000 {
-            nowNs += UInt64(random.below(1_000_000_000))
-            if budget.take(nowNs: nowNs) == nil { granted.append(nowNs) }
-        }
-        for (index, at) in granted.enumerated() where index >= Limits.connectAttemptsPer5MinMax {
-            #expect(at - granted[index - Limits.connectAttemptsPer5MinMax] >= 300 * SubscriptionTests.second, "seed \(seed)")
-        }
-        #expect(granted.count > Limits.connectAttemptsPer5MinMax)
-    }
-
     @Test func aRenewedOneAsksForWhatIsWantedNow() throws {
         let three = names(3)
         var subscription = Subscription(streams: three, profile: .of(.spot), subscribeForm: .message, usesCombinedStreams: true)

@@ -1,6 +1,4 @@
-// What a candle says of the market, compared. Pure.
-
-package import FastFeed
+// What a candle says of the market, compared. Pure, any thread.
 
 extension CandleRecord {
     /// True when both say the same of the market, whoever said it and when.
