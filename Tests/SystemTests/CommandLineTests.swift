@@ -85,6 +85,12 @@ struct CommandLineRefusalTests {
         (flux + ["--market", "cm"], "--market 'cm'"),
         (flux + ["--venue-ws", "http://127.0.0.1"], "http://127.0.0.1"),
         (flux + ["--venue-ws", "ws://example.com"], "--allow-plain-remote"),
+        (flux + ["--venue-ws", "ws://127.0.0.1:1/stream?streams="], "write ws://127.0.0.1:1/"),
+        (flux + ["--venue-ws", "ws://127.0.0.1:1/ws/btcusdt@kline_1m"], "--venue-ws"),
+        (flux + ["--market", "um", "--venue-ws", "wss://stream.binance.com:9443"], "spot"),
+        (["--flux", ""], "--flux"),
+        (flux + ["--venue-rest", "https://api.binance.com/api/v3"], "path and query have no place here"),
+        (flux + nowhere + ["--venue-rest", "http://example.com"], "venue-rest"),
         (flux + ["--venue-rest", "ftp://x"], "--venue-rest 'ftp://x'"),
         (flux + ["--ca-file", "/nowhere/ca.pem"], "/nowhere/ca.pem"),
         (flux + ["--ca-file", "/"], "directory"),
@@ -165,6 +171,19 @@ struct CommandLineRefusalTests {
         #expect(run.errorText.contains("sp\\u{1b}[2Jot\\u{202e}x"), "\(run.errorText)")
     }
 
+    @Test("Wherever it stands: a base with a path is refused, and the complaint says where it stood")
+    func basesElsewhere() throws {
+        let base = "ws://127.0.0.1:1/ws?x=1"
+        let file = try ScratchFile("{\"venue-ws\": \"\(base)\"}")
+        for (run, named) in [
+            (try ProgramRun(["run"] + flux, environment: ["FEEDD_VENUE_WS": base]), "FEEDD_VENUE_WS"),
+            (try ProgramRun(["run", "--config", file.path] + flux), "\"venue-ws\" in \(file.path)"),
+        ] {
+            #expect(run.end() == 2)
+            #expect(run.errorText.contains(named) && run.errorText.contains("write ws://127.0.0.1:1/"), "\(run.errorText)")
+        }
+    }
+
     @Test("A configuration file is an object of known keys")
     func configurationFile() throws {
         for (text, named) in [
@@ -236,6 +255,27 @@ struct CommandLineLifeTests {
 
     /// A dead process that nobody has reaped has no executable.
     private func isAlive(_ pid: Int32) -> Bool { (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/exe")) != nil }
+
+    @Test("A base with /ws or /stream, from any place, is used without it, and the log says so", arguments: ["/ws", "/ws/", "/stream"])
+    func streamPath(tail: String) throws {
+        let listener = try LoopbackListener()
+        let target = Shared("")
+        listener.start { number in
+            var bytes = [UInt8](repeating: 0, count: 4_096)
+            let count = max(0, recv(number, &bytes, bytes.count, 0))
+            target.withLock { $0 = String(String(decoding: bytes[..<count], as: UTF8.self).prefix { $0 != "\r\n" }) }
+            close(number)
+        }
+        let base = "ws://127.0.0.1:\(listener.port)"
+        let run = try ProgramRun(["run", "--redis", "redis://127.0.0.1:1"] + flux, environment: ["FEEDD_VENUE_WS": base + tail])
+        try eventually(10, "a request") { !target.value.isEmpty }
+        #expect(target.value == "GET /stream?streams=btcusdt@kline_1m HTTP/1.1")
+        #expect(run.shows("left_out=/"), "\(run.errorText)")
+        #expect(run.errorText.contains("notice") && run.errorText.contains("venue=\(base)/"), "\(run.errorText)")
+        run.signal(SIGTERM)
+        #expect(run.end() == 0)
+        listener.stop()
+    }
 
     @Test("Embedded Redis: up with the service, gone with it, its temporary directory too")
     func embedded() throws {
