@@ -17,7 +17,16 @@ final class ProgramRun {
     static let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         .deletingLastPathComponent().appendingPathComponent("feedd")
 
-    init(_ arguments: [String], environment: [String: String] = [:]) throws {
+    /// Where the standard output goes.
+    enum Place {
+        case file
+        /// A pipe whose reader has gone.
+        case closedPipe
+        /// What the shell makes of it: `>/dev/full`, `>&-`, `2>&-`.
+        case redirected(String)
+    }
+
+    init(_ arguments: [String], environment: [String: String] = [:], output place: Place = .file) throws {
         let name = UUID().uuidString
         output = FileManager.default.temporaryDirectory.appendingPathComponent("feedd-test-\(name).out")
         errors = FileManager.default.temporaryDirectory.appendingPathComponent("feedd-test-\(name).err")
@@ -31,6 +40,16 @@ final class ProgramRun {
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = try FileHandle(forWritingTo: output)
         process.standardError = try FileHandle(forWritingTo: errors)
+        switch place {
+        case .file: break
+        case .closedPipe:
+            let pipe = Pipe()
+            process.standardOutput = pipe
+            try pipe.fileHandleForReading.close()
+        case .redirected(let words):
+            process.executableURL = URL(fileURLWithPath: "/bin/sh")
+            process.arguments = ["-c", "exec \"$0\" \"$@\" \(words)", ProgramRun.program.path] + arguments
+        }
         try process.run()
     }
 
@@ -131,7 +150,8 @@ struct CommandLineRefusalTests {
         arguments: [
             ["run", "--bogus"], ["bogus"], ["simulate", "--port", "70000"], ["simulate", "--speed", "0"],
             ["simulate", "--open-loop", "0"], ["simulate", "--open-loop", "5", "--flat-out"], ["simulate", "--flat-out", "--stamp-trades"],
-            ["simulate", "--fault", "flood"],
+            ["simulate", "--fault", "flood"], ["simulate", "--speed", "nan"], ["simulate", "--truth-file", "/nowhere/truth"],
+            ["simulate", "--connection-seconds", "9223372036854775807"], ["simulate", "--status-seconds", "9223372036854775807"],
             ["simulate", "--market", "cm"], ["demo", "--symbols", "0"], ["demo", "--intervals", "7m"], ["demo", "--seconds", "0"],
         ])
     func usage(arguments: [String]) throws {
@@ -181,6 +201,15 @@ struct CommandLineRefusalTests {
         ] {
             #expect(run.end() == 2)
             #expect(run.errorText.contains(named) && run.errorText.contains("write ws://127.0.0.1:1/"), "\(run.errorText)")
+        }
+    }
+
+    @Test("The field that a simulator refuses is named as its flag")
+    func simulatorFlags() throws {
+        for (flag, value) in [("--symbols", "0"), ("--history-minutes", "0"), ("--truth-file", "/nowhere/truth"), ("--push-ms", "0")] {
+            let run = try ProgramRun(["simulate", "--port", "0", flag, value])
+            #expect(run.end() == 2)
+            #expect(run.errorText.hasPrefix("feedd: \(flag) "), "\(run.errorText)")
         }
     }
 
