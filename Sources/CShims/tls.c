@@ -1,9 +1,11 @@
 // TLS contexts and sessions. A context is made by one thread and then shared, unchanged; a session belongs to one thread.
 // Nothing waits: what the socket has no room or no bytes for is an answer. Bounds: OpenSSL's (a record of 16 KiB).
 
+#define _GNU_SOURCE  // secure_getenv
 #include "ff_tls.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -15,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 struct ff_tls_context {
     SSL_CTX *ssl;
@@ -101,6 +104,28 @@ ff_tls_context *ff_tls_client_context(const char *ca_file, const char *certifica
         return NULL;
     }
     return wrap(ssl);
+}
+
+/// The name in the environment wins, as for OpenSSL itself.
+static const char *store_place(const char *variable, const char *otherwise) {
+    const char *named = secure_getenv(variable);
+    return named != NULL ? named : otherwise;
+}
+
+int ff_tls_has_system_store(void) {
+    if (access(store_place(X509_get_default_cert_file_env(), X509_get_default_cert_file()), R_OK) == 0) return 1;
+    char directories[4096];
+    snprintf(directories, sizeof directories, "%s", store_place(X509_get_default_cert_dir_env(), X509_get_default_cert_dir()));
+    char *rest = directories;
+    for (const char *name; (name = strsep(&rest, ":")) != NULL;) {
+        DIR *directory = opendir(name);
+        if (directory == NULL) continue;
+        int found = 0;
+        for (struct dirent *entry; !found && (entry = readdir(directory)) != NULL;) found = entry->d_name[0] != '.';
+        closedir(directory);
+        if (found) return 1;
+    }
+    return 0;
 }
 
 int ff_tls_trust_like(void *ssl_context, const ff_tls_context *context) {

@@ -15,6 +15,8 @@ package final class RedisServerProcess: Sendable {
         /// directory, removed at the end.
         package var directory: String?
         package var password: String?
+        /// Whose password it is; nil means `default`.
+        package var user: String?
         /// Further redis-server arguments, as in `["--appendonly", "no"]`; they win over everything else.
         package var arguments: [String] = []
 
@@ -70,7 +72,7 @@ package final class RedisServerProcess: Sendable {
     /// Over the Unix socket, with the password.
     package var endpoint: RedisEndpoint {
         var endpoint = RedisEndpoint(place: .unix(path: socketPath))
-        endpoint.password = options.password
+        (endpoint.user, endpoint.password) = (options.user, options.password)
         return endpoint
     }
 

@@ -29,10 +29,21 @@ package final class VenueSimulator: @unchecked Sendable {
 
     private enum Phase { case idle, running, stopped }
 
+    /// Why the truth file is not whole; known after `stop`. Nil: it is, or none was wanted.
+    package var truthFileFailure: String? { truthFailure.withLock { $0 } }
+    private let truthFailure = Lock<String?>(nil)
+
     /// Binds the port; nothing is answered before `start`.
     package init(configuration: SimulatorConfiguration) throws {
         try configuration.validate()
         self.configuration = configuration
+        // It is written at the end, but a place that cannot be written is seen now.
+        if let path = configuration.truthFile {
+            guard let file = unsafe fopen(path, "a") else {
+                throw SimulatorConfigurationError(field: "truthFile", reason: "'\(path)' cannot be written: \(SystemError("open").reason)")
+            }
+            unsafe fclose(file)
+        }
         var tls: TLSContext?
         if configuration.usesTLS {
             let directory = try VenueSimulator.temporaryDirectory()
@@ -156,7 +167,8 @@ package final class VenueSimulator: @unchecked Sendable {
     }
 
     private func writeTruthFile() {
-        guard let path = configuration.truthFile, let file = unsafe fopen(path, "w") else { return }
+        guard let path = configuration.truthFile else { return }
+        guard let file = unsafe fopen(path, "w") else { return truthFailure.withLock { $0 = SystemError("open").reason } }
         var sequence = agent.engine.truth.forgotten
         while true {
             let page = agent.engine.closedCandles(from: sequence, max: 10_000)
@@ -165,7 +177,10 @@ package final class VenueSimulator: @unchecked Sendable {
             sequence += Int64(page.count)
         }
         for latest in agent.engine.latestCandles() { unsafe fputs(TruthJSON.line(latest) + "\n", file) }
-        unsafe fclose(file)
+        // What stdio holds is written here; a full disk shows in one of the two.
+        let isWhole = unsafe ferror(file) == 0
+        let isClosed = unsafe fclose(file) == 0
+        if !isWhole || !isClosed { truthFailure.withLock { $0 = SystemError("write").reason } }
     }
 }
 

@@ -39,9 +39,11 @@ struct Feedd: ParsableCommand {
     static func main() {
         // Before the first thread is made: threads inherit what is blocked.
         Signals.claim()
+        Terminal.claimStandardDescriptors()
         do {
             var command = try parseAsRoot()
             try command.run()
+            try Terminal.finish()
         } catch {
             end(with: error)
         }
@@ -52,10 +54,22 @@ struct Feedd: ParsableCommand {
             StandardError.write("feedd: \(failure.sentence)\n")
             Glibc.exit(failure.status)
         }
-        // Help and version come this way, too.
-        guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
+        // Help, version and completion scripts come this way, too.
+        guard exitCode(for: error) == .validationFailure else { endAsAsked(error) }
         StandardError.write("feedd: \(message(for: error))\nSee 'feedd --help', or --help after a command.\n")
         Glibc.exit(Failure.usage)
+    }
+
+    private static func endAsAsked(_ error: any Error) -> Never {
+        let (code, text) = (exitCode(for: error), fullMessage(for: error))
+        guard code == .success else { exit(withError: error) }
+        do throws(Failure) {
+            if !text.isEmpty { try Terminal.print(text + "\n") }
+            try Terminal.finish()
+        } catch {
+            end(with: error)
+        }
+        Glibc.exit(code.rawValue)
     }
 }
 
@@ -87,5 +101,5 @@ struct Failure: Error {
 
 enum StandardError {
     /// Whole or not at all as far as a pipe allows: one write per line.
-    static func write(_ text: String) { LogSink.standardError.write(text) }
+    static func write(_ text: String) { _ = LogSink.standardError.write(text) }
 }

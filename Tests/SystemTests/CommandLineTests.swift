@@ -18,7 +18,16 @@ final class ProgramRun {
     static let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         .deletingLastPathComponent().appendingPathComponent("feedd")
 
-    init(_ arguments: [String], environment: [String: String] = [:]) throws {
+    /// Where the standard output goes.
+    enum Place {
+        case file
+        /// A pipe whose reader has gone.
+        case closedPipe
+        /// What the shell makes of it: `>/dev/full`, `>&-`, `2>&-`.
+        case redirected(String)
+    }
+
+    init(_ arguments: [String], environment: [String: String] = [:], output place: Place = .file) throws {
         let name = UUID().uuidString
         output = FileManager.default.temporaryDirectory.appendingPathComponent("feedd-test-\(name).out")
         errors = FileManager.default.temporaryDirectory.appendingPathComponent("feedd-test-\(name).err")
@@ -32,6 +41,16 @@ final class ProgramRun {
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = try FileHandle(forWritingTo: output)
         process.standardError = try FileHandle(forWritingTo: errors)
+        switch place {
+        case .file: break
+        case .closedPipe:
+            let pipe = Pipe()
+            process.standardOutput = pipe
+            try pipe.fileHandleForReading.close()
+        case .redirected(let words):
+            process.executableURL = URL(fileURLWithPath: "/bin/sh")
+            process.arguments = ["-c", "exec \"$0\" \"$@\" \(words)", ProgramRun.program.path] + arguments
+        }
         try process.run()
     }
 
@@ -86,6 +105,12 @@ struct CommandLineRefusalTests {
         (flux + ["--market", "cm"], "--market 'cm'"),
         (flux + ["--venue-ws", "http://127.0.0.1"], "http://127.0.0.1"),
         (flux + ["--venue-ws", "ws://example.com"], "--allow-plain-remote"),
+        (flux + ["--venue-ws", "ws://127.0.0.1:1/stream?streams="], "write ws://127.0.0.1:1/"),
+        (flux + ["--venue-ws", "ws://127.0.0.1:1/ws/btcusdt@kline_1m"], "--venue-ws"),
+        (flux + ["--market", "um", "--venue-ws", "wss://stream.binance.com:9443"], "spot"),
+        (["--flux", ""], "--flux"),
+        (flux + ["--venue-rest", "https://api.binance.com/api/v3"], "path and query have no place here"),
+        (flux + nowhere + ["--venue-rest", "http://example.com"], "venue-rest"),
         (flux + ["--venue-rest", "ftp://x"], "--venue-rest 'ftp://x'"),
         (flux + ["--ca-file", "/nowhere/ca.pem"], "/nowhere/ca.pem"),
         (flux + ["--ca-file", "/"], "directory"),
@@ -126,7 +151,8 @@ struct CommandLineRefusalTests {
         arguments: [
             ["run", "--bogus"], ["bogus"], ["simulate", "--port", "70000"], ["simulate", "--speed", "0"],
             ["simulate", "--open-loop", "0"], ["simulate", "--open-loop", "5", "--flat-out"], ["simulate", "--flat-out", "--stamp-trades"],
-            ["simulate", "--fault", "flood"],
+            ["simulate", "--fault", "flood"], ["simulate", "--speed", "nan"], ["simulate", "--truth-file", "/nowhere/truth"],
+            ["simulate", "--connection-seconds", "9223372036854775807"], ["simulate", "--status-seconds", "9223372036854775807"],
             ["simulate", "--market", "cm"], ["demo", "--symbols", "0"], ["demo", "--intervals", "7m"], ["demo", "--seconds", "0"],
         ])
     func usage(arguments: [String]) throws {
@@ -164,6 +190,28 @@ struct CommandLineRefusalTests {
         let run = try ProgramRun(["run"] + flux + ["--market", "sp\u{1B}[2Jot\u{202E}x"])
         #expect(run.end() == 2)
         #expect(run.errorText.contains("sp\\u{1b}[2Jot\\u{202e}x"), "\(run.errorText)")
+    }
+
+    @Test("Wherever it stands: a base with a path is refused, and the complaint says where it stood")
+    func basesElsewhere() throws {
+        let base = "ws://127.0.0.1:1/ws?x=1"
+        let file = try ScratchFile("{\"venue-ws\": \"\(base)\"}")
+        for (run, named) in [
+            (try ProgramRun(["run"] + flux, environment: ["FEEDD_VENUE_WS": base]), "FEEDD_VENUE_WS"),
+            (try ProgramRun(["run", "--config", file.path] + flux), "\"venue-ws\" in \(file.path)"),
+        ] {
+            #expect(run.end() == 2)
+            #expect(run.errorText.contains(named) && run.errorText.contains("write ws://127.0.0.1:1/"), "\(run.errorText)")
+        }
+    }
+
+    @Test("The field that a simulator refuses is named as its flag")
+    func simulatorFlags() throws {
+        for (flag, value) in [("--symbols", "0"), ("--history-minutes", "0"), ("--truth-file", "/nowhere/truth"), ("--push-ms", "0")] {
+            let run = try ProgramRun(["simulate", "--port", "0", flag, value])
+            #expect(run.end() == 2)
+            #expect(run.errorText.hasPrefix("feedd: \(flag) "), "\(run.errorText)")
+        }
     }
 
     @Test("A configuration file is an object of known keys")
@@ -237,6 +285,27 @@ struct CommandLineLifeTests {
 
     /// A dead process that nobody has reaped has no executable.
     private func isAlive(_ pid: Int32) -> Bool { (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/exe")) != nil }
+
+    @Test("A base with /ws or /stream, from any place, is used without it, and the log says so", arguments: ["/ws", "/ws/", "/stream"])
+    func streamPath(tail: String) throws {
+        let listener = try LoopbackListener()
+        let target = Shared("")
+        listener.start { number in
+            var bytes = [UInt8](repeating: 0, count: 4_096)
+            let count = max(0, recv(number, &bytes, bytes.count, 0))
+            target.withLock { $0 = String(String(decoding: bytes[..<count], as: UTF8.self).prefix { $0 != "\r\n" }) }
+            close(number)
+        }
+        let base = "ws://127.0.0.1:\(listener.port)"
+        let run = try ProgramRun(["run", "--redis", "redis://127.0.0.1:1"] + flux, environment: ["FEEDD_VENUE_WS": base + tail])
+        try eventually(10, "a request") { !target.value.isEmpty }
+        #expect(target.value == "GET /stream?streams=btcusdt@kline_1m HTTP/1.1")
+        #expect(run.shows("left_out=/"), "\(run.errorText)")
+        #expect(run.errorText.contains("notice") && run.errorText.contains("venue=\(base)/"), "\(run.errorText)")
+        run.signal(SIGTERM)
+        #expect(run.end() == 0)
+        listener.stop()
+    }
 
     @Test("Embedded Redis: up with the service, gone with it, its temporary directory too")
     func embedded() throws {

@@ -3,6 +3,7 @@
 import FastFeed
 import Foundation
 import RedisServer
+import TestKit
 import Testing
 import VenueSimulator
 
@@ -31,9 +32,44 @@ struct RefusalTests {
     @Test func anUnknownAuthorityIsRefused() throws {
         let rig = try rig { $0.venueAuthorityFile = nil }
         let reason = failure(of: rig)
-        #expect(reason.contains("certificate refused"), "\(reason)")
+        #expect(reason.contains("certificate refused") && reason.hasSuffix("with --ca-file"), "\(reason)")
         #expect(rig.counters[.connectionsOpened] == 0 && rig.counters[.messagesReceived] == 0)
         _ = rig.engine.stop()
+    }
+
+    /// As in a slim container: for the streams and for REST alike. An authority that somebody has named is not the store's affair.
+    @Test func aMissingCertificateStoreIsSaid() throws {
+        var simulator = SimulatorConfiguration()
+        simulator.symbolCount = 1
+        simulator.usesTLS = true
+        let venue = try VenueSimulator(configuration: simulator)
+        try venue.start()
+        defer { venue.stop() }
+        let nowhere = ["SSL_CERT_FILE": "/nowhere/cert.pem", "SSL_CERT_DIR": "/nowhere"]
+        let redis = try RedisServerProcess()
+        let arguments = [
+            "run", "--flux", "btcusdt:1m", "--redis", "unix://\(redis.socketPath)", "--venue-ws", venue.webSocketBase, "--venue-rest",
+            venue.restBase,
+        ]
+        let advice = "install ca-certificates, or name a file with --ca-file"
+        let run = try ProgramRun(arguments, environment: nowhere)
+        for message in ["cannot connect to the exchange", "no list of symbols"] {
+            let isSaid = comesTrue(within: 40) {
+                run.errorText.split(separator: "\n").contains { $0.contains(message) && $0.contains(advice) }
+            }
+            #expect(isSaid, "\(message): \(run.errorText)")
+        }
+        let other = try TestAuthority()
+        let named = try ProgramRun(arguments + ["--ca-file", other.root.certificate], environment: nowhere)
+        #expect(named.shows("certificate refused"), "\(named.errorText)")
+        for program in [run, named] {
+            program.signal(SIGTERM)
+            #expect(program.end() == 0)
+        }
+        #expect(!named.errorText.contains("ca-certificates"), "\(named.errorText)")
+        let client = try TLSContext.client(setting: "--redis-ca-file")
+        #expect(client.advised("certificate refused: unable to get local issuer certificate").hasSuffix("with --redis-ca-file"))
+        #expect(client.advised("certificate refused: certificate has expired") == "certificate refused: certificate has expired")
     }
 
     @Test func anotherHostNameIsRefused() throws {

@@ -21,6 +21,8 @@ enum {
 /// failure, with one sentence in `error`.
 ff_tls_context *ff_tls_client_context(const char *ca_file, const char *certificate_file, const char *key_file,
                                       char *error, size_t error_size);
+/// 0 when the system's store is not there or empty: no client context without a `ca_file` can trust anybody. Looks at the disk.
+int ff_tls_has_system_store(void);
 /// A server context with a certificate chain and its key. `client_ca_file`, if not NULL, makes a client
 /// certificate mandatory.
 ff_tls_context *ff_tls_server_context(const char *certificate_file, const char *key_file, const char *client_ca_file,

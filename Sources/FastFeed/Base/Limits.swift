@@ -15,6 +15,11 @@ package enum Limits {
     /// One line of it.
     package static let handshakeLineBytesMax = 8 * 1024
     package static let handshakeHeaderCountMax = 128
+    /// What is kept of a refusal's body, its chunks' sizes included, and what of it is shown.
+    package static let refusalBodyBytesMax = 1_024
+    package static let refusalShownBytesMax = 200
+    /// How long a refusal's body may take to come; then the refusal is told without it.
+    package static let refusalBodyTimeoutMs = 1_000
     /// A longer `Retry-After` is not believed: the usual backoff is used instead. The exchange bans for 3 days at most.
     package static let retryAfterSecondsMax = 3 * 86_400
     /// From the start of TCP connect to the end of TLS and upgrade.

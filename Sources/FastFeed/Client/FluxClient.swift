@@ -33,6 +33,7 @@ public final class FluxClient: Sendable {
         guard (.milliseconds(100) ... .seconds(3_600)).contains(timeout) else {
             throw .badArgument("the time-out must be 100 ms to an hour, not \(timeout)")
         }
+        guard KeySchema.isPrefix(keyPrefix) else { throw .badArgument(KeySchema.prefixRule) }
         let client = try FluxClient(redis, keyPrefix, timeout)
         _ = try await client.run(nil, channel: nil)
         return client

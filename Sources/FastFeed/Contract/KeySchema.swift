@@ -8,6 +8,12 @@ package struct KeySchema: Sendable {
 
     package init(prefix: String) { self.prefix = prefix }
 
+    /// What may stand in front of keys and channels, for the service and its clients alike.
+    package static func isPrefix(_ text: String) -> Bool {
+        text.utf8.count <= 64 && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x7B && $0 != 0x7D }
+    }
+    package static let prefixRule = "key-prefix must be at most 64 printable characters without braces or spaces"
+
     private func tag(_ series: Series) -> String { "{\(series.market.keyPrefix)\(series.symbol)}" }
 
     /// The stream of closed candles: `candles:{btcusdt}:1m`.

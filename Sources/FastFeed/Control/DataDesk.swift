@@ -91,7 +91,7 @@ package struct DataDesk {
             outcome = .failure(CommandError(.unknownSymbol, "the exchange has no symbol '\(query.series.symbol)'"))
         case .failure(.busy), .failure(.limited):
             outcome = .failure(CommandError(.busy, "the exchange's limits allow no question now; try again later"))
-        case .failure(let failure): outcome = .failure(CommandError(.internal, "the exchange does not answer: \(failure)"))
+        case .failure(let failure): outcome = .failure(CommandError(.internal, "\(failure)"))
         }
         let answers = (waiters.removeValue(forKey: query) ?? []).map { waiter in
             let tookUs = (nowNs &- waiter.sinceNs) / 1_000

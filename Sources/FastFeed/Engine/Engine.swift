@@ -73,6 +73,10 @@ public final class Engine: Sendable {
             }
         }
         fluxes = Lock(book)
+        if let base = try configuration.venueBase, let leftOut = base.leftOut {
+            journal.note(
+                .notice, "the exchange's base needs no path: it is left out", ("venue", "\(base.endpoint)"), ("left_out", leftOut))
+        }
     }
 
     private static func readerSettings(_ configuration: EngineConfiguration, seed: UInt64) throws(FeedError) -> ReaderSettings {

@@ -44,7 +44,8 @@ public struct EngineConfiguration: Sendable {
     public var fluxes: [FluxDefinition] = []
 
     // The exchange
-    /// Base of the stream URLs; nil means the market's production host.
+    /// Scheme, host and port of the streams; nil means the market's production host. A plain `/ws` or `/stream` behind them is left
+    /// out, with a line in the log; any other path, and a query, is refused.
     public var venue: WebSocketEndpoint?
     /// Base of the REST interface: the list of symbols, and candles that no flux covers. Nil: it is not asked.
     public var venueREST: RestEndpoint?
@@ -95,26 +96,53 @@ public struct EngineConfiguration: Sendable {
             "closed-queue must be a power of two from 256 to \(Limits.closedQueueCountMax), not \(closedQueueCount)")
         try check((1...10_000_000).contains(history), "history must be 1 to 10000000, not \(history)")
         try check((1...1_024).contains(streamsPerConnectionMax), "streams-per-connection must be 1 to 1024, not \(streamsPerConnectionMax)")
-        try check(
-            keyPrefix.utf8.count <= 64 && keyPrefix.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x7B && $0 != 0x7D },
-            "key-prefix must be at most 64 printable characters without braces or spaces")
+        try check(KeySchema.isPrefix(keyPrefix), KeySchema.prefixRule)
         for flux in fluxes where market == .um && flux.intervals.contains(.s1) {
             throw FeedError(.configuration, "interval 1s does not exist on the um market (\(flux.symbols[0]))")
         }
-        let endpoint = venueEndpoint
-        try check(
-            endpoint.isSecure || endpoint.authority.isLoopback || allowsPlainRemote,
-            "venue '\(endpoint)' is plain ws:// to another machine; use wss://, or --allow-plain-remote if you mean it")
+        try checkVenue()
+        try check(redis.user == nil || redis.password != nil, "a Redis user is named, but no password")
         let placement = Placement(readerCount: readerCount, streamsPerConnectionMax: streamsPerConnectionMax)
         try check(
             placement.fits(seriesList),
             "\(seriesList.count) series are more than \(readerCount) readers take; raise streams-per-connection or readers")
     }
 
+    private func checkVenue() throws(FeedError) {
+        func check(_ ok: Bool, _ sentence: String) throws(FeedError) { if !ok { throw FeedError(.configuration, sentence) } }
+        _ = try venueBase
+        let endpoint = venueEndpoint
+        try check(
+            endpoint.isSecure || endpoint.authority.isLoopback || allowsPlainRemote,
+            "venue '\(endpoint)' is plain ws:// to another machine; use wss://, or --allow-plain-remote if you mean it")
+        if let venueREST {
+            try check(
+                venueREST.isSecure || venueREST.authority.isLoopback || allowsPlainRemote,
+                "venue-rest '\(venueREST)' is plain http:// to another machine; use https://, or --allow-plain-remote if you mean it")
+        }
+        // The exchange upgrades a connection for streams that its host does not have, and never sends anything.
+        for other in Market.allCases where other != market {
+            let (host, restHost) = (VenueProfile.of(other).productionEndpoint.authority.host, RestEndpoint.production(other).authority.host)
+            try check(
+                endpoint.authority.host != host, "venue '\(endpoint)' is the \(other.rawValue) market's, and market is \(market.rawValue)")
+            try check(
+                venueREST?.authority.host != restHost,
+                "venue-rest '\(restHost)' is the \(other.rawValue) market's, and market is \(market.rawValue)")
+        }
+    }
+
     package var schema: KeySchema { KeySchema(prefix: keyPrefix) }
 
-    /// The exchange's base URL in force.
-    package var venueEndpoint: WebSocketEndpoint { venue ?? VenueProfile.of(market).productionEndpoint }
+    /// Nil means the market's production host.
+    package var venueBase: VenueBase? {
+        get throws(FeedError) {
+            guard let venue else { return nil }
+            return try VenueBase(venue)
+        }
+    }
+
+    /// The exchange's base URL in force; of a configuration that is not valid, what was named.
+    package var venueEndpoint: WebSocketEndpoint { (try? venueBase)?.endpoint ?? venue ?? VenueProfile.of(market).productionEndpoint }
 
     /// The fluxes as they are listed: one for each interval; two with one id are one.
     package func configuredFluxes(createdAtMs: Int64) -> [Flux] {

@@ -55,15 +55,17 @@ extension Reader {
 
     private func open(_ slot: Int, _ nowNs: UInt64) {
         switch connections[slot].socket!.open(nowNs: nowNs) {
-        case .pending: break
+        // A refusal whose body is waited for ends before the handshake's deadline.
+        case .pending: timersDueNs = min(timersDueNs, connections[slot].nextDeadlineNs(nowNs: nowNs))
         case .failed(let reason, let retryAfter):
             counters.add(.connectFailures)
             endAttempt(slot, connections[slot].hasLeftThisMachine ? .failed : .failedHere, nowNs)
             // The budget spreads the attempts of an outage: one connection's own pause need not be longer.
             let longestNs = retryAfter == nil ? UInt64.ns(ms: Limits.venueProbePauseMs.upperBound) : .max
             let delayNs = min(longestNs, connections[slot].backoff.nextDelayNs(atLeastSeconds: retryAfter ?? 0))
+            // Alike from its beginning on: a page may have a number of its own for each request in it.
             journal.note(
-                .warning, "cannot connect to the exchange", key: "connect-failed:\(label(slot)):\(reason)",
+                .warning, "cannot connect to the exchange", key: "connect-failed:\(label(slot)):\(reason.prefix(60))",
                 ("connection", label(slot)), ("url", "\(settings.base)"), ("reason", reason),
                 ("retry_in_ms", "\(delayNs / 1_000_000)"))
             vacate(slot, retryAtNs: nowNs + delayNs)

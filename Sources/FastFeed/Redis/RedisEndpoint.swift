@@ -92,7 +92,8 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
     package func tlsContext() throws(FeedError) -> TLSContext? {
         guard isSecure else { return nil }
         if case .unix = place { throw FeedError(.configuration, "TLS needs a host name, not a socket path") }
-        return try TLSContext.client(authorityFile: authorityFile, certificateFile: certificateFile, keyFile: keyFile)
+        return try TLSContext.client(
+            authorityFile: authorityFile, certificateFile: certificateFile, keyFile: keyFile, setting: "--redis-ca-file")
     }
 
     /// AUTH, where there is a password.

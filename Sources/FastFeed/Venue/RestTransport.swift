@@ -47,15 +47,19 @@ import CShims
     func take() -> RestAnswer? {
         var response = unsafe ff_rest_response()
         guard unsafe ff_rest_take(rest, &response) == 1 else { return nil }
-        return unsafe RestAnswer(response)
+        return unsafe RestAnswer(response, tls)
     }
 }
 
 /// What came of one request.
 @safe struct RestAnswer: ~Copyable {
     private var response: ff_rest_response
+    private let tls: TLSContext?
 
-    init(_ response: ff_rest_response) { unsafe self.response = unsafe response }
+    init(_ response: ff_rest_response, _ tls: TLSContext?) {
+        unsafe self.response = unsafe response
+        self.tls = tls
+    }
 
     deinit {
         var mine = unsafe response
@@ -74,7 +78,7 @@ import CShims
         let reason = unsafe withUnsafeBytes(of: response.reason) { unsafe Ascii.printable($0.prefix { $0 != 0 }) }
         return switch unsafe ff_rest_failure(rawValue: UInt32(response.failure)) {
         case FF_REST_OK: nil
-        case FF_REST_TRANSPORT: .unavailable(reason)
+        case FF_REST_TRANSPORT: .unavailable("the exchange cannot be reached: \(tls?.advised(reason) ?? reason)")
         default: .malformed(reason)
         }
     }

@@ -14,10 +14,28 @@ package enum RestFailure: Error, Sendable, Equatable {
     case limited(waitMs: Int64)
     /// The exchange's final no. `code` and `message` are the body's; 0 and empty when it had none.
     case refused(status: Int, code: Int64, message: String)
-    /// Not reached, cut off, too slow or 5xx, each time it was tried; the reason of the last time.
+    /// Not reached, cut off, too slow or 5xx, each time it was tried; the last time as a sentence.
     case unavailable(String)
     /// An answer that is not to be believed, or larger than its limit; nothing of it is used.
     case malformed(String)
+}
+
+extension RestFailure: CustomStringConvertible {
+    /// A sentence for people. Foreign text in it is printable ASCII and bounded where it was read.
+    package var description: String {
+        switch self {
+        case .busy: "too many requests wait for the exchange"
+        case .stopped: "the exchange is not asked any more"
+        case .badRequest(let why): why
+        case .unknownSymbol: "the exchange does not know the symbol"
+        case .limited(.max): "the exchange's limits never allow this request"
+        case .limited(let waitMs): "the exchange's limits allow no request for \(max(1, waitMs / 1_000)) s"
+        case .refused(let status, let code, let message):
+            "the exchange answered \(status)" + (message.isEmpty ? "" : ": \(message)") + (code == 0 ? "" : " (\(code))")
+        case .unavailable(let sentence): sentence
+        case .malformed(let what): "the exchange's answer cannot be used: \(what)"
+        }
+    }
 }
 
 /// Bounds and habits of a REST client; the defaults suit the exchange.

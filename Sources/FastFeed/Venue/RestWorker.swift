@@ -103,7 +103,7 @@ struct RestWorker: ~Copyable {
         let leftMs = min(Int64(settings.totalTimeoutMs), max(1, call.deadlineMs - now))
         guard inbox.transport.get("\(base)\(request.target)", token: token, bytesMax: request.bytesMax, timeoutMs: Int(leftMs)) else {
             budget.onAnswer(weight: request.weight, used: nil, sentMs: now, nowMs: now)
-            return complete(call, .unavailable("libcurl cannot start a request"))
+            return complete(call, .unavailable("the exchange cannot be asked: libcurl cannot start a request"))
         }
         statistics.sent += 1
         flying[token] = call
@@ -123,7 +123,7 @@ struct RestWorker: ~Copyable {
         switch answer.status {
         case 200: served(call, answer)
         case 418, 429: limited(call, answer, now)
-        case 408, 500...: again(call, "status \(answer.status)", answer.retryAfterSeconds, now)
+        case 408, 500...: again(call, "the exchange answered \(answer.status)", answer.retryAfterSeconds, now)
         default:
             let (code, message) = unsafe answer.withBody { unsafe RestParser.refusal($0) }
             complete(call, code == -1121 ? .unknownSymbol : .refused(status: answer.status, code: code, message: message))

@@ -73,7 +73,7 @@ package struct Dial: ~Copyable {
         case .done: return .connected(socket.take()!)
         case .wantRead: socket!.setInterest(.readable)
         case .wantWrite: socket!.setInterest([.readable, .writable])
-        case .failed(let reason): return .failed(reason)
+        case .failed(let reason): return .failed(options.tls?.advised(reason) ?? reason)
         }
         return .pending
     }

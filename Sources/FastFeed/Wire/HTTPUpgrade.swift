@@ -54,12 +54,15 @@ package struct UpgradeReply: ~Copyable {
     }
 
     private var bytes: [UInt8] = []
+    /// Once the head has refused: what its body says is still to come.
+    private var refused: RefusedUpgrade?
     private let expectedAccept: String
     private static let opening = Array("HTTP/1.1 ".utf8)
 
     package init(to request: UpgradeRequest) { expectedAccept = request.expectedAccept }
 
     package mutating func feed(_ chunk: UnsafeRawBufferPointer) -> Verdict {
+        if refused != nil { return unsafe takeBody(chunk) }
         let searchFrom = max(0, bytes.count - 3)
         unsafe bytes.append(contentsOf: chunk)
         // Something else altogether (HTTP/2, another protocol's greeting) may never send the end of a head.
@@ -75,11 +78,17 @@ package struct UpgradeReply: ~Copyable {
         return judge(head: bytes[..<end], rest: Array(bytes[(end + 4)...]))
     }
 
-    private func refuse(_ reason: String, status: Int? = nil, retryAfter: Int? = nil) -> Verdict {
-        .refused(UpgradeRefusal(reason: reason, status: status, retryAfterSeconds: retryAfter))
+    /// A head that has refused, with as much of its body as has come: what is known when nothing more is read. Nil without one.
+    package func end() -> UpgradeRefusal? { refused?.refusal }
+
+    private mutating func takeBody(_ chunk: UnsafeRawBufferPointer) -> Verdict {
+        unsafe refused!.take(chunk)
+        return refused!.isComplete ? .refused(refused!.refusal) : .needMore
     }
 
-    private func judge(head: ArraySlice<UInt8>, rest: [UInt8]) -> Verdict {
+    private func refuse(_ reason: String, status: Int? = nil) -> Verdict { .refused(UpgradeRefusal(reason: reason, status: status)) }
+
+    private mutating func judge(head: ArraySlice<UInt8>, rest: [UInt8]) -> Verdict {
         // Compared as text below, so nothing may look like a letter that it is not.
         guard head.allSatisfy({ $0 < 0x80 }) else { return refuse("a byte in the answer's head that is not ASCII") }
         let text = String(decoding: head, as: UTF8.self)
@@ -101,9 +110,8 @@ package struct UpgradeReply: ~Copyable {
         }
         func values(_ name: String) -> [String] { headers.filter { $0.name == name }.map(\.value) }
         guard status == 101 else {
-            let said = values("retry-after").first.flatMap { Int($0) } ?? -1
-            let retryAfter = (0...Limits.retryAfterSecondsMax).contains(said) ? said : nil
-            return refuse("HTTP status \(status)", status: status, retryAfter: retryAfter)
+            refused = RefusedUpgrade(status: status, headers: headers)
+            return unsafe rest.withUnsafeBytes { unsafe takeBody($0) }
         }
         let connection = values("connection").flatMap { $0.split(separator: ",") }.map { UpgradeReply.trim($0).lowercased() }
         for (isFault, reason) in [

@@ -5,8 +5,13 @@ import CShims
 @safe package final class TLSContext: @unchecked Sendable {
     // An SSL_CTX is safe to share between threads once it is configured, and it is never changed here.
     let pointer: OpaquePointer
+    /// What names an authority instead of the system's store; nil where the store is not asked.
+    private let otherwise: String?
 
-    private init(_ pointer: OpaquePointer) { unsafe self.pointer = unsafe pointer }
+    private init(_ pointer: OpaquePointer, otherwise: String?) {
+        unsafe self.pointer = unsafe pointer
+        self.otherwise = otherwise
+    }
 
     deinit { unsafe ff_tls_context_free(pointer) }
 
@@ -14,11 +19,12 @@ import CShims
     /// system's store; the host name is checked by every session. Revocation lists (CRL) in `authorityFile` are heeded:
     /// with any there, a chain is refused when one of its certificates is revoked or its issuer has no current list in
     /// the file. Without any, revocation is not checked. The file is read once, here.
+    /// - Parameter setting: what a person names the authority's file with.
     /// - Throws: a sentence naming the unreadable file.
     package static func client(
-        authorityFile: String? = nil, certificateFile: String? = nil, keyFile: String? = nil
+        authorityFile: String? = nil, certificateFile: String? = nil, keyFile: String? = nil, setting: String = "--ca-file"
     ) throws(FeedError) -> TLSContext {
-        try unsafe make { error, size in
+        try unsafe make(otherwise: authorityFile == nil ? setting : nil) { error, size in
             unsafe ff_tls_client_context(authorityFile, certificateFile, keyFile, error, size)
         }
     }
@@ -27,19 +33,31 @@ import CShims
     package static func server(
         certificateFile: String, keyFile: String, clientAuthorityFile: String? = nil
     ) throws(FeedError) -> TLSContext {
-        try unsafe make { error, size in
+        try unsafe make(otherwise: nil) { error, size in
             unsafe ff_tls_server_context(certificateFile, keyFile, clientAuthorityFile, error, size)
         }
     }
 
+    /// The reason of a failed handshake, with what can be done where the system's store did not know the peer's authority.
+    package func advised(_ reason: String) -> String {
+        guard let otherwise, TLSContext.unknownIssuers.contains(where: { reason.contains($0) }) else { return reason }
+        guard ff_tls_has_system_store() == 0 else {
+            return reason + ": its authority is not in the system's certificate store; name its file with \(otherwise)"
+        }
+        return reason + ": this machine has no certificate store; install ca-certificates, or name a file with \(otherwise)"
+    }
+
+    /// OpenSSL's words for an authority that is not in the store.
+    private static let unknownIssuers = ["unable to get local issuer certificate", "self-signed certificate in certificate chain"]
+
     private static func make(
-        _ body: (UnsafeMutablePointer<CChar>, Int) -> OpaquePointer?
+        otherwise: String?, _ body: (UnsafeMutablePointer<CChar>, Int) -> OpaquePointer?
     ) throws(FeedError) -> TLSContext {
         var error = [CChar](repeating: 0, count: 256)
         let made = unsafe error.withUnsafeMutableBufferPointer { unsafe body($0.baseAddress!, $0.count) }
         guard let made = unsafe made else {
             throw FeedError(.tls, Ascii.printable(error.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, limit: 256))
         }
-        return unsafe TLSContext(made)
+        return unsafe TLSContext(made, otherwise: otherwise)
     }
 }

@@ -36,6 +36,8 @@ package struct ConnectionOptions: Sendable {
     private let endpoint: WebSocketEndpoint
     private let options: ConnectionOptions
     private let deadlineNs: UInt64
+    /// When a refusal is told without the rest of its body; `.max` while there is none.
+    private var refusalDeadlineNs = UInt64.max
 
     private var dial: Dial
     private var socket: PolledTransport?
@@ -68,7 +70,7 @@ package struct ConnectionOptions: Sendable {
     package func nextDeadlineNs(nowNs: UInt64) -> UInt64 {
         switch phase {
         case .dialing: min(deadlineNs, dial.nextTurnNs(nowNs: nowNs))
-        case .upgrading: deadlineNs
+        case .upgrading: min(deadlineNs, refusalDeadlineNs)
         case .closing: closeDeadlineNs
         case .open, .closed: .max
         }
@@ -104,7 +106,8 @@ extension WebSocketConnection {
             case .failed(let reason): step = .failed(reason)
             }
         }
-        if phase == .upgrading { step = upgrade() }
+        if phase == .upgrading { step = upgrade(nowNs) }
+        if step == .pending, nowNs >= min(deadlineNs, refusalDeadlineNs), let refusal = refusalSoFar { step = refusal }
         if step == .pending, nowNs >= deadlineNs {
             let place = phase == .dialing ? "\(dial.phase)" : "\(phase)"
             step = .failed("no answer within \(options.handshakeTimeoutMs) ms (\(place))")
@@ -124,7 +127,19 @@ extension WebSocketConnection {
         phase = .upgrading
     }
 
-    private mutating func upgrade() -> Opening {
+    /// What a head has refused, with as much of its body as has come.
+    private var refusalSoFar: Opening? {
+        switch reply {
+        case .some(let reply): reply.end().map(WebSocketConnection.failure)
+        case .none: nil
+        }
+    }
+
+    private static func failure(_ refusal: UpgradeRefusal) -> Opening {
+        .failed("upgrade refused: \(refusal.reason)", retryAfterSeconds: refusal.retryAfterSeconds)
+    }
+
+    private mutating func upgrade(_ nowNs: UInt64) -> Opening {
         if case .failed(let code) = flushOutbox() {
             return .failed("while sending the upgrade: \(socket!.transport.describe(code))")
         }
@@ -133,14 +148,14 @@ extension WebSocketConnection {
             let result = unsafe chunk.withUnsafeMutableBytes { unsafe socket!.transport.read(into: $0.baseAddress!, count: $0.count) }
             switch result {
             case .wouldBlock: return .pending
-            case .endOfStream: return .failed("the server closed the connection during the upgrade")
-            case .failed(let code): return .failed("during the upgrade: \(socket!.transport.describe(code))")
+            case .endOfStream: return refusalSoFar ?? .failed("the server closed the connection during the upgrade")
+            case .failed(let code): return refusalSoFar ?? .failed("during the upgrade: \(socket!.transport.describe(code))")
             case .bytes(let count):
                 let verdict = unsafe chunk.withUnsafeBytes { unsafe reply!.feed(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
                 switch verdict {
-                case .needMore: continue
-                case .refused(let refusal):
-                    return .failed("upgrade refused: \(refusal.reason)", retryAfterSeconds: refusal.retryAfterSeconds)
+                case .needMore:
+                    if refusalSoFar != nil { refusalDeadlineNs = min(refusalDeadlineNs, nowNs + .ns(ms: Limits.refusalBodyTimeoutMs)) }
+                case .refused(let refusal): return WebSocketConnection.failure(refusal)
                 case .accepted(let rest):
                     earlyBytes = rest
                     reply = nil

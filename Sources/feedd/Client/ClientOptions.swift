@@ -74,6 +74,9 @@ struct ClientPlan {
                 throw found!.refused("such a Redis has no fixed place: name its socket, as in --redis unix:///tmp/…/redis.sock")
             }
             let path = directory.hasPrefix("/") ? String(directory) : FileManager.default.currentDirectoryPath + "/" + directory
+            guard SocketAddress(unixPath: path + "/redis.sock") != nil else {
+                throw found!.refused("the directory is too long for a socket path (107 bytes)")
+            }
             fallback = RedisEndpoint(place: .unix(path: path + "/redis.sock"))
             found = nil
         }

@@ -33,7 +33,8 @@ struct ClientSession: Sendable {
             let failure = Failure(error, plan)
             if printsJSON {
                 let document = JSONValue.members([(Field.status, .string("error")), error.member(failure.sentence)])
-                Terminal.output.write(document.text + "\n")
+                // Whatever becomes of it, the failure is told on standard error.
+                _ = try? Terminal.print(document.text + "\n")
             }
             throw failure
         }
@@ -68,6 +69,6 @@ struct ClientSession: Sendable {
     /// One command: its answer as JSON when that is wanted, else as lines. A malformed answer fails in both cases.
     func show<Answer>(_ request: ClientRequest<Answer>, lines: (Answer) -> [String]) async throws {
         let answer = try await client.ask(request)
-        for line in printsJSON ? [answer.content.text] : lines(answer.value) { Terminal.output.write(line + "\n") }
+        try Terminal.print((printsJSON ? [answer.content.text] : lines(answer.value)).joined(separator: "\n") + "\n")
     }
 }

@@ -32,17 +32,17 @@ struct Monitor: ParsableCommand {
             if isLive {
                 await Monitor.showLive(session, limit, pause)
             } else {
-                await Monitor.printLines(session, limit, pause)
+                try await Monitor.printLines(session, limit, pause)
             }
         }
     }
 
-    private static func printLines(_ session: ClientSession, _ limit: Int, _ pause: Duration) async {
+    private static func printLines(_ session: ClientSession, _ limit: Int, _ pause: Duration) async throws {
         for turn in 0..<limit where !Task.isCancelled {
             let look = await MonitorLook.take(session.client)
             if Task.isCancelled { return }
             // Whoever read the pipe has seen enough.
-            guard Terminal.output.write((session.printsJSON ? look.json.text : MonitorView.line(look)) + "\n") else { return }
+            guard try Terminal.print((session.printsJSON ? look.json.text : MonitorView.line(look)) + "\n") else { return }
             if turn < limit - 1 { try? await Task.sleep(for: pause) }
             if Task.isCancelled { return }
         }

@@ -36,18 +36,17 @@ struct Watch: ParsableCommand {
         if let market { flags[.market] = market }
         let (symbol, limit) = (symbol, count ?? .max)
         try ClientSession.run(flags, printsJSON: options.json) { session in
-            do throws(FluxError) {
+            do {
                 try await Watch.print(session, symbol, interval, limit)
-            } catch {
+            } catch FluxError.cancelled {
                 // Ctrl-C before the first update.
-                if error != .cancelled { throw error }
             }
         }
     }
 
     private static let patience = Duration.seconds(5)
 
-    private static func print(_ session: ClientSession, _ symbol: String, _ interval: Interval, _ limit: Int) async throws(FluxError) {
+    private static func print(_ session: ClientSession, _ symbol: String, _ interval: Interval, _ limit: Int) async throws {
         let updates = try await session.client.updates(symbol: symbol, interval: interval, market: session.plan.market)
         let hint = Task {
             try await Task.sleep(for: patience)
@@ -79,10 +78,10 @@ struct Watch: ParsableCommand {
             }
             seen += 1
             // Whoever read the pipe has seen enough.
-            if !Terminal.output.write(text) || seen >= limit { return }
+            if try !Terminal.print(text) || seen >= limit { return }
         }
         // The end that nobody asked for would be the client's.
-        if !Task.isCancelled { throw .disconnected("the updates have ended") }
+        if !Task.isCancelled { throw FluxError.disconnected("the updates have ended") }
     }
 
     private static func line(_ update: FluxUpdate, _ candle: Candle, _ before: DecimalText?, usesColour: Bool) -> String {

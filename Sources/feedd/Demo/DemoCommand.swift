@@ -51,7 +51,7 @@ struct Demo: ParsableCommand {
         let left = world.stopEngine()
         let verdict = try DemoVerdict(world, left: left)
         world.stop()
-        Terminal.output.write(verdict.text)
+        try Terminal.print(verdict.text)
         if !verdict.isGood { throw ExitCode(Failure.refused) }
     }
 
@@ -74,12 +74,13 @@ struct Demo: ParsableCommand {
     private func printLines(_ world: DemoWorld, untilNs: UInt64) throws {
         var model = try DemoModel(world)
         let view = DemoView(world, usesColour: false)
-        for line in view.greeting { Terminal.output.write(line + "\n") }
+        guard try Terminal.print(view.greeting.map { $0 + "\n" }.joined()) else { return }
         var turns = 0
         while MonotonicClock.nowNs() < untilNs {
             world.drainLog()
             try model.refresh(world.engine.snapshot())
-            if turns % Demo.framesPerSecond == 0, turns > 0 { Terminal.output.write(view.line(model) + "\n") }
+            // Whoever read the pipe has seen enough.
+            if turns % Demo.framesPerSecond == 0, turns > 0, try !Terminal.print(view.line(model) + "\n") { return }
             turns += 1
             if Signals.wait(milliseconds: 1_000 / Demo.framesPerSecond) != nil { return }
         }

@@ -26,7 +26,7 @@ final class DemoWorld {
         do {
             simulator = try VenueSimulator(configuration: venue)
         } catch let error as SimulatorConfigurationError {
-            throw Failure.usage("\(error)")
+            throw Failure.usage("--\(error.field) \(error.reason)")
         } catch let error as SystemError {
             throw Failure(Failure.refused, "the simulated exchange cannot start: \(error)")
         }

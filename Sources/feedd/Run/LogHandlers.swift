@@ -24,17 +24,17 @@ final class LogSink: Sendable {
 
     var isTerminal: Bool { isatty(descriptor) == 1 }
 
-    /// False when nobody takes it any more (a closed pipe, a full disk).
+    /// Nil when all of it was taken, else why not (a closed pipe, a full disk).
     @discardableResult
-    func write(_ text: String) -> Bool {
+    func write(_ text: String) -> SystemError? {
         var rest = Array(text.utf8)[...]
         while !rest.isEmpty {
             let written = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
             if written < 0 && errno == EINTR { continue }
-            guard written > 0 else { return false }
+            guard written > 0 else { return SystemError("write") }
             rest = rest.dropFirst(written)
         }
-        return true
+        return nil
     }
 }
 

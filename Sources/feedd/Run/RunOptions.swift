@@ -13,12 +13,15 @@ struct RunOptions: ParsableArguments {
     @Option(help: ArgumentHelp("spot or um (USD-M futures). (default: spot)", valueName: "market"))
     var market: String?
 
-    @Option(help: ArgumentHelp("Base of the stream URLs. (default: the market's, wss://stream.binance.com:9443)", valueName: "url"))
+    @Option(
+        help: ArgumentHelp(
+            "Scheme, host and port of the streams; a /ws or /stream behind them is left out. (default: the market's, wss://stream.binance.com:9443)",
+            valueName: "url"))
     var venueWs: String?
 
     @Option(
         help: ArgumentHelp(
-            "Base of the REST URLs, or off: the list of symbols, and candles that no flux covers. (default: the market's own, with its own --venue-ws)",
+            "Scheme, host and port of the REST interface, or off: the list of symbols, and candles that no flux covers. (default: the market's own, with its own --venue-ws)",
             valueName: "url"))
     var venueRest: String?
 
@@ -71,7 +74,8 @@ struct RunOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Closed candles that wait while Redis is away; beyond, the oldest become gaps. (default: 131072)", valueName: "n"))
+            "Closed candles that wait while Redis is away, a power of two; beyond, the oldest become gaps. (default: 131072)",
+            valueName: "n"))
     var closedQueue: String?
 
     @Flag(help: "Write every update, also those already replaced by a newer one.")

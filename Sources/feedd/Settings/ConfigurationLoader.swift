@@ -53,14 +53,24 @@ enum ConfigurationLoader {
         // None is fine: fluxes are also created by commands.
         engine.takesCommands = true
         guard let found = try settings[.flux] else { return }
-        for text in found.text.split(whereSeparator: { $0 == " " || $0 == ";" || $0 == "\n" || $0 == "\t" }) {
+        let texts = found.text.split(whereSeparator: { $0 == " " || $0 == ";" || $0 == "\n" || $0 == "\t" })
+        // An empty variable of a script, written between quotes.
+        if texts.isEmpty, found.isFlag { throw found.refused("names no flux, as in btcusdt:1m") }
+        for text in texts {
             engine.fluxes.append(try FluxDefinition(String(text)))
         }
     }
 
     private static func readVenue(_ settings: Settings, _ engine: inout EngineConfiguration) throws {
         engine.market = try settings.choice(.market) ?? engine.market
-        if let url = try settings.text(.venueWS) { engine.venue = try WebSocketEndpoint(url: url) }
+        if let found = try settings[.venueWS] {
+            do {
+                engine.venue = try WebSocketEndpoint(url: found.text)
+                _ = try engine.venueBase
+            } catch {
+                throw Failure.usage("\(found.origin): \(error.message)")
+            }
+        }
         engine.venueREST = try readREST(settings, engine)
         engine.venueAuthorityFile = try settings.file(.authorityFile)
         if let file = engine.venueAuthorityFile { _ = try TLSContext.client(authorityFile: file) }
@@ -77,7 +87,7 @@ enum ConfigurationLoader {
         do {
             return try RestEndpoint(url: found.text)
         } catch {
-            throw found.refused("is not a REST base: https://host[:port], http://host[:port] or off")
+            throw Failure.usage("\(found.origin) \(error.message); expected https://host[:port], http://host[:port] or off")
         }
     }
 

@@ -97,18 +97,32 @@ struct Simulate: ParsableCommand {
         let market = simulator.configuration.market == .um ? "um" : "spot"
         var line = "simulating \(market): \(simulator.webSocketBase)  rest \(simulator.restBase)"
         if let file = simulator.certificateAuthorityFile { line += "  ca-file \(file)" }
-        Terminal.output.write(line + "\n")
+        let failure: Failure?
+        do throws(Failure) {
+            // Who reads nothing any more may still be connected: the exchange goes on.
+            try Terminal.print(line + "\n")
+            try printStatus(simulator)
+            failure = nil
+        } catch {
+            failure = error
+        }
+        Signals.endAtOnceOnNext()
+        simulator.stop()
+        if let reason = simulator.truthFileFailure { throw Failure(Failure.refused, "the truth file is not whole: \(reason)") }
+        if let failure { throw failure }
+    }
+
+    /// Until a signal asks for the end.
+    private func printStatus(_ simulator: VenueSimulator) throws(Failure) {
         var before = simulator.statistics()
         var waitedMs = 0
         while Signals.wait(milliseconds: 200) == nil {
             waitedMs += 200
             guard statusSeconds > 0, waitedMs >= statusSeconds * 1_000 else { continue }
             let now = simulator.statistics()
-            Terminal.output.write(Simulate.statusLine(now, before, seconds: Double(waitedMs) / 1_000) + "\n")
+            try Terminal.print(Simulate.statusLine(now, before, seconds: Double(waitedMs) / 1_000) + "\n")
             (before, waitedMs) = (now, 0)
         }
-        Signals.endAtOnceOnNext()
-        simulator.stop()
     }
 
     private func start() throws -> VenueSimulator {
@@ -117,13 +131,27 @@ struct Simulate: ParsableCommand {
             try simulator.start()
             return simulator
         } catch let error as SimulatorConfigurationError {
-            throw Failure.usage("\(error)")
+            throw Failure.usage("\(Simulate.flags[error.field] ?? error.field) \(error.reason)")
         } catch let error as SystemError {
             throw Failure(Failure.refused, "cannot listen on 127.0.0.1:\(port): \(error)")
         }
     }
 
+    /// What sets the fields of the configuration.
+    private static let flags = [
+        "symbolCount": "--symbols", "illiquidEvery": "--illiquid-every", "historyMinutes": "--history-minutes",
+        "startTimeMs": "--start-time", "speed": "--speed", "openLoop": "--open-loop", "stampsTrades": "--stamp-trades",
+        "pushPeriodMs": "--push-ms", "closeDelayMs": "--close-delay-ms", "streamsPerConnectionMax": "--streams-per-connection",
+        "connectionAgeMaxMs": "--connection-seconds", "truthFile": "--truth-file", "truthCandlesMax": "--truth-candles",
+    ]
+
     private func makeConfiguration() throws -> SimulatorConfiguration {
+        guard (0...86_400).contains(statusSeconds) else { throw Failure.usage("--status-seconds must be 0 to 86400, not \(statusSeconds)") }
+        if let connectionSeconds {
+            guard (1...31_536_000).contains(connectionSeconds) else {
+                throw Failure.usage("--connection-seconds must be 1 to 31536000, not \(connectionSeconds)")
+            }
+        }
         var configuration = SimulatorConfiguration()
         guard let market = Market(rawValue: market) else { throw Failure.usage("--market '\(market)': must be spot or um") }
         configuration.market = market

@@ -1,10 +1,38 @@
-// The terminal under the live view: borrowed whole, always given back as it was: at the end, on a signal,
-// and on a crash.
+// Standard output, and the terminal under the live view. What a command prints is written at once and each write is checked. The
+// terminal is borrowed whole and always given back as it was: at the end, on a signal, and on a crash.
 
+import FastFeed
 import Glibc
 
 enum Terminal {
-    static let output = LogSink.standardOutput
+    /// What a command has to say. False when the reader of the pipe has gone: who has seen enough has not failed.
+    /// - Throws: when it cannot be written, as on a full disk; what is there then is cut off.
+    @discardableResult
+    static func print(_ text: String) throws(Failure) -> Bool {
+        guard let error = LogSink.standardOutput.write(text) else { return true }
+        guard error.code == EPIPE else { throw cannotWrite(error) }
+        return false
+    }
+
+    /// The end of what is printed: some file systems say only when a file is closed that there is no room.
+    static func finish() throws(Failure) {
+        let copy = dup(1)
+        guard copy >= 0, close(copy) != 0 else { return }
+        throw cannotWrite(SystemError("close"))
+    }
+
+    private static func cannotWrite(_ error: SystemError) -> Failure {
+        Failure(Failure.refused, "cannot write to standard output: \(error.reason)")
+    }
+
+    /// Gives descriptors 0 to 2 an owner where the parent has closed them: a socket that got such a number would be sent what is
+    /// printed, or the log. Each is opened the wrong way round, so that using it still fails. Call before anything is opened.
+    static func claimStandardDescriptors() {
+        for number in Int32(0)...2 where fcntl(number, F_GETFD) < 0 {
+            // The lowest number that is free, and the lower ones are taken by now.
+            _ = unsafe open("/dev/null", number == 0 ? O_WRONLY : O_RDONLY)
+        }
+    }
 
     /// Both ends of a conversation with a person.
     static var isInteractive: Bool { isatty(0) == 1 && isatty(1) == 1 && Style.isTerminalCapable }
@@ -32,7 +60,7 @@ struct TerminalScreen: ~Copyable {
         unsafe tcsetattr(0, TCSANOW, &settings)
         signal(SIGTSTP, SIG_IGN)
         Rescue.install(before)
-        Terminal.output.write(TerminalScreen.enterText)
+        _ = LogSink.standardOutput.write(TerminalScreen.enterText)
     }
 
     deinit { TerminalScreen.giveBack(before) }
@@ -46,7 +74,7 @@ struct TerminalScreen: ~Copyable {
     /// One write per frame; the terminal shows it when it is complete (mode 2026, where it is known).
     func show(_ lines: [String]) {
         let body = lines.joined(separator: "\u{1B}[K\r\n")
-        Terminal.output.write("\u{1B}[?2026h\u{1B}[H\(body)\u{1B}[K\u{1B}[J\u{1B}[?2026l")
+        _ = LogSink.standardOutput.write("\u{1B}[?2026h\u{1B}[H\(body)\u{1B}[K\u{1B}[J\u{1B}[?2026l")
     }
 
     /// Looks at the keys pressed since the last call: true when q or Ctrl-D is among them.

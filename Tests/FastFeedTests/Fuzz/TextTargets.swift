@@ -37,7 +37,7 @@ private func upgradeVerdict(_ bytes: [UInt8], _ pieces: [Int]) -> UpgradeReply.V
         case .refused: return verdict
         }
     }
-    return .needMore
+    return reply.end().map { .refused($0) } ?? .needMore
 }
 
 /// Our validator in pieces, simdjson's, and the standard library's.

@@ -131,14 +131,71 @@ struct UpgradeTests {
         #expect(verdict(Array("HTTP/1.1 101 x\nUpgrade: websocket\n\n".utf8)) == .needMore, "line feeds alone end no head")
     }
 
+    /// What the log says of a refusal, its body in pieces or in one, and whether it was known before the stream's end.
+    private func refusedReason(_ lines: [String], _ body: String, pieces: [Int] = []) -> (reason: String?, early: Bool) {
+        let bytes = answer(lines) + Array(body.utf8)
+        var reply = UpgradeReply(to: UpgradeTests.request)
+        var from = 0
+        for piece in pieces + [bytes.count] where from < bytes.count {
+            let until = min(bytes.count, from + piece)
+            let verdict = bytes[from..<until].withUnsafeBytes { reply.feed($0) }
+            from = until
+            if case .refused(let refusal) = verdict { return (refusal.reason, true) }
+        }
+        return (reply.end()?.reason, false)
+    }
+
+    @Test func reasonsOfRefusals() {
+        let long = String(repeating: "long ", count: 1_000)
+        let shown = String(repeating: "long ", count: 40).dropLast()
+        let words = "{\"code\":0,\"msg\":\"no\"}"
+        let table: [(note: String, headers: [String], body: String, reason: String, early: Bool)] = [
+            ("as long as announced", ["Content-Length: 21"], words, "HTTP status 451: \(words)", true),
+            ("no length", [], words, "HTTP status 451: \(words)", false),
+            ("cut off", ["Content-Length: 99"], words, "HTTP status 451: \(words)", false),
+            ("longer than announced", ["Content-Length: 6"], words, "HTTP status 451: {\"code", true),
+            ("no body", ["Content-Length: 0"], "", "HTTP status 451", true),
+            ("more than is shown", ["Content-Length: 5000"], long, "HTTP status 451: \(shown)", true),
+            ("more than is shown, no length", [], long, "HTTP status 451: \(shown)", true),
+            ("a length beyond all bounds", ["Content-Length: 99999999999999999999"], words, "HTTP status 451: \(words)", false),
+            ("a length that is none", ["Content-Length: -1"], words, "HTTP status 451: \(words)", false),
+            ("white space", ["Content-Length: 14"], "<p>\r\n\t no\n</p>", "HTTP status 451: <p> no </p>", true),
+            ("not printable", ["Content-Length: 5"], "a\u{1B}[\u{E9}", "HTTP status 451: a?[??", true),
+            ("in chunks", ["Transfer-Encoding: chunked"], "3;x=y\r\nnot\r\n5\r\n here\r\n0\r\n\r\n", "HTTP status 451: not here", true),
+            ("chunks without an end", ["Transfer-Encoding: chunked"], "8\r\nnot here\r\n", "HTTP status 451: not here", false),
+            ("a chunk beyond all bounds", ["Transfer-Encoding: chunked"], "7fffffff\r\nnot here", "HTTP status 451: not here", false),
+            ("a size that is none", ["Transfer-Encoding: chunked"], "no\r\nsize", "HTTP status 451", true),
+            ("an endless size", ["Transfer-Encoding: chunked"], String(repeating: "1", count: 2_000), "HTTP status 451", true),
+            (
+                "headers", ["Location: https://x/y", "Retry-After: 7", "Content-Length: 2"], "no",
+                "HTTP status 451: no (Location: https://x/y, Retry-After: 7)", true
+            ),
+        ]
+        for (note, headers, body, reason, early) in table {
+            let lines = ["HTTP/1.1 451 x"] + headers
+            let whole = refusedReason(lines, body)
+            #expect(whole.reason == reason && whole.early == early, "\(note): \(whole)")
+            for size in [1, 7, 100] {
+                let cut = refusedReason(lines, body, pieces: [Int](repeating: size, count: 8_000))
+                #expect(cut.reason == reason && cut.early == early, "\(note), pieces of \(size): \(cut)")
+            }
+        }
+        // By their meaning these have none.
+        for status in [100, 204, 304] { #expect(refusedReason(["HTTP/1.1 \(status) x"], "").early, "\(status)") }
+        let header = "HTTP status 302 (Location: " + String(repeating: "y", count: Limits.refusalShownBytesMax) + "...)"
+        let location = "Location: " + String(repeating: "y", count: 1_000)
+        #expect(refusedReason(["HTTP/1.1 302 x", location, "Content-Length: 0"], "").reason == header)
+    }
+
     @Test func statuses() {
         for status in [200, 202, 301, 302, 307, 400, 401, 403, 404, 418, 429, 451, 500, 502, 503, 100] {
-            let lines = ["HTTP/1.1 \(status) Whatever", "Location: wss://elsewhere/"] + UpgradeTests.head[1...]
+            let lines = ["HTTP/1.1 \(status) Whatever", "Location: wss://elsewhere/", "Content-Length: 0"] + UpgradeTests.head[1...]
             #expect(refusal(lines)?.status == status, "no redirect is followed, no status but 101 is success")
         }
-        #expect(refusal(["HTTP/1.1 429 x", "Retry-After: 120"])?.retryAfterSeconds == 120)
+        #expect(refusal(["HTTP/1.1 429 x", "Retry-After: 120", "Content-Length: 0"])?.retryAfterSeconds == 120)
         for text in ["-1", "soon", "Fri, 31 Dec 1999 23:59:59 GMT", "", "1.5", "99999999999999999999"] {
-            #expect(refusal(["HTTP/1.1 429 x", "Retry-After: \(text)"])?.retryAfterSeconds == nil, "\(text)")
+            let refusal = refusal(["HTTP/1.1 429 x", "Retry-After: \(text)", "Content-Length: 0"])
+            #expect(refusal != nil && refusal?.retryAfterSeconds == nil, "\(text)")
         }
     }
 

@@ -88,6 +88,7 @@ struct ClientCommandLineTests {
             ["data", "btcusdt", "1m", "x"], ["watch", "btcusdt", "1x"], ["watch", "btc/usdt", "1m"],
             ["watch", "btcusdt", "1m", "--count", "0"],
             ["monitor", "--every", "0"], ["list", "--timeout", "soon"], ["list", "--timeout", "0"], ["list", "--redis", "http://x"],
+            ["list", "--key-prefix", "a{b"], ["list", "--redis", "embedded:/" + String(repeating: "x", count: 107)],
             ["list", "--redis", "redis://u:s3cret@127.0.0.1"], ["list", "--redis", "embedded"], ["list", "--redis-user", "x"],
             ["list", "--redis-ca-file", "/proc/self/comm"], ["list", "extra"],
         ])

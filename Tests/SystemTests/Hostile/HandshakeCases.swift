@@ -6,6 +6,7 @@ import Glibc
 enum HandshakeCases {
     /// TCP and upgrade together must be done in this time where they must stall; the good connection beside them, too.
     static let stallMs = 2_000
+    private static let restricted = #"{"code":0,"msg":"a restricted location"}"#
     private static let notHTTP = "upgrade refused: the answer is not HTTP/1.1"
     private static let malformed = "a malformed header line"
 
@@ -13,9 +14,14 @@ enum HandshakeCases {
         .status("200 OK"), .status("204 No Content"), .status("400 Bad Request"), .status("401 Unauthorized"), .status("403 Forbidden"),
         .status("500 Internal Server Error"), .status("503 Service Unavailable"),
         // A redirect leads to a place that no script belongs to: a request there would be noticed.
-        .status("301 Moved Permanently", ["Location: /elsewhere?streams=trap@kline_1m"]),
+        .status(
+            "301 Moved Permanently", ["Location: /elsewhere?streams=trap@kline_1m"], shows: "Location: /elsewhere?streams=trap@kline_1m"),
         .status("302 Found", ["Location: /elsewhere?streams=trap@kline_1m"]),
-        .status("429 Too Many Requests", ["Retry-After: 1"], pauseMsMin: 1_000),
+        .status("429 Too Many Requests", ["Retry-After: 1"], pauseMsMin: 1_000, shows: "Retry-After: 1"),
+        .refusal("a reason in the body", "HTTP status 451: {\"code\":0,\"msg\":\"a restricted location\"}", "451 x", body: [restricted]),
+        .refusal(
+            "a reason that comes later", "HTTP status 403: <html> not from here </html>", "403 x",
+            body: ["<html>\r\n", " not from\there", " </html>"]),
         .changed("HTTP/1.0", "the answer is not HTTP/1.1") { $0[0] = "HTTP/1.0 101 Switching Protocols" },
         .changed("no Upgrade", "the Upgrade header is not 'websocket'") { $0.remove(at: 1) },
         .changed("wrong Upgrade", "the Upgrade header is not 'websocket'") { $0[1] = "Upgrade: h2c" },
@@ -70,6 +76,11 @@ enum HandshakeCases {
             peer.awaitEnd(timeoutMs: 5_000)
         },
         HostileCase(name: "silence", outcome: .refused("no answer within \(stallMs) ms (upgrading)")) { peer, _ in
+            peer.awaitEnd(timeoutMs: 5_000)
+        },
+        // The announced body never comes: the refusal is told long before the handshake's time is up.
+        HostileCase(name: "a refusal without its body", outcome: .refused("upgrade refused: HTTP status 503")) { peer, _ in
+            peer.send(HostilePeer.head(["HTTP/1.1 503 Service Unavailable", "Content-Length: 999999999999"]))
             peer.awaitEnd(timeoutMs: 5_000)
         },
     ]

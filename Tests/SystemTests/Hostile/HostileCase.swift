@@ -34,10 +34,24 @@ struct HostileCase: Sendable {
         }
     }
 
-    static func status(_ line: String, _ headers: [String] = [], pauseMsMin: UInt64 = 0) -> HostileCase {
-        let reason = "upgrade refused: HTTP status \(line.prefix(3))"
+    /// - Parameter shown: of the headers, in the log.
+    static func status(_ line: String, _ headers: [String] = [], pauseMsMin: UInt64 = 0, shows shown: String? = nil) -> HostileCase {
+        let reason = "upgrade refused: HTTP status \(line.prefix(3))" + (shown.map { " (\($0))" } ?? "")
         return answer(line, reason, pauseMsMin: pauseMsMin) { _ in
             HostilePeer.head(["HTTP/1.1 \(line)"] + headers + ["Content-Length: 0"])
+        }
+    }
+
+    /// A refusal whose body comes in pieces.
+    static func refusal(_ name: String, _ reason: String, _ line: String, body: [String]) -> HostileCase {
+        HostileCase(name: name, outcome: .refused("upgrade refused: \(reason)")) { peer, _ in
+            let length = body.reduce(0) { $0 + $1.utf8.count }
+            peer.send(HostilePeer.head(["HTTP/1.1 \(line)", "Content-Length: \(length)"]) + Array(body[0].utf8))
+            for piece in body.dropFirst() {
+                usleep(20_000)
+                peer.send(piece)
+            }
+            peer.awaitEnd(timeoutMs: 5_000)
         }
     }
 
