@@ -30,6 +30,11 @@ step "format" scripts/format.sh --check
 # The configuration of demo.sh, so that nothing is built twice.
 step "build" swift_build --build-tests
 if [ -z "$quick" ]; then
+    # What is written must be the same on the oldest server and on the newest; all servers: scripts/redis-versions.sh.
+    others=()
+    for name in 6.2 8.2; do
+        ! folder=$(scripts/redis-versions.sh --server $name) || others+=("$folder")
+    done
     step "hot path" scripts/check-hot-path.sh
     step "instructions" scripts/check-instructions.sh
 fi
@@ -42,6 +47,8 @@ system='^SystemTests\.'
 quiet="$system(AllocationTests|CommandLoadTests|LongRunTests|BenchmarkSmokeTests)/"
 faults="$system(FaultTests|RefusalTests)/"
 service="$system(Access|Client|CommandLine|Discovery|Flux|RedisServer|RedisSubscriber|ServiceDeath)"
+# Less than half a minute.
+written="^FastFeedTests\.HistoryScriptTests/|^SimulationTests\.ModelTests/|${system}WholePathTests/(every|history|updates)"
 
 if [ -n "$quick" ]; then
     group units --skip "$system" --skip '^SimulatorTests\.'
@@ -53,7 +60,13 @@ group units --skip "$system"
 group faults --no-parallel --filter "$faults" &
 group service --no-parallel --filter "$service" --skip "$quiet" &
 group system --no-parallel --filter "$system" --skip "$faults" --skip "$service" --skip "$quiet" &
+(
+    for folder in "${others[@]:+${others[@]}}"; do
+        PATH="$folder:$PATH" group "redis-${folder##*/}" --no-parallel --filter "$written"
+    done
+) &
 wait
 groups+=(faults service system)
+for folder in "${others[@]:+${others[@]}}"; do groups+=("redis-${folder##*/}"); done
 group quiet --no-parallel --filter "$quiet"
 sum
