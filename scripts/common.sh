@@ -54,3 +54,17 @@ step() {
         exit 1
     fi
 }
+
+# pip_into FOLDER PACKAGE…: has pip put packages, named NAME==VERSION or as further arguments of it, into a folder, unless they
+# are there from another time. False where they are not to be had: no pip, or nothing that it reaches. What it says: FOLDER.log.
+pip_into() {
+    local folder=$1 wanted
+    shift
+    wanted="$(python3 --version 2>&1), $*"
+    [ "$(cat "$folder/packages" 2>/dev/null)" != "$wanted" ] || return 0
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    timeout 120 python3 -m pip install --quiet --disable-pip-version-check --no-input --retries 1 --timeout 20 \
+        --target "$folder" "$@" >"$folder.log" 2>&1 </dev/null || return 1
+    printf '%s\n' "$wanted" >"$folder/packages"
+}

@@ -10,48 +10,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 logs=.build/tests
-groups=()
-# The program of `swift test`, without SwiftPM, which lets no two of it run at once.
-tests=("$built/FastFeedPackageTests.xctest" --testing-library swift-testing)
-# What it says is read below.
-export NO_COLOR=1
-
-# group NAME FLAGS…: a process of its own runs the tests that the flags choose. Prints a line when it is done.
-group() {
-    local name=$1 log=$logs/$1.log started=$SECONDS result=ok code=0
-    shift
-    groups+=("$name")
-    "${tests[@]}" "$@" >"$log" 2>&1 </dev/null || code=$?
-    [ $code -eq 0 ] || result=FAILED
-    echo $code >"$logs/$name.code"
-    printf '%-32s%s %5ds   %s\n' "tests: $name" $result $((SECONDS - started)) "$(grep -oE '[0-9]+ tests? in .*' "$log" | tail -n 1)"
-}
-
-# What failed, where it is looked for, and the sum, on the last line.
-sum() {
-    local name passed=0 failed=0 skipped=0 ran wrong left
-    for name in "${groups[@]}"; do
-        ran=$(sed -nE 's/.*Test run with ([0-9]+) tests? .*/\1/p' "$logs/$name.log" | tail -n 1)
-        wrong=$(grep -E '^✘ Test .* failed after' "$logs/$name.log" | grep -cv '^✘ Test run ' || true)
-        left=$(grep -cE '^➜ Test .* skipped' "$logs/$name.log" || true)
-        # A crash counts as a failure; what it had run by then is not known.
-        if [ -z "$ran" ] || { [ "$wrong" -eq 0 ] && [ "$(<"$logs/$name.code")" -ne 0 ]; }; then
-            ran=$((${ran:-0} + 1))
-            wrong=$((wrong + 1))
-            printf '\n%s\n' "$name did not come to its end:"
-            tail -n 60 "$logs/$name.log"
-        fi
-        if [ "$wrong" -gt 0 ]; then
-            printf '\n%s\n' "$name, what failed (all of it: $logs/$name.log):"
-            grep -E '^(✘|↳)' "$logs/$name.log" | grep -v '^↳ T[a-z]* [A-Z]' | tail -n 100 || true
-        fi
-        passed=$((passed + ran - wrong - left))
-        failed=$((failed + wrong))
-        skipped=$((skipped + left))
-    done
-    printf '\n%s\n' "$passed passed, $failed failed, $skipped skipped"
-    [ $failed -eq 0 ]
-}
+source scripts/groups.sh
 
 quick=
 case ${1:-} in
@@ -71,6 +30,11 @@ step "format" scripts/format.sh --check
 # The configuration of demo.sh, so that nothing is built twice.
 step "build" swift_build --build-tests
 if [ -z "$quick" ]; then
+    # What is written must be the same on the oldest server and on the newest; all servers: scripts/redis-versions.sh.
+    others=()
+    for name in 6.2 8.2; do
+        ! folder=$(scripts/redis-versions.sh --server $name) || others+=("$folder")
+    done
     step "hot path" scripts/check-hot-path.sh
     step "instructions" scripts/check-instructions.sh
 fi
@@ -83,6 +47,8 @@ system='^SystemTests\.'
 quiet="$system(AllocationTests|CommandLoadTests|LongRunTests|BenchmarkSmokeTests)/"
 faults="$system(FaultTests|RefusalTests)/"
 service="$system(Access|Client|CommandLine|Discovery|Flux|RedisServer|RedisSubscriber|ServiceDeath)"
+# Less than half a minute.
+written="^FastFeedTests\.HistoryScriptTests/|^SimulationTests\.ModelTests/|${system}WholePathTests/(every|history|updates)"
 
 if [ -n "$quick" ]; then
     group units --skip "$system" --skip '^SimulatorTests\.'
@@ -94,7 +60,13 @@ group units --skip "$system"
 group faults --no-parallel --filter "$faults" &
 group service --no-parallel --filter "$service" --skip "$quiet" &
 group system --no-parallel --filter "$system" --skip "$faults" --skip "$service" --skip "$quiet" &
+(
+    for folder in "${others[@]:+${others[@]}}"; do
+        PATH="$folder:$PATH" group "redis-${folder##*/}" --no-parallel --filter "$written"
+    done
+) &
 wait
 groups+=(faults service system)
+for folder in "${others[@]:+${others[@]}}"; do groups+=("redis-${folder##*/}"); done
 group quiet --no-parallel --filter "$quiet"
 sum

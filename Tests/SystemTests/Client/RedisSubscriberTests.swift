@@ -65,7 +65,7 @@ struct RedisSubscriberTests {
     func forbidden() throws {
         let server = try RedisServerProcess()
         let administrator = try RedisClient.connect(server.endpoint)
-        #expect(try administrator.command("ACL", "SETUSER", "feed", "on", ">secret", "&a", "+@all", "~*").text == "OK")
+        #expect(try administrator.command("ACL", "SETUSER", "feed", "on", ">secret", "resetchannels", "&a", "+@all", "~*").text == "OK")
         var endpoint = server.endpoint
         (endpoint.user, endpoint.password) = ("feed", "secret")
         let subscriber = try RedisSubscriber.connect(endpoint)
