@@ -24,7 +24,7 @@ parts=(
     "soak        6  scripts/soak.sh 5"
     "clients     5  scripts/other-clients.sh"
     "exchange    2  scripts/exchange-clients.sh"
-    "servers    10  scripts/redis-versions.sh"
+    "servers     7  scripts/redis-versions.sh"
     "arm64       1  scripts/check-arm64.sh"
     "autobahn    2  scripts/autobahn.sh"
 )

@@ -60,6 +60,8 @@ package enum Limits {
     package static let connectsUnderWayMax = 12
     /// After so many failed attempts in a row nobody seems to answer: one at a time tries for all, with these pauses.
     package static let connectFailuresMax = 3
+    /// Of the attempts in five minutes, so many follow one another freely; then, while no connection is open, they become rare.
+    package static let connectAttemptsFreelyMax = 60
     package static let venueProbePauseMs: ClosedRange<UInt64> = 250...3_000
     /// Connections one reader may own, those being replaced included.
     package static let connectionsPerReaderMax = 256

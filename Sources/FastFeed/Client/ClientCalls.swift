@@ -23,7 +23,7 @@ struct ClientCall: Sendable {
     /// Where its answer or its updates come.
     let channel: String?
     let madeNs, deadlineNs: UInt64
-    let continuation: CheckedContinuation<Outcome, Never>
+    let handover: Handover<Outcome>
     var stage = Stage.waiting
     /// Connections that were lost under it.
     var losses = 0
@@ -66,12 +66,12 @@ final class ClientCalls: Sendable {
             return state.lastNumber
         }
         return await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
+            await Handover.wait { handover in
                 let nowNs = MonotonicClock.nowNs()
                 let call = ClientCall(
                     number: number, command: command, channel: channel, madeNs: nowNs, deadlineNs: nowNs + .ns(ms: timeoutMs),
-                    continuation: continuation)
-                if let refusal = add(call) { continuation.resume(returning: .failure(refusal)) }
+                    handover: handover)
+                if let refusal = add(call) { handover.resume(returning: .failure(refusal)) }
             }
         } onCancel: {
             finish(number, .failure(.cancelled))
@@ -97,7 +97,7 @@ final class ClientCalls: Sendable {
             if let channel = call?.channel { state.requests[channel] = nil }
             return call
         }
-        call?.continuation.resume(returning: outcome)
+        call?.handover.resume(returning: outcome)
     }
 
     func addStream(_ buffer: UpdateBuffer, channel: String) {

@@ -12,7 +12,7 @@ final class UpdateBuffer: Sendable {
         var missed: UInt64 = 0
         var interruptions: UInt64 = 0
         var isFinished = false
-        var waiting: [(ticket: UInt64, continuation: CheckedContinuation<[UInt8]?, Never>)] = []
+        var waiting: [(ticket: UInt64, handover: Handover<[UInt8]?>)] = []
         var lastTicket: UInt64 = 0
 
         mutating func takeFirst() -> [UInt8]? {
@@ -31,9 +31,9 @@ final class UpdateBuffer: Sendable {
     var interruptions: UInt64 { state.withLock { $0.interruptions } }
 
     func put(_ message: [UInt8]) {
-        let waiter = state.withLock { state -> CheckedContinuation<[UInt8]?, Never>? in
+        let waiter = state.withLock { state -> Handover<[UInt8]?>? in
             guard !state.isFinished else { return nil }
-            if !state.waiting.isEmpty { return state.waiting.removeFirst().continuation }
+            if !state.waiting.isEmpty { return state.waiting.removeFirst().handover }
             state.messages.append(message)
             state.bytes += message.count
             while state.messages.count > UpdateBuffer.countMax || state.bytes > UpdateBuffer.bytesMax {
@@ -56,7 +56,7 @@ final class UpdateBuffer: Sendable {
             defer { state.waiting = [] }
             return state.waiting
         }
-        for waiter in waiters { waiter.continuation.resume(returning: nil) }
+        for waiter in waiters { waiter.handover.resume(returning: nil) }
     }
 
     /// The next message; nil at the end, and when the task is cancelled.
@@ -66,16 +66,16 @@ final class UpdateBuffer: Sendable {
             return state.lastTicket
         }
         return await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
+            await Handover.wait { handover in
                 let ready = state.withLock { state -> [UInt8]?? in
                     // The cancellation has come and found nobody waiting; one that comes later does.
                     if Task.isCancelled { return .some(nil) }
                     if let first = state.takeFirst() { return first }
                     if state.isFinished { return .some(nil) }
-                    state.waiting.append((ticket, continuation))
+                    state.waiting.append((ticket, handover))
                     return nil
                 }
-                if let ready { continuation.resume(returning: ready) }
+                if let ready { handover.resume(returning: ready) }
             }
         } onCancel: {
             cancel(ticket)
@@ -83,9 +83,9 @@ final class UpdateBuffer: Sendable {
     }
 
     private func cancel(_ ticket: UInt64) {
-        let waiter = state.withLock { state -> CheckedContinuation<[UInt8]?, Never>? in
+        let waiter = state.withLock { state -> Handover<[UInt8]?>? in
             guard let place = state.waiting.firstIndex(where: { $0.ticket == ticket }) else { return nil }
-            return state.waiting.remove(at: place).continuation
+            return state.waiting.remove(at: place).handover
         }
         waiter?.resume(returning: nil)
     }

@@ -59,10 +59,9 @@ extension Reader {
         case .pending: timersDueNs = min(timersDueNs, connections[slot].nextDeadlineNs(nowNs: nowNs))
         case .failed(let reason, let retryAfter):
             counters.add(.connectFailures)
-            endAttempt(slot, connections[slot].hasLeftThisMachine ? .failed : .failedHere, nowNs)
-            // The budget spreads the attempts of an outage: one connection's own pause need not be longer.
-            let longestNs = retryAfter == nil ? UInt64.ns(ms: Limits.venueProbePauseMs.upperBound) : .max
-            let delayNs = min(longestNs, connections[slot].backoff.nextDelayNs(atLeastSeconds: retryAfter ?? 0))
+            endAttempt(slot, .failed(connections[slot].reach), nowNs)
+            let delayNs = min(
+                retryAfter == nil ? budget.longestPauseNs : .max, connections[slot].backoff.nextDelayNs(atLeastSeconds: retryAfter ?? 0))
             // Alike from its beginning on: a page may have a number of its own for each request in it.
             journal.note(
                 .warning, "cannot connect to the exchange", key: "connect-failed:\(label(slot)):\(reason.prefix(60))",
@@ -76,6 +75,7 @@ extension Reader {
     private func onOpened(_ slot: Int, _ nowNs: UInt64) {
         counters.add(.connectionsOpened)
         endAttempt(slot, .opened, nowNs)
+        connections[slot].isOpen = true
         connections[slot].openedNs = nowNs
         connections[slot].lastReceivedNs = nowNs
         // Up to half an hour earlier than the limit, so that not all are replaced at once.
@@ -275,6 +275,8 @@ extension Reader {
     private func vacate(_ slot: Int, retryAtNs: UInt64) {
         setLive(slot, false)
         endAttempt(slot, .abandoned, 0)
+        if connections[slot].isOpen { budget.close() }
+        connections[slot].isOpen = false
         if connections[slot].isStalled {
             connections[slot].isStalled = false
             stalledCount -= 1

@@ -25,7 +25,7 @@ extension Reader {
     }
 
     private func attempt(_ slot: Int, _ nowNs: UInt64) {
-        if let wait = budget.take(nowNs: nowNs) {
+        if let wait = budget.take(nowNs: nowNs, attempts: connections[slot].attempts) {
             connections[slot].retryAtNs = wait.untilNs
             if wait.isSpent {
                 journal.note(.warning, "connection attempts held back: the exchange allows 300 in 5 minutes", key: "connect-budget")

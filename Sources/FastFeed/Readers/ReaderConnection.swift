@@ -17,8 +17,8 @@ struct ReaderConnection: ~Copyable {
     /// When to replace the connection, before the exchange ends it.
     var rollAtNs = UInt64.max
     var attempts = 0
-    /// An attempt has been taken from the budget, and its end not been told.
-    var isAttempting = false
+    /// What the budget knows of it: an attempt is under way, or it is open.
+    var (isAttempting, isOpen) = (false, false)
     /// Open, and every stream asked for and answered.
     var isLive = false
     /// The poller (or a full read) says there is something to do.
@@ -56,11 +56,11 @@ struct ReaderConnection: ~Copyable {
         }
     }
 
-    /// Of a failed attempt: something of it went out.
-    var hasLeftThisMachine: Bool {
+    /// How far the failed attempt has come.
+    var reach: WebSocketConnection.Reach {
         switch socket {
-        case .none: true
-        case .some(let socket): socket.hasLeftThisMachine
+        case .none: .noAnswer
+        case .some(let socket): socket.reach
         }
     }
 

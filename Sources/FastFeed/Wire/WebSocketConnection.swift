@@ -26,8 +26,16 @@ package struct ConnectionOptions: Sendable {
     }
 
     package private(set) var phase = Phase.dialing
-    /// False after an attempt of which nothing went out: no address for the name, no route, no descriptor.
-    package private(set) var hasLeftThisMachine = true
+    /// How far an attempt has come that failed.
+    package enum Reach {
+        /// Nothing went out: no address for the name, no route, no descriptor.
+        case here
+        case noAnswer
+        /// The server is there, and does not do what was asked.
+        case server
+    }
+
+    package private(set) var reach = Reach.noAnswer
     package var decoder: FrameDecoder
     package private(set) var outbox: Outbox
     /// Bytes that came together with the upgrade's answer; `read` hands them out first.
@@ -113,7 +121,7 @@ extension WebSocketConnection {
             step = .failed("no answer within \(options.handshakeTimeoutMs) ms (\(place))")
         }
         if case .failed = step {
-            hasLeftThisMachine = phase != .dialing || dial.phase != .resolving
+            reach = phase == .upgrading ? .server : dial.phase == .resolving ? .here : .noAnswer
             phase = .closed
             socket = nil
         }

@@ -104,7 +104,7 @@ struct StageTests {
             var takenNs = world.kernel.nowNs
             world.turnSink()
             if random.below(4) == 0 {
-                world.reply("-LOADING not yet\r\n:0\r\n")
+                world.reply("-OOM not yet\r\n:0\r\n")
                 world.kernel.nowNs = world.sink.nextDeadlineNs() + span()
                 takenNs = world.kernel.nowNs
                 world.kernel.redisWrites = [(StageTests.all, span())]

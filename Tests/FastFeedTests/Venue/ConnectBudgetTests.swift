@@ -19,7 +19,7 @@ struct ConnectBudgetTests {
         #expect(budget.take(nowNs: 9 + ConnectBudgetTests.window)?.isSpent == true)
         #expect(budget.take(nowNs: 10 + ConnectBudgetTests.window) == nil)
         // What never left this machine is not counted.
-        budget.end(.failedHere, nowNs: 10 + ConnectBudgetTests.window)
+        budget.end(.failed(.here), nowNs: 10 + ConnectBudgetTests.window)
         #expect(budget.take(nowNs: 10 + ConnectBudgetTests.window) == nil)
         #expect(budget.take(nowNs: 10 + ConnectBudgetTests.window)?.isSpent == true, "refused attempts are not counted, granted ones are")
     }
@@ -33,7 +33,9 @@ struct ConnectBudgetTests {
             nowNs += UInt64(random.below(1_000_000_000))
             guard budget.take(nowNs: nowNs) == nil else { continue }
             granted.append(nowNs)
-            budget.end(random.pick([.opened, .failed, .abandoned]), nowNs: nowNs)
+            let outcome = random.pick([0, 1, 2, 3])
+            budget.end([.opened, .failed(.noAnswer), .failed(.server), .abandoned][outcome], nowNs: nowNs)
+            if outcome == 0 && random.chance(50) { budget.close() }
         }
         for (index, at) in granted.enumerated() where index >= Limits.connectAttemptsPer5MinMax {
             #expect(at - granted[index - Limits.connectAttemptsPer5MinMax] >= ConnectBudgetTests.window, "seed \(seed)")
@@ -47,7 +49,7 @@ struct ConnectBudgetTests {
         /// After the exchange's return.
         var allLiveNs: UInt64 = 0
 
-        init(connections: Int, outageSeconds: UInt64, attemptMs: UInt64, seed: UInt64) {
+        init(connections: Int, outageSeconds: UInt64, attemptMs: UInt64, reach: WebSocketConnection.Reach, seed: UInt64) {
             let budget = ConnectBudget(seed: seed)
             let stepNs: UInt64 = 5_000_000
             let returnNs = outageSeconds * ConnectBudgetTests.second
@@ -55,6 +57,7 @@ struct ConnectBudgetTests {
                 var backoff: Backoff
                 var retryNs: UInt64
                 var endNs: UInt64?
+                var attempts = 0
                 var isLive = false
             }
             var list = (0..<connections).map { number in
@@ -70,11 +73,12 @@ struct ConnectBudgetTests {
                         guard nowNs >= endNs else { continue }
                         list[index].endNs = nil
                         list[index].isLive = endNs - attemptMs * 1_000_000 >= returnNs
-                        budget.end(list[index].isLive ? .opened : .failed, nowNs: nowNs)
-                        let pauseNs = min(list[index].backoff.nextDelayNs(), Limits.venueProbePauseMs.upperBound * 1_000_000)
+                        budget.end(list[index].isLive ? .opened : .failed(reach), nowNs: nowNs)
+                        list[index].attempts += 1
+                        let pauseNs = min(list[index].backoff.nextDelayNs(), budget.longestPauseNs)
                         list[index].retryNs = nowNs + pauseNs
                     } else if nowNs >= list[index].retryNs {
-                        if let wait = budget.take(nowNs: nowNs) {
+                        if let wait = budget.take(nowNs: nowNs, attempts: list[index].attempts) {
                             list[index].retryNs = wait.untilNs
                         } else {
                             attemptsNs.append(nowNs)
@@ -87,10 +91,45 @@ struct ConnectBudgetTests {
         }
     }
 
+    /// Where some fail for reasons of their own, the others get through; and while one is open, each has its own pauses.
+    @Test func theGoodOneIsNotHeldUp() {
+        let budget = ConnectBudget(seed: 3)
+        var bad = (0..<30).map { _ in (retryNs: UInt64(0), attempts: 0) }
+        var nowNs: UInt64 = 0
+        var good: UInt64?
+        while good == nil, nowNs < 20 * ConnectBudgetTests.second {
+            nowNs += 5_000_000
+            for index in bad.indices where nowNs >= bad[index].retryNs {
+                if let wait = budget.take(nowNs: nowNs, attempts: bad[index].attempts) {
+                    bad[index].retryNs = wait.untilNs
+                } else {
+                    budget.end(.failed(.noAnswer), nowNs: nowNs)
+                    bad[index] = (nowNs + budget.longestPauseNs, bad[index].attempts + 1)
+                }
+            }
+            // It comes late, behind all the others.
+            if nowNs > 5 * ConnectBudgetTests.second, budget.take(nowNs: nowNs) == nil {
+                budget.end(.opened, nowNs: nowNs)
+                good = nowNs
+            }
+        }
+        #expect(good != nil && good! < 10 * ConnectBudgetTests.second)
+        #expect(budget.longestPauseNs == .max)
+        let after = (0..<10).count { _ in
+            nowNs += ConnectBudgetTests.second
+            guard budget.take(nowNs: nowNs, attempts: 9) == nil else { return false }
+            budget.end(.failed(.noAnswer), nowNs: nowNs)
+            return true
+        }
+        #expect(after == 10, "one is open: the exchange answers")
+    }
+
     @Test(arguments: [1, 20, 50], [1, 10, 60, 600] as [UInt64])
     func soonBackAfterAnOutage(connections: Int, outageSeconds: UInt64) {
         for (seed, attemptMs) in zip(1...6 as ClosedRange<UInt64>, [5, 5, 200, 200, 900, 900] as [UInt64]) {
-            let storm = Storm(connections: connections, outageSeconds: outageSeconds, attemptMs: attemptMs, seed: seed)
+            let storm = Storm(
+                connections: connections, outageSeconds: outageSeconds, attemptMs: attemptMs, reach: seed % 2 == 0 ? .server : .noAnswer,
+                seed: seed)
             let what =
                 "seed \(seed), attempts of \(attemptMs) ms: \(storm.attemptsNs.count) attempts, live after \(storm.allLiveNs / 1_000_000) ms"
             #expect(storm.allLiveNs <= 10 * ConnectBudgetTests.second, "\(what)")
