@@ -44,6 +44,7 @@
 
     package var count: Int { tail - head }
     package var isFull: Bool { tail - head > mask }
+    package var room: Int { mask + 1 - count }
     package var unsentCount: Int { tail - sent }
 
     package mutating func append(_ candle: UnsafePointer<CandleRecord>, parsedAfterNs: UInt32 = 0) {

@@ -149,7 +149,7 @@ import CShims
         }
         if unsentCount > 0 { sendRest(nowNs, port) }
         if pausedUntilNs != 0 && nowNs >= pausedUntilNs { pausedUntilNs = 0 }
-        if !refused.isEmpty { askAgain(nowNs) }
+        if nowNs >= refused.nextDueNs { askAgain(nowNs) }
         if nowNs >= owed.dueNs { writeOwed() }
         while canBuild && hasUnwritten {
             guard buildBatches(nowNs, port) else { break }
@@ -170,14 +170,15 @@ import CShims
         } else {
             nextDeadlineNs =
                 unsafe batchCount > 0 ? batches.base[firstBatch].sentNs &+ replyTimeoutNs &+ 1 : .max
-            if !refused.isEmpty { nextDeadlineNs = min(nextDeadlineNs, refused.nextDueNs) }
+            // In a full queue there is no place for it before a reply has come.
+            if !table.closed.isFull { nextDeadlineNs = min(nextDeadlineNs, refused.nextDueNs) }
             nextDeadlineNs = min(nextDeadlineNs, owed.dueNs)
         }
     }
 
     /// What was refused by its key and has waited goes back into the queue.
     private mutating func askAgain(_ nowNs: UInt64) {
-        while !table.closed.isFull, let candle = refused.takeDue(nowNs: nowNs) { requeue(candle) }
+        for candle in refused.takeDue(nowNs: nowNs, most: table.closed.room) { requeue(candle) }
     }
 
     /// After a pause for all of them: another update may come first.
@@ -221,7 +222,10 @@ import CShims
                     isBlocked = true
                     break
                 }
-                if unsafe record.pointee.isClosed && !canTake { break }
+                if unsafe record.pointee.isClosed {
+                    guard canTake else { break }
+                    if !refused.isEmpty { unsafe refused.correct(record.pointee) }
+                }
                 unsafe table.accept(record, parsedAfterNs: consumer.pointee.stamp(done))
                 done &+= 1
             }

@@ -3,7 +3,7 @@
 // back and the pause grows; taken, all others of its series follow. Bounded; beyond the bound a candle is refused for good. The
 // sink's thread alone.
 
-struct RefusedCandles {
+package struct RefusedCandles {
     private struct Waiting {
         var candles: [CandleRecord] = []
         var dueNs: UInt64 = 0
@@ -14,19 +14,21 @@ struct RefusedCandles {
 
     /// By series id.
     private var series: [UInt32: Waiting] = [:]
-    private(set) var count = 0
+    package private(set) var count = 0
+    /// No series asks before this; `.max` for never. May be too early, never too late.
+    package private(set) var nextDueNs: UInt64 = .max
     private var random: SplitMix64
 
-    init(seed: UInt64) { random = SplitMix64(seed: seed) }
+    package init(seed: UInt64) { random = SplitMix64(seed: seed) }
 
     /// No series is refused, as far as is known.
-    var isEmpty: Bool { series.isEmpty }
+    package var isEmpty: Bool { series.isEmpty }
 
     /// The id may not be given to another series.
-    func mentions(_ id: UInt32) -> Bool { series[id]?.candles.isEmpty == false }
+    package func mentions(_ id: UInt32) -> Bool { series[id]?.candles.isEmpty == false }
 
     /// False when there is no room.
-    mutating func put(_ candle: CandleRecord, nowNs: UInt64) -> Bool {
+    package mutating func put(_ candle: CandleRecord, nowNs: UInt64) -> Bool {
         guard count < Limits.refusedCandlesMax else { return false }
         var waiting = series[candle.seriesID] ?? Waiting(backoff: Backoff(Limits.refusedKeyPauseMs, seed: random.next()))
         if waiting.candles.isEmpty || waiting.isAsking { waiting.dueNs = nowNs + waiting.backoff.nextDelayNs() }
@@ -34,30 +36,46 @@ struct RefusedCandles {
         waiting.candles.append(candle)
         series[candle.seriesID] = waiting
         count += 1
+        nextDueNs = min(nextDueNs, waiting.dueNs)
         return true
     }
 
-    /// When the next one asks; `.max` for never.
-    var nextDueNs: UInt64 { series.values.reduce(.max) { $1.isAsking ? $0 : min($0, $1.dueNs) } }
+    /// The candles that are to ask, one of each series whose pause is over, taken out.
+    package mutating func takeDue(nowNs: UInt64, most: Int) -> [CandleRecord] {
+        guard nowNs >= nextDueNs && most > 0 else { return [] }
+        var due: [CandleRecord] = []
+        nextDueNs = .max
+        for (id, waiting) in series where !waiting.isAsking && !waiting.candles.isEmpty {
+            if waiting.dueNs <= nowNs && due.count < most {
+                series[id]!.isAsking = true
+                due.append(series[id]!.candles.removeFirst())
+            } else {
+                nextDueNs = min(nextDueNs, waiting.dueNs)
+            }
+        }
+        count -= due.count
+        return due
+    }
 
-    /// The next candle that is to ask, taken out.
-    mutating func takeDue(nowNs: UInt64) -> CandleRecord? {
-        let due = series.first { !$0.value.isAsking && !$0.value.candles.isEmpty && $0.value.dueNs <= nowNs }
-        guard let id = due?.key else { return nil }
-        series[id]!.isAsking = true
-        count -= 1
-        return series[id]!.candles.removeFirst()
+    /// A later word on a bar: what waits of it says the same from now on.
+    package mutating func correct(_ candle: CandleRecord) {
+        guard let waiting = series[candle.seriesID]?.candles else { return }
+        for place in waiting.indices
+        where waiting[place].openTimeMs == candle.openTimeMs && waiting[place].eventTimeMs < candle.eventTimeMs {
+            series[candle.seriesID]!.candles[place] = candle
+        }
     }
 
     /// Redis has taken a candle of this series, or refused it for good: those that have waited, taken out.
-    mutating func takeAll(_ id: UInt32) -> [CandleRecord] {
+    package mutating func takeAll(_ id: UInt32) -> [CandleRecord] {
         guard let waiting = series.removeValue(forKey: id) else { return [] }
         count -= waiting.candles.count
         return waiting.candles
     }
 
     /// Another server may take what this one has refused; and whoever ends asks once more.
-    mutating func askNow() {
+    package mutating func askNow() {
         for id in series.keys where !series[id]!.candles.isEmpty { (series[id]!.dueNs, series[id]!.isAsking) = (0, false) }
+        nextDueNs = 0
     }
 }
