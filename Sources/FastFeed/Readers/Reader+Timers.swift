@@ -19,6 +19,8 @@ extension Reader {
         case .dialing, .upgrading: turn(slot, nowNs)
         case .open: turnOpen(slot, nowNs)
         case .closing:
+            // What waits unread may hold closed candles.
+            guard !connections[slot].isStalled && !connections[slot].isReady else { return }
             if nowNs >= connections[slot].nextDeadlineNs(nowNs: nowNs) { lose(slot, "no answer to our close frame", nowNs) }
         case .closed: break
         }

@@ -69,7 +69,7 @@ struct ReaderConnection: ~Copyable {
         switch socket {
         case .none: return isRetired ? .max : retryAtNs
         case .some(let socket):
-            guard socket.phase == .open else { return socket.nextDeadlineNs(nowNs: nowNs) }
+            guard socket.phase == .open else { return isStalled ? .max : socket.nextDeadlineNs(nowNs: nowNs) }
             let silence = isStalled ? .max : max(lastReceivedNs, lastPingNs) + .ns(ms: Limits.venueSilencePingMs)
             return min(silence, subscription.nextDeadlineNs, rollAtNs)
         }

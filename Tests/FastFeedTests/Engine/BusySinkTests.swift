@@ -64,4 +64,26 @@ struct BusySinkTests {
         world.reply(":12\r\n" + String(repeating: ":0\r\n", count: 12))
         #expect(world.sink.counters.value(.candlesWritten) == 140 && world.sink.formingUnwritten == 0)
     }
+
+    /// The ring is full, a connection is left, and its peer does not answer: what had come is taken before it is given up.
+    @Test func whatIsUnreadIsNotLostWithItsConnection() throws {
+        let world = try StageWorld(symbols: symbols)
+        try #require(world.isOpen)
+        let frames = (1...20).flatMap(forming) + symbols.map { StageWorld.kline($0, tick: 21, isClosed: true) }
+        world.arrive(frames, parseNs: 1)
+        for _ in 0..<100 where world.reader.counters.value(.backPressureStalls) == 0 { world.turnReader() }
+        try #require(world.reader.counters.value(.backPressureStalls) > 0)
+        world.reader.prepare(.stop)
+        for _ in 0..<10 {
+            world.kernel.nowNs += UInt64(Limits.closeTimeoutMs) * 1_000_000
+            world.reader.doWork(nowNs: world.kernel.nowNs)
+        }
+        #expect(!world.reader.isStopped)
+        for _ in 0..<100 where !world.reader.isStopped {
+            world.turnSink()
+            world.kernel.nowNs += 1_000_000
+            world.reader.doWork(nowNs: world.kernel.nowNs)
+        }
+        #expect(world.reader.isStopped && world.reader.counters.value(.messagesReceived) == frames.count)
+    }
 }
