@@ -43,7 +43,8 @@ struct ReferenceCase {
 
     static let all = [
         ReferenceCase(
-            name: "parse", setup: flatOut, contestants: [.scanner, .onDemand, .onDemandValues, .feedd], figures: ["fast", "fallback"],
+            name: "parse", setup: flatOut, contestants: [.scanner, .onDemand, .onDemandValues, .feedd],
+            figures: ["fast", "um", "fallback"],
             kind: .parse),
         ReferenceCase(
             name: "saturated", setup: flatOut, contestants: [.scanner, .deep, .onDemand, .feedd],
@@ -128,7 +129,7 @@ enum ReferenceParse {
         let usual = Frames.klines(20_000)
         // The same with a blank in the envelope: valid JSON that no scanner of the exact layout knows.
         let spaced = usual.map { Array("{\"stream\": ".utf8) + $0.dropFirst("{\"stream\":".utf8.count) }
-        return try ["fast": usual, "fallback": spaced].compactMapValues { frames in
+        return try ["fast": usual, "um": Frames.klines(20_000, of: .um), "fallback": spaced].compactMapValues { frames in
             if contestant.kind == .reference { return try cost(of: contestant, frames, reference) }
             // A round to warm up, then the median, as there.
             let costs = try (0...20).map { _ in

@@ -87,6 +87,7 @@ struct ReferenceGoal {
 
     static let all = [
         ReferenceGoal(number: 1, name: "parse", figure: "fast", against: .scanner, limit: 1.1),
+        ReferenceGoal(number: 1, name: "parse", figure: "um", against: .scanner, limit: 1.1),
         ReferenceGoal(number: 1, name: "parse", figure: "fallback", against: .onDemandValues, limit: 1.1),
         ReferenceGoal(number: 2, name: "saturated", figure: "cpu", against: .scanner, limit: 1.2),
         ReferenceGoal(number: 2, name: "saturated", figure: "cpu", against: .onDemand, limit: 1),

@@ -9,7 +9,10 @@ struct InstructionCount: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "Benchmarks count", abstract: "Runs a room's loop once and prints how many units it had.")
 
-    @Argument(help: "parse, parse-narrow, parse-in-order, parse-any-order, frame-decode, ring, coalesce, encode, encode-closed or replies.")
+    @Argument(
+        help:
+            "parse, parse-um, parse-narrow, parse-in-order, parse-any-order, frame-decode, ring, coalesce, encode, encode-closed or replies."
+    )
     var room: String
 
     @Argument(help: "About how many units. (default: by the room, 30,000 to 640,000)")
@@ -17,7 +20,7 @@ struct InstructionCount: ParsableCommand {
 
     func run() throws {
         // Their limit is that of wide registers.
-        if ["parse", "parse-in-order"].contains(room) && !KlineParser.isWide { return print("narrow") }
+        if ["parse", "parse-um", "parse-in-order"].contains(room) && !KlineParser.isWide { return print("narrow") }
         guard let units = try count() else { throw FeedError(.system, "\(room) came to a wrong result") }
         print(units)
     }
@@ -28,8 +31,8 @@ struct InstructionCount: ParsableCommand {
     private func count() throws -> Int? {
         // As many rounds in any case, so that their beginning weighs the same: fewer units are fewer of one round.
         switch room {
-        case "parse", "parse-narrow", "parse-in-order", "parse-any-order":
-            let frames = Frames.klines(perRound(100_000, rounds: 5))
+        case "parse", "parse-um", "parse-narrow", "parse-in-order", "parse-any-order":
+            let frames = Frames.klines(perRound(100_000, rounds: 5), of: room == "parse-um" ? .um : .spot)
             let ways: [String: ParseBench.Way] = ["parse-narrow": .narrow, "parse-in-order": .inOrder, "parse-any-order": .inAnyOrder]
             return ParseBench.run(frames, rounds: 5, way: ways[room] ?? .usual).map { _ in 5 * frames.count }
         case "frame-decode":

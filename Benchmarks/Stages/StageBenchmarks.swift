@@ -11,11 +11,13 @@ enum StageBenchmarks {
             let frames = Frames.klines(20_000)
             let rounds = max(1, 20 / effort.divisor)
             let bytes = frames.reduce(0) { $0 + $1.count } / frames.count
+            let um = Frames.klines(20_000, of: .um)
             return try [
-                ("parse", ParseBench.Way.usual, "\(bytes) bytes a frame, in the exchange's own layout"),
-                ("parse/in-order", .inOrder, "as if it were another layout"),
-                ("parse/any-order", .inAnyOrder, "as if it were another order"),
-            ].map { name, way, note in
+                ("parse", frames, ParseBench.Way.usual, "\(bytes) bytes a frame, in the exchange's own layout"),
+                ("parse/um", um, .usual, "in its layout for USDⓈ-M"),
+                ("parse/in-order", frames, .inOrder, "as if it were another layout"),
+                ("parse/any-order", frames, .inAnyOrder, "as if it were another order"),
+            ].map { name, frames, way, note in
                 try timed(name, "ns/frame", effort, note: note) {
                     ParseBench.run(frames, rounds: rounds, way: way).map { Double($0.cpuNs) / Double(frames.count * rounds) }
                 }
@@ -92,9 +94,9 @@ enum StageBenchmarks {
 
 /// What the exchange sends, made up.
 enum Frames {
-    /// Distinct messages as on the wire: combined form, eight decimals, and the bars of 300 symbols in turn, whose prices,
-    /// volumes and ids are of all magnitudes, as the exchange's are.
-    static func klines(_ count: Int) -> [[UInt8]] {
+    /// Distinct messages as on the wire: combined form, eight decimals, and the bars of 300 symbols in turn, whose prices, volumes and
+    /// ids are of all magnitudes, as the exchange's are. (Both markets have the same values, so that only their layouts differ.)
+    static func klines(_ count: Int, of market: Market = .spot) -> [[UInt8]] {
         var random = SplitMix64(seed: 42)
         let symbols = (0..<300).map { number in
             let name = String((0..<Int.random(in: 2...6, using: &random)).map { _ in "ABCDEFGHKLMNOPRST".randomElement(using: &random)! })
@@ -109,13 +111,17 @@ enum Frames {
             let volume = 20_000 / symbol.price * Double(second + 1) * Double.random(in: 0.5...1, using: &random)
             let taken = volume * Double.random(in: 0.3...0.7, using: &random)
             let prices = (0..<4).map { _ in symbol.price * Double.random(in: 0.998...1.002, using: &random) }.sorted()
+            let members = [
+                #""t":\#(open)"#, #""T":\#(open + 59_999)"#, #""s":"\#(symbol.name)""#, #""i":"1m""#, #""f":\#(symbol.trades)"#,
+                #""L":\#(symbol.trades + trades - 1)"#, #""o":"\#(decimal(prices[1]))""#, #""c":"\#(decimal(prices[2]))""#,
+                #""h":"\#(decimal(prices[3]))""#, #""l":"\#(decimal(prices[0]))""#, #""v":"\#(decimal(volume))""#, #""n":\#(trades)"#,
+                #""x":\#(second == 59)"#, #""q":"\#(decimal(volume * symbol.price))""#, #""V":"\#(decimal(taken))""#,
+                #""Q":"\#(decimal(taken * symbol.price))""#, #""B":"0""#,
+            ].joined(separator: market == .um ? ", " : ",")
             return Array(
                 """
                 {"stream":"\(symbol.name.lowercased())@kline_1m","data":{"e":"kline","E":\(open + second * 1_000 + 4),"s":"\(symbol.name)",\
-                "k":{"t":\(open),"T":\(open + 59_999),"s":"\(symbol.name)","i":"1m","f":\(symbol.trades),"L":\(symbol.trades + trades - 1),\
-                "o":"\(decimal(prices[1]))","c":"\(decimal(prices[2]))","h":"\(decimal(prices[3]))","l":"\(decimal(prices[0]))",\
-                "v":"\(decimal(volume))","n":\(trades),"x":\(second == 59),"q":"\(decimal(volume * symbol.price))",\
-                "V":"\(decimal(taken))","Q":"\(decimal(taken * symbol.price))","B":"0"}}}
+                "k":{\(members)}}}
                 """.utf8)
         }
     }

@@ -14,6 +14,7 @@
 #include <memory>
 #include <new>
 #include <simdjson.h>
+#include <utility>
 
 static_assert(sizeof(ff_decimal) == 32 && sizeof(ff_candle) == 320, "shared with Swift's Candle");
 static_assert(FF_JSON_PADDING >= simdjson::SIMDJSON_PADDING, "the buffers promise this many bytes");
@@ -44,11 +45,24 @@ static ff_kline_lanes widest_lanes() {
     return FF_LANES_NARROW;
 }
 
+/// Reads a message of one layout; false when it has another.
+typedef bool layout_reader(const uint8_t *bytes, size_t size, message &m);
+
 struct ff_kline_parser {
     std::unique_ptr<simdjson::internal::dom_parser_implementation> stage;
     size_t capacity;
     uint64_t walk_count = 0;
-    ff_kline_lanes lanes = widest_lanes();
+    ff_kline_lanes lanes;
+    layout_reader *foreseen, *other;
+
+    explicit ff_kline_parser(ff_kline_lanes widest) { use(widest); }
+
+    void use(ff_kline_lanes which) {
+        lanes = which;
+        if (which == FF_LANES_WIDE) { foreseen = wide::read<false>; other = wide::read<true>; }
+        else if (which == FF_LANES_NARROW) { foreseen = narrow::read<false>; other = narrow::read<true>; }
+        else foreseen = other = [](const uint8_t *, size_t, message &) { return false; };
+    }
 };
 
 namespace {
@@ -203,12 +217,19 @@ ff_kline_result judge(const message &m, ff_kline_symbol *symbol) {
     return FF_KLINE;
 }
 
+/// A message of the layout that was not foreseen: from now on it is. A connection is of one market, and a market keeps to one.
+__attribute__((noinline)) bool learn(ff_kline_parser *parser, const uint8_t *bytes, size_t size, message &m) {
+    if (!parser->other(bytes, size, m)) return false;
+    std::swap(parser->foreseen, parser->other);
+    return true;
+}
+
 }  // namespace
 
 extern "C" {
 
 ff_kline_parser *ff_kline_parser_create(size_t capacity) {
-    auto *parser = new (std::nothrow) ff_kline_parser();
+    auto *parser = new (std::nothrow) ff_kline_parser(widest_lanes());
     if (parser == nullptr) return nullptr;
     auto error = simdjson::get_active_implementation()->create_dom_parser_implementation(capacity, depth_max, parser->stage);
     parser->capacity = capacity;
@@ -231,8 +252,8 @@ ff_kline_result ff_kline_parse(ff_kline_parser *parser, const char *bytes, size_
     auto text = reinterpret_cast<const uint8_t *>(bytes);
     bool is_foreseen = false;
     if (__builtin_expect(length <= parser->capacity, 1)) {
-        if (parser->lanes == FF_LANES_WIDE) is_foreseen = wide::read(text, length, m);
-        else if (parser->lanes == FF_LANES_NARROW) is_foreseen = narrow::read(text, length, m);
+        is_foreseen = parser->foreseen(text, length, m);
+        if (__builtin_expect(!is_foreseen, 0)) is_foreseen = learn(parser, text, length, m);
     }
     if (__builtin_expect(is_foreseen, 1)) return judge(m, symbol);
     return ff_kline_walk(parser, bytes, length, out, symbol);
@@ -240,7 +261,7 @@ ff_kline_result ff_kline_parse(ff_kline_parser *parser, const char *bytes, size_
 
 ff_kline_lanes ff_kline_parser_lanes(const ff_kline_parser *parser) { return parser->lanes; }
 void ff_kline_parser_limit_lanes(ff_kline_parser *parser, ff_kline_lanes lanes) {
-    if (parser->lanes > lanes) parser->lanes = lanes;
+    if (parser->lanes > lanes) parser->use(lanes);
 }
 
 __attribute__((noinline)) ff_kline_result ff_kline_walk(ff_kline_parser *parser, const char *bytes, size_t length,

@@ -1,5 +1,6 @@
-// Inside json.cpp: the fast path. The exchange writes every kline alike, so the message is compared with that one
-// layout instead of being taken apart: literals are literals, values are checked and copied as they pass. What deviates
+// Inside json.cpp: the fast path. The exchange writes every kline of a market alike, so the message is compared with that
+// layout instead of being taken apart: literals are literals, values are checked and copied as they pass. There are two layouts, which
+// differ in the space between the members of a bar: spot has none, USDⓈ-M has one behind each comma. What deviates
 // by a single byte is left to the parser that takes any JSON, so this path never refuses anything, and what it accepts
 // it reads as that one does (the tests and a fuzz target compare them).
 //
@@ -72,9 +73,17 @@ FF_INLINE void take_decimal(cursor &c, const shape &like, ff_decimal *out) {
     }
 }
 
+#define FF_EITHER(dense, spaced) \
+    do { \
+        if constexpr (is_spaced) expect(c, spaced); \
+        else expect(c, dense); \
+    } while (0)
+/// The next member of a bar: what ends the one before it, and its key.
+#define FF_MEMBER(end, key) FF_EITHER(end "," key, end ", " key)
+
 /// Reads a message of the foreseen layout, raw or combined. False: it has another one (or is not a kline), `m` and its
 /// record hold rubbish.
-__attribute__((noinline)) static bool read(const uint8_t *bytes, size_t size, message &m) {
+template <bool is_spaced> __attribute__((noinline)) static bool read(const uint8_t *bytes, size_t size, message &m) {
     if (size < 200) return false;
     cursor c(bytes, size);
     ff_candle &out = *m.out;
@@ -103,45 +112,45 @@ __attribute__((noinline)) static bool read(const uint8_t *bytes, size_t size, me
     expect(c, "\",\"k\":{\"t\":");
     if (overran(c)) return false;
     out.open_time = take_time(c);
-    expect(c, ",\"T\":");
+    FF_MEMBER("", "\"T\":");
     out.close_time = take_time(c);
-    expect(c, ",\"s\":\"");
+    FF_MEMBER("", "\"s\":\"");
     c.bad |= ~bits(name == half(c.at)) & all;
     m.symbol = {c.at, length};
     c.at += length;
-    expect(c, "\",\"i\":\"");
+    FF_MEMBER("\"", "\"i\":\"");
     size_t token = c.at[2] == '"' ? 2 : 3;
     out.interval = interval_code({c.at, token});
     c.bad |= out.interval >> 4;
     c.at += token;
-    expect(c, "\",\"f\":");
+    FF_MEMBER("\"", "\"f\":");
     out.first_trade_id = take_id(c);
-    expect(c, ",\"L\":");
+    FF_MEMBER("", "\"L\":");
     out.last_trade_id = take_id(c);
-    expect(c, ",\"o\":\"");
+    FF_MEMBER("", "\"o\":\"");
     if (overran(c)) return false;
     shape price = take_decimal(c, &out.open);
-    expect(c, "\",\"c\":\"");
+    FF_MEMBER("\"", "\"c\":\"");
     take_decimal(c, price, &out.close);
-    expect(c, "\",\"h\":\"");
+    FF_MEMBER("\"", "\"h\":\"");
     take_decimal(c, price, &out.high);
-    expect(c, "\",\"l\":\"");
+    FF_MEMBER("\"", "\"l\":\"");
     take_decimal(c, price, &out.low);
-    expect(c, "\",\"v\":\"");
+    FF_MEMBER("\"", "\"v\":\"");
     take_decimal(c, &out.volume);
-    expect(c, "\",\"n\":");
+    FF_MEMBER("\"", "\"n\":");
     if (overran(c)) return false;
     out.trade_count = take_count(c);
-    out.flags = c.at[5] == 't';
-    if (__builtin_expect(out.flags, 0)) expect(c, ",\"x\":true,\"q\":\"");
-    else expect(c, ",\"x\":false,\"q\":\"");
+    out.flags = c.at[5 + is_spaced] == 't';
+    if (__builtin_expect(out.flags, 0)) FF_EITHER(",\"x\":true,\"q\":\"", ", \"x\":true, \"q\":\"");
+    else FF_EITHER(",\"x\":false,\"q\":\"", ", \"x\":false, \"q\":\"");
     take_decimal(c, &out.quote_volume);
-    expect(c, "\",\"V\":\"");
+    FF_MEMBER("\"", "\"V\":\"");
     take_decimal(c, &out.taker_buy_volume);
-    expect(c, "\",\"Q\":\"");
+    FF_MEMBER("\"", "\"Q\":\"");
     take_decimal(c, &out.taker_buy_quote_volume);
     // The exchange's field of no meaning: a number, mostly 0, that nobody reads.
-    expect(c, "\",\"B\":\"");
+    FF_MEMBER("\"", "\"B\":\"");
     uint32_t ignored = uint32_t(__builtin_ctz(~digits16(half(c.at)) | 1u << 16));
     c.at += ignored;
     if (is_combined) expect(c, "\"}}}");
@@ -151,3 +160,6 @@ __attribute__((noinline)) static bool read(const uint8_t *bytes, size_t size, me
     m.seen = required;
     return true;
 }
+
+#undef FF_MEMBER
+#undef FF_EITHER

@@ -30,6 +30,7 @@ struct PushEngineTests {
         let result = try run(testConfiguration(market: market), names, forMs: 900_000)
         for stream in names.indices {
             let events = result.entries.filter { $0.event.stream == stream }.map(\.json)
+            let delays = testConfiguration(market: market).closeDelayMs(of: names[stream].hasSuffix("1s") ? .s1 : .m1)
             var lastE: Int64 = 0
             var open: Int64 = 0
             var isOpenClosed = false
@@ -47,7 +48,7 @@ struct PushEngineTests {
                 }
                 if k["x"]!.isTrue {
                     closes += 1
-                    #expect((3...301).contains(event["E"]!.int - k["T"]!.int))
+                    #expect(delays.contains(event["E"]!.int - k["T"]!.int - 1))
                     if k["n"]!.int > 0 { lastID = k["L"]!.int }
                 }
                 (lastE, open, isOpenClosed) = (event["E"]!.int, k["t"]!.int, k["x"]!.isTrue)

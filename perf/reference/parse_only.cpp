@@ -104,14 +104,18 @@ bool agrees(const char *message, const Kline &kline, const Values &values) {
         std::string(values.symbol.bytes, values.symbol.length) == std::string(message + kline.symbol_at, kline.symbol_length);
 }
 
+bool scan_spot(const char *message, size_t length, Kline &out) { return scan_kline(message, length, out); }
+bool scan_futures(const char *message, size_t length, Kline &out) { return scan_kline<true>(message, length, out); }
+
 /// All of them must find the same, or a figure would mean nothing. Returns whether the scanner knows the layout at all.
-bool compare(const Messages &messages, OnDemand &on_demand) {
+template <class Scan>
+bool compare(Scan scan, const Messages &messages, OnDemand &on_demand) {
     bool is_known = false;
     for (size_t index = 0; index < messages.at.size(); index++) {
         const char *message = messages.bytes.data() + messages.at[index];
         Kline found[3];
         memset(found, 0, sizeof found);
-        bool is_scanned = scan_kline(message, messages.length[index], found[0]);
+        bool is_scanned = scan(message, messages.length[index], found[0]);
         if (index == 0) is_known = is_scanned;
         bool all = is_scanned == is_known && on_demand.parse<true>(message, messages.length[index], found[1]) &&
             on_demand.parse<false>(message, messages.length[index], found[2]);
@@ -132,8 +136,12 @@ void parse_only(const Options &options) {
     size_t bytes = messages.bytes.size() - 4 * messages.at.size();
     messages.bytes += std::string(slack, '\0');
     OnDemand on_demand(message_max);
-    bool is_known = compare(messages, on_demand);
-    double scanner = !is_known ? 0 : nanoseconds<Kline>(messages, options.parse_rounds, [](const char *p, size_t n, Kline &out) { return scan_kline(p, n, out); });
+    double scanner = 0;
+    if (compare(scan_spot, messages, on_demand)) {
+        scanner = nanoseconds<Kline>(messages, options.parse_rounds, [](const char *p, size_t n, Kline &out) { return scan_kline(p, n, out); });
+    } else if (compare(scan_futures, messages, on_demand)) {
+        scanner = nanoseconds<Kline>(messages, options.parse_rounds, [](const char *p, size_t n, Kline &out) { return scan_kline<true>(p, n, out); });
+    }
     double ordered = nanoseconds<Kline>(messages, options.parse_rounds, [&](const char *p, size_t n, Kline &out) { return on_demand.parse<true>(p, n, out); });
     double any_order = nanoseconds<Kline>(messages, options.parse_rounds, [&](const char *p, size_t n, Kline &out) { return on_demand.parse<false>(p, n, out); });
     double values = nanoseconds<Values>(messages, options.parse_rounds, [&](const char *p, size_t n, Values &out) { return on_demand.values(p, n, out); });

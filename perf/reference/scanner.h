@@ -89,7 +89,12 @@ INLINE bool text(const char *&p) {
 
 }  // namespace scan
 
+// What ends a member of a bar, the comma, in the USDⓈ-M market a space, and the next key.
+#define NEXT(end, key) (spaced ? literal(p, end ", " key) : literal(p, end "," key))
+
 /// True when the message has exactly the expected layout; then all of `out` is set.
+/// `spaced`: that of the USDⓈ-M market.
+template <bool spaced = false>
 INLINE bool scan_kline(const char *message, size_t length, Kline &out) {
     using namespace scan;
     const char *p = message;
@@ -104,35 +109,37 @@ INLINE bool scan_kline(const char *message, size_t length, Kline &out) {
     if (symbol_length == 0 || (strange(symbol) & inside) != 0) return false;
     p += symbol_length;
     if (!literal(p, "\",\"k\":{\"t\":") || !integer(p, message, out, open_time)) return false;
-    if (!literal(p, ",\"T\":") || !integer(p, message, out, close_time)) return false;
-    if (!literal(p, ",\"s\":\"")) return false;
+    if (!NEXT("", "\"T\":") || !integer(p, message, out, close_time)) return false;
+    if (!NEXT("", "\"s\":\"")) return false;
     // The same symbol once more, and the quote behind it.
     uint32_t with_quote = inside << 1 | 1;
     if ((mask(_mm_cmpeq_epi8(symbol, load(p))) & with_quote) != with_quote) return false;
     out.symbol_at = uint16_t(p - message);
     out.symbol_length = uint8_t(symbol_length);
     p += symbol_length;
-    if (!literal(p, "\",\"i\":\"")) return false;
+    if (!NEXT("\"", "\"i\":\"")) return false;
     size_t interval_length = p[2] == '"' ? 2 : 3;
     out.interval = interval_key(p, interval_length);
     p += interval_length;
-    if (!literal(p, "\",\"f\":") || !trade_id(p, message, out, first_trade)) return false;
-    if (!literal(p, ",\"L\":") || !trade_id(p, message, out, last_trade)) return false;
-    if (!literal(p, ",\"o\":\"") || !decimal(p, message, out, open_price)) return false;
-    if (!literal(p, "\",\"c\":\"") || !decimal(p, message, out, close_price)) return false;
-    if (!literal(p, "\",\"h\":\"") || !decimal(p, message, out, high_price)) return false;
-    if (!literal(p, "\",\"l\":\"") || !decimal(p, message, out, low_price)) return false;
-    if (!literal(p, "\",\"v\":\"") || !decimal(p, message, out, volume)) return false;
-    if (!literal(p, "\",\"n\":") || !integer(p, message, out, trade_count)) return false;
-    if (!literal(p, ",\"x\":")) return false;
+    if (!NEXT("\"", "\"f\":") || !trade_id(p, message, out, first_trade)) return false;
+    if (!NEXT("", "\"L\":") || !trade_id(p, message, out, last_trade)) return false;
+    if (!NEXT("", "\"o\":\"") || !decimal(p, message, out, open_price)) return false;
+    if (!NEXT("\"", "\"c\":\"") || !decimal(p, message, out, close_price)) return false;
+    if (!NEXT("\"", "\"h\":\"") || !decimal(p, message, out, high_price)) return false;
+    if (!NEXT("\"", "\"l\":\"") || !decimal(p, message, out, low_price)) return false;
+    if (!NEXT("\"", "\"v\":\"") || !decimal(p, message, out, volume)) return false;
+    if (!NEXT("\"", "\"n\":") || !integer(p, message, out, trade_count)) return false;
+    if (!NEXT("", "\"x\":")) return false;
     out.closed = *p == 't';
-    if (!(out.closed ? literal(p, "true,\"q\":\"") : literal(p, "false,\"q\":\""))) return false;
+    if (!(out.closed ? NEXT("true", "\"q\":\"") : NEXT("false", "\"q\":\""))) return false;
     if (!decimal(p, message, out, quote_volume)) return false;
-    if (!literal(p, "\",\"V\":\"") || !decimal(p, message, out, taker_volume)) return false;
-    if (!literal(p, "\",\"Q\":\"") || !decimal(p, message, out, taker_quote)) return false;
-    if (!literal(p, "\",\"B\":\"") || !text(p) || !literal(p, "\"}}}")) return false;
+    if (!NEXT("\"", "\"V\":\"") || !decimal(p, message, out, taker_volume)) return false;
+    if (!NEXT("\"", "\"Q\":\"") || !decimal(p, message, out, taker_quote)) return false;
+    if (!NEXT("\"", "\"B\":\"") || !text(p) || !literal(p, "\"}}}")) return false;
     out.message_length = uint16_t(length);
     return p == message + length && length <= message_max;
 }
+
+#undef NEXT
 
 }  // namespace reference

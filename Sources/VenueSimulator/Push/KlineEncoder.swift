@@ -25,7 +25,7 @@ package struct KlineState: BitwiseCopyable {
     }
 }
 
-/// How many digits a symbol's values carry, in its integers and on the wire.
+/// How many digits a symbol's values carry, in its integers and on the wire; and how a bar's members are set apart.
 package struct ValueFormat: BitwiseCopyable, Sendable {
     package let priceScale: Int
     package let quantityScale: Int
@@ -33,14 +33,17 @@ package struct ValueFormat: BitwiseCopyable, Sendable {
     package let priceDigits: Int
     package let quantityDigits: Int
     package let quoteDigits: Int
+    package let isSpaced: Bool
 
-    /// Spot writes eight digits everywhere, futures the symbol's own precision.
+    /// Spot writes eight digits everywhere and no space; futures the symbol's own precision, and a space behind the commas inside `k`
+    /// (recorded by seven people, 2025 and 2026).
     package init(_ spec: SymbolSpec, market: Market) {
         (priceScale, quantityScale, quoteScale) = (spec.priceDecimals, spec.quantityDecimals, spec.quoteDecimals)
         switch market {
         case .spot: (priceDigits, quantityDigits, quoteDigits) = (8, 8, 8)
         case .um: (priceDigits, quantityDigits, quoteDigits) = (priceScale, quantityScale, quoteScale)
         }
+        isSpaced = market == .um
     }
 }
 
@@ -55,11 +58,12 @@ package struct ValueFormat: BitwiseCopyable, Sendable {
     package let format: ValueFormat
 
     package init(streamName: String, symbol: String, interval: Interval, format: ValueFormat) {
+        let comma = format.isSpaced ? ", " : ","
         let parts = [
             "{\"stream\":\"\(streamName)\",\"data\":",
             "{\"e\":\"kline\",\"E\":",
             ",\"s\":\"\(symbol)\",\"k\":{\"t\":",
-            ",\"s\":\"\(symbol)\",\"i\":\"\(interval.token)\",\"f\":",
+            "\(comma)\"s\":\"\(symbol)\"\(comma)\"i\":\"\(interval.token)\"\(comma)\"f\":",
         ].map { Array($0.utf8) }
         let bytes = parts.flatMap { $0 }
         precondition(bytes.count <= KlineEncoder.templateBytesMax, "stream name is too long")
@@ -119,41 +123,40 @@ package struct ValueFormat: BitwiseCopyable, Sendable {
     package mutating func encode(_ state: KlineState, in unit: TimeUnit, as template: borrowing StreamTemplate) {
         let (perMs, format, sum): (Int64, ValueFormat, TradeSum) =
             (unit == .millisecond ? 1 : 1_000, template.format, state.sum)
+        let spaced = format.isSpaced
         var writer = unsafe TextWriter(at: start)
         template.write(from: 0, until: template.headEnd, to: &writer)
         writer.integer(state.eventTimeMs &* perMs)
         template.write(from: template.headEnd, until: template.symbolEnd, to: &writer)
         writer.integer(state.openTimeMs &* perMs)
-        writer.literal(",\"T\":")
+        writer.member("\"T\":", spaced)
         // One unit before the next open: …999 or …999999.
         writer.integer(state.nextOpenMs &* perMs &- 1)
         template.writeTail(to: &writer)
         writer.integer(sum.firstID)
-        writer.literal(",\"L\":")
+        writer.member("\"L\":", spaced)
         writer.integer(sum.lastID)
-        writer.literal(",\"o\":\"")
+        writer.member("\"o\":\"", spaced)
         writer.decimal(sum.open, scale: format.priceScale, digits: format.priceDigits)
-        writer.literal("\",\"c\":\"")
+        writer.member("\"c\":\"", after: "\"", spaced)
         writer.decimal(sum.close, scale: format.priceScale, digits: format.priceDigits)
-        writer.literal("\",\"h\":\"")
+        writer.member("\"h\":\"", after: "\"", spaced)
         writer.decimal(sum.high, scale: format.priceScale, digits: format.priceDigits)
-        writer.literal("\",\"l\":\"")
+        writer.member("\"l\":\"", after: "\"", spaced)
         writer.decimal(sum.low, scale: format.priceScale, digits: format.priceDigits)
-        writer.literal("\",\"v\":\"")
+        writer.member("\"v\":\"", after: "\"", spaced)
         writer.decimal(sum.volume, scale: format.quantityScale, digits: format.quantityDigits)
-        writer.literal("\",\"n\":")
+        writer.member("\"n\":", after: "\"", spaced)
         writer.integer(sum.count)
-        if state.isClosed {
-            writer.literal(",\"x\":true,\"q\":\"")
-        } else {
-            writer.literal(",\"x\":false,\"q\":\"")
-        }
+        writer.member("\"x\":", spaced)
+        writer.literal(state.isClosed ? "true" : "false")
+        writer.member("\"q\":\"", spaced)
         writer.decimal(sum.quoteVolume, scale: format.quoteScale, digits: format.quoteDigits)
-        writer.literal("\",\"V\":\"")
+        writer.member("\"V\":\"", after: "\"", spaced)
         writer.decimal(sum.takerBuyVolume, scale: format.quantityScale, digits: format.quantityDigits)
-        writer.literal("\",\"Q\":\"")
+        writer.member("\"Q\":\"", after: "\"", spaced)
         writer.decimal(sum.takerBuyQuoteVolume, scale: format.quoteScale, digits: format.quoteDigits)
-        writer.literal("\",\"B\":\"0\"}}}")
+        writer.member("\"B\":\"0\"}}}", after: "\"", spaced)
         bareStart = template.wrapperEnd
         wrappedCount = unsafe writer.count(from: start)
     }

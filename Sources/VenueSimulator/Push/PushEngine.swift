@@ -150,11 +150,11 @@ package struct PushEngine: ~Copyable {
 
     private func timetable(of index: Int, interval: Interval) -> PushTimetable {
         let period = configuration.pushPeriodMs(of: interval)
+        let closeDelay = configuration.closeDelayMs(of: interval)
         let key = SplitMix64.mix(configuration.seed &+ UInt64(streams[index].symbolIndex) << 16 &+ UInt64(interval.rawValue))
         return PushTimetable(
             periodMs: period, phaseMs: Int64(key % UInt64(period)),
-            closeDelayMinMs: configuration.closeDelayMs.lowerBound,
-            closeDelaySpanMs: configuration.closeDelayMs.upperBound - configuration.closeDelayMs.lowerBound,
+            closeDelayMinMs: closeDelay.lowerBound, closeDelaySpanMs: closeDelay.upperBound - closeDelay.lowerBound,
             onlyOnChange: configuration.pushesOnlyOnChange,
             closesIdleWithTrade: configuration.idleBarsCloseWithTrade,
             tailChance: configuration.closeDelayTail.map { UInt64($0.probability * 0x1p32) } ?? 0,

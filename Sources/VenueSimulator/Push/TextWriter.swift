@@ -30,6 +30,15 @@
         unsafe copy(text.utf8Start, count: text.utf8CodeUnitCount)
     }
 
+    /// A comma, a space where there is to be one, and the next member.
+    @inline(__always)
+    package mutating func member(_ text: StaticString, after end: StaticString = "", _ isSpaced: Bool) {
+        literal(end)
+        unsafe UnsafeMutableRawPointer(position).storeBytes(of: UInt16(0x202C).littleEndian, as: UInt16.self)
+        unsafe position += isSpaced ? 2 : 1
+        literal(text)
+    }
+
     @inline(__always)
     package mutating func integer(_ value: Int64) {
         if value < 0 { byte(UInt8(ascii: "-")) }

@@ -44,7 +44,7 @@ struct Simulate: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Milliseconds from a bar's end to its closing event. (default: 2 to 300, by the bar)", valueName: "ms"))
+            "Milliseconds from a bar's end to its closing event. (default: the market's habit, by the bar)", valueName: "ms"))
     var closeDelayMs: Int64?
 
     @Option(

@@ -19,6 +19,8 @@ struct KlineText {
     var isCombined = false
     /// Written between any two tokens.
     var space = ""
+    /// Between the members of the bar: USDⓈ-M has a space behind the comma.
+    var isSpaced = false
 
     /// Fields of the bar that a kline cannot be without, and those of the event.
     static let barFields = ["t", "T", "s", "i", "f", "L", "o", "c", "h", "l", "v", "n", "x", "q", "V", "Q"]
@@ -44,13 +46,19 @@ struct KlineText {
         return copy
     }
 
-    func object(_ members: [Member]) -> String {
-        let inner = members.map { "\"\($0.key)\"\(space):\(space)\($0.value)" }.joined(separator: "\(space),\(space)")
+    func spaced() -> KlineText {
+        var copy = self
+        copy.isSpaced = true
+        return copy
+    }
+
+    func object(_ members: [Member], comma: String = ",") -> String {
+        let inner = members.map { "\"\($0.key)\"\(space):\(space)\($0.value)" }.joined(separator: "\(space)\(comma)\(space)")
         return "{\(space)\(inner)\(space)}"
     }
 
     var text: String {
-        let bare = object(event.map { ($0.key, $0.value == KlineText.barPlace ? object(bar) : $0.value) })
+        let bare = object(event.map { ($0.key, $0.value == KlineText.barPlace ? object(bar, comma: isSpaced ? ", " : ",") : $0.value) })
         guard isCombined else { return space + bare + space }
         return space + object([("stream", "\"btcusdt@kline_1m\""), ("data", bare)]) + space
     }

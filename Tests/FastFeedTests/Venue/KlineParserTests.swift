@@ -39,12 +39,44 @@ struct KlineParserTests {
         texts.append(KlineText().with("s", "\"1000000MOGUSDT\"").withEvent("s", "\"1000000MOGUSDT\""))
         // A bar that opened on another day than the event.
         texts.append(KlineText().with("t", "1788220800000").with("i", "\"1M\""))
-        for text in texts + texts.map({ $0.combined() }) {
+        texts += texts.map { $0.combined() }
+        // One market after the other, and then the two in turns.
+        let spaced = texts.map { $0.spaced() }
+        for text in texts + spaced + zip(texts, spaced).flatMap({ [$0, $1] }) {
             let before = bench.walkedCount
             #expect(parse(text).kline != nil, "\(text.text)")
             // The bench asks for the other way itself, once a width.
             #expect(bench.walkedCount == before + 2, "\(text.text)")
         }
+    }
+
+    /// Frames that several people have recorded between 2023 and 2026, their values changed.
+    @Test(arguments: [
+        """
+        {"e":"kline","E":1790000100004,"s":"BTCUSDT","k":{"t":1790000040000,"T":1790000099999,"s":"BTCUSDT","i":"1m",\
+        "f":5067431062,"L":5067432892,"o":"108521.04000000","c":"108473.03000000","h":"108521.04000000","l":"108473.02000000",\
+        "v":"5.21006000","n":1831,"x":true,"q":"565334.99194810","V":"3.03940000","Q":"329823.87289940","B":"0"}}
+        """,
+        """
+        {"stream":"pepeusdt@kline_1s","data":{"e":"kline","E":1790000101002,"s":"PEPEUSDT","k":{"t":1790000100000,\
+        "T":1790000100999,"s":"PEPEUSDT","i":"1s","f":-1,"L":-1,"o":"0.00000719","c":"0.00000719","h":"0.00000719",\
+        "l":"0.00000719","v":"0.00","n":0,"x":true,"q":"0.00000000","V":"0.00","Q":"0.00000000","B":"0"}}}
+        """,
+        """
+        {"e":"kline","E":1790000100333,"s":"BTCUSDT","k":{"t":1790000040000, "T":1790000099999, "s":"BTCUSDT", "i":"1m", \
+        "f":521512559, "L":521512793, "o":"64346.70", "c":"64346.70", "h":"64346.70", "l":"64336.00", "v":"24.8783", "n":235, \
+        "x":true, "q":"1600832.457590", "V":"24.4997", "Q":"1576474.845990", "B":"0"}}
+        """,
+        """
+        {"stream":"solusdt@kline_15m","data":{"e":"kline","E":1790000100251,"s":"SOLUSDT","k":{"t":1790000100000, \
+        "T":1790000999999, "s":"SOLUSDT", "i":"15m", "f":2041513201, "L":2041513229, "o":"188.4400", "c":"188.4100", \
+        "h":"188.4500", "l":"188.4100", "v":"312", "n":29, "x":false, "q":"58789.2700", "V":"71", "Q":"13379.1800", "B":"0"}}}
+        """,
+    ])
+    func recordedFramesHaveALayoutThatIsKnown(_ frame: String) {
+        let kline = bench.parse(frame).kline
+        #expect(kline?.decimals.count == 8 && kline?.decimals.allSatisfy { frame.contains("\"\($0)\"") } == true)
+        #expect(bench.walkedCount == 2, "the bench asks for the other way itself, once a width")
     }
 
     /// A bar in the exchange's order up to any of its members: a stranger in between, two that have changed places, one too many.
@@ -68,7 +100,8 @@ struct KlineParserTests {
 
     /// One byte that is not the layout's, at every place: still read rightly, or refused rightly (the bench compares).
     @Test func everyByteChanged() {
-        for text in [KlineText(), KlineText().combined(), KlineText().with("f", "-1").with("x", "true").combined()] {
+        let texts = [KlineText(), KlineText().combined(), KlineText().with("f", "-1").with("x", "true").combined()]
+        for text in texts + texts.map({ $0.spaced() }) {
             let bytes = text.bytes
             for place in bytes.indices {
                 for byte in [0x00, 0x20, 0x22, 0x2C, 0x2D, 0x2E, 0x2F, 0x30, 0x39, 0x3A, 0x3F, 0x5C, 0x7D, 0x7F, 0x80, 0xB0, 0xFF]
