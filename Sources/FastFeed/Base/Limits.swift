@@ -35,6 +35,10 @@ package enum Limits {
     package static let pongsPerReadMax = 16
     /// After our close frame, how long the peer may take to answer it.
     package static let closeTimeoutMs = 2_000
+    /// A peer that says nothing for this long is asked by the kernel, so often, and is gone when it does not answer so many times.
+    package static let keepAliveIdleSeconds: Int32 = 30
+    package static let keepAliveProbeSeconds: Int32 = 10
+    package static let keepAliveProbeCount: Int32 = 3
     /// Reads from a connection that takes no bytes any more, before it is given up.
     package static let readsAfterWriteFailureMax = 16
     /// The smallest text that can be a kline event; what bounds records per received byte.

@@ -78,6 +78,7 @@ extension Reader {
         connections[slot].isOpen = true
         connections[slot].openedNs = nowNs
         connections[slot].lastReceivedNs = nowNs
+        connections[slot].lastKlineNs = nowNs
         // Up to half an hour earlier than the limit, so that not all are replaced at once.
         let earlierMs = random.next() % UInt64(max(1, settings.connectionAgeMs / 48))
         connections[slot].rollAtNs = nowNs + .ns(ms: UInt64(settings.connectionAgeMs) - earlierMs)
@@ -162,6 +163,7 @@ extension Reader {
             unsafe latePing.withUnsafeBytes { unsafe answer($0, slot, nowNs) }
         }
         guard klines.value.hasKept else { return }
+        (connections[slot].lastKlineNs, connections[slot].quietCount) = (nowNs, 0)
         // One reading of the clock for all of them.
         let parsedAfterNs = UInt32(clamping: port!.poller.nowNs &- nowNs)
         klines.value.publish(parsedAfterNs: parsedAfterNs)
@@ -192,7 +194,7 @@ extension Reader {
             connections[slot].isStalled = false
             connections[slot].socket?.setReading(true)
             // The silence was ours.
-            connections[slot].lastReceivedNs = nowNs
+            (connections[slot].lastReceivedNs, connections[slot].lastKlineNs) = (nowNs, nowNs)
             markReady(slot)
         }
         stalledCount = 0
@@ -313,6 +315,7 @@ extension Reader {
             return
         }
         connections[slot].successor = successor
+        connections[successor].quietCount = connections[slot].quietCount
     }
 
     /// Open and fully subscribed: from now on it counts, and the one it replaces may go.

@@ -71,5 +71,20 @@ extension Reader {
             connections[slot].subscription.noteSent(nowNs: nowNs)
             if !connections[slot].socket!.send(.ping, []) { failWrite(slot, "cannot send a ping") }
         }
+        replaceQuiet(slot, nowNs)
+    }
+
+    /// A connection may live on, with pings, and bring nothing any more. Where a bar ends each minute, klines are due; in an exchange's
+    /// pause they are not, so each next one is given twice the time.
+    private func replaceQuiet(_ slot: Int, _ nowNs: UInt64) {
+        let patienceMs = settings.profile.klineSilenceMs << UInt64(min(connections[slot].quietCount, 6))
+        guard nowNs &- connections[slot].lastKlineNs >= .ns(ms: patienceMs), connections[slot].successor == nil,
+            connections[slot].subscription.endsBarsEachMinute
+        else { return }
+        journal.note(
+            .warning, "a connection to the exchange lives and brings no klines; replacing it", ("connection", label(slot)),
+            ("quiet_ms", "\(patienceMs)"))
+        connections[slot].quietCount += 1
+        replace(slot)
     }
 }

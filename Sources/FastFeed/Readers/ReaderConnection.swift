@@ -13,6 +13,9 @@ struct ReaderConnection: ~Copyable {
     var retryAtNs: UInt64 = 0
     var openedNs: UInt64 = 0
     var lastReceivedNs: UInt64 = 0
+    /// When the last klines came, and how many connections before this one were replaced because none came.
+    var lastKlineNs: UInt64 = 0
+    var quietCount = 0
     var lastPingNs: UInt64 = 0
     /// When to replace the connection, before the exchange ends it.
     var rollAtNs = UInt64.max

@@ -9,7 +9,7 @@ package enum ReplyVerdict: Equatable {
     case later
     /// Not now, and perhaps never here: another server may have become the one that takes writes (read-only, loading, ...).
     case elsewhere
-    /// Not this key: the others are taken (an ACL, a slot of another node). Send it again apart from them.
+    /// Not this key: the others are taken (an ACL, a slot of another node), or nobody knows. Send it again apart from them.
     case apart
     /// Not on this connection: connect and authenticate anew.
     case reconnect
@@ -24,18 +24,21 @@ package enum ReplyVerdict: Equatable {
         case "OOM", "MISCONF", "NOREPLICAS", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "UNBLOCKED": self = .later
         case "READONLY", "MASTERDOWN", "LOADING": self = .elsewhere
         case "NOPERM", "MOVED", "ASK": self = .apart
-        case "ERR":
-            if error.hasPrefix("ERR The ID specified in XADD is equal or smaller")
-                || error.hasPrefix("ERR The ID specified in XADD must be greater")
-            {
-                self = .notNewest
-            } else if error.hasPrefix("ERR max number of clients") {
-                self = .reconnect
-            } else {
-                self = .never
-            }
-        default: self = .never
+        case "WRONGTYPE": self = .never
+        default: self = ReplyVerdict.byWords(error.lowercased())
         }
+    }
+
+    /// A proxy or a hosted Redis speaks for a server that is away in words of its own. What nobody has heard of may be said of one key
+    /// alone, and may pass.
+    private static func byWords(_ error: String) -> ReplyVerdict {
+        if error.hasPrefix("err the id specified in xadd ") { return .notNewest }
+        if error.hasPrefix("err max number of clients") { return .reconnect }
+        if ["err unknown command", "err wrong number", "err syntax error", "err protocol error"].contains(where: error.hasPrefix) {
+            return .never
+        }
+        let passing = ["connection", "host", "upstream", "backend", "server", "proxy", "timeout", "timed out", "limit", "unavailable"]
+        return passing.contains(where: error.contains) ? .later : .apart
     }
 }
 

@@ -4,6 +4,9 @@
 // While none is open and nobody answers, one connection at a time tries, for all of them, with growing pauses; while the exchange answers
 // and refuses, the attempts become rare. When one is through, the others follow one behind the other. So an outage costs few attempts,
 // and its end is seen soon, however many connections wait.
+//
+// A process that is started again and again must keep to the limit, too: the ledger of attempts outlives it, where somebody keeps it
+// (control, in Redis). Attempts wait for a moment until it has been read.
 
 package final class ConnectBudget: Sendable {
     /// What an attempt came to.
@@ -34,6 +37,11 @@ package final class ConnectBudget: Sendable {
         var isDown: Bool { openCount == 0 && failures >= Limits.connectFailuresMax }
         /// No attempt before this.
         var nextNs: UInt64 = 0
+        /// No attempt before this, unless the ledger has come.
+        var ledgerUntilNs: UInt64 = 0
+        /// Who keeps the ledger; each attempt wakes it. And how many of the newest attempts are not in it yet.
+        var keeper: WakeUp?
+        var newCount = 0
         var backoff: Backoff
         var random: SplitMix64
     }
@@ -47,26 +55,55 @@ package final class ConnectBudget: Sendable {
         state = Lock(State(backoff: Backoff(Limits.venueProbePauseMs, seed: seed), random: SplitMix64(seed: seed ^ 1)))
     }
 
+    /// Before the first attempt: somebody keeps the ledger and will say what is in it.
+    package func awaitLedger(untilNs: UInt64) { state.withLock { $0.ledgerUntilNs = untilNs } }
+
+    /// - Parameter keeper: is woken by each attempt, and asks for `takeNews` then.
+    package func setKeeper(_ keeper: WakeUp) { state.withLock { $0.keeper = keeper } }
+
+    /// What the ledger has of processes before this one, and of others at this address: how long ago each attempt was.
+    package func learn(agesNs: [UInt64], nowNs: UInt64) {
+        state.withLock { state in
+            state.attemptsNs = (agesNs.map { nowNs - min($0, nowNs) } + state.attemptsNs).sorted()
+            state.ledgerUntilNs = 0
+        }
+    }
+
+    /// How long ago each attempt since the last call was, the oldest first.
+    package func takeNews(nowNs: UInt64) -> [UInt64] {
+        state.withLock { state in
+            defer { state.newCount = 0 }
+            return state.attemptsNs.suffix(state.newCount).map { nowNs &- $0 }
+        }
+    }
+
     /// Nil when an attempt may be made now; then its end must be told.
     /// - Parameter attempts: that this connection has made. Who has made fewer asks again a little sooner.
     package func take(nowNs: UInt64, attempts: Int = 0) -> Wait? {
-        state.withLock { state in
-            state.attemptsNs.removeAll { $0 + ConnectBudget.windowNs <= nowNs }
-            let isRare = state.openCount == 0 && state.attemptsNs.count >= Limits.connectAttemptsFreelyMax
-            let paceNs = ConnectBudget.paceNs(&state.random) * (isRare ? 30 : 1)
-            if state.attemptsNs.count >= limit {
-                return Wait(untilNs: state.attemptsNs[0] + ConnectBudget.windowNs + paceNs, isSpent: true)
-            }
-            if nowNs < state.nextNs || state.underWay >= (state.isDown ? 1 : Limits.connectsUnderWayMax) {
-                let turnNs = 20_000_000 + ConnectBudget.paceNs(&state.random) / 2 * UInt64(min(attempts, 10))
-                return Wait(untilNs: max(nowNs, state.nextNs) + turnNs, isSpent: false)
-            }
-            state.attemptsNs.append(nowNs)
-            state.underWay += 1
-            // The first ones need not wait for one another.
-            if state.attemptsNs.count >= Limits.connectsUnderWayMax { state.nextNs = nowNs + paceNs }
-            return nil
+        let (wait, keeper) = state.withLock { state in (ConnectBudget.take(&state, limit, nowNs, attempts), state.keeper) }
+        if wait == nil { keeper?.signal() }
+        return wait
+    }
+
+    private static func take(_ state: inout State, _ limit: Int, _ nowNs: UInt64, _ attempts: Int) -> Wait? {
+        if nowNs < state.ledgerUntilNs { return Wait(untilNs: min(state.ledgerUntilNs, nowNs + 20_000_000), isSpent: false) }
+        state.attemptsNs.removeAll { $0 + ConnectBudget.windowNs <= nowNs }
+        state.newCount = min(state.newCount, state.attemptsNs.count)
+        let isRare = state.openCount == 0 && state.attemptsNs.count >= Limits.connectAttemptsFreelyMax
+        let paceNs = ConnectBudget.paceNs(&state.random) * (isRare ? 30 : 1)
+        if state.attemptsNs.count >= limit {
+            return Wait(untilNs: state.attemptsNs[0] + ConnectBudget.windowNs + paceNs, isSpent: true)
         }
+        if nowNs < state.nextNs || state.underWay >= (state.isDown ? 1 : Limits.connectsUnderWayMax) {
+            let turnNs = 20_000_000 + ConnectBudget.paceNs(&state.random) / 2 * UInt64(min(attempts, 10))
+            return Wait(untilNs: max(nowNs, state.nextNs) + turnNs, isSpent: false)
+        }
+        state.attemptsNs.append(nowNs)
+        state.newCount += state.keeper == nil ? 0 : 1
+        state.underWay += 1
+        // The first ones need not wait for one another.
+        if state.attemptsNs.count >= Limits.connectsUnderWayMax { state.nextNs = nowNs + paceNs }
+        return nil
     }
 
     package func end(_ outcome: Outcome, nowNs: UInt64) {
@@ -80,7 +117,7 @@ package final class ConnectBudget: Sendable {
             case .failed(.server): break
             case .failed(let reach):
                 state.failures += 1
-                if reach == .here { _ = state.attemptsNs.popLast() }
+                if reach == .here, state.attemptsNs.popLast() != nil { state.newCount = max(0, state.newCount - 1) }
                 if state.isDown { state.nextNs = max(state.nextNs, nowNs + state.backoff.nextDelayNs()) }
             case .abandoned: break
             }

@@ -64,6 +64,9 @@ package struct Subscription: Sendable {
         waiting.append(Request(method: isWanted ? .subscribe : .unsubscribe, names: names))
     }
 
+    /// There is a stream of 1m or 1s.
+    package var endsBarsEachMinute: Bool { streams.contains { $0.hasSuffix("@kline_1m") || $0.hasSuffix("@kline_1s") } }
+
     /// True when every stream has been asked for and answered.
     package var isComplete: Bool { waiting.isEmpty && pending.isEmpty }
 

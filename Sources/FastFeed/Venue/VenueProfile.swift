@@ -38,6 +38,10 @@ package struct VenueProfile: Sendable {
     /// Bytes of a request target that carries stream names. 8004 were accepted once; half of it is plenty.
     let targetBytesMax = 4_000
 
+    /// Klines of a minute that do not come for this long are not to be expected any more. Spot repeats a bar that has not changed; USD-M
+    /// says nothing of a symbol that nobody trades.
+    var klineSilenceMs: UInt64 { market == .um ? 600_000 : 150_000 }
+
     /// `btcusdt@kline_1m`.
     package static func streamName(_ series: Series) -> String { "\(series.symbol.name)@kline_\(series.interval.token)" }
 

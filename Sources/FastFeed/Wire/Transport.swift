@@ -46,7 +46,8 @@ package enum TransportStep: Equatable {
         return transport
     }
 
-    /// Small frames leave at once; a peer that vanished is noticed by the kernel in the end, too.
+    /// Small frames leave at once. The kernel asks a silent peer for a sign of life: that keeps the way open through what forgets idle
+    /// connections, and notices a peer that has vanished, also behind a connection that only waits.
     private func tune(_ family: Int32) {
         guard family != AF_UNIX else {
             // The default 208 KB makes large batches stutter.
@@ -55,6 +56,9 @@ package enum TransportStep: Equatable {
         }
         setOption(Int32(IPPROTO_TCP), TCP_NODELAY, 1)
         setOption(SOL_SOCKET, SO_KEEPALIVE, 1)
+        setOption(Int32(IPPROTO_TCP), TCP_KEEPIDLE, Limits.keepAliveIdleSeconds)
+        setOption(Int32(IPPROTO_TCP), TCP_KEEPINTVL, Limits.keepAliveProbeSeconds)
+        setOption(Int32(IPPROTO_TCP), TCP_KEEPCNT, Limits.keepAliveProbeCount)
     }
 
     private func setOption(_ level: Int32, _ option: Int32, _ value: Int32) {

@@ -4,18 +4,23 @@
 import FastFeed
 import Glibc
 import Logging
+import Synchronization
 
-/// A descriptor that takes whole lines. A line that cannot be written is lost: a log must never stop the feed.
+/// A descriptor that takes whole lines.
 final class LogSink: Sendable {
-    static let standardOutput = LogSink(descriptor: 1)
-    static let standardError = LogSink(descriptor: 2)
+    static let standardOutput = LogSink(descriptor: 1, waits: true)
+    static let standardError = LogSink(descriptor: 2, waits: false)
 
     private let descriptor: Int32
+    /// For a reader that is slow. A log must never stop the feed: there the line is lost, and counted.
+    private let waits: Bool
+    private let lostCount = Atomic<Int>(0)
 
-    private init(descriptor: Int32) { self.descriptor = descriptor }
+    private init(descriptor: Int32, waits: Bool) { (self.descriptor, self.waits) = (descriptor, waits) }
 
     /// Appends to a file, made with mode 0600.
     init(file: String) throws {
+        waits = true
         descriptor = unsafe open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         if descriptor < 0 { throw Failure(Failure.refused, "cannot write the log '\(file)': \(SystemError("open").reason)") }
     }
@@ -29,13 +34,32 @@ final class LogSink: Sendable {
     func write(_ text: String) -> SystemError? {
         var rest = Array(text.utf8)[...]
         while !rest.isEmpty {
+            // (Not by O_NONBLOCK, which everybody has who has the same pipe or terminal.)
+            guard waits || isReady(milliseconds: 0) else { return lose(SystemError("write", code: EAGAIN)) }
             let written = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
             if written < 0 && errno == EINTR { continue }
-            guard written > 0 else { return SystemError("write") }
+            if written < 0 && errno == EAGAIN && waits {
+                _ = isReady(milliseconds: -1)
+                continue
+            }
+            guard written > 0 else { return lose(SystemError("write")) }
             rest = rest.dropFirst(written)
         }
         return nil
     }
+
+    private func isReady(milliseconds: Int32) -> Bool {
+        var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        return unsafe poll(&entry, 1, milliseconds) > 0
+    }
+
+    private func lose(_ error: SystemError) -> SystemError {
+        lostCount.add(1, ordering: .relaxed)
+        return error
+    }
+
+    /// Lines that were not written whole since the last call.
+    func takeLost() -> Int { lostCount.exchange(0, ordering: .relaxed) }
 }
 
 enum Log {
@@ -144,6 +168,12 @@ enum LogFields {
 extension Logger {
     /// What the engine's agents have noted since the last time.
     func drain(_ engine: Engine) {
+        let lost = LogSink.standardError.takeLost()
+        if lost > 0 {
+            warning(
+                "log lines were lost: nobody took them in time, or they could not be written", metadata: ["count": .stringConvertible(lost)]
+            )
+        }
         for line in engine.drainJournal() {
             var fields = Logger.Metadata()
             for (key, value) in line.fields { fields[key] = Int(value).map { .stringConvertible($0) } ?? .string(value) }

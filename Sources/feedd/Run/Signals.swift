@@ -1,5 +1,5 @@
-// How the program is told to end. SIGTERM and SIGINT are blocked in every thread and fetched by the main
-// thread between its other duties, so that no code ever runs inside a signal handler.
+// How the program is told to end: SIGTERM, SIGINT, and SIGHUP when its terminal goes (not under nohup, which ignores it). They are
+// blocked in every thread and fetched by the main thread between its other duties, so that no code ever runs inside a signal handler.
 
 import FastFeed
 import Glibc
@@ -19,6 +19,7 @@ enum Signals {
         switch unsafe sigtimedwait(&mine, nil, &time) {
         case SIGTERM: return "SIGTERM"
         case SIGINT: return "SIGINT"
+        case SIGHUP: return "SIGHUP"
         default: return nil
         }
     }
@@ -37,11 +38,20 @@ enum Signals {
         watch?.detach()
     }
 
+    /// Nobody has told it to live on without its terminal.
+    private static let takesHangUp: Bool = {
+        var action = sigaction()
+        guard unsafe sigaction(SIGHUP, nil, &action) == 0 else { return false }
+        let handlers = unsafe (unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self), unsafeBitCast(SIG_IGN, to: Int.self))
+        return handlers.0 != handlers.1
+    }()
+
     private static var set: sigset_t {
         var set = sigset_t()
         unsafe sigemptyset(&set)
         unsafe sigaddset(&set, SIGTERM)
         unsafe sigaddset(&set, SIGINT)
+        if takesHangUp { unsafe sigaddset(&set, SIGHUP) }
         return set
     }
 }

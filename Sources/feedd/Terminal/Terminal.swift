@@ -97,7 +97,7 @@ private enum Rescue {
 
     static func install(_ settings: termios) {
         unsafe before = settings
-        for number in [SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGABRT, SIGHUP, SIGQUIT] {
+        for number in [SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGABRT, SIGQUIT] {
             signal(number) { number in
                 // write, tcsetattr, signal and raise are all that happens here: async-signal-safe.
                 unsafe TerminalScreen.giveBack(Rescue.before)

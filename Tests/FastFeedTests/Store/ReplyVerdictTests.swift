@@ -1,4 +1,4 @@
-// What to do about each error of Redis; the texts are those of redis-server 7.
+// What to do about each error of Redis; the texts are those of redis-server 7, and of proxies in front of one.
 
 import FastFeed
 import Testing
@@ -18,7 +18,10 @@ struct ReplyVerdictTests {
         ("ERR max number of clients reached", .reconnect),
         ("WRONGTYPE Operation against a key holding the wrong kind of value", .never), ("ERR unknown command 'XADD'", .never),
         ("ERR syntax error", .never),
-        ("", .never), ("OOMX", .never), ("loading", .never), ("ERR", .never),
+        ("ERR wrong number of arguments for 'xadd' command", .never),
+        ("ERR Connection refused", .later), ("ERR Host is down", .later), ("upstream failure", .later), ("no upstream host", .later),
+        ("ERR Server closed the connection", .later), ("ERR max daily request limit exceeded. Limit: 10000, Usage: 10000.", .later),
+        ("", .apart), ("OOMX", .apart), ("loading", .apart), ("ERR", .apart), ("ERR value is out of range", .apart),
     ])
     func table(_ text: String, _ verdict: ReplyVerdict) { #expect(ReplyVerdict(error: text) == verdict) }
 }

@@ -24,6 +24,30 @@ struct ConnectBudgetTests {
         #expect(budget.take(nowNs: 10 + ConnectBudgetTests.window)?.isSpent == true, "refused attempts are not counted, granted ones are")
     }
 
+    /// A process that crashes and is started again, and again.
+    @Test func theLedgerOutlivesTheProcess() throws {
+        var ledger: [UInt64] = []
+        var nowNs = ConnectBudgetTests.window
+        for _ in 0..<12 {
+            let budget = ConnectBudget(seed: nowNs)
+            budget.setKeeper(try WakeUp())
+            budget.awaitLedger(untilNs: nowNs + ConnectBudgetTests.second)
+            #expect(budget.take(nowNs: nowNs) != nil, "not before the ledger is known")
+            budget.learn(agesNs: ledger.map { nowNs - $0 }, nowNs: nowNs)
+            for _ in 0..<50 {
+                nowNs += 90_000_000
+                guard budget.take(nowNs: nowNs) == nil else { continue }
+                budget.end(.opened, nowNs: nowNs)
+                ledger += budget.takeNews(nowNs: nowNs).map { nowNs - $0 }
+            }
+        }
+        #expect(ledger.count == Limits.connectAttemptsPer5MinMax)
+        let late = ConnectBudget(seed: 1)
+        late.awaitLedger(untilNs: nowNs + 5)
+        #expect(late.take(nowNs: nowNs)?.untilNs == nowNs + 5)
+        #expect(late.take(nowNs: nowNs + 5) == nil, "a ledger that does not come is not waited for")
+    }
+
     @Test(arguments: seeds) func neverMoreInAnyWindow(seed: UInt64) {
         var random = SplitMix64(seed: seed)
         let budget = ConnectBudget(seed: seed)
