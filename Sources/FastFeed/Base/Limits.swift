@@ -139,6 +139,10 @@ package enum Limits {
     package static let dataQuestionsMax = 1_000
     /// Connecting, and each question of the control thread to Redis. Beyond: the request is refused, the next ones wait.
     package static let controlRedisTimeoutMs = 1_000
+    /// How long the lease of commands may last. It is asked for at each third of that, and given up an eighth before its end.
+    package static let leaseMs: ClosedRange<Int> = 1_000...60_000
+    /// Entries of the registry that are looked at each time it is asked whether Redis still has it; the others have their turn later.
+    package static let registryChecksMax = 32
 
     /// Asserts what the parts rely on.
     package static func verify() {

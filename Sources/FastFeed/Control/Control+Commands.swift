@@ -66,7 +66,7 @@ extension Control {
         if case .error(let message) = reply { throw CommandError(.internal, "Redis says: \(message)") }
     }
 
-    private static let redisIsAway = CommandError(.internal, "Redis is away")
+    private static let redisIsAway = CommandError(.internal, "Redis is away, or does not answer in time")
 
     // MARK: Data
 

@@ -1,7 +1,8 @@
 // The control thread: it turns its desks and waits until a message comes, an agent or the exchange says something, or something
 // is due. Plain and synchronous; the data path is touched only through the agents' mailboxes. While Redis is away the line
-// connects anew, and the data path goes on. What commands do is in `Control+Commands`.
+// connects anew, and the data path goes on. What commands do is in `Control+Commands`, who may take them in `Control+Lease`.
 
+import Glibc
 import Synchronization
 
 package final class Control: @unchecked Sendable {
@@ -21,18 +22,26 @@ package final class Control: @unchecked Sendable {
     var symbols = SymbolList()
     var data: DataDesk
     var status: StatusDesk
+    var lease: Lease
+    var upkeep: Upkeep
+    /// Commands are taken, the status is written, the registry is ours.
+    var isServing = false
+    /// Another has held the lease since we did: the registry is as that one left it.
+    var registryIsTheirs = false
     /// The subscriber was not read to its end: it may hold messages that the socket does not show.
     private var mayHoldMoreCommands = false
 
     /// - Parameter fluxes: those of the configuration, which the agents follow already.
     package init(
-        _ engine: EngineHandles, redis: RedisEndpoint, schema: KeySchema, fluxes: FluxBook, journal: Journal, seed: UInt64
+        _ engine: EngineHandles, redis: RedisEndpoint, schema: KeySchema, fluxes: FluxBook, leaseMs: Int, journal: Journal, seed: UInt64
     ) throws(SystemError) {
         (self.engine, self.fluxes, self.journal) = (engine, fluxes, journal)
         commands = CommandDesk(schema: schema, counters: counters, journal: journal)
         line = RedisLine(redis, channels: commands.channels, journal: journal, seed: seed)
         data = DataDesk(schema: schema)
         status = StatusDesk(schema: schema, board: engine.standings, startedAtMs: WallClock.nowMs())
+        lease = Lease(key: schema.leaseKey, lifeMs: leaseMs, host: StatusDesk.hostName, pid: getpid(), nonce: seed)
+        upkeep = Upkeep(schema: schema)
         wakeUp = try WakeUp()
         exchangeAnswers = Mailbox(capacity: Limits.dataQuestionsMax + 1, receiver: wakeUp)
         for reader in engine.readers { reader.refusedStreams.setReceiver(wakeUp) }
@@ -58,6 +67,7 @@ package final class Control: @unchecked Sendable {
         while !stopping.load(ordering: .acquiring) {
             if line.connectIfDue(nowNs) { greetRedis() }
             line.takeReplies()
+            if beatIsDue { beat() }
             takeMessages()
             line.watchSubscriber(nowNs)
             takeEvents()
@@ -66,32 +76,20 @@ package final class Control: @unchecked Sendable {
             line.flush()
             wait()
         }
-        line.post(status.end(fluxes, nowNs: nowNs, nowMs: WallClock.nowMs()))
+        if isServing && lease.isHeld(nowNs) {
+            line.post(status.end(fluxes, nowNs: nowNs, nowMs: WallClock.nowMs()) + lease.release)
+        }
         line.finish()
     }
 
     private func wait() {
-        wakeUp.park(line.pollEntries, untilNs: min(line.dueNs, status.dueNs)) {
+        wakeUp.park(line.pollEntries, untilNs: min(line.dueNs, status.dueNs, line.isReady ? lease.dueNs : .max)) {
             stopping.load(ordering: .acquiring) || engine.haveSaidSomething || exchangeAnswers.isWaiting
                 || mayHoldMoreCommands && line.isReady
         }
     }
 
     // MARK: Redis
-
-    /// The first time: resumes what was kept. Later: a Redis that came back empty is told again.
-    private func greetRedis() {
-        if fluxes.isResumed {
-            line.post(fluxes.registry)
-        } else {
-            guard let reply = line.ask([fluxes.registryQuestion])?[0] else { return line.lose("it does not say what fluxes there are") }
-            if case .error(let message) = reply { return line.lose("cannot read the registry: \(message)") }
-            for change in fluxes.resume(reply.pairs) { engine.tell(change) }
-        }
-        line.confirm()
-        status.forgetWritten()
-        journal.note(.info, "taking commands", key: "control-connected")
-    }
 
     private func takeMessages() {
         // So many, and then what they ask is sent; the rest comes with the next turn.
@@ -100,6 +98,8 @@ package final class Control: @unchecked Sendable {
             mayHoldMoreCommands = true
             switch line.next() {
             case .message(let channel, let payload):
+                // The clock is read behind the message: what another may have heard as well is not answered here.
+                guard mayAnswer() else { return }
                 switch commands.take(channel, payload, nowNs: nowNs) {
                 case .carryOut(let request, let command): carryOut(request, command)
                 case .publish(let answer): line.post([answer])
@@ -137,7 +137,7 @@ package final class Control: @unchecked Sendable {
                 .warning, "the exchange's clock and ours differ; is this machine's clock synchronised?", key: "clocks",
                 ("exchange_behind_ms", "\(apartMs)"))
         }
-        if line.isReady { line.post(status.writes(fluxes, figures, nowNs: nowNs, nowMs: nowMs)) }
+        if line.isReady && isServing && lease.isHeld(nowNs) { line.post(status.writes(fluxes, figures, nowNs: nowNs, nowMs: nowMs)) }
     }
 
     private func takeExchangeAnswers() {

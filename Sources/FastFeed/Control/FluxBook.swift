@@ -76,14 +76,14 @@ package struct FluxBook: Sendable {
     /// For a Redis that may have come back empty.
     package var registry: [[String]] { list.filter { $0.origin == .command }.map(entry) }
 
-    /// Takes up what an earlier process has kept, once: what the agents are to be told.
+    /// Takes up what another process has kept: what the agents are to be told.
     package mutating func resume(_ kept: [(id: String, json: String)]) -> [Placement.Change] {
         isResumed = true
         var changes: [Placement.Change] = []
         for (id, json) in kept {
             guard let flux = Flux(json: json), flux.id == id else {
                 let shown = Ascii.printable(id.utf8, limit: 80)
-                journal.note(.error, "an entry of the registry is not a flux; left alone", ("flux_id", shown))
+                journal.note(.error, "an entry of the registry is not a flux; left alone", key: "registry:\(shown)", ("flux_id", shown))
                 continue
             }
             guard fluxes[id] == nil else { continue }
@@ -91,7 +91,9 @@ package struct FluxBook: Sendable {
                 changes.append(try add(flux))
                 journal.note(.info, "flux resumed", ("flux_id", id))
             } catch {
-                journal.note(.error, "a flux cannot be resumed; it stays in the registry", ("flux_id", id), ("reason", error.message))
+                journal.note(
+                    .error, "a flux cannot be resumed; it stays in the registry", key: "registry:\(id)", ("flux_id", id),
+                    ("reason", error.message))
             }
         }
         return changes

@@ -17,6 +17,7 @@ package struct RedisLine {
 
     private var connection: RedisConnection?
     private var subscriber: RedisSubscriber?
+    private var isListening = false
     /// What waits for the socket to take it.
     private var outgoing: ArraySlice<[String]> = []
     /// Of this connection: commands sent and replies come, which come in the same order.
@@ -44,15 +45,37 @@ package struct RedisLine {
         do throws(FeedError) {
             let made = try RedisConnection.connect(
                 endpoint, timeoutMs: timeoutMs, stringBytesMax: Limits.clientBytesMax, outboxBytesMax: Limits.clientBytesMax)
-            if subscriber == nil {
-                subscriber = try RedisSubscriber.connect(endpoint, timeoutMs: timeoutMs, messageBytesMax: CommandRequest.bytesMax)
-                subscriber?.subscribe(channels)
-            }
+            try subscribe()
             connection = made
         } catch {
             lose("\(error)")
         }
         return connection != nil
+    }
+
+    private mutating func subscribe() throws(FeedError) {
+        guard isListening, subscriber == nil else { return }
+        let timeoutMs = Limits.controlRedisTimeoutMs
+        subscriber = try RedisSubscriber.connect(endpoint, timeoutMs: timeoutMs, messageBytesMax: CommandRequest.bytesMax)
+        subscriber?.subscribe(channels)
+    }
+
+    /// From now on messages come. False when they do not, and the line is lost.
+    package mutating func listen() -> Bool {
+        isListening = true
+        do throws(FeedError) {
+            try subscribe()
+        } catch {
+            lose("\(error)")
+        }
+        return connection != nil
+    }
+
+    /// What has come and was not read is forgotten.
+    package mutating func stopListening() {
+        isListening = false
+        subscriber?.close()
+        subscriber = nil
     }
 
     /// What was posted meanwhile goes before all that is asked from now on.
@@ -139,7 +162,7 @@ package struct RedisLine {
             guard let reply = nextReply(untilNs: deadlineNs) else {
                 lateCount = sentCount
                 if connection != nil {
-                    journal.note(.warning, "Redis is slow: a request is refused, the next ones wait", key: "control-late")
+                    journal.note(.warning, "Redis is slow: a question is given up, requests wait", key: "control-late")
                 }
                 return nil
             }

@@ -108,7 +108,7 @@ package struct StatusDesk {
 
     // MARK: Status as values
 
-    private static let hostName: String = {
+    static let hostName: String = {
         var names = utsname()
         unsafe uname(&names)
         return unsafe withUnsafeBytes(of: names.nodename) { unsafe Ascii.printable($0.prefix { $0 != 0 }, limit: 64) }

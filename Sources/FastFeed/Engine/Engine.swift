@@ -158,7 +158,8 @@ public final class Engine: Sendable {
                 }
             })
         let made = try Control(
-            handles, redis: configuration.redis, schema: configuration.schema, fluxes: book, journal: journal, seed: SystemRandom.word())
+            handles, redis: configuration.redis, schema: configuration.schema, fluxes: book, leaseMs: configuration.lease.milliseconds,
+            journal: journal, seed: SystemRandom.word())
         try made.start()
         control.withLock { $0 = made }
     }

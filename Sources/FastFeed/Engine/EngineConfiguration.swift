@@ -59,6 +59,9 @@ public struct EngineConfiguration: Sendable {
     public var streamsPerConnectionMax = 1_024
     /// Serve commands and publish status over Redis. Without it the fluxes of the configuration are all there ever is.
     public var takesCommands = false
+    /// Of several services with this market and key prefix one takes commands. When it has died, another takes over after this long, 1 s
+    /// to a minute.
+    public var lease = Duration.seconds(6)
     /// For tests, which cannot wait as long as a user can: TCP, TLS and upgrade together; the answer to a SUBSCRIBE; the same two for Redis.
     package var handshakeTimeoutMs = Limits.handshakeTimeoutMs
     package var subscribeTimeoutMs = Limits.subscribeTimeoutMs
@@ -97,6 +100,7 @@ public struct EngineConfiguration: Sendable {
         try check((1...10_000_000).contains(history), "history must be 1 to 10000000, not \(history)")
         try check((1...1_024).contains(streamsPerConnectionMax), "streams-per-connection must be 1 to 1024, not \(streamsPerConnectionMax)")
         try check(KeySchema.isPrefix(keyPrefix), KeySchema.prefixRule)
+        try check(Limits.leaseMs.contains(lease.milliseconds), "lease-seconds must be 1 to 60, not \(lease.milliseconds / 1_000)")
         for flux in fluxes where market == .um && flux.intervals.contains(.s1) {
             throw FeedError(.configuration, "interval 1s does not exist on the um market (\(flux.symbols[0]))")
         }
@@ -131,7 +135,7 @@ public struct EngineConfiguration: Sendable {
         }
     }
 
-    package var schema: KeySchema { KeySchema(prefix: keyPrefix) }
+    package var schema: KeySchema { KeySchema(prefix: keyPrefix, market: market) }
 
     /// Nil means the market's production host.
     package var venueBase: VenueBase? {

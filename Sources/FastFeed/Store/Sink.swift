@@ -31,6 +31,8 @@ package enum SinkCommand: Sendable {
     case unfollow([SeriesHandle])
     /// Say how these series stand (`report`).
     case report(ids: [UInt32])
+    /// Redis has lost newest states: write all of them again.
+    case rewriteNewest
     /// Nothing more will come: write all there is and say so.
     case drain
 }
@@ -103,6 +105,7 @@ package enum SinkEvent: Sendable {
         case .follow(let list): for (series, handle) in list { writer.value.follow(series, handle) }
         case .unfollow(let list): for handle in list { writer.value.unfollow(handle) }
         case .report(let ids): _ = events.offer(.report(ids.map { writer.value.table.report($0) }))
+        case .rewriteNewest: writer.value.table.markAllDirty()
         case .drain:
             isDraining = true
             writer.value.askNow()

@@ -108,6 +108,7 @@ enum ConfigurationLoader {
 
     private static func readStore(_ settings: Settings, _ engine: inout EngineConfiguration) throws {
         engine.keyPrefix = try settings.text(.keyPrefix) ?? engine.keyPrefix
+        if let seconds = try settings.integer(.leaseSeconds) { engine.lease = .seconds(seconds) }
         engine.batchSize = try settings.integer(.batchSize) ?? engine.batchSize
         engine.history = try settings.integer(.history) ?? engine.history
         engine.closedQueueCount = try settings.integer(.closedQueue) ?? engine.closedQueueCount
