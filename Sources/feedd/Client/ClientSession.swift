@@ -16,16 +16,12 @@ struct ClientSession: Sendable {
     static func run(
         _ options: ClientOptions, _ talk: @escaping @Sendable (ClientSession) async throws -> Void
     ) throws {
-        try run(options.values, printsJSON: options.json, talk)
-    }
-
-    static func run(
-        _ flags: [Setting: String], printsJSON: Bool, _ talk: @escaping @Sendable (ClientSession) async throws -> Void
-    ) throws {
-        let plan = try ClientPlan(flags: flags, environment: ProcessInfo.processInfo.environment)
+        let printsJSON = options.json
+        let plan = try ClientPlan(flags: options.values, environment: ProcessInfo.processInfo.environment)
         do {
             try waitFor {
-                let client = try await FluxClient.connect(plan.redis, keyPrefix: plan.keyPrefix, timeout: plan.timeout)
+                let client = try await FluxClient.connect(
+                    plan.redis, keyPrefix: plan.keyPrefix, market: plan.market, timeout: plan.timeout)
                 defer { client.close() }
                 try await talk(ClientSession(plan: plan, client: client, printsJSON: printsJSON))
             }

@@ -9,7 +9,7 @@ struct MonitorView {
     func frame(_ look: MonitorLook, _ before: MonitorLook?, columns: Int, rows: Int) -> [String] {
         var lines = [title(look, columns), StyledLine()]
         if let trouble = look.trouble {
-            lines += [StyledLine(" ○ " + LogText.escaped("\(trouble)"), .brightRed), StyledLine()]
+            lines += [StyledLine(" ○ " + trouble.sentence, .brightRed), StyledLine()]
         }
         // Fluxes matter as much: half the height at most.
         lines += figures(look, before, columns).prefix(max(3, rows / 2 - lines.count))
@@ -98,7 +98,7 @@ struct MonitorView {
     /// One look in one line.
     static func line(_ look: MonitorLook) -> String {
         let time = LogText.time(look.atMs, withDate: false)
-        if let trouble = look.trouble { return "\(time)  " + LogText.escaped("\(trouble)") }
+        if let trouble = look.trouble { return "\(time)  " + trouble.sentence }
         var counts: [String: Int] = [:]
         for flux in look.fluxes { counts[ClientText.word(look.state(of: flux)), default: 0] += 1 }
         let states = counts.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")

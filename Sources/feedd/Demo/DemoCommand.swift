@@ -40,7 +40,7 @@ struct Demo: ParsableCommand {
         }
         try world.start()
         // Where commands without --redis find it, from another terminal.
-        let announcement = Discovery.announce(world.redis.endpoint, keyPrefix: "")
+        let announcement = Discovery.announce(world.redis.endpoint, keyPrefix: "", market: .spot)
         defer { announcement?.withdraw() }
         if isLive {
             try showLive(world, untilNs: deadlineNs ?? .max)

@@ -83,7 +83,9 @@ struct Service {
     mutating func run() throws {
         try engine.start()
         // An embedded Redis is nowhere in particular: commands without --redis find it by this.
-        let announcement = redis.flatMap { Discovery.announce($0.endpoint, keyPrefix: plan.engine.keyPrefix) }
+        let announcement = redis.flatMap {
+            Discovery.announce($0.endpoint, keyPrefix: plan.engine.keyPrefix, market: plan.engine.market)
+        }
         defer { announcement?.withdraw() }
         let reportNs = UInt64(plan.reportSeconds) * 1_000_000_000
         var nextReportNs = MonotonicClock.nowNs() + reportNs

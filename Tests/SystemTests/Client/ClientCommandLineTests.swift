@@ -113,6 +113,40 @@ struct ClientCommandLineTests {
         service.stop()
     }
 
+    @Test("Advice names what was found: a status, another market, another key prefix")
+    func advice() throws {
+        let client = try RedisClient.connect(server.endpoint)
+        func advice(_ more: String...) throws -> String {
+            let list = try run(["list", "--timeout", "0.2"] + more + place)
+            #expect(list.status == 3)
+            return list.err
+        }
+        func leave(_ state: String) throws {
+            let now = "\(WallClock.nowMs())"
+            _ = try client.command("HSET", "status:um:service", "state", state, "pid", "7", "host", "here", "heartbeat_at", now)
+        }
+        let listener = try RedisSubscriber.connect(server.endpoint)
+        listener.subscribe(["b:commands:um:flux:list"])
+        #expect(listener.next(timeoutMs: 5_000) == .subscribed("b:commands:um:flux:list"))
+        #expect(try advice().contains("use --key-prefix 'b:' --market um"))
+        listener.close()
+        try leave("live")
+        #expect(try advice().contains("a um service runs here (pid 7 on here): use --market um"))
+        let dead = try advice("--market", "um")
+        #expect(dead.contains("one (pid 7 on here) has written its status") && dead.contains("listens no more"), "\(dead)")
+        try leave("stopped")
+        let stopped = try advice("--market", "um")
+        #expect(stopped.contains("(pid 7 on here) has stopped") && stopped.contains("feedd run --market um --flux"), "\(stopped)")
+        #expect(try !advice().contains("--market um"), "it runs no more")
+        // Somebody listens and says nothing.
+        let service = try ScriptedService(server.endpoint) { _, _ in [] }
+        #expect(try advice().contains("no service has written its status to this database"))
+        #expect(try advice("--market", "um").contains("the service (pid 7 on here) has stopped"))
+        try leave("live")
+        #expect(try advice("--market", "um").contains("it is busy, or hangs"))
+        service.stop()
+    }
+
     @Test("Redis from the environment, a file, with user and password")
     func settings() throws {
         let administrator = try RedisClient.connect(server.endpoint)
@@ -201,7 +235,7 @@ struct ClientWatchTests {
         let monitor = try ProgramRun(["monitor", "--every", "0.1"] + place)
         try await eventually(5, "two fluxes: \(monitor.outputText)") { monitor.outputText.contains("live  2 fluxes (2 live)") }
         service.stop()
-        try await eventually(5, "the service's end: \(monitor.outputText)") { monitor.outputText.contains("the service is not running") }
+        try await eventually(5, "the service's end: \(monitor.outputText)") { monitor.outputText.contains("no service listens") }
         monitor.signal(SIGTERM)
         #expect(monitor.end() == 0, "\(monitor.errorText)")
         #expect(!monitor.outputText.contains("\u{1B}"))
@@ -277,17 +311,17 @@ struct DiscoveryTests {
         }
     }
 
-    @Test("Commands find a running service with an embedded Redis, its key prefix too; of two, one must be named")
+    @Test("Commands find a running service with an embedded Redis, its key prefix and market too; of two, one must be named")
     func service() async throws {
         let kept = try TemporaryDirectory()
         let first = try await runs(["embedded:\(kept.path)", "--key-prefix", "a:"])
         #expect(try finds())
-        let second = try await runs(["embedded"])
+        let second = try await runs(["embedded", "--market", "um"])
         let both = try list()
         #expect(both.status == 2 && both.out.isEmpty, "\(both.out)")
         let place = "unix://\(kept.path.replacing("//", with: "/"))/redis.sock"
         #expect(both.err.contains("--redis \(place) --key-prefix a: (process \(first.pid))"), "\(both.err)")
-        #expect(both.err.contains("(process \(second.pid))") && both.err.split(separator: "\n").count == 1, "\(both.err)")
+        #expect(both.err.contains("--market um (process \(second.pid))") && both.err.split(separator: "\n").count == 1, "\(both.err)")
         #expect(try finds(["--redis", place, "--key-prefix", "a:"]))
         first.signal(SIGTERM)
         #expect(first.end() == 0, "\(first.errorText)")
