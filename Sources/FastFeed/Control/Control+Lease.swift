@@ -31,11 +31,23 @@ extension Control {
         if isServing && !lease.isHeld(askedNs) {
             journal.note(.warning, "the lease was not renewed in time: no command is answered until it is", key: "lease-lapsed")
         }
-        let questions = upkeep.questions(
-            registry: isServing ? fluxes : nil, standings: engine.sink.isConnected ? engine.standings.fluxes : nil)
-        let replies = line.ask([lease.question] + questions)
-        let event = Lease.event(of: replies?[0])
-        if case .error(let message) = replies?[0], event == .noReply {
+        let reply = line.ask([lease.question])?[0]
+        lateLeaseNs = reply == nil ? askedNs : nil
+        let goesOn = settle(reply, askedNs: askedNs)
+        lookAfterKeys()
+        return goesOn
+    }
+
+    /// A Redis that is always slow shall not cost the lease.
+    func takeLateLease() {
+        guard let askedNs = lateLeaseNs, let reply = line.takeLateReply() else { return }
+        lateLeaseNs = nil
+        _ = settle(reply, askedNs: askedNs)
+    }
+
+    private func settle(_ reply: RedisReply?, askedNs: UInt64) -> Bool {
+        let event = Lease.event(of: reply)
+        if case .error(let message) = reply, event == .noReply {
             journal.note(.warning, "Redis does not take the lease now", key: "lease-later:\(message.prefix(12))", ("reply", message))
         }
         let step = lease.take(event, askedNs: askedNs, nowNs: nowNs)
@@ -48,7 +60,6 @@ extension Control {
                 .warning, "Redis refuses the lease: another service of this market would answer the same commands", ("reply", reason),
                 ("see", "deploy/redis-acl.conf"))
         }
-        if let replies { restore(upkeep.losses(replies.dropFirst())) }
         if !isServing {
             if lease.isHeld(nowNs) { takeOver() } else if line.isReady { _ = readRegistry() }
         }
@@ -56,6 +67,15 @@ extension Control {
         case .goOn, .goWithout: return true
         case .takeOver, .standBy: return false
         }
+    }
+
+    // MARK: What must be in Redis
+
+    private func lookAfterKeys() {
+        guard line.isReady else { return }
+        let questions = upkeep.questions(
+            registry: isServing ? fluxes : nil, standings: engine.sink.isConnected ? engine.standings.fluxes : nil)
+        if !questions.isEmpty, let replies = line.ask(questions) { restore(upkeep.losses(replies)) }
     }
 
     private func restore(_ lost: [Upkeep.Thing]) {

@@ -23,6 +23,8 @@ package final class Control: @unchecked Sendable {
     var data: DataDesk
     var status: StatusDesk
     var lease: Lease
+    /// When the lease was asked for by a question that Redis answers late.
+    var lateLeaseNs: UInt64?
     var upkeep: Upkeep
     /// Commands are taken, the status is written, the registry is ours.
     var isServing = false
@@ -67,6 +69,7 @@ package final class Control: @unchecked Sendable {
         while !stopping.load(ordering: .acquiring) {
             if line.connectIfDue(nowNs) { greetRedis() }
             line.takeReplies()
+            takeLateLease()
             if beatIsDue { beat() }
             takeMessages()
             line.watchSubscriber(nowNs)

@@ -37,6 +37,8 @@ final class RedisLineTests {
             line.takeReplies()
             return line.isReady
         }
+        #expect(line.takeLateReply() == bytes("1"), "for who has use for it")
+        #expect(line.takeLateReply() == nil)
         #expect(line.ask([["GET", "b"], ["INCR", "c"]]) == [bytes("2"), .integer(2)])
         #expect(journal.drain().lines.map(\.message) == ["Redis is slow: a question is given up, requests wait"])
     }
