@@ -99,7 +99,8 @@ struct CommandLineRefusalTests {
     /// Arguments after `run`, and what the one sentence must name.
     static let wrong: [([String], String)] = [
         (["--flux", "btcusdt:7m"], "'7m'"),
-        (["--flux", "btc/usdt:1m"], "'btc/usdt'"),
+        (["--flux", "btc/usdt:1m"], "'btc/usdt' is not a symbol; did you mean btcusdt?"),
+        (["--flux", "龙虾-USDT:1m"], "did you mean 龙虾usdt?"),
         (["--flux", "btcusdt"], "SYMBOLS:INTERVALS"),
         (flux + ["--market", "um", "--flux", "btcusdt:1s"], "1s"),
         (flux + ["--market", "cm"], "--market 'cm'"),
@@ -153,7 +154,8 @@ struct CommandLineRefusalTests {
             ["simulate", "--open-loop", "0"], ["simulate", "--open-loop", "5", "--flat-out"], ["simulate", "--flat-out", "--stamp-trades"],
             ["simulate", "--fault", "flood"], ["simulate", "--speed", "nan"], ["simulate", "--truth-file", "/nowhere/truth"],
             ["simulate", "--connection-seconds", "9223372036854775807"], ["simulate", "--status-seconds", "9223372036854775807"],
-            ["simulate", "--market", "cm"], ["demo", "--symbols", "0"], ["demo", "--intervals", "7m"], ["demo", "--seconds", "0"],
+            ["simulate", "--market", "cm"], ["simulate", "--extra-symbol", "a/b"], ["simulate", "--extra-symbol", "btcusdt"],
+            ["demo", "--symbols", "0"], ["demo", "--intervals", "7m"], ["demo", "--seconds", "0"],
         ])
     func usage(arguments: [String]) throws {
         let run = try ProgramRun(arguments)

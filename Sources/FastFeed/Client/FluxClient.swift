@@ -96,7 +96,7 @@ public final class FluxClient: Sendable {
     /// Listens to a series. When this returns, Redis has confirmed: everything published from now on comes. It only listens:
     /// without a flux that has the series, nothing comes.
     public func updates(symbol: String, interval: Interval, market: Market = .spot) async throws(FluxError) -> FluxUpdates {
-        guard let symbol = Symbol(symbol) else { throw .badArgument("'\(Ascii.printable(symbol.utf8, limit: 40))' is not a symbol") }
+        guard let symbol = Symbol(symbol) else { throw .badArgument(Symbol.refusal(symbol)) }
         let channel = keys.updatesChannel(Series(market: market, symbol: symbol, interval: interval))
         let subscription = FluxSubscription(self, calls, channel)
         _ = try await run(nil, channel: channel)

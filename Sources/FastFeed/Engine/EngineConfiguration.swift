@@ -24,17 +24,21 @@ public struct FluxDefinition: Sendable, Hashable {
         func refuse(_ why: String) -> FeedError { FeedError(.configuration, "flux '\(Ascii.printable(text.utf8))': \(why)") }
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         guard parts.count == 2 else { throw refuse("expected SYMBOLS:INTERVALS, as in btcusdt,ethusdt:1m") }
-        func list<Value: Equatable>(_ text: Substring, _ read: (Substring) -> Value?, orElse isNot: String) throws(FeedError) -> [Value] {
+        func list<Value: Equatable>(
+            _ text: Substring, _ read: (Substring) -> Value?, orElse refusal: (Substring) -> String
+        ) throws(FeedError) -> [Value] {
             var values: [Value] = []
             for part in text.split(separator: ",", omittingEmptySubsequences: false) {
-                guard let value = read(part) else { throw refuse("'\(Ascii.printable(part.utf8, limit: 40))' \(isNot)") }
+                guard let value = read(part) else { throw refuse(refusal(part)) }
                 if !values.contains(value) { values.append(value) }
             }
             return values
         }
         let known = Interval.allCases.map(\.token).joined(separator: " ")
-        let symbols = try list(parts[0], { Symbol($0) }, orElse: "is not a symbol ([a-z0-9_], at most 32)")
-        let intervals = try list(parts[1], { Interval(token: $0) }, orElse: "is not an interval (\(known))")
+        let symbols = try list(parts[0], { Symbol($0) }, orElse: { Symbol.refusal($0) })
+        let intervals = try list(parts[1], { Interval(token: $0) }) {
+            "'\(Ascii.printable($0.utf8, limit: 40))' is not an interval (\(known))"
+        }
         self.init(symbols: symbols, intervals: intervals)
     }
 }
