@@ -137,6 +137,16 @@ package enum Limits {
     package static let clockDifferenceMs: Int64 = 2_000
     /// Different questions for candles that the exchange has not answered yet. Beyond: `busy`.
     package static let dataQuestionsMax = 1_000
+    /// The list of symbols is not asked for again sooner, whatever names commands bring.
+    package static let symbolListPauseNs: UInt64 = 10_000_000_000
+    /// So long a command waits for the list, and then is judged by what is known. Clients wait for 5 s unless told otherwise.
+    package static let symbolListWaitNs: UInt64 = 4_000_000_000
+    /// Commands that wait for the list. Beyond: judged at once by what is known.
+    package static let symbolWaitersMax = 1_000
+    /// Symbols remembered as delisted. Beyond: as if they had never been listed.
+    package static let delistedCountMax = 65_536
+    /// Refused symbols of one flux that the log names; the others are counted.
+    package static let symbolsNamedMax = 8
     /// Connecting, and each question of the control thread to Redis. Beyond: the request is refused, the next ones wait.
     package static let controlRedisTimeoutMs = 1_000
 

@@ -18,10 +18,8 @@ extension StatusMembers {
 public struct FluxStatus: Sendable, Equatable {
     public let flux: FluxSummary
     public let origin: FluxOrigin?
-    /// Series of which something has come.
-    public let seriesLive: Int
-    /// Symbols that the exchange does not know.
-    public let refusedSymbols: [Symbol]
+    /// Symbols of which nothing comes, each with the reason.
+    public let refusedSymbols: [RefusedSymbol]
     /// Closed candles since the start.
     public let candlesTotal: UInt64
     /// Closed candles that are missing.
@@ -34,19 +32,20 @@ extension FluxStatus: StatusMembers {
     package init(_ value: JSONValue) throws(Malformed) {
         self.init(
             flux: try FluxSummary(value), origin: FluxOrigin(rawValue: try value.text(Field.origin)),
-            seriesLive: Int(try value.number(Field.seriesLive)), refusedSymbols: try value.symbols(Field.refusedSymbols),
+            refusedSymbols: try value.refusedSymbols(Field.refusedSymbols),
             candlesTotal: UInt64(clamping: try value.number(Field.candlesTotal)),
             gapsOpen: UInt64(clamping: try value.number(Field.gapsOpen)), history: Int(try value.number(Field.history)))
     }
 
     package var members: [(String, JSONValue)] {
-        func joined(_ symbols: [Symbol]) -> JSONValue { .string(symbols.map(\.name).joined(separator: ",")) }
+        func joined(_ names: [String]) -> JSONValue { .string(names.joined(separator: ",")) }
         return [
-            (Field.fluxID, .string(flux.id)), (Field.state, .string(flux.state?.rawValue ?? "")), (Field.symbols, joined(flux.symbols)),
+            (Field.fluxID, .string(flux.id)), (Field.state, .string(flux.state?.rawValue ?? "")),
+            (Field.symbols, joined(flux.symbols.map(\.name))),
             (Field.interval, .string(flux.interval.token)), (Field.origin, .string(origin?.rawValue ?? "")),
             (Field.createdAt, .integer(flux.createdAt)), (Field.lastUpdateAt, .integer(flux.lastUpdateAt ?? 0)),
-            (Field.series, .integer(Int64(flux.symbols.count))), (Field.seriesLive, .integer(Int64(seriesLive))),
-            (Field.refusedSymbols, joined(refusedSymbols)), (Field.candlesTotal, .integer(Int64(clamping: candlesTotal))),
+            (Field.series, .integer(Int64(flux.symbols.count))), (Field.seriesLive, .integer(Int64(flux.seriesLive))),
+            (Field.refusedSymbols, joined(refusedSymbols.map(\.text))), (Field.candlesTotal, .integer(Int64(clamping: candlesTotal))),
             (Field.gapsOpen, .integer(Int64(clamping: gapsOpen))), (Field.history, .integer(Int64(history))),
         ]
     }

@@ -7,7 +7,9 @@ package enum ExchangeAnswer: Sendable {
 }
 
 extension Control {
-    func carryOut(_ request: RequestKey, _ command: Command) {
+    /// - Parameter mayWait: for the exchange's list, when that decides.
+    func carryOut(_ request: RequestKey, _ command: Command, mayWait: Bool = true) {
+        if mayWait, isForExchange(command), symbols.postpone(request, command, nowNs: nowNs) { return }
         let result: CommandResult
         do throws(CommandError) {
             guard let members = try outcome(request, command) else { return }
@@ -16,6 +18,13 @@ extension Control {
             result = .failure(error)
         }
         line.post([commands.answer(request, result)])
+    }
+
+    /// The exchange knows whether its names are right.
+    private func isForExchange(_ command: Command) -> Bool {
+        guard engine.rest != nil else { return false }
+        guard case .getData(let symbol, let interval, _, _, _) = command else { return true }
+        return fluxes.placement.handle(Series(market: fluxes.market, symbol: symbol, interval: interval)) == nil
     }
 
     /// The members of the answer; nil when it comes later.
@@ -43,10 +52,11 @@ extension Control {
         if let entry {
             try keep(entry, undo: fluxes.erasure(flux))
             engine.tell(try fluxes.add(flux))
+            _ = fluxes.judge(flux, by: symbols)
             status.markDue()
             journal.note(.info, "flux created", ("flux_id", flux.id), ("series", "\(flux.symbols.count)"))
         }
-        return CreatedFlux(id: flux.id, created: entry != nil).members
+        return CreatedFlux(id: flux.id, created: entry != nil, refused: fluxes.refusedSymbols(of: flux)).members
     }
 
     private func stop(_ flux: Flux) throws(CommandError) -> [(String, JSONValue)] {
@@ -80,7 +90,7 @@ extension Control {
             guard let replies = line.ask(data.storedQuestion(query)) else { throw Control.redisIsAway }
             return answer(.redis, try data.storedRows(query, replies))
         }
-        try symbols.check([query.series.symbol])
+        if !symbols.lists(query.series.symbol) { try symbols.check([query.series.symbol]) }
         guard let reply = line.ask([data.cacheQuestion(query)])?[0] else { throw Control.redisIsAway }
         if let rows = DataDesk.cachedRows(reply) {
             counters.add(.cacheHits)

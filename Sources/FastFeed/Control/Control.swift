@@ -62,6 +62,7 @@ package final class Control: @unchecked Sendable {
             line.watchSubscriber(nowNs)
             takeEvents()
             takeExchangeAnswers()
+            takeWaiters()
             askWhatIsDue()
             line.flush()
             wait()
@@ -71,7 +72,8 @@ package final class Control: @unchecked Sendable {
     }
 
     private func wait() {
-        wakeUp.park(line.pollEntries, untilNs: min(line.dueNs, status.dueNs)) {
+        let waitersDueNs = line.isReady ? symbols.waitersDueNs : .max
+        wakeUp.park(line.pollEntries, untilNs: min(line.dueNs, status.dueNs, waitersDueNs)) {
             stopping.load(ordering: .acquiring) || engine.haveSaidSomething || exchangeAnswers.isWaiting
                 || mayHoldMoreCommands && line.isReady
         }
@@ -86,7 +88,7 @@ package final class Control: @unchecked Sendable {
         } else {
             guard let reply = line.ask([fluxes.registryQuestion])?[0] else { return line.lose("it does not say what fluxes there are") }
             if case .error(let message) = reply { return line.lose("cannot read the registry: \(message)") }
-            for change in fluxes.resume(reply.pairs) { engine.tell(change) }
+            for change in fluxes.resume(reply.pairs) + fluxes.judge(by: symbols) { engine.tell(change) }
         }
         line.confirm()
         status.forgetWritten()
@@ -155,16 +157,30 @@ package final class Control: @unchecked Sendable {
     private func learnSymbols(_ result: Result<ExchangeInformation, RestFailure>) {
         switch result {
         case .success(let found):
-            symbols.learn(found.instruments.map(\.symbol), nowNs: nowNs)
+            symbols.learn(found.instruments, nowNs: nowNs)
+            for change in fluxes.judge(by: symbols) { engine.tell(change) }
+            status.markDue()
             journal.note(
                 .info, "symbols of the exchange", key: "symbols", ("count", "\(found.instruments.count)"), ("skipped", "\(found.skipped)"))
         case .failure(let failure):
-            journal.note(.warning, "no list of symbols; names are checked by their form only", key: "no-symbols", ("reason", "\(failure)"))
+            symbols.fail(nowNs: nowNs)
+            journal.note(
+                .warning, "no new list of symbols; names are checked by the last one, or by their form", key: "no-symbols",
+                ("reason", "\(failure)"))
+        }
+    }
+
+    /// Commands that have waited for the list.
+    private func takeWaiters() {
+        guard line.isReady else { return }
+        for (request, command, isLate) in symbols.takeWaiters(nowNs: nowNs, max: Limits.commandsPerTurnMax) {
+            if isLate { journal.note(.warning, "the list of symbols does not come; a command is judged without it", key: "late-symbols") }
+            carryOut(request, command, mayWait: false)
         }
     }
 
     private func askWhatIsDue() {
-        if let rest = engine.rest, symbols.isDue(nowNs) {
+        if let rest = engine.rest, symbols.isDue(nowNs, isWatched: fluxes.waitsForList) {
             rest.exchangeInfo(patienceMs: 50_000) { [exchangeAnswers] in _ = exchangeAnswers.offer(.symbols($0)) }
         }
         if let ids = status.question(fluxes, nowNs: nowNs), !engine.sink.commands.offer(.report(ids: ids)) { status.askLater(nowNs) }

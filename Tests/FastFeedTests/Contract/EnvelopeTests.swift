@@ -10,15 +10,17 @@ struct EnvelopeTests {
 
     @Test("What is answered is read, by whoever asked")
     func bothWays() throws {
-        let created = try CreatedFlux(JSONValue(parsing: Array(#"{"flux_id":"42","created":false}"#.utf8)))
+        let created = try CreatedFlux(JSONValue(parsing: Array(#"{"flux_id":"42","created":false,"refused_symbols":["a:BREAK"]}"#.utf8)))
         #expect(
             CommandResult.success(created.members).text(requestID: "7")
-                == #"{"request_id":"7","status":"ok","flux_id":"42","created":false}"#)
+                == #"{"request_id":"7","status":"ok","flux_id":"42","created":false,"refused_symbols":["a:BREAK"]}"#)
         guard case .ok(let content) = try read(.success(created.members)) else {
             Issue.record("refused")
             return
         }
-        #expect(try CreatedFlux(content) == created && content.members?.count == 2)
+        #expect(
+            try CreatedFlux(content) == created && content.members?.count == 3
+                && created.refused == [RefusedSymbol(Symbol("a")!, .halted("BREAK"))])
         for code in CommandCode.allCases {
             let refusal = CommandResult.failure(CommandError(code, "\"no\""))
             #expect(

@@ -7,7 +7,7 @@ struct StatusTests {
     /// Its texts look like numbers wherever they may.
     private let flux = """
         {"flux_id":"42","state":"live","symbols":"1,2","interval":"1M","origin":"configuration","created_at":1790000000000,\
-        "last_update_at":0,"series":2,"series_live":1,"refused_symbols":"2","candles_total":7,"gaps_open":9223372036854775807,\
+        "last_update_at":0,"series":2,"series_live":1,"refused_symbols":"1:unknown,2:BREAK","candles_total":7,"gaps_open":9223372036854775807,\
         "history":100}
         """
     private let service = """
@@ -22,13 +22,15 @@ struct StatusTests {
         let status = try FluxStatus(json(flux))
         #expect(status.flux.id == "42" && status.flux.symbols.map(\.name) == ["1", "2"] && status.flux.interval == .month1)
         #expect((status.flux.state, status.flux.createdAt, status.flux.lastUpdateAt) == (.live, 1_790_000_000_000, nil))
-        #expect((status.origin, status.seriesLive, status.candlesTotal, status.history) == (.configuration, 1, 7, 100))
-        #expect(status.refusedSymbols.map(\.name) == ["2"] && status.gapsOpen == 9_223_372_036_854_775_807)
+        #expect((status.origin, status.flux.seriesLive, status.candlesTotal, status.history) == (.configuration, 1, 7, 100))
+        #expect(status.refusedSymbols == [RefusedSymbol(Symbol("1")!, .unknown), RefusedSymbol(Symbol("2")!, .halted("BREAK"))])
+        #expect(status.gapsOpen == 9_223_372_036_854_775_807)
         #expect(JSONValue.members(status.members).text == flux)
         #expect(status.hash.map(\.0) == status.members.map(\.0))
         #expect(
             status.hash.map(\.1) == [
-                "42", "live", "1,2", "1M", "configuration", "1790000000000", "0", "2", "1", "2", "7", "9223372036854775807", "100",
+                "42", "live", "1,2", "1M", "configuration", "1790000000000", "0", "2", "1", "1:unknown,2:BREAK", "7", "9223372036854775807",
+                "100",
             ])
     }
 
@@ -61,7 +63,8 @@ struct StatusTests {
 
     @Test("The summary in the list of fluxes")
     func summary() throws {
-        let text = #"{"flux_id":"42","symbols":["1","2"],"interval":"1M","state":"live","created_at":1790000000000,"last_update_at":0}"#
+        let text =
+            #"{"flux_id":"42","symbols":["1","2"],"interval":"1M","state":"live","created_at":1790000000000,"last_update_at":0,"series_live":1}"#
         let summary = try FluxSummary(json(text))
         #expect(summary.json.text == text)
         #expect(try summary == FluxStatus(json(flux)).flux)

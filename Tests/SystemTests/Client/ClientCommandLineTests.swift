@@ -31,12 +31,17 @@ struct ClientCommandLineTests {
         let lines = list.out.split(separator: "\n")
         #expect(lines.count == 3)
         #expect(
-            lines[0].hasPrefix("FLUX                STATE     INTERVAL  SYMBOLS           CREATED (UTC)        LAST UPDATE"), "\(list.out)")
-        #expect(lines[1].hasPrefix("1m_btcusdt-ethusdt  live      1m        btcusdt, ethusdt  2026-09-21 14:13:20  "), "\(list.out)")
+            lines[0].hasPrefix("FLUX                STATE     INTERVAL  SERIES  SYMBOLS           CREATED (UTC)        LAST UPDATE"),
+            "\(list.out)")
+        #expect(
+            lines[1].hasPrefix("1m_btcusdt-ethusdt  live      1m        2 of 2  btcusdt, ethusdt  2026-09-21 14:13:20  "), "\(list.out)")
         #expect(lines[2].hasSuffix("  never"), "\(list.out)")
         let create = try run(["create", "ethusdt,btcusdt", "1m"] + place)
         #expect((create.status, create.out) == (0, "created 1m_btcusdt-ethusdt\n"))
         #expect(try run(["create", "btcusdt", "1m", "--name", "old"] + place).out == "old was there already\n")
+        #expect(
+            try run(["create", "lunausdt", "1m", "--name", "halted"] + place).out
+                == "created halted\nlunausdt: not trading now (BREAK); it comes when the exchange resumes it\n")
         #expect(try run(["stop", "old"] + place).out == "stopped old\n")
         let status = try run(["status"] + place)
         #expect(status.out.contains("state           live\n") && status.out.contains("messages_total  1 234 567\n"), "\(status.out)")
@@ -48,6 +53,24 @@ struct ClientCommandLineTests {
         #expect(rows[1].contains("50000.00000001  50001.00000000  49999.90000000  50000.10000000  12.34500000    1 234  closed   live"))
         #expect(rows[3].contains("forming"))
         for text in [list.out, create.out, status.out, data.out] { #expect(!text.contains("\u{1B}")) }
+        service.stop()
+    }
+
+    @Test("Wide characters take two columns")
+    func wideNames() throws {
+        let ids = ["1m_币安人生usdt", "plain", "1m_é", "1m_한글usdt"]
+        let service = try ScriptedService(server.endpoint) { _, request in
+            let fluxes = ids.map {
+                "{\"flux_id\":\"\($0)\",\"symbols\":[\"龙虾usdt\"],\"interval\":\"1m\",\"state\":\"delisted\",\"created_at\":1790000000000,\"last_update_at\":null,\"series_live\":0}"
+            }
+            return [ScriptedService.ok(request, "\"fluxes\":[\(fluxes.joined(separator: ","))]")]
+        }
+        let lines = try run(["list"] + place).out.split(separator: "\n").map(String.init)
+        #expect(lines.count == 5)
+        #expect(lines[1] == "1m_币安人生usdt  delisted  1m        0 of 1  龙虾usdt  2026-09-21 14:13:20  never", "\(lines[1])")
+        #expect(lines[2] == "plain            delisted  1m        0 of 1  龙虾usdt  2026-09-21 14:13:20  never", "\(lines[2])")
+        #expect(lines[3] == "1m_é             delisted  1m        0 of 1  龙虾usdt  2026-09-21 14:13:20  never", "\(lines[3])")
+        #expect(lines[4] == "1m_한글usdt      delisted  1m        0 of 1  龙虾usdt  2026-09-21 14:13:20  never", "\(lines[4])")
         service.stop()
     }
 
