@@ -125,6 +125,7 @@ struct CommandLineRefusalTests {
         (flux + ["--redis", "embedded:"], "embedded:"),
         (flux + ["--redis-password-file", "/nowhere/secret"], "/nowhere/secret"),
         (flux + ["--redis-user", "feed"], "password"),
+        (flux + ["--redis-user", ""], "--redis-user ''"),
         (flux + ["--redis-ca-file", "/proc/self/comm"], "rediss://"),
         (flux + ["--redis", "rediss://127.0.0.1", "--redis-cert-file", "/proc/self/comm"], "redis-key-file"),
         (flux + ["--key-prefix", "a{b"], "key-prefix"),

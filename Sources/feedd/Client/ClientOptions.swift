@@ -66,7 +66,7 @@ struct ClientPlan {
     private static func readRedis(_ settings: Settings, _ running: Discovery.Service?) throws -> RedisEndpoint {
         var found = try settings[.redis]
         let password = try settings.file(.redisPasswordFile).map(ConfigurationLoader.readPassword)
-        let user = try settings.text(.redisUser)
+        let user = try ConfigurationLoader.readUser(settings)
         var fallback = running?.redis ?? .local
         if let text = found?.text, text == "embedded" || text.hasPrefix("embedded:") {
             let directory = text.dropFirst("embedded:".count)

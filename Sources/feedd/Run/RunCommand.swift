@@ -57,6 +57,8 @@ struct Service {
         var configuration = plan.engine
         switch plan.redis {
         case .endpoint(let endpoint):
+            // Refused for good it would be tried for ever; one that is away may come.
+            try RedisConnection.check(endpoint)
             redis = nil
             configuration.redis = endpoint
         case .embedded(let directory, let password):
