@@ -65,10 +65,12 @@ struct FaultTests {
         waitForCloses(rig, 300)
         #expect(try rig.client.command(fault).text == "OK")
         rig.wait(seconds: 20, "refusals counted") { rig.counters[.redisErrorsRetried] > 0 }
+        #expect(rig.engine.troubles[.redis] != nil)
         usleep(1_000_000)
         let back = fault[0] == "REPLICAOF" ? ["REPLICAOF", "NO", "ONE"] : ["CONFIG", "SET", fault[2], undo[fault[2]]!]
         #expect(try rig.client.command(back).text == "OK")
         waitForCloses(rig, 300)
+        #expect(rig.engine.troubles[.redis] == nil)
         try expectWhole(rig)
         #expect(rig.counters[.redisRejected] == 0)
     }
@@ -178,12 +180,14 @@ struct FaultTests {
             return check.missing == 0 && check.same > 400
         }
         #expect(rig.counters[.closedPending] > 0)
+        #expect(rig.engine.troubles[.redis]?.reason.contains(/it refuses (candles:{b|latest:)/) == true)
         #expect(
             rig.engine.drainJournal().contains { line in
                 line.fields.contains { $0.0 == "key" && $0.1 == Keys.history("btcusdt", .s1) }
             })
         #expect(try admin.command("ACL", "SETUSER", "narrow", "~candles:*").text == "OK")
         waitForCloses(rig, 500)
+        rig.wait(seconds: 30, "the trouble over") { rig.engine.troubles[.redis] == nil }
         let report = rig.finish()
         #expect(report.isClean && report.closedLost == 0, "\(report)")
         var check = TruthCheck { try admin.command($0) }
@@ -253,8 +257,11 @@ struct FaultTests {
             waitForCloses(rig, 400)
             let before = rig.counters[.connectionsClosed]
             rig.venue.inject(Fault(kind))
-            rig.wait(seconds: 20, "the loss noticed") { rig.counters[.connectionsClosed] > before }
+            rig.wait(seconds: 20, "the loss noticed, with its reason") {
+                rig.counters[.connectionsClosed] > before && rig.engine.troubles.ofConnections != nil
+            }
             rig.wait(seconds: 20, "all connections back") { rig.counters[.connectionsLive] == 4 }
+            #expect(rig.engine.troubles.ofConnections == nil)
         }
         waitForCloses(rig, 400)
         try expectWhole(rig, allowsUndelivered: true)

@@ -8,6 +8,12 @@ package enum Ascii {
         return String(decoding: shown.prefix(limit), as: UTF8.self) + (shown.count > limit ? "..." : "")
     }
 
+    /// Printable; white space of any kind and length is one space, as in a page's source.
+    package static func words(_ bytes: some Sequence<UInt8>, limit: Int) -> String {
+        let parts = bytes.split { $0 == 0x20 || (0x09...0x0D).contains($0) }
+        return printable(parts.joined(separator: [0x20]), limit: limit)
+    }
+
     @inline(__always)
     package static func isDigit(_ byte: UInt8) -> Bool { byte &- 0x30 < 10 }
 

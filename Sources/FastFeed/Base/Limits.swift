@@ -18,6 +18,8 @@ package enum Limits {
     /// What is kept of a refusal's body, its chunks' sizes included, and what of it is shown.
     package static let refusalBodyBytesMax = 1_024
     package static let refusalShownBytesMax = 200
+    /// What is kept of the reason why something does not work, for the status.
+    package static let troubleBytesMax = 256
     /// How long a refusal's body may take to come; then the refusal is told without it.
     package static let refusalBodyTimeoutMs = 1_000
     /// A longer `Retry-After` is not believed: the usual backoff is used instead. The exchange bans for 3 days at most.

@@ -62,6 +62,11 @@ package enum Field {
     package static let messagesTotal = "messages_total", rejectedTotal = "rejected_total", closedLost = "closed_lost",
         clockDifference = "clock_difference_ms"
 
+    /// `exchange_error`: why a part does not work.
+    package static func reason(_ part: ServicePart) -> String { "\(part.rawValue)_error" }
+    /// `exchange_error_at`: when that was last seen.
+    package static func reasonAt(_ part: ServicePart) -> String { "\(reason(part))_at" }
+
     /// `latency_p99_us`; with a stage `latency_wire_p99_us`.
     package static func latency(_ quantile: String, stage: String? = nil) -> String {
         "latency_\(stage.map { $0 + "_" } ?? "")\(quantile)_us"

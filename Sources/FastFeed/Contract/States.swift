@@ -23,6 +23,16 @@ public enum ServiceState: String, CaseIterable, Sendable {
     case stopped
 }
 
+/// What the service works with.
+public enum ServicePart: String, CaseIterable, Sendable {
+    /// The exchange's streams.
+    case exchange
+    /// The exchange's REST interface.
+    case rest
+    /// Redis, as candles are written to it.
+    case redis
+}
+
 /// What a flux was made by.
 public enum FluxOrigin: String, CaseIterable, Sendable {
     /// A command; the flux is kept in Redis.

@@ -32,7 +32,7 @@ package final class Control: @unchecked Sendable {
         commands = CommandDesk(schema: schema, counters: counters, journal: journal)
         line = RedisLine(redis, channels: commands.channels, journal: journal, seed: seed)
         data = DataDesk(schema: schema)
-        status = StatusDesk(schema: schema, board: engine.standings, startedAtMs: WallClock.nowMs())
+        status = StatusDesk(schema: schema, board: engine.standings, troubles: engine.troubles, startedAtMs: WallClock.nowMs())
         wakeUp = try WakeUp()
         exchangeAnswers = Mailbox(capacity: Limits.dataQuestionsMax + 1, receiver: wakeUp)
         for reader in engine.readers { reader.refusedStreams.setReceiver(wakeUp) }

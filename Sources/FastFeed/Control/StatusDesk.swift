@@ -12,6 +12,7 @@ package struct StatusDesk {
     private let schema: KeySchema
     private let startedAtMs: Int64
     private let board: StandingsBoard
+    private let troubles: TroubleBoard
     private var written: [String: (standing: FluxStanding, atNs: UInt64)] = [:]
     /// What the sink was asked about and has not answered yet. One question at a time: an answer must find its list.
     private var asked: [Flux]?
@@ -19,8 +20,8 @@ package struct StatusDesk {
     /// How far the exchange's clock was from ours when the newest update came (its way included), behind or ahead. Nil before the first.
     package private(set) var clockDifferenceMs: Int64?
 
-    package init(schema: KeySchema, board: StandingsBoard, startedAtMs: Int64) {
-        (self.schema, self.board, self.startedAtMs) = (schema, board, startedAtMs)
+    package init(schema: KeySchema, board: StandingsBoard, troubles: TroubleBoard = TroubleBoard(), startedAtMs: Int64) {
+        (self.schema, self.board, self.troubles, self.startedAtMs) = (schema, board, troubles, startedAtMs)
     }
 
     /// When control must look again; the sink's answer wakes it.
@@ -158,6 +159,13 @@ package struct StatusDesk {
         }
         return ServiceStatus(
             state: state(book, figures, nowMs), version: FastFeedVersion.text, pid: getpid(), host: StatusDesk.hostName,
-            market: book.market, startedAt: startedAtMs, heartbeatAt: nowMs, figures: list)
+            market: book.market, startedAt: startedAtMs, heartbeatAt: nowMs, troubles: troublesNow, figures: list)
+    }
+
+    private var troublesNow: [ServiceStatus.Trouble] {
+        let found: [(ServicePart, Trouble?)] = [(.exchange, troubles.ofConnections), (.rest, troubles[.rest]), (.redis, troubles[.redis])]
+        return found.compactMap { part, trouble in
+            trouble.map { ServiceStatus.Trouble(part: part, reason: $0.reason, at: $0.atMs) }
+        }
     }
 }

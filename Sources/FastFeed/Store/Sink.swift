@@ -58,9 +58,12 @@ package enum SinkEvent: Sendable {
     private var port: PollerPort?
     private var isDraining = false
 
-    package init(settings: SinkSettings, rings: [SPSCRing<CandleRecord>], journal: Journal, gaps: GapBoard) {
+    package init(
+        settings: SinkSettings, rings: [SPSCRing<CandleRecord>], journal: Journal, gaps: GapBoard, troubles: TroubleBoard = TroubleBoard()
+    ) {
         writer = FixedSlot(
-            CandleWriter(settings: settings, rings: rings, counters: counters, latency: latency, journal: journal, gaps: gaps))
+            CandleWriter(
+                settings: settings, rings: rings, counters: counters, latency: latency, journal: journal, gaps: gaps, troubles: troubles))
     }
 
     package var roleName: String { "sink" }

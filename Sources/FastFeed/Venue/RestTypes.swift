@@ -12,7 +12,7 @@ package enum RestFailure: Error, Sendable, Equatable {
     case unknownSymbol
     /// The weight budget or the exchange (429, 418) allows it only after more time than the request has.
     case limited(waitMs: Int64)
-    /// The exchange's final no. `code` and `message` are the body's; 0 and empty when it had none.
+    /// The exchange's final no. `code` and `message` are the body's; 0 and its beginning when it is not the exchange's JSON.
     case refused(status: Int, code: Int64, message: String)
     /// Not reached, cut off, too slow or 5xx, each time it was tried; the last time as a sentence.
     case unavailable(String)

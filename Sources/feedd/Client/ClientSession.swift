@@ -68,7 +68,10 @@ struct ClientSession: Sendable {
 
     /// One command: its answer as JSON when that is wanted, else as lines. A malformed answer fails in both cases.
     func show<Answer>(_ request: ClientRequest<Answer>, lines: (Answer) -> [String]) async throws {
-        let answer = try await client.ask(request)
+        try show(try await client.ask(request), lines: lines)
+    }
+
+    func show<Answer>(_ answer: (value: Answer, content: JSONValue), lines: (Answer) -> [String]) throws {
         try Terminal.print((printsJSON ? [answer.content.text] : lines(answer.value)).joined(separator: "\n") + "\n")
     }
 }

@@ -10,7 +10,10 @@ struct List: ParsableCommand {
 
     func run() throws {
         try ClientSession.run(options) { session in
-            try await session.show(.list, lines: List.lines)
+            let answer = try await session.client.ask(.list)
+            // Why a flux does not become live. A service that does not say it has answered all the same.
+            let service = session.printsJSON ? nil : try? await session.client.ask(.status).value
+            try session.show(answer) { List.lines($0) + (service.map { List.troubles($0) } ?? []) }
         }
     }
 
@@ -26,6 +29,10 @@ struct List: ParsableCommand {
             ])
         }
         return table.lines()
+    }
+
+    private static func troubles(_ service: ServiceStatus) -> [String] {
+        ClientText.troubles(service, nowMs: WallClock.nowMs()).map { TextTable.usesColour ? Style.yellow.paint($0) : $0 }
     }
 }
 

@@ -11,6 +11,10 @@ struct MonitorView {
         if let trouble = look.trouble {
             lines += [StyledLine(" ○ " + LogText.escaped("\(trouble)"), .brightRed), StyledLine()]
         }
+        if let service = look.service {
+            let troubles = ClientText.troubles(service, nowMs: look.atMs)
+            if !troubles.isEmpty { lines += troubles.map { StyledLine(" ○ " + $0, .yellow) } + [StyledLine()] }
+        }
         // Fluxes matter as much: half the height at most.
         lines += figures(look, before, columns).prefix(max(3, rows / 2 - lines.count))
         lines.append(StyledLine())
@@ -110,6 +114,7 @@ struct MonitorView {
         for name in shown {
             if let value = look.service?[name] { line += "  \(name) \(value)" }
         }
+        for trouble in look.service?.troubles ?? [] { line += "  \(Field.reason(trouble.part)) \(trouble.reason)" }
         return LogText.escaped(line)
     }
 }

@@ -84,6 +84,20 @@ enum ClientText {
         return (seconds < 60 ? "\(seconds) s" : Numbers.duration(seconds: Int(seconds))) + " ago"
     }
 
+    /// What does not work and why, a line each.
+    static func troubles(_ service: ServiceStatus, nowMs: Int64) -> [String] {
+        service.troubles.map { trouble in
+            let name =
+                switch trouble.part {
+                case .exchange:
+                    "exchange (\(service[CounterID.connectionsLive.name] ?? 0) of \(service[Field.connections] ?? 0) connections live)"
+                case .rest: "exchange, REST"
+                case .redis: "Redis"
+                }
+            return LogText.escaped("\(name): \(trouble.reason) (\(age(trouble.at, nowMs: nowMs)))")
+        }
+    }
+
     /// At most so many characters; the rest is counted. `btcusdt, ethusdt, … (12)`
     static func symbols(_ symbols: [Symbol], width: Int = 48) -> String {
         let all = symbols.map(\.name).joined(separator: ", ")
