@@ -139,6 +139,13 @@ package enum Limits {
     package static let clockDifferenceMs: Int64 = 2_000
     /// Different questions for candles that the exchange has not answered yet. Beyond: `busy`.
     package static let dataQuestionsMax = 1_000
+    /// What the exchange's clock has closed so long ago is in Redis; before, it may be on its way.
+    package static let closedOnItsWayMs: Int64 = 5_000
+    /// What it has closed so long ago, its REST interface shows.
+    package static let restSettledMs: Int64 = 60_000
+    /// Series of which is known which bars the exchange lacks, and ranges of such bars in each. Beyond: forgotten, and asked for again.
+    package static let absentSeriesMax = 4_096
+    package static let absentRangesMax = 32
     /// Connecting, and each question of the control thread to Redis. Beyond: the request is refused, the next ones wait.
     package static let controlRedisTimeoutMs = 1_000
 

@@ -56,6 +56,8 @@ public struct CandleData: Sendable, Equatable {
     public let tookMicroseconds: Int64
     /// Oldest first; a forming candle is the last.
     public let rows: [Candle]
+    /// Why the exchange may have candles of the question that are not among the rows, one sentence; nil when they are all there is.
+    public let incomplete: String?
 
     package init(_ value: JSONValue) throws(Malformed) {
         symbol = try value.symbol(Field.symbol)
@@ -63,17 +65,18 @@ public struct CandleData: Sendable, Equatable {
         source = DataSource(rawValue: try value.text(Field.source))
         tookMicroseconds = try value.number(Field.tookMicroseconds)
         rows = try value.list(Field.rows, of: Candle.init)
+        incomplete = try value.optional(Field.incomplete, "a text", \.string)
     }
 
     /// The service has its rows as JSON already.
     package static func members(
-        _ series: Series, _ source: DataSource, tookMicroseconds: UInt64, rows: [JSONValue]
+        _ series: Series, _ source: DataSource, tookMicroseconds: UInt64, rows: [JSONValue], incomplete: String? = nil
     ) -> [(String, JSONValue)] {
         [
             (Field.symbol, .string(series.symbol.name)), (Field.interval, .string(series.interval.token)),
             (Field.source, .string(source.rawValue)), (Field.tookMicroseconds, .integer(Int64(clamping: tookMicroseconds))),
             (Field.rows, .array(rows)),
-        ]
+        ] + (incomplete.map { [(Field.incomplete, .string($0))] } ?? [])
     }
 }
 

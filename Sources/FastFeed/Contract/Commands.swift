@@ -53,7 +53,7 @@ package enum Field {
     package static let origin = "origin", seriesLive = "series_live", refusedSymbols = "refused_symbols"
     package static let candlesTotal = "candles_total", gapsOpen = "gaps_open"
     // Candles.
-    package static let symbol = "symbol", limit = "limit", start = "start", end = "end", rows = "rows"
+    package static let symbol = "symbol", limit = "limit", start = "start", end = "end", rows = "rows", incomplete = "incomplete"
     package static let source = "source", tookMicroseconds = "took_us", updates = "updates", candles = "candles"
     // The service.
     package static let state = "state", version = "version", pid = "pid", host = "host", market = "market"

@@ -47,4 +47,6 @@ public enum DataSource: String, CaseIterable, Sendable {
     /// What the exchange said a moment ago.
     case cache
     case exchange
+    /// Rows of Redis and, where it has none, the exchange's of now or a moment ago.
+    case completed
 }

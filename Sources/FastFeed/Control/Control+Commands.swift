@@ -70,24 +70,53 @@ extension Control {
 
     // MARK: Data
 
+    /// What a series that a flux keeps has in Redis; nil for another, and while Redis is away.
+    func storedRows(_ query: DataQuery) -> [JSONValue]? {
+        guard isFollowed(query.series), line.isReady, let replies = line.ask(data.storedQuestion(query)) else { return nil }
+        return try? data.storedRows(query, replies)
+    }
+
+    private func isFollowed(_ series: Series) -> Bool { fluxes.placement.handle(series) != nil }
+
+    /// By the exchange's clock, as far as it is known.
+    var theirNowMs: Int64 { WallClock.nowMs() - (status.clockDifferenceMs ?? 0) }
+
     /// Nil when the exchange must be asked.
     private func rows(_ query: DataQuery, _ request: RequestKey) throws(CommandError) -> [(String, JSONValue)]? {
         let startedNs = nowNs
-        func answer(_ source: DataSource, _ rows: [JSONValue]) -> [(String, JSONValue)] {
-            CandleData.members(query.series, source, tookMicroseconds: (nowNs - startedNs) / 1_000, rows: rows)
+        func answer(_ source: DataSource, _ rows: [JSONValue], incomplete: String? = nil) -> [(String, JSONValue)] {
+            CandleData.members(
+                query.series, source, tookMicroseconds: (nowNs - startedNs) / 1_000, rows: rows, incomplete: incomplete)
         }
-        guard let rest = engine.rest, fluxes.placement.handle(query.series) == nil else {
+        var stored: [JSONValue]?
+        if engine.rest == nil || isFollowed(query.series) {
             guard let replies = line.ask(data.storedQuestion(query)) else { throw Control.redisIsAway }
-            return answer(.redis, try data.storedRows(query, replies))
+            let rows = try data.storedRows(query, replies)
+            if data.isWhole(rows, query, nowMs: theirNowMs, nowNs: startedNs) { return answer(.redis, rows) }
+            stored = rows
         }
-        try symbols.check([query.series.symbol])
+        guard let rest = engine.rest else {
+            return answer(.redis, stored ?? [], incomplete: "the exchange is not asked for what Redis does not have (venue-rest is off)")
+        }
+        if stored == nil { try symbols.check([query.series.symbol]) }
         guard let reply = line.ask([data.cacheQuestion(query)])?[0] else { throw Control.redisIsAway }
-        if let rows = DataDesk.cachedRows(reply) {
-            counters.add(.cacheHits)
-            return answer(.cache, rows)
+        if let said = DataDesk.cachedRows(reply) {
+            let (source, rows) = DataDesk.completed(query, stored: stored ?? [], said, from: .cache)
+            // Between what was said then and what has come since, a bar may have closed.
+            if stored == nil || data.isUnbroken(rows, query.series, nowNs: startedNs) {
+                counters.add(.cacheHits)
+                return answer(source, rows)
+            }
         }
         counters.add(.cacheMisses)
-        if try data.wait(request, query, nowNs: startedNs) {
+        let isFirst: Bool
+        do throws(CommandError) {
+            isFirst = try data.wait(request, query, nowNs: startedNs)
+        } catch {
+            guard let stored else { throw error }
+            return answer(.redis, stored, incomplete: error.message)
+        }
+        if isFirst {
             rest.klines(query.series, startMs: query.startMs, endMs: query.endMs, limit: query.limit, patienceMs: 8_000) {
                 [exchangeAnswers] in _ = exchangeAnswers.offer(.candles(query, $0))
             }

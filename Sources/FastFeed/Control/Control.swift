@@ -145,7 +145,8 @@ package final class Control: @unchecked Sendable {
             switch answer {
             case .symbols(let result): learnSymbols(result)
             case .candles(let query, let result):
-                let (answers, cached) = data.answerWaiters(query, result, nowNs: nowNs)
+                let stored = storedRows(query)
+                let (answers, cached) = data.answerWaiters(query, result, stored: stored, nowMs: theirNowMs, nowNs: nowNs)
                 if let cached, line.isReady { line.post([cached]) }
                 for (request, result) in answers { line.post([commands.answer(request, result)]) }
             }
