@@ -15,6 +15,13 @@ struct FaultTests {
         options.simulator.symbolCount = symbols
         options.simulator.pace = .realTime(speed: speed)
         adjust(&options)
+        options.comparesLosses = true
+        // What a fault has cost is told in the status, too.
+        let changed = options.adjust
+        options.adjust = {
+            $0.takesCommands = true
+            changed(&$0)
+        }
         return try Rig(options)
     }
 
@@ -110,6 +117,8 @@ struct FaultTests {
         let rig = try rig(symbols: 10) {
             $0.adjust = {
                 $0.redis = server.endpoint
+                // It could not be answered.
+                $0.takesCommands = false
                 $0.redis.user = "mute"
                 $0.redis.password = "secret"
             }
@@ -160,7 +169,7 @@ struct FaultTests {
         let server = try RedisServerProcess()
         let admin = try RedisClient.connect(server.endpoint)
         // Every key but the histories of symbols that begin with a b.
-        let rights = ["~candles:{[^b]*", "~latest:*", "&*", "+@all"]
+        let rights = ["~candles:{[^b]*", "~latest:*", "~status:*", "~fluxes", "&*", "+@all"]
         #expect(try admin.command(["ACL", "SETUSER", "narrow", "on", ">secret"] + rights).text == "OK")
         let rig = try rig(symbols: 50) {
             $0.intervals = [.s1]
@@ -207,7 +216,6 @@ struct FaultTests {
                 guard case .unix(let path) = $0.redis.place else { return }
                 #expect(symlink(path, name) == 0)
                 $0.redis.place = .unix(path: name)
-                $0.takesCommands = true
             }
         }
         waitForCloses(rig, 200)
