@@ -23,6 +23,8 @@ final class ProgramRun {
         case file
         /// A pipe whose reader has gone.
         case closedPipe
+        /// Standard input, too.
+        case terminal(FileHandle)
         /// What the shell makes of it: `>/dev/full`, `>&-`, `2>&-`.
         case redirected(String)
     }
@@ -47,6 +49,7 @@ final class ProgramRun {
             let pipe = Pipe()
             process.standardOutput = pipe
             try pipe.fileHandleForReading.close()
+        case .terminal(let handle): (process.standardInput, process.standardOutput) = (handle, handle)
         case .redirected(let words):
             process.executableURL = URL(fileURLWithPath: "/bin/sh")
             process.arguments = ["-c", "exec \"$0\" \"$@\" \(words)", ProgramRun.program.path] + arguments

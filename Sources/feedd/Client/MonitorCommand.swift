@@ -30,7 +30,7 @@ struct Monitor: ParsableCommand {
         let isLive = !plain && !options.json && Terminal.isInteractive
         try ClientSession.run(options) { session in
             if isLive {
-                await Monitor.showLive(session, limit, pause)
+                try await Monitor.showLive(session, limit, pause)
             } else {
                 try await Monitor.printLines(session, limit, pause)
             }
@@ -48,7 +48,7 @@ struct Monitor: ParsableCommand {
         }
     }
 
-    private static func showLive(_ session: ClientSession, _ limit: Int, _ pause: Duration) async {
+    private static func showLive(_ session: ClientSession, _ limit: Int, _ pause: Duration) async throws {
         let screen = TerminalScreen()
         let view = MonitorView(place: "\(session.plan.redis)", usesColour: Style.isColourWanted)
         var before: MonitorLook?
@@ -58,7 +58,7 @@ struct Monitor: ParsableCommand {
             let until = ContinuousClock.now + pause
             repeat {
                 let (columns, rows) = Terminal.size
-                screen.show(view.frame(look, before, columns: columns, rows: rows))
+                guard try screen.show(view.frame(look, before, columns: columns, rows: rows)) else { return }
                 try? await Task.sleep(for: min(pause, .milliseconds(100)))
                 if Task.isCancelled || screen.endIsWanted() { return }
             } while ContinuousClock.now < until

@@ -65,7 +65,7 @@ struct Demo: ParsableCommand {
             world.drainLog()
             try model.refresh(world.engine.snapshot())
             let (columns, rows) = Terminal.size
-            screen.show(view.frame(model, columns: columns, rows: rows))
+            guard try screen.show(view.frame(model, columns: columns, rows: rows)) else { return }
             if Signals.wait(milliseconds: 1_000 / Demo.framesPerSecond) != nil { return }
             if screen.endIsWanted() { return }
         }
