@@ -8,6 +8,14 @@ package enum Ascii {
         return String(decoding: shown.prefix(limit), as: UTF8.self) + (shown.count > limit ? "..." : "")
     }
 
+    /// Without spaces and tabs around it.
+    package static func trimmed(_ text: Substring) -> String {
+        var text = text
+        while let first = text.first, first == " " || first == "\t" { text.removeFirst() }
+        while let last = text.last, last == " " || last == "\t" { text.removeLast() }
+        return String(text)
+    }
+
     @inline(__always)
     package static func isDigit(_ byte: UInt8) -> Bool { byte &- 0x30 < 10 }
 

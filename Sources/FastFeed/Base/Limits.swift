@@ -24,6 +24,15 @@ package enum Limits {
     package static let retryAfterSecondsMax = 3 * 86_400
     /// From the start of TCP connect to the end of TLS and upgrade.
     package static let handshakeTimeoutMs = 10_000
+    /// A proxy's URL, and a user or a password in it (a byte has its length in SOCKS). Beyond: refused at the start.
+    package static let proxyURLBytesMax = 2_048
+    package static let proxyCredentialBytesMax = 255
+    /// What is said to a proxy at once: CONNECT names a host twice, and the credentials in base 64.
+    package static let proxyRequestBytesMax = 2_048
+    /// How long a proxy may take from the connection to its word that the exchange is reached; at most half of the time above.
+    package static let proxyTimeoutMs = 5_000
+    /// What a sentence shows of a proxy's words.
+    package static let proxyPhraseShownBytesMax = 60
     /// A venue message, whole or assembled. Klines have about 370 bytes. Beyond: close 1009.
     package static let venueMessageBytesMax = 64 * 1024
     /// Fragments of one message. Beyond: close 1008.
@@ -149,5 +158,6 @@ package enum Limits {
             ringRecordCount * klineBytesMin >= receiveBytesMax,
             "an empty ring takes all the klines of one full read")
         precondition(handshakeLineBytesMax <= handshakeBytesMax)
+        precondition(proxyRequestBytesMax >= 2 * 262 + 4 * (2 * proxyCredentialBytesMax + 3) / 3 + 256, "CONNECT fits")
     }
 }

@@ -87,6 +87,7 @@ public final class Engine: Sendable {
         settings.usesCombinedStreams = configuration.usesCombinedStreams
         settings.connection.allowsPlainRemote = configuration.allowsPlainRemote
         settings.connection.handshakeTimeoutMs = configuration.handshakeTimeoutMs
+        settings.connection.proxy = try configuration.streamProxy
         settings.subscribeTimeoutMs = configuration.subscribeTimeoutMs
         return settings
     }
@@ -145,6 +146,7 @@ public final class Engine: Sendable {
         guard configuration.takesCommands, let base = configuration.venueREST else { return nil }
         var settings = RestSettings()
         settings.allowsPlainRemote = configuration.allowsPlainRemote
+        settings.proxy = try configuration.restProxy
         return try RestClient(base: base, market: configuration.market, authorityFile: configuration.venueAuthorityFile, settings: settings)
     }
 

@@ -20,7 +20,7 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
     public static let local = RedisEndpoint(place: .tcp(Authority(host: "127.0.0.1", port: 6379)))
 
     private static let kind = URLKind(
-        name: "Redis URL", plain: ("redis://", 6379), secure: ("rediss://", 6379), schemes: "redis://, rediss:// or unix://",
+        name: "Redis URL", schemes: ["redis://": 6379, "rediss://": 6379], schemesListed: "redis://, rediss:// or unix://",
         endMarks: "/", hasCredentials: true)
 
     /// - Parameter url: `redis://[user:pass@]host[:port][/db]`, `rediss://…` or `unix:///path[?db=n]`.
@@ -44,14 +44,8 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
         }
         let parts = try RedisEndpoint.kind.parse(url)
         self.init(place: .tcp(parts.authority))
-        isSecure = parts.isSecure
-        if let credentials = parts.credentials {
-            let texts = credentials.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-            let names = texts.compactMap(RedisEndpoint.percentDecoded)
-            guard names.count == texts.count else { throw refusal("a broken %-escape in the credentials") }
-            user = names[0].isEmpty ? nil : names[0]
-            password = names.dropFirst().first
-        }
+        isSecure = parts.scheme == "rediss://"
+        (user, password) = try RedisEndpoint.kind.credentials(of: parts)
         let path = parts.rest.dropFirst()
         if !path.isEmpty {
             guard let number = RedisEndpoint.database(path) else {
@@ -64,17 +58,6 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
     private static func database(_ text: Substring) -> Int? {
         guard text.utf8.count <= 5, text.utf8.allSatisfy(Ascii.isDigit) else { return nil }
         return Int(text)
-    }
-
-    private static func percentDecoded(_ text: Substring) -> String? {
-        let parts = text.split(separator: "%", omittingEmptySubsequences: false)
-        var bytes = Array(parts[0].utf8)
-        for part in parts.dropFirst() {
-            // UInt8(_:radix:) would take a sign for a digit.
-            guard part.utf8.count >= 2, !"+-".contains(part.first!), let value = UInt8(part.prefix(2), radix: 16) else { return nil }
-            bytes += [value] + part.dropFirst(2).utf8
-        }
-        return String(validating: bytes, as: UTF8.self)
     }
 
     /// Without credentials: safe to log.

@@ -66,6 +66,8 @@ package struct RestSettings: Sendable {
     package var headerBytesMax = 64 << 10
     /// Plain http to another machine.
     package var allowsPlainRemote = false
+    /// On the way to the exchange; nil: none.
+    package var proxy: ProxyEndpoint?
 
     package init() {}
 }

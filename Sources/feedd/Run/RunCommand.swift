@@ -72,12 +72,17 @@ struct Service {
         }
         engine = try Engine(configuration)
         reporter = Reporter(format: plan.logFormat)
-        logger.info(
-            "starting",
-            metadata: [
-                "series": .stringConvertible(configuration.seriesList.count), "venue": .string("\(configuration.venueEndpoint)"),
-                "redis": .string("\(configuration.redis)"), "pid": .stringConvertible(Int(getpid())),
-            ])
+        var start: Logger.Metadata = [
+            "series": .stringConvertible(configuration.seriesList.count), "venue": .string("\(configuration.venueEndpoint)"),
+            "redis": .string("\(configuration.redis)"), "pid": .stringConvertible(Int(getpid())),
+        ]
+        // The environment may have different ones.
+        let (streams, rest) = (try configuration.streamProxy, try configuration.restProxy)
+        if streams != nil || rest != nil {
+            start["proxy"] = .string(streams.map { "\($0)" } ?? "none")
+            if configuration.venueREST != nil, rest != streams { start["rest_proxy"] = .string(rest.map { "\($0)" } ?? "none") }
+        }
+        logger.info("starting", metadata: start)
     }
 
     mutating func run() throws {

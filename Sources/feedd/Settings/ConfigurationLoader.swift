@@ -33,6 +33,7 @@ enum ConfigurationLoader {
         try readProgram(settings, &plan)
         try readFluxes(settings, &plan.engine)
         try readVenue(settings, &plan.engine)
+        try readProxy(settings, environment, &plan)
         try readThreads(settings, &plan.engine)
         plan.redis = try readRedis(settings)
         try readStore(settings, &plan.engine)
@@ -91,6 +92,39 @@ enum ConfigurationLoader {
         }
     }
 
+    private static func readProxy(_ settings: Settings, _ environment: [String: String], _ plan: inout RunPlan) throws {
+        let found = try settings[.proxy]
+        let file = try settings[.proxyPasswordFile]
+        switch found?.text {
+        case nil, "off":
+            if let file { throw Failure.usage("\(file.origin) has no meaning without a proxy") }
+            // Who has set the variable expects it to be used; who has said off does not.
+            let venue = plan.engine.venueEndpoint
+            if found == nil, !venue.authority.isLoopback,
+                let variable = ProxyChoice.variable(for: venue.authority, isSecure: venue.isSecure, in: environment)
+            {
+                plan.remarks.append(
+                    "\(variable.name) in the environment is not used: --proxy env uses it, --proxy off says that none is wanted")
+            }
+        case "env":
+            if let file { throw Failure.usage("\(file.origin) has no meaning with a proxy of the environment") }
+            plan.engine.proxy = .environment(environment)
+        case let url?:
+            plan.engine.proxy = .server(try readProxy(url, found!, password: try settings.file(.proxyPasswordFile).map(readPassword)))
+        }
+    }
+
+    private static func readProxy(_ url: String, _ found: Found, password: String?) throws -> ProxyEndpoint {
+        let endpoint: ProxyEndpoint
+        do {
+            endpoint = try ProxyEndpoint(url: url, password: password)
+        } catch {
+            throw Failure.usage("\(found.origin): \(error.message)")
+        }
+        if found.isFlag, endpoint.isSecretURL { throw secretInFlag(.proxy, .proxyPasswordFile) }
+        return endpoint
+    }
+
     private static func readThreads(_ settings: Settings, _ engine: inout EngineConfiguration) throws {
         engine.readerCount = try settings.integer(.readers) ?? engine.readerCount
         engine.threading = try settings.choice(.threading)
@@ -139,9 +173,7 @@ enum ConfigurationLoader {
         var endpoint = fallback
         if let found { endpoint = try RedisEndpoint(url: found.text) }
         if found?.isFlag == true, endpoint.password != nil {
-            throw Failure.usage(
-                "--redis has a password in its URL, which the process list would show: use --redis-password-file, or FEEDD_REDIS in the environment"
-            )
+            throw secretInFlag(.redis, .redisPasswordFile)
         }
         endpoint.password = password ?? endpoint.password
         endpoint.user = user ?? endpoint.user
@@ -163,6 +195,12 @@ enum ConfigurationLoader {
             throw Failure.usage("redis-cert-file and redis-key-file belong together: one of them is missing")
         }
         _ = try endpoint.tlsContext()
+    }
+
+    private static func secretInFlag(_ setting: Setting, _ file: Setting) -> Failure {
+        .usage(
+            "\(setting.flag) has a password in its URL, which the process list would show: use \(file.flag), or \(setting.variable) in the environment"
+        )
     }
 
     static func readPassword(_ path: String) throws -> String {

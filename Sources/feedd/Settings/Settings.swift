@@ -47,7 +47,7 @@ struct Settings {
     private static func memory(_ values: [Setting: String]) -> InMemoryProvider {
         var content: [AbsoluteConfigKey: ConfigValue] = [:]
         for (setting, text) in values {
-            content[AbsoluteConfigKey([setting.rawValue])] = ConfigValue(.string(text), isSecret: setting == .redis)
+            content[AbsoluteConfigKey([setting.rawValue])] = ConfigValue(.string(text), isSecret: [.redis, .proxy].contains(setting))
         }
         return InMemoryProvider(values: content)
     }
