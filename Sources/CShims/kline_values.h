@@ -94,6 +94,56 @@ __attribute__((noinline)) bool long_escapes_are_valid(text t) {
     return true;
 }
 
+/// The hexadecimal digits at `p`, which are valid.
+uint32_t hex_unit(const uint8_t *p) {
+    uint32_t unit = 0;
+    for (int i = 0; i < 4; i++) unit = unit << 4 | (is_digit(p[i]) ? p[i] - '0' : (p[i] | 0x20) - 'a' + 10);
+    return unit;
+}
+
+uint8_t *put_utf8(uint32_t scalar, uint8_t *to) {
+    if (scalar < 0x80) *to++ = uint8_t(scalar);
+    else {
+        int tail = scalar < 0x800 ? 1 : scalar < 0x10000 ? 2 : 3;
+        *to++ = uint8_t((0xF80 >> tail) | scalar >> 6 * tail);  // 0xC0, 0xE0 or 0xF0
+        while (tail-- > 0) *to++ = uint8_t(0x80 | (scalar >> 6 * tail & 0x3F));
+    }
+    return to;
+}
+
+/// A name with its escapes taken out, in one of two places of this thread; NULL bytes when they are not valid. A name stays as it
+/// was written when it has none or is longer than a name can be, or where they stand for a control character (names are compared
+/// padded with zeros) or for half a character.
+__attribute__((noinline)) text unescaped(text t, bool is_second) {
+    static thread_local uint8_t places[2][256 + 32];
+    if (!long_escapes_are_valid(t)) return {nullptr, 0};
+    if (t.length > 255 || memchr(t.bytes, '\\', t.length) == nullptr) return t;
+    const uint8_t *p = t.bytes, *end = t.bytes + t.length;
+    uint8_t *to = places[is_second];
+    while (p < end) {
+        uint32_t scalar = *p++;
+        if (scalar != '\\') {
+            *to++ = uint8_t(scalar);
+            continue;
+        }
+        scalar = *p++;
+        if (scalar == 'u') {
+            scalar = hex_unit(p);
+            p += 4;
+            if (scalar >= 0xDC00 && scalar < 0xE000) return t;
+            if (scalar >= 0xD800 && scalar < 0xDC00) {
+                uint32_t low = end - p >= 6 && p[0] == '\\' && p[1] == 'u' ? hex_unit(p + 2) : 0;
+                if (low < 0xDC00 || low >= 0xE000) return t;
+                scalar = 0x10000 + ((scalar - 0xD800) << 10 | (low - 0xDC00));
+                p += 6;
+            }
+        } else if (scalar != '"' && scalar != '\\' && scalar != '/') return t;
+        if (scalar < 0x20) return t;
+        to = put_utf8(scalar, to);
+    }
+    return {places[is_second], size_t(to - places[is_second])};
+}
+
 FF_INLINE bool escapes_are_valid(text t) { return __builtin_expect(is_short_and_plain(t), 1) || long_escapes_are_valid(t); }
 
 bool number_is_valid(text t) {
@@ -300,7 +350,8 @@ FF_INLINE position take_time(message &m, position at, int64_t *out, int depth) {
 FF_INLINE position take_symbol(message &m, position at, text *out, int depth) {
     if (__builtin_expect(m.bytes[*at] != '"', 0)) return refuse(m, FF_KLINE_TYPE, at, depth);
     text t = string_body(m.bytes, at);
-    if (__builtin_expect(t.bytes == nullptr || !escapes_are_valid(t), 0)) return nullptr;
+    if (__builtin_expect(t.bytes == nullptr, 0)) return nullptr;
+    if (__builtin_expect(!is_short_and_plain(t), 0) && (t = unescaped(t, out == &m.event_symbol)).bytes == nullptr) return nullptr;
     if (t.length == 0 || t.length > 255) note(m.fault, FF_KLINE_LONG);
     *out = t;
     return at + 1;

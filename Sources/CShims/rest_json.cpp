@@ -118,10 +118,11 @@ extern "C" ff_kline_result ff_klines_parse(const char *bytes, size_t length, ff_
 
 namespace {
 
+/// What is not ASCII is UTF-8 here; whether it is letters and numbers the caller knows.
 bool is_symbol(std::string_view text) {
     if (text.empty() || text.size() > sizeof(ff_instrument::symbol)) return false;
     for (char c : text) {
-        if (!((c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_')) return false;
+        if (!((c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || (c & 0x80))) return false;
     }
     return true;
 }

@@ -39,6 +39,8 @@ package struct SimulatorConfiguration: Sendable {
     package var market: Market = .spot
     package var seed: UInt64 = 1
     package var symbolCount = 20
+    /// Further instruments, by name.
+    package var extraSymbols: [Symbol] = []
     /// Every n-th generated symbol goes minutes without a trade; 0: none does.
     package var illiquidEvery = 4
     /// History begins this long before the start.
@@ -163,9 +165,10 @@ package struct SimulatorConfiguration: Sendable {
             let longest = closeDelays.map(\.upperBound).max()!
             try require((longest...60_000).contains(tail.maxMs), "closeDelayTail", "must end in \(longest)…60000")
         }
+        let specs = SymbolSpec.list(self)
+        let names = Set(specs.map(\.symbol.name))
+        try require(names.count == specs.count, "extraSymbols", "names a symbol twice, or one that is simulated already")
         if !symbolChanges.isEmpty {
-            let names = Set(
-                SymbolSpec.list(seed: seed, market: market, count: symbolCount, illiquidEvery: illiquidEvery).map(\.symbol.name))
             for change in symbolChanges {
                 try require(names.contains(change.symbol.lowercased()), "symbolChanges", "names '\(change.symbol)', which is not simulated")
                 try require((0...Calendar.delayMaxMs).contains(change.afterMs), "symbolChanges", "must come after 0 ms…100 years")

@@ -23,6 +23,8 @@ final class ProgramRun {
         case file
         /// A pipe whose reader has gone.
         case closedPipe
+        /// Standard input, too.
+        case terminal(FileHandle)
         /// What the shell makes of it: `>/dev/full`, `>&-`, `2>&-`.
         case redirected(String)
     }
@@ -47,6 +49,7 @@ final class ProgramRun {
             let pipe = Pipe()
             process.standardOutput = pipe
             try pipe.fileHandleForReading.close()
+        case .terminal(let handle): (process.standardInput, process.standardOutput) = (handle, handle)
         case .redirected(let words):
             process.executableURL = URL(fileURLWithPath: "/bin/sh")
             process.arguments = ["-c", "exec \"$0\" \"$@\" \(words)", ProgramRun.program.path] + arguments
@@ -99,7 +102,8 @@ struct CommandLineRefusalTests {
     /// Arguments after `run`, and what the one sentence must name.
     static let wrong: [([String], String)] = [
         (["--flux", "btcusdt:7m"], "'7m'"),
-        (["--flux", "btc/usdt:1m"], "'btc/usdt'"),
+        (["--flux", "btc/usdt:1m"], "'btc/usdt' is not a symbol; did you mean btcusdt?"),
+        (["--flux", "龙虾-USDT:1m"], "did you mean 龙虾usdt?"),
         (["--flux", "btcusdt"], "SYMBOLS:INTERVALS"),
         (flux + ["--market", "um", "--flux", "btcusdt:1s"], "1s"),
         (flux + ["--market", "cm"], "--market 'cm'"),
@@ -125,6 +129,7 @@ struct CommandLineRefusalTests {
         (flux + ["--redis", "embedded:"], "embedded:"),
         (flux + ["--redis-password-file", "/nowhere/secret"], "/nowhere/secret"),
         (flux + ["--redis-user", "feed"], "password"),
+        (flux + ["--redis-user", ""], "--redis-user ''"),
         (flux + ["--redis-ca-file", "/proc/self/comm"], "rediss://"),
         (flux + ["--redis", "rediss://127.0.0.1", "--redis-cert-file", "/proc/self/comm"], "redis-key-file"),
         (flux + ["--key-prefix", "a{b"], "key-prefix"),
@@ -153,7 +158,8 @@ struct CommandLineRefusalTests {
             ["simulate", "--open-loop", "0"], ["simulate", "--open-loop", "5", "--flat-out"], ["simulate", "--flat-out", "--stamp-trades"],
             ["simulate", "--fault", "flood"], ["simulate", "--speed", "nan"], ["simulate", "--truth-file", "/nowhere/truth"],
             ["simulate", "--connection-seconds", "9223372036854775807"], ["simulate", "--status-seconds", "9223372036854775807"],
-            ["simulate", "--market", "cm"], ["demo", "--symbols", "0"], ["demo", "--intervals", "7m"], ["demo", "--seconds", "0"],
+            ["simulate", "--market", "cm"], ["simulate", "--extra-symbol", "a/b"], ["simulate", "--extra-symbol", "btcusdt"],
+            ["demo", "--symbols", "0"], ["demo", "--intervals", "7m"], ["demo", "--seconds", "0"],
         ])
     func usage(arguments: [String]) throws {
         let run = try ProgramRun(arguments)

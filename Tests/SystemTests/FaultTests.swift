@@ -15,6 +15,13 @@ struct FaultTests {
         options.simulator.symbolCount = symbols
         options.simulator.pace = .realTime(speed: speed)
         adjust(&options)
+        options.comparesLosses = true
+        // What a fault has cost is told in the status, too.
+        let changed = options.adjust
+        options.adjust = {
+            $0.takesCommands = true
+            changed(&$0)
+        }
         return try Rig(options)
     }
 
@@ -65,10 +72,12 @@ struct FaultTests {
         waitForCloses(rig, 300)
         #expect(try rig.client.command(fault).text == "OK")
         rig.wait(seconds: 20, "refusals counted") { rig.counters[.redisErrorsRetried] > 0 }
+        #expect(rig.engine.troubles[.redis] != nil)
         usleep(1_000_000)
         let back = fault[0] == "REPLICAOF" ? ["REPLICAOF", "NO", "ONE"] : ["CONFIG", "SET", fault[2], undo[fault[2]]!]
         #expect(try rig.client.command(back).text == "OK")
         waitForCloses(rig, 300)
+        #expect(rig.engine.troubles[.redis] == nil)
         try expectWhole(rig)
         #expect(rig.counters[.redisRejected] == 0)
     }
@@ -108,6 +117,8 @@ struct FaultTests {
         let rig = try rig(symbols: 10) {
             $0.adjust = {
                 $0.redis = server.endpoint
+                // It could not be answered.
+                $0.takesCommands = false
                 $0.redis.user = "mute"
                 $0.redis.password = "secret"
             }
@@ -158,7 +169,7 @@ struct FaultTests {
         let server = try RedisServerProcess()
         let admin = try RedisClient.connect(server.endpoint)
         // Every key but the histories of symbols that begin with a b.
-        let rights = ["~candles:{[^b]*", "~latest:*", "&*", "+@all"]
+        let rights = ["~candles:{[^b]*", "~latest:*", "~status:*", "~fluxes", "&*", "+@all"]
         #expect(try admin.command(["ACL", "SETUSER", "narrow", "on", ">secret"] + rights).text == "OK")
         let rig = try rig(symbols: 50) {
             $0.intervals = [.s1]
@@ -178,12 +189,14 @@ struct FaultTests {
             return check.missing == 0 && check.same > 400
         }
         #expect(rig.counters[.closedPending] > 0)
+        #expect(rig.engine.troubles[.redis]?.reason.contains(/it refuses (candles:{b|latest:)/) == true)
         #expect(
             rig.engine.drainJournal().contains { line in
                 line.fields.contains { $0.0 == "key" && $0.1 == Keys.history("btcusdt", .s1) }
             })
         #expect(try admin.command("ACL", "SETUSER", "narrow", "~candles:*").text == "OK")
         waitForCloses(rig, 500)
+        rig.wait(seconds: 30, "the trouble over") { rig.engine.troubles[.redis] == nil }
         let report = rig.finish()
         #expect(report.isClean && report.closedLost == 0, "\(report)")
         var check = TruthCheck { try admin.command($0) }
@@ -203,7 +216,6 @@ struct FaultTests {
                 guard case .unix(let path) = $0.redis.place else { return }
                 #expect(symlink(path, name) == 0)
                 $0.redis.place = .unix(path: name)
-                $0.takesCommands = true
             }
         }
         waitForCloses(rig, 200)
@@ -253,8 +265,11 @@ struct FaultTests {
             waitForCloses(rig, 400)
             let before = rig.counters[.connectionsClosed]
             rig.venue.inject(Fault(kind))
-            rig.wait(seconds: 20, "the loss noticed") { rig.counters[.connectionsClosed] > before }
+            rig.wait(seconds: 20, "the loss noticed, with its reason") {
+                rig.counters[.connectionsClosed] > before && rig.engine.troubles.ofConnections != nil
+            }
             rig.wait(seconds: 20, "all connections back") { rig.counters[.connectionsLive] == 4 }
+            #expect(rig.engine.troubles.ofConnections == nil)
         }
         waitForCloses(rig, 400)
         try expectWhole(rig, allowsUndelivered: true)

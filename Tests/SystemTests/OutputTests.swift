@@ -2,6 +2,7 @@
 
 import FastFeed
 import Foundation
+import Glibc
 import RedisServer
 import TestKit
 import Testing
@@ -19,7 +20,7 @@ struct OutputTests {
     private static let commands = [
         ["list"], ["list", "--json"], ["create", "btcusdt", "1m"], ["stop", "x"], ["status"], ["status", "1m_btcusdt"],
         ["data", "btcusdt", "1m", "3"], ["data", "btcusdt", "1m", "3", "--json"], ["monitor", "--count", "1"],
-        ["monitor", "--count", "1", "--json"],
+        ["monitor", "--count", "1", "--json"], ["monitor", "--every", "0.1"], ["monitor", "--every", "0.1", "--json"],
     ]
 
     @Test("A full disk: 1 and a sentence; a closed pipe: 0 and silence", arguments: commands)
@@ -48,6 +49,37 @@ struct OutputTests {
             #expect(watch.end() == status)
             #expect(watch.errorText == errors)
         }
+    }
+
+    /// The window was closed; nobody is told anything any more.
+    @Test("A live view whose terminal has gone ends silently", arguments: [["monitor"], ["demo", "--symbols", "1", "--speed", "60"]])
+    func terminalGone(command: [String]) throws {
+        let service = try ScriptedService(server.endpoint)
+        let (ours, theirs) = try OutputTests.terminal()
+        let options = command[0] == "demo" ? [] : place
+        let run = try ProgramRun(command + options, environment: ["TERM": "xterm"], output: .terminal(theirs))
+        var (bytes, frames) = ([UInt8](repeating: 0, count: 65_536), 0)
+        try eventually(20, "ten frames: \(run.errorText)") {
+            let count = max(0, read(ours, &bytes, bytes.count))
+            // Each begins with mode 2026.
+            frames += String(decoding: bytes[..<count], as: UTF8.self).ranges(of: "\u{1B}[?2026h").count
+            return frames >= 10
+        }
+        close(ours)
+        #expect(run.end(within: 30) == 0)
+        #expect(run.errorText.isEmpty, "\(run.errorText)")
+        service.stop()
+    }
+
+    /// A terminal's two ends: ours to read what is shown, and the program's. Nobody's controlling terminal.
+    private static func terminal() throws -> (ours: Int32, theirs: FileHandle) {
+        let ours = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK)
+        var (locked, number) = (Int32(0), Int32(0))
+        // TIOCSPTLCK and TIOCGPTN, which are macros.
+        try #require(ours >= 0 && ioctl(ours, 0x4004_5431, &locked) == 0 && ioctl(ours, 0x8004_5430, &number) == 0)
+        let theirs = open("/dev/pts/\(number)", O_RDWR | O_NOCTTY | O_CLOEXEC)
+        try #require(theirs >= 0)
+        return (ours, FileHandle(fileDescriptor: theirs, closeOnDealloc: true))
     }
 
     @Test(

@@ -20,7 +20,7 @@ def call(client, kind, **fields):
         listener.get_message(timeout=5)  # the confirmation: from now on nothing is missed
         heard = client.publish(f"commands:{kind}", json.dumps({"request_id": request_id, **fields}))
         if heard == 0:
-            raise SystemExit("the service is not running")
+            raise SystemExit("no service listens for commands")
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             message = listener.get_message(timeout=1)

@@ -48,7 +48,8 @@ typedef enum ff_kline_result {
     FF_KLINE_CONTRADICTION = 10 ///< fields that contradict each other (two symbols, close before open)
 } ff_kline_result;
 
-/// The symbol of a parsed kline, inside the message's bytes, as the exchange wrote it (upper case).
+/// The symbol of a parsed kline as the exchange wrote it (upper case), inside the message's bytes; where it was written with escapes,
+/// in memory of this thread that the next such message uses again. 32 bytes from its start are readable.
 typedef struct ff_kline_symbol {
     const char *bytes;
     size_t length;

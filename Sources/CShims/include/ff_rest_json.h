@@ -23,7 +23,7 @@ ff_kline_result ff_klines_parse(const char *bytes, size_t length, ff_candle *row
                                 ff_klines_fault *fault);
 
 typedef struct ff_instrument {
-    char symbol[32];  ///< upper case, [A-Z0-9_]
+    char symbol[32];  ///< upper case, [A-Z0-9_] and what is not ASCII, in UTF-8
     char status[30];  ///< as the exchange has it
     uint8_t symbol_length, status_length;
 } ff_instrument;
@@ -31,7 +31,7 @@ typedef struct ff_instrument {
 typedef struct ff_exchange_info {
     ff_instrument *instruments;
     size_t count;
-    size_t skipped;          ///< entries whose symbol is not [A-Z0-9_]{1,32}
+    size_t skipped;          ///< entries whose symbol is not 1 to 32 bytes of these
     int64_t server_time;     ///< milliseconds; -1 when absent
     int64_t weight_per_minute; ///< the limit REQUEST_WEIGHT per 1 MINUTE; -1 when absent
 } ff_exchange_info;

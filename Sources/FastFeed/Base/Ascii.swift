@@ -1,11 +1,29 @@
 // Bytes as text without String: scanning for the control path, digits for the hot one. Pure.
 
 package enum Ascii {
-    /// Printable ASCII of foreign bytes: everything else becomes `?`, and at most `limit` bytes are kept.
-    /// What a log line may show of a peer's text.
+    /// What a log line may show of foreign bytes: printable ASCII, and the letters and numbers of other scripts, which names of
+    /// instruments have. Everything else becomes `?`, and at most `limit` bytes are kept.
     package static func printable(_ bytes: some Sequence<UInt8>, limit: Int = 160) -> String {
-        let shown = bytes.prefix(limit + 1).map { $0 >= 0x20 && $0 < 0x7F ? $0 : UInt8(ascii: "?") }
-        return String(decoding: shown.prefix(limit), as: UTF8.self) + (shown.count > limit ? "..." : "")
+        var kept = Array(bytes.prefix(limit + 1))
+        let isCut = kept.count > limit
+        if isCut {
+            // Not in the middle of a character, which has four bytes at most.
+            var end = limit
+            while end > max(0, limit - 3), kept[end] & 0xC0 == 0x80 { end -= 1 }
+            kept.removeSubrange(end...)
+        }
+        var shown = ""
+        for scalar in String(decoding: kept, as: UTF8.self).unicodeScalars {
+            let isShown = scalar.isASCII ? scalar.value >= 0x20 && scalar.value < 0x7F : scalar.isPlainLetterOrNumber
+            shown.unicodeScalars.append(isShown ? scalar : "?")
+        }
+        return shown + (isCut ? "..." : "")
+    }
+
+    /// Printable; white space of any kind and length is one space, as in a page's source.
+    package static func words(_ bytes: some Sequence<UInt8>, limit: Int) -> String {
+        let parts = bytes.split { $0 == 0x20 || (0x09...0x0D).contains($0) }
+        return printable(parts.joined(separator: [0x20]), limit: limit)
     }
 
     @inline(__always)
@@ -17,6 +35,21 @@ package enum Ascii {
     package static func hex<Word: FixedWidthInteger & UnsignedInteger>(_ word: Word) -> String {
         let digits = String(word, radix: 16)
         return String(repeating: "0", count: Word.bitWidth / 4 - digits.count) + digits
+    }
+}
+
+extension Unicode.Scalar {
+    /// A letter or number of any script that is seen and is written in one way only: no mark, nothing invisible, nothing that
+    /// canonical composition (NFC) writes differently. Of two texts of these, equal ones are equal byte by byte.
+    package var isPlainLetterOrNumber: Bool {
+        switch properties.generalCategory {
+        case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter, .decimalNumber, .letterNumber,
+            .otherNumber:
+            break
+        default: return false
+        }
+        // Hangul fillers are invisible letters; its vowels and finals join the letter in front.
+        return !properties.isDefaultIgnorableCodePoint && !properties.isFullCompositionExclusion && !(0x1161...0x11FF).contains(value)
     }
 }
 

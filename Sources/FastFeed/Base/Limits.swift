@@ -18,6 +18,8 @@ package enum Limits {
     /// What is kept of a refusal's body, its chunks' sizes included, and what of it is shown.
     package static let refusalBodyBytesMax = 1_024
     package static let refusalShownBytesMax = 200
+    /// What is kept of the reason why something does not work, for the status.
+    package static let troubleBytesMax = 256
     /// How long a refusal's body may take to come; then the refusal is told without it.
     package static let refusalBodyTimeoutMs = 1_000
     /// A longer `Retry-After` is not believed: the usual backoff is used instead. The exchange bans for 3 days at most.
@@ -141,8 +143,29 @@ package enum Limits {
     package static let clockDifferenceMs: Int64 = 2_000
     /// Different questions for candles that the exchange has not answered yet. Beyond: `busy`.
     package static let dataQuestionsMax = 1_000
+    /// The list of symbols is not asked for again sooner, whatever names commands bring.
+    package static let symbolListPauseNs: UInt64 = 10_000_000_000
+    /// So long a command waits for the list, and then is judged by what is known. Clients wait for 5 s unless told otherwise.
+    package static let symbolListWaitNs: UInt64 = 4_000_000_000
+    /// Commands that wait for the list. Beyond: judged at once by what is known.
+    package static let symbolWaitersMax = 1_000
+    /// Symbols remembered as delisted. Beyond: as if they had never been listed.
+    package static let delistedCountMax = 65_536
+    /// Refused symbols of one flux that the log names; the others are counted.
+    package static let symbolsNamedMax = 8
+    /// What the exchange's clock has closed so long ago is in Redis; before, it may be on its way.
+    package static let closedOnItsWayMs: Int64 = 5_000
+    /// What it has closed so long ago, its REST interface shows.
+    package static let restSettledMs: Int64 = 60_000
+    /// Series of which is known which bars the exchange lacks, and ranges of such bars in each. Beyond: forgotten, and asked for again.
+    package static let absentSeriesMax = 4_096
+    package static let absentRangesMax = 32
     /// Connecting, and each question of the control thread to Redis. Beyond: the request is refused, the next ones wait.
     package static let controlRedisTimeoutMs = 1_000
+    /// How long the lease of commands may last. It is asked for at each third of that, and given up an eighth before its end.
+    package static let leaseMs: ClosedRange<Int> = 1_000...60_000
+    /// Entries of the registry that are looked at each time it is asked whether Redis still has it; the others have their turn later.
+    package static let registryChecksMax = 32
 
     /// Asserts what the parts rely on.
     package static func verify() {

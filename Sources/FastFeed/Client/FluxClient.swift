@@ -25,22 +25,23 @@ public final class FluxClient: Sendable {
     /// - Parameters:
     ///   - redis: the service's Redis.
     ///   - keyPrefix: the service's `--key-prefix`.
+    ///   - market: the service's `--market`: several services may share a Redis, each with its own commands and updates.
     ///   - timeout: of every call, 100 ms to an hour.
     /// - Throws: `.disconnected` with the reason, `.badArgument`, `.cancelled`.
     public static func connect(
-        _ redis: RedisEndpoint = .local, keyPrefix: String = "", timeout: Duration = timeoutDefault
+        _ redis: RedisEndpoint = .local, keyPrefix: String = "", market: Market = .spot, timeout: Duration = timeoutDefault
     ) async throws(FluxError) -> FluxClient {
         guard (.milliseconds(100) ... .seconds(3_600)).contains(timeout) else {
             throw .badArgument("the time-out must be 100 ms to an hour, not \(timeout)")
         }
         guard KeySchema.isPrefix(keyPrefix) else { throw .badArgument(KeySchema.prefixRule) }
-        let client = try FluxClient(redis, keyPrefix, timeout)
+        let client = try FluxClient(redis, KeySchema(prefix: keyPrefix, market: market), timeout)
         _ = try await client.run(nil, channel: nil)
         return client
     }
 
-    private init(_ redis: RedisEndpoint, _ keyPrefix: String, _ timeout: Duration) throws(FluxError) {
-        (keys, timeoutMs) = (KeySchema(prefix: keyPrefix), timeout.milliseconds)
+    private init(_ redis: RedisEndpoint, _ keys: KeySchema, _ timeout: Duration) throws(FluxError) {
+        (self.keys, timeoutMs) = (keys, timeout.milliseconds)
         do {
             calls = ClientCalls(try WakeUp())
             let thread = try PinnedThread.start(name: "flux-client") { [calls, timeoutMs] in
@@ -95,9 +96,9 @@ public final class FluxClient: Sendable {
 
     /// Listens to a series. When this returns, Redis has confirmed: everything published from now on comes. It only listens:
     /// without a flux that has the series, nothing comes.
-    public func updates(symbol: String, interval: Interval, market: Market = .spot) async throws(FluxError) -> FluxUpdates {
-        guard let symbol = Symbol(symbol) else { throw .badArgument("'\(Ascii.printable(symbol.utf8, limit: 40))' is not a symbol") }
-        let channel = keys.updatesChannel(Series(market: market, symbol: symbol, interval: interval))
+    public func updates(symbol: String, interval: Interval) async throws(FluxError) -> FluxUpdates {
+        guard let symbol = Symbol(symbol) else { throw .badArgument(Symbol.refusal(symbol)) }
+        let channel = keys.updatesChannel(Series(market: keys.market, symbol: symbol, interval: interval))
         let subscription = FluxSubscription(self, calls, channel)
         _ = try await run(nil, channel: channel)
         return FluxUpdates(subscription)

@@ -2,7 +2,7 @@
 
 /// Everything a `FluxClient` throws.
 public enum FluxError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// Redis is there, but nobody listens for commands on it (with this key prefix).
+    /// Redis is there, but nobody listens for commands on it (with this market and key prefix).
     case serviceNotRunning
     /// The command was delivered; no answer came in this time. What it asked for may have happened, or happen yet.
     case timeout(after: Duration)
@@ -20,7 +20,7 @@ public enum FluxError: Error, Sendable, Equatable, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .serviceNotRunning: "the service is not running: nobody listens for commands"
+        case .serviceNotRunning: "no service listens for commands"
         case .timeout(let time): "the service did not answer within \(time.milliseconds) ms"
         case .refused(_, let message): message
         case .disconnected(let reason): reason

@@ -6,14 +6,21 @@ public struct CreatedFlux: Sendable, Equatable {
     public let id: String
     /// False when the same flux was there already.
     public let created: Bool
+    /// Symbols of which nothing comes now, each with the reason.
+    public let refused: [RefusedSymbol]
 }
 
 extension CreatedFlux {
     package init(_ value: JSONValue) throws(Malformed) {
-        self.init(id: try value.text(Field.fluxID), created: try value.truth(Field.created))
+        self.init(
+            id: try value.text(Field.fluxID), created: try value.truth(Field.created),
+            refused: try value.refusedSymbols(Field.refusedSymbols))
     }
 
-    package var members: [(String, JSONValue)] { [(Field.fluxID, .string(id)), (Field.created, .bool(created))] }
+    package var members: [(String, JSONValue)] {
+        let refused = JSONValue.array(refused.map { .string($0.text) })
+        return [(Field.fluxID, .string(id)), (Field.created, .bool(created)), (Field.refusedSymbols, refused)]
+    }
 }
 
 /// One flux, as `listFluxes` tells it.
@@ -27,6 +34,8 @@ public struct FluxSummary: Sendable, Equatable {
     public let createdAt: Int64
     /// Unix ms; nil before the first update.
     public let lastUpdateAt: Int64?
+    /// Series of which something has come, and that are not refused now.
+    public let seriesLive: Int
 }
 
 extension FluxSummary {
@@ -34,7 +43,7 @@ extension FluxSummary {
         self.init(
             id: try value.text(Field.fluxID), symbols: try value.symbols(Field.symbols), interval: try value.interval(Field.interval),
             state: FluxState(rawValue: try value.text(Field.state)), createdAt: try value.number(Field.createdAt),
-            lastUpdateAt: try value.instant(Field.lastUpdateAt))
+            lastUpdateAt: try value.instant(Field.lastUpdateAt), seriesLive: Int(try value.number(Field.seriesLive)))
     }
 
     package var json: JSONValue {
@@ -42,6 +51,7 @@ extension FluxSummary {
             (Field.fluxID, .string(id)), (Field.symbols, .array(symbols.map { .string($0.name) })),
             (Field.interval, .string(interval.token)), (Field.state, .string(state?.rawValue ?? "")),
             (Field.createdAt, .integer(createdAt)), (Field.lastUpdateAt, .integer(lastUpdateAt ?? 0)),
+            (Field.seriesLive, .integer(Int64(seriesLive))),
         ])
     }
 }
@@ -56,6 +66,8 @@ public struct CandleData: Sendable, Equatable {
     public let tookMicroseconds: Int64
     /// Oldest first; a forming candle is the last.
     public let rows: [Candle]
+    /// Why the exchange may have candles of the question that are not among the rows, one sentence; nil when they are all there is.
+    public let incomplete: String?
 
     package init(_ value: JSONValue) throws(Malformed) {
         symbol = try value.symbol(Field.symbol)
@@ -63,17 +75,18 @@ public struct CandleData: Sendable, Equatable {
         source = DataSource(rawValue: try value.text(Field.source))
         tookMicroseconds = try value.number(Field.tookMicroseconds)
         rows = try value.list(Field.rows, of: Candle.init)
+        incomplete = try value.optional(Field.incomplete, "a text", \.string)
     }
 
     /// The service has its rows as JSON already.
     package static func members(
-        _ series: Series, _ source: DataSource, tookMicroseconds: UInt64, rows: [JSONValue]
+        _ series: Series, _ source: DataSource, tookMicroseconds: UInt64, rows: [JSONValue], incomplete: String? = nil
     ) -> [(String, JSONValue)] {
         [
             (Field.symbol, .string(series.symbol.name)), (Field.interval, .string(series.interval.token)),
             (Field.source, .string(source.rawValue)), (Field.tookMicroseconds, .integer(Int64(clamping: tookMicroseconds))),
             (Field.rows, .array(rows)),
-        ]
+        ] + (incomplete.map { [(Field.incomplete, .string($0))] } ?? [])
     }
 }
 

@@ -53,7 +53,7 @@ package enum Field {
     package static let origin = "origin", seriesLive = "series_live", refusedSymbols = "refused_symbols"
     package static let candlesTotal = "candles_total", gapsOpen = "gaps_open"
     // Candles.
-    package static let symbol = "symbol", limit = "limit", start = "start", end = "end", rows = "rows"
+    package static let symbol = "symbol", limit = "limit", start = "start", end = "end", rows = "rows", incomplete = "incomplete"
     package static let source = "source", tookMicroseconds = "took_us", updates = "updates", candles = "candles"
     // The service.
     package static let state = "state", version = "version", pid = "pid", host = "host", market = "market"
@@ -61,6 +61,11 @@ package enum Field {
     package static let seriesIDsInUse = "series_ids_in_use", connections = "connections", residentBytes = "resident_bytes"
     package static let messagesTotal = "messages_total", rejectedTotal = "rejected_total", closedLost = "closed_lost",
         clockDifference = "clock_difference_ms"
+
+    /// `exchange_error`: why a part does not work.
+    package static func reason(_ part: ServicePart) -> String { "\(part.rawValue)_error" }
+    /// `exchange_error_at`: when that was last seen.
+    package static func reasonAt(_ part: ServicePart) -> String { "\(reason(part))_at" }
 
     /// `latency_p99_us`; with a stage `latency_wire_p99_us`.
     package static func latency(_ quantile: String, stage: String? = nil) -> String {

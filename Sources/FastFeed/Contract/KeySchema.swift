@@ -1,12 +1,14 @@
 // Names of keys and channels, spelled here and nowhere else. Pure.
 //
-// The braces in candle keys are literal: a Redis Cluster hash tag, so that all keys of a symbol live in one
-// slot. Markets other than spot put `um:` in front of the symbol.
+// The braces in candle keys are literal: a Redis Cluster hash tag, so that all keys of a symbol live in one slot. Markets other than
+// spot carry their name (`um:`): in front of the symbol, inside the braces, and behind the first word of everything else. So services of
+// several markets share one Redis, and nobody answers for another.
 
 package struct KeySchema: Sendable {
     package let prefix: String
+    package let market: Market
 
-    package init(prefix: String) { self.prefix = prefix }
+    package init(prefix: String, market: Market = .spot) { (self.prefix, self.market) = (prefix, market) }
 
     /// What may stand in front of keys and channels, for the service and its clients alike.
     package static func isPrefix(_ text: String) -> Bool {
@@ -15,6 +17,8 @@ package struct KeySchema: Sendable {
     package static let prefixRule = "key-prefix must be at most 64 printable characters without braces or spaces"
 
     private func tag(_ series: Series) -> String { "{\(series.market.keyPrefix)\(series.symbol)}" }
+    /// What belongs to one service, not to a series: `status:`, `status:um:`.
+    private func own(_ word: String) -> String { "\(prefix)\(word):\(market.keyPrefix)" }
 
     /// The stream of closed candles: `candles:{btcusdt}:1m`.
     package func historyKey(_ series: Series) -> String { "\(prefix)candles:\(tag(series)):\(series.interval.token)" }
@@ -25,20 +29,23 @@ package struct KeySchema: Sendable {
         func text(_ time: Int64?) -> String { time.map(String.init) ?? "" }
         return "\(prefix)cache:\(tag(series)):\(series.interval.token):\(limit):\(text(startMs)):\(text(endMs))"
     }
-    /// The registry: flux id → JSON definition.
-    package var fluxesKey: String { "\(prefix)fluxes" }
-    package var serviceStatusKey: String { "\(prefix)status:service" }
+    /// The registry, flux id → JSON definition: `fluxes`, `fluxes:um`.
+    package var fluxesKey: String { String(own("fluxes").dropLast()) }
+    /// `status:service`, `status:um:service`.
+    package var serviceStatusKey: String { own("status") + "service" }
     package func fluxStatusKey(_ id: String) -> String { fluxStatusPrefix + id }
     /// What the keys of all fluxes' statuses begin with.
-    package var fluxStatusPrefix: String { "\(prefix)status:flux:" }
+    package var fluxStatusPrefix: String { own("status") + "flux:" }
+    /// Which of several services answers, keeps the registry and writes the status: `lease:service`, `lease:um:service`.
+    package var leaseKey: String { own("lease") + "service" }
     /// The channel of updates: `updates:{btcusdt}:1m`.
     package func updatesChannel(_ series: Series) -> String { "\(prefix)updates:\(tag(series)):\(series.interval.token)" }
-    /// The pattern of all channels of updates.
+    /// The pattern of all channels of updates, whatever the market.
     package var updatesPattern: String { "\(prefix)updates:*" }
-    /// The channel where requests come: `commands:flux:create`.
-    package func commandChannel(_ kind: CommandKind) -> String { "\(prefix)commands:\(kind.rawValue)" }
+    /// The channel where requests come: `commands:flux:create`, `commands:um:flux:create`.
+    package func commandChannel(_ kind: CommandKind) -> String { own("commands") + kind.rawValue }
     /// The channel of one request's answer: `responses:flux:create:ID`.
-    package func responseChannel(_ kind: CommandKind, requestID: String) -> String { "\(prefix)responses:\(kind.rawValue):\(requestID)" }
+    package func responseChannel(_ kind: CommandKind, requestID: String) -> String { own("responses") + "\(kind.rawValue):\(requestID)" }
     /// The pattern of all answers' channels.
-    package var responsesPattern: String { "\(prefix)responses:*" }
+    package var responsesPattern: String { own("responses") + "*" }
 }

@@ -54,11 +54,15 @@ extension JSONValue {
 
     package func symbol(_ key: String) throws(Malformed) -> Symbol { try member(key, "a symbol") { $0.string.flatMap { Symbol($0) } } }
 
+    package func symbols(_ key: String) throws(Malformed) -> [Symbol] { try names(key) { Symbol($0) } }
+
+    package func refusedSymbols(_ key: String) throws(Malformed) -> [RefusedSymbol] { try names(key) { RefusedSymbol($0) } }
+
     /// A list has them one by one, a status as one text with commas.
-    package func symbols(_ key: String) throws(Malformed) -> [Symbol] {
-        let names = try member(key, "a list of symbols") { $0.array ?? $0.string?.split(separator: ",").map { .string(String($0)) } }
-        let symbols = names.compactMap { $0.string.flatMap { Symbol($0) } }
-        guard symbols.count == names.count else { throw Malformed("one of its \(key) is not a symbol") }
-        return symbols
+    private func names<Name>(_ key: String, _ read: (String) -> Name?) throws(Malformed) -> [Name] {
+        let texts = try member(key, "a list of symbols") { $0.array ?? $0.string?.split(separator: ",").map { .string(String($0)) } }
+        let names = texts.compactMap { $0.string.flatMap(read) }
+        guard names.count == texts.count else { throw Malformed("one of its \(key) is not a symbol") }
+        return names
     }
 }

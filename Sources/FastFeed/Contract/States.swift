@@ -12,7 +12,57 @@ public enum FluxState: String, CaseIterable, Sendable {
     case stale
     /// Missing candles are being fetched.
     case healing
+    /// Nothing comes: none of its symbols trades now, and the exchange may resume one.
+    case halted
+    /// Nothing comes: the exchange does not list its symbols, or not any more.
+    case delisted
     case stopped
+}
+
+/// A symbol of which nothing comes, or not now.
+public struct RefusedSymbol: Sendable, Equatable {
+    public enum Reason: Sendable, Equatable {
+        /// It is not on the exchange's list.
+        case unknown
+        /// It was on the list, or the list says that its trading has ended.
+        case delisted
+        /// The exchange refuses its stream.
+        case refused
+        /// It does not trade now; the exchange's word: `BREAK`, `HALT` and others.
+        case halted(String)
+
+        package var word: String {
+            switch self {
+            case .unknown: "unknown"
+            case .delisted: "delisted"
+            case .refused: "refused"
+            case .halted(let status): status
+            }
+        }
+    }
+
+    public let symbol: Symbol
+    public let reason: Reason
+
+    package init(_ symbol: Symbol, _ reason: Reason) { (self.symbol, self.reason) = (symbol, reason) }
+
+    /// As it stands in answers and statuses: `lunausdt:BREAK`. Nil for another text.
+    init?(_ text: String) {
+        let parts = text.split(separator: ":", maxSplits: 1)
+        guard parts.count == 2, let symbol = Symbol(parts[0]) else { return nil }
+        let word = String(parts[1])
+        self.init(symbol, [.unknown, .delisted, .refused].first { $0.word == word } ?? .halted(word))
+    }
+
+    var text: String { "\(symbol):\(reason.word)" }
+}
+
+extension FluxState {
+    /// What a flux comes to when all its symbols are among these; nil when that is not for the list to say.
+    package init?(ended refused: [RefusedSymbol]) {
+        guard !refused.isEmpty, !refused.contains(where: { $0.reason == .refused }) else { return nil }
+        self = refused.allSatisfy { $0.reason == .unknown || $0.reason == .delisted } ? .delisted : .halted
+    }
 }
 
 /// How the service stands.
@@ -21,6 +71,16 @@ public enum ServiceState: String, CaseIterable, Sendable {
     /// Connections to the exchange are missing.
     case degraded
     case stopped
+}
+
+/// What the service works with.
+public enum ServicePart: String, CaseIterable, Sendable {
+    /// The exchange's streams.
+    case exchange
+    /// The exchange's REST interface.
+    case rest
+    /// Redis, as candles are written to it.
+    case redis
 }
 
 /// What a flux was made by.
@@ -37,4 +97,6 @@ public enum DataSource: String, CaseIterable, Sendable {
     /// What the exchange said a moment ago.
     case cache
     case exchange
+    /// Rows of Redis and, where it has none, the exchange's of now or a moment ago.
+    case completed
 }

@@ -18,10 +18,8 @@ extension StatusMembers {
 public struct FluxStatus: Sendable, Equatable {
     public let flux: FluxSummary
     public let origin: FluxOrigin?
-    /// Series of which something has come.
-    public let seriesLive: Int
-    /// Symbols that the exchange does not know.
-    public let refusedSymbols: [Symbol]
+    /// Symbols of which nothing comes, each with the reason.
+    public let refusedSymbols: [RefusedSymbol]
     /// Closed candles since the start.
     public let candlesTotal: UInt64
     /// Closed candles that are missing.
@@ -34,19 +32,20 @@ extension FluxStatus: StatusMembers {
     package init(_ value: JSONValue) throws(Malformed) {
         self.init(
             flux: try FluxSummary(value), origin: FluxOrigin(rawValue: try value.text(Field.origin)),
-            seriesLive: Int(try value.number(Field.seriesLive)), refusedSymbols: try value.symbols(Field.refusedSymbols),
+            refusedSymbols: try value.refusedSymbols(Field.refusedSymbols),
             candlesTotal: UInt64(clamping: try value.number(Field.candlesTotal)),
             gapsOpen: UInt64(clamping: try value.number(Field.gapsOpen)), history: Int(try value.number(Field.history)))
     }
 
     package var members: [(String, JSONValue)] {
-        func joined(_ symbols: [Symbol]) -> JSONValue { .string(symbols.map(\.name).joined(separator: ",")) }
+        func joined(_ names: [String]) -> JSONValue { .string(names.joined(separator: ",")) }
         return [
-            (Field.fluxID, .string(flux.id)), (Field.state, .string(flux.state?.rawValue ?? "")), (Field.symbols, joined(flux.symbols)),
+            (Field.fluxID, .string(flux.id)), (Field.state, .string(flux.state?.rawValue ?? "")),
+            (Field.symbols, joined(flux.symbols.map(\.name))),
             (Field.interval, .string(flux.interval.token)), (Field.origin, .string(origin?.rawValue ?? "")),
             (Field.createdAt, .integer(flux.createdAt)), (Field.lastUpdateAt, .integer(flux.lastUpdateAt ?? 0)),
-            (Field.series, .integer(Int64(flux.symbols.count))), (Field.seriesLive, .integer(Int64(seriesLive))),
-            (Field.refusedSymbols, joined(refusedSymbols)), (Field.candlesTotal, .integer(Int64(clamping: candlesTotal))),
+            (Field.series, .integer(Int64(flux.symbols.count))), (Field.seriesLive, .integer(Int64(flux.seriesLive))),
+            (Field.refusedSymbols, joined(refusedSymbols.map(\.text))), (Field.candlesTotal, .integer(Int64(clamping: candlesTotal))),
             (Field.gapsOpen, .integer(Int64(clamping: gapsOpen))), (Field.history, .integer(Int64(history))),
         ]
     }
@@ -62,6 +61,15 @@ public struct ServiceStatus: Sendable, Equatable {
         init(_ name: String, _ value: UInt64?) { (self.name, self.value) = (name, value) }
     }
 
+    /// Why a part does not work.
+    public struct Trouble: Sendable, Equatable {
+        public let part: ServicePart
+        /// One sentence, with what the other side has said.
+        public let reason: String
+        /// When it was last seen, Unix ms.
+        public let at: Int64
+    }
+
     /// Nil for a state that this version does not know.
     public let state: ServiceState?
     public let version: String
@@ -71,6 +79,8 @@ public struct ServiceStatus: Sendable, Equatable {
     public let market: Market?
     /// Unix ms.
     public let startedAt, heartbeatAt: Int64
+    /// Of each part that does not work, the newest; gone when the part works again.
+    public let troubles: [Trouble]
     /// Counters, gauges and latencies (µs) by name, in the service's order: the list grows with the service.
     public let figures: [Figure]
 
@@ -82,13 +92,20 @@ extension ServiceStatus: StatusMembers {
     private static let unmeasured = JSONValue.string("")
 
     package init(_ value: JSONValue) throws(Malformed) {
-        let head = [Field.state, Field.version, Field.pid, Field.host, Field.market, Field.startedAt, Field.heartbeatAt]
+        let head =
+            [Field.state, Field.version, Field.pid, Field.host, Field.market, Field.startedAt, Field.heartbeatAt]
+            + ServicePart.allCases.flatMap { [Field.reason($0), Field.reasonAt($0)] }
         let others = (value.members ?? []).filter { !head.contains($0.key) }
+        var troubles: [Trouble] = []
+        for part in ServicePart.allCases {
+            guard let reason = try value.optional(Field.reason(part), "a text", \.string), !reason.isEmpty else { continue }
+            troubles.append(Trouble(part: part, reason: reason, at: try value.instant(Field.reasonAt(part)) ?? 0))
+        }
         self.init(
             state: ServiceState(rawValue: try value.text(Field.state)), version: try value.text(Field.version),
             pid: Int32(clamping: try value.number(Field.pid)), host: try value.text(Field.host),
             market: Market(rawValue: try value.text(Field.market)), startedAt: try value.number(Field.startedAt),
-            heartbeatAt: try value.number(Field.heartbeatAt),
+            heartbeatAt: try value.number(Field.heartbeatAt), troubles: troubles,
             figures: others.compactMap { member in
                 if member.value == ServiceStatus.unmeasured { return Figure(member.key, nil) }
                 return member.value.integer.map { Figure(member.key, UInt64(clamping: $0)) }
@@ -96,10 +113,14 @@ extension ServiceStatus: StatusMembers {
     }
 
     package var members: [(String, JSONValue)] {
-        [
+        let errors = ServicePart.allCases.flatMap { part -> [(String, JSONValue)] in
+            let trouble = troubles.first { $0.part == part }
+            return [(Field.reason(part), .string(trouble?.reason ?? "")), (Field.reasonAt(part), .integer(trouble?.at ?? 0))]
+        }
+        return [
             (Field.state, .string(state?.rawValue ?? "")), (Field.version, .string(version)), (Field.pid, .integer(Int64(pid))),
             (Field.host, .string(host)), (Field.market, .string(market?.rawValue ?? "")), (Field.startedAt, .integer(startedAt)),
             (Field.heartbeatAt, .integer(heartbeatAt)),
-        ] + figures.map { ($0.name, $0.value.map { .integer(Int64(clamping: $0)) } ?? ServiceStatus.unmeasured) }
+        ] + errors + figures.map { ($0.name, $0.value.map { .integer(Int64(clamping: $0)) } ?? ServiceStatus.unmeasured) }
     }
 }

@@ -70,7 +70,7 @@ package struct CommandRequest: Sendable {
         case .createFlux:
             let names = try request.member(Field.symbols, "a list", \.array)
             if names.isEmpty { throw Malformed("\(Field.symbols) is empty") }
-            let name = try request.optional(Field.name, "1 to 64 of A-Z a-z 0-9 _ . -") { $0.string.flatMap { Flux.isID($0) ? $0 : nil } }
+            let name = try request.optional(Field.name, "1 to 64 of A-Z a-z 0-9 _ . -") { $0.string.flatMap { Flux.isName($0) ? $0 : nil } }
             let history = try integer(request, Field.history, 0...1_500) ?? 0
             return .createFlux(symbols: try names.map(symbol), interval: try interval(request), name: name, history: Int(history))
         case .stopFlux: return .stopFlux(id: try fluxID(request))
@@ -103,15 +103,13 @@ package struct CommandRequest: Sendable {
 
     private static func symbol(_ value: JSONValue) throws -> Symbol {
         guard let name = value.string else { throw Malformed("a symbol is not a text") }
-        guard let symbol = Symbol(name) else {
-            throw CommandError(.unknownSymbol, "'\(Ascii.printable(name.utf8, limit: 40))' is not a symbol ([a-z0-9_], at most 32)")
-        }
+        guard let symbol = Symbol(name) else { throw CommandError(.unknownSymbol, Symbol.refusal(name)) }
         return symbol
     }
 
     private static func fluxID(_ request: JSONValue) throws -> String {
         let id = try request.text(Field.fluxID)
-        guard Flux.isID(id, bytesMax: Flux.idBytesMax) else {
+        guard Flux.isID(id) else {
             throw CommandError(.unknownFlux, "'\(Ascii.printable(id.utf8, limit: 40))' is not a flux id")
         }
         return id

@@ -7,7 +7,9 @@ package enum ExchangeAnswer: Sendable {
 }
 
 extension Control {
-    func carryOut(_ request: RequestKey, _ command: Command) {
+    /// - Parameter mayWait: for the exchange's list, when that decides.
+    func carryOut(_ request: RequestKey, _ command: Command, mayWait: Bool = true) {
+        if mayWait, isForExchange(command), symbols.postpone(request, command, nowNs: nowNs) { return }
         let result: CommandResult
         do throws(CommandError) {
             guard let members = try outcome(request, command) else { return }
@@ -16,6 +18,13 @@ extension Control {
             result = .failure(error)
         }
         line.post([commands.answer(request, result)])
+    }
+
+    /// The exchange knows whether its names are right.
+    private func isForExchange(_ command: Command) -> Bool {
+        guard engine.rest != nil else { return false }
+        guard case .getData(let symbol, let interval, _, _, _) = command else { return true }
+        return fluxes.placement.handle(Series(market: fluxes.market, symbol: symbol, interval: interval)) == nil
     }
 
     /// The members of the answer; nil when it comes later.
@@ -43,10 +52,11 @@ extension Control {
         if let entry {
             try keep(entry, undo: fluxes.erasure(flux))
             engine.tell(try fluxes.add(flux))
+            _ = fluxes.judge(flux, by: symbols)
             status.markDue()
             journal.note(.info, "flux created", ("flux_id", flux.id), ("series", "\(flux.symbols.count)"))
         }
-        return CreatedFlux(id: flux.id, created: entry != nil).members
+        return CreatedFlux(id: flux.id, created: entry != nil, refused: fluxes.refusedSymbols(of: flux)).members
     }
 
     private func stop(_ flux: Flux) throws(CommandError) -> [(String, JSONValue)] {
@@ -66,28 +76,57 @@ extension Control {
         if case .error(let message) = reply { throw CommandError(.internal, "Redis says: \(message)") }
     }
 
-    private static let redisIsAway = CommandError(.internal, "Redis is away")
+    private static let redisIsAway = CommandError(.internal, "Redis is away, or does not answer in time")
 
     // MARK: Data
+
+    /// What a series that a flux keeps has in Redis; nil for another, and while Redis is away.
+    func storedRows(_ query: DataQuery) -> [JSONValue]? {
+        guard isFollowed(query.series), line.isReady, let replies = line.ask(data.storedQuestion(query)) else { return nil }
+        return try? data.storedRows(query, replies)
+    }
+
+    private func isFollowed(_ series: Series) -> Bool { fluxes.placement.handle(series) != nil }
+
+    /// By the exchange's clock, as far as it is known.
+    var theirNowMs: Int64 { WallClock.nowMs() - (status.clockDifferenceMs ?? 0) }
 
     /// Nil when the exchange must be asked.
     private func rows(_ query: DataQuery, _ request: RequestKey) throws(CommandError) -> [(String, JSONValue)]? {
         let startedNs = nowNs
-        func answer(_ source: DataSource, _ rows: [JSONValue]) -> [(String, JSONValue)] {
-            CandleData.members(query.series, source, tookMicroseconds: (nowNs - startedNs) / 1_000, rows: rows)
+        func answer(_ source: DataSource, _ rows: [JSONValue], incomplete: String? = nil) -> [(String, JSONValue)] {
+            CandleData.members(
+                query.series, source, tookMicroseconds: (nowNs - startedNs) / 1_000, rows: rows, incomplete: incomplete)
         }
-        guard let rest = engine.rest, fluxes.placement.handle(query.series) == nil else {
+        var stored: [JSONValue]?
+        if engine.rest == nil || isFollowed(query.series) {
             guard let replies = line.ask(data.storedQuestion(query)) else { throw Control.redisIsAway }
-            return answer(.redis, try data.storedRows(query, replies))
+            let rows = try data.storedRows(query, replies)
+            if data.isWhole(rows, query, nowMs: theirNowMs, nowNs: startedNs) { return answer(.redis, rows) }
+            stored = rows
         }
-        try symbols.check([query.series.symbol])
+        guard let rest = engine.rest else {
+            return answer(.redis, stored ?? [], incomplete: "the exchange is not asked for what Redis does not have (venue-rest is off)")
+        }
+        if stored == nil && !symbols.lists(query.series.symbol) { try symbols.check([query.series.symbol]) }
         guard let reply = line.ask([data.cacheQuestion(query)])?[0] else { throw Control.redisIsAway }
-        if let rows = DataDesk.cachedRows(reply) {
-            counters.add(.cacheHits)
-            return answer(.cache, rows)
+        if let said = DataDesk.cachedRows(reply) {
+            let (source, rows) = DataDesk.completed(query, stored: stored ?? [], said, from: .cache)
+            // Between what was said then and what has come since, a bar may have closed.
+            if stored == nil || data.isUnbroken(rows, query.series, nowNs: startedNs) {
+                counters.add(.cacheHits)
+                return answer(source, rows)
+            }
         }
         counters.add(.cacheMisses)
-        if try data.wait(request, query, nowNs: startedNs) {
+        let isFirst: Bool
+        do throws(CommandError) {
+            isFirst = try data.wait(request, query, nowNs: startedNs)
+        } catch {
+            guard let stored else { throw error }
+            return answer(.redis, stored, incomplete: error.message)
+        }
+        if isFirst {
             rest.klines(query.series, startMs: query.startMs, endMs: query.endMs, limit: query.limit, patienceMs: 8_000) {
                 [exchangeAnswers] in _ = exchangeAnswers.offer(.candles(query, $0))
             }

@@ -1,7 +1,8 @@
 // The control thread: it turns its desks and waits until a message comes, an agent or the exchange says something, or something
 // is due. Plain and synchronous; the data path is touched only through the agents' mailboxes. While Redis is away the line
-// connects anew, and the data path goes on. What commands do is in `Control+Commands`.
+// connects anew, and the data path goes on. What commands do is in `Control+Commands`, who may take them in `Control+Lease`.
 
+import Glibc
 import Synchronization
 
 package final class Control: @unchecked Sendable {
@@ -21,18 +22,28 @@ package final class Control: @unchecked Sendable {
     var symbols = SymbolList()
     var data: DataDesk
     var status: StatusDesk
+    var lease: Lease
+    /// When the lease was asked for by a question that Redis answers late.
+    var lateLeaseNs: UInt64?
+    var upkeep: Upkeep
+    /// Commands are taken, the status is written, the registry is ours.
+    var isServing = false
+    /// Another has held the lease since we did: the registry is as that one left it.
+    var registryIsTheirs = false
     /// The subscriber was not read to its end: it may hold messages that the socket does not show.
     private var mayHoldMoreCommands = false
 
     /// - Parameter fluxes: those of the configuration, which the agents follow already.
     package init(
-        _ engine: EngineHandles, redis: RedisEndpoint, schema: KeySchema, fluxes: FluxBook, journal: Journal, seed: UInt64
+        _ engine: EngineHandles, redis: RedisEndpoint, schema: KeySchema, fluxes: FluxBook, leaseMs: Int, journal: Journal, seed: UInt64
     ) throws(SystemError) {
         (self.engine, self.fluxes, self.journal) = (engine, fluxes, journal)
         commands = CommandDesk(schema: schema, counters: counters, journal: journal)
         line = RedisLine(redis, channels: commands.channels, journal: journal, seed: seed)
         data = DataDesk(schema: schema)
-        status = StatusDesk(schema: schema, board: engine.standings, startedAtMs: WallClock.nowMs())
+        status = StatusDesk(schema: schema, board: engine.standings, troubles: engine.troubles, startedAtMs: WallClock.nowMs())
+        lease = Lease(key: schema.leaseKey, lifeMs: leaseMs, host: StatusDesk.hostName, pid: getpid(), nonce: seed)
+        upkeep = Upkeep(schema: schema)
         wakeUp = try WakeUp()
         exchangeAnswers = Mailbox(capacity: Limits.dataQuestionsMax + 1, receiver: wakeUp)
         for reader in engine.readers { reader.refusedStreams.setReceiver(wakeUp) }
@@ -58,40 +69,32 @@ package final class Control: @unchecked Sendable {
         while !stopping.load(ordering: .acquiring) {
             if line.connectIfDue(nowNs) { greetRedis() }
             line.takeReplies()
+            takeLateLease()
+            if beatIsDue { beat() }
             takeMessages()
             line.watchSubscriber(nowNs)
             takeEvents()
             takeExchangeAnswers()
+            takeWaiters()
             askWhatIsDue()
             line.flush()
             wait()
         }
-        line.post(status.end(fluxes, nowNs: nowNs, nowMs: WallClock.nowMs()))
+        if isServing && lease.isHeld(nowNs) {
+            line.post(status.end(fluxes, nowNs: nowNs, nowMs: WallClock.nowMs()) + lease.release)
+        }
         line.finish()
     }
 
     private func wait() {
-        wakeUp.park(line.pollEntries, untilNs: min(line.dueNs, status.dueNs)) {
+        let beatNs = line.isReady ? min(lease.dueNs, symbols.waitersDueNs) : .max
+        wakeUp.park(line.pollEntries, untilNs: min(line.dueNs, status.dueNs, beatNs)) {
             stopping.load(ordering: .acquiring) || engine.haveSaidSomething || exchangeAnswers.isWaiting
                 || mayHoldMoreCommands && line.isReady
         }
     }
 
     // MARK: Redis
-
-    /// The first time: resumes what was kept. Later: a Redis that came back empty is told again.
-    private func greetRedis() {
-        if fluxes.isResumed {
-            line.post(fluxes.registry)
-        } else {
-            guard let reply = line.ask([fluxes.registryQuestion])?[0] else { return line.lose("it does not say what fluxes there are") }
-            if case .error(let message) = reply { return line.lose("cannot read the registry: \(message)") }
-            for change in fluxes.resume(reply.pairs) { engine.tell(change) }
-        }
-        line.confirm()
-        status.forgetWritten()
-        journal.note(.info, "taking commands", key: "control-connected")
-    }
 
     private func takeMessages() {
         // So many, and then what they ask is sent; the rest comes with the next turn.
@@ -100,6 +103,8 @@ package final class Control: @unchecked Sendable {
             mayHoldMoreCommands = true
             switch line.next() {
             case .message(let channel, let payload):
+                // The clock is read behind the message: what another may have heard as well is not answered here.
+                guard mayAnswer() else { return }
                 switch commands.take(channel, payload, nowNs: nowNs) {
                 case .carryOut(let request, let command): carryOut(request, command)
                 case .publish(let answer): line.post([answer])
@@ -137,7 +142,7 @@ package final class Control: @unchecked Sendable {
                 .warning, "the exchange's clock and ours differ; is this machine's clock synchronised?", key: "clocks",
                 ("exchange_behind_ms", "\(apartMs)"))
         }
-        if line.isReady { line.post(status.writes(fluxes, figures, nowNs: nowNs, nowMs: nowMs)) }
+        if line.isReady && isServing && lease.isHeld(nowNs) { line.post(status.writes(fluxes, figures, nowNs: nowNs, nowMs: nowMs)) }
     }
 
     private func takeExchangeAnswers() {
@@ -145,7 +150,8 @@ package final class Control: @unchecked Sendable {
             switch answer {
             case .symbols(let result): learnSymbols(result)
             case .candles(let query, let result):
-                let (answers, cached) = data.answerWaiters(query, result, nowNs: nowNs)
+                let stored = storedRows(query)
+                let (answers, cached) = data.answerWaiters(query, result, stored: stored, nowMs: theirNowMs, nowNs: nowNs)
                 if let cached, line.isReady { line.post([cached]) }
                 for (request, result) in answers { line.post([commands.answer(request, result)]) }
             }
@@ -155,16 +161,30 @@ package final class Control: @unchecked Sendable {
     private func learnSymbols(_ result: Result<ExchangeInformation, RestFailure>) {
         switch result {
         case .success(let found):
-            symbols.learn(found.instruments.map(\.symbol), nowNs: nowNs)
+            symbols.learn(found.instruments, nowNs: nowNs)
+            for change in fluxes.judge(by: symbols) { engine.tell(change) }
+            status.markDue()
             journal.note(
                 .info, "symbols of the exchange", key: "symbols", ("count", "\(found.instruments.count)"), ("skipped", "\(found.skipped)"))
         case .failure(let failure):
-            journal.note(.warning, "no list of symbols; names are checked by their form only", key: "no-symbols", ("reason", "\(failure)"))
+            symbols.fail(nowNs: nowNs)
+            journal.note(
+                .warning, "no new list of symbols; names are checked by the last one, or by their form", key: "no-symbols",
+                ("reason", "\(failure)"))
+        }
+    }
+
+    /// Commands that have waited for the list.
+    private func takeWaiters() {
+        guard line.isReady else { return }
+        for (request, command, isLate) in symbols.takeWaiters(nowNs: nowNs, max: Limits.commandsPerTurnMax) {
+            if isLate { journal.note(.warning, "the list of symbols does not come; a command is judged without it", key: "late-symbols") }
+            carryOut(request, command, mayWait: false)
         }
     }
 
     private func askWhatIsDue() {
-        if let rest = engine.rest, symbols.isDue(nowNs) {
+        if let rest = engine.rest, symbols.isDue(nowNs, isWatched: fluxes.waitsForList) {
             rest.exchangeInfo(patienceMs: 50_000) { [exchangeAnswers] in _ = exchangeAnswers.offer(.symbols($0)) }
         }
         if let ids = status.question(fluxes, nowNs: nowNs), !engine.sink.commands.offer(.report(ids: ids)) { status.askLater(nowNs) }

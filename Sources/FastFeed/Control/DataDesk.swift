@@ -1,6 +1,7 @@
-// `data:get`: candles out of Redis's history, and the forming one; where no flux keeps them, out of what the exchange has said,
-// which Redis keeps for a moment. Whoever asks for the same waits for the same answer. Pure: questions come in, commands for
-// Redis, rows and answers come out. The control thread's alone. Bound: `Limits.dataQuestionsMax` questions wait.
+// `data:get`: candles out of Redis's history, and the forming one; where no flux keeps them, or the history is shorter than the
+// exchange's, out of what the exchange has said, which Redis keeps for a moment. Whoever asks for the same waits for the same answer.
+// Pure: questions come in, commands for Redis, rows and answers come out. The control thread's alone. Bound:
+// `Limits.dataQuestionsMax` questions wait.
 
 package struct DataQuery: Hashable, Sendable {
     package let series: Series
@@ -14,12 +15,13 @@ package struct DataQuery: Hashable, Sendable {
     }
 
     /// With a start and no end the oldest candles are wanted, otherwise the newest.
-    fileprivate var isForward: Bool { startMs != nil && endMs == nil }
+    var isForward: Bool { startMs != nil && endMs == nil }
 }
 
 package struct DataDesk {
     private let schema: KeySchema
     private var waiters: [DataQuery: [(request: RequestKey, sinceNs: UInt64)]] = [:]
+    private var absent = AbsentBars()
 
     package init(schema: KeySchema) { self.schema = schema }
 
@@ -53,6 +55,51 @@ package struct DataDesk {
         return rows
     }
 
+    /// True when the exchange can have no bar of the question that these rows lack.
+    /// - Parameter nowMs: by the exchange's clock.
+    package func isWhole(_ rows: [JSONValue], _ query: DataQuery, nowMs: Int64, nowNs: UInt64) -> Bool {
+        let (series, interval) = (query.series, query.series.interval)
+        let opens = rows.compactMap { $0[CandleField.openTime]?.integer }
+        let anchorMs = opens.last ?? 0
+        let dueMs = interval.openTime(containing: nowMs - Limits.closedOnItsWayMs, anchorMs: anchorMs)
+        let untilMs = min(query.endMs.map { $0 + 1 } ?? .max, dueMs)
+        func isNone(_ from: Int64, _ until: Int64) -> Bool {
+            absent.cover(series, from: from, until: until, anchorMs: anchorMs, nowNs: nowNs)
+        }
+        guard let first = opens.first, let last = opens.last else { return isNone(query.startMs ?? 0, untilMs) }
+        let isFull = opens.count >= query.limit
+        return isUnbroken(rows, series, nowNs: nowNs)
+            && (isFull && !query.isForward || isNone(query.startMs ?? 0, first))
+            && (isFull && query.isForward || isNone(interval.nextOpenTime(after: last), untilMs))
+    }
+
+    /// True when the exchange can have no bar between these rows.
+    package func isUnbroken(_ rows: [JSONValue], _ series: Series, nowNs: UInt64) -> Bool {
+        let opens = rows.compactMap { $0[CandleField.openTime]?.integer }
+        return zip(opens, opens.dropFirst()).allSatisfy { open, next in
+            absent.cover(series, from: series.interval.nextOpenTime(after: open), until: next, anchorMs: next, nowNs: nowNs)
+        }
+    }
+
+    /// What Redis has, completed by what the exchange has said. A row of Redis is the one that is taken, but for a forming one that the
+    /// exchange calls closed.
+    package static func completed(
+        _ query: DataQuery, stored: [JSONValue], _ said: [JSONValue], from source: DataSource
+    ) -> (source: DataSource, rows: [JSONValue]) {
+        if stored.isEmpty { return (source, said) }
+        func isClosed(_ row: JSONValue) -> Bool { row[CandleField.closed]?.bool == true }
+        var byOpen: [Int64: (row: JSONValue, isTheirs: Bool)] = [:]
+        for row in stored { if let open = row[CandleField.openTime]?.integer { byOpen[open] = (row, false) } }
+        for row in said {
+            guard let open = row[CandleField.openTime]?.integer else { continue }
+            if byOpen[open].map({ !isClosed($0.row) && isClosed(row) }) ?? true { byOpen[open] = (row, true) }
+        }
+        let newest = byOpen.keys.max()
+        let all = byOpen.filter { isClosed($0.value.row) || $0.key == newest }.sorted { $0.key < $1.key }.map(\.value)
+        let rows = query.isForward ? all.prefix(query.limit) : all.suffix(query.limit)
+        return (rows.contains(where: \.isTheirs) ? .completed : .redis, rows.map(\.row))
+    }
+
     // MARK: What the exchange says
 
     package func cacheQuestion(_ query: DataQuery) -> [String] { ["GET", cacheKey(query)] }
@@ -71,10 +118,13 @@ package struct DataDesk {
     }
 
     /// What the exchange has said: the answers of all who wait for it, and what Redis is to keep.
+    /// - Parameters:
+    ///   - stored: what Redis has of a series that a flux keeps. An exchange that fails makes it no worse.
+    ///   - nowMs: by the exchange's clock.
     package mutating func answerWaiters(
-        _ query: DataQuery, _ result: Result<[CandleRecord], RestFailure>, nowNs: UInt64
+        _ query: DataQuery, _ result: Result<[CandleRecord], RestFailure>, stored: [JSONValue]? = nil, nowMs: Int64, nowNs: UInt64
     ) -> (answers: [(RequestKey, CommandResult)], cached: [String]?) {
-        let outcome: Result<[JSONValue], CommandError>
+        var outcome: Result<(source: DataSource, rows: [JSONValue]), CommandError>
         var cached: [String]?
         switch result {
         case .success(let candles):
@@ -86,16 +136,26 @@ package struct DataDesk {
             }
             let lifeMs = min((query.series.interval.lengthMs ?? 60_000) / 2, 30_000)
             cached = ["SET", cacheKey(query), JSONValue.array(rows).text, "PX", String(max(lifeMs, 1_000))]
-            outcome = .success(rows)
+            let interval = query.series.interval
+            let settledMs = interval.openTime(containing: nowMs - Limits.restSettledMs, anchorMs: candles.last?.openTimeMs ?? 0)
+            absent.learn(query, candles, settledMs: settledMs, nowNs: nowNs)
+            outcome = .success(DataDesk.completed(query, stored: stored ?? [], rows, from: .exchange))
         case .failure(.unknownSymbol):
             outcome = .failure(CommandError(.unknownSymbol, "the exchange has no symbol '\(query.series.symbol)'"))
         case .failure(.busy), .failure(.limited):
             outcome = .failure(CommandError(.busy, "the exchange's limits allow no question now; try again later"))
         case .failure(let failure): outcome = .failure(CommandError(.internal, "\(failure)"))
         }
+        var incomplete: String?
+        if let stored, case .failure(let error) = outcome {
+            (outcome, incomplete) = (.success((.redis, stored)), error.message)
+        }
         let answers = (waiters.removeValue(forKey: query) ?? []).map { waiter in
             let tookUs = (nowNs &- waiter.sinceNs) / 1_000
-            return (waiter.request, outcome.map { CandleData.members(query.series, .exchange, tookMicroseconds: tookUs, rows: $0) })
+            let result = outcome.map {
+                CandleData.members(query.series, $0.source, tookMicroseconds: tookUs, rows: $0.rows, incomplete: incomplete)
+            }
+            return (waiter.request, result)
         }
         return (answers, cached)
     }

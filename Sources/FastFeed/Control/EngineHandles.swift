@@ -12,6 +12,8 @@ package struct EngineHandles: Sendable {
     package var rest: RestClient?
     /// Where control shows how all stands.
     package var standings: StandingsBoard
+    /// Why something of the engine does not work.
+    package var troubles: TroubleBoard
     /// Nil once the engine is gone.
     package var figures: @Sendable () -> Figures?
 

@@ -26,13 +26,15 @@ package struct Flux: Sendable, Equatable {
         return "\(interval.token)_\(symbols.count)symbols_\(Ascii.hex(hash))"
     }
 
-    /// `[A-Za-z0-9_.-]{1,64}`; what an id may look like that comes from outside. (Ids made of eight long names are longer.)
-    package static func isID(_ text: String, bytesMax: Int = 64) -> Bool {
-        (1...bytesMax).contains(text.utf8.count)
-            && text.utf8.allSatisfy { Ascii.isDigit($0) || Ascii.isLetter($0) || $0 == 0x5F || $0 == 0x2E || $0 == 0x2D }
+    /// `[A-Za-z0-9_.-]{1,64}`: an id of the user's choice.
+    package static func isName(_ text: String) -> Bool { text.utf8.count <= 64 && text.utf8.allSatisfy { $0 < 0x80 } && isID(text) }
+
+    /// What an id may look like that comes from outside: such a name, or made of symbols.
+    package static func isID(_ text: String) -> Bool {
+        (1...idBytesMax).contains(text.utf8.count) && text.unicodeScalars.allSatisfy { Symbol.isPart($0) || $0 == "." || $0 == "-" }
     }
 
-    /// The longest id: an interval and eight symbols of 32.
+    /// The longest id: an interval and eight symbols of 32 bytes.
     package static let idBytesMax = 300
 
     package func series(_ market: Market) -> [Series] { symbols.map { Series(market: market, symbol: $0, interval: interval) } }
@@ -49,7 +51,7 @@ package struct Flux: Sendable, Equatable {
     /// Nil when the text is not what `json` writes.
     package init?(json: String) {
         guard let value = try? JSONValue(message: Array(json.utf8)), let id = value[Field.fluxID]?.string,
-            Flux.isID(id, bytesMax: Flux.idBytesMax), let interval = try? value.interval(Field.interval),
+            Flux.isID(id), let interval = try? value.interval(Field.interval),
             let symbols = try? value.symbols(Field.symbols), !symbols.isEmpty, let createdAtMs = value[Field.createdAt]?.integer
         else { return nil }
         let history = value[Field.history]?.integer.flatMap { (0...10_000_000).contains($0) ? Int($0) : nil } ?? 0

@@ -11,6 +11,8 @@ package struct FluxBook: Sendable {
     private var fluxes: [String: Flux] = [:]
     /// Streams the exchange does not know.
     private var refusedStreams: Set<String> = []
+    /// By flux id: symbols of which nothing comes, by the exchange's list.
+    private var unserved: [String: [RefusedSymbol]] = [:]
     /// True once the fluxes that an earlier process has kept are taken up.
     package private(set) var isResumed = false
 
@@ -36,13 +38,13 @@ package struct FluxBook: Sendable {
     /// - Throws: why it cannot be taken up.
     package func registration(of flux: Flux, symbols: SymbolList) throws(CommandError) -> [String]? {
         if market == .um && flux.interval == .s1 { throw CommandError(.badInterval, "interval 1s does not exist on this market") }
-        try symbols.check(flux.symbols)
         if let known = fluxes[flux.id] {
             guard known.symbols == flux.symbols && known.interval == flux.interval else {
                 throw CommandError(.badRequest, "flux '\(flux.id)' exists with other symbols or another interval")
             }
             return nil
         }
+        try symbols.check(flux.symbols)
         guard count < Limits.fluxCountMax else { throw CommandError(.tooLarge, "there are \(count) fluxes already") }
         guard placement.fits(flux.series(market)) else { throw noRoom }
         return entry(flux)
@@ -63,7 +65,7 @@ package struct FluxBook: Sendable {
 
     /// Ends a flux: what the agents are to be told.
     package mutating func remove(_ flux: Flux) -> Placement.Change {
-        fluxes[flux.id] = nil
+        (fluxes[flux.id], unserved[flux.id]) = (nil, nil)
         return placement.remove(flux.series(market))
     }
 
@@ -76,14 +78,14 @@ package struct FluxBook: Sendable {
     /// For a Redis that may have come back empty.
     package var registry: [[String]] { list.filter { $0.origin == .command }.map(entry) }
 
-    /// Takes up what an earlier process has kept, once: what the agents are to be told.
+    /// Takes up what another process has kept: what the agents are to be told.
     package mutating func resume(_ kept: [(id: String, json: String)]) -> [Placement.Change] {
         isResumed = true
         var changes: [Placement.Change] = []
         for (id, json) in kept {
             guard let flux = Flux(json: json), flux.id == id else {
                 let shown = Ascii.printable(id.utf8, limit: 80)
-                journal.note(.error, "an entry of the registry is not a flux; left alone", ("flux_id", shown))
+                journal.note(.error, "an entry of the registry is not a flux; left alone", key: "registry:\(shown)", ("flux_id", shown))
                 continue
             }
             guard fluxes[id] == nil else { continue }
@@ -91,7 +93,9 @@ package struct FluxBook: Sendable {
                 changes.append(try add(flux))
                 journal.note(.info, "flux resumed", ("flux_id", id))
             } catch {
-                journal.note(.error, "a flux cannot be resumed; it stays in the registry", ("flux_id", id), ("reason", error.message))
+                journal.note(
+                    .error, "a flux cannot be resumed; it stays in the registry", key: "registry:\(id)", ("flux_id", id),
+                    ("reason", error.message))
             }
         }
         return changes
@@ -104,9 +108,46 @@ package struct FluxBook: Sendable {
         if refusedStreams.count < Limits.seriesCountMax { refusedStreams.insert(stream) }
     }
 
-    package func refusedSymbols(of flux: Flux) -> [Symbol] {
-        if refusedStreams.isEmpty { return [] }
-        return flux.series(market).filter { refusedStreams.contains(VenueProfile.streamName($0)) }.map(\.symbol)
+    package func refusedSymbols(of flux: Flux) -> [RefusedSymbol] {
+        let listed = unserved[flux.id] ?? []
+        if refusedStreams.isEmpty { return listed }
+        let named = Set(listed.map(\.symbol))
+        let streams = flux.series(market).filter { !named.contains($0.symbol) && refusedStreams.contains(VenueProfile.streamName($0)) }
+        return listed + streams.map { RefusedSymbol($0.symbol, .refused) }
+    }
+
+    /// Of all fluxes.
+    package var refusedCount: Int {
+        unserved.isEmpty && refusedStreams.isEmpty ? 0 : fluxes.values.reduce(0) { $0 + refusedSymbols(of: $1).count }
+    }
+
+    // MARK: What the exchange's list says
+
+    /// Symbols are waited for that the list may have tomorrow.
+    package var waitsForList: Bool { !unserved.isEmpty }
+
+    /// Compares all fluxes with the list: what the agents are to be told.
+    package mutating func judge(by symbols: SymbolList) -> [Placement.Change] { list.compactMap { judge($0, by: symbols) } }
+
+    /// Names in the log what has changed in a flux.
+    package mutating func judge(_ flux: Flux, by symbols: SymbolList) -> Placement.Change? {
+        let (before, now) = (unserved[flux.id] ?? [], symbols.unserved(flux.symbols))
+        guard now != before else { return nil }
+        unserved[flux.id] = now.isEmpty ? nil : now
+        if now.isEmpty {
+            journal.note(.info, "the exchange has all symbols of a flux again", ("flux_id", flux.id))
+        } else {
+            journal.note(
+                .warning, "nothing comes of symbols of a flux", ("flux_id", flux.id), ("count", "\(now.count)"),
+                ("symbols", symbols.sentence(now)))
+        }
+        // What was not listed when it was asked for may have to be asked for again.
+        let missing = Set(now.map(\.symbol))
+        let back = Set(before.filter { $0.reason == .unknown || $0.reason == .delisted }.map(\.symbol)).subtracting(missing)
+        guard !back.isEmpty else { return nil }
+        let series = flux.series(market).filter { back.contains($0.symbol) }
+        for one in series { refusedStreams.remove(VenueProfile.streamName(one)) }
+        return placement.renewal(series)
     }
 
     /// Nothing mentions these ids of stopped series any more.

@@ -13,10 +13,10 @@ package struct FluxStanding: Equatable, Sendable {
 
     /// - Parameters:
     ///   - reports: of the flux's series, or of some of them.
-    ///   - refusedCount: series that the exchange does not know; nothing is expected of them.
+    ///   - refused: symbols of these series of which nothing is expected.
     ///   - ageMs: since the flux was created or resumed.
     package init(
-        _ interval: Interval, _ reports: ArraySlice<SeriesReport>, refusedCount: Int, ageMs: Int64, nowNs: UInt64, nowMs: Int64
+        _ interval: Interval, _ reports: ArraySlice<SeriesReport>, refused: [RefusedSymbol], ageMs: Int64, nowNs: UInt64, nowMs: Int64
     ) {
         var newestNs: UInt64 = 0
         for report in reports {
@@ -28,9 +28,12 @@ package struct FluxStanding: Equatable, Sendable {
             newestNs = max(newestNs, report.receivedNs)
         }
         let silentMs = newestNs == 0 ? ageMs : Int64(clamping: (nowNs &- min(newestNs, nowNs)) / 1_000_000)
-        if silentMs > FluxStanding.staleAfterMs(interval) {
+        let isSilent = silentMs > FluxStanding.staleAfterMs(interval)
+        if isSilent || seriesLive == 0, refused.count == reports.count, let ended = FluxState(ended: refused) {
+            (state, seriesLive) = (ended, 0)
+        } else if isSilent {
             state = .stale
-        } else if seriesLive == 0 || seriesLive + refusedCount < reports.count && ageMs < Limits.startingMs {
+        } else if seriesLive == 0 || seriesLive + refused.count < reports.count && ageMs < Limits.startingMs {
             state = .starting
         } else {
             state = .live

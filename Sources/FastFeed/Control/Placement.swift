@@ -126,6 +126,19 @@ package struct Placement: Sendable {
         return change
     }
 
+    /// The exchange is to be asked for the streams of these series once more.
+    package func renewal(_ wanted: [Series]) -> Change {
+        var streams: [ConnectionKey: [String]] = [:]
+        for series in wanted {
+            if let entry = entries[series] { streams[entry.connection, default: []].append(VenueProfile.streamName(series)) }
+        }
+        var change = Change(readers: Array(repeating: [], count: readerCount))
+        for connection in connections {
+            if let list = streams[connection.key] { change.readers[connection.reader].append(.subscribe(connection.key, streams: list)) }
+        }
+        return change
+    }
+
     /// Nothing mentions these ids any more.
     package mutating func release(_ ids: [UInt32]) { freeIDs += ids }
 

@@ -17,12 +17,15 @@ package struct RedisLine {
 
     private var connection: RedisConnection?
     private var subscriber: RedisSubscriber?
+    private var isListening = false
     /// What waits for the socket to take it.
     private var outgoing: ArraySlice<[String]> = []
     /// Of this connection: commands sent and replies come, which come in the same order.
     private var (sentCount, repliedCount) = (0, 0)
     /// Up to this reply nobody waits any more: it was late.
     private var lateCount = 0
+    /// Which reply is the first to a question that was given up; and that, once it has come.
+    private var givenUp: (number: Int, reply: RedisReply?)?
     /// When the last reply came, or the first command was sent that has none.
     private var heardNs: UInt64 = 0
     private var elsewhere = ElsewhereWatch()
@@ -44,15 +47,37 @@ package struct RedisLine {
         do throws(FeedError) {
             let made = try RedisConnection.connect(
                 endpoint, timeoutMs: timeoutMs, stringBytesMax: Limits.clientBytesMax, outboxBytesMax: Limits.clientBytesMax)
-            if subscriber == nil {
-                subscriber = try RedisSubscriber.connect(endpoint, timeoutMs: timeoutMs, messageBytesMax: CommandRequest.bytesMax)
-                subscriber?.subscribe(channels)
-            }
+            try subscribe()
             connection = made
         } catch {
             lose("\(error)")
         }
         return connection != nil
+    }
+
+    private mutating func subscribe() throws(FeedError) {
+        guard isListening, subscriber == nil else { return }
+        let timeoutMs = Limits.controlRedisTimeoutMs
+        subscriber = try RedisSubscriber.connect(endpoint, timeoutMs: timeoutMs, messageBytesMax: CommandRequest.bytesMax)
+        subscriber?.subscribe(channels)
+    }
+
+    /// From now on messages come. False when they do not, and the line is lost.
+    package mutating func listen() -> Bool {
+        isListening = true
+        do throws(FeedError) {
+            try subscribe()
+        } catch {
+            lose("\(error)")
+        }
+        return connection != nil
+    }
+
+    /// What has come and was not read is forgotten.
+    package mutating func stopListening() {
+        isListening = false
+        subscriber?.close()
+        subscriber = nil
     }
 
     /// What was posted meanwhile goes before all that is asked from now on.
@@ -66,7 +91,7 @@ package struct RedisLine {
     package mutating func lose(_ reason: String) {
         journal.note(.warning, "control has no Redis", key: "control-lost:\(reason)", ("reason", reason))
         connection = nil
-        (sentCount, repliedCount, lateCount) = (0, 0, 0)
+        (sentCount, repliedCount, lateCount, givenUp) = (0, 0, 0, nil)
         retryAtNs = MonotonicClock.nowNs() + backoff.nextDelayNs()
     }
 
@@ -99,7 +124,7 @@ package struct RedisLine {
 
     /// Takes what Redis says to what was posted. A Redis that says nothing is taken for dead after a while.
     package mutating func takeReplies() {
-        while let reply = nextReply(untilNs: 0) { note(reply) }
+        while let reply = nextReply(untilNs: 0) { pass(reply) }
         if repliedCount < sentCount && MonotonicClock.nowNs() &- heardNs >= Limits.controlSilenceNs { lose("Redis does not answer") }
     }
 
@@ -122,7 +147,9 @@ package struct RedisLine {
         }
     }
 
-    private func note(_ reply: RedisReply) {
+    /// A reply that nobody waits for.
+    private mutating func pass(_ reply: RedisReply) {
+        if repliedCount == givenUp?.number { givenUp?.reply = reply }
         guard case .error(let message) = reply else { return }
         journal.note(.warning, "Redis refuses what control writes", key: "control-refused:\(message.prefix(12))", ("reply", message))
     }
@@ -138,14 +165,22 @@ package struct RedisLine {
         while replies.count < commands.count {
             guard let reply = nextReply(untilNs: deadlineNs) else {
                 lateCount = sentCount
+                givenUp = replies.isEmpty ? (askedCount + 1, nil) : nil
                 if connection != nil {
-                    journal.note(.warning, "Redis is slow: a request is refused, the next ones wait", key: "control-late")
+                    journal.note(.warning, "Redis is slow: a question is given up, requests wait", key: "control-late")
                 }
                 return nil
             }
-            if repliedCount > askedCount { replies.append(reply) } else { note(reply) }
+            if repliedCount > askedCount { replies.append(reply) } else { pass(reply) }
         }
         return replies
+    }
+
+    /// The first reply to the last question that was given up, when it has come after all. Once.
+    package mutating func takeLateReply() -> RedisReply? {
+        guard let reply = givenUp?.reply else { return nil }
+        givenUp = nil
+        return reply
     }
 
     /// Sends what was posted, waits until Redis has answered all of it, and ends.

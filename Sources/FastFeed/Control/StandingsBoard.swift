@@ -7,6 +7,10 @@ package struct FluxOnBoard: Sendable {
     package let standing: FluxStanding
     /// Each series, judged as a flux of its own.
     package let series: [(symbol: Symbol, standing: FluxStanding)]
+
+    package init(flux: Flux, standing: FluxStanding, series: [(symbol: Symbol, standing: FluxStanding)]) {
+        (self.flux, self.standing, self.series) = (flux, standing, series)
+    }
 }
 
 package final class StandingsBoard: Sendable {

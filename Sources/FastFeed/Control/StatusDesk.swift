@@ -12,6 +12,7 @@ package struct StatusDesk {
     private let schema: KeySchema
     private let startedAtMs: Int64
     private let board: StandingsBoard
+    private let troubles: TroubleBoard
     private var written: [String: (standing: FluxStanding, atNs: UInt64)] = [:]
     /// What the sink was asked about and has not answered yet. One question at a time: an answer must find its list.
     private var asked: [Flux]?
@@ -19,8 +20,8 @@ package struct StatusDesk {
     /// How far the exchange's clock was from ours when the newest update came (its way included), behind or ahead. Nil before the first.
     package private(set) var clockDifferenceMs: Int64?
 
-    package init(schema: KeySchema, board: StandingsBoard, startedAtMs: Int64) {
-        (self.schema, self.board, self.startedAtMs) = (schema, board, startedAtMs)
+    package init(schema: KeySchema, board: StandingsBoard, troubles: TroubleBoard = TroubleBoard(), startedAtMs: Int64) {
+        (self.schema, self.board, self.troubles, self.startedAtMs) = (schema, board, troubles, startedAtMs)
     }
 
     /// When control must look again; the sink's answer wakes it.
@@ -55,11 +56,14 @@ package struct StatusDesk {
             rest = rest.dropFirst(part.count)
             guard book.holds(flux) else { continue }
             let (refused, ageMs) = (book.refusedSymbols(of: flux), nowMs - max(flux.createdAtMs, startedAtMs))
-            func judge(_ reports: ArraySlice<SeriesReport>, refusedCount: Int) -> FluxStanding {
-                FluxStanding(flux.interval, reports, refusedCount: refusedCount, ageMs: ageMs, nowNs: nowNs, nowMs: nowMs)
+            func judge(_ reports: ArraySlice<SeriesReport>, _ refused: [RefusedSymbol]) -> FluxStanding {
+                FluxStanding(flux.interval, reports, refused: refused, ageMs: ageMs, nowNs: nowNs, nowMs: nowMs)
             }
-            let series = zip(flux.symbols, part).map { ($0, judge([$1], refusedCount: refused.contains($0) ? 1 : 0)) }
-            board.show(FluxOnBoard(flux: flux, standing: judge(part, refusedCount: refused.count), series: series))
+            let reasons = Dictionary(refused.map { ($0.symbol, $0) }) { $1 }
+            let series = zip(flux.symbols, part).map { ($0, judge([$1], reasons[$0].map { [$0] } ?? [])) }
+            var standing = judge(part, refused)
+            standing.seriesLive = series.reduce(0) { $0 + $1.1.seriesLive }
+            board.show(FluxOnBoard(flux: flux, standing: standing, series: series))
         }
         board.show(state(book, figures, nowMs), nowNs: nowNs)
         if let newest = reports.max(by: { $0.receivedNs < $1.receivedNs }), newest.receivedNs > 0 {
@@ -108,7 +112,7 @@ package struct StatusDesk {
 
     // MARK: Status as values
 
-    private static let hostName: String = {
+    static let hostName: String = {
         var names = utsname()
         unsafe uname(&names)
         return unsafe withUnsafeBytes(of: names.nodename) { unsafe Ascii.printable($0.prefix { $0 != 0 }, limit: 64) }
@@ -123,13 +127,13 @@ package struct StatusDesk {
         let standing = standing(of: flux)
         return FluxSummary(
             id: flux.id, symbols: flux.symbols, interval: flux.interval, state: standing.state, createdAt: flux.createdAtMs,
-            lastUpdateAt: standing.lastUpdateMs)
+            lastUpdateAt: standing.lastUpdateMs, seriesLive: standing.seriesLive)
     }
 
     package func fluxStatus(_ flux: Flux, _ book: FluxBook) -> FluxStatus {
         let standing = standing(of: flux)
         return FluxStatus(
-            flux: summary(flux), origin: flux.origin, seriesLive: standing.seriesLive, refusedSymbols: book.refusedSymbols(of: flux),
+            flux: summary(flux), origin: flux.origin, refusedSymbols: book.refusedSymbols(of: flux),
             candlesTotal: standing.candlesTotal, gapsOpen: standing.gapsOpen, history: flux.history)
     }
 
@@ -149,6 +153,7 @@ package struct StatusDesk {
             .init(Field.rejectedTotal, counters.rejected), .init(Field.closedLost, counters.closedLost),
             .init(Field.residentBytes, figures.residentBytes),
         ]
+        list.append(.init(Field.refusedSymbols, UInt64(book.refusedCount)))
         list.append(.init(Field.clockDifference, clockDifferenceMs.map { $0.magnitude }))
         list += StatusDesk.shown.map { .init($0.name, counters[$0]) }
         for (stage, histogram) in [(nil, figures.latency)] + LatencyStage.allCases.map({ ($0.name, figures.stages[$0]) }) {
@@ -158,6 +163,13 @@ package struct StatusDesk {
         }
         return ServiceStatus(
             state: state(book, figures, nowMs), version: FastFeedVersion.text, pid: getpid(), host: StatusDesk.hostName,
-            market: book.market, startedAt: startedAtMs, heartbeatAt: nowMs, figures: list)
+            market: book.market, startedAt: startedAtMs, heartbeatAt: nowMs, troubles: troublesNow, figures: list)
+    }
+
+    private var troublesNow: [ServiceStatus.Trouble] {
+        let found: [(ServicePart, Trouble?)] = [(.exchange, troubles.ofConnections), (.rest, troubles[.rest]), (.redis, troubles[.redis])]
+        return found.compactMap { part, trouble in
+            trouble.map { ServiceStatus.Trouble(part: part, reason: $0.reason, at: $0.atMs) }
+        }
     }
 }

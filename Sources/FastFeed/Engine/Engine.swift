@@ -36,6 +36,8 @@ public final class Engine: Sendable {
     private let configuration: EngineConfiguration
     private let journal = Journal()
     private let gaps = GapBoard()
+    /// Why something does not work.
+    package let troubles = TroubleBoard()
     private let readers: [Reader]
     private let sink: Sink
     private let threading: ThreadingMode
@@ -59,10 +61,11 @@ public final class Engine: Sendable {
         let rings = (0..<configuration.readerCount).map { _ in SPSCRing<CandleRecord>(zeroed: Limits.ringRecordCount) }
         let settings = try Engine.readerSettings(configuration, seed: seed)
         let budget = ConnectBudget(seed: seed ^ 0xB)
-        readers = rings.enumerated().map { [journal] in
-            Reader(index: $0, settings: settings, ring: $1, journal: journal, budget: budget)
+        readers = rings.enumerated().map { [journal, troubles] in
+            Reader(index: $0, settings: settings, ring: $1, journal: journal, budget: budget, troubles: troubles)
         }
-        sink = Sink(settings: try Engine.sinkSettings(configuration, seed: seed), rings: rings, journal: journal, gaps: gaps)
+        sink = Sink(
+            settings: try Engine.sinkSettings(configuration, seed: seed), rings: rings, journal: journal, gaps: gaps, troubles: troubles)
         let placement = Placement(readerCount: readers.count, streamsPerConnectionMax: configuration.streamsPerConnectionMax)
         var book = FluxBook(market: configuration.market, schema: configuration.schema, placement: placement, journal: journal)
         for flux in configuration.configuredFluxes(createdAtMs: WallClock.nowMs()) {
@@ -145,20 +148,23 @@ public final class Engine: Sendable {
         guard configuration.takesCommands, let base = configuration.venueREST else { return nil }
         var settings = RestSettings()
         settings.allowsPlainRemote = configuration.allowsPlainRemote
-        return try RestClient(base: base, market: configuration.market, authorityFile: configuration.venueAuthorityFile, settings: settings)
+        return try RestClient(
+            base: base, market: configuration.market, authorityFile: configuration.venueAuthorityFile, settings: settings,
+            troubles: troubles)
     }
 
     private func startControl(_ rest: RestClient?) throws(SystemError) {
         guard let book = fluxes.withLock({ $0.take() }) else { preconditionFailure("an engine is started once") }
         let handles = EngineHandles(
-            readers: readers, sink: sink, rest: rest, standings: standings,
+            readers: readers, sink: sink, rest: rest, standings: standings, troubles: troubles,
             figures: { [weak self] in
                 self.map {
                     ($0.counters, $0.sink.latency.total.snapshot(), $0.sink.latency.snapshot(), ProcessMemory.residentBytes())
                 }
             })
         let made = try Control(
-            handles, redis: configuration.redis, schema: configuration.schema, fluxes: book, journal: journal, seed: SystemRandom.word())
+            handles, redis: configuration.redis, schema: configuration.schema, fluxes: book, leaseMs: configuration.lease.milliseconds,
+            journal: journal, seed: SystemRandom.word())
         try made.start()
         control.withLock { $0 = made }
     }

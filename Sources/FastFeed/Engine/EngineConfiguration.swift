@@ -24,17 +24,21 @@ public struct FluxDefinition: Sendable, Hashable {
         func refuse(_ why: String) -> FeedError { FeedError(.configuration, "flux '\(Ascii.printable(text.utf8))': \(why)") }
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         guard parts.count == 2 else { throw refuse("expected SYMBOLS:INTERVALS, as in btcusdt,ethusdt:1m") }
-        func list<Value: Equatable>(_ text: Substring, _ read: (Substring) -> Value?, orElse isNot: String) throws(FeedError) -> [Value] {
+        func list<Value: Equatable>(
+            _ text: Substring, _ read: (Substring) -> Value?, orElse refusal: (Substring) -> String
+        ) throws(FeedError) -> [Value] {
             var values: [Value] = []
             for part in text.split(separator: ",", omittingEmptySubsequences: false) {
-                guard let value = read(part) else { throw refuse("'\(Ascii.printable(part.utf8, limit: 40))' \(isNot)") }
+                guard let value = read(part) else { throw refuse(refusal(part)) }
                 if !values.contains(value) { values.append(value) }
             }
             return values
         }
         let known = Interval.allCases.map(\.token).joined(separator: " ")
-        let symbols = try list(parts[0], { Symbol($0) }, orElse: "is not a symbol ([a-z0-9_], at most 32)")
-        let intervals = try list(parts[1], { Interval(token: $0) }, orElse: "is not an interval (\(known))")
+        let symbols = try list(parts[0], { Symbol($0) }, orElse: { Symbol.refusal($0) })
+        let intervals = try list(parts[1], { Interval(token: $0) }) {
+            "'\(Ascii.printable($0.utf8, limit: 40))' is not an interval (\(known))"
+        }
         self.init(symbols: symbols, intervals: intervals)
     }
 }
@@ -59,6 +63,9 @@ public struct EngineConfiguration: Sendable {
     public var streamsPerConnectionMax = 1_024
     /// Serve commands and publish status over Redis. Without it the fluxes of the configuration are all there ever is.
     public var takesCommands = false
+    /// Of several services with this market and key prefix one takes commands. When it has died, another takes over after this long, 1 s
+    /// to a minute.
+    public var lease = Duration.seconds(6)
     /// For tests, which cannot wait as long as a user can: TCP, TLS and upgrade together; the answer to a SUBSCRIBE; the same two for Redis.
     package var handshakeTimeoutMs = Limits.handshakeTimeoutMs
     package var subscribeTimeoutMs = Limits.subscribeTimeoutMs
@@ -97,6 +104,7 @@ public struct EngineConfiguration: Sendable {
         try check((1...10_000_000).contains(history), "history must be 1 to 10000000, not \(history)")
         try check((1...1_024).contains(streamsPerConnectionMax), "streams-per-connection must be 1 to 1024, not \(streamsPerConnectionMax)")
         try check(KeySchema.isPrefix(keyPrefix), KeySchema.prefixRule)
+        try check(Limits.leaseMs.contains(lease.milliseconds), "lease-seconds must be 1 to 60, not \(lease.milliseconds / 1_000)")
         for flux in fluxes where market == .um && flux.intervals.contains(.s1) {
             throw FeedError(.configuration, "interval 1s does not exist on the um market (\(flux.symbols[0]))")
         }
@@ -131,7 +139,7 @@ public struct EngineConfiguration: Sendable {
         }
     }
 
-    package var schema: KeySchema { KeySchema(prefix: keyPrefix) }
+    package var schema: KeySchema { KeySchema(prefix: keyPrefix, market: market) }
 
     /// Nil means the market's production host.
     package var venueBase: VenueBase? {

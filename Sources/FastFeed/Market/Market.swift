@@ -6,6 +6,6 @@ public enum Market: String, CaseIterable, Sendable, Hashable {
     /// USDⓈ-M futures.
     case um
 
-    /// What stands before the symbol in keys and in `latest:` (`um:`), empty for spot.
+    /// What stands before the symbol in keys, and behind the first word of other keys and of channels (`um:`); empty for spot.
     package var keyPrefix: String { self == .spot ? "" : "um:" }
 }

@@ -6,7 +6,7 @@ public enum JournalLevel: Int, Sendable, Comparable {
     public static func < (a: JournalLevel, b: JournalLevel) -> Bool { a.rawValue < b.rawValue }
 }
 
-/// One line: what happened, and its particulars in order. Foreign text in it is already printable ASCII.
+/// One line: what happened, and its particulars in order. Foreign text in it is already printable (`Ascii.printable`).
 public struct JournalLine: Sendable {
     public let level: JournalLevel
     public let message: String

@@ -62,6 +62,7 @@ extension Reader {
             endAttempt(slot, .failed(connections[slot].reach), nowNs)
             let delayNs = min(
                 retryAfter == nil ? budget.longestPauseNs : .max, connections[slot].backoff.nextDelayNs(atLeastSeconds: retryAfter ?? 0))
+            troubles.note(.connection(label(slot)), reason)
             // Alike from its beginning on: a page may have a number of its own for each request in it.
             journal.note(
                 .warning, "cannot connect to the exchange", key: "connect-failed:\(label(slot)):\(reason.prefix(60))",
@@ -265,6 +266,7 @@ extension Reader {
         if ageNs >= UInt64.ns(ms: Limits.connectionProvenMs) { connections[slot].backoff.succeeded() }
         let delayNs = connections[slot].backoff.nextDelayNs()
         let reason = connections[slot].lossReason ?? reason
+        troubles.note(.connection(label(slot)), reason)
         journal.note(
             .warning, "connection to the exchange lost",
             ("connection", label(slot)), ("reason", reason),
@@ -296,6 +298,7 @@ extension Reader {
     private func retire(_ slot: Int) {
         connections[slot].isRetired = true
         connections[slot].retryAtNs = .max
+        troubles.clear(.connection(label(slot)))
         // It leaves the chain of those that replace one another: who waited for it now waits for its successor.
         let (before, after) = (connections[slot].predecessor, connections[slot].successor)
         (connections[slot].predecessor, connections[slot].successor) = (nil, nil)

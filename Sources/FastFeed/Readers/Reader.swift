@@ -27,6 +27,7 @@ package struct ReaderSettings: Sendable {
     let settings: ReaderSettings
     let journal: Journal
     let budget: ConnectBudget
+    let troubles: TroubleBoard
     package let counters = CounterBank()
     package let commands = Mailbox<ReaderCommand>(capacity: Limits.commandCountMax)
     /// For the control thread: streams that the exchange does not know, even when asked for one of them alone.
@@ -48,8 +49,11 @@ package struct ReaderSettings: Sendable {
     let buffer = PaddedBuffer(count: Limits.receiveBytesMax)
     let klines: FixedSlot<KlineDecoder>
 
-    package init(index: Int, settings: ReaderSettings, ring: SPSCRing<CandleRecord>, journal: Journal, budget: ConnectBudget) {
-        (self.index, self.settings, self.journal, self.budget) = (index, settings, journal, budget)
+    package init(
+        index: Int, settings: ReaderSettings, ring: SPSCRing<CandleRecord>, journal: Journal, budget: ConnectBudget,
+        troubles: TroubleBoard = TroubleBoard()
+    ) {
+        (self.index, self.settings, self.journal, self.budget, self.troubles) = (index, settings, journal, budget, troubles)
         random = SplitMix64(seed: settings.seed &+ UInt64(index))
         klines = FixedSlot(KlineDecoder(ring: ring, counters: counters))
         readySlots.reserveCapacity(Limits.connectionsPerReaderMax)
@@ -143,6 +147,7 @@ package struct ReaderSettings: Sendable {
     func setLive(_ slot: Int, _ live: Bool) {
         guard connections[slot].isLive != live else { return }
         connections[slot].isLive = live
+        if live { troubles.clear(.connection(label(slot))) }
         counters.add(.connectionsLive, live ? 1 : -1)
     }
 }

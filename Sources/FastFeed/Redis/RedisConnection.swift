@@ -42,13 +42,31 @@ package final class RedisConnection {
         _ = connection.send(greeting)
         for _ in greeting {
             switch connection.next(untilNs: deadlineNs) {
-            case .reply(.error(let message)): throw FeedError(.redis, "\(endpoint) says: \(message)")
+            case .reply(.error(let message)): throw endpoint.refusal(message)
             case .reply: continue
             case .nothing: throw FeedError(.redis, "cannot connect to \(endpoint): no answer within \(timeoutMs) ms (greeting)")
             case .lost(let reason): throw FeedError(.redis, "cannot connect to \(endpoint): \(reason)")
             }
         }
         return connection
+    }
+
+    /// Asks, before anything is started, whether a server is one that can be written to.
+    /// - Throws: what stays wrong until somebody changes a setting. A server that is away, or not ready, may be so later.
+    package static func check(_ endpoint: RedisEndpoint) throws(FeedError) {
+        let timeoutMs = Limits.controlRedisTimeoutMs
+        let connection: RedisConnection
+        do {
+            connection = try connect(endpoint, timeoutMs: timeoutMs)
+        } catch {
+            if error.stage == .configuration { throw error }
+            return
+        }
+        defer { connection.close() }
+        guard connection.send(ServerIdentity.question), case .reply(let reply) = connection.next(timeoutMs: timeoutMs),
+            let refusal = reply.text.flatMap({ ServerIdentity(reply: $0).refusal })
+        else { return }
+        throw FeedError(.configuration, "\(endpoint): \(refusal)")
     }
 
     /// A connected and, where wanted, secured socket, before the first command.

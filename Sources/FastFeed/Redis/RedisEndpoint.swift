@@ -102,4 +102,18 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
     var selection: [[String]] { database == 0 ? [] : [["SELECT", String(database)]] }
     /// The first commands of every connection; each of them must succeed. PING proves that we may speak.
     var greeting: [[String]] { authentication + selection + [["PING"]] }
+
+    /// What an error reply to the greeting means: a setting that is wrong, or a server that is not ready.
+    func refusal(_ reply: String) -> FeedError {
+        if reply.hasPrefix("ERR DB index") || reply.hasPrefix("ERR invalid DB index") {
+            return FeedError(.configuration, "\(self): the server has no database \(database) (\(reply))")
+        }
+        let isLasting =
+            switch reply.prefix(while: { $0 != " " }) {
+            case "WRONGPASS", "NOAUTH", "NOPERM", "DENIED": true
+            case "ERR": !reply.hasPrefix("ERR max number of clients")
+            default: false
+            }
+        return FeedError(isLasting ? .configuration : .redis, "\(self) says: \(reply)")
+    }
 }

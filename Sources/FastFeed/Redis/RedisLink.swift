@@ -43,9 +43,7 @@ package struct RedisLinkSettings: Sendable {
     private var socket: PolledTransport?
     private var reader = ReplyReader()
     /// What the answers to the greeting mean, in order.
-    private enum GreetingReply { case mustSucceed, mayFail, clientID, run }
-    /// Says which run of which server this is. (INFO's own reply is longer than what is kept of a reply.)
-    private static let whichRun = ["EVAL", "return string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')", "0"]
+    private enum GreetingReply { case mustSucceed, mayFail, clientID, identity }
     private var greetingReplies: [GreetingReply] = []
     private var greeting = Outbox(bytesMax: 64 * 1024)
     private var deadlineNs: UInt64 = .max
@@ -117,7 +115,7 @@ package struct RedisLinkSettings: Sendable {
         greeting.removeAll()
         ask(
             (endpoint.authentication + endpoint.selection).map { ($0, .mustSucceed) }
-                + [(["CLIENT", "ID"], .clientID), (RedisLink.whichRun, .run), (["PING"], .mustSucceed)])
+                + [(["CLIENT", "ID"], .clientID), (ServerIdentity.question, .identity), (["PING"], .mustSucceed)])
     }
 
     private mutating func ask(_ steps: [(command: [String], reply: GreetingReply)]) {
@@ -146,7 +144,10 @@ package struct RedisLinkSettings: Sendable {
             switch greetingReplies.removeFirst() {
             case .mayFail: break  // gone already, or not allowed: then a stall may show an older state for a moment
             case .clientID: clientNumber = unsafe reply.pointee.isError ? nil : reply.pointee.integer
-            case .run: run = unsafe reply.pointee.isError ? nil : reply.pointee.message
+            case .identity:
+                let identity = unsafe reply.pointee.isError ? nil : ServerIdentity(reply: reply.pointee.message)
+                if let refusal = identity?.refusal { return .failed("Redis cannot be used: \(refusal)") }
+                run = identity?.run
             case .mustSucceed: if unsafe reply.pointee.isError { return unsafe .failed("Redis says: \(reply.pointee.message)") }
             }
         }

@@ -6,7 +6,7 @@ public enum RedisReply: Sendable, Equatable {
     case bytes([UInt8])
     case integer(Int64)
     case null
-    /// What Redis says is wrong, as printable ASCII; of a long text the beginning.
+    /// What Redis says is wrong, printable; of a long text the beginning.
     case error(String)
     case array([RedisReply])
     /// A string of this many bytes, which is longer than its reader keeps.

@@ -65,7 +65,7 @@ extension CandleWriter {
     }
 
     @inline(never)
-    private func judge(
+    private mutating func judge(
         _ reply: UnsafeMutablePointer<ff_reply>, _ command: Batch.Command, _ batch: UnsafeMutablePointer<Batch>
     ) -> ReplyVerdict {
         let message = unsafe reply.pointee.message
@@ -78,9 +78,11 @@ extension CandleWriter {
         case .later, .elsewhere:
             counters.add(.redisErrorsRetried)
             journal.note(.warning, "Redis refuses for now; trying again", key: "redis-later:\(message.prefix(12))", ("reply", message))
+            noteTrouble("it refuses for now: \(message)")
         case .apart:
             counters.add(.redisErrorsRetried)
             let key = unsafe key(of: command, batch)
+            noteTrouble("it refuses \(key): \(message)")
             journal.note(
                 .warning, "Redis refuses a key; it is tried again apart from the others", key: "redis-apart:\(key)", ("key", key),
                 ("reply", message))
@@ -158,6 +160,7 @@ extension CandleWriter {
             unsafe restore(batch)
         } else {
             (isRefusing, elsewhere) = (false, ElsewhereWatch())
+            if hasTrouble { endTrouble() }
             let written = unsafe recordForming(batch, ackNs: nowNs)
             counters.add(.candlesWritten, written)
         }

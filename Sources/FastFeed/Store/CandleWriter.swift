@@ -40,13 +40,16 @@ import CShims
     let counters: CounterBank
     let latency: LatencyMeter
     let journal: Journal
+    private let troubles: TroubleBoard
+    /// Redis has refused something since the last recovery.
+    private(set) var hasTrouble = false
     private let coalesces: Bool
     private let replyTimeoutNs: UInt64
     private(set) var nextDeadlineNs: UInt64 = 0
 
     init(
         settings: SinkSettings, rings: [SPSCRing<CandleRecord>], counters: CounterBank, latency: LatencyMeter, journal: Journal,
-        gaps: GapBoard
+        gaps: GapBoard, troubles: TroubleBoard
     ) {
         table = CandleTable(closedMax: settings.closedMax, counters: counters, gaps: gaps)
         let batchesMax = settings.coalesces ? Limits.batchesInFlightMax : Limits.uncoalescedBatchesInFlightMax
@@ -61,7 +64,7 @@ import CShims
         schema = settings.schema
         coalesces = settings.coalesces
         replyTimeoutNs = .ns(ms: settings.replyTimeoutMs)
-        (self.counters, self.latency, self.journal) = (counters, latency, journal)
+        (self.counters, self.latency, self.journal, self.troubles) = (counters, latency, journal, troubles)
     }
 
     mutating func follow(_ series: Series, _ handle: SeriesHandle) {
@@ -200,6 +203,19 @@ import CShims
         writeOwed()
     }
 
+    mutating func noteTrouble(_ reason: String) {
+        hasTrouble = true
+        troubles.note(.redis, reason)
+    }
+
+    /// A batch was taken whole; a key that is refused may still have something to wait for.
+    @inline(never)
+    mutating func endTrouble() {
+        guard refused.isEmpty, owed.dueNs == .max else { return }
+        hasTrouble = false
+        troubles.clear(.redis)
+    }
+
     /// The script puts it in its place, whatever has come since.
     mutating func requeue(_ candle: CandleRecord) {
         unsafe withUnsafePointer(to: candle) { unsafe table.closed.append($0) }
@@ -310,6 +326,8 @@ import CShims
         (unsentFrom, unsentCount, unwrittenCount, pausedUntilNs, isRefusing) = (0, 0, 0, 0, false)
         elsewhere = ElsewhereWatch()
         isReadable = true
+        hasTrouble = false
+        troubles.clear(.redis)
     }
 
     mutating func lose(_ reason: String, _ nowNs: UInt64, peerIsGone: Bool = false) {
@@ -321,6 +339,7 @@ import CShims
         table.closed.rewind()
         let delayNs = link.lose(nowNs: nowNs, peerIsGone: peerIsGone)
         counters.add(.redisReconnects)
+        troubles.note(.redis, reason)
         journal.note(
             .warning, wasReady ? "connection to Redis lost" : "cannot connect to Redis", key: "redis-lost:\(reason)",
             ("reason", reason), ("retry_in_ms", "\(delayNs / 1_000_000)"))

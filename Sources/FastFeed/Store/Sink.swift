@@ -31,6 +31,8 @@ package enum SinkCommand: Sendable {
     case unfollow([SeriesHandle])
     /// Say how these series stand (`report`).
     case report(ids: [UInt32])
+    /// Redis has lost newest states: write all of them again.
+    case rewriteNewest
     /// Nothing more will come: write all there is and say so.
     case drain
 }
@@ -58,9 +60,12 @@ package enum SinkEvent: Sendable {
     private var port: PollerPort?
     private var isDraining = false
 
-    package init(settings: SinkSettings, rings: [SPSCRing<CandleRecord>], journal: Journal, gaps: GapBoard) {
+    package init(
+        settings: SinkSettings, rings: [SPSCRing<CandleRecord>], journal: Journal, gaps: GapBoard, troubles: TroubleBoard = TroubleBoard()
+    ) {
         writer = FixedSlot(
-            CandleWriter(settings: settings, rings: rings, counters: counters, latency: latency, journal: journal, gaps: gaps))
+            CandleWriter(
+                settings: settings, rings: rings, counters: counters, latency: latency, journal: journal, gaps: gaps, troubles: troubles))
     }
 
     package var roleName: String { "sink" }
@@ -103,6 +108,7 @@ package enum SinkEvent: Sendable {
         case .follow(let list): for (series, handle) in list { writer.value.follow(series, handle) }
         case .unfollow(let list): for handle in list { writer.value.unfollow(handle) }
         case .report(let ids): _ = events.offer(.report(ids.map { writer.value.table.report($0) }))
+        case .rewriteNewest: writer.value.table.markAllDirty()
         case .drain:
             isDraining = true
             writer.value.askNow()

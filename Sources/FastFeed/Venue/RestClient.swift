@@ -11,10 +11,13 @@ package final class RestClient: Sendable {
     private let settings: RestSettings
     private let clock = SteadyClock()
 
-    /// - Parameter authorityFile: PEM file of the authority to trust instead of the system's store.
+    /// - Parameters:
+    ///   - authorityFile: PEM file of the authority to trust instead of the system's store.
+    ///   - troubles: where it says why the interface does not serve.
     /// - Throws: plain http to another machine, an unreadable file, no thread.
     package init(
-        base: RestEndpoint, market: Market, authorityFile: String? = nil, settings: RestSettings = RestSettings()
+        base: RestEndpoint, market: Market, authorityFile: String? = nil, settings: RestSettings = RestSettings(),
+        troubles: TroubleBoard = TroubleBoard()
     ) throws(FeedError) {
         guard base.isSecure || base.authority.isLoopback || settings.allowsPlainRemote else {
             throw FeedError(.configuration, "\(base): plain http is for this machine only")
@@ -24,7 +27,7 @@ package final class RestClient: Sendable {
         inbox = RestInbox(try RestTransport(settings, isSecure: base.isSecure, authorityFile: authorityFile), settings.waitingMax)
         do {
             let started = try PinnedThread.start(name: "rest") { [inbox, clock, profile] in
-                var worker = RestWorker(inbox, clock, base: base, profile: profile, settings: settings)
+                var worker = RestWorker(inbox, clock, base: base, profile: profile, settings: settings, troubles: troubles)
                 worker.run()
             }
             thread = Lock(started)

@@ -80,10 +80,11 @@ package enum RestParser {
         }
     }
 
-    /// The code and message of a refusal; 0 and empty when the body is none (a page of a firewall, say).
+    /// The code and message of a refusal. Of another body (a page of a firewall, say) 0 and its beginning.
     package static func refusal(_ bytes: UnsafeRawBufferPointer) -> (code: Int64, message: String) {
-        guard unsafe !bytes.isEmpty, case .error(_, let code, let message)? = unsafe VenueNotice(bytes) else { return (0, "") }
-        return (code, message)
+        if unsafe !bytes.isEmpty, case .error(_, let code, let message)? = unsafe VenueNotice(bytes) { return (code, message) }
+        // White space is not shown: a little more than what is.
+        return unsafe (0, Ascii.words(bytes.prefix(Limits.refusalBodyBytesMax), limit: Limits.refusalShownBytesMax))
     }
 
     /// "… IP banned until 1790001300000. …" in Unix milliseconds.

@@ -12,7 +12,7 @@ package enum RestFailure: Error, Sendable, Equatable {
     case unknownSymbol
     /// The weight budget or the exchange (429, 418) allows it only after more time than the request has.
     case limited(waitMs: Int64)
-    /// The exchange's final no. `code` and `message` are the body's; 0 and empty when it had none.
+    /// The exchange's final no. `code` and `message` are the body's; 0 and its beginning when it is not the exchange's JSON.
     case refused(status: Int, code: Int64, message: String)
     /// Not reached, cut off, too slow or 5xx, each time it was tried; the last time as a sentence.
     case unavailable(String)
@@ -21,7 +21,7 @@ package enum RestFailure: Error, Sendable, Equatable {
 }
 
 extension RestFailure: CustomStringConvertible {
-    /// A sentence for people. Foreign text in it is printable ASCII and bounded where it was read.
+    /// A sentence for people. Foreign text in it is printable and bounded where it was read.
     package var description: String {
         switch self {
         case .busy: "too many requests wait for the exchange"
@@ -75,12 +75,14 @@ package struct Instrument: Sendable, Equatable {
     package let symbol: Symbol
     /// `TRADING`, `BREAK`, `HALT` and others; new ones may come.
     package let status: String
+
+    package init(symbol: Symbol, status: String) { (self.symbol, self.status) = (symbol, status) }
 }
 
 package struct ExchangeInformation: Sendable, Equatable {
     /// In the exchange's order, each symbol once.
     package let instruments: [Instrument]
-    /// Entries left out: a symbol outside `[A-Z0-9_]{1,32}`, or one that came before.
+    /// Entries left out: what is not a `Symbol` in upper case, or came before.
     package let skipped: Int
     package let serverTimeMs: Int64?
     /// The weight limit it publishes, per minute and address.

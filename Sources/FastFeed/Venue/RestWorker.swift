@@ -9,6 +9,7 @@ struct RestWorker: ~Copyable {
     private let base: RestEndpoint
     private let profile: VenueProfile
     private let settings: RestSettings
+    private let troubles: TroubleBoard
 
     private var budget: WeightBudget
     private var backoff: Backoff
@@ -22,8 +23,11 @@ struct RestWorker: ~Copyable {
     /// Completions that are due, in order: called once what led to them can be seen (`statistics`, free places).
     private var finished: [() -> Void] = []
 
-    init(_ inbox: RestInbox, _ clock: SteadyClock, base: RestEndpoint, profile: VenueProfile, settings: RestSettings) {
+    init(
+        _ inbox: RestInbox, _ clock: SteadyClock, base: RestEndpoint, profile: VenueProfile, settings: RestSettings, troubles: TroubleBoard
+    ) {
         (self.inbox, self.clock, self.base, self.profile, self.settings) = (inbox, clock, base, profile, settings)
+        self.troubles = troubles
         budget = WeightBudget(limit: profile.weightPerMinute, percent: min(max(settings.weightPercent, 1), 90))
         backoff = Backoff(settings.backoffMs, seed: SystemRandom.word())
     }
@@ -123,15 +127,22 @@ struct RestWorker: ~Copyable {
         switch answer.status {
         case 200: served(call, answer)
         case 418, 429: limited(call, answer, now)
-        case 408, 500...: again(call, "the exchange answered \(answer.status)", answer.retryAfterSeconds, now)
+        case 408, 500...: again(call, "\(RestWorker.refusal(answer))", answer.retryAfterSeconds, now)
         default:
-            let (code, message) = unsafe answer.withBody { unsafe RestParser.refusal($0) }
-            complete(call, code == -1121 ? .unknownSymbol : .refused(status: answer.status, code: code, message: message))
+            let refusal = RestWorker.refusal(answer)
+            if case .refused(_, -1121, _) = refusal { complete(call, .unknownSymbol) } else { complete(call, refusal) }
         }
+    }
+
+    /// In the exchange's words.
+    private static func refusal(_ answer: borrowing RestAnswer) -> RestFailure {
+        let (code, message) = unsafe answer.withBody { unsafe RestParser.refusal($0) }
+        return .refused(status: answer.status, code: code, message: message)
     }
 
     private mutating func served(_ call: RestCall, _ answer: borrowing RestAnswer) {
         budget.onServed()
+        troubles.clear(.rest)
         backoff.succeeded()
         statistics.served += 1
         switch call.question {
@@ -165,6 +176,7 @@ struct RestWorker: ~Copyable {
         budget.onRefusal(
             isBan: answer.status == 418, retryAfterSeconds: answer.retryAfterSeconds,
             banMs: RestParser.banEnd(in: message).map { $0 - theirMs }, sentMs: call.sentMs, nowMs: now)
+        troubles.note(.rest, "\(RestWorker.refusal(answer))")
         waiting.insert(call, at: 0)
     }
 
@@ -173,6 +185,7 @@ struct RestWorker: ~Copyable {
         var call = failed
         call.attempts += 1
         call.lastReason = reason
+        troubles.note(.rest, reason)
         let pauseMs = Int64(backoff.nextDelayNs(atLeastSeconds: retryAfterSeconds ?? 0) / 1_000_000)
         pausedUntilMs = max(pausedUntilMs, now + pauseMs)
         guard call.attempts < settings.attemptsMax else { return complete(call, .unavailable(reason)) }
@@ -182,6 +195,10 @@ struct RestWorker: ~Copyable {
 
     private mutating func complete(_ call: RestCall, _ failure: RestFailure) {
         statistics.failed += 1
+        switch failure {
+        case .refused, .malformed: troubles.note(.rest, "\(failure)")
+        case .busy, .stopped, .badRequest, .unknownSymbol, .limited, .unavailable: break
+        }
         finished.append { call.question.fail(failure) }
     }
 }

@@ -2,7 +2,7 @@
 // String. Each reader owns one, on its thread; control changes it by commands.
 
 @safe package struct SeriesIndex: ~Copyable {
-    /// The symbol, upper case, zero-padded to 32 bytes.
+    /// The symbol as the exchange writes it, zero-padded to 32 bytes.
     private struct Key: BitwiseCopyable {
         var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
     }

@@ -39,7 +39,7 @@ package struct Subscription: Sendable {
         (self.profile, self.subscribeForm, self.usesCombinedStreams) = (profile, subscribeForm, usesCombinedStreams)
         self.streams = streams
         let base = profile.route + (usesCombinedStreams ? "/stream" : "/ws")
-        let joined = base + (usesCombinedStreams ? "?streams=" : "/") + streams.joined(separator: "/")
+        let joined = base + (usesCombinedStreams ? "?streams=" : "/") + streams.map(VenueProfile.urlText).joined(separator: "/")
         let fits = joined.utf8.count <= profile.targetBytesMax
         if subscribeForm == .message || (subscribeForm == .automatic && !fits) || streams.isEmpty {
             target = base

@@ -45,6 +45,12 @@ package struct VenueProfile: Sendable {
     /// `btcusdt@kline_1m`.
     package static func streamName(_ series: Series) -> String { "\(series.symbol.name)@kline_\(series.interval.token)" }
 
+    /// A name as it stands in a URL: what is not ASCII is percent-encoded, byte by byte of its UTF-8.
+    package static func urlText(_ name: String) -> String {
+        guard name.utf8.contains(where: { $0 >= 0x80 }) else { return name }
+        return name.utf8.map { $0 < 0x80 ? String(Unicode.Scalar($0)) : "%" + Ascii.hex($0).uppercased() }.joined()
+    }
+
     // MARK: REST
 
     /// Request weight one address may spend in a minute.
@@ -66,7 +72,8 @@ package struct VenueProfile: Sendable {
 
     func klinesTarget(_ series: Series, _ page: KlinePages.Page) -> String {
         let path = market == .um ? "/fapi/v1/klines" : "/api/v3/klines"
-        var target = "\(path)?symbol=\(series.symbol.upperCased)&interval=\(series.interval.token)&limit=\(page.limit)"
+        var target =
+            "\(path)?symbol=\(VenueProfile.urlText(series.symbol.upperCased))&interval=\(series.interval.token)&limit=\(page.limit)"
         if let startMs = page.startMs { target += "&startTime=\(startMs)" }
         if let endMs = page.endMs { target += "&endTime=\(endMs)" }
         return target

@@ -31,7 +31,7 @@ struct RefusedUpgrade {
     var refusal: UpgradeRefusal {
         func value(_ name: String) -> String? { headers.first { $0.name == name }?.value }
         var reason = "HTTP status \(status)"
-        let words = RefusedUpgrade.words(text.bytes)
+        let words = Ascii.words(text.bytes, limit: Limits.refusalShownBytesMax)
         if !words.isEmpty { reason += ": " + words }
         let more = [("Location", "location"), ("Retry-After", "retry-after")].compactMap { shown, name in
             value(name).map { "\(shown): \(Ascii.printable($0.utf8, limit: Limits.refusalShownBytesMax))" }
@@ -40,12 +40,6 @@ struct RefusedUpgrade {
         let said = value("retry-after").flatMap { Int($0) } ?? -1
         let retryAfter = (0...Limits.retryAfterSecondsMax).contains(said) ? said : nil
         return UpgradeRefusal(reason: reason, status: status, retryAfterSeconds: retryAfter)
-    }
-
-    /// Printable; white space of any kind and length is one space, as in a page's source.
-    private static func words(_ bytes: [UInt8]) -> String {
-        let parts = bytes.split { $0 == 0x20 || (0x09...0x0D).contains($0) }
-        return Ascii.printable(parts.joined(separator: [0x20]), limit: Limits.refusalShownBytesMax)
     }
 
     /// The body's first bytes without the chunks' sizes (RFC 9112, 7.1), and whether there is no need for more.

@@ -60,15 +60,12 @@ package struct PushEngine: ~Copyable {
     package init(configuration: SimulatorConfiguration, startMs: Int64) {
         self.configuration = configuration
         let listingMs = startMs - Int64(configuration.historyMinutes) * 60_000
-        symbols = SymbolSpec.list(
-            seed: configuration.seed, market: configuration.market, count: configuration.symbolCount,
-            illiquidEvery: configuration.illiquidEvery
-        )
+        symbols = SymbolSpec.list(configuration)
         symbolIndexes = Dictionary(uniqueKeysWithValues: symbols.enumerated().map { ($1.symbol.name, $0) })
         histories = symbols.map { BarHistory(Tape(spec: $0, listingMs: listingMs)) }
         truth = TruthLog(candlesMax: configuration.truthCandlesMax)
         wheel = TimerWheel(startMs: startMs)
-        calendar = Calendar(symbolCount: configuration.symbolCount)
+        calendar = Calendar(symbolCount: symbols.count)
         planFromConfiguration(startMs: startMs)
     }
 

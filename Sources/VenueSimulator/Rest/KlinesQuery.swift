@@ -70,9 +70,11 @@ package struct KlinesQuery: Equatable {
     package static func symbol(_ text: String?, in indexes: [String: Int]) throws(RestError) -> Int {
         guard let text, !text.isEmpty else { throw .mandatory("symbol") }
         let isLegal =
-            text.utf8.count <= 20
+            text.unicodeScalars.count <= 20
             && text.utf8.allSatisfy { byte in
                 switch byte {
+                // Symbols beyond ASCII are traded; what the range is called since then is not known.
+                case 0x80...: true
                 case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"),
                     UInt8(ascii: "_"), UInt8(ascii: "."):
                     true

@@ -82,6 +82,18 @@ extension SymbolSpec {
         }
     }
 
+    /// All instruments of a configuration.
+    static func list(_ configuration: SimulatorConfiguration) -> [SymbolSpec] {
+        let (market, count) = (configuration.market, configuration.symbolCount)
+        let specs = list(seed: configuration.seed, market: market, count: count, illiquidEvery: configuration.illiquidEvery)
+        return specs
+            + configuration.extraSymbols.enumerated().map { index, symbol in
+                let key = SplitMix64.mix(configuration.seed &* 0x2545_F491_4F6C_DD1D &+ UInt64(index) &+ 1 << 41)
+                let base = symbol.name.hasSuffix("usdt") ? String(symbol.upperCased.dropLast(4)) : symbol.upperCased
+                return generated(symbol, base: base, key: key, illiquid: false)
+            }
+    }
+
     private static func fromKnown(_ known: Known, key: UInt64, market: Market) -> SymbolSpec {
         // Futures quote bitcoin in tenths and trade it in thousandths: precisions differ by market.
         let isFuturesBitcoin = market == .um && known.base == "btc"
@@ -98,11 +110,15 @@ extension SymbolSpec {
 
     private static func generated(number: Int, key: UInt64, illiquid: Bool) -> SymbolSpec {
         let digits = String(number)
-        let base = "sim" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+        let base = "SIM" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+        return generated(Symbol(base + "usdt")!, base: base, key: key, illiquid: illiquid)
+    }
+
+    private static func generated(_ symbol: Symbol, base: String, key: UInt64, illiquid: Bool) -> SymbolSpec {
         let priceDecimals = 2 + Int(key & 3)
         return SymbolSpec(
-            symbol: Symbol(base + "usdt")!,
-            baseAsset: base.uppercased(), quoteAsset: "USDT",
+            symbol: symbol,
+            baseAsset: base, quoteAsset: "USDT",
             priceDecimals: priceDecimals, tickUnits: (key >> 2) & 7 == 0 ? 5 : 1,
             quantityDecimals: Int((key >> 5) % 3), lotUnits: 1,
             basePrice: 1_000 + Int64((key >> 8) % 90_000), typicalLots: 50 + Int64((key >> 28) % 2_000),

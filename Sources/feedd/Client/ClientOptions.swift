@@ -13,6 +13,9 @@ struct ClientOptions: ParsableArguments {
 
     @OptionGroup var connection: RedisOptions
 
+    @Option(help: ArgumentHelp("The service's market: spot or um (USD-M futures). (default: spot)", valueName: "market"))
+    var market: String?
+
     @Option(help: ArgumentHelp("Seconds to wait for an answer, 0.1 to 3600. (default: 5)", valueName: "s"))
     var timeout: String?
 
@@ -24,7 +27,7 @@ struct ClientOptions: ParsableArguments {
 
     var values: [Setting: String] {
         var values: [Setting: String] = [:]
-        let texts = connection.texts + [(.redis, redis), (.timeout, timeout), (.config, config)]
+        let texts = connection.texts + [(.redis, redis), (.market, market), (.timeout, timeout), (.config, config)]
         for case (let setting, let text?) in texts { values[setting] = text }
         return values
     }
@@ -42,7 +45,7 @@ struct ClientPlan {
         let running = try ClientPlan.find(settings)
         redis = try ClientPlan.readRedis(settings, running)
         keyPrefix = try settings.text(.keyPrefix) ?? running?.keyPrefix ?? ""
-        market = try settings.choice(.market) ?? .spot
+        market = try settings.choice(.market) ?? running?.market ?? .spot
         guard let found = try settings[.timeout] else {
             timeout = FluxClient.timeoutDefault
             return
@@ -58,15 +61,22 @@ struct ClientPlan {
         guard try settings[.redis] == nil else { return nil }
         let running = Discovery.find()
         guard running.count > 1 else { return running.first }
-        let places = running.map { "--redis \($0.redis)\($0.keyPrefix.isEmpty ? "" : " --key-prefix \($0.keyPrefix)") (process \($0.pid))" }
+        let places = running.map {
+            "--redis \($0.redis)\(ClientPlan.flags($0.keyPrefix, $0.market)) (process \($0.pid))"
+        }
         throw Failure.usage("\(running.count) services of yours have a Redis of their own, name one: \(places.joined(separator: ", "))")
+    }
+
+    /// What must be named besides Redis, with a blank before.
+    static func flags(_ keyPrefix: String, _ market: Market) -> String {
+        (keyPrefix.isEmpty ? "" : " --key-prefix \(keyPrefix)") + (market == .spot ? "" : " --market \(market.rawValue)")
     }
 
     /// A service of the same configuration file may have its Redis embedded: the client goes to its socket.
     private static func readRedis(_ settings: Settings, _ running: Discovery.Service?) throws -> RedisEndpoint {
         var found = try settings[.redis]
         let password = try settings.file(.redisPasswordFile).map(ConfigurationLoader.readPassword)
-        let user = try settings.text(.redisUser)
+        let user = try ConfigurationLoader.readUser(settings)
         var fallback = running?.redis ?? .local
         if let text = found?.text, text == "embedded" || text.hasPrefix("embedded:") {
             let directory = text.dropFirst("embedded:".count)
@@ -85,16 +95,12 @@ struct ClientPlan {
 }
 
 extension Failure {
-    /// - Parameter plan: where it was tried, for advice.
+    /// Looks into Redis for the cause, where there are several.
+    /// - Parameter plan: where it was tried.
     init(_ error: FluxError, _ plan: ClientPlan) {
         switch error {
-        case .serviceNotRunning:
-            let prefix = plan.keyPrefix.isEmpty ? "" : " with key prefix '\(plan.keyPrefix)'"
-            self.init(
-                Failure.unreachable,
-                "no service listens on \(plan.redis)\(prefix): start one with 'feedd run --flux btcusdt:1m', or see it work with 'feedd demo'"
-            )
-        case .timeout: self.init(Failure.unreachable, "\(error) (\(plan.redis)): is it overloaded, or stopping?")
+        case .serviceNotRunning: self.init(Failure.unreachable, ServiceSearch(plan).whyNobodyListens)
+        case .timeout: self.init(Failure.unreachable, "\(error) (\(plan.redis)): \(ServiceSearch(plan).whyNobodyAnswers)")
         case .disconnected(let reason):
             self.init(Failure.unreachable, reason.contains("\(plan.redis)") ? reason : "\(plan.redis): \(reason)")
         case .refused, .badAnswer, .cancelled: self.init(Failure.refused, "\(error)")

@@ -16,16 +16,12 @@ struct ClientSession: Sendable {
     static func run(
         _ options: ClientOptions, _ talk: @escaping @Sendable (ClientSession) async throws -> Void
     ) throws {
-        try run(options.values, printsJSON: options.json, talk)
-    }
-
-    static func run(
-        _ flags: [Setting: String], printsJSON: Bool, _ talk: @escaping @Sendable (ClientSession) async throws -> Void
-    ) throws {
-        let plan = try ClientPlan(flags: flags, environment: ProcessInfo.processInfo.environment)
+        let printsJSON = options.json
+        let plan = try ClientPlan(flags: options.values, environment: ProcessInfo.processInfo.environment)
         do {
             try waitFor {
-                let client = try await FluxClient.connect(plan.redis, keyPrefix: plan.keyPrefix, timeout: plan.timeout)
+                let client = try await FluxClient.connect(
+                    plan.redis, keyPrefix: plan.keyPrefix, market: plan.market, timeout: plan.timeout)
                 defer { client.close() }
                 try await talk(ClientSession(plan: plan, client: client, printsJSON: printsJSON))
             }
@@ -68,7 +64,10 @@ struct ClientSession: Sendable {
 
     /// One command: its answer as JSON when that is wanted, else as lines. A malformed answer fails in both cases.
     func show<Answer>(_ request: ClientRequest<Answer>, lines: (Answer) -> [String]) async throws {
-        let answer = try await client.ask(request)
+        try show(try await client.ask(request), lines: lines)
+    }
+
+    func show<Answer>(_ answer: (value: Answer, content: JSONValue), lines: (Answer) -> [String]) throws {
         try Terminal.print((printsJSON ? [answer.content.text] : lines(answer.value)).joined(separator: "\n") + "\n")
     }
 }

@@ -8,7 +8,7 @@ struct DataCommand: ParsableCommand {
         commandName: "data",
         abstract: "Show the candles of a series, oldest first.",
         discussion: """
-            Numbers are the exchange's exact text. The last row may still be forming.
+            Numbers are the exchange's exact text. The last row may still be forming. What Redis does not have comes from the exchange.
 
               feedd data btcusdt 1m
               feedd data btcusdt 1h 500 --json
@@ -44,8 +44,10 @@ struct DataCommand: ParsableCommand {
     }
 
     static func lines(_ data: CandleData) -> [String] {
-        let origin = "from \(data.source?.rawValue ?? "elsewhere") in \(Numbers.grouped(data.tookMicroseconds)) µs"
-        guard !data.rows.isEmpty else { return ["no candles of \(data.symbol) \(data.interval.token) (\(origin))"] }
+        let place = data.source == .completed ? "redis, completed by the exchange," : data.source?.rawValue ?? "elsewhere"
+        let origin = "from \(place) in \(Numbers.grouped(data.tookMicroseconds)) µs"
+        let incomplete = data.incomplete.map { [LogText.escaped("these may not be all: \($0)")] } ?? []
+        guard !data.rows.isEmpty else { return ["no candles of \(data.symbol) \(data.interval.token) (\(origin))"] + incomplete }
         var table = TextTable(["OPEN TIME (UTC)", " OPEN", " HIGH", " LOW", " CLOSE", " VOLUME", " TRADES", "STATE", "SOURCE"])
         for row in data.rows {
             let isUp = row.close.approximate >= row.open.approximate
@@ -58,6 +60,6 @@ struct DataCommand: ParsableCommand {
             ])
         }
         let count = data.rows.count == 1 ? "1 candle" : "\(Numbers.grouped(data.rows.count)) candles"
-        return table.lines() + ["\(count) of \(data.symbol) \(data.interval.token) \(origin)"]
+        return table.lines() + ["\(count) of \(data.symbol) \(data.interval.token) \(origin)"] + incomplete
     }
 }

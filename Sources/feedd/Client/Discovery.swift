@@ -1,8 +1,8 @@
 // Where a private Redis is, told to the same user's other processes by a small file: `feedd list` in another terminal finds
 // the one of `feedd demo` or of `feedd run --redis embedded`. Main thread.
 //
-// Each process has a file of its own, named by its id. It holds four lines (process id, that process's start, Redis URL, key
-// prefix), has mode 0600 and lives in a directory of ours with mode 0700. A file or directory that is somebody else's, or open to
+// Each process has a file of its own, named by its id. It holds five lines (process id, that process's start, Redis URL, key
+// prefix, market), has mode 0600 and lives in a directory of ours with mode 0700. A file or directory that is somebody else's, or open to
 // others, and one whose process is gone, is as good as none. Credentials are never written.
 
 import FastFeed
@@ -17,6 +17,7 @@ enum Discovery {
         let pid: pid_t
         let redis: RedisEndpoint
         let keyPrefix: String
+        let market: Market
     }
 
     /// A file that is ours until we withdraw it.
@@ -27,7 +28,7 @@ enum Discovery {
     }
 
     /// Tells where Redis is, without its password. Nil when there is no place that is ours alone: then commands need --redis.
-    static func announce(_ endpoint: RedisEndpoint, keyPrefix: String) -> Announcement? {
+    static func announce(_ endpoint: RedisEndpoint, keyPrefix: String, market: Market) -> Announcement? {
         let (pid, directory) = (getpid(), directory)
         guard let start = startTime(of: pid), keyPrefix.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { return nil }
         unsafe mkdir(directory, 0o700)
@@ -37,7 +38,7 @@ enum Discovery {
         unsafe unlink(draft)
         let file = unsafe open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard file >= 0 else { return nil }
-        let bytes = Array("\(pid)\n\(start)\n\(endpoint)\n\(keyPrefix)\n".utf8)
+        let bytes = Array("\(pid)\n\(start)\n\(endpoint)\n\(keyPrefix)\n\(market.rawValue)\n".utf8)
         let written = unsafe write(file, bytes, bytes.count)
         close(file)
         guard written == bytes.count, unsafe rename(draft, path) == 0 else {
@@ -56,10 +57,10 @@ enum Discovery {
     private static func service(_ pid: pid_t, _ directory: String) -> Service? {
         guard let text = read("\(directory)/\(pid)") else { return nil }
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-        guard lines.count == 5, lines[0] == "\(pid)", let start = startTime(of: pid), start == lines[1],
-            let redis = try? RedisEndpoint(url: String(lines[2]))
+        guard lines.count == 6, lines[0] == "\(pid)", let start = startTime(of: pid), start == lines[1],
+            let redis = try? RedisEndpoint(url: String(lines[2])), let market = Market(rawValue: String(lines[4]))
         else { return nil }
-        return Service(pid: pid, redis: redis, keyPrefix: String(lines[3]))
+        return Service(pid: pid, redis: redis, keyPrefix: String(lines[3]), market: market)
     }
 
     /// Those that have a file.

@@ -10,22 +10,30 @@ struct List: ParsableCommand {
 
     func run() throws {
         try ClientSession.run(options) { session in
-            try await session.show(.list, lines: List.lines)
+            let answer = try await session.client.ask(.list)
+            // Why a flux does not become live. A service that does not say it has answered all the same.
+            let service = session.printsJSON ? nil : try? await session.client.ask(.status).value
+            try session.show(answer) { List.lines($0) + (service.map { List.troubles($0) } ?? []) }
         }
     }
 
     static func lines(_ fluxes: [FluxSummary]) -> [String] {
         guard !fluxes.isEmpty else { return ["no fluxes: create one with 'feedd create btcusdt,ethusdt 1m'"] }
         let nowMs = WallClock.nowMs()
-        var table = TextTable(["FLUX", "STATE", "INTERVAL", "SYMBOLS", "CREATED (UTC)", "LAST UPDATE"])
+        var table = TextTable(["FLUX", "STATE", "INTERVAL", "SERIES", "SYMBOLS", "CREATED (UTC)", "LAST UPDATE"])
         for flux in fluxes {
             table.add([
                 .init(flux.id, .bold), .init(ClientText.word(flux.state), ClientText.style(flux.state)), .init(flux.interval.token),
+                .init("\(flux.seriesLive) of \(flux.symbols.count)", flux.seriesLive < flux.symbols.count ? .yellow : .plain),
                 .init(ClientText.symbols(flux.symbols)), .init(ClientText.instant(flux.createdAt)),
                 .init(ClientText.age(flux.lastUpdateAt, nowMs: nowMs)),
             ])
         }
         return table.lines()
+    }
+
+    private static func troubles(_ service: ServiceStatus) -> [String] {
+        ClientText.troubles(service, nowMs: WallClock.nowMs()).map { TextTable.usesColour ? Style.yellow.paint($0) : $0 }
     }
 }
 
@@ -33,7 +41,8 @@ struct Create: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Create a flux: symbols at one interval.",
         discussion: """
-            Prints the flux's id. A flux that is there already is found, not made twice.
+            Prints the flux's id. A flux that is there already is found, not made twice. A symbol that the exchange does not have is
+            refused. One that is halted (BREAK, say) is taken, and named with its status: it may come back.
 
               feedd create btcusdt,ethusdt 1m
               feedd create btcusdt 1h --name bitcoin --history 500
@@ -59,9 +68,21 @@ struct Create: ParsableCommand {
         guard !symbols.isEmpty else { throw Failure.usage("no symbol: as in feedd create btcusdt,ethusdt 1m") }
         let request = ClientRequest.create(symbols: symbols, interval: interval, name: name, history: history)
         try ClientSession.run(options) { session in
-            try await session.show(request) { flux in
-                [LogText.escaped(flux.created ? "created \(flux.id)" : "\(flux.id) was there already")]
-            }
+            try await session.show(request, lines: Create.lines)
+        }
+    }
+
+    private static func lines(_ flux: CreatedFlux) -> [String] {
+        let lines = [flux.created ? "created \(flux.id)" : "\(flux.id) was there already"]
+        return (lines + flux.refused.map { "\($0.symbol): \(sentence($0.reason))" }).map(LogText.escaped)
+    }
+
+    private static func sentence(_ reason: RefusedSymbol.Reason) -> String {
+        switch reason {
+        case .unknown: "not on the exchange's list; nothing comes of it unless the exchange lists it"
+        case .delisted: "delisted; nothing comes of it any more"
+        case .refused: "the exchange refuses its stream"
+        case .halted(let status): "not trading now (\(status)); it comes when the exchange resumes it"
         }
     }
 }

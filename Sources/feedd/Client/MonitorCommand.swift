@@ -30,7 +30,7 @@ struct Monitor: ParsableCommand {
         let isLive = !plain && !options.json && Terminal.isInteractive
         try ClientSession.run(options) { session in
             if isLive {
-                await Monitor.showLive(session, limit, pause)
+                try await Monitor.showLive(session, limit, pause)
             } else {
                 try await Monitor.printLines(session, limit, pause)
             }
@@ -39,7 +39,7 @@ struct Monitor: ParsableCommand {
 
     private static func printLines(_ session: ClientSession, _ limit: Int, _ pause: Duration) async throws {
         for turn in 0..<limit where !Task.isCancelled {
-            let look = await MonitorLook.take(session.client)
+            let look = await MonitorLook.take(session)
             if Task.isCancelled { return }
             // Whoever read the pipe has seen enough.
             guard try Terminal.print((session.printsJSON ? look.json.text : MonitorView.line(look)) + "\n") else { return }
@@ -48,17 +48,17 @@ struct Monitor: ParsableCommand {
         }
     }
 
-    private static func showLive(_ session: ClientSession, _ limit: Int, _ pause: Duration) async {
+    private static func showLive(_ session: ClientSession, _ limit: Int, _ pause: Duration) async throws {
         let screen = TerminalScreen()
         let view = MonitorView(place: "\(session.plan.redis)", usesColour: Style.isColourWanted)
         var before: MonitorLook?
         for _ in 0..<limit {
-            let look = await MonitorLook.take(session.client)
+            let look = await MonitorLook.take(session)
             // Keys and the terminal's size are looked at more often than the service.
             let until = ContinuousClock.now + pause
             repeat {
                 let (columns, rows) = Terminal.size
-                screen.show(view.frame(look, before, columns: columns, rows: rows))
+                guard try screen.show(view.frame(look, before, columns: columns, rows: rows)) else { return }
                 try? await Task.sleep(for: min(pause, .milliseconds(100)))
                 if Task.isCancelled || screen.endIsWanted() { return }
             } while ContinuousClock.now < until
@@ -74,7 +74,7 @@ struct MonitorLook: Sendable {
     var fluxes: [FluxSummary] = []
     /// By flux id.
     var details: [String: FluxStatus] = [:]
-    var trouble: FluxError?
+    var trouble: (error: FluxError, sentence: String)?
     /// The answers as they came.
     private var serviceJSON = JSONValue.null
     private var fluxesJSON = JSONValue.array([])
@@ -82,8 +82,9 @@ struct MonitorLook: Sendable {
     /// Fluxes asked for one by one; the others are only listed.
     static let detailsMax = 64
 
-    static func take(_ client: FluxClient) async -> MonitorLook {
+    static func take(_ session: ClientSession) async -> MonitorLook {
         var look = MonitorLook()
+        let client = session.client
         do throws(FluxError) {
             let service = try await client.ask(.status)
             (look.service, look.serviceJSON) = service
@@ -97,7 +98,7 @@ struct MonitorLook: Sendable {
                 }
             }
         } catch {
-            look.trouble = error
+            look.trouble = (error, Failure(error, session.plan).sentence)
         }
         return look
     }
@@ -107,7 +108,7 @@ struct MonitorLook: Sendable {
 
     var json: JSONValue {
         var members: [(String, JSONValue)] = [("time", .integer(atMs)), ("service", serviceJSON), (Field.fluxes, fluxesJSON)]
-        if let trouble { members.append(trouble.member("\(trouble)")) }
+        if let trouble { members.append(trouble.error.member(trouble.sentence)) }
         return .members(members)
     }
 }

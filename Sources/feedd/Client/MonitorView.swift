@@ -9,7 +9,11 @@ struct MonitorView {
     func frame(_ look: MonitorLook, _ before: MonitorLook?, columns: Int, rows: Int) -> [String] {
         var lines = [title(look, columns), StyledLine()]
         if let trouble = look.trouble {
-            lines += [StyledLine(" ○ " + LogText.escaped("\(trouble)"), .brightRed), StyledLine()]
+            lines += [StyledLine(" ○ " + trouble.sentence, .brightRed), StyledLine()]
+        }
+        if let service = look.service {
+            let troubles = ClientText.troubles(service, nowMs: look.atMs)
+            if !troubles.isEmpty { lines += troubles.map { StyledLine(" ○ " + $0, .yellow) } + [StyledLine()] }
         }
         // Fluxes matter as much: half the height at most.
         lines += figures(look, before, columns).prefix(max(3, rows / 2 - lines.count))
@@ -47,7 +51,7 @@ struct MonitorView {
             if let rate = rate(figure.name, look, before), rate > 0 { text += "  \(Numbers.short(rate))/s" }
             return (LogText.escaped(figure.name), text)
         }
-        let nameWidth = min(28, texts.map(\.name.count).max() ?? 0)
+        let nameWidth = min(28, texts.map(\.name.displayWidth).max() ?? 0)
         let cellWidth = max(40, nameWidth + 24)
         let perLine = max(1, columns / cellWidth)
         return stride(from: 0, to: texts.count, by: perLine).map { start in
@@ -55,7 +59,7 @@ struct MonitorView {
             for (index, (name, text)) in texts[start..<min(start + perLine, texts.count)].enumerated() {
                 line.pad(to: index * cellWidth)
                 line.add(" " + name.left(nameWidth) + " ", .dim)
-                line.add(String(text.prefix(cellWidth - nameWidth - 3)))
+                line.add(text.cut(to: cellWidth - nameWidth - 3))
             }
             return line
         }
@@ -73,18 +77,20 @@ struct MonitorView {
         guard !look.fluxes.isEmpty else {
             return [StyledLine(" no fluxes: feedd create btcusdt,ethusdt 1m", .dim)]
         }
-        let widths = (id: min(40, max(4, look.fluxes.map(\.id.count).max() ?? 4)), state: 9)
+        let widths = (id: min(40, max(4, look.fluxes.map(\.id.displayWidth).max() ?? 4)), state: 9)
         let head = StyledLine(
-            " " + "flux".left(widths.id) + "  " + "state".left(widths.state) + "  symbols  last update   candles  gaps", .dim)
+            " " + "flux".left(widths.id) + "  " + "state".left(widths.state) + "  " + "series".right(9) + "  last update   candles  gaps",
+            .dim)
         var lines = [head]
         let shown = look.fluxes.count + 1 > room ? max(0, room - 2) : look.fluxes.count
         for flux in look.fluxes.prefix(shown) {
             let detail = look.details[flux.id]
             let state = look.state(of: flux)
             var line = StyledLine()
-            line.add(" " + String(LogText.escaped(flux.id).prefix(widths.id)).left(widths.id) + "  ", .bold)
+            line.add(" " + LogText.escaped(flux.id).cut(to: widths.id).left(widths.id) + "  ", .bold)
             line.add(ClientText.word(state).left(widths.state) + "  ", ClientText.style(state))
-            line.add("\(flux.symbols.count)".right(7) + "  " + ClientText.age(flux.lastUpdateAt, nowMs: look.atMs).left(11))
+            line.add(
+                "\(flux.seriesLive)/\(flux.symbols.count)".right(9) + "  " + ClientText.age(flux.lastUpdateAt, nowMs: look.atMs).left(11))
             line.add((detail.map { Numbers.grouped($0.candlesTotal) } ?? "–").right(10))
             line.add((detail.map { Numbers.grouped($0.gapsOpen) } ?? "–").right(6), (detail?.gapsOpen ?? 0) > 0 ? .yellow : .plain)
             lines.append(line)
@@ -98,7 +104,7 @@ struct MonitorView {
     /// One look in one line.
     static func line(_ look: MonitorLook) -> String {
         let time = LogText.time(look.atMs, withDate: false)
-        if let trouble = look.trouble { return "\(time)  " + LogText.escaped("\(trouble)") }
+        if let trouble = look.trouble { return "\(time)  " + trouble.sentence }
         var counts: [String: Int] = [:]
         for flux in look.fluxes { counts[ClientText.word(look.state(of: flux)), default: 0] += 1 }
         let states = counts.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
@@ -110,6 +116,7 @@ struct MonitorView {
         for name in shown {
             if let value = look.service?[name] { line += "  \(name) \(value)" }
         }
+        for trouble in look.service?.troubles ?? [] { line += "  \(Field.reason(trouble.part)) \(trouble.reason)" }
         return LogText.escaped(line)
     }
 }

@@ -26,8 +26,8 @@ struct TextTable {
 
     /// Without a title line when all titles are empty.
     func lines(usesColour: Bool = TextTable.usesColour) -> [String] {
-        var widths = titles.map { $0.count }
-        for row in rows { for (index, cell) in row.enumerated() { widths[index] = max(widths[index], cell.text.count) } }
+        var widths = titles.map(\.displayWidth)
+        for row in rows { for (index, cell) in row.enumerated() { widths[index] = max(widths[index], cell.text.displayWidth) } }
         func line(_ cells: [Cell]) -> String {
             var line = ""
             for (index, cell) in cells.enumerated() {
@@ -50,8 +50,8 @@ enum ClientText {
     static func style(_ state: FluxState?) -> Style {
         switch state {
         case .live: .green
-        case .starting, .healing: .yellow
-        case .stale, .stopped: .red
+        case .starting, .healing, .halted: .yellow
+        case .stale, .stopped, .delisted: .red
         case nil: .plain
         }
     }
@@ -84,12 +84,26 @@ enum ClientText {
         return (seconds < 60 ? "\(seconds) s" : Numbers.duration(seconds: Int(seconds))) + " ago"
     }
 
-    /// At most so many characters; the rest is counted. `btcusdt, ethusdt, … (12)`
+    /// What does not work and why, a line each.
+    static func troubles(_ service: ServiceStatus, nowMs: Int64) -> [String] {
+        service.troubles.map { trouble in
+            let name =
+                switch trouble.part {
+                case .exchange:
+                    "exchange (\(service[CounterID.connectionsLive.name] ?? 0) of \(service[Field.connections] ?? 0) connections live)"
+                case .rest: "exchange, REST"
+                case .redis: "Redis"
+                }
+            return LogText.escaped("\(name): \(trouble.reason) (\(age(trouble.at, nowMs: nowMs)))")
+        }
+    }
+
+    /// At most so many columns; the rest is counted. `btcusdt, ethusdt, … (12)`
     static func symbols(_ symbols: [Symbol], width: Int = 48) -> String {
         let all = symbols.map(\.name).joined(separator: ", ")
-        guard all.count > width else { return all }
+        guard all.displayWidth > width else { return all }
         var text = ""
-        for symbol in symbols where text.count + symbol.name.count + 2 <= width - 8 { text += "\(symbol), " }
+        for symbol in symbols where text.displayWidth + symbol.name.displayWidth + 2 <= width - 8 { text += "\(symbol), " }
         return text + "… (\(symbols.count))"
     }
 }

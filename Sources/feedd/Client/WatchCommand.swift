@@ -24,18 +24,13 @@ struct Watch: ParsableCommand {
     @Option(help: ArgumentHelp("End after this many updates.", valueName: "n"))
     var count: Int?
 
-    @Option(help: ArgumentHelp("spot or um (USD-M futures). (default: spot)", valueName: "market"))
-    var market: String?
-
     @OptionGroup var options: ClientOptions
 
     func run() throws {
         let interval = try ClientArguments.interval(interval)
         if let count { guard count > 0 else { throw Failure.usage("--count must be at least 1, not \(count)") } }
-        var flags = options.values
-        if let market { flags[.market] = market }
         let (symbol, limit) = (symbol, count ?? .max)
-        try ClientSession.run(flags, printsJSON: options.json) { session in
+        try ClientSession.run(options) { session in
             do {
                 try await Watch.print(session, symbol, interval, limit)
             } catch FluxError.cancelled {
@@ -47,11 +42,10 @@ struct Watch: ParsableCommand {
     private static let patience = Duration.seconds(5)
 
     private static func print(_ session: ClientSession, _ symbol: String, _ interval: Interval, _ limit: Int) async throws {
-        let updates = try await session.client.updates(symbol: symbol, interval: interval, market: session.plan.market)
+        let updates = try await session.client.updates(symbol: symbol, interval: interval)
         let hint = Task {
             try await Task.sleep(for: patience)
-            StandardError.write(
-                LogText.escaped("nothing yet: is there a flux for it? Otherwise: feedd create \(symbol) \(interval.token)") + "\n")
+            StandardError.write(LogText.escaped("nothing yet: " + (await whyNothingComes(session, symbol, interval))) + "\n")
         }
         defer { hint.cancel() }
         let usesColour = TextTable.usesColour
@@ -82,6 +76,20 @@ struct Watch: ParsableCommand {
         }
         // The end that nobody asked for would be the client's.
         if !Task.isCancelled { throw FluxError.disconnected("the updates have ended") }
+    }
+
+    /// Whether a service listens, and whether a flux has the series.
+    private static func whyNothingComes(_ session: ClientSession, _ symbol: String, _ interval: Interval) async -> String {
+        do throws(FluxError) {
+            let fluxes = try await session.client.listFluxes()
+            guard let flux = fluxes.first(where: { $0.interval == interval && $0.symbols.contains { $0 == Symbol(symbol) } }) else {
+                return "no flux has it: feedd create \(symbol) \(interval.token)" + ClientPlan.flags("", session.plan.market)
+            }
+            let age = ClientText.age(flux.lastUpdateAt, nowMs: WallClock.nowMs())
+            return "flux \(flux.id) has it and is \(ClientText.word(flux.state)), its last update: \(age)"
+        } catch {
+            return Failure(error, session.plan).sentence
+        }
     }
 
     private static func line(_ update: FluxUpdate, _ candle: Candle, _ before: DecimalText?, usesColour: Bool) -> String {

@@ -40,7 +40,7 @@ struct Demo: ParsableCommand {
         }
         try world.start()
         // Where commands without --redis find it, from another terminal.
-        let announcement = Discovery.announce(world.redis.endpoint, keyPrefix: "")
+        let announcement = Discovery.announce(world.redis.endpoint, keyPrefix: "", market: .spot)
         defer { announcement?.withdraw() }
         if isLive {
             try showLive(world, untilNs: deadlineNs ?? .max)
@@ -65,7 +65,7 @@ struct Demo: ParsableCommand {
             world.drainLog()
             try model.refresh(world.engine.snapshot())
             let (columns, rows) = Terminal.size
-            screen.show(view.frame(model, columns: columns, rows: rows))
+            guard try screen.show(view.frame(model, columns: columns, rows: rows)) else { return }
             if Signals.wait(milliseconds: 1_000 / Demo.framesPerSecond) != nil { return }
             if screen.endIsWanted() { return }
         }

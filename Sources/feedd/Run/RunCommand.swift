@@ -57,6 +57,8 @@ struct Service {
         var configuration = plan.engine
         switch plan.redis {
         case .endpoint(let endpoint):
+            // Refused for good it would be tried for ever; one that is away may come.
+            try RedisConnection.check(endpoint)
             redis = nil
             configuration.redis = endpoint
         case .embedded(let directory, let password):
@@ -83,7 +85,9 @@ struct Service {
     mutating func run() throws {
         try engine.start()
         // An embedded Redis is nowhere in particular: commands without --redis find it by this.
-        let announcement = redis.flatMap { Discovery.announce($0.endpoint, keyPrefix: plan.engine.keyPrefix) }
+        let announcement = redis.flatMap {
+            Discovery.announce($0.endpoint, keyPrefix: plan.engine.keyPrefix, market: plan.engine.market)
+        }
         defer { announcement?.withdraw() }
         let reportNs = UInt64(plan.reportSeconds) * 1_000_000_000
         var nextReportNs = MonotonicClock.nowNs() + reportNs

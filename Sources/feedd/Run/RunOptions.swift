@@ -78,6 +78,12 @@ struct RunOptions: ParsableArguments {
             valueName: "n"))
     var closedQueue: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Of several services with one market and key prefix one takes commands; another takes over when it was silent for so long, 1 to 60. (default: 6)",
+            valueName: "s"))
+    var leaseSeconds: String?
+
     @Flag(help: "Write every update, also those already replaced by a newer one.")
     var noCoalesce = false
 
@@ -105,7 +111,7 @@ struct RunOptions: ParsableArguments {
                 (.market, market), (.venueWS, venueWs), (.venueREST, venueRest), (.authorityFile, caFile), (.subscribe, subscribe),
                 (.streamsPerConnection, streamsPerConnection), (.readers, readers), (.threading, threading), (.idle, idle),
                 (.redis, redis), (.batchSize, batchSize), (.history, history), (.closedQueue, closedQueue),
-                (.reportSeconds, reportSeconds),
+                (.leaseSeconds, leaseSeconds), (.reportSeconds, reportSeconds),
                 (.logFormat, logFormat), (.logLevel, logLevel), (.config, config),
             ]
         for case (let setting, let text?) in texts { values[setting] = text }

@@ -73,7 +73,12 @@ enum ConfigurationLoader {
         }
         engine.venueREST = try readREST(settings, engine)
         engine.venueAuthorityFile = try settings.file(.authorityFile)
-        if let file = engine.venueAuthorityFile { _ = try TLSContext.client(authorityFile: file) }
+        if let file = engine.venueAuthorityFile {
+            _ = try TLSContext.client(authorityFile: file)
+            guard engine.venueEndpoint.isSecure || engine.venueREST?.isSecure == true else {
+                throw Failure.usage("\(try settings[.authorityFile]!.origin) needs TLS: a wss:// or https:// URL of the exchange")
+            }
+        }
         engine.allowsPlainRemote = try settings.truth(.allowPlainRemote) ?? false
         engine.subscribeForm = try settings.choice(.subscribe) ?? engine.subscribeForm
         engine.usesCombinedStreams = try !(settings.truth(.rawStreams) ?? false)
@@ -108,6 +113,7 @@ enum ConfigurationLoader {
 
     private static func readStore(_ settings: Settings, _ engine: inout EngineConfiguration) throws {
         engine.keyPrefix = try settings.text(.keyPrefix) ?? engine.keyPrefix
+        if let seconds = try settings.integer(.leaseSeconds) { engine.lease = .seconds(seconds) }
         engine.batchSize = try settings.integer(.batchSize) ?? engine.batchSize
         engine.history = try settings.integer(.history) ?? engine.history
         engine.closedQueueCount = try settings.integer(.closedQueue) ?? engine.closedQueueCount
@@ -119,7 +125,7 @@ enum ConfigurationLoader {
     private static func readRedis(_ settings: Settings) throws -> RedisPlace {
         let found = try settings[.redis]
         let password = try settings.file(.redisPasswordFile).map(readPassword)
-        let user = try settings.text(.redisUser)
+        let user = try readUser(settings)
         if let text = found?.text, text == "embedded" || text.hasPrefix("embedded:") {
             for setting in [Setting.redisUser, .redisAuthorityFile, .redisCertificateFile, .redisKeyFile] {
                 if let other = try settings[setting] { throw Failure.usage("\(other.origin) has no meaning with an embedded Redis") }
@@ -163,6 +169,12 @@ enum ConfigurationLoader {
             throw Failure.usage("redis-cert-file and redis-key-file belong together: one of them is missing")
         }
         _ = try endpoint.tlsContext()
+    }
+
+    static func readUser(_ settings: Settings) throws -> String? {
+        let found = try settings[.redisUser]
+        if let found, found.text.isEmpty { throw found.refused("names no user") }
+        return found?.text
     }
 
     static func readPassword(_ path: String) throws -> String {

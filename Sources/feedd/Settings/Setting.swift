@@ -21,6 +21,7 @@ enum Setting: String, CaseIterable {
     case keyPrefix = "key-prefix"
     case batchSize = "batch-size"
     case history
+    case leaseSeconds = "lease-seconds"
     case closedQueue = "closed-queue"
     case noCoalesce = "no-coalesce"
     case reportSeconds = "report-seconds"

@@ -22,6 +22,9 @@ struct Simulate: ParsableCommand {
     @Option(help: "How many symbols: btcusdt, ethusdt, … then sim0001usdt, …")
     var symbols = 20
 
+    @Option(help: ArgumentHelp("One more symbol, by its name: 币安人生usdt. May be repeated.", valueName: "symbol"))
+    var extraSymbol: [String] = []
+
     @Option(help: "Prices, trades and faults are a function of this number.")
     var seed: UInt64 = 1
 
@@ -139,7 +142,8 @@ struct Simulate: ParsableCommand {
 
     /// What sets the fields of the configuration.
     private static let flags = [
-        "symbolCount": "--symbols", "illiquidEvery": "--illiquid-every", "historyMinutes": "--history-minutes",
+        "symbolCount": "--symbols", "extraSymbols": "--extra-symbol", "illiquidEvery": "--illiquid-every",
+        "historyMinutes": "--history-minutes",
         "startTimeMs": "--start-time", "speed": "--speed", "openLoop": "--open-loop", "stampsTrades": "--stamp-trades",
         "pushPeriodMs": "--push-ms", "closeDelayMs": "--close-delay-ms", "streamsPerConnectionMax": "--streams-per-connection",
         "connectionAgeMaxMs": "--connection-seconds", "truthFile": "--truth-file", "truthCandlesMax": "--truth-candles",
@@ -157,6 +161,10 @@ struct Simulate: ParsableCommand {
         configuration.market = market
         configuration.port = port
         configuration.symbolCount = symbols
+        for name in extraSymbol {
+            guard let symbol = Symbol(name) else { throw Failure.usage("--extra-symbol \(Symbol.refusal(name))") }
+            configuration.extraSymbols.append(symbol)
+        }
         configuration.seed = seed
         guard !(flatOut && openLoop != nil) else { throw Failure.usage("--open-loop and --flat-out exclude each other") }
         configuration.pace = flatOut ? .flatOut : openLoop.map { .openLoop(framesPerSecond: $0) } ?? .realTime(speed: speed)

@@ -56,9 +56,3 @@ enum Numbers {
         return (hours > 0 ? "\(hours):\(two(seconds / 60 % 60))" : "\(seconds / 60)") + ":" + two(seconds % 60)
     }
 }
-
-extension String {
-    /// To the right of a column, or to the left of it.
-    func right(_ width: Int) -> String { String(repeating: " ", count: Swift.max(0, width - count)) + self }
-    func left(_ width: Int) -> String { self + String(repeating: " ", count: Swift.max(0, width - count)) }
-}

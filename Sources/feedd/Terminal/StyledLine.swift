@@ -9,7 +9,7 @@ struct StyledLine {
 
     mutating func add(_ text: String, _ style: Style = .plain) {
         pieces.append((text, style))
-        width += text.count
+        width += text.displayWidth
     }
 
     /// Blanks up to a column.
@@ -19,9 +19,9 @@ struct StyledLine {
         var room = columns
         var line = ""
         for (text, style) in pieces where room > 0 {
-            let cut = String(text.prefix(room))
+            let cut = text.cut(to: room)
             line += usesColour ? style.paint(cut) : cut
-            room -= cut.count
+            room -= cut.displayWidth
         }
         return line
     }

@@ -5,12 +5,15 @@ import FastFeed
 import Glibc
 
 enum Terminal {
-    /// What a command has to say. False when the reader of the pipe has gone: who has seen enough has not failed.
+    /// Looked at before anything is printed: a terminal that has hung up is not one any more.
+    private static let isAtFirst = isatty(1) == 1
+
+    /// What a command has to say. False when the reader of the pipe has gone, or the terminal: who has seen enough has not failed.
     /// - Throws: when it cannot be written, as on a full disk; what is there then is cut off.
     @discardableResult
     static func print(_ text: String) throws(Failure) -> Bool {
         guard let error = LogSink.standardOutput.write(text) else { return true }
-        guard error.code == EPIPE else { throw cannotWrite(error) }
+        guard error.code == EPIPE || error.code == EIO && isAtFirst else { throw cannotWrite(error) }
         return false
     }
 
@@ -28,6 +31,7 @@ enum Terminal {
     /// Gives descriptors 0 to 2 an owner where the parent has closed them: a socket that got such a number would be sent what is
     /// printed, or the log. Each is opened the wrong way round, so that using it still fails. Call before anything is opened.
     static func claimStandardDescriptors() {
+        _ = isAtFirst
         for number in Int32(0)...2 where fcntl(number, F_GETFD) < 0 {
             // The lowest number that is free, and the lower ones are taken by now.
             _ = unsafe open("/dev/null", number == 0 ? O_WRONLY : O_RDONLY)
@@ -71,10 +75,10 @@ struct TerminalScreen: ~Copyable {
         unsafe tcsetattr(0, TCSANOW, &before)
     }
 
-    /// One write per frame; the terminal shows it when it is complete (mode 2026, where it is known).
-    func show(_ lines: [String]) {
+    /// One write per frame; the terminal shows it when it is complete (mode 2026, where it is known). False when nobody sees it any more.
+    func show(_ lines: [String]) throws(Failure) -> Bool {
         let body = lines.joined(separator: "\u{1B}[K\r\n")
-        _ = LogSink.standardOutput.write("\u{1B}[?2026h\u{1B}[H\(body)\u{1B}[K\u{1B}[J\u{1B}[?2026l")
+        return try Terminal.print("\u{1B}[?2026h\u{1B}[H\(body)\u{1B}[K\u{1B}[J\u{1B}[?2026l")
     }
 
     /// Looks at the keys pressed since the last call: true when q or Ctrl-D is among them.

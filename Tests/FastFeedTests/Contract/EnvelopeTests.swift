@@ -10,15 +10,17 @@ struct EnvelopeTests {
 
     @Test("What is answered is read, by whoever asked")
     func bothWays() throws {
-        let created = try CreatedFlux(JSONValue(parsing: Array(#"{"flux_id":"42","created":false}"#.utf8)))
+        let created = try CreatedFlux(JSONValue(parsing: Array(#"{"flux_id":"42","created":false,"refused_symbols":["a:BREAK"]}"#.utf8)))
         #expect(
             CommandResult.success(created.members).text(requestID: "7")
-                == #"{"request_id":"7","status":"ok","flux_id":"42","created":false}"#)
+                == #"{"request_id":"7","status":"ok","flux_id":"42","created":false,"refused_symbols":["a:BREAK"]}"#)
         guard case .ok(let content) = try read(.success(created.members)) else {
             Issue.record("refused")
             return
         }
-        #expect(try CreatedFlux(content) == created && content.members?.count == 2)
+        #expect(
+            try CreatedFlux(content) == created && content.members?.count == 3
+                && created.refused == [RefusedSymbol(Symbol("a")!, .halted("BREAK"))])
         for code in CommandCode.allCases {
             let refusal = CommandResult.failure(CommandError(code, "\"no\""))
             #expect(
@@ -56,12 +58,18 @@ struct EnvelopeTests {
         #expect(keys.latestKey(.um, .month1) == "p:latest:um:1M" && KeySchema(prefix: "").latestKey(.spot, .m1) == "latest:1m")
         #expect(keys.updatesChannel(series) == "p:updates:{um:btcusdt}:1M" && keys.updatesPattern == "p:updates:*")
         #expect(keys.cacheKey(series, limit: 5, startMs: nil, endMs: 7) == "p:cache:{um:btcusdt}:1M:5::7")
-        #expect(keys.fluxesKey == "p:fluxes" && keys.serviceStatusKey == "p:status:service")
+        #expect(keys.fluxesKey == "p:fluxes" && keys.serviceStatusKey == "p:status:service" && keys.leaseKey == "p:lease:service")
         #expect(keys.fluxStatusKey("a") == "p:status:flux:a")
         #expect(
             CommandKind.allCases.map { keys.commandChannel($0) } == [
                 "p:commands:flux:create", "p:commands:flux:stop", "p:commands:flux:list", "p:commands:data:get", "p:commands:status:get",
             ])
         #expect(keys.responseChannel(.getData, requestID: "7") == "p:responses:data:get:7" && keys.responsesPattern == "p:responses:*")
+        // A market's service has its own.
+        let um = KeySchema(prefix: "p:", market: .um)
+        #expect(um.fluxesKey == "p:fluxes:um" && um.serviceStatusKey == "p:status:um:service" && um.leaseKey == "p:lease:um:service")
+        #expect(um.fluxStatusKey("a") == "p:status:um:flux:a")
+        #expect(um.commandChannel(.createFlux) == "p:commands:um:flux:create")
+        #expect(um.responseChannel(.getData, requestID: "7") == "p:responses:um:data:get:7" && um.responsesPattern == "p:responses:um:*")
     }
 }

@@ -7,11 +7,12 @@ struct StatusTests {
     /// Its texts look like numbers wherever they may.
     private let flux = """
         {"flux_id":"42","state":"live","symbols":"1,2","interval":"1M","origin":"configuration","created_at":1790000000000,\
-        "last_update_at":0,"series":2,"series_live":1,"refused_symbols":"2","candles_total":7,"gaps_open":9223372036854775807,\
+        "last_update_at":0,"series":2,"series_live":1,"refused_symbols":"1:unknown,2:BREAK","candles_total":7,"gaps_open":9223372036854775807,\
         "history":100}
         """
     private let service = """
-        {"state":"degraded","version":"1","pid":77,"host":"10","market":"um","started_at":1,"heartbeat_at":2,"fluxes":3,\
+        {"state":"degraded","version":"1","pid":77,"host":"10","market":"um","started_at":1,"heartbeat_at":2,\
+        "exchange_error":"","exchange_error_at":0,"rest_error":"","rest_error_at":0,"redis_error":"2","redis_error_at":9,"fluxes":3,\
         "latency_p50_us":"","latency_p99_us":12}
         """
 
@@ -22,13 +23,15 @@ struct StatusTests {
         let status = try FluxStatus(json(flux))
         #expect(status.flux.id == "42" && status.flux.symbols.map(\.name) == ["1", "2"] && status.flux.interval == .month1)
         #expect((status.flux.state, status.flux.createdAt, status.flux.lastUpdateAt) == (.live, 1_790_000_000_000, nil))
-        #expect((status.origin, status.seriesLive, status.candlesTotal, status.history) == (.configuration, 1, 7, 100))
-        #expect(status.refusedSymbols.map(\.name) == ["2"] && status.gapsOpen == 9_223_372_036_854_775_807)
+        #expect((status.origin, status.flux.seriesLive, status.candlesTotal, status.history) == (.configuration, 1, 7, 100))
+        #expect(status.refusedSymbols == [RefusedSymbol(Symbol("1")!, .unknown), RefusedSymbol(Symbol("2")!, .halted("BREAK"))])
+        #expect(status.gapsOpen == 9_223_372_036_854_775_807)
         #expect(JSONValue.members(status.members).text == flux)
         #expect(status.hash.map(\.0) == status.members.map(\.0))
         #expect(
             status.hash.map(\.1) == [
-                "42", "live", "1,2", "1M", "configuration", "1790000000000", "0", "2", "1", "2", "7", "9223372036854775807", "100",
+                "42", "live", "1,2", "1M", "configuration", "1790000000000", "0", "2", "1", "1:unknown,2:BREAK", "7", "9223372036854775807",
+                "100",
             ])
     }
 
@@ -39,7 +42,11 @@ struct StatusTests {
         #expect(status["latency_p99_us"] == 12 && status["latency_p50_us"] == nil && status["bogus"] == nil)
         #expect(status.figures.map(\.name) == ["fluxes", Field.latency("p50"), Field.latency("p99")])
         #expect(JSONValue.members(status.members).text == service)
-        #expect(status.hash.map(\.1) == ["degraded", "1", "77", "10", "um", "1", "2", "3", "", "12"])
+        #expect(status.hash.map(\.1) == ["degraded", "1", "77", "10", "um", "1", "2", "", "0", "", "0", "2", "9", "3", "", "12"])
+        #expect(status.troubles.map { "\($0.part) \($0.reason) \($0.at)" } == ["redis 2 9"])
+        // An older service does not say it.
+        let older = self.service.replacing(/"exchange_error.*"redis_error_at":9,/, with: "")
+        #expect(try ServiceStatus(json(older)).troubles.isEmpty)
     }
 
     @Test("Words and members of a newer service are passed over; a missing member is named")
@@ -61,7 +68,8 @@ struct StatusTests {
 
     @Test("The summary in the list of fluxes")
     func summary() throws {
-        let text = #"{"flux_id":"42","symbols":["1","2"],"interval":"1M","state":"live","created_at":1790000000000,"last_update_at":0}"#
+        let text =
+            #"{"flux_id":"42","symbols":["1","2"],"interval":"1M","state":"live","created_at":1790000000000,"last_update_at":0,"series_live":1}"#
         let summary = try FluxSummary(json(text))
         #expect(summary.json.text == text)
         #expect(try summary == FluxStatus(json(flux)).flux)

@@ -67,6 +67,16 @@ struct CommandRequestTests {
         #expect(refusal.error.message.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F }, "foreign bytes in \(refusal.error.message)")
     }
 
+    @Test func otherProgramsNames() {
+        for name in ["BTC/USDT", "BTC-USDT", "BTC/USDT:USDT"] {
+            let text = #"{"request_id":"1","symbols":["\#(name)"],"interval":"1m"}"#
+            #expect(refusal(.createFlux, text)?.error == CommandError(.unknownSymbol, "'\(name)' is not a symbol; did you mean btcusdt?"))
+        }
+        #expect(
+            refusal(.getData, #"{"request_id":"1","symbol":"btc/usdt","interval":"1m"}"#)?.error.message
+                == "'btc/usdt' is not a symbol; did you mean btcusdt?")
+    }
+
     @Test func longRequests() {
         let text = #"{"request_id":"1","flux_id":""# + String(repeating: "a", count: 70_000) + "\"}"
         #expect(refusal(.stopFlux, text)?.error.code == .tooLarge)
@@ -83,10 +93,17 @@ struct CommandRequestTests {
         let many = (0..<9).map { "s\($0)" }
         #expect(id(many).wholeMatch(of: /1m_9symbols_[0-9a-f]{8}/) != nil && id(many) == id(many.reversed()))
         #expect(id(many) != id((1..<10).map { "s\($0)" }))
+        // An id is made of names in any script; one of the user's choice is ASCII.
+        let chinese = id(["龙虾usdt", "btcusdt"])
+        #expect(chinese == "1m_btcusdt-龙虾usdt" && Flux.isID(chinese) && !Flux.isName(chinese) && Flux.isName("a_B.1-"))
+        for text in ["", "a:b", "a b", "龙\u{301}", "\u{202E}a", String(repeating: "a", count: 301)] { #expect(!Flux.isID(text), "\(text)") }
+        #expect(!Flux.isName(String(repeating: "a", count: 65)))
     }
 
     @Test func registryEntries() {
-        let flux = Flux(symbols: [Symbol("a")!, Symbol("b_1")!], interval: .w1, name: nil, history: 7, createdAtMs: 12, origin: .command)
+        let flux = Flux(
+            symbols: [Symbol("a")!, Symbol("b_1")!, Symbol("币安人生usdt")!], interval: .w1, name: nil, history: 7, createdAtMs: 12,
+            origin: .command)
         #expect(Flux(json: flux.json) == flux)
         let bad = ["", "{}", "[]", flux.json.replacing("1w", with: "1x"), flux.json.replacing("\"a\"", with: "\"a:b\""), flux.json + "x"]
         for text in bad { #expect(Flux(json: text) == nil, "\(text)") }

@@ -82,7 +82,7 @@ struct DataDeskTests {
         #expect(try !desk.wait(key("b"), query(), nowNs: 3_000), "the question is on its way")
         #expect(try desk.wait(key("c"), query(limit: 7), nowNs: 0), "another question")
         let candles = [CandleRecord.sample(2, closed: true), CandleRecord.sample(3)]
-        let (answers, cached) = desk.answerWaiters(query(), .success(candles), nowNs: 5_000)
+        let (answers, cached) = desk.answerWaiters(query(), .success(candles), nowMs: 0, nowNs: 5_000)
         #expect(answers.map(\.0) == [key("a"), key("b")])
         let members = try answers.map { try JSONValue.members($0.1.get()) }
         #expect(members.map { $0[Field.tookMicroseconds]?.integer } == [4, 2])
@@ -91,7 +91,7 @@ struct DataDeskTests {
         // As in a history: when the exchange was asked is not when the candle closed.
         #expect(rows.map { $0[CandleField.eventTime]?.integer } == [179_999, CandleRecord.sample(3).eventTimeMs])
         #expect(cached == ["SET", "p:cache:{btcusdt}:1m:3::", JSONValue.array(rows).text, "PX", "30000"])
-        #expect(desk.answerWaiters(query(), .success(candles), nowNs: 6_000).answers.isEmpty, "each is answered once")
+        #expect(desk.answerWaiters(query(), .success(candles), nowMs: 0, nowNs: 6_000).answers.isEmpty, "each is answered once")
         #expect(try desk.wait(key("d"), query(), nowNs: 7_000))
     }
 
@@ -102,7 +102,7 @@ struct DataDeskTests {
     func failures(failure: RestFailure, code: CommandCode) throws {
         var desk = desk
         _ = try desk.wait(key("a"), query(), nowNs: 0)
-        let (answers, cached) = desk.answerWaiters(query(), .failure(failure), nowNs: 1)
+        let (answers, cached) = desk.answerWaiters(query(), .failure(failure), nowMs: 0, nowNs: 1)
         #expect(cached == nil && answers.count == 1)
         guard case .failure(let error) = answers[0].1 else {
             Issue.record("answered with rows")

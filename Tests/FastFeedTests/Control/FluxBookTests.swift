@@ -44,7 +44,7 @@ struct FluxBookTests {
 
     @Test func refusals() throws {
         var symbols = SymbolList()
-        symbols.learn([Symbol("btcusdt")!, Symbol("ethusdt")!], nowNs: 1)
+        symbols.learn(["btcusdt", "ethusdt"].map { Instrument(symbol: Symbol($0)!, status: "TRADING") }, nowNs: 1)
         var book = makeBook(perConnection: 1)
         _ = try book.add(flux(["btcusdt"], "a"))
         func refused(_ flux: Flux, _ book: FluxBook) -> CommandCode? {
@@ -95,11 +95,70 @@ struct FluxBookTests {
         #expect(book.refusedSymbols(of: one) == [])
         book.refuse(VenueProfile.streamName(one.series(.spot)[1]))
         _ = try book.add(two)
-        #expect(book.refusedSymbols(of: one).map(\.name) == ["ethusdt"] && book.refusedSymbols(of: two).map(\.name) == ["ethusdt"])
+        #expect([one, two].allSatisfy { book.refusedSymbols(of: $0) == [RefusedSymbol(Symbol("ethusdt")!, .refused)] })
         // Asked for anew, it may be known by now.
         _ = (book.remove(one), book.remove(two))
         _ = try book.add(two)
         #expect(book.refusedSymbols(of: two) == [])
+    }
+
+    private func list(_ statuses: [String: String], after before: SymbolList = SymbolList()) -> SymbolList {
+        var list = before
+        list.learn(statuses.map { Instrument(symbol: Symbol($0)!, status: $1) }, nowNs: 1)
+        return list
+    }
+
+    private func words(_ book: FluxBook, _ flux: Flux) -> String {
+        book.refusedSymbols(of: flux).map { "\($0.symbol):\($0.reason.word)" }.joined(separator: " ")
+    }
+
+    /// Wrong, halted and delisted names are named once in the log, counted, and leave by themselves.
+    @Test func theListNamesWhatIsNotServed() throws {
+        var book = makeBook()
+        let (one, two) = (flux(["btcusd", "btcusdt", "lunausdt"], "one"), flux(["ethusdt"], "two"))
+        _ = (try book.add(one), try book.add(two))
+        #expect(book.judge(by: SymbolList()).isEmpty && !book.waitsForList && book.refusedCount == 0, "no list says nothing")
+        let first = list(["btcusdt": "TRADING", "lunausdt": "BREAK", "ethusdt": "TRADING"])
+        #expect(book.judge(by: first).isEmpty && book.waitsForList && book.refusedCount == 2)
+        #expect(words(book, one) == "btcusd:unknown lunausdt:BREAK" && words(book, two) == "")
+        _ = book.judge(by: first)
+        let lines = journal.drain().lines
+        #expect(lines.count == 1 && lines[0].level == .warning, "said once, one line for a flux")
+        #expect(lines[0].fields.map(\.0) == ["flux_id", "count", "symbols"] && lines[0].fields[1].1 == "2")
+        #expect(lines[0].fields[2].1 == "btcusd unknown (did you mean btcusdt?), lunausdt BREAK")
+
+        // The unknown one is listed: it is asked for again. The other trades again, on the stream it has.
+        let second = list(["btcusdt": "TRADING", "lunausdt": "TRADING", "btcusd": "TRADING"], after: first)
+        book.refuse("btcusd@kline_1m")
+        let changes = book.judge(by: second)
+        #expect(changes.count == 1 && changes[0].before.isEmpty && changes[0].after.isEmpty)
+        guard case .subscribe(_, let streams)? = changes.first?.readers[0].first else {
+            Issue.record("\(changes)")
+            return
+        }
+        #expect(streams == ["btcusd@kline_1m"] && words(book, one) == "" && words(book, two) == "ethusdt:delisted")
+        #expect(journal.drain().lines.map(\.level) == [.info, .warning])
+        #expect(book.judge(by: list(["ethusdt": "CLOSE", "btcusdt": "TRADING", "lunausdt": "HALT"], after: second)).isEmpty)
+        #expect(words(book, one) == "btcusd:delisted lunausdt:HALT" && words(book, two) == "ethusdt:delisted")
+        _ = (book.remove(one), book.remove(two))
+        #expect(!book.waitsForList && book.refusedCount == 0)
+    }
+
+    /// A halted symbol may come back, and is taken; a delisted one does not.
+    @Test func createAndTheList() throws {
+        let old = list(["lunausdt": "BREAK", "oldusdt": "TRADING", "endusdt": "CLOSE"])
+        let symbols = list(["lunausdt": "BREAK", "endusdt": "CLOSE"], after: old)
+        var book = makeBook()
+        let luna = flux(["lunausdt"])
+        #expect(try book.registration(of: luna, symbols: symbols) != nil)
+        _ = try book.add(luna)
+        _ = book.judge(luna, by: symbols)
+        #expect(words(book, luna) == "lunausdt:BREAK")
+        for name in ["oldusdt", "endusdt", "newusdt"] {
+            let code = refusal { () throws(CommandError) in _ = try book.registration(of: flux([name]), symbols: symbols) }
+            #expect(code == .unknownSymbol, "\(name)")
+        }
+        #expect(symbols.lists(Symbol("endusdt")!) && !symbols.lists(Symbol("oldusdt")!), "candles of the one are there")
     }
 
     @Test func idsComeBack() throws {

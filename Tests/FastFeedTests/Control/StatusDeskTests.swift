@@ -26,11 +26,30 @@ struct StandingTests {
     func fluxes(interval: Interval, heard: [UInt64?], refused: Int, ageMs: Int64, state: FluxState) {
         let reports = heard.map(StandingTests.report)
         let standing = FluxStanding(
-            interval, reports[...], refusedCount: refused, ageMs: ageMs, nowNs: StandingTests.nowNs, nowMs: 3_601_000)
+            interval, reports[...], refused: StandingTests.refused(.refused, refused), ageMs: ageMs, nowNs: StandingTests.nowNs,
+            nowMs: 3_601_000)
         #expect(standing.state == state)
         let live = UInt64(heard.count { $0 != nil })
         #expect(standing.seriesLive == Int(live) && standing.candlesTotal == 3 * live && standing.gapsOpen == live)
         #expect(standing.lastUpdateMs == (heard.compactMap { $0 }.min().map { 3_601_000 - 1_000 * Int64($0) } ?? 0))
+    }
+
+    private static func refused(_ reason: RefusedSymbol.Reason, _ count: Int) -> [RefusedSymbol] {
+        (0..<count).map { RefusedSymbol(Symbol("s\($0)")!, reason) }
+    }
+
+    /// When nothing is to be expected of any of its symbols, a flux says so at once; as long as something comes, it is live.
+    @Test func allSymbolsAreGone() {
+        func state(_ heard: [UInt64?], _ refused: [RefusedSymbol]) -> FluxState {
+            let reports = heard.map(StandingTests.report)
+            return FluxStanding(.m1, reports[...], refused: refused, ageMs: 1_000, nowNs: StandingTests.nowNs, nowMs: 3_601_000).state
+        }
+        let (unknown, delisted) = (StandingTests.refused(.unknown, 1), StandingTests.refused(.delisted, 2))
+        let halted = StandingTests.refused(.halted("BREAK"), 1)
+        #expect(state([nil], unknown) == .delisted && state([nil, nil], delisted) == .delisted && state([nil], halted) == .halted)
+        #expect(state([nil, nil], unknown + halted) == .halted && state([nil, nil], halted) == .starting)
+        #expect(state([5], halted) == .live && state([76], halted) == .halted && state([76, 76], delisted) == .delisted)
+        #expect(state([76, 76], halted) == .stale)
     }
 
     @Test(arguments: [

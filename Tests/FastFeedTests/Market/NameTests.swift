@@ -34,10 +34,45 @@ struct NameTests {
         #expect(Symbol("btcusdt_251226")?.upperCased == "BTCUSDT_251226")
         #expect(Symbol(String(repeating: "a", count: 32)) != nil)
         let hostile = [
-            "", "a:b", "*", "x\r\nSET y 1", "../x", "a b", "a-b", "a.b", "é", "ＢＴＣ", "btc\0", "{a}", "K\u{212A}",
-            String(repeating: "a", count: 33),
+            "", "a:b", "*", "x\r\nSET y 1", "../x", "a b", "a-b", "a.b", "btc\0", "{a}", "a/b", "a@b", "a?b", "[a]", "a\u{7F}",
+            String(repeating: "a", count: 33), String(repeating: "币", count: 11),
         ]
         for text in hostile { #expect(Symbol(text) == nil, "\(text.debugDescription)") }
+    }
+
+    /// What the exchange lists beyond ASCII: letters and numbers, in one way of writing, and nothing that cannot be seen.
+    @Test func symbolsOfOtherScripts() {
+        let good = ["币安人生USDT", "龙虾USDT", "这是测试币456", "é", "ＢＴＣ", "Ж1", "한글", "٣", "Ⅷ", String(repeating: "币", count: 10) + "ab"]
+        for text in good { #expect(Symbol(text) != nil, "\(text)") }
+        #expect(Symbol("币安人生USDT")?.name == "币安人生usdt" && Symbol("币安人生usdt")?.upperCased == "币安人生USDT")
+        #expect(Symbol("ÉA")?.name == "Éa" && Symbol("ıI")?.name == "ıi", "only ASCII letters have two cases here")
+        let hostile = [
+            "e\u{301}", "\u{301}", "a\u{200B}", "\u{202E}a", "\u{2066}a", "a\u{FEFF}", "a\u{AD}", "币\u{FE0F}", "a\u{A0}b", "a\u{3000}b",
+            "币，",
+            "a\u{3164}", "\u{115F}", "\u{1100}\u{1161}", "\u{212A}", "\u{2126}", "\u{F900}", "🙂", "€", "\u{E000}", "\u{FFFD}", "\u{85}a",
+            "\u{2028}",
+        ]
+        for text in hostile { #expect(Symbol(text) == nil, "\(text.debugDescription)") }
+    }
+
+    @Test(arguments: [
+        ("BTC/USDT", "'BTC/USDT' is not a symbol; did you mean btcusdt?"),
+        ("btc-usdt", "'btc-usdt' is not a symbol; did you mean btcusdt?"),
+        ("BTC/USDT:USDT", "'BTC/USDT:USDT' is not a symbol; did you mean btcusdt?"),
+        ("龙虾/USDT", "'龙虾/USDT' is not a symbol; did you mean 龙虾usdt?"),
+        ("a*b", "'a*b' is not a symbol (letters, digits and _, at most 32 bytes)"),
+        ("/", "'/' is not a symbol (letters, digits and _, at most 32 bytes)"),
+    ])
+    func whatWasMeant(text: String, sentence: String) {
+        #expect(Symbol.refusal(text) == sentence)
+        let error = #expect(throws: FeedError.self) { try FluxDefinition(text.replacing(":", with: "") + ":1m") }
+        #expect(error.map { "\($0)".contains("is not a symbol") } == true)
+    }
+
+    @Test func namesInURLs() throws {
+        #expect(VenueProfile.urlText("btcusdt@kline_1m") == "btcusdt@kline_1m")
+        #expect(VenueProfile.urlText("龙虾usdt@kline_1m") == "%E9%BE%99%E8%99%BEusdt@kline_1m")
+        #expect(VenueProfile.urlText("é𠀀") == "%C3%A9%F0%A0%80%80")
     }
 
     @Test func seriesAndMarkets() throws {
@@ -70,7 +105,12 @@ struct NameTests {
 
     /// What a log line shows of a peer's bytes: no control character, no escape sequence, bounded.
     @Test func printableText() {
-        #expect(Ascii.printable(Array("a\r\n\u{1B}[31mb\u{7F}é".utf8)) == "a???[31mb???")
+        #expect(Ascii.printable(Array("a\r\n\u{1B}[31mb\u{7F}é\u{202E}币，\u{301}".utf8)) == "a???[31mb?é?币??")
+        #expect(Ascii.printable([0x61, 0xFF, 0xE5, 0xB8, 0x62]) == "a??b")
+        // Cut between two characters.
+        for limit in 0...7 {
+            #expect(Ascii.printable("币安ab".utf8, limit: limit) == ["", "", "", "币", "币", "币", "币安", "币安a"][limit] + "...")
+        }
         #expect(Ascii.printable([UInt8](repeating: 0x61, count: 500)).utf8.count == 163)
         #expect(Ascii.printable([UInt8](repeating: 0x61, count: 4), limit: 4) == "aaaa")
     }

@@ -170,15 +170,24 @@ enum ReferenceVerdict: Equatable {
         else { return nil }
         guard (1...255).contains(symbol.utf8.count) else { return nil }
         if let other = event.first(where: { $0.key == "s" })?.value {
-            guard case .string(let name) = other, Array(name.utf8) == Array(symbol.utf8) else { return nil }
+            guard case .string(let name) = other, name.utf8.count <= 255, Array(plain(name).utf8) == Array(plain(symbol).utf8) else {
+                return nil
+            }
         }
         let decimals = KlineText.decimalFields.compactMap { decimal(field($0)) }
         guard decimals.count == 8, open >= 0, eventTime >= 0, count >= 0 else { return nil }
         // At most the longest month, and opened before the event, a second of clock error forgiven.
         guard close >= open, close - open < 31 * 86_400_000, open <= eventTime + 1_000 else { return nil }
         return ParsedKline(
-            symbol: symbol, interval: interval.rawValue, isClosed: isClosed, open: open, close: close, event: eventTime, first: first,
+            symbol: plain(symbol), interval: interval.rawValue, isClosed: isClosed, open: open, close: close, event: eventTime,
+            first: first,
             last: last, count: count, decimals: decimals)
+    }
+
+    /// A name without its escapes, unless one stands for a control character or for half a character.
+    private static func plain(_ name: String) -> String {
+        let text = (try? JSONValue(parsing: Array("\"\(name)\"".utf8)))?.string
+        return text.flatMap { $0.utf8.allSatisfy { $0 >= 0x20 } ? $0 : nil } ?? name
     }
 
     /// A JSON integer of at most 18 digits.

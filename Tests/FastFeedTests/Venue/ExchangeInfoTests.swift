@@ -26,13 +26,19 @@ struct ExchangeInfoTests {
     @Test func symbolsThatAreNone() throws {
         let long = String(repeating: "X", count: 32)
         let names = [
-            "", "btcusdt", "BTC-USDT", "BTC.X", "这是测试币456", "A B", "A/B", "{A}", "*", "A\\n", "A\\u0000", long + "X", "BTCusdt", "É",
-            "\\\"",
+            "", "btcusdt", "BTC-USDT", "BTC.X", "A B", "A/B", "{A}", "*", "A\\n", "A\\u0000", long + "X", "BTCusdt", "\\\"", "A\u{200B}",
+            "A\\u202e", "币，", "🙂", String(repeating: "币", count: 11),
         ]
         let information = try parse(text(names.map { entry($0) } + [entry(long), entry("OK"), entry("OK", "HALT")])).get()
         #expect(information.instruments.map(\.symbol.name) == [long.lowercased(), "ok"])
         #expect(information.instruments.last?.status == "TRADING", "the first one counts")
         #expect(information.skipped == names.count + 1)
+    }
+
+    @Test func symbolsBeyondASCII() throws {
+        let names = ["这是测试币456", "币安人生USDT", "\\u9f99\\u867eUSDT", "\\ud840\\udc00A", "É"]
+        let information = try parse(text(names.map { entry($0) })).get()
+        #expect(information.instruments.map(\.symbol.name) == ["这是测试币456", "币安人生usdt", "龙虾usdt", "𠀀a", "É"])
     }
 
     @Test(arguments: [

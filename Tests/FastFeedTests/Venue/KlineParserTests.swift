@@ -320,9 +320,22 @@ struct KlineParserTests {
     }
 
     @Test func symbols() {
-        for name in ["A", "BTCUSDT_251226", String(repeating: "S", count: 32), "币安", "\\u0041"] {
+        for name in ["A", "BTCUSDT_251226", String(repeating: "S", count: 32), "币安人生USDT", "龙虾USDT", "龙"] {
             #expect(parse(KlineText().with("s", "\"\(name)\"").withEvent("s", "\"\(name)\"")).kline?.symbol == name, "\(name)")
         }
+        // Escapes are taken out, in the bar and in the event; what is no name stays as it is written.
+        let escaped = [
+            ("\\u0041", "A"), ("\\u9f99\\u867EUSDT", "龙虾USDT"), ("\\uD840\\udc00", "𠀀"), ("\\u00e9\\/\\\\\\\"", "é/\\\""),
+            ("A\\u0000", "A\\u0000"),
+            ("A\\n", "A\\n"), ("\\ud840", "\\ud840"), ("\\ud840\\u0041", "\\ud840\\u0041"), ("\\udc00A", "\\udc00A"),
+        ]
+        for (written, name) in escaped {
+            let text = KlineText().with("s", "\"\(written)\"")
+            #expect(parse(text.withEvent("s", "\"\(written)\"")).kline?.symbol == name, "\(written)")
+            if !name.contains("\\") { #expect(parse(text.withEvent("s", "\"\(name)\"")).kline?.symbol == name, "\(written) and \(name)") }
+        }
+        let long = String(repeating: "\\u5e01", count: 42)
+        #expect(parse(KlineText().with("s", "\"\(long)\"").withEvent("s", "\"\(long)\"")).kline?.symbol.count == 42)
         for name in ["", String(repeating: "S", count: 256)] {
             expect(.rejectedLong, KlineText().with("s", "\"\(name)\"").withEvent("s", "\"\(name)\""), "\(name.count)")
         }

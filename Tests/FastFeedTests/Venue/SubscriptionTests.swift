@@ -36,6 +36,21 @@ struct SubscriptionTests {
         #expect(inURL.isComplete && inURL.nextMessage(nowNs: 0) == nil && inURL.nextDeadlineNs == .max)
     }
 
+    /// Percent-encoded in a URL, as they are in a message.
+    @Test func namesBeyondASCII() throws {
+        let streams = ["龙虾usdt@kline_1m", "btcusdt@kline_1m"]
+        let target = "%E9%BE%99%E8%99%BEusdt@kline_1m/btcusdt@kline_1m"
+        func make(_ form: SubscribeForm, combined: Bool) -> Subscription {
+            Subscription(streams: streams, profile: .of(.spot), subscribeForm: form, usesCombinedStreams: combined)
+        }
+        #expect(make(.url, combined: true).target == "/stream?streams=" + target && make(.url, combined: false).target == "/ws/" + target)
+        var message = make(.message, combined: true)
+        #expect(try params(message.nextMessage(nowNs: 0)).names == streams)
+        let many = (0..<120).map { "币安人生\($0)usdt@kline_1m" }
+        let long = Subscription(streams: many, profile: .of(.spot), subscribeForm: .automatic, usesCombinedStreams: true)
+        #expect(long.target == "/stream", "encoded they are longer than a URL may be")
+    }
+
     @Test func urlThreshold() {
         for combined in [true, false] {
             var last = 0

@@ -31,12 +31,17 @@ struct ClientCommandLineTests {
         let lines = list.out.split(separator: "\n")
         #expect(lines.count == 3)
         #expect(
-            lines[0].hasPrefix("FLUX                STATE     INTERVAL  SYMBOLS           CREATED (UTC)        LAST UPDATE"), "\(list.out)")
-        #expect(lines[1].hasPrefix("1m_btcusdt-ethusdt  live      1m        btcusdt, ethusdt  2026-09-21 14:13:20  "), "\(list.out)")
+            lines[0].hasPrefix("FLUX                STATE     INTERVAL  SERIES  SYMBOLS           CREATED (UTC)        LAST UPDATE"),
+            "\(list.out)")
+        #expect(
+            lines[1].hasPrefix("1m_btcusdt-ethusdt  live      1m        2 of 2  btcusdt, ethusdt  2026-09-21 14:13:20  "), "\(list.out)")
         #expect(lines[2].hasSuffix("  never"), "\(list.out)")
         let create = try run(["create", "ethusdt,btcusdt", "1m"] + place)
         #expect((create.status, create.out) == (0, "created 1m_btcusdt-ethusdt\n"))
         #expect(try run(["create", "btcusdt", "1m", "--name", "old"] + place).out == "old was there already\n")
+        #expect(
+            try run(["create", "lunausdt", "1m", "--name", "halted"] + place).out
+                == "created halted\nlunausdt: not trading now (BREAK); it comes when the exchange resumes it\n")
         #expect(try run(["stop", "old"] + place).out == "stopped old\n")
         let status = try run(["status"] + place)
         #expect(status.out.contains("state           live\n") && status.out.contains("messages_total  1 234 567\n"), "\(status.out)")
@@ -48,6 +53,24 @@ struct ClientCommandLineTests {
         #expect(rows[1].contains("50000.00000001  50001.00000000  49999.90000000  50000.10000000  12.34500000    1 234  closed   live"))
         #expect(rows[3].contains("forming"))
         for text in [list.out, create.out, status.out, data.out] { #expect(!text.contains("\u{1B}")) }
+        service.stop()
+    }
+
+    @Test("Wide characters take two columns")
+    func wideNames() throws {
+        let ids = ["1m_币安人生usdt", "plain", "1m_é", "1m_한글usdt"]
+        let service = try ScriptedService(server.endpoint) { _, request in
+            let fluxes = ids.map {
+                "{\"flux_id\":\"\($0)\",\"symbols\":[\"龙虾usdt\"],\"interval\":\"1m\",\"state\":\"delisted\",\"created_at\":1790000000000,\"last_update_at\":null,\"series_live\":0}"
+            }
+            return [ScriptedService.ok(request, "\"fluxes\":[\(fluxes.joined(separator: ","))]")]
+        }
+        let lines = try run(["list"] + place).out.split(separator: "\n").map(String.init)
+        #expect(lines.count == 5)
+        #expect(lines[1] == "1m_币安人生usdt  delisted  1m        0 of 1  龙虾usdt  2026-09-21 14:13:20  never", "\(lines[1])")
+        #expect(lines[2] == "plain            delisted  1m        0 of 1  龙虾usdt  2026-09-21 14:13:20  never", "\(lines[2])")
+        #expect(lines[3] == "1m_é             delisted  1m        0 of 1  龙虾usdt  2026-09-21 14:13:20  never", "\(lines[3])")
+        #expect(lines[4] == "1m_한글usdt      delisted  1m        0 of 1  龙虾usdt  2026-09-21 14:13:20  never", "\(lines[4])")
         service.stop()
     }
 
@@ -110,6 +133,40 @@ struct ClientCommandLineTests {
         let service = try ScriptedService(server.endpoint) { _, _ in [] }
         let silent = try run(["list", "--timeout", "0.2"] + place)
         #expect(silent.status == 3 && silent.err.contains("200 ms"), "\(silent.err)")
+        service.stop()
+    }
+
+    @Test("Advice names what was found: a status, another market, another key prefix")
+    func advice() throws {
+        let client = try RedisClient.connect(server.endpoint)
+        func advice(_ more: String...) throws -> String {
+            let list = try run(["list", "--timeout", "0.2"] + more + place)
+            #expect(list.status == 3)
+            return list.err
+        }
+        func leave(_ state: String) throws {
+            let now = "\(WallClock.nowMs())"
+            _ = try client.command("HSET", "status:um:service", "state", state, "pid", "7", "host", "here", "heartbeat_at", now)
+        }
+        let listener = try RedisSubscriber.connect(server.endpoint)
+        listener.subscribe(["b:commands:um:flux:list"])
+        #expect(listener.next(timeoutMs: 5_000) == .subscribed("b:commands:um:flux:list"))
+        #expect(try advice().contains("use --key-prefix 'b:' --market um"))
+        listener.close()
+        try leave("live")
+        #expect(try advice().contains("a um service runs here (pid 7 on here): use --market um"))
+        let dead = try advice("--market", "um")
+        #expect(dead.contains("one (pid 7 on here) has written its status") && dead.contains("listens no more"), "\(dead)")
+        try leave("stopped")
+        let stopped = try advice("--market", "um")
+        #expect(stopped.contains("(pid 7 on here) has stopped") && stopped.contains("feedd run --market um --flux"), "\(stopped)")
+        #expect(try !advice().contains("--market um"), "it runs no more")
+        // Somebody listens and says nothing.
+        let service = try ScriptedService(server.endpoint) { _, _ in [] }
+        #expect(try advice().contains("no service has written its status to this database"))
+        #expect(try advice("--market", "um").contains("the service (pid 7 on here) has stopped"))
+        try leave("live")
+        #expect(try advice("--market", "um").contains("it is busy, or hangs"))
         service.stop()
     }
 
@@ -201,7 +258,7 @@ struct ClientWatchTests {
         let monitor = try ProgramRun(["monitor", "--every", "0.1"] + place)
         try await eventually(5, "two fluxes: \(monitor.outputText)") { monitor.outputText.contains("live  2 fluxes (2 live)") }
         service.stop()
-        try await eventually(5, "the service's end: \(monitor.outputText)") { monitor.outputText.contains("the service is not running") }
+        try await eventually(5, "the service's end: \(monitor.outputText)") { monitor.outputText.contains("no service listens") }
         monitor.signal(SIGTERM)
         #expect(monitor.end() == 0, "\(monitor.errorText)")
         #expect(!monitor.outputText.contains("\u{1B}"))
@@ -277,17 +334,17 @@ struct DiscoveryTests {
         }
     }
 
-    @Test("Commands find a running service with an embedded Redis, its key prefix too; of two, one must be named")
+    @Test("Commands find a running service with an embedded Redis, its key prefix and market too; of two, one must be named")
     func service() async throws {
         let kept = try TemporaryDirectory()
         let first = try await runs(["embedded:\(kept.path)", "--key-prefix", "a:"])
         #expect(try finds())
-        let second = try await runs(["embedded"])
+        let second = try await runs(["embedded", "--market", "um"])
         let both = try list()
         #expect(both.status == 2 && both.out.isEmpty, "\(both.out)")
         let place = "unix://\(kept.path.replacing("//", with: "/"))/redis.sock"
         #expect(both.err.contains("--redis \(place) --key-prefix a: (process \(first.pid))"), "\(both.err)")
-        #expect(both.err.contains("(process \(second.pid))") && both.err.split(separator: "\n").count == 1, "\(both.err)")
+        #expect(both.err.contains("--market um (process \(second.pid))") && both.err.split(separator: "\n").count == 1, "\(both.err)")
         #expect(try finds(["--redis", place, "--key-prefix", "a:"]))
         first.signal(SIGTERM)
         #expect(first.end() == 0, "\(first.errorText)")

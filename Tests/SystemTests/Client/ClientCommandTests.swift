@@ -65,6 +65,20 @@ struct ClientCommandTests {
         service.stop()
     }
 
+    @Test("The market stands in every channel")
+    func market() async throws {
+        let service = try ScriptedService(server.endpoint) { command, request in
+            command.hasPrefix("um:") ? ScriptedService.wellBehaved(String(command.dropFirst(3)), request) : []
+        }
+        let client = try await FluxClient.connect(server.endpoint, market: .um)
+        #expect(try await client.listFluxes().count == 2)
+        let updates = try await client.updates(symbol: "btcusdt", interval: .m1)
+        let publisher = try RedisClient.connect(server.endpoint)
+        #expect(try publisher.command("PUBLISH", "updates:{um:btcusdt}:1m", ScriptedService.update(1)).integer == 1)
+        #expect(await updates.first { _ in true }?.updates == 1)
+        service.stop()
+    }
+
     @Test("The service's no comes with its code and words")
     func refused() async throws {
         let service = try ScriptedService(server.endpoint)

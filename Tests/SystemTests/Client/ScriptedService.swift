@@ -72,7 +72,8 @@ final class ScriptedService: Sendable {
                 return [no(request, "unknown_symbol", "unknown symbol 'btcusd': did you mean btcusdt, btcusdc?")]
             }
             let id = request["name"]?.string ?? "\(request["interval"]?.string ?? "")_\(symbols.sorted().joined(separator: "-"))"
-            return [ok(request, "\"flux_id\":\"\(id)\",\"created\":\(id != "old")")]
+            let refused = id == "halted" ? "\"lunausdt:BREAK\"" : ""
+            return [ok(request, "\"flux_id\":\"\(id)\",\"created\":\(id != "old"),\"refused_symbols\":[\(refused)]")]
         case "flux:stop":
             let id = request["flux_id"]?.string ?? ""
             return [id == "none" ? no(request, "unknown_flux", "there is no flux 'none'") : ok(request, "\"flux_id\":\"\(id)\"")]
@@ -80,7 +81,7 @@ final class ScriptedService: Sendable {
             return [
                 ok(
                     request,
-                    "\"fluxes\":[{\"flux_id\":\"1m_btcusdt-ethusdt\",\"symbols\":[\"btcusdt\",\"ethusdt\"],\"interval\":\"1m\",\"state\":\"live\",\"created_at\":1790000000000,\"last_update_at\":1790000001000},{\"flux_id\":\"slow\",\"symbols\":[\"solusdt\"],\"interval\":\"1M\",\"state\":\"starting\",\"created_at\":1790000000000,\"last_update_at\":null}]"
+                    "\"fluxes\":[{\"flux_id\":\"1m_btcusdt-ethusdt\",\"symbols\":[\"btcusdt\",\"ethusdt\"],\"interval\":\"1m\",\"state\":\"live\",\"created_at\":1790000000000,\"last_update_at\":1790000001000,\"series_live\":2},{\"flux_id\":\"slow\",\"symbols\":[\"solusdt\"],\"interval\":\"1M\",\"state\":\"starting\",\"created_at\":1790000000000,\"last_update_at\":null,\"series_live\":0}]"
                 )
             ]
         case "status:get":

@@ -8,11 +8,14 @@ import Testing
 final class CommandCaller {
     private let client: RedisClient
     private let subscriber: RedisSubscriber
+    private let market: String
     private var nextID = 0
     /// Answers that nobody has asked for yet, by channel; each must come once.
     private(set) var answers: [String: [String]] = [:]
 
-    init(_ endpoint: RedisEndpoint) throws {
+    /// - Parameter market: as it stands in channels: `um:`, empty for spot. Answers of all markets are heard.
+    init(_ endpoint: RedisEndpoint, market: String = "") throws {
+        self.market = market
         client = try RedisClient.connect(endpoint)
         subscriber = try RedisSubscriber.connect(endpoint, messageBytesMax: 4 << 20)
         subscriber.psubscribe(["responses:*"])
@@ -22,11 +25,11 @@ final class CommandCaller {
     /// How many have heard it.
     @discardableResult
     func publish(_ kind: String, _ text: String) throws -> Int64 {
-        try client.command("PUBLISH", "commands:\(kind)", text).integer ?? -1
+        try client.command("PUBLISH", "commands:\(market)\(kind)", text).integer ?? -1
     }
 
     func pipeline(_ requests: [(kind: String, text: String)]) throws {
-        _ = try client.pipeline(requests.map { ["PUBLISH", "commands:\($0.kind)", $0.text] })
+        _ = try client.pipeline(requests.map { ["PUBLISH", "commands:\(market)\($0.kind)", $0.text] })
     }
 
     /// Takes what comes within the time, until there is enough.
@@ -44,7 +47,7 @@ final class CommandCaller {
     func call(_ kind: String, _ fields: String = "", seconds: Double = 10) throws -> [String: Any] {
         nextID += 1
         let id = "test-\(nextID)"
-        let channel = "responses:\(kind):\(id)"
+        let channel = "responses:\(market)\(kind):\(id)"
         #expect(try publish(kind, "{\"request_id\":\"\(id)\"\(fields.isEmpty ? "" : ",")\(fields)}") == 1, "nobody listens")
         collect(seconds: seconds) { answers[channel] != nil }
         let text = try #require(answers[channel]?.first, "no answer to \(kind) \(fields)")

@@ -3,21 +3,25 @@
 import FastFeed
 import Foundation
 import RedisServer
+import TestKit
 import Testing
 import VenueSimulator
 
 @Suite("Control: data from the exchange", .serialized)
 struct FluxDataTests {
-    private func makeRig(faults: [Fault] = []) throws -> (rig: Rig, caller: CommandCaller) {
+    private func makeRig(
+        faults: [Fault] = [], isAsked: Bool = true, _ adjust: (inout SimulatorConfiguration) -> Void = { _ in }
+    ) throws -> (rig: Rig, caller: CommandCaller) {
         var options = Rig.Options()
         options.simulator.symbolCount = 20
         options.simulator.faults = faults
+        adjust(&options.simulator)
         var base = ""
         options.adjust = {
             $0.fluxes = []
             $0.takesCommands = true
             base = $0.venue!.description
-            $0.venueREST = try! RestEndpoint(url: base.replacing("ws://", with: "http://").trimmingSuffix("/"))
+            if isAsked { $0.venueREST = try! RestEndpoint(url: base.replacing("ws://", with: "http://").trimmingSuffix("/")) }
         }
         let rig = try Rig(options)
         rig.wait(seconds: 20, "the service to take commands") { rig.isServing }
@@ -38,7 +42,54 @@ struct FluxDataTests {
         #expect(try rig.client.command("PTTL", "cache:{btcusdt}:1m:30::").integer ?? 0 > 0)
         #expect(rig.counters[.cacheHits] == 1 && rig.counters[.cacheMisses] == 1)
         #expect(try caller.call("flux:create", #""symbols":["btcusdt"],"interval":"1m""#).isOK)
-        #expect(try caller.call("data:get", request)["source"] as? String == "redis")
+        rig.wait(seconds: 20, "a state of the flux") { (try? rig.client.command("HGET", Keys.latest(.m1), "btcusdt"))?.text != nil }
+        // Following makes it no worse: Redis has the newest, the exchange the others.
+        let followed = try caller.call("data:get", request)
+        let more = try #require(followed["rows"] as? [[String: Any]])
+        let times = more.compactMap { $0["open_time"] as? Int64 }
+        #expect(followed["source"] as? String == "completed" && followed["incomplete"] == nil)
+        #expect(times == (0..<30).map { times[0] + Int64($0) * 60_000 } && times[0] >= opens[0])
+        #expect(more.last?["closed"] as? Bool == false && more.dropLast().allSatisfy { $0["closed"] as? Bool == true })
+        #expect(more.last?["source"] as? String == "live" && more.first?["source"] as? String == "backfill")
+        let asked = rig.venue.statistics().restResponses
+        let newest = try caller.call("data:get", #""symbol":"btcusdt","interval":"1m","limit":1"#)
+        #expect(newest["source"] as? String == "redis" && rig.venue.statistics().restResponses == asked)
+        #expect(rig.finish().isClean)
+    }
+
+    /// Listed a short while ago: when Redis has all that the exchange could have, it is not asked again.
+    @Test func whatTheExchangeLacksIsLearned() throws {
+        // No minute ends while this runs.
+        let (rig, caller) = try makeRig {
+            $0.historyMinutes = 5
+            $0.startTimeMs = (WallClock.nowMs() / 60_000 + 1) * 60_000
+        }
+        #expect(try caller.call("flux:create", #""symbols":["btcusdt"],"interval":"1m""#).isOK)
+        let request = #""symbol":"btcusdt","interval":"1m","limit":100"#
+        let first = try caller.call("data:get", request)
+        let rows = try #require(first["rows"] as? [[String: Any]])
+        #expect((5...7).contains(rows.count), "\(rows.count)")
+        // As a backfill would.
+        for row in rows where row["closed"] as? Bool == true {
+            let fields = CandleField.allCases.flatMap { [$0.rawValue, "\(row[$0.rawValue] ?? "")"] }
+            _ = try rig.client.command(["XADD", Keys.history("btcusdt", .m1), "\(row["open_time"] ?? "")-0"] + fields)
+        }
+        rig.wait(seconds: 20, "a state of the flux") { (try? rig.client.command("HGET", Keys.latest(.m1), "btcusdt"))?.text != nil }
+        _ = try rig.client.command("DEL", "cache:{btcusdt}:1m:100::")
+        let asked = rig.venue.statistics().restResponses
+        let second = try caller.call("data:get", request)
+        #expect(second["source"] as? String == "redis" && second["incomplete"] == nil)
+        #expect((second["rows"] as? [Any])?.count ?? 0 >= rows.count && rig.venue.statistics().restResponses == asked)
+        #expect(rig.finish().isClean)
+    }
+
+    @Test func anExchangeThatCannotBeAskedMakesItNoWorse() throws {
+        let (rig, caller) = try makeRig(isAsked: false)
+        #expect(try caller.call("flux:create", #""symbols":["btcusdt"],"interval":"1m""#).isOK)
+        rig.wait(seconds: 20, "a state of the flux") { (try? rig.client.command("HGET", Keys.latest(.m1), "btcusdt"))?.text != nil }
+        let answer = try caller.call("data:get", #""symbol":"btcusdt","interval":"1m","limit":30"#)
+        #expect(answer["source"] as? String == "redis" && (answer["rows"] as? [Any])?.isEmpty == false)
+        #expect((answer["incomplete"] as? String)?.contains("venue-rest is off") == true)
         #expect(rig.finish().isClean)
     }
 
@@ -58,15 +109,13 @@ struct FluxDataTests {
 
     @Test func unknownSymbols() throws {
         let (rig, caller) = try makeRig()
-        rig.wait(seconds: 20, "the list of symbols") {
-            let answer = try? caller.call("flux:create", #""symbols":["nosuchcoin"],"interval":"1m""#)
-            // Before the list is there, every symbol may be one.
-            if answer?.isOK == true { _ = try? caller.call("flux:stop", #""flux_id":"1m_nosuchcoin""#) }
-            return answer?.errorCode == "unknown_symbol"
-        }
+        // Before the list is there, a create waits for it.
+        #expect(try caller.call("flux:create", #""symbols":["nosuchcoin"],"interval":"1m""#).errorCode == "unknown_symbol")
         let refused = try caller.call("flux:create", #""symbols":["btcusdt","btcusd"],"interval":"1m""#)
         let message = (refused["error"] as? [String: Any])?["message"] as? String ?? ""
         #expect(refused.errorCode == "unknown_symbol" && message.contains("did you mean btcusdt"), "\(message)")
+        let other = try caller.call("flux:create", #""symbols":["BTC/USDT"],"interval":"1m""#)
+        #expect(((other["error"] as? [String: Any])?["message"] as? String)?.contains("did you mean btcusdt?") == true, "\(other)")
         #expect(try caller.call("data:get", #""symbol":"nosuchcoin","interval":"1m""#).errorCode == "unknown_symbol")
         #expect(try caller.call("flux:list")["fluxes"].map { ($0 as? [Any])?.isEmpty } == true)
         #expect(rig.finish().isClean)

@@ -13,6 +13,9 @@ final class Rig {
     let redis: RedisServerProcess
     let engine: Engine
     private(set) var client: RedisClient
+    /// Where the engine's data goes.
+    let place: RedisEndpoint
+    private let comparesLosses: Bool
 
     struct Options {
         var simulator = SimulatorConfiguration()
@@ -21,6 +24,8 @@ final class Rig {
         var intervals: [Interval] = [.s1, .m1]
         var readerCount = 1
         var threading = ThreadingMode.shared
+        /// At the end, where there is a status.
+        var comparesLosses = false
         var adjust: (inout EngineConfiguration) -> Void = { _ in }
     }
 
@@ -40,6 +45,7 @@ final class Rig {
         configuration.threading = options.threading
         configuration.history = 100_000
         options.adjust(&configuration)
+        (place, comparesLosses) = (configuration.redis, options.comparesLosses && configuration.takesCommands)
         engine = try Engine(configuration)
         client = try RedisClient.connect(redis.endpoint)
         try engine.start()
@@ -60,7 +66,7 @@ final class Rig {
         if !comesTrue(within: seconds, condition) { Issue.record("not within \(seconds) s: \(what)") }
     }
 
-    /// Stops the exchange, lets the engine take what was sent, and stops it.
+    /// Stops the exchange, lets the engine take what was sent, looks whether all say the same of losses, and stops it.
     func finish() -> StopReport {
         venue.stop()
         // The exchange has closed its sockets; the last bytes are read until nothing more comes.
@@ -72,7 +78,9 @@ final class Rig {
             quiet = now == last ? quiet + 1 : 0
             last = now
         }
+        if comparesLosses { expectOneTruth() }
         let report = engine.stop()
+        #expect(report.closedLost == Int(counters.closedLost), "\(report)")
         for line in engine.drainJournal() where line.level >= .warning {
             print("journal:", line.message, line.fields.map { "\($0)=\($1)" }.joined(separator: " "))
         }
