@@ -9,7 +9,7 @@ package final class ConnectBudget: Sendable {
     /// What an attempt came to.
     package enum Outcome {
         case opened
-        /// What has not left this machine, the exchange has not counted.
+        /// What has not left this machine, or its proxy, the exchange has not counted.
         case failed(WebSocketConnection.Reach)
         /// Given up before its end.
         case abandoned

@@ -6,8 +6,8 @@ public enum ProxyChoice: Sendable {
     case off
     /// Always by this one.
     case server(ProxyEndpoint)
-    /// By what these variables say to curl: `https_proxy` for wss and https, `http_proxy` for ws and http, else `all_proxy`; and not for the
-    /// hosts of `no_proxy`. Names in capitals count where the others are not set, but for HTTP_PROXY, which a web server's client may set.
+    /// By what these variables say to curl: `https_proxy` for wss and https, `http_proxy` for ws and http, else `all_proxy`; and not for
+    /// the hosts of `no_proxy`. Names in capitals count where the others are not set, but for HTTP_PROXY: a web server's client may set it.
     /// A proxy without a scheme is one of HTTP.
     case environment([String: String])
 

@@ -1,4 +1,4 @@
-// Proxies by table: their URLs, the variables of the environment, and the handshake with one, whole and in pieces, with all the wrong answers.
+// Proxies by table: their URLs, the variables of the environment, and the handshake, whole and in pieces, with all the wrong answers.
 
 import FastFeed
 import TestKit
@@ -113,21 +113,13 @@ struct ProxyChoiceTests {
 struct ProxyHandshakeTests {
     private static let place = Authority(host: "stream.binance.com", port: 9443)
 
-    /// As a proxy sends it that waits for what it has asked for.
-    private func politely(_ url: String, _ bytes: [UInt8]) -> [Int] {
-        guard url.hasPrefix("socks") else { return [bytes.count] }
-        let first = min(2, bytes.count)
-        let second = first == 2 && bytes[1] == 2 ? min(2, bytes.count - first) : 0
-        return [first, second, bytes.count - first - second]
-    }
-
     /// What one says to it, piece by piece, and what it comes to; the answers it has sent in between.
     private func run(
         _ url: String, _ bytes: [UInt8], pieces: [Int]? = nil, place: Authority = place, at address: SocketAddress? = nil
     ) throws -> (sent: [UInt8], end: ProxyHandshake.Step) {
         var handshake = ProxyHandshake(try ProxyEndpoint(url: url), to: place, at: address)
         var (sent, from) = (handshake.opening, 0)
-        for piece in pieces ?? politely(url, bytes) {
+        for piece in pieces ?? proxyMessages(url, bytes) {
             let step = bytes[from..<(from + piece)].withUnsafeBytes { handshake.feed($0) }
             from += piece
             guard case .pending(let more) = step else { return (sent, step) }
@@ -291,7 +283,7 @@ struct ProxyHandshakeTests {
                 random.pick(urls), random.pick(starts) + random.bytes(random.below(40)).map { random.chance(30) ? $0 % 6 : $0 }
             )
             let whole = try run(url, bytes)
-            let cut = try run(url, bytes, pieces: politely(url, bytes).flatMap { random.pieces(of: $0, longest: 5) })
+            let cut = try run(url, bytes, pieces: proxyMessages(url, bytes).flatMap { random.pieces(of: $0, longest: 5) })
             // In pieces nothing is known of what comes behind the end.
             let isSame = whole.end == cut.end || cut.end == .through
             complaints.check(isSame && whole.sent == cut.sent, "\(url) \(bytes): \(whole), \(cut)")
