@@ -1,5 +1,8 @@
 #!/usr/bin/env bash
 # Installs what FastFeed needs beside Swift, on Debian and Ubuntu. Does nothing, quickly, when all is there.
+#
+#   scripts/setup.sh           what it needs
+#   scripts/setup.sh --tests   and the proxies that some tests are for: where they are not to be had, those are skipped, aloud
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -16,28 +19,44 @@ if command -v redis-server >/dev/null; then
     for package in "${missing[@]:+${missing[@]}}"; do [ "$package" = redis-server ] || kept+=("$package"); done
     missing=("${kept[@]:+${kept[@]}}")
 fi
-[ ${#missing[@]} -gt 0 ] || exit 0
-
-command -v apt-get >/dev/null || fail "please install: ${missing[*]} (this system has no apt-get)"
-sudo=()
-if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || fail "please install as root: ${missing[*]} (no sudo here)"
-    sudo=(sudo)
+proxies=()
+if [ "${1:-}" = --tests ]; then
+    for package in tinyproxy microsocks; do command -v $package >/dev/null || proxies+=("$package"); done
 fi
-say "installing ${missing[*]}"
+[ $((${#missing[@]} + ${#proxies[@]})) -gt 0 ] || exit 0
+
+sudo=()
+[ "$(id -u)" -eq 0 ] || sudo=(sudo)
 install() {
     # RUNLEVEL=1: a package that brings a service does not start it.
     "${sudo[@]:+${sudo[@]}}" env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+        apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 # The package lists of a fresh image are empty or old: try first, refresh only when that fails.
-install 2>/dev/null || { "${sudo[@]:+${sudo[@]}}" apt-get update -qq; install; }
-
-# FastFeed runs its own redis-server; one that came with the package just now has no business running.
-case " ${missing[*]} " in
-    *" redis-server "*)
-        if command -v systemctl >/dev/null && systemctl is-active --quiet redis-server 2>/dev/null; then
-            "${sudo[@]:+${sudo[@]}}" systemctl disable --now redis-server >/dev/null 2>&1 || true
+install_all() { install "$@" 2>/dev/null || { "${sudo[@]:+${sudo[@]}}" apt-get update -qq && install "$@"; }; }
+# What we run ourselves has no business running because its package came just now.
+disable() {
+    local service
+    for service in "$@"; do
+        if command -v systemctl >/dev/null && systemctl is-active --quiet "$service" 2>/dev/null; then
+            "${sudo[@]:+${sudo[@]}}" systemctl disable --now "$service" >/dev/null 2>&1 || true
         fi
-        ;;
-esac
+    done
+}
+
+if [ ${#missing[@]} -gt 0 ]; then
+    command -v apt-get >/dev/null || fail "please install: ${missing[*]} (this system has no apt-get)"
+    [ ${#sudo[@]} -eq 0 ] || command -v sudo >/dev/null || fail "please install as root: ${missing[*]} (no sudo here)"
+    say "installing ${missing[*]}"
+    install_all "${missing[@]}"
+    case " ${missing[*]} " in *" redis-server "*) disable redis-server ;; esac
+fi
+if [ ${#proxies[@]} -gt 0 ]; then
+    # Nobody is asked for a password for what is not needed.
+    [ ${#sudo[@]} -eq 0 ] || sudo=(sudo -n)
+    if install_all "${proxies[@]}" >/dev/null 2>&1 </dev/null; then
+        disable "${proxies[@]}"
+    else
+        say "${proxies[*]}: skipped, apt-get cannot get them here"
+    fi
+fi

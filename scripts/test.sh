@@ -17,13 +17,13 @@ case ${1:-} in
     --quick) quick=1 ;;
     '') ;;
     *)
-        step "setup" scripts/setup.sh
+        step "setup" scripts/setup.sh --tests
         step "build" swift_build --build-tests
         exec "${tests[@]}" --no-parallel "$@"
         ;;
 esac
 
-step "setup" scripts/setup.sh
+step "setup" scripts/setup.sh --tests
 step "rooms" scripts/check-rooms.sh
 step "laws" scripts/check-laws.sh
 step "format" scripts/format.sh --check

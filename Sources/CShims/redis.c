@@ -25,9 +25,25 @@ static ff_reply *root_reply(const redisReadTask *task) {
     return &((ff_reply_reader *)task->privdata)->current;
 }
 
-static void *on_string(const redisReadTask *task, char *bytes, size_t length) {
+/// Servers before 7.0 put what a script's command was refused with behind the script's name and place, which are longer than what is
+/// kept of a reply: `ERR Error running script (call to f_…): @user_script:28: @user_script: 28: -READONLY …`. It is kept from there on,
+/// as newer servers say it.
+static void skip_place(const char **bytes, size_t *length) {
+    static const char opening[] = "ERR Error running script";
+    if (*length < sizeof opening || memcmp(*bytes, opening, sizeof opening - 1) != 0) return;
+    for (size_t i = sizeof opening; i + 3 < *length; i++) {
+        if (memcmp(*bytes + i, ": -", 3) != 0) continue;
+        *bytes += i + 3;
+        *length -= i + 3;
+        return;
+    }
+}
+
+static void *on_string(const redisReadTask *task, char *text, size_t length) {
     ff_reply *reply = root_reply(task);
     if (reply != NULL) {
+        const char *bytes = text;
+        if (task->type == REDIS_REPLY_ERROR) skip_place(&bytes, &length);
         size_t kept = length < FF_REPLY_TEXT_MAX ? length : FF_REPLY_TEXT_MAX;
         reply->kind = (uint8_t)task->type;
         reply->integer = 0;

@@ -19,6 +19,7 @@ struct ff_rest {
     CURLM *multi;
     ff_rest_options options;
     char *user_agent;
+    char *proxy, *proxy_user, *proxy_password;  // NULL: none
     struct request *first;  // under way, doubly linked
 };
 
@@ -125,7 +126,8 @@ static int is_loopback(const struct sockaddr *address) {
 static curl_socket_t on_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
     struct request *request = context;
     (void)purpose;
-    if (request->is_plain && !request->rest->options.allows_plain_remote && !is_loopback(&address->addr)) {
+    // With a proxy it is the proxy's address.
+    if (request->is_plain && request->rest->proxy == NULL && !request->rest->options.allows_plain_remote && !is_loopback(&address->addr)) {
         fail(request, FF_REST_REFUSED, "http only to this machine");
         return CURL_SOCKET_BAD;
     }
@@ -160,6 +162,18 @@ ff_rest *ff_rest_create(const ff_rest_options *options, char *error, size_t size
     return rest;
 }
 
+static char *copy(const char *text) {
+    char *made = text != NULL ? strdup(text) : NULL;
+    if (text != NULL && made == NULL) abort();
+    return made;
+}
+
+void ff_rest_use_proxy(ff_rest *rest, const char *proxy, const char *user, const char *password) {
+    rest->proxy = copy(proxy);
+    rest->proxy_user = copy(user);
+    rest->proxy_password = copy(password);
+}
+
 static void forget(struct request *request) {
     ff_rest *rest = request->rest;
     if (request->previous != NULL) request->previous->next = request->next;
@@ -176,7 +190,26 @@ void ff_rest_free(ff_rest *rest) {
     while (rest->first != NULL) forget(rest->first);
     if (rest->multi != NULL) curl.multi_cleanup(rest->multi);
     free(rest->user_agent);
+    free(rest->proxy);
+    free(rest->proxy_user);
+    free(rest->proxy_password);
     free(rest);
+}
+
+/// By CONNECT, plain http too, as the streams go. Without the last word libcurl would ask the environment for exceptions.
+static CURLcode configure_proxy(CURL *easy, const ff_rest *rest) {
+    CURLcode code = curl.easy_setopt(easy, CURLOPT_PROXY, rest->proxy != NULL ? rest->proxy : "");
+    if (rest->proxy == NULL || code != CURLE_OK) return code;
+#define SET(option, value) if (code == CURLE_OK) code = curl.easy_setopt(easy, option, value)
+    SET(CURLOPT_HTTPPROXYTUNNEL, 1L);
+    SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    SET(CURLOPT_PROXYAUTH, (long)CURLAUTH_BASIC);
+    SET(CURLOPT_SOCKS5_AUTH, (long)CURLAUTH_BASIC);
+    SET(CURLOPT_PROXYUSERNAME, rest->proxy_user);
+    SET(CURLOPT_PROXYPASSWORD, rest->proxy_password);
+    SET(CURLOPT_NOPROXY, "");
+#undef SET
+    return code;
 }
 
 static CURLcode configure(struct request *request, const char *url, long timeout_ms) {
@@ -193,7 +226,7 @@ static CURLcode configure(struct request *request, const char *url, long timeout
     SET(CURLOPT_PROTOCOLS_STR, request->rest->options.tls != NULL ? "http,https" : "http");
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
-    SET(CURLOPT_PROXY, "");
+    if (code == CURLE_OK) code = configure_proxy(easy, request->rest);
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     SET(CURLOPT_ACCEPT_ENCODING, "gzip");
     SET(CURLOPT_CONNECTTIMEOUT_MS, options->connect_timeout_ms);
@@ -251,12 +284,33 @@ void ff_rest_turn(ff_rest *rest, int timeout_ms) {
 
 void ff_rest_wake(ff_rest *rest) { curl.multi_wakeup(rest->multi); }
 
+/// As RFC 1928 has it; 0: no refusal.
+static uint8_t socks_code(long reason) {
+    switch (reason) {
+    case CURLPX_REPLY_GENERAL_SERVER_FAILURE: return 1;
+    case CURLPX_REPLY_NOT_ALLOWED: return 2;
+    case CURLPX_REPLY_NETWORK_UNREACHABLE: return 3;
+    case CURLPX_REPLY_HOST_UNREACHABLE: return 4;
+    case CURLPX_REPLY_CONNECTION_REFUSED: return 5;
+    case CURLPX_REPLY_TTL_EXPIRED: return 6;
+    case CURLPX_REPLY_COMMAND_NOT_SUPPORTED: return 7;
+    case CURLPX_REPLY_ADDRESS_TYPE_NOT_SUPPORTED: return 8;
+    case CURLPX_NO_AUTH:
+    case CURLPX_USER_REJECTED: return FF_SOCKS_CREDENTIALS;
+    default: return 0;
+    }
+}
+
 static void settle(struct request *request, CURLcode code, ff_rest_response *out) {
-    long status = 0;
+    long status = 0, connect_status = 0, proxy_error = 0;
     curl.easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl.easy_getinfo(request->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
+    curl.easy_getinfo(request->easy, CURLINFO_PROXY_ERROR, &proxy_error);
     memset(out, 0, sizeof *out);
     out->token = request->token;
     out->status = (uint16_t)(status < 0 || status > 999 ? 0 : status);
+    out->connect_status = (uint16_t)(connect_status < 0 || connect_status > 999 ? 0 : connect_status);
+    out->socks_code = socks_code(proxy_error);
     out->retry_after_s = request->retry_after_s;
     out->used_weight = request->used_weight;
     out->date_s = request->date_s;

@@ -59,7 +59,7 @@ struct BenchmarkSmokeTests {
         let second = try run("parse", "--quick", "--json", "--compare", file)
         #expect(second.code == 0, "\(second.errors)")
         let lines = try #require(try results(second).document["comparison"] as? [[String: Any]])
-        #expect(lines.compactMap { $0["name"] as? String } == ["parse", "parse/in-order", "parse/any-order"])
+        #expect(lines.compactMap { $0["name"] as? String } == ["parse", "parse/um", "parse/in-order", "parse/any-order"])
         for line in lines {
             #expect(line["figure"] as? String == "median")
             #expect(["same", "BETTER", "WORSE"].contains(line["mark"] as? String))

@@ -119,6 +119,13 @@ struct CommandLineRefusalTests {
         (flux + ["--ca-file", "/nowhere/ca.pem"], "/nowhere/ca.pem"),
         (flux + ["--ca-file", "/"], "directory"),
         (flux + ["--ca-file", "/proc/self/comm"], "/proc/self/comm"),
+        (flux + ["--proxy", "ftp://x:1"], "--proxy: the proxy URL is not valid: it must begin with http://"),
+        (flux + ["--proxy", "http://proxy"], "--proxy: the proxy URL is not valid"),
+        (flux + ["--proxy", "http://proxy:1/path"], "path"),
+        (flux + ["--proxy", "http://feed@proxy:1"], "password"),
+        (flux + ["--proxy", "socks5://feed@proxy", "--proxy-password-file", "/nowhere/secret"], "/nowhere/secret"),
+        (flux + ["--proxy-password-file", "/proc/self/comm"], "--proxy-password-file has no meaning without a proxy"),
+        (flux + ["--proxy", "env", "--proxy-password-file", "/proc/self/comm"], "--proxy-password-file"),
         (flux + ["--subscribe", "later"], "--subscribe 'later'"),
         (flux + ["--streams-per-connection", "1025"], "1025"),
         (flux + ["--readers", "0"], "readers"),
@@ -189,6 +196,21 @@ struct CommandLineRefusalTests {
                 #expect(run.errorText.contains("--redis-password-file") && run.errorText.contains("FEEDD_REDIS"), "\(run.errorText)")
             }
         }
+    }
+
+    @Test("The same for a proxy; one of the environment that cannot be used is named")
+    func proxyPassword() throws {
+        for url in ["http://feed:s3cret@h:1", "socks5://feed:s3cret@h", "http://feed:s3cret@h"] {
+            let run = try ProgramRun(["run", "--proxy", url] + flux)
+            #expect(run.end() == 2)
+            #expect(!run.errorText.contains("s3cret"), "\(run.errorText)")
+            if url != "http://feed:s3cret@h" {
+                #expect(run.errorText.contains("--proxy-password-file") && run.errorText.contains("FEEDD_PROXY"), "\(run.errorText)")
+            }
+        }
+        let run = try ProgramRun(["run", "--proxy", "env"] + flux, environment: ["ALL_PROXY": "socks4://feed:s3cret@h:1"])
+        #expect(run.end() == 2)
+        #expect(run.errorText.contains("ALL_PROXY in the environment: ") && !run.errorText.contains("s3cret"), "\(run.errorText)")
     }
 
     @Test("Control characters and direction marks of an argument do not reach the terminal")

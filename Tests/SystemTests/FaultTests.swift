@@ -77,7 +77,7 @@ struct FaultTests {
         let back = fault[0] == "REPLICAOF" ? ["REPLICAOF", "NO", "ONE"] : ["CONFIG", "SET", fault[2], undo[fault[2]]!]
         #expect(try rig.client.command(back).text == "OK")
         waitForCloses(rig, 300)
-        #expect(rig.engine.troubles[.redis] == nil)
+        rig.wait(seconds: 10, "no trouble any more") { rig.engine.troubles[.redis] == nil }
         try expectWhole(rig)
         #expect(rig.counters[.redisRejected] == 0)
     }
@@ -221,6 +221,12 @@ struct FaultTests {
         waitForCloses(rig, 200)
         let client = try await FluxClient.connect(RedisEndpoint(place: .unix(path: name)))
         #expect(try await client.listFluxes().count == 1)
+        // One that only listens, and a count of what it has heard.
+        let listener = try await FluxClient.connect(RedisEndpoint(place: .unix(path: name)), silence: .milliseconds(300))
+        let updates = try await listener.updates(symbol: "btcusdt", interval: .s1)
+        let heard = Lock(0)
+        let listening = Task { for await _ in updates { heard.withLock { $0 += 1 } } }
+        try await eventually(10, "an update of the first master") { heard.withLock { $0 } > 0 }
         #expect(try rig.client.command("REPLICAOF", "127.0.0.1", "1").text == "OK")
         #expect(symlink(new.socketPath, name + ".new") == 0 && rename(name + ".new", name) == 0)
         waitForCloses(rig, 200)
@@ -228,6 +234,10 @@ struct FaultTests {
         let admin = try RedisClient.connect(new.endpoint)
         try await eventually(20, "the service's status at the new master") { try admin.command("HGET", Keys.service, "state").text != nil }
         #expect(try await client.listFluxes().count == 1)
+        let before = heard.withLock { $0 }
+        try await eventually(20, "updates of the new master") { heard.withLock { $0 } > before }
+        listening.cancel()
+        listener.close()
         client.close()
         let report = rig.finish()
         #expect(report.isClean, "\(report)")
@@ -239,6 +249,25 @@ struct FaultTests {
             #expect(found > 0, "\(closed.series) \(id)")
         }
         #expect(delivered.count > 400)
+    }
+
+    @Test func whatANewConnectionFindsIsSaid() throws {
+        let rig = try rig(symbols: 5)
+        var said: [String] = []
+        func hears(_ words: String) -> Bool {
+            said += rig.engine.drainJournal().map(\.message)
+            return said.contains { $0.contains(words) }
+        }
+        rig.wait(seconds: 20, "Redis") { rig.counters[.candlesWritten] > 0 }
+        rig.redis.kill9()
+        try rig.redis.restart()
+        rig.wait(seconds: 20, "another run of Redis") { hears("Redis was started again") }
+        rig.reconnectClient()
+        #expect(!hears("refuses scripts"))
+        #expect(try rig.client.command("ACL", "SETUSER", "default", "-eval").text == "OK")
+        #expect(try rig.client.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes").integer ?? 0 > 0)
+        rig.wait(seconds: 20, "no scripts any more") { hears("refuses scripts") }
+        #expect(rig.finish().closedUnwritten == 0)
     }
 
     // MARK: Exchange

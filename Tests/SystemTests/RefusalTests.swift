@@ -53,7 +53,7 @@ struct RefusalTests {
         ]
         let advice = "install ca-certificates, or name a file with --ca-file"
         let run = try ProgramRun(arguments, environment: nowhere)
-        for message in ["cannot connect to the exchange", "no list of symbols"] {
+        for message in ["cannot connect to the exchange", "no list of symbols comes"] {
             let isSaid = comesTrue(within: 40) {
                 run.errorText.split(separator: "\n").contains { $0.contains(message) && $0.contains(advice) }
             }

@@ -20,7 +20,7 @@ typedef enum ff_reply_kind {
 typedef struct ff_reply {
     int64_t integer;  ///< an integer's value, an array's length
     uint8_t kind;     ///< ff_reply_kind
-    uint8_t length;   ///< text bytes kept, the first FF_REPLY_TEXT_MAX of the string
+    uint8_t length;   ///< text bytes kept, the first FF_REPLY_TEXT_MAX of the string (of a script's error, of the reason in it)
     char text[FF_REPLY_TEXT_MAX + 1];
 } ff_reply;
 

@@ -1,8 +1,8 @@
 // GET requests through libcurl: several at once, driven by one thread. What an answer may cost is bounded while
 // it comes in, after decompression too.
 //
-// Fixed by design: no redirect is followed, no cookie, password file, HSTS or Alt-Svc entry is used, and no proxy,
-// whatever the environment says (the streams do not go through one either).
+// Fixed by design: no redirect is followed, no cookie, password file, HSTS or Alt-Svc entry is used, and no proxy but the one
+// that is given, whatever the environment says.
 #ifndef FF_REST_H
 #define FF_REST_H
 
@@ -22,6 +22,9 @@ typedef struct ff_rest_options {
     int allows_plain_remote;       ///< http to other machines; otherwise only to loopback addresses
 } ff_rest_options;
 
+/// A SOCKS proxy takes no one without a user and a password, or not with these.
+#define FF_SOCKS_CREDENTIALS 255
+
 typedef enum ff_rest_failure {
     FF_REST_OK = 0,        ///< a whole answer, whatever its status
     FF_REST_TRANSPORT = 1, ///< not reached, cut off, too slow, not HTTP: may work next time
@@ -39,10 +42,15 @@ typedef struct ff_rest_response {
     char *body;            ///< decompressed; FF_JSON_PADDING zero bytes stand behind it; never NULL when OK
     size_t length;
     char reason[128];      ///< why it failed
+    uint16_t connect_status; ///< of an HTTP proxy's answer; 0: none
+    uint8_t socks_code;    ///< why a SOCKS proxy refused (RFC 1928, 6), or FF_SOCKS_CREDENTIALS; 0: it did not
 } ff_rest_response;
 
 /// NULL on failure, with one sentence in `error`.
 ff_rest *ff_rest_create(const ff_rest_options *options, char *error, size_t error_size);
+/// Before the first request: all of them go through this proxy (http://, socks5:// or socks5h://, host and port). The strings are copied.
+/// Plain http is then the caller's to refuse: where a name leads to is not known here.
+void ff_rest_use_proxy(ff_rest *rest, const char *proxy, const char *user, const char *password);
 /// Breaks off what is under way.
 void ff_rest_free(ff_rest *rest);
 

@@ -26,6 +26,14 @@ package enum Ascii {
         return printable(parts.joined(separator: [0x20]), limit: limit)
     }
 
+    /// Without spaces and tabs around it.
+    package static func trimmed(_ text: Substring) -> String {
+        var text = text
+        while let first = text.first, first == " " || first == "\t" { text.removeFirst() }
+        while let last = text.last, last == " " || last == "\t" { text.removeLast() }
+        return String(text)
+    }
+
     @inline(__always)
     package static func isDigit(_ byte: UInt8) -> Bool { byte &- 0x30 < 10 }
 

@@ -26,6 +26,15 @@ package enum Limits {
     package static let retryAfterSecondsMax = 3 * 86_400
     /// From the start of TCP connect to the end of TLS and upgrade.
     package static let handshakeTimeoutMs = 10_000
+    /// A proxy's URL, and a user or a password in it (a byte has its length in SOCKS). Beyond: refused at the start.
+    package static let proxyURLBytesMax = 2_048
+    package static let proxyCredentialBytesMax = 255
+    /// What is said to a proxy at once: CONNECT names a host twice, and the credentials in base 64.
+    package static let proxyRequestBytesMax = 2_048
+    /// How long a proxy may take from the connection to its word that the exchange is reached; at most half of the time above.
+    package static let proxyTimeoutMs = 5_000
+    /// What a sentence shows of a proxy's words.
+    package static let proxyPhraseShownBytesMax = 60
     /// A venue message, whole or assembled. Klines have about 370 bytes. Beyond: close 1009.
     package static let venueMessageBytesMax = 64 * 1024
     /// Fragments of one message. Beyond: close 1008.
@@ -35,6 +44,8 @@ package enum Limits {
     /// Pings of one read that are answered one by one. Beyond: only the last of them is, as RFC 6455 (5.5.3) allows, so
     /// that a flood costs a read and not a system call for each of them.
     package static let pongsPerReadMax = 16
+    /// How long an address of a name may say nothing to a connection before the next one is tried.
+    package static let addressPatienceMs = 1_000
     /// After our close frame, how long the peer may take to answer it.
     package static let closeTimeoutMs = 2_000
     /// A peer that says nothing for this long is asked by the kernel, so often, and is gone when it does not answer so many times.
@@ -86,6 +97,9 @@ package enum Limits {
     // MARK: Candles and store
 
     package static let seriesCountMax = 65_536
+    /// Instants that are believed, Unix ms, to the end of the year 9999: of what lies outside the calendar makes no sense, and its
+    /// arithmetic might overflow. Candles with others are refused or left out.
+    package static let instantsMs: ClosedRange<Int64> = 0...253_402_300_799_999
     /// Closed candles waiting for Redis. Full: the oldest become gaps for the healer, counted.
     package static let closedQueueCountMax = 131_072
     /// Batches written and not yet acknowledged.
@@ -153,6 +167,11 @@ package enum Limits {
     package static let delistedCountMax = 65_536
     /// Refused symbols of one flux that the log names; the others are counted.
     package static let symbolsNamedMax = 8
+    /// Names that look like an unknown one are looked for among all, which takes its time: so many times for one list of the exchange.
+    /// The other unknown ones are named without.
+    package static let symbolHintsMax = 8
+    /// Fluxes that one list of the exchange lets the log name one by one. The lines of the others count as repetitions of one line.
+    package static let fluxesNamedMax = 64
     /// What the exchange's clock has closed so long ago is in Redis; before, it may be on its way.
     package static let closedOnItsWayMs: Int64 = 5_000
     /// What it has closed so long ago, its REST interface shows.
@@ -160,10 +179,16 @@ package enum Limits {
     /// Series of which is known which bars the exchange lacks, and ranges of such bars in each. Beyond: forgotten, and asked for again.
     package static let absentSeriesMax = 4_096
     package static let absentRangesMax = 32
-    /// Connecting, and each question of the control thread to Redis. Beyond: the request is refused, the next ones wait.
+    /// The time in which the exchange counts them.
+    package static let connectWindowMs = 300_000
+    /// So long the first attempt waits for the ledger of earlier ones, which is in Redis.
+    package static let connectLedgerWaitMs = 1_000
+    /// Each question of the control thread to Redis. Beyond: the request is refused, the next ones wait.
     package static let controlRedisTimeoutMs = 1_000
     /// How long the lease of commands may last. It is asked for at each third of that, and given up an eighth before its end.
     package static let leaseMs: ClosedRange<Int> = 1_000...60_000
+    /// Where that has no reply that says whose it is, it is asked for again so soon: a server that is none any more shows by its refusals.
+    package static let leaseRetryMs = 1_000
     /// Entries of the registry that are looked at each time it is asked whether Redis still has it; the others have their turn later.
     package static let registryChecksMax = 32
 
@@ -176,5 +201,6 @@ package enum Limits {
             ringRecordCount * klineBytesMin >= receiveBytesMax,
             "an empty ring takes all the klines of one full read")
         precondition(handshakeLineBytesMax <= handshakeBytesMax)
+        precondition(proxyRequestBytesMax >= 2 * 262 + 4 * (2 * proxyCredentialBytesMax + 3) / 3 + 256, "CONNECT fits")
     }
 }

@@ -292,7 +292,9 @@
     /// A closed candle that will not be written: it becomes a gap for the healer.
     package mutating func noteLost(_ candle: CandleRecord, _ cause: Gap.Cause) {
         guard let series = series(candle.seriesID) else { return }
-        unsafe states.base[Int(candle.seriesID)].missing += 1
+        let state = unsafe states.base + Int(candle.seriesID)
+        // As many as it can count, after a bar of a far future.
+        unsafe state.pointee.missing = unsafe UInt32(clamping: Int64(state.pointee.missing) + 1)
         let until = series.interval.nextOpenTime(after: candle.openTimeMs)
         gaps.add(Gap(series: series, fromMs: candle.openTimeMs, untilMs: until, cause: cause))
     }

@@ -5,8 +5,8 @@
 // message. After a loss it connects again at once when a call waits, and with growing pauses while only streams do.
 
 struct ClientLoop {
-    /// No byte for this long: a ping. Without an answer for as long again, the connection is taken for dead.
-    private static let silenceNs: UInt64 = 15_000_000_000
+    /// Stands among the calls for the question whether the server is one that still hears its master.
+    private static let roleQuestion: UInt64 = 0
 
     private struct Link {
         let subscriber: RedisSubscriber
@@ -23,12 +23,14 @@ struct ClientLoop {
     private let endpoint: RedisEndpoint
     private let calls: ClientCalls
     private let timeoutMs: Int
+    /// No byte for this long: a ping. Without an answer for as long again, the connection is taken for dead.
+    private let silenceNs: UInt64
     private var link: Link?
     private var retryAtNs: UInt64 = 0
     private var backoff = Backoff(100...5_000, seed: SystemRandom.word())
 
-    init(_ endpoint: RedisEndpoint, _ calls: ClientCalls, timeoutMs: Int) {
-        (self.endpoint, self.calls, self.timeoutMs) = (endpoint, calls, timeoutMs)
+    init(_ endpoint: RedisEndpoint, _ calls: ClientCalls, timeoutMs: Int, silenceNs: UInt64) {
+        (self.endpoint, self.calls, self.timeoutMs, self.silenceNs) = (endpoint, calls, timeoutMs, silenceNs)
     }
 
     /// Until the client is closed.
@@ -146,6 +148,7 @@ struct ClientLoop {
             case .reply(let reply):
                 guard let number = link?.published.popFirst() else { return lose("Redis answers what was not asked") }
                 switch reply {
+                case _ where number == ClientLoop.roleQuestion: takeRole(reply)
                 case .integer(0) where calls.waitsAgain(number, connectedNs: link!.connectedNs):
                     // This server may have been the master once, and the service has gone on to the new one.
                     return lose("nobody listens for commands at \(endpoint) any more")
@@ -156,6 +159,22 @@ struct ClientLoop {
                 }
             }
         }
+    }
+
+    // MARK: A server of the past
+
+    /// A client that only listens would wait for ever at a server that was the master once and is cut off from the new one.
+    private mutating func askRole() {
+        guard calls.hasStreams, let commander = link?.commander else { return }
+        guard commander.send(["ROLE"]) else { return lose("Redis takes no more commands") }
+        link?.published.append(ClientLoop.roleQuestion)
+    }
+
+    /// `slave`, host, port, how its link stands. A server that will not say is believed.
+    private mutating func takeRole(_ reply: RedisReply) {
+        let words = reply.elements.map(\.text)
+        guard words.count > 3, words[0] == "slave", ["connect", "connecting"].contains(words[3]) else { return }
+        lose("\(endpoint) is a replica that does not reach its master")
     }
 
     // MARK: Time
@@ -169,8 +188,10 @@ struct ClientLoop {
             calls.finish(call.number, .failure(isDelivered ? .timeout(after: .milliseconds(timeoutMs)) : .disconnected(silence)))
         }
         if overdue.contains(where: { $0.stage != .delivered }) { lose(silence) }
-        switch link?.subscriber.watch(nowNs: nowNs, silenceNs: ClientLoop.silenceNs) {
-        case .pinged: link?.asked.append(nil)
+        switch link?.subscriber.watch(nowNs: nowNs, silenceNs: silenceNs) {
+        case .pinged:
+            link?.asked.append(nil)
+            askRole()
         case .dead: lose(silence)
         case .nothing, nil: break
         }
@@ -178,7 +199,7 @@ struct ClientLoop {
 
     /// When something is due though nothing comes.
     private var dueNs: UInt64 {
-        let watchNs = link?.subscriber.watchDueNs(silenceNs: ClientLoop.silenceNs) ?? (calls.hasStreams ? retryAtNs : .max)
+        let watchNs = link?.subscriber.watchDueNs(silenceNs: silenceNs) ?? (calls.hasStreams ? retryAtNs : .max)
         return min(calls.nearestDeadlineNs, watchNs)
     }
 

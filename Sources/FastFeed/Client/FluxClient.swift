@@ -31,21 +31,28 @@ public final class FluxClient: Sendable {
     public static func connect(
         _ redis: RedisEndpoint = .local, keyPrefix: String = "", market: Market = .spot, timeout: Duration = timeoutDefault
     ) async throws(FluxError) -> FluxClient {
+        try await connect(redis, keyPrefix: keyPrefix, market: market, timeout: timeout, silence: .seconds(15))
+    }
+
+    /// - Parameter silence: after which Redis is asked for a sign of life.
+    package static func connect(
+        _ redis: RedisEndpoint, keyPrefix: String = "", market: Market = .spot, timeout: Duration = timeoutDefault, silence: Duration
+    ) async throws(FluxError) -> FluxClient {
         guard (.milliseconds(100) ... .seconds(3_600)).contains(timeout) else {
             throw .badArgument("the time-out must be 100 ms to an hour, not \(timeout)")
         }
         guard KeySchema.isPrefix(keyPrefix) else { throw .badArgument(KeySchema.prefixRule) }
-        let client = try FluxClient(redis, KeySchema(prefix: keyPrefix, market: market), timeout)
+        let client = try FluxClient(redis, KeySchema(prefix: keyPrefix, market: market), timeout, silence)
         _ = try await client.run(nil, channel: nil)
         return client
     }
 
-    private init(_ redis: RedisEndpoint, _ keys: KeySchema, _ timeout: Duration) throws(FluxError) {
+    private init(_ redis: RedisEndpoint, _ keys: KeySchema, _ timeout: Duration, _ silence: Duration) throws(FluxError) {
         (self.keys, timeoutMs) = (keys, timeout.milliseconds)
         do {
             calls = ClientCalls(try WakeUp())
             let thread = try PinnedThread.start(name: "flux-client") { [calls, timeoutMs] in
-                var loop = ClientLoop(redis, calls, timeoutMs: timeoutMs)
+                var loop = ClientLoop(redis, calls, timeoutMs: timeoutMs, silenceNs: silence.nanoseconds)
                 loop.run()
             }
             // It ends by itself when the client is closed.

@@ -34,7 +34,7 @@ public struct FluxSummary: Sendable, Equatable {
     public let createdAt: Int64
     /// Unix ms; nil before the first update.
     public let lastUpdateAt: Int64?
-    /// Series of which something has come, and that are not refused now.
+    /// Series of which something has come lately, and that are not refused now.
     public let seriesLive: Int
 }
 

@@ -58,6 +58,11 @@ package enum CandleRow {
         return json(series, openTimeMs: candle.openTimeMs, fields, isClosed: candle.isClosed, eventTimeMs: candle.eventTimeMs)
     }
 
+    /// Nil for a row that somebody else has written: it has none, or one that the calendar cannot carry.
+    package static func openTimeMs(_ row: JSONValue) -> Int64? {
+        row[CandleField.openTime]?.integer.flatMap { Limits.instantsMs.contains($0) ? $0 : nil }
+    }
+
     fileprivate static func json(
         _ series: Series, openTimeMs: Int64, _ fields: [(String, JSONValue)], isClosed: Bool, eventTimeMs: Int64
     ) -> JSONValue {
@@ -74,9 +79,11 @@ package struct HistoryEntry: Sendable {
     package let openTimeMs: Int64
     private let pairs: [(String, String)]
 
-    /// Nil for an entry that the service has not written: its id is not `<open time>-0`.
+    /// Nil for an entry that the service has not written: its id is not `<open time>-0`, or not an open time that can be.
     package init?(id: String, _ pairs: [(String, String)]) {
-        guard id.hasSuffix("-0"), let openTimeMs = Int64(id.dropLast(2)) else { return nil }
+        guard id.hasSuffix("-0"), let openTimeMs = Int64(id.dropLast(2)), Limits.instantsMs.contains(openTimeMs) else {
+            return nil
+        }
         self.openTimeMs = openTimeMs
         self.pairs = pairs
     }
@@ -87,7 +94,7 @@ package struct HistoryEntry: Sendable {
 
     /// The entry as a candle object; the close time stands for the event's. Nil for an entry that is not a candle.
     package func json(_ series: Series) -> JSONValue? {
-        guard let closeTimeMs = self[.closeTime].flatMap({ Int64($0) }) else { return nil }
+        guard let closeTimeMs = self[.closeTime].flatMap({ Int64($0) }), Limits.instantsMs.contains(closeTimeMs) else { return nil }
         var fields: [(String, JSONValue)] = []
         for (name, text) in pairs {
             guard let value = CandleField(rawValue: name).map({ $0.json(text) }) ?? .string(text) else { return nil }
@@ -126,8 +133,12 @@ public struct Candle: Sendable, Equatable {
             return decimal
         }
         func number(_ field: CandleField) throws(Malformed) -> Int64 { try row.number(field.rawValue) }
-        openTime = try row.number(CandleField.openTime)
-        closeTime = try number(.closeTime)
+        // Who gets the candle reckons with its times.
+        func instant(_ key: String) throws(Malformed) -> Int64 {
+            try row.member(key, "an instant") { $0.integer.flatMap { Limits.instantsMs.contains($0) ? $0 : nil } }
+        }
+        openTime = try instant(CandleField.openTime)
+        closeTime = try instant(CandleField.closeTime.rawValue)
         (open, high, low, close) = (try decimal(.open), try decimal(.high), try decimal(.low), try decimal(.close))
         (volume, quoteVolume) = (try decimal(.volume), try decimal(.quoteVolume))
         (takerBuyVolume, takerBuyQuoteVolume) = (try decimal(.takerBuyVolume), try decimal(.takerBuyQuoteVolume))
@@ -136,6 +147,6 @@ public struct Candle: Sendable, Equatable {
         source = CandleSource(name: try row.text(CandleField.source.rawValue))
         revision = try number(.revision)
         isClosed = try row.truth(CandleField.closed)
-        eventTime = try row.instant(CandleField.eventTime)
+        eventTime = try row.instant(CandleField.eventTime).flatMap { Limits.instantsMs.contains($0) ? $0 : nil }
     }
 }

@@ -38,6 +38,10 @@ package struct KeySchema: Sendable {
     package var fluxStatusPrefix: String { own("status") + "flux:" }
     /// Which of several services answers, keeps the registry and writes the status: `lease:service`, `lease:um:service`.
     package var leaseKey: String { own("lease") + "service" }
+    /// Which holder of the lease has kept the registry last: `lease:service:keeper`. It stays when the lease ends.
+    package var keeperKey: String { leaseKey + ":keeper" }
+    /// When the exchange was asked for a connection, newest first, Unix ms: `connects`, `connects:um`.
+    package var connectsKey: String { String(own("connects").dropLast()) }
     /// The channel of updates: `updates:{btcusdt}:1m`.
     package func updatesChannel(_ series: Series) -> String { "\(prefix)updates:\(tag(series)):\(series.interval.token)" }
     /// The pattern of all channels of updates, whatever the market.

@@ -19,8 +19,6 @@ package struct RequestKey: Hashable, Sendable {
 package struct CommandRequest: Sendable {
     package static let bytesMax = 64 * 1024
     package static let rowsMax = 1_500
-    /// The last millisecond of the year 9999.
-    private static let instantMax: Int64 = 253_402_300_799_999
 
     /// Nil when it could not be read: nobody can be told.
     package let key: RequestKey?
@@ -77,8 +75,8 @@ package struct CommandRequest: Sendable {
         case .listFluxes: return .listFluxes
         case .getData:
             let limit = try integer(request, Field.limit, 1...Int64(rowsMax)) ?? 100
-            let start = try integer(request, Field.start, 0...instantMax)
-            let end = try integer(request, Field.end, 0...instantMax)
+            let start = try integer(request, Field.start, Limits.instantsMs)
+            let end = try integer(request, Field.end, Limits.instantsMs)
             if let start, let end, start > end { throw Malformed("start is after end") }
             let symbol = try symbol(request.member(Field.symbol, "a text", \.self))
             return .getData(symbol: symbol, interval: try interval(request), limit: Int(limit), startMs: start, endMs: end)

@@ -82,7 +82,7 @@ extension Control {
 
     /// What a series that a flux keeps has in Redis; nil for another, and while Redis is away.
     func storedRows(_ query: DataQuery) -> [JSONValue]? {
-        guard isFollowed(query.series), line.isReady, let replies = line.ask(data.storedQuestion(query)) else { return nil }
+        guard isFollowed(query.series), line.isReady && isWanted, let replies = line.ask(data.storedQuestion(query)) else { return nil }
         return try? data.storedRows(query, replies)
     }
 

@@ -1,15 +1,22 @@
 // Who may take commands, and what becomes of them when that changes: the lease is asked for, a service that gets it takes over, and one
 // that another has it before stands by. Both follow the same fluxes, so that a take-over misses nothing: what they write is the same.
 // With the lease goes the question whether Redis still has what was written there. The control thread.
+//
+// A flux that is missing in the registry was stopped by another holder, or lost by Redis. A key beside it tells which: `keeperKey` names
+// who has kept the registry last. Each holder writes it behind its own fluxes, it does not expire, and what loses the registry loses it,
+// too. So the registry's word ends fluxes of ours only where the key names
+//   - the one that holds the lease, while we stand by;
+//   - another than us, when we take over: it was the last to serve, also while we were paused.
+// Otherwise ours are the last word, and are written again.
 
 extension Control {
     /// The line stands (again).
     func greetRedis() {
         let wasServing = isServing
         beat()
-        if wasServing && isServing {
+        if wasServing && isServing && lease.isHeld(nowNs) {
             // A Redis that has come back empty is told again.
-            line.post(fluxes.registry)
+            postRegistry()
             status.forgetWritten()
             noteServing()
         }
@@ -60,8 +67,8 @@ extension Control {
                 .warning, "Redis refuses the lease: another service of this market would answer the same commands", ("reply", reason),
                 ("see", "deploy/redis-acl.conf"))
         }
-        if !isServing {
-            if lease.isHeld(nowNs) { takeOver() } else if line.isReady { _ = readRegistry() }
+        if !isServing && line.isReady {
+            if lease.isHeld(nowNs) { takeOver() } else { followRegistry() }
         }
         switch step {
         case .goOn, .goWithout: return true
@@ -74,7 +81,8 @@ extension Control {
     private func lookAfterKeys() {
         guard line.isReady else { return }
         let questions = upkeep.questions(
-            registry: isServing ? fluxes : nil, standings: engine.sink.isConnected ? engine.standings.fluxes : nil)
+            registry: isServing && lease.isHeld(nowNs) ? fluxes : nil, keeper: lease.keeper,
+            standings: engine.sink.isConnected ? engine.standings.fluxes : nil)
         if !questions.isEmpty, let replies = line.ask(questions) { restore(upkeep.losses(replies)) }
     }
 
@@ -83,10 +91,16 @@ extension Control {
         journal.note(
             .warning, "Redis has lost what the service keeps there; it is written again", key: "upkeep",
             ("what", lost.map(\.rawValue).joined(separator: " ")))
-        if lost.contains(.registry) && isServing { line.post(fluxes.registry) }
+        if lost.contains(.registry) && isServing && lease.isHeld(nowNs) { postRegistry() }
         // Refused by a full mailbox, it is seen again.
         if lost.contains(.latest) { _ = engine.sink.commands.offer(.rewriteNewest) }
         status.forgetWritten()
+    }
+
+    /// Who keeps it comes last: named there, the registry is whole.
+    private func postRegistry() {
+        line.post(fluxes.registry)
+        if let keeper = lease.keeper { line.post([fluxes.keeperEntry(keeper)]) }
     }
 
     // MARK: Coming and going
@@ -95,22 +109,29 @@ extension Control {
         let wasResumed = fluxes.isResumed
         line.flush()
         if !wasResumed { warnOfStrangers() }
-        // Else the line is lost, and the next one tries again.
-        guard line.listen(), readRegistry() else { return }
-        if wasResumed && !registryIsTheirs { line.post(fluxes.registry) }
-        (isServing, registryIsTheirs) = (true, false)
+        // Else Redis is slow, or the line is lost: a later turn tries again.
+        guard line.isReady, line.listen(isWanted: { isWanted }), let reading = readRegistry() else { return }
+        let keeper = reading[0].text
+        let isTheirs = keeper != nil && keeper != lease.owner
+        resume(reading, endsOthers: isTheirs)
+        if wasResumed && !isTheirs { line.post(fluxes.registry) }
+        if let keeper = lease.keeper { line.post([fluxes.keeperEntry(keeper)]) }
+        isServing = true
         status.forgetWritten()
         noteServing()
     }
 
     private func standDown() {
         line.stopListening()
-        isServing = false
+        (isServing, registryReading) = (false, [])
+        // Whoever has the lease now has not heard them, so this answer is the only one; and has not carried them out, nor do we.
+        for waiter in symbols.takeWaiters(nowNs: .max, max: .max) {
+            line.post([commands.answer(waiter.request, .failure(CommandError(.busy, "the service has lost its lease; try again")))])
+        }
     }
 
     private func standBy(_ owner: String) {
         standDown()
-        registryIsTheirs = true
         let (host, pid) = Lease.place(of: owner)
         journal.note(
             .notice, "another service of this market takes commands; this one stands by", ("state", "standby"), ("host", host), ("pid", pid)
@@ -126,25 +147,32 @@ extension Control {
             ("listeners", "\(count)"), ("perhaps", "an older version, or a service in another database of this Redis"))
     }
 
-    /// False when it cannot be read: the line is lost.
-    private func readRegistry() -> Bool {
-        let reply = line.ask([fluxes.registryQuestion])?[0]
-        guard case .array = reply, let kept = reply?.pairs else {
-            if case .error(let message) = reply { line.lose("cannot read the registry: \(message)") }
-            if reply == nil { line.lose("it does not say what fluxes there are") }
-            return false
+    /// Who keeps the registry, and its entries. Nil when it cannot be read: the line is lost.
+    private func readRegistry() -> [RedisReply]? {
+        let reading = line.ask([fluxes.keeperQuestion, fluxes.registryQuestion])
+        switch reading?[1] {
+        case .array: return reading
+        case .error(let message): line.lose("cannot read the registry: \(message)")
+        case nil: line.lose("it does not say what fluxes there are")
+        default: line.lose("the registry is not a hash")
         }
-        if registryIsTheirs { endWhatEnded(kept) }
-        for change in fluxes.resume(kept) + fluxes.judge(by: symbols) { engine.tell(change) }
-        return true
+        return nil
     }
 
-    /// The other has stopped fluxes, or made others under their ids.
-    private func endWhatEnded(_ kept: [(id: String, json: String)]) {
-        let kept = Dictionary(kept.compactMap { Flux(json: $0.json) }.map { ($0.id, $0) }) { $1 }
-        for flux in fluxes.list where flux.origin == .command && kept[flux.id] != flux {
-            engine.tell(fluxes.remove(flux))
-            _ = status.end(flux)
-        }
+    /// A standby follows what the holder follows.
+    private func followRegistry() {
+        guard let reading = readRegistry() else { return }
+        let isNew = reading != registryReading
+        registryReading = reading
+        // A key may be lost alone (evicted, deleted), and is written again at its holder's next beat: none is believed the second time.
+        let isEmpty = reading[1].elements.isEmpty
+        guard isNew != isEmpty else { return }
+        resume(reading, endsOthers: lease.standsBehind(reading[0].text))
+    }
+
+    private func resume(_ reading: [RedisReply], endsOthers: Bool) {
+        let (changes, ended) = fluxes.resume(reading[1].pairs.map { (id: $0.0, json: $0.1) }, endsOthers: endsOthers)
+        for flux in ended { _ = status.end(flux) }
+        for change in changes + fluxes.judge(by: symbols) { engine.tell(change) }
     }
 }

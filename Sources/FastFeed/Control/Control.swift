@@ -28,8 +28,9 @@ package final class Control: @unchecked Sendable {
     var upkeep: Upkeep
     /// Commands are taken, the status is written, the registry is ours.
     var isServing = false
-    /// Another has held the lease since we did: the registry is as that one left it.
-    var registryIsTheirs = false
+    /// What a standby has read last: who keeps the registry, and its entries.
+    var registryReading: [RedisReply] = []
+    private var ledger: ConnectLedger
     /// The subscriber was not read to its end: it may hold messages that the socket does not show.
     private var mayHoldMoreCommands = false
 
@@ -38,6 +39,7 @@ package final class Control: @unchecked Sendable {
         _ engine: EngineHandles, redis: RedisEndpoint, schema: KeySchema, fluxes: FluxBook, leaseMs: Int, journal: Journal, seed: UInt64
     ) throws(SystemError) {
         (self.engine, self.fluxes, self.journal) = (engine, fluxes, journal)
+        ledger = ConnectLedger(key: schema.connectsKey, nowNs: MonotonicClock.nowNs(), nowMs: WallClock.nowMs())
         commands = CommandDesk(schema: schema, counters: counters, journal: journal)
         line = RedisLine(redis, channels: commands.channels, journal: journal, seed: seed)
         data = DataDesk(schema: schema)
@@ -48,13 +50,15 @@ package final class Control: @unchecked Sendable {
         exchangeAnswers = Mailbox(capacity: Limits.dataQuestionsMax + 1, receiver: wakeUp)
         for reader in engine.readers { reader.refusedStreams.setReceiver(wakeUp) }
         engine.sink.events.setReceiver(wakeUp)
+        engine.budget.setKeeper(wakeUp)
     }
 
     package func start() throws(SystemError) {
         thread = try PinnedThread.start(name: "control") { [self] in run() }
     }
 
-    /// Says `stopped` and ends the thread; within about a second.
+    /// Says `stopped` and ends the thread: at once, unless Redis does not answer. Then the question that is being asked has its second
+    /// (`controlRedisTimeoutMs`), and the last words have theirs.
     package func stop() {
         stopping.store(true, ordering: .releasing)
         wakeUp.signal()
@@ -64,10 +68,14 @@ package final class Control: @unchecked Sendable {
     }
 
     var nowNs: UInt64 { MonotonicClock.nowNs() }
+    /// False once the thread is to end: then nothing is begun that waits.
+    var isWanted: Bool { !stopping.load(ordering: .acquiring) }
 
     private func run() {
         while !stopping.load(ordering: .acquiring) {
-            if line.connectIfDue(nowNs) { greetRedis() }
+            let isNew = line.connectIfDue(nowNs, isWanted: { isWanted })
+            keepLedger()
+            if isNew { greetRedis() }
             line.takeReplies()
             takeLateLease()
             if beatIsDue { beat() }
@@ -87,7 +95,8 @@ package final class Control: @unchecked Sendable {
     }
 
     private func wait() {
-        let beatNs = line.isReady ? min(lease.dueNs, symbols.waitersDueNs) : .max
+        let waitersNs = isServing && lease.isHeld(nowNs) ? symbols.waitersDueNs : .max
+        let beatNs = line.isReady ? min(lease.dueNs, waitersNs) : .max
         wakeUp.park(line.pollEntries, untilNs: min(line.dueNs, status.dueNs, beatNs)) {
             stopping.load(ordering: .acquiring) || engine.haveSaidSomething || exchangeAnswers.isWaiting
                 || mayHoldMoreCommands && line.isReady
@@ -96,10 +105,26 @@ package final class Control: @unchecked Sendable {
 
     // MARK: Redis
 
+    /// Attempts to connect, for the process that follows this one. The first thing of all: until it is read nobody connects to the exchange.
+    private func keepLedger() {
+        guard line.isReady else { return }
+        if let question = ledger.question(nowNs: nowNs) {
+            guard let reply = line.ask([question])?[0] else { return }
+            if let agesNs = ledger.take(reply, nowNs: nowNs) { engine.budget.learn(agesNs: agesNs, nowNs: nowNs) }
+            if ledger.isRefused, case .error(let message) = reply {
+                journal.note(
+                    .warning, "Redis refuses the ledger of connection attempts: this process keeps to the exchange's limit by itself",
+                    ("reply", message), ("see", "deploy/redis-acl.conf"))
+            }
+        }
+        // While Redis is away they wait in the budget.
+        if ledger.isKept { line.post(ledger.writes(engine.budget.takeNews())) }
+    }
+
     private func takeMessages() {
         // So many, and then what they ask is sent; the rest comes with the next turn.
         for _ in 0..<Limits.commandsPerTurnMax {
-            guard line.isReady else { return }
+            guard line.isReady && isWanted else { return }
             mayHoldMoreCommands = true
             switch line.next() {
             case .message(let channel, let payload):
@@ -160,6 +185,9 @@ package final class Control: @unchecked Sendable {
 
     private func learnSymbols(_ result: Result<ExchangeInformation, RestFailure>) {
         switch result {
+        case .success(let found) where found.instruments.isEmpty:
+            // As in the exchange's maintenance: that says nothing about any symbol.
+            learnSymbols(.failure(.unavailable("the exchange lists no symbols")))
         case .success(let found):
             symbols.learn(found.instruments, nowNs: nowNs)
             for change in fluxes.judge(by: symbols) { engine.tell(change) }
@@ -169,15 +197,17 @@ package final class Control: @unchecked Sendable {
         case .failure(let failure):
             symbols.fail(nowNs: nowNs)
             journal.note(
-                .warning, "no new list of symbols; names are checked by the last one, or by their form", key: "no-symbols",
+                .warning, "no list of symbols comes; names are checked by the last one, or by their form", key: "no-symbols",
                 ("reason", "\(failure)"))
         }
     }
 
-    /// Commands that have waited for the list.
+    /// Commands that have waited for the list. One at a time: each may cost a question to Redis, and the lease with it. (Without it they
+    /// wait until it is renewed, or until another has it.)
     private func takeWaiters() {
-        guard line.isReady else { return }
-        for (request, command, isLate) in symbols.takeWaiters(nowNs: nowNs, max: Limits.commandsPerTurnMax) {
+        for _ in 0..<Limits.commandsPerTurnMax {
+            guard line.isReady && isWanted && isServing && lease.isHeld(nowNs) else { return }
+            guard let (request, command, isLate) = symbols.takeWaiters(nowNs: nowNs, max: 1).first else { return }
             if isLate { journal.note(.warning, "the list of symbols does not come; a command is judged without it", key: "late-symbols") }
             carryOut(request, command, mayWait: false)
         }

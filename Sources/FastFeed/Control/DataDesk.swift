@@ -46,8 +46,8 @@ package struct DataDesk {
             return HistoryEntry(id: id, entry.elements[1].pairs)?.json(query.series)
         }
         if let forming = replies[1].bytes.flatMap({ try? JSONValue(parsing: $0) }), forming[CandleField.closed]?.bool == false,
-            let open = forming[CandleField.openTime]?.integer, open >= query.startMs ?? .min, open <= query.endMs ?? .max,
-            rows.last?[CandleField.openTime]?.integer ?? .min < open, !query.isForward || rows.count < query.limit
+            let open = CandleRow.openTimeMs(forming), open >= query.startMs ?? .min, open <= query.endMs ?? .max,
+            rows.last.flatMap(CandleRow.openTimeMs) ?? .min < open, !query.isForward || rows.count < query.limit
         {
             rows.append(forming)
             if rows.count > query.limit { rows.removeFirst() }
@@ -59,7 +59,7 @@ package struct DataDesk {
     /// - Parameter nowMs: by the exchange's clock.
     package func isWhole(_ rows: [JSONValue], _ query: DataQuery, nowMs: Int64, nowNs: UInt64) -> Bool {
         let (series, interval) = (query.series, query.series.interval)
-        let opens = rows.compactMap { $0[CandleField.openTime]?.integer }
+        let opens = rows.compactMap(CandleRow.openTimeMs)
         let anchorMs = opens.last ?? 0
         let dueMs = interval.openTime(containing: nowMs - Limits.closedOnItsWayMs, anchorMs: anchorMs)
         let untilMs = min(query.endMs.map { $0 + 1 } ?? .max, dueMs)
@@ -75,7 +75,7 @@ package struct DataDesk {
 
     /// True when the exchange can have no bar between these rows.
     package func isUnbroken(_ rows: [JSONValue], _ series: Series, nowNs: UInt64) -> Bool {
-        let opens = rows.compactMap { $0[CandleField.openTime]?.integer }
+        let opens = rows.compactMap(CandleRow.openTimeMs)
         return zip(opens, opens.dropFirst()).allSatisfy { open, next in
             absent.cover(series, from: series.interval.nextOpenTime(after: open), until: next, anchorMs: next, nowNs: nowNs)
         }
@@ -89,9 +89,9 @@ package struct DataDesk {
         if stored.isEmpty { return (source, said) }
         func isClosed(_ row: JSONValue) -> Bool { row[CandleField.closed]?.bool == true }
         var byOpen: [Int64: (row: JSONValue, isTheirs: Bool)] = [:]
-        for row in stored { if let open = row[CandleField.openTime]?.integer { byOpen[open] = (row, false) } }
+        for row in stored { if let open = CandleRow.openTimeMs(row) { byOpen[open] = (row, false) } }
         for row in said {
-            guard let open = row[CandleField.openTime]?.integer else { continue }
+            guard let open = CandleRow.openTimeMs(row) else { continue }
             if byOpen[open].map({ !isClosed($0.row) && isClosed(row) }) ?? true { byOpen[open] = (row, true) }
         }
         let newest = byOpen.keys.max()
@@ -104,9 +104,9 @@ package struct DataDesk {
 
     package func cacheQuestion(_ query: DataQuery) -> [String] { ["GET", cacheKey(query)] }
 
-    /// Nil when the exchange must be asked.
+    /// Nil when the exchange must be asked. Here, too, what is not a candle is left out.
     package static func cachedRows(_ reply: RedisReply) -> [JSONValue]? {
-        reply.bytes.flatMap { try? JSONValue(parsing: $0) }?.array
+        reply.bytes.flatMap { try? JSONValue(parsing: $0) }?.array?.filter { CandleRow.openTimeMs($0) != nil }
     }
 
     /// Takes the request among those that wait. True for the first of them: the exchange must be asked.

@@ -8,6 +8,7 @@ package struct EngineHandles: Sendable {
 
     package var readers: [Reader]
     package var sink: Sink
+    package var budget: ConnectBudget
     /// Nil: the exchange is not asked anything.
     package var rest: RestClient?
     /// Where control shows how all stands.

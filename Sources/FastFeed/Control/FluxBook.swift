@@ -72,33 +72,46 @@ package struct FluxBook: Sendable {
     // MARK: The registry
 
     package var registryQuestion: [String] { ["HGETALL", schema.fluxesKey] }
+    /// Who keeps it: see `Control+Lease`.
+    package var keeperQuestion: [String] { ["GET", schema.keeperKey] }
+    package func keeperEntry(_ owner: String) -> [String] { ["SET", schema.keeperKey, owner] }
     package func entry(_ flux: Flux) -> [String] { ["HSET", schema.fluxesKey, flux.id, flux.json] }
     package func erasure(_ flux: Flux) -> [String] { ["HDEL", schema.fluxesKey, flux.id] }
 
     /// For a Redis that may have come back empty.
     package var registry: [[String]] { list.filter { $0.origin == .command }.map(entry) }
 
-    /// Takes up what another process has kept: what the agents are to be told.
-    package mutating func resume(_ kept: [(id: String, json: String)]) -> [Placement.Change] {
+    /// Takes up what another process has kept: what the agents are to be told, and which fluxes have ended.
+    /// - Parameter endsOthers: end fluxes of commands that are not there, or are others under the same ids.
+    package mutating func resume(
+        _ kept: [(id: String, json: String)], endsOthers: Bool = false
+    ) -> (changes: [Placement.Change], ended: [Flux]) {
         isResumed = true
-        var changes: [Placement.Change] = []
-        for (id, json) in kept {
-            guard let flux = Flux(json: json), flux.id == id else {
-                let shown = Ascii.printable(id.utf8, limit: 80)
-                journal.note(.error, "an entry of the registry is not a flux; left alone", key: "registry:\(shown)", ("flux_id", shown))
-                continue
-            }
-            guard fluxes[id] == nil else { continue }
+        let found = kept.compactMap { readable($0) }
+        var (changes, ended): ([Placement.Change], [Flux]) = ([], [])
+        if endsOthers {
+            let byID = Dictionary(found.map { ($0.id, $0) }) { $1 }
+            ended = list.filter { $0.origin == .command && byID[$0.id] != $0 }
+            changes = ended.map { remove($0) }
+        }
+        for flux in found where fluxes[flux.id] == nil {
             do throws(CommandError) {
                 changes.append(try add(flux))
-                journal.note(.info, "flux resumed", ("flux_id", id))
+                journal.note(.info, "flux resumed", ("flux_id", flux.id))
             } catch {
                 journal.note(
-                    .error, "a flux cannot be resumed; it stays in the registry", key: "registry:\(id)", ("flux_id", id),
+                    .error, "a flux cannot be resumed; it stays in the registry", key: "registry:\(flux.id)", ("flux_id", flux.id),
                     ("reason", error.message))
             }
         }
-        return changes
+        return (changes, ended)
+    }
+
+    private func readable(_ entry: (id: String, json: String)) -> Flux? {
+        if let flux = Flux(json: entry.json), flux.id == entry.id { return flux }
+        let shown = Ascii.printable(entry.id.utf8, limit: 80)
+        journal.note(.error, "an entry of the registry is not a flux; left alone", key: "registry:\(shown)", ("flux_id", shown))
+        return nil
     }
 
     // MARK: What agents say
@@ -127,19 +140,40 @@ package struct FluxBook: Sendable {
     package var waitsForList: Bool { !unserved.isEmpty }
 
     /// Compares all fluxes with the list: what the agents are to be told.
-    package mutating func judge(by symbols: SymbolList) -> [Placement.Change] { list.compactMap { judge($0, by: symbols) } }
+    package mutating func judge(by symbols: SymbolList) -> [Placement.Change] {
+        var log = LogBudget()
+        return list.compactMap { judge($0, by: symbols, &log) }
+    }
+
+    package mutating func judge(_ flux: Flux, by symbols: SymbolList) -> Placement.Change? {
+        var log = LogBudget()
+        return judge(flux, by: symbols, &log)
+    }
+
+    /// What one list may cost in the log, however many fluxes it changes.
+    private struct LogBudget {
+        var hints = Limits.symbolHintsMax
+        private var named = 0
+
+        /// Of a flux's line: beyond the budget all have the same.
+        mutating func key(_ word: String, _ flux: Flux) -> String {
+            named += 1
+            return named > Limits.fluxesNamedMax ? word : "\(word):\(flux.id)"
+        }
+    }
 
     /// Names in the log what has changed in a flux.
-    package mutating func judge(_ flux: Flux, by symbols: SymbolList) -> Placement.Change? {
+    private mutating func judge(_ flux: Flux, by symbols: SymbolList, _ log: inout LogBudget) -> Placement.Change? {
         let (before, now) = (unserved[flux.id] ?? [], symbols.unserved(flux.symbols))
         guard now != before else { return nil }
         unserved[flux.id] = now.isEmpty ? nil : now
         if now.isEmpty {
-            journal.note(.info, "the exchange has all symbols of a flux again", ("flux_id", flux.id))
+            journal.note(
+                .info, "the exchange has all symbols of a flux again", key: log.key("served", flux), ("flux_id", flux.id))
         } else {
             journal.note(
-                .warning, "nothing comes of symbols of a flux", ("flux_id", flux.id), ("count", "\(now.count)"),
-                ("symbols", symbols.sentence(now)))
+                .warning, "nothing comes of symbols of a flux", key: log.key("unserved", flux), ("flux_id", flux.id),
+                ("count", "\(now.count)"), ("symbols", symbols.sentence(now, hints: &log.hints)))
         }
         // What was not listed when it was asked for may have to be asked for again.
         let missing = Set(now.map(\.symbol))

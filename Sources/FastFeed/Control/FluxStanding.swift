@@ -23,7 +23,8 @@ package struct FluxStanding: Equatable, Sendable {
             candlesTotal += report.closedCount
             gapsOpen += UInt64(report.missingCount)
             guard report.receivedNs > 0 else { continue }
-            seriesLive += 1
+            let ageNs = nowNs &- min(report.receivedNs, nowNs)
+            if ageNs / 1_000_000 <= FluxStanding.staleAfterMs(interval) { seriesLive += 1 }
             lastUpdateMs = max(lastUpdateMs, report.receivedMs(nowNs: nowNs, nowMs: nowMs))
             newestNs = max(newestNs, report.receivedNs)
         }

@@ -2,9 +2,10 @@
 // holds a key in Redis. Pure: what Redis says comes in with the time, what is to be asked and what follows comes out. The control
 // thread's alone.
 //
-// The key is asked for at each third of its life. Its holder counts that life from before it asked, and an eighth shorter than Redis
-// does: so it has stopped when another begins, also when it was paused meanwhile. It is as safe as one Redis key: a failover that forgets
-// it may make two holders of it until the next time they ask. No candle depends on it.
+// The key is asked for at each third of its life, and after a second where no reply says whose it is. Its holder counts that life from
+// before it asked, and an eighth shorter than Redis does: so it has stopped when another begins, also when it was paused meanwhile. It
+// is as safe as one Redis key: a failover that forgets it may make two holders of it until the next time they ask. No candle depends
+// on it.
 
 package struct Lease {
     /// What came of asking.
@@ -39,7 +40,7 @@ package struct Lease {
     private let key: String
     private let lifeMs: Int
     /// Host, process and a number that no other process has.
-    private let owner: String
+    package let owner: String
     private var state = State.none
     /// When to ask.
     package private(set) var dueNs: UInt64 = 0
@@ -55,6 +56,15 @@ package struct Lease {
         case .without: true
         case .none, .waiting: false
         }
+    }
+
+    /// The name that says who keeps the registry; nil for a service that goes without the lease, where several may.
+    package var keeper: String? { state == .without ? nil : owner }
+
+    /// True for the name of the one that holds it instead of us.
+    package func standsBehind(_ name: String?) -> Bool {
+        if case .waiting(let owner) = state { return name == owner }
+        return false
     }
 
     /// Host and process of an owner's name, which somebody else has written.
@@ -89,22 +99,25 @@ package struct Lease {
         case .integer(0): .acquired
         case .integer: .renewed
         case .bytes(let owner): .refused(by: String(decoding: owner.prefix(256), as: UTF8.self))
-        case .error(let message): isForNow(message) ? .noReply : .denied(message)
+        case .error(let message): isLasting(message) ? .denied(message) : .noReply
         default: .noReply
         }
     }
 
-    /// Servers before 7.0 name what a script's command was refused with behind the script's place: `…: -READONLY You can't …`.
-    private static func isForNow(_ message: String) -> Bool {
-        let parts = [message[...]] + message.split(separator: " ").filter { $0.hasPrefix("-") }.map { $0.dropFirst() }
-        return parts.contains { [.later, .elsewhere, .reconnect].contains(ReplyVerdict(error: $0)) }
+    /// Refused whenever it is asked: by rights, by a server without scripts, by a value of another type under the key. All other words may
+    /// be said of a server that is away, and two that went without the lease for a moment would answer twice.
+    private static func isLasting(_ message: String) -> Bool {
+        if message.hasPrefix("ERR unknown command") { return true }
+        // What a script may not do has no word in front. Servers before 7.0 put the words behind the script's place.
+        if ["user executing the script can't", "ACL failure in script"].contains(where: message.contains) { return true }
+        return message.split(separator: " ").contains { ["NOPERM", "-NOPERM", "WRONGTYPE", "-WRONGTYPE"].contains($0) }
     }
 
     /// - Parameters:
     ///   - askedNs: before the question was sent.
     ///   - nowNs: after its reply came.
     package mutating func take(_ event: Event, askedNs: UInt64, nowNs: UInt64) -> Step {
-        dueNs = askedNs + .ns(ms: lifeMs / 3)
+        dueNs = askedNs + .ns(ms: event == .noReply ? min(lifeMs / 3, Limits.leaseRetryMs) : lifeMs / 3)
         let before = state
         switch event {
         case .acquired:

@@ -1,7 +1,8 @@
 // Control's line to Redis: one connection that listens, one for everything else, and what becomes of both when Redis is slow or
-// away. The control thread's alone. Only `ask` and `finish` wait, for `Limits.controlRedisTimeoutMs`; what needs no answer is
-// posted, and its replies are looked at when they come. So a write that Redis answers late costs nobody's question, and a
-// question that Redis answers late costs no connection.
+// away. The control thread's alone. `ask`, `listen` and `finish` wait, for `Limits.controlRedisTimeoutMs`, and `connectIfDue` for
+// `Limits.redisConnectTimeoutMs` and each connection; who connects asks each tenth of a second whether that is still wanted. What needs
+// no answer is posted, and its replies are looked at when they come. So a write that Redis answers late costs nobody's question, and
+// a question that Redis answers late costs no connection.
 
 import Glibc
 
@@ -41,13 +42,13 @@ package struct RedisLine {
     // MARK: Coming and going
 
     /// Connects when it is time; true when the line stands now and did not before. Then it is `confirm`ed or `lose`d.
-    package mutating func connectIfDue(_ nowNs: UInt64) -> Bool {
+    /// - Parameter isWanted: asked while a name is looked up or an address keeps silent.
+    package mutating func connectIfDue(_ nowNs: UInt64, isWanted: () -> Bool = { true }) -> Bool {
         guard connection == nil, nowNs >= retryAtNs else { return false }
-        let timeoutMs = Limits.controlRedisTimeoutMs
         do throws(FeedError) {
             let made = try RedisConnection.connect(
-                endpoint, timeoutMs: timeoutMs, stringBytesMax: Limits.clientBytesMax, outboxBytesMax: Limits.clientBytesMax)
-            try subscribe()
+                endpoint, stringBytesMax: Limits.clientBytesMax, outboxBytesMax: Limits.clientBytesMax, isWanted: isWanted)
+            try subscribe(timeoutMs: Limits.redisConnectTimeoutMs, isWanted)
             connection = made
         } catch {
             lose("\(error)")
@@ -55,18 +56,19 @@ package struct RedisLine {
         return connection != nil
     }
 
-    private mutating func subscribe() throws(FeedError) {
+    private mutating func subscribe(timeoutMs: Int, _ isWanted: () -> Bool) throws(FeedError) {
         guard isListening, subscriber == nil else { return }
-        let timeoutMs = Limits.controlRedisTimeoutMs
-        subscriber = try RedisSubscriber.connect(endpoint, timeoutMs: timeoutMs, messageBytesMax: CommandRequest.bytesMax)
+        subscriber = try RedisSubscriber.connect(
+            endpoint, timeoutMs: timeoutMs, messageBytesMax: CommandRequest.bytesMax, isWanted: isWanted)
         subscriber?.subscribe(channels)
     }
 
     /// From now on messages come. False when they do not, and the line is lost.
-    package mutating func listen() -> Bool {
+    package mutating func listen(isWanted: () -> Bool = { true }) -> Bool {
         isListening = true
         do throws(FeedError) {
-            try subscribe()
+            // A Redis that lets the other connection live answers soon.
+            try subscribe(timeoutMs: Limits.controlRedisTimeoutMs, isWanted)
         } catch {
             lose("\(error)")
         }
@@ -164,11 +166,11 @@ package struct RedisLine {
         var replies: [RedisReply] = []
         while replies.count < commands.count {
             guard let reply = nextReply(untilNs: deadlineNs) else {
+                // With the connection its numbers are gone; the next one begins with its own.
+                guard connection != nil else { return nil }
                 lateCount = sentCount
                 givenUp = replies.isEmpty ? (askedCount + 1, nil) : nil
-                if connection != nil {
-                    journal.note(.warning, "Redis is slow: a question is given up, requests wait", key: "control-late")
-                }
+                journal.note(.warning, "Redis is slow: a question is given up, requests wait", key: "control-late")
                 return nil
             }
             if repliedCount > askedCount { replies.append(reply) } else { pass(reply) }

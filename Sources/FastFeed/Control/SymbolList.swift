@@ -2,8 +2,10 @@
 // wait for it. Pure; the control thread's alone. Bounds: `Limits.symbolWaitersMax` commands wait, each for `symbolListWaitNs`.
 
 package struct SymbolList {
-    /// After a failure, as long as an answer may take, and while a symbol of a flux is missing.
+    /// After a failure, and as long as an answer may take.
     private static let retryNs: UInt64 = 60_000_000_000
+    /// While a symbol of a flux is missing, which may be for ever: the list has megabytes.
+    private static let watchNs: UInt64 = 300_000_000_000
     private static let refreshNs: UInt64 = 3_600_000_000_000
     /// Trading has ended for good. (On spot a delisted symbol says `BREAK` until it leaves the list.)
     private static let finalStatuses: Set<String> = ["CLOSE", "DELIVERED"]
@@ -27,7 +29,7 @@ package struct SymbolList {
     /// True when the exchange is to be asked now; then not again until an answer could have come.
     /// - Parameter isWatched: a symbol of a flux is not served.
     package mutating func isDue(_ nowNs: UInt64, isWatched: Bool = false) -> Bool {
-        guard nowNs >= (isWatched && !isAsked ? min(dueNs, answeredNs + SymbolList.retryNs) : dueNs) else { return false }
+        guard nowNs >= (isWatched && !isAsked ? min(dueNs, answeredNs + SymbolList.watchNs) : dueNs) else { return false }
         (isAsked, askedNs, dueNs) = (true, nowNs, nowNs + SymbolList.retryNs)
         return true
     }
@@ -77,11 +79,12 @@ package struct SymbolList {
     /// Commands that need not wait any longer: the list has come or has failed, or their time is over (`isLate`).
     package mutating func takeWaiters(nowNs: UInt64, max: Int) -> [(request: RequestKey, command: Command, isLate: Bool)] {
         let answered = readyCount
-        while readyCount < waiters.count && waiters[readyCount].untilNs <= nowNs { readyCount += 1 }
-        let count = min(readyCount, max)
+        var count = answered
+        while count < waiters.count && waiters[count].untilNs <= nowNs { count += 1 }
+        count = min(count, max)
         defer {
             waiters.removeFirst(count)
-            readyCount -= count
+            readyCount -= min(count, answered)
         }
         return waiters.prefix(count).enumerated().map { ($1.request, $1.command, $0 >= answered) }
     }
@@ -121,10 +124,16 @@ package struct SymbolList {
     }
 
     /// `btcusd unknown (did you mean btcusdt?), lunausdt BREAK`; the first of them.
-    package func sentence(_ refused: [RefusedSymbol]) -> String {
-        let named = refused.prefix(Limits.symbolsNamedMax).map { one in
-            let hint = one.reason == .unknown ? hint(one.symbol).map { " (\($0)?)" } : nil
-            return "\(one.symbol) \(one.reason.word)\(hint ?? "")"
+    /// - Parameter hints: for how many unknown ones the nearest may still be looked for; what is looked for is taken off.
+    package func sentence(_ refused: [RefusedSymbol], hints: inout Int) -> String {
+        var named: [String] = []
+        for one in refused.prefix(Limits.symbolsNamedMax) {
+            var hint: String?
+            if one.reason == .unknown, hints > 0 {
+                hints -= 1
+                hint = self.hint(one.symbol).map { " (\($0)?)" }
+            }
+            named.append("\(one.symbol) \(one.reason.word)\(hint ?? "")")
         }
         return named.joined(separator: ", ") + (named.count < refused.count ? ", …" : "")
     }

@@ -1,8 +1,9 @@
 // What the running service keeps in Redis, and the questions that show whether it is still there: evicted, expired or deleted keys, a
 // hand that has cleared the database. Pure: fluxes and standings come in, questions and losses come out. The control thread's alone.
 //
-// Status hashes are written again and again anyway, and histories are the healing's affair. What is left is the registry and the newest
-// states. A whole key that is gone shows at once; of many fluxes a single missing entry has its turn (`registryChecksMax`).
+// Status hashes are written again and again anyway; closed candles that were deleted from a history are not looked for. What is left is
+// the registry and the newest states. A whole key that is gone shows at once; of many fluxes a single missing entry has its turn
+// (`registryChecksMax`).
 
 package struct Upkeep {
     package enum Thing: String, CaseIterable, Sendable { case registry, latest }
@@ -24,9 +25,17 @@ package struct Upkeep {
 
     /// - Parameters:
     ///   - registry: nil for a service that does not keep it.
+    ///   - keeper: who keeps it, as it stands beside it; nil where that is not written.
     ///   - standings: of all series; nil while newest states cannot be written.
-    package mutating func questions(registry: FluxBook?, standings: [FluxOnBoard]?) -> [[String]] {
+    package mutating func questions(registry: FluxBook?, keeper: String?, standings: [FluxOnBoard]?) -> [[String]] {
         checks = registry.map { registryChecks($0) } ?? []
+        if registry != nil, let keeper {
+            checks.append(
+                Check(thing: .registry, question: ["GET", schema.keeperKey]) { reply in
+                    if case .error = reply { return true }
+                    return reply.text == keeper
+                })
+        }
         if let standings { checks += latestChecks(standings) }
         return checks.map(\.question)
     }

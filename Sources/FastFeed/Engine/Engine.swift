@@ -38,6 +38,7 @@ public final class Engine: Sendable {
     private let gaps = GapBoard()
     /// Why something does not work.
     package let troubles = TroubleBoard()
+    private let budget: ConnectBudget
     private let readers: [Reader]
     private let sink: Sink
     private let threading: ThreadingMode
@@ -60,8 +61,8 @@ public final class Engine: Sendable {
         let seed = SystemRandom.word()
         let rings = (0..<configuration.readerCount).map { _ in SPSCRing<CandleRecord>(zeroed: Limits.ringRecordCount) }
         let settings = try Engine.readerSettings(configuration, seed: seed)
-        let budget = ConnectBudget(seed: seed ^ 0xB)
-        readers = rings.enumerated().map { [journal, troubles] in
+        budget = ConnectBudget(seed: seed ^ 0xB)
+        readers = rings.enumerated().map { [journal, troubles, budget] in
             Reader(index: $0, settings: settings, ring: $1, journal: journal, budget: budget, troubles: troubles)
         }
         sink = Sink(
@@ -90,6 +91,7 @@ public final class Engine: Sendable {
         settings.usesCombinedStreams = configuration.usesCombinedStreams
         settings.connection.allowsPlainRemote = configuration.allowsPlainRemote
         settings.connection.handshakeTimeoutMs = configuration.handshakeTimeoutMs
+        settings.connection.proxy = try configuration.streamProxy
         settings.subscribeTimeoutMs = configuration.subscribeTimeoutMs
         return settings
     }
@@ -117,6 +119,9 @@ public final class Engine: Sendable {
     public func start() throws(FeedError) {
         startedNs.store(MonotonicClock.nowNs(), ordering: .relaxed)
         let rest = try makeREST()
+        if configuration.takesCommands {
+            budget.awaitLedger(untilNs: MonotonicClock.nowNs() + .ns(ms: configuration.connectLedgerWaitMs))
+        }
         do {
             let started = try startThreads()
             runners.withLock { $0 = started }
@@ -148,6 +153,7 @@ public final class Engine: Sendable {
         guard configuration.takesCommands, let base = configuration.venueREST else { return nil }
         var settings = RestSettings()
         settings.allowsPlainRemote = configuration.allowsPlainRemote
+        settings.proxy = try configuration.restProxy
         return try RestClient(
             base: base, market: configuration.market, authorityFile: configuration.venueAuthorityFile, settings: settings,
             troubles: troubles)
@@ -156,7 +162,7 @@ public final class Engine: Sendable {
     private func startControl(_ rest: RestClient?) throws(SystemError) {
         guard let book = fluxes.withLock({ $0.take() }) else { preconditionFailure("an engine is started once") }
         let handles = EngineHandles(
-            readers: readers, sink: sink, rest: rest, standings: standings, troubles: troubles,
+            readers: readers, sink: sink, budget: budget, rest: rest, standings: standings, troubles: troubles,
             figures: { [weak self] in
                 self.map {
                     ($0.counters, $0.sink.latency.total.snapshot(), $0.sink.latency.snapshot(), ProcessMemory.residentBytes())
@@ -170,11 +176,12 @@ public final class Engine: Sendable {
     }
 
     /// Stops reading, writes what is there, waits for the acknowledgements, and ends the threads.
-    /// - Parameter timeout: how long all of that may take.
+    /// - Parameter timeout: how long all of that may take, behind the end of the command channels: that takes about two seconds where
+    ///   Redis does not answer, and no time otherwise.
     public func stop(timeout: Duration = .seconds(4)) -> StopReport {
-        let deadlineNs = MonotonicClock.nowNs() + timeout.nanoseconds
         let running = runners.withLock { $0 }
         control.withLock { $0 }?.stop()
+        let deadlineNs = MonotonicClock.nowNs() + timeout.nanoseconds
         let readersNs = min(deadlineNs, MonotonicClock.nowNs() + 1_500_000_000)
         for reader in readers where !reader.commands.offer(.stop, untilNs: readersNs) { noteDeaf(reader) }
         waitUntil(readersNs) { readers.allSatisfy(\.isStopped) }

@@ -57,6 +57,8 @@ public struct EngineConfiguration: Sendable {
     public var venueAuthorityFile: String?
     /// Allow `ws://` to a host that is not this machine.
     public var allowsPlainRemote = false
+    /// On the way to the exchange, streams and REST alike.
+    public var proxy = ProxyChoice.off
     public var subscribeForm = SubscribeForm.automatic
     /// Combined streams (`/stream`) or raw ones (`/ws`).
     public var usesCombinedStreams = true
@@ -69,6 +71,7 @@ public struct EngineConfiguration: Sendable {
     /// For tests, which cannot wait as long as a user can: TCP, TLS and upgrade together; the answer to a SUBSCRIBE; the same two for Redis.
     package var handshakeTimeoutMs = Limits.handshakeTimeoutMs
     package var subscribeTimeoutMs = Limits.subscribeTimeoutMs
+    package var connectLedgerWaitMs = Limits.connectLedgerWaitMs
     package var redisConnectTimeoutMs = Limits.redisConnectTimeoutMs
     package var redisReplyTimeoutMs = Limits.redisReplyTimeoutMs
 
@@ -128,6 +131,7 @@ public struct EngineConfiguration: Sendable {
                 venueREST.isSecure || venueREST.authority.isLoopback || allowsPlainRemote,
                 "venue-rest '\(venueREST)' is plain http:// to another machine; use https://, or --allow-plain-remote if you mean it")
         }
+        _ = (try streamProxy, try restProxy)
         // The exchange upgrades a connection for streams that its host does not have, and never sends anything.
         for other in Market.allCases where other != market {
             let (host, restHost) = (VenueProfile.of(other).productionEndpoint.authority.host, RestEndpoint.production(other).authority.host)
@@ -151,6 +155,19 @@ public struct EngineConfiguration: Sendable {
 
     /// The exchange's base URL in force; of a configuration that is not valid, what was named.
     package var venueEndpoint: WebSocketEndpoint { (try? venueBase)?.endpoint ?? venue ?? VenueProfile.of(market).productionEndpoint }
+
+    /// Nil: the streams are reached directly.
+    package var streamProxy: ProxyEndpoint? {
+        get throws(FeedError) { try proxy.endpoint(for: venueEndpoint.authority, isSecure: venueEndpoint.isSecure) }
+    }
+
+    /// The same for REST, which is at another host.
+    package var restProxy: ProxyEndpoint? {
+        get throws(FeedError) {
+            guard let venueREST else { return nil }
+            return try proxy.endpoint(for: venueREST.authority, isSecure: venueREST.isSecure)
+        }
+    }
 
     /// The fluxes as they are listed: one for each interval; two with one id are one.
     package func configuredFluxes(createdAtMs: Int64) -> [Flux] {

@@ -1,8 +1,9 @@
 // What is wrong now, in words: the last reason of each part that has failed and is not back. Written on failures and recoveries, never
-// for a message; read by any thread. Bounded: a part has one reason, of `Limits.troubleBytesMax`.
+// for a message; read by any thread. Bounded: a part has one reason, of `Limits.troubleBytesMax`, and parts are REST,
+// Redis and the connections that the readers have room for (`Limits.connectionsPerReaderMax` each), which are labelled by their slots.
 
 package struct Trouble: Sendable, Equatable {
-    /// Printable ASCII.
+    /// Printable: ASCII, and letters and numbers of other scripts.
     package let reason: String
     /// When it was last seen, Unix ms.
     package let atMs: Int64

@@ -37,6 +37,9 @@ package struct SocketAddress: Sendable, Equatable {
         unsafe self.init(family: AF_UNIX, bytes: withUnsafeBytes(of: address) { unsafe Array($0) })
     }
 
+    /// The address alone: 4 or 16 bytes, as they travel.
+    package var addressBytes: ArraySlice<UInt8> { family == AF_INET ? bytes[4..<8] : family == AF_INET6 ? bytes[8..<24] : [] }
+
     /// True for 127.0.0.0/8, ::1 and Unix sockets.
     package var isLoopback: Bool {
         switch family {

@@ -33,6 +33,8 @@ extension Reader {
     func change(_ key: ConnectionKey, _ streams: [String], isWanted: Bool, _ nowNs: UInt64) {
         for slot in 0..<connections.count where connections[slot].key == key && !connections[slot].isRetired {
             connections[slot].subscription.change(streams, isWanted: isWanted)
+            // What is new has its time, too.
+            if isWanted { connections[slot].lastKlineNs = nowNs }
             // While it is opening, the messages wait; while there is none, the next one begins with the new list.
             if connections[slot].phase == .open { sendSubscriptions(slot, nowNs) }
         }
@@ -96,7 +98,7 @@ extension Reader {
     private func endAttempt(_ slot: Int, _ outcome: ConnectBudget.Outcome, _ nowNs: UInt64) {
         guard connections[slot].isAttempting else { return }
         connections[slot].isAttempting = false
-        budget.end(outcome, nowNs: nowNs)
+        budget.end(outcome, madeNs: connections[slot].attemptNs, nowNs: nowNs)
     }
 
     func label(_ slot: Int) -> String { "\(index).\(slot)" }

@@ -19,8 +19,9 @@ extension Reader {
         case .dialing, .upgrading: turn(slot, nowNs)
         case .open: turnOpen(slot, nowNs)
         case .closing:
-            // What waits unread may hold closed candles.
-            guard !connections[slot].isStalled && !connections[slot].isReady else { return }
+            // What waits unread may hold closed candles, unless the connection is one that we believe nothing any more.
+            let isHeard = connections[slot].lossReason == nil
+            guard !connections[slot].isStalled, !(isHeard && connections[slot].isReady) else { return }
             if nowNs >= connections[slot].nextDeadlineNs(nowNs: nowNs) { lose(slot, "no answer to our close frame", nowNs) }
         case .closed: break
         }
@@ -34,7 +35,7 @@ extension Reader {
             }
             return
         }
-        connections[slot].isAttempting = true
+        (connections[slot].isAttempting, connections[slot].attemptNs) = (true, nowNs)
         if connections[slot].attempts > 0 { counters.add(.reconnects) }
         connections[slot].subscription = connections[slot].subscription.renewed
         var options = settings.connection

@@ -22,6 +22,7 @@ struct ReaderConnection: ~Copyable {
     var attempts = 0
     /// What the budget knows of it: an attempt is under way, or it is open.
     var (isAttempting, isOpen) = (false, false)
+    var attemptNs: UInt64 = 0
     /// Open, and every stream asked for and answered.
     var isLive = false
     /// The poller (or a full read) says there is something to do.

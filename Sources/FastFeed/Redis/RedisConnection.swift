@@ -30,18 +30,19 @@ package final class RedisConnection {
     /// - Parameters:
     ///   - stringBytesMax: longer strings of replies come as `RedisReply.tooLong`.
     ///   - outboxBytesMax: what may wait to be sent.
+    ///   - isWanted: asked at each tenth of a second until it stands; false gives up.
     /// - Throws: one sentence saying what failed.
     package static func connect(
         _ endpoint: RedisEndpoint, timeoutMs: Int = Limits.redisConnectTimeoutMs, stringBytesMax: Int = Limits.replyBytesMax,
-        outboxBytesMax: Int = Limits.redisOutboxBytesMax
+        outboxBytesMax: Int = Limits.redisOutboxBytesMax, isWanted: () -> Bool = { true }
     ) throws(FeedError) -> RedisConnection {
         let deadlineNs = MonotonicClock.nowNs() + .ns(ms: timeoutMs)
-        let transport = try open(endpoint, timeoutMs, untilNs: deadlineNs)
+        let transport = try open(endpoint, timeoutMs, untilNs: deadlineNs, isWanted)
         let connection = RedisConnection(transport, stringBytesMax: stringBytesMax, outboxBytesMax: outboxBytesMax)
         let greeting = endpoint.greeting
         _ = connection.send(greeting)
         for _ in greeting {
-            switch connection.next(untilNs: deadlineNs) {
+            switch connection.answer(untilNs: deadlineNs, isWanted) {
             case .reply(.error(let message)): throw endpoint.refusal(message)
             case .reply: continue
             case .nothing: throw FeedError(.redis, "cannot connect to \(endpoint): no answer within \(timeoutMs) ms (greeting)")
@@ -70,19 +71,32 @@ package final class RedisConnection {
     }
 
     /// A connected and, where wanted, secured socket, before the first command.
-    private static func open(_ endpoint: RedisEndpoint, _ timeoutMs: Int, untilNs: UInt64) throws(FeedError) -> Transport {
-        var dial = Dial(endpoint.place, Dial.Options(tls: try endpoint.tlsContext(), patienceNs: .ns(ms: timeoutMs / 3)), port: nil)
+    private static func open(
+        _ endpoint: RedisEndpoint, _ timeoutMs: Int, untilNs: UInt64, _ isWanted: () -> Bool
+    ) throws(FeedError) -> Transport {
+        var dial = Dial(
+            endpoint.place, Dial.Options(tls: try endpoint.tlsContext(), patienceNs: .ns(ms: min(timeoutMs / 3, Limits.addressPatienceMs))),
+            port: nil)
         while true {
             let nowNs = MonotonicClock.nowNs()
             switch dial.turn(nowNs: nowNs) {
             case .connected(let socket): return socket.transport
             case .failed(let reason): throw FeedError(.redis, "cannot connect to \(endpoint): \(reason)")
             case .pending:
-                guard nowNs < untilNs else {
+                guard nowNs < untilNs && isWanted() else {
                     throw FeedError(.redis, "cannot connect to \(endpoint): no answer within \(timeoutMs) ms (\(dial.phase))")
                 }
-                PolledTransport.wait(dial.number, dial.interest, nowNs: nowNs, untilNs: min(untilNs, dial.nextTurnNs(nowNs: nowNs)))
+                let turnNs = min(untilNs, dial.nextTurnNs(nowNs: nowNs), nowNs + 100_000_000)
+                PolledTransport.wait(dial.number, dial.interest, nowNs: nowNs, untilNs: turnNs)
             }
+        }
+    }
+
+    private func answer(untilNs: UInt64, _ isWanted: () -> Bool) -> Event {
+        while true {
+            let nowNs = MonotonicClock.nowNs()
+            let event = next(untilNs: min(untilNs, nowNs + 100_000_000))
+            if event != .nothing || nowNs >= untilNs || !isWanted() { return event }
         }
     }
 

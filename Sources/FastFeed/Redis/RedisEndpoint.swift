@@ -13,6 +13,9 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
     /// ACL user; nil means `default`.
     public var user: String?
     public var password: String?
+    /// The password's file, read again for each connection: whoever changes the password changes the file. While it cannot be read,
+    /// `password` counts.
+    public var passwordFile: String?
     public var database = 0
 
     public init(place: ServerPlace) { self.place = place }
@@ -20,7 +23,7 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
     public static let local = RedisEndpoint(place: .tcp(Authority(host: "127.0.0.1", port: 6379)))
 
     private static let kind = URLKind(
-        name: "Redis URL", plain: ("redis://", 6379), secure: ("rediss://", 6379), schemes: "redis://, rediss:// or unix://",
+        name: "Redis URL", schemes: ["redis://": 6379, "rediss://": 6379], schemesListed: "redis://, rediss:// or unix://",
         endMarks: "/", hasCredentials: true)
 
     /// - Parameter url: `redis://[user:pass@]host[:port][/db]`, `rediss://…` or `unix:///path[?db=n]`.
@@ -44,14 +47,8 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
         }
         let parts = try RedisEndpoint.kind.parse(url)
         self.init(place: .tcp(parts.authority))
-        isSecure = parts.isSecure
-        if let credentials = parts.credentials {
-            let texts = credentials.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-            let names = texts.compactMap(RedisEndpoint.percentDecoded)
-            guard names.count == texts.count else { throw refusal("a broken %-escape in the credentials") }
-            user = names[0].isEmpty ? nil : names[0]
-            password = names.dropFirst().first
-        }
+        isSecure = parts.scheme == "rediss://"
+        (user, password) = try RedisEndpoint.kind.credentials(of: parts)
         let path = parts.rest.dropFirst()
         if !path.isEmpty {
             guard let number = RedisEndpoint.database(path) else {
@@ -64,17 +61,6 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
     private static func database(_ text: Substring) -> Int? {
         guard text.utf8.count <= 5, text.utf8.allSatisfy(Ascii.isDigit) else { return nil }
         return Int(text)
-    }
-
-    private static func percentDecoded(_ text: Substring) -> String? {
-        let parts = text.split(separator: "%", omittingEmptySubsequences: false)
-        var bytes = Array(parts[0].utf8)
-        for part in parts.dropFirst() {
-            // UInt8(_:radix:) would take a sign for a digit.
-            guard part.utf8.count >= 2, !"+-".contains(part.first!), let value = UInt8(part.prefix(2), radix: 16) else { return nil }
-            bytes += [value] + part.dropFirst(2).utf8
-        }
-        return String(validating: bytes, as: UTF8.self)
     }
 
     /// Without credentials: safe to log.
@@ -96,8 +82,11 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
             authorityFile: authorityFile, certificateFile: certificateFile, keyFile: keyFile, setting: "--redis-ca-file")
     }
 
-    /// AUTH, where there is a password.
-    var authentication: [[String]] { password.map { password in [["AUTH"] + (user.map { [$0] } ?? []) + [password]] } ?? [] }
+    /// AUTH, where there is a password. Its file is read here.
+    var authentication: [[String]] {
+        let password = passwordFile.flatMap { SmallFile.line($0, again: true) } ?? password
+        return password.map { password in [["AUTH"] + (user.map { [$0] } ?? []) + [password]] } ?? []
+    }
     /// SELECT, where it is not database 0.
     var selection: [[String]] { database == 0 ? [] : [["SELECT", String(database)]] }
     /// The first commands of every connection; each of them must succeed. PING proves that we may speak.
@@ -111,7 +100,8 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
         let isLasting =
             switch reply.prefix(while: { $0 != " " }) {
             case "WRONGPASS", "NOAUTH", "NOPERM", "DENIED": true
-            case "ERR": !reply.hasPrefix("ERR max number of clients")
+            case "ERR":
+                ["ERR AUTH", "ERR Client sent AUTH", "ERR invalid password", "ERR SELECT is not allowed"].contains(where: reply.hasPrefix)
             default: false
             }
         return FeedError(isLasting ? .configuration : .redis, "\(self) says: \(reply)")

@@ -1,10 +1,12 @@
 // The data connection to Redis: connect, TLS, AUTH, SELECT, and then bytes both ways. Its owner's thread, which turns it;
-// never blocks. Comes back for ever after a loss.
+// never waits for the network. A password's file is read each time when it connects: from a disk, never from a pipe. Comes back for
+// ever after a loss.
 
 import CShims
 import Glibc
 
-/// Where the data connection leads, and what its TLS needs: read once, when this is made.
+/// Where the data connection leads, and what its TLS needs. Certificates and keys are read once, when this is made; a password's file
+/// (`RedisEndpoint.passwordFile`) for each connection.
 package struct RedisLinkSettings: Sendable {
     let endpoint: RedisEndpoint
     let tls: TLSContext?
@@ -42,6 +44,11 @@ package struct RedisLinkSettings: Sendable {
     private var dial: Dial?
     private var socket: PolledTransport?
     private var reader = ReplyReader()
+    /// Since the connection before, Redis has been started again, or another server answers.
+    private(set) var isAnotherRun = false
+    private var lastRun: String?
+    /// Why the greeting's script was refused: then others are, too.
+    private(set) var scriptRefusal: String?
     /// What the answers to the greeting mean, in order.
     private enum GreetingReply { case mustSucceed, mayFail, clientID, identity }
     private var greetingReplies: [GreetingReply] = []
@@ -100,7 +107,8 @@ package struct RedisLinkSettings: Sendable {
         reader = ReplyReader()
         generation &+= 1
         dial = Dial(
-            settings.endpoint.place, Dial.Options(tls: settings.tls, attempt: attempts), port: port,
+            settings.endpoint.place, Dial.Options(tls: settings.tls, attempt: attempts, patienceNs: .ns(ms: Limits.addressPatienceMs)),
+            port: port,
             token: port.token(slot: 0, generation: generation))
         attempts += 1
         phase = .dialing
@@ -145,6 +153,7 @@ package struct RedisLinkSettings: Sendable {
             case .mayFail: break  // gone already, or not allowed: then a stall may show an older state for a moment
             case .clientID: clientNumber = unsafe reply.pointee.isError ? nil : reply.pointee.integer
             case .identity:
+                scriptRefusal = unsafe reply.pointee.isError ? reply.pointee.message : nil
                 let identity = unsafe reply.pointee.isError ? nil : ServerIdentity(reply: reply.pointee.message)
                 if let refusal = identity?.refusal { return .failed("Redis cannot be used: \(refusal)") }
                 run = identity?.run
@@ -160,6 +169,8 @@ package struct RedisLinkSettings: Sendable {
             return greet()
         }
         abandoned = nil
+        isAnotherRun = lastRun != nil && run != nil && lastRun != run
+        lastRun = run ?? lastRun
         phase = .ready
         attempts = 0
         backoff.succeeded()

@@ -43,11 +43,14 @@ package final class RedisSubscriber {
     private init(_ connection: RedisConnection) { self.connection = connection }
 
     /// Connects, authenticates and selects; blocks up to the time-out.
+    /// - Parameter isWanted: asked at each tenth of a second until it stands; false gives up.
     /// - Throws: one sentence saying what failed.
     package static func connect(
-        _ endpoint: RedisEndpoint, timeoutMs: Int = Limits.redisConnectTimeoutMs, messageBytesMax: Int = Limits.replyBytesMax
+        _ endpoint: RedisEndpoint, timeoutMs: Int = Limits.redisConnectTimeoutMs, messageBytesMax: Int = Limits.replyBytesMax,
+        isWanted: () -> Bool = { true }
     ) throws(FeedError) -> RedisSubscriber {
-        RedisSubscriber(try RedisConnection.connect(endpoint, timeoutMs: timeoutMs, stringBytesMax: messageBytesMax))
+        RedisSubscriber(
+            try RedisConnection.connect(endpoint, timeoutMs: timeoutMs, stringBytesMax: messageBytesMax, isWanted: isWanted))
     }
 
     var pollEntry: pollfd { connection.pollEntry }

@@ -38,6 +38,12 @@ package import CShims
         return unsafe Int(replies[index].kind)
     }
 
+    /// A string's or an error's text, its beginning.
+    package func text(_ index: Int) -> String {
+        precondition(index < ReplyReader.capacity)
+        return unsafe replies[index].message
+    }
+
     var error: String { unsafe String(cString: ff_reply_reader_error(reader)) }
 }
 

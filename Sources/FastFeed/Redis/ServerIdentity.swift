@@ -1,8 +1,8 @@
 // Which server answers: the run of it, and whether it holds all keys. Read from the reply to one script. Pure, any thread.
 
 package struct ServerIdentity: Equatable {
-    /// Another after each restart.
-    package let run: String
+    /// Another after each restart. Nil where it is not said, or may not be asked.
+    package let run: String?
     /// Of a node of a cluster, its slots as CLUSTER NODES lists them. Nil for a server of its own, and where that may not be asked.
     private let slots: String?
 
@@ -11,8 +11,9 @@ package struct ServerIdentity: Equatable {
     static let question = [
         "EVAL",
         """
-        local info = redis.call('INFO', 'server')
-        local run = string.match(info, 'run_id:(%x+)')
+        local info = redis.pcall('INFO', 'server')
+        if type(info) ~= 'string' then return '' end
+        local run = string.match(info, 'run_id:(%x+)') or ''
         if not string.find(info, '_mode:cluster', 1, true) then return run end
         local nodes = redis.pcall('CLUSTER', 'NODES')
         if type(nodes) ~= 'string' then return run end
@@ -22,7 +23,7 @@ package struct ServerIdentity: Equatable {
 
     package init(reply: String) {
         let parts = reply.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
-        run = String(parts[0])
+        run = parts[0].isEmpty ? nil : String(parts[0])
         slots = parts.count > 1 ? String(parts[1]) : nil
     }
 

@@ -76,9 +76,9 @@ extension CandleWriter {
         }
         switch verdict {
         case .later, .elsewhere:
+            noteTrouble("it refuses for now: \(message)")
             counters.add(.redisErrorsRetried)
             journal.note(.warning, "Redis refuses for now; trying again", key: "redis-later:\(message.prefix(12))", ("reply", message))
-            noteTrouble("it refuses for now: \(message)")
         case .apart:
             counters.add(.redisErrorsRetried)
             let key = unsafe key(of: command, batch)
@@ -88,6 +88,7 @@ extension CandleWriter {
                 ("reply", message))
         case .never:
             let key = unsafe key(of: command, batch)
+            noteTrouble("it refuses \(key): \(message)")
             journal.note(
                 .error, "Redis refuses a write", key: "redis-never:\(message.prefix(12)):\(key)", ("key", key), ("reply", message))
         default: break

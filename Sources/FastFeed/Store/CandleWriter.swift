@@ -318,6 +318,17 @@ import CShims
 
     private mutating func onConnected() {
         journal.note(.info, "connected to Redis", key: "redis-connected")
+        if link.isAnotherRun {
+            journal.note(
+                .notice,
+                "Redis was started again, or another server answers: candles that it had acknowledged and not kept are missing there",
+                key: "redis-run")
+        }
+        if let refusal = link.scriptRefusal {
+            journal.note(
+                .warning, "Redis refuses scripts: candles that come late cannot be put in their place", key: "redis-scripts",
+                ("reply", refusal))
+        }
         // What Redis knows may be older than what it acknowledged (a failover, a restart without its log): the
         // newest states are written again, and every closed candle it has not acknowledged.
         table.markAllDirty()

@@ -25,6 +25,10 @@ package enum ReplyVerdict: Equatable {
         case "READONLY", "MASTERDOWN", "LOADING": self = .elsewhere
         case "NOPERM", "MOVED", "ASK": self = .apart
         case "WRONGTYPE": self = .never
+        case "ERR" where error.hasPrefix("ERR Error running script"):
+            // Servers before 7.0 put what a script's command was refused with behind the script's place: `…: 12: -READONLY You can't …`.
+            let place = error.split(separator: " ").firstIndex { $0.hasPrefix("-") }
+            self = place.map { ReplyVerdict(error: error.split(separator: " ")[$0...].joined(separator: " ").dropFirst()) } ?? .apart
         default: self = ReplyVerdict.byWords(error.lowercased())
         }
     }
@@ -37,8 +41,11 @@ package enum ReplyVerdict: Equatable {
         if ["err unknown command", "err wrong number", "err syntax error", "err protocol error"].contains(where: error.hasPrefix) {
             return .never
         }
-        let passing = ["connection", "host", "upstream", "backend", "server", "proxy", "timeout", "timed out", "limit", "unavailable"]
-        return passing.contains(where: error.contains) ? .later : .apart
+        let away = [
+            "connection refused", "connection reset", "connection closed", "closed the connection", "connection lost", "host is down",
+            "host is unreachable", "upstream", "backend", "timed out", "timeout", "request limit", "requests limit", "unavailable",
+        ]
+        return away.contains(where: error.contains) ? .later : .apart
     }
 }
 

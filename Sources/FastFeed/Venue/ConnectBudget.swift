@@ -12,7 +12,7 @@ package final class ConnectBudget: Sendable {
     /// What an attempt came to.
     package enum Outcome {
         case opened
-        /// What has not left this machine, the exchange has not counted.
+        /// What has not left this machine, or its proxy, the exchange has not counted.
         case failed(WebSocketConnection.Reach)
         /// Given up before its end.
         case abandoned
@@ -26,8 +26,19 @@ package final class ConnectBudget: Sendable {
         package let isSpent: Bool
     }
 
+    /// For the ledger: when attempts were made, and which of them the exchange has not counted after all.
+    package struct LedgerNews: Equatable {
+        package var madeNs: [UInt64] = []
+        package var unmadeNs: [UInt64] = []
+
+        package var isEmpty: Bool { madeNs.isEmpty && unmadeNs.isEmpty }
+
+        package init(madeNs: [UInt64] = [], unmadeNs: [UInt64] = []) { (self.madeNs, self.unmadeNs) = (madeNs, unmadeNs) }
+    }
+
     private struct State {
-        /// Of the last five minutes.
+        /// Of the last five minutes: those of earlier processes, and ours.
+        var earlierNs: [UInt64] = []
         var attemptsNs: [UInt64] = []
         var underWay = 0
         /// Connections that were opened and not lost.
@@ -39,14 +50,14 @@ package final class ConnectBudget: Sendable {
         var nextNs: UInt64 = 0
         /// No attempt before this, unless the ledger has come.
         var ledgerUntilNs: UInt64 = 0
-        /// Who keeps the ledger; each attempt wakes it. And how many of the newest attempts are not in it yet.
+        /// Who keeps the ledger, and what it has not been told yet.
         var keeper: WakeUp?
-        var newCount = 0
+        var news = LedgerNews()
         var backoff: Backoff
         var random: SplitMix64
     }
 
-    private static let windowNs: UInt64 = 300 * 1_000_000_000
+    private static let windowNs = UInt64.ns(ms: Limits.connectWindowMs)
     private let limit: Int
     private let state: Lock<State>
 
@@ -61,19 +72,19 @@ package final class ConnectBudget: Sendable {
     /// - Parameter keeper: is woken by each attempt, and asks for `takeNews` then.
     package func setKeeper(_ keeper: WakeUp) { state.withLock { $0.keeper = keeper } }
 
-    /// What the ledger has of processes before this one, and of others at this address: how long ago each attempt was.
+    /// What the ledger has of processes before this one: how long ago each attempt was.
     package func learn(agesNs: [UInt64], nowNs: UInt64) {
         state.withLock { state in
-            state.attemptsNs = (agesNs.map { nowNs - min($0, nowNs) } + state.attemptsNs).sorted()
+            state.earlierNs = agesNs.map { nowNs - min($0, nowNs) }.sorted()
             state.ledgerUntilNs = 0
         }
     }
 
-    /// How long ago each attempt since the last call was, the oldest first.
-    package func takeNews(nowNs: UInt64) -> [UInt64] {
+    /// What has happened since the last call.
+    package func takeNews() -> LedgerNews {
         state.withLock { state in
-            defer { state.newCount = 0 }
-            return state.attemptsNs.suffix(state.newCount).map { nowNs &- $0 }
+            defer { state.news = LedgerNews() }
+            return state.news
         }
     }
 
@@ -87,27 +98,32 @@ package final class ConnectBudget: Sendable {
 
     private static func take(_ state: inout State, _ limit: Int, _ nowNs: UInt64, _ attempts: Int) -> Wait? {
         if nowNs < state.ledgerUntilNs { return Wait(untilNs: min(state.ledgerUntilNs, nowNs + 20_000_000), isSpent: false) }
-        state.attemptsNs.removeAll { $0 + ConnectBudget.windowNs <= nowNs }
-        state.newCount = min(state.newCount, state.attemptsNs.count)
-        let isRare = state.openCount == 0 && state.attemptsNs.count >= Limits.connectAttemptsFreelyMax
+        func isOver(_ atNs: UInt64) -> Bool { atNs + ConnectBudget.windowNs <= nowNs }
+        state.earlierNs.removeAll(where: isOver)
+        state.attemptsNs.removeAll(where: isOver)
+        state.news.madeNs.removeAll(where: isOver)
+        let count = state.earlierNs.count + state.attemptsNs.count
+        let isRare = state.openCount == 0 && count >= Limits.connectAttemptsFreelyMax
         let paceNs = ConnectBudget.paceNs(&state.random) * (isRare ? 30 : 1)
-        if state.attemptsNs.count >= limit {
-            return Wait(untilNs: state.attemptsNs[0] + ConnectBudget.windowNs + paceNs, isSpent: true)
+        if count >= limit {
+            let oldestNs = min(state.earlierNs.first ?? .max, state.attemptsNs.first ?? .max)
+            return Wait(untilNs: oldestNs + ConnectBudget.windowNs + paceNs, isSpent: true)
         }
         if nowNs < state.nextNs || state.underWay >= (state.isDown ? 1 : Limits.connectsUnderWayMax) {
             let turnNs = 20_000_000 + ConnectBudget.paceNs(&state.random) / 2 * UInt64(min(attempts, 10))
             return Wait(untilNs: max(nowNs, state.nextNs) + turnNs, isSpent: false)
         }
         state.attemptsNs.append(nowNs)
-        state.newCount += state.keeper == nil ? 0 : 1
+        if state.keeper != nil { state.news.madeNs.append(nowNs) }
         state.underWay += 1
         // The first ones need not wait for one another.
-        if state.attemptsNs.count >= Limits.connectsUnderWayMax { state.nextNs = nowNs + paceNs }
+        if count + 1 >= Limits.connectsUnderWayMax { state.nextNs = nowNs + paceNs }
         return nil
     }
 
-    package func end(_ outcome: Outcome, nowNs: UInt64) {
-        state.withLock { state in
+    /// - Parameter madeNs: when the attempt was granted.
+    package func end(_ outcome: Outcome, madeNs: UInt64, nowNs: UInt64) {
+        let keeper = state.withLock { state -> WakeUp? in
             state.underWay -= 1
             switch outcome {
             case .opened:
@@ -117,10 +133,22 @@ package final class ConnectBudget: Sendable {
             case .failed(.server): break
             case .failed(let reach):
                 state.failures += 1
-                if reach == .here, state.attemptsNs.popLast() != nil { state.newCount = max(0, state.newCount - 1) }
+                if reach == .here { ConnectBudget.take(back: madeNs, &state) }
                 if state.isDown { state.nextNs = max(state.nextNs, nowNs + state.backoff.nextDelayNs()) }
             case .abandoned: break
             }
+            return state.news.isEmpty ? nil : state.keeper
+        }
+        keeper?.signal()
+    }
+
+    private static func take(back madeNs: UInt64, _ state: inout State) {
+        guard let place = state.attemptsNs.lastIndex(of: madeNs) else { return }
+        state.attemptsNs.remove(at: place)
+        if let place = state.news.madeNs.lastIndex(of: madeNs) {
+            state.news.madeNs.remove(at: place)
+        } else if state.keeper != nil {
+            state.news.unmadeNs.append(madeNs)
         }
     }
 

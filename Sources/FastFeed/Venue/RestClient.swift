@@ -24,7 +24,7 @@ package final class RestClient: Sendable {
         }
         profile = .of(market)
         self.settings = settings
-        inbox = RestInbox(try RestTransport(settings, isSecure: base.isSecure, authorityFile: authorityFile), settings.waitingMax)
+        inbox = RestInbox(try RestTransport(base, settings, authorityFile: authorityFile), settings.waitingMax)
         do {
             let started = try PinnedThread.start(name: "rest") { [inbox, clock, profile] in
                 var worker = RestWorker(inbox, clock, base: base, profile: profile, settings: settings, troubles: troubles)

@@ -11,7 +11,7 @@ public struct RestEndpoint: Sendable, Equatable, CustomStringConvertible {
     }
 
     private static let kind = URLKind(
-        name: "base URL of a REST interface", plain: ("http://", 80), secure: ("https://", 443), schemes: "http:// or https://",
+        name: "base URL of a REST interface", schemes: ["http://": 80, "https://": 443], schemesListed: "http:// or https://",
         bytesMax: 1_024)
 
     /// Takes `http(s)://host[:port]`, a slash behind it and nothing more. The host must be plain: it goes to an HTTP library.
@@ -20,7 +20,7 @@ public struct RestEndpoint: Sendable, Equatable, CustomStringConvertible {
         let parts = try RestEndpoint.kind.parse(url)
         guard parts.authority.isPlain else { throw RestEndpoint.kind.refusal(url, "host or port is missing or malformed") }
         guard ["", "/"].contains(parts.rest) else { throw RestEndpoint.kind.refusal(url, "path and query have no place here") }
-        isSecure = parts.isSecure
+        isSecure = parts.scheme == "https://"
         authority = parts.authority
     }
 

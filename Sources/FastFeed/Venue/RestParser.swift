@@ -29,8 +29,12 @@ package enum RestParser {
         let column = fault.column < 0 ? "" : ", value \(fault.column)"
         guard result == FF_KLINE else { return .failure(.malformed("klines: row \(fault.row)\(column): " + reason(result))) }
         for index in candles.indices {
-            let open = candles[index].openTimeMs
-            guard candles[index].closeTimeMs <= series.interval.closeTime(ofBarOpening: open) else {
+            let (open, close) = (candles[index].openTimeMs, candles[index].closeTimeMs)
+            // Not before it opens: the calendar can carry both.
+            guard Limits.instantsMs.contains(open), Limits.instantsMs.contains(close) else {
+                return .failure(.malformed("klines: row \(index) lies beyond the year 9999"))
+            }
+            guard close <= series.interval.closeTime(ofBarOpening: open) else {
                 return .failure(.malformed("klines: row \(index) is longer than \(series.interval.token)"))
             }
             candles[index].intervalCode = series.interval.rawValue
@@ -57,7 +61,7 @@ package enum RestParser {
         for index in 0..<(unsafe info.count) {
             let raw = unsafe info.instruments[index]
             let name = unsafe withUnsafeBytes(of: raw.symbol) { unsafe String(decoding: $0.prefix(Int(raw.symbol_length)), as: UTF8.self) }
-            let status = unsafe withUnsafeBytes(of: raw.status) { unsafe Ascii.printable($0.prefix(Int(raw.status_length))) }
+            let status = unsafe withUnsafeBytes(of: raw.status) { unsafe word($0.prefix(Int(raw.status_length))) }
             guard let symbol = Symbol(name), seen.insert(symbol).inserted else { continue }
             instruments.append(Instrument(symbol: symbol, status: status))
         }
@@ -66,6 +70,12 @@ package enum RestParser {
             instruments: instruments, skipped: skipped, serverTimeMs: info.server_time >= 0 ? info.server_time : nil,
             weightPerMinute: info.weight_per_minute > 0 ? Int(info.weight_per_minute) : nil)
         return .success(information)
+    }
+
+    /// A status as it can stand in lists and in front of marks; another text says nothing that we know.
+    private static func word(_ bytes: some Collection<UInt8>) -> String {
+        let isWord = bytes.allSatisfy { Ascii.isLetter($0) || Ascii.isDigit($0) || $0 == UInt8(ascii: "_") }
+        return isWord ? String(decoding: bytes, as: UTF8.self) : "UNKNOWN"
     }
 
     private static func reason(_ result: ff_kline_result) -> String {

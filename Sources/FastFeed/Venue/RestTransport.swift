@@ -5,11 +5,10 @@ import CShims
 @safe final class RestTransport: @unchecked Sendable {
     // Closed by its thread after the last `wake`: RestInbox wakes under its lock and not after it was stopped.
     private var rest: OpaquePointer?
-    /// Borrowed by the C side for its life.
-    private let tls: TLSContext?
+    private let way: RestWay
 
-    init(_ settings: RestSettings, isSecure: Bool, authorityFile: String?) throws(FeedError) {
-        tls = isSecure ? try TLSContext.client(authorityFile: authorityFile) : nil
+    init(_ base: RestEndpoint, _ settings: RestSettings, authorityFile: String?) throws(FeedError) {
+        let tls = base.isSecure ? try TLSContext.client(authorityFile: authorityFile) : nil
         var error = [CChar](repeating: 0, count: 256)
         let tlsPointer = unsafe tls?.pointer
         let made = unsafe settings.userAgent.withCString { agent in
@@ -26,6 +25,8 @@ import CShims
             throw FeedError(.venue, Ascii.printable(error.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }))
         }
         unsafe rest = unsafe made
+        way = RestWay(place: base.authority, proxy: settings.proxy, tls: tls)
+        if let proxy = settings.proxy { unsafe ff_rest_use_proxy(made, "\(proxy)", proxy.user, proxy.password) }
     }
 
     deinit { close() }
@@ -47,18 +48,40 @@ import CShims
     func take() -> RestAnswer? {
         var response = unsafe ff_rest_response()
         guard unsafe ff_rest_take(rest, &response) == 1 else { return nil }
-        return unsafe RestAnswer(response, tls)
+        return unsafe RestAnswer(response, way)
+    }
+}
+
+/// How the exchange is reached.
+struct RestWay {
+    let place: Authority
+    let proxy: ProxyEndpoint?
+    /// Borrowed by the C side for its life.
+    let tls: TLSContext?
+
+    /// What a person is told of an answer that did not come.
+    func sentence(_ reason: String, connectStatus: Int, socksCode: Int) -> String {
+        let refusal: ProxyRefusal? =
+            switch (connectStatus, socksCode) {
+            case (300..., _): .status(connectStatus)
+            case (_, Int(FF_SOCKS_CREDENTIALS)): .credentials
+            case (_, 1...255): .socks(UInt8(socksCode))
+            default: nil
+            }
+        guard let proxy else { return "the exchange cannot be reached: \(tls?.advised(reason) ?? reason)" }
+        if let refusal { return "the exchange cannot be reached: \(proxy.sentence(refusal, place))" }
+        return "the exchange cannot be reached through the proxy \(proxy): \(tls?.advised(reason) ?? reason)"
     }
 }
 
 /// What came of one request.
 @safe struct RestAnswer: ~Copyable {
     private var response: ff_rest_response
-    private let tls: TLSContext?
+    private let way: RestWay
 
-    init(_ response: ff_rest_response, _ tls: TLSContext?) {
+    init(_ response: ff_rest_response, _ way: RestWay) {
         unsafe self.response = unsafe response
-        self.tls = tls
+        self.way = way
     }
 
     deinit {
@@ -78,7 +101,9 @@ import CShims
         let reason = unsafe withUnsafeBytes(of: response.reason) { unsafe Ascii.printable($0.prefix { $0 != 0 }) }
         return switch unsafe ff_rest_failure(rawValue: UInt32(response.failure)) {
         case FF_REST_OK: nil
-        case FF_REST_TRANSPORT: .unavailable("the exchange cannot be reached: \(tls?.advised(reason) ?? reason)")
+        case FF_REST_TRANSPORT:
+            .unavailable(
+                unsafe way.sentence(reason, connectStatus: Int(response.connect_status), socksCode: Int(response.socks_code)))
         default: .malformed(reason)
         }
     }

@@ -66,6 +66,8 @@ package struct RestSettings: Sendable {
     package var headerBytesMax = 64 << 10
     /// Plain http to another machine.
     package var allowsPlainRemote = false
+    /// On the way to the exchange; nil: none.
+    package var proxy: ProxyEndpoint?
 
     package init() {}
 }
@@ -73,7 +75,7 @@ package struct RestSettings: Sendable {
 /// An instrument as the exchange lists it.
 package struct Instrument: Sendable, Equatable {
     package let symbol: Symbol
-    /// `TRADING`, `BREAK`, `HALT` and others; new ones may come.
+    /// `TRADING`, `BREAK`, `HALT` and others; new ones may come. Letters, digits and `_`; `UNKNOWN` for another text.
     package let status: String
 
     package init(symbol: Symbol, status: String) { (self.symbol, self.status) = (symbol, status) }

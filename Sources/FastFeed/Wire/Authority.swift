@@ -60,10 +60,10 @@ public enum ServerPlace: Sendable, Equatable {
 package struct URLKind: Sendable {
     /// As in "is not a WebSocket URL".
     let name: String
-    let plain: (scheme: String, port: UInt16)
-    let secure: (scheme: String, port: UInt16)
+    /// With `://`, and the port where none is named; 0: one must be.
+    let schemes: KeyValuePairs<String, UInt16>
     /// The schemes as a sentence lists them.
-    let schemes: String
+    let schemesListed: String
     var bytesMax = 16_384
     /// What ends the authority.
     var endMarks = "/?#"
@@ -71,7 +71,8 @@ package struct URLKind: Sendable {
     var hasCredentials = false
 
     package struct Parts {
-        let isSecure: Bool
+        /// With `://`.
+        let scheme: String
         let credentials: Substring?
         let authority: Authority
         /// What follows the authority, beginning with the mark that ended it.
@@ -87,15 +88,35 @@ package struct URLKind: Sendable {
     func parse(_ url: String) throws(FeedError) -> Parts {
         guard url.utf8.count <= bytesMax else { throw refusal(url, "longer than \(bytesMax) bytes") }
         guard url.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { throw refusal(url, "a byte that is not printable ASCII") }
-        let isSecure = url.hasPrefix(secure.scheme)
-        let (scheme, port) = isSecure ? secure : plain
-        guard url.hasPrefix(scheme) else { throw refusal(url, "it must begin with \(schemes)") }
+        guard let (scheme, port) = schemes.first(where: { url.hasPrefix($0.key) }) else {
+            throw refusal(url, "it must begin with \(schemesListed)")
+        }
         let all = url.dropFirst(scheme.count)
         let end = all.firstIndex { endMarks.contains($0) } ?? all.endIndex
         let at = hasCredentials ? all[..<end].lastIndex(of: "@") : nil
         guard let authority = Authority(at.map { all[$0..<end].dropFirst() } ?? all[..<end], portElse: port) else {
             throw refusal(url, "host or port is missing or malformed")
         }
-        return Parts(isSecure: isSecure, credentials: at.map { all[..<$0] }, authority: authority, rest: all[end...])
+        return Parts(scheme: scheme, credentials: at.map { all[..<$0] }, authority: authority, rest: all[end...])
+    }
+
+    /// User and password, decoded. An empty user is none; a password may be empty.
+    func credentials(of parts: Parts) throws(FeedError) -> (user: String?, password: String?) {
+        guard let credentials = parts.credentials else { return (nil, nil) }
+        let texts = credentials.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        let names = texts.compactMap(URLKind.percentDecoded)
+        guard names.count == texts.count else { throw refusal("", "a broken %-escape in the credentials") }
+        return (names[0].isEmpty ? nil : names[0], names.dropFirst().first)
+    }
+
+    private static func percentDecoded(_ text: Substring) -> String? {
+        let parts = text.split(separator: "%", omittingEmptySubsequences: false)
+        var bytes = Array(parts[0].utf8)
+        for part in parts.dropFirst() {
+            // UInt8(_:radix:) would take a sign for a digit.
+            guard part.utf8.count >= 2, !"+-".contains(part.first!), let value = UInt8(part.prefix(2), radix: 16) else { return nil }
+            bytes += [value] + part.dropFirst(2).utf8
+        }
+        return String(validating: bytes, as: UTF8.self)
     }
 }

@@ -23,6 +23,8 @@ public final class WebSocketClient {
         public var authorityFile: String?
         /// Allow plain `ws://` to a host that is not this machine.
         public var allowsPlainRemote = false
+        /// On the way to the server; nil: none.
+        public var proxy: ProxyEndpoint?
         /// Further request headers.
         public var headers: [(String, String)] = []
 
@@ -55,6 +57,7 @@ public final class WebSocketClient {
         settings.handshakeTimeoutMs = options.handshakeTimeout.milliseconds
         settings.allowsPlainRemote = options.allowsPlainRemote
         settings.headers = options.headers
+        settings.proxy = options.proxy
         settings.decoder.messageBytesMax = options.messageBytesMax
         settings.decoder.fragmentCountMax = options.fragmentCountMax
         let tls = endpoint.isSecure ? try TLSContext.client(authorityFile: options.authorityFile) : nil

@@ -1,4 +1,4 @@
-// One client connection from name resolution to the last byte: TCP, TLS, upgrade, frames, close. Its owner's thread. Never
+// One client connection from name resolution to the last byte: TCP, proxy, TLS, upgrade, frames, close. Its owner's thread. Never
 // blocks; its owner turns it when the poller reports, and at deadlines. Used by the readers and by
 // `WebSocketClient` alike.
 
@@ -13,6 +13,8 @@ package struct ConnectionOptions: Sendable {
     package var headers: [(String, String)] = []
     /// How many attempts came before: each begins with another of the name's addresses.
     package var attempt = 0
+    /// Nil: directly.
+    package var proxy: ProxyEndpoint?
 
     package init() {}
 }
@@ -28,7 +30,7 @@ package struct ConnectionOptions: Sendable {
     package private(set) var phase = Phase.dialing
     /// How far an attempt has come that failed.
     package enum Reach {
-        /// Nothing went out: no address for the name, no route, no descriptor.
+        /// Nothing went out: no address for the name, no route, no descriptor, a proxy that is not there or refused.
         case here
         case noAnswer
         /// The server is there, and does not do what was asked.
@@ -70,7 +72,9 @@ package struct ConnectionOptions: Sendable {
         let isAnywhere = endpoint.isSecure || options.allowsPlainRemote
         let refusal = "plain ws:// to '\(endpoint.authority.host)', which is not this machine, is not allowed"
         let way = Dial.Options(
-            tls: endpoint.isSecure ? tls : nil, attempt: options.attempt, refusalOfRemote: isAnywhere ? nil : refusal)
+            tls: endpoint.isSecure ? tls : nil, attempt: options.attempt, patienceNs: .ns(ms: Limits.addressPatienceMs),
+            refusalOfRemote: isAnywhere ? nil : refusal,
+            proxy: options.proxy, proxyTimeoutMs: min(Limits.proxyTimeoutMs, options.handshakeTimeoutMs / 2))
         dial = Dial(.tcp(endpoint.authority), way, port: port, token: token)
     }
 
@@ -117,11 +121,11 @@ extension WebSocketConnection {
         if phase == .upgrading { step = upgrade(nowNs) }
         if step == .pending, nowNs >= min(deadlineNs, refusalDeadlineNs), let refusal = refusalSoFar { step = refusal }
         if step == .pending, nowNs >= deadlineNs {
-            let place = phase == .dialing ? "\(dial.phase)" : "\(phase)"
-            step = .failed("no answer within \(options.handshakeTimeoutMs) ms (\(place))")
+            let progress = phase == .dialing ? dial.progress : "\(phase)"
+            step = .failed("no answer within \(options.handshakeTimeoutMs) ms (\(progress))")
         }
         if case .failed = step {
-            reach = phase == .upgrading ? .server : dial.phase == .resolving ? .here : .noAnswer
+            reach = phase == .upgrading ? .server : dial.isUnheard ? .here : .noAnswer
             phase = .closed
             socket = nil
         }

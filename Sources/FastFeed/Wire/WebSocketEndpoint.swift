@@ -13,13 +13,14 @@ public struct WebSocketEndpoint: Sendable, Equatable, CustomStringConvertible {
         self.target = target
     }
 
-    private static let kind = URLKind(name: "WebSocket URL", plain: ("ws://", 80), secure: ("wss://", 443), schemes: "ws:// or wss://")
+    private static let kind = URLKind(
+        name: "WebSocket URL", schemes: ["ws://": 80, "wss://": 443], schemesListed: "ws:// or wss://")
 
     /// - Throws: a sentence that names what is wrong with the URL.
     public init(url: String) throws(FeedError) {
         let parts = try WebSocketEndpoint.kind.parse(url)
         guard !parts.rest.contains("#") else { throw WebSocketEndpoint.kind.refusal(url, "a fragment (#) has no meaning here") }
-        isSecure = parts.isSecure
+        isSecure = parts.scheme == "wss://"
         authority = parts.authority
         target = parts.rest.hasPrefix("/") ? String(parts.rest) : "/" + parts.rest
     }

@@ -190,11 +190,13 @@ package struct TruthCheck: CustomStringConvertible {
 
     // MARK: Keys
 
-    /// That no other keys are there than those of the histories and states checked before, and what passes away with the service.
+    /// That no other keys are there than those of the histories and states checked before, and what passes away with the service, and who
+    /// has kept the registry.
     package mutating func checkKeys() throws {
-        for key in try ask(["KEYS", "*"]).strings.sorted() where !knownKeys.contains(key) {
-            // The service's word on how it is, and its lease. -2: it has just expired; -1: it never will.
-            let passesAway = [schema.serviceStatusKey, schema.leaseKey].contains(key) || key.hasPrefix(schema.fluxStatusPrefix)
+        for key in try ask(["KEYS", "*"]).strings.sorted() where !knownKeys.contains(key) && key != schema.keeperKey {
+            // The service's word on how it is, its lease, its attempts to connect. -2: it has just expired; -1: it never will.
+            let passesAway =
+                [schema.serviceStatusKey, schema.leaseKey, schema.connectsKey].contains(key) || key.hasPrefix(schema.fluxStatusPrefix)
             if try passesAway && ask(["TTL", key]).integer != -1 { continue }
             extra += 1
             note("a key that should not be there: \(key)")

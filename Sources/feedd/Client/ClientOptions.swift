@@ -39,11 +39,16 @@ struct ClientPlan {
     let keyPrefix: String
     let timeout: Duration
     let market: Market
+    /// How a service is told of the same Redis, with a blank before; empty when nobody has named one.
+    let redisFlag: String
 
     init(flags: [Setting: String], environment: [String: String]) throws {
         let settings = try Settings(flags: flags, environment: environment)
         let running = try ClientPlan.find(settings)
-        redis = try ClientPlan.readRedis(settings, running)
+        let place = try ClientPlan.readRedis(settings, running)
+        // An address of a server is shown without its password.
+        redisFlag = try settings[.redis].map { " --redis " + ($0.text.hasPrefix("embedded") ? $0.text : "\(place)") } ?? ""
+        redis = place
         keyPrefix = try settings.text(.keyPrefix) ?? running?.keyPrefix ?? ""
         market = try settings.choice(.market) ?? running?.market ?? .spot
         guard let found = try settings[.timeout] else {

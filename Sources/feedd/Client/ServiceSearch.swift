@@ -1,5 +1,5 @@
 // What Redis shows of services when nobody listens or answers, so that advice names what was found and not what is often the case. Blocks
-// for two seconds at most; a Redis that does not answer here shows nothing. Any one thread.
+// for a second at most to connect, and for each of its few replies; a Redis that does not answer here shows nothing. Any one thread.
 
 import FastFeed
 
@@ -63,7 +63,7 @@ struct ServiceSearch {
     }
 
     private var start: String {
-        let flags = ClientPlan.flags(plan.keyPrefix, plan.market)
+        let flags = plan.redisFlag + ClientPlan.flags(plan.keyPrefix, plan.market)
         return "start one with 'feedd run\(flags) --flux btcusdt:1m', or see it work with 'feedd demo'"
     }
 

@@ -70,7 +70,7 @@ enum ClientText {
 
     /// `2026-11-21 04:31:09`, UTC.
     static func instant(_ unixMs: Int64) -> String {
-        guard (0...253_402_300_799_999).contains(unixMs) else { return "\(unixMs)" }
+        guard Limits.instantsMs.contains(unixMs) else { return "\(unixMs)" }
         let text = LogText.time(unixMs, withDate: true)
         return text.prefix(10) + " " + text.dropFirst(11).prefix(8)
     }
@@ -79,7 +79,7 @@ enum ClientText {
     static func age(_ unixMs: Int64?, nowMs: Int64) -> String {
         guard let unixMs else { return "never" }
         guard unixMs <= nowMs else { return "now" }
-        let seconds = (nowMs - unixMs) / 1_000
+        let seconds = (nowMs - max(0, unixMs)) / 1_000
         if seconds >= 2 * 86_400 { return "\(seconds / 86_400) d ago" }
         return (seconds < 60 ? "\(seconds) s" : Numbers.duration(seconds: Int(seconds))) + " ago"
     }

@@ -43,7 +43,7 @@ struct Service {
     private var reporter: Reporter
     private var nextRedisStartNs: UInt64 = 0
 
-    /// All of it within the five seconds that a stop may take.
+    /// All of it within the five seconds that a stop may take; a Redis that does not answer costs two more.
     private static let flushTimeout = Duration.milliseconds(3_200)
     private static let redisStopTimeoutMs = 1_200
     /// By then settings are read and connections open, and the exchange's list of symbols has been asked for: half of the
@@ -74,12 +74,17 @@ struct Service {
         }
         engine = try Engine(configuration)
         reporter = Reporter(format: plan.logFormat)
-        logger.info(
-            "starting",
-            metadata: [
-                "series": .stringConvertible(configuration.seriesList.count), "venue": .string("\(configuration.venueEndpoint)"),
-                "redis": .string("\(configuration.redis)"), "pid": .stringConvertible(Int(getpid())),
-            ])
+        var start: Logger.Metadata = [
+            "series": .stringConvertible(configuration.seriesList.count), "venue": .string("\(configuration.venueEndpoint)"),
+            "redis": .string("\(configuration.redis)"), "pid": .stringConvertible(Int(getpid())),
+        ]
+        // The environment may have different ones.
+        let (streams, rest) = (try configuration.streamProxy, try configuration.restProxy)
+        if streams != nil || rest != nil {
+            start["proxy"] = .string(streams.map { "\($0)" } ?? "none")
+            if configuration.venueREST != nil, rest != streams { start["rest_proxy"] = .string(rest.map { "\($0)" } ?? "none") }
+        }
+        logger.info("starting", metadata: start)
     }
 
     mutating func run() throws {

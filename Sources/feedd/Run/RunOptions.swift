@@ -34,6 +34,15 @@ struct RunOptions: ParsableArguments {
     @Flag(help: "Allow ws:// (no TLS) to another machine.")
     var allowPlainRemote = false
 
+    @Option(
+        help: ArgumentHelp(
+            "On the way to the exchange, streams and REST alike: http://[user@]host:port (CONNECT), socks5://[user@]host[:1080] (names are resolved here), socks5h://… (at the proxy); env: by https_proxy, http_proxy, all_proxy and no_proxy; or off. A password does not belong here. (default: off)",
+            valueName: "url"))
+    var proxy: String?
+
+    @Option(help: ArgumentHelp("File whose first line is the proxy's password.", valueName: "file"))
+    var proxyPasswordFile: String?
+
     @Option(help: ArgumentHelp("How streams are asked for: auto, url or message. (default: auto)", valueName: "form"))
     var subscribe: String?
 
@@ -108,7 +117,8 @@ struct RunOptions: ParsableArguments {
         if noCoalesce { values[.noCoalesce] = "true" }
         let texts: [(Setting, String?)] =
             connection.texts + [
-                (.market, market), (.venueWS, venueWs), (.venueREST, venueRest), (.authorityFile, caFile), (.subscribe, subscribe),
+                (.market, market), (.venueWS, venueWs), (.venueREST, venueRest), (.authorityFile, caFile), (.proxy, proxy),
+                (.proxyPasswordFile, proxyPasswordFile), (.subscribe, subscribe),
                 (.streamsPerConnection, streamsPerConnection), (.readers, readers), (.threading, threading), (.idle, idle),
                 (.redis, redis), (.batchSize, batchSize), (.history, history), (.closedQueue, closedQueue),
                 (.leaseSeconds, leaseSeconds), (.reportSeconds, reportSeconds),

@@ -33,6 +33,7 @@ enum ConfigurationLoader {
         try readProgram(settings, &plan)
         try readFluxes(settings, &plan.engine)
         try readVenue(settings, &plan.engine)
+        try readProxy(settings, environment, &plan)
         try readThreads(settings, &plan.engine)
         plan.redis = try readRedis(settings)
         try readStore(settings, &plan.engine)
@@ -96,6 +97,39 @@ enum ConfigurationLoader {
         }
     }
 
+    private static func readProxy(_ settings: Settings, _ environment: [String: String], _ plan: inout RunPlan) throws {
+        let found = try settings[.proxy]
+        let file = try settings[.proxyPasswordFile]
+        switch found?.text {
+        case nil, "off":
+            if let file { throw Failure.usage("\(file.origin) has no meaning without a proxy") }
+            // Who has set the variable expects it to be used; who has said off does not.
+            let venue = plan.engine.venueEndpoint
+            if found == nil, !venue.authority.isLoopback,
+                let variable = ProxyChoice.variable(for: venue.authority, isSecure: venue.isSecure, in: environment)
+            {
+                plan.remarks.append(
+                    "\(variable.name) in the environment is not used: --proxy env uses it, --proxy off says that none is wanted")
+            }
+        case "env":
+            if let file { throw Failure.usage("\(file.origin) has no meaning with a proxy of the environment") }
+            plan.engine.proxy = .environment(environment)
+        case let url?:
+            plan.engine.proxy = .server(try proxyEndpoint(url, found!, password: try settings.file(.proxyPasswordFile).map(readPassword)))
+        }
+    }
+
+    private static func proxyEndpoint(_ url: String, _ found: Found, password: String?) throws -> ProxyEndpoint {
+        let endpoint: ProxyEndpoint
+        do {
+            endpoint = try ProxyEndpoint(url: url, password: password)
+        } catch {
+            throw Failure.usage("\(found.origin): \(error.message)")
+        }
+        if found.isFlag, endpoint.isSecretURL { throw secretInFlag(.proxy, .proxyPasswordFile) }
+        return endpoint
+    }
+
     private static func readThreads(_ settings: Settings, _ engine: inout EngineConfiguration) throws {
         engine.readerCount = try settings.integer(.readers) ?? engine.readerCount
         engine.threading = try settings.choice(.threading)
@@ -145,11 +179,10 @@ enum ConfigurationLoader {
         var endpoint = fallback
         if let found { endpoint = try RedisEndpoint(url: found.text) }
         if found?.isFlag == true, endpoint.password != nil {
-            throw Failure.usage(
-                "--redis has a password in its URL, which the process list would show: use --redis-password-file, or FEEDD_REDIS in the environment"
-            )
+            throw secretInFlag(.redis, .redisPasswordFile)
         }
         endpoint.password = password ?? endpoint.password
+        endpoint.passwordFile = try settings.file(.redisPasswordFile)
         endpoint.user = user ?? endpoint.user
         if endpoint.user != nil, endpoint.password == nil {
             throw Failure.usage("a Redis user is named, but no password: use --redis-password-file")
@@ -177,13 +210,16 @@ enum ConfigurationLoader {
         return found?.text
     }
 
+    private static func secretInFlag(_ setting: Setting, _ file: Setting) -> Failure {
+        .usage(
+            "\(setting.flag) has a password in its URL, which the process list would show: use \(file.flag), or \(setting.variable) in the environment"
+        )
+    }
+
     static func readPassword(_ path: String) throws -> String {
-        guard let data = FileManager.default.contents(atPath: path), data.count <= 4_096,
-            let text = String(data: data, encoding: .utf8)
-        else { throw Failure.usage("the password file '\(path)' cannot be read as text of at most 4096 bytes") }
-        guard let line = text.split(whereSeparator: \.isNewline).first else {
-            throw Failure.usage("the password file '\(path)' is empty")
+        guard let line = SmallFile.line(path) else {
+            throw Failure.usage("the password file '\(path)' cannot be read as text of at most 4096 bytes, or is empty")
         }
-        return String(line)
+        return line
     }
 }

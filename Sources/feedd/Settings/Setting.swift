@@ -8,6 +8,8 @@ enum Setting: String, CaseIterable {
     case venueREST = "venue-rest"
     case authorityFile = "ca-file"
     case allowPlainRemote = "allow-plain-remote"
+    case proxy
+    case proxyPasswordFile = "proxy-password-file"
     case subscribe
     case rawStreams = "raw-streams"
     case streamsPerConnection = "streams-per-connection"

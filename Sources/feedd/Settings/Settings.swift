@@ -2,6 +2,7 @@
 // one parser and one wording of its complaints serve all three; each complaint says where the text stood.
 
 import Configuration
+import FastFeed
 import FoundationEssentials
 
 /// A value as it was written, and where.
@@ -47,7 +48,7 @@ struct Settings {
     private static func memory(_ values: [Setting: String]) -> InMemoryProvider {
         var content: [AbsoluteConfigKey: ConfigValue] = [:]
         for (setting, text) in values {
-            content[AbsoluteConfigKey([setting.rawValue])] = ConfigValue(.string(text), isSecret: setting == .redis)
+            content[AbsoluteConfigKey([setting.rawValue])] = ConfigValue(.string(text), isSecret: [.redis, .proxy].contains(setting))
         }
         return InMemoryProvider(values: content)
     }
@@ -128,7 +129,8 @@ enum ConfigurationFile {
     static let bytesMax = 1 << 20
 
     static func read(_ file: Found) throws -> [Setting: String] {
-        guard let data = FileManager.default.contents(atPath: file.text) else { throw file.refused("the file cannot be read") }
+        guard let bytes = SmallFile.bytes(file.text, most: bytesMax + 1) else { throw file.refused("the file cannot be read") }
+        let data = Data(bytes)
         guard data.count <= bytesMax else { throw file.refused("is longer than \(bytesMax) bytes") }
         let object: [String: Value]
         do {

@@ -74,6 +74,21 @@ struct CandleFieldTests {
         #expect(HistoryEntry(id: "1-0", [("close_time", "2"), ("note", "42")])?.json(btc)?["note"]?.string == "42")
     }
 
+    @Test("Times that the calendar cannot carry are no candle's")
+    func impossibleTimes() throws {
+        for time in [Int64.min, -1, Limits.instantsMs.upperBound + 1, .max] {
+            #expect(HistoryEntry(id: "\(time)-0", CandleField.texts(closed)) == nil)
+            for (open, close) in [(time, 179_999), (120_000, time)] {
+                var candle = closed
+                (candle.openTimeMs, candle.closeTimeMs) = (open, close)
+                #expect(throws: Malformed.self) { try Candle(CandleRow.json(candle, btc)) }
+            }
+            var candle = closed
+            candle.eventTimeMs = time
+            #expect(try Candle(CandleRow.json(candle, btc)).eventTime == nil)
+        }
+    }
+
     @Test("A source of a newer service costs its name, not the candle")
     func newerSource() throws {
         let text = CandleFieldTests.json.replacing("\"live\"", with: "\"replay\"")

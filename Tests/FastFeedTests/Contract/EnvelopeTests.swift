@@ -68,6 +68,7 @@ struct EnvelopeTests {
         // A market's service has its own.
         let um = KeySchema(prefix: "p:", market: .um)
         #expect(um.fluxesKey == "p:fluxes:um" && um.serviceStatusKey == "p:status:um:service" && um.leaseKey == "p:lease:um:service")
+        #expect(um.keeperKey == "p:lease:um:service:keeper")
         #expect(um.fluxStatusKey("a") == "p:status:um:flux:a")
         #expect(um.commandChannel(.createFlux) == "p:commands:um:flux:create")
         #expect(um.responseChannel(.getData, requestID: "7") == "p:responses:um:data:get:7" && um.responsesPattern == "p:responses:um:*")

@@ -68,6 +68,37 @@ struct DataDeskTests {
         #expect(throws: CommandError(.internal, "Redis says: WRONGTYPE")) { try desk.storedRows(query(), refused) }
     }
 
+    /// A number out of Redis that the calendar cannot carry, in each of the places where one comes in, with each kind of bar.
+    @Test(arguments: [Int64.max, 9_223_372_036_854_715_808, 253_402_300_800_000, -1, .min])
+    func anImpossibleOpenTimeIsLeftOut(openMs: Int64) throws {
+        let forming = text(#"{"open_time":\#(openMs),"closed":false}"#)
+        let fields = RedisReply.array(CandleField.texts(CandleRecord.sample(2, closed: true)).flatMap { [text($0.0), text($0.1)] })
+        for interval in Interval.allCases {
+            let query = DataQuery(series: Series(symbol: Symbol("btcusdt")!, interval: interval), limit: 1, startMs: nil, endMs: nil)
+            let foreign = RedisReply.array([text("\(openMs)-0"), fields])
+            #expect(try desk.storedRows(query, [.array([foreign]), forming]) == [])
+            #expect(DataDesk.cachedRows(text("[{\"open_time\":\(openMs)},{\"open_time\":60000}]")).map(minutes) == [1])
+            // Nor does it matter who has let it in.
+            let rows: [JSONValue] = [0, openMs].map {
+                .members([(CandleField.openTime, .integer($0)), (CandleField.closed, .bool(false))])
+            }
+            #expect(!desk.isWhole(rows, query, nowMs: 1_790_001_240_000, nowNs: 1))
+            #expect(desk.isUnbroken(rows, query.series, nowNs: 1))
+            #expect(DataDesk.completed(query, stored: [rows[1]], [rows[0]], from: .cache).rows == [rows[0]])
+        }
+    }
+
+    /// The last instant that is believed, as a question may name it, in each kind of bar.
+    @Test func theEndOfTheCalendar() {
+        for interval in Interval.allCases {
+            let last = Limits.instantsMs.upperBound
+            let query = DataQuery(series: Series(symbol: Symbol("btcusdt")!, interval: interval), limit: 1, startMs: last, endMs: last)
+            let row = JSONValue.members([(CandleField.openTime, .integer(last)), (CandleField.closed, .bool(false))])
+            #expect(desk.isWhole([row], query, nowMs: 1_790_001_240_000, nowNs: 1))
+            #expect(desk.isUnbroken([row], query.series, nowNs: 1))
+        }
+    }
+
     @Test func cached() {
         #expect(desk.cacheQuestion(query(limit: 9, 5)) == ["GET", "p:cache:{btcusdt}:1m:9:5:"])
         #expect(DataDesk.cachedRows(text(#"[{"open_time":60000}]"#)).map(minutes) == [1])

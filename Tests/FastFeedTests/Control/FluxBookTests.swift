@@ -80,12 +80,25 @@ struct FluxBookTests {
             ("configured", flux(["solusdt"], "configured").json),
         ]
         #expect(!book.isResumed)
-        let changes = book.resume(kept.map { (id: $0.0, json: $0.1) })
+        let (changes, ended) = book.resume(kept.map { (id: $0.0, json: $0.1) })
+        #expect(ended.isEmpty)
         #expect(book.isResumed && changes.count == 1 && changes[0].series.map(\.symbol.name) == ["ethusdt"])
         #expect(book.list == [configured, good])
         let lines = journal.drain().lines
-        #expect(lines.map(\.level) == [.error, .info, .error, .error], "\(lines.map(\.message))")
+        #expect(lines.map(\.level) == [.error, .error, .info, .error], "\(lines.map(\.message))")
         #expect(book.registry == [book.entry(good)], "what the configuration names is not kept")
+    }
+
+    @Test("What another has stopped or made anew, where its registry is the last word")
+    func anotherLeftFluxes() throws {
+        var book = makeBook()
+        let (stopped, remade) = (flux(["btcusdt"], "stopped"), flux(["ethusdt"], "remade"))
+        let (configured, new) = (flux(["solusdt"], "configured", origin: .configuration), flux(["bnbusdt"], "remade"))
+        for one in [stopped, remade, configured] { _ = try book.add(one) }
+        let kept = [(id: "remade", json: new.json)]
+        #expect(book.resume(kept).ended.isEmpty && book.list == [configured, remade, stopped], "lost, perhaps")
+        let (changes, ended) = book.resume(kept, endsOthers: true)
+        #expect(ended == [remade, stopped] && changes.count == 3 && book.list == [configured, new])
     }
 
     @Test func refusedStreams() throws {
@@ -142,6 +155,20 @@ struct FluxBookTests {
         #expect(words(book, one) == "btcusd:delisted lunausdt:HALT" && words(book, two) == "ethusdt:delisted")
         _ = (book.remove(one), book.remove(two))
         #expect(!book.waitsForList && book.refusedCount == 0)
+    }
+
+    /// Thousands of fluxes with unknown names cost the control thread and the log no more than some.
+    @Test func manyFluxesAreNamedInFewLines() throws {
+        var book = makeBook()
+        let count = 2 * Limits.fluxesNamedMax
+        for number in 0..<count { _ = try book.add(flux(["btcusd"], "f\(1_000 + number)")) }
+        _ = book.judge(by: list(["btcusdt": "TRADING"]))
+        #expect(book.refusedCount == count)
+        let lines = journal.drain().lines
+        #expect(lines.count == Limits.fluxesNamedMax + 1, "one for the others")
+        let hinted = lines.filter { $0.fields.last?.1 == "btcusd unknown (did you mean btcusdt?)" }
+        #expect(hinted.count == Limits.symbolHintsMax)
+        #expect(lines.filter { $0.fields.last?.1 == "btcusd unknown" }.count == lines.count - hinted.count)
     }
 
     /// A halted symbol may come back, and is taken; a delisted one does not.

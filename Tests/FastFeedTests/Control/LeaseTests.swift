@@ -24,7 +24,7 @@ struct LeaseTests {
         #expect(holds(lease, at: 16.9) && !holds(lease, at: 17), "seven of eight seconds, from before it was asked for")
         #expect(take(&lease, .renewed, at: 12) == .goOn && holds(lease, at: 18.9))
         #expect(take(&lease, .noReply, at: 15) == .goOn && !holds(lease, at: 19), "without a reply it ends when it ends")
-        #expect(lease.dueNs > 17 * LeaseTests.second)
+        #expect(lease.dueNs == 16 * LeaseTests.second, "and is asked for again soon")
         #expect(lease.release == [Array(lease.release[0].prefix(4)) + ["h 7 00000000000000ab"]])
     }
 
@@ -38,6 +38,34 @@ struct LeaseTests {
         #expect(take(&lease, .acquired, at: 9) == .takeOver && holds(lease, at: 9))
         #expect(take(&lease, .refused(by: "g 3 cc"), at: 11) == .standBy(owner: "g 3 cc") && !holds(lease, at: 11), "lost at once")
         #expect(lease.release.isEmpty)
+    }
+
+    @Test("However long the lease, who has no reply asks soon: a server that is none any more shows by its refusals")
+    func retries() {
+        var lease = Lease(key: "k", lifeMs: 60_000, host: "h", pid: 7, nonce: 1)
+        #expect(take(&lease, .refused(by: "g 1 aa"), at: 1) == .standBy(owner: "g 1 aa"))
+        #expect(lease.dueNs == 21 * LeaseTests.second)
+        var watch = ElsewhereWatch()
+        var isOver = watch.note(lease.dueNs)
+        for _ in 0..<4 where !isOver {
+            let askedNs = lease.dueNs
+            _ = lease.take(.noReply, askedNs: askedNs, nowNs: askedNs)
+            #expect(lease.dueNs > askedNs)
+            isOver = watch.note(lease.dueNs)
+        }
+        #expect(isOver)
+    }
+
+    @Test("Whose word on the registry counts")
+    func keeper() {
+        var lease = makeLease()
+        #expect(lease.keeper == lease.owner && !lease.standsBehind("g 1 aa") && !lease.standsBehind(nil))
+        _ = take(&lease, .refused(by: "g 1 aa"), at: 1)
+        #expect(lease.standsBehind("g 1 aa") && !lease.standsBehind("g 2 bb") && !lease.standsBehind(nil))
+        _ = take(&lease, .acquired, at: 9)
+        #expect(!lease.standsBehind("g 1 aa") && lease.keeper == lease.owner)
+        _ = take(&lease, .denied("NOPERM"), at: 10)
+        #expect(lease.keeper == nil)
     }
 
     @Test("A holder that wakes from a pause")
@@ -83,7 +111,16 @@ struct LeaseTests {
         (.error("ERR unknown command 'EVAL'"), .denied("ERR unknown command 'EVAL'")),
         (.error("OOM command not allowed"), .noReply), (.error("READONLY You can't write"), .noReply),
         (.error("ERR Error running script (call to f_1): @user_script:5: -READONLY You can't write"), .noReply),
-        (.array([]), .noReply),
+        (
+            .error("ERR Error running script (call to f_1): @user_script:5: -NOPERM no"),
+            .denied("ERR Error running script (call to f_1): @user_script:5: -NOPERM no")
+        ),
+        (
+            .error("ERR The user executing the script can't run this command or subcommand script: a1, on @user_script:1."),
+            .denied("ERR The user executing the script can't run this command or subcommand script: a1, on @user_script:1.")
+        ),
+        (.error("WRONGTYPE Operation script: d3, on @user_script:1."), .denied("WRONGTYPE Operation script: d3, on @user_script:1.")),
+        (.error("ERR something nobody has heard of"), .noReply), (.error("MOVED 1 h:1"), .noReply), (.array([]), .noReply),
     ]
 
     @Test(arguments: replies.indices)

@@ -34,8 +34,11 @@ struct SymbolListTests {
         list.learn([], nowNs: minute + 5)
         #expect(!list.isDue(60 * minute) && list.isDue(61 * minute + 5))
         list.learn([], nowNs: 62 * minute)
-        #expect(!list.isDue(63 * minute) && !list.isDue(63 * minute - 1, isWatched: true), "while a symbol is missing, each minute")
-        #expect(list.isDue(63 * minute, isWatched: true) && !list.isDue(64 * minute - 1, isWatched: true))
+        #expect(!list.isDue(67 * minute) && !list.isDue(67 * minute - 1, isWatched: true), "while a symbol is missing, every five minutes")
+        let isWatchDue = list.isDue(67 * minute, isWatched: true)
+        #expect(isWatchDue)
+        list.fail(nowNs: 67 * minute + 1)
+        #expect(!list.isDue(68 * minute - 1, isWatched: true) && list.isDue(68 * minute, isWatched: true), "a failure is retried sooner")
     }
 
     // MARK: Commands that wait

@@ -32,14 +32,19 @@ struct UpkeepTests {
         let (a, b) = (UpkeepTests.flux("a"), UpkeepTests.flux("b"))
         let book = try book([a, b, UpkeepTests.flux("c", origin: .configuration)])
         let questions = [["HLEN", "p:fluxes:um"], ["HGET", "p:fluxes:um", "a"], ["HGET", "p:fluxes:um", "b"]]
-        #expect(upkeep.questions(registry: book, standings: nil) == questions)
+        #expect(upkeep.questions(registry: book, keeper: nil, standings: nil) == questions)
         let entries = [a, b].map { RedisReply.bytes(Array($0.json.utf8)) }
         #expect(upkeep.losses([.integer(2)] + entries).isEmpty && upkeep.losses([.integer(3)] + entries).isEmpty)
         #expect(upkeep.losses([.integer(1), entries[0], .null]) == [.registry])
         #expect(upkeep.losses([.integer(2), entries[0], .bytes(Array("{}".utf8))]) == [.registry], "overwritten")
         let denied = RedisReply.error("NOPERM")
         #expect(upkeep.losses([denied, denied, denied]).isEmpty, "what Redis will not say is not lost")
-        #expect(upkeep.questions(registry: nil, standings: nil).isEmpty)
+        // Who keeps it, which others go by.
+        #expect(upkeep.questions(registry: book, keeper: "h 1 a", standings: nil) == questions + [["GET", "p:lease:um:service:keeper"]])
+        func losses(_ keeper: RedisReply) -> [Upkeep.Thing] { upkeep.losses([.integer(2)] + entries + [keeper]) }
+        #expect(losses(.bytes(Array("h 1 a".utf8))).isEmpty && losses(denied).isEmpty)
+        #expect(losses(.null) == [.registry] && losses(.bytes(Array("h 2 b".utf8))) == [.registry])
+        #expect(upkeep.questions(registry: nil, keeper: "h 1 a", standings: nil).isEmpty)
     }
 
     @Test("Of many fluxes each has its turn")
@@ -48,7 +53,7 @@ struct UpkeepTests {
         let book = try book((0..<100).map { UpkeepTests.flux("f\($0)") })
         var asked: [String] = []
         for _ in 0..<4 {
-            let questions = upkeep.questions(registry: book, standings: nil)
+            let questions = upkeep.questions(registry: book, keeper: nil, standings: nil)
             #expect(questions.count == 1 + Limits.registryChecksMax && questions[0] == ["HLEN", "p:fluxes:um"])
             asked += questions.dropFirst().map { $0[2] }
         }
@@ -59,13 +64,17 @@ struct UpkeepTests {
         var upkeep = Upkeep(schema: schema)
         let flux = UpkeepTests.flux("a", ["btcusdt", "ethusdt", "solusdt"])
         let standings = [standing(flux, [50, 20, 0]), standing(UpkeepTests.flux("b"), [50])]
-        #expect(upkeep.questions(registry: nil, standings: standings).isEmpty, "what was only just heard may still be on its way")
+        #expect(
+            upkeep.questions(registry: nil, keeper: "h 1 a", standings: standings).isEmpty,
+            "what was only just heard may still be on its way")
         let questions = [["HLEN", "p:latest:um:1m"], ["HGET", "p:latest:um:1m", "ethusdt"]]
-        #expect(upkeep.questions(registry: nil, standings: standings) == questions, "the quietest does not come back by itself")
+        #expect(
+            upkeep.questions(registry: nil, keeper: "h 1 a", standings: standings) == questions, "the quietest does not come back by itself"
+        )
         let state = RedisReply.bytes([0x7B])
         #expect(upkeep.losses([.integer(2), state]).isEmpty && upkeep.losses([.integer(9), state]).isEmpty)
         #expect(upkeep.losses([.integer(1), state]) == [.latest] && upkeep.losses([.integer(9), .null]) == [.latest])
         #expect(upkeep.losses([.error("NOPERM"), .error("NOPERM")]).isEmpty)
-        #expect(upkeep.questions(registry: nil, standings: []).isEmpty)
+        #expect(upkeep.questions(registry: nil, keeper: "h 1 a", standings: []).isEmpty)
     }
 }

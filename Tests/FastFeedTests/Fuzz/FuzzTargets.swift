@@ -6,6 +6,7 @@
 let fuzzTargets: [String: @Sendable ([UInt8]) -> Void] = [
     "frames": fuzzFrames,
     "upgrade": fuzzUpgrade,
+    "proxy": fuzzProxy,
     "kline": fuzzKline,
     "notice": fuzzNotice,
     "json": fuzzJSON,

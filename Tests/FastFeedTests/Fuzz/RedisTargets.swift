@@ -35,7 +35,9 @@ struct FlatReply: Equatable {
         switch reply {
         case .bytes(let whole): isString && (text == whole || isCut && whole.starts(with: text))
         case .tooLong(let count): isString && isCut && count > keptBytesMax
-        case .error(let whole): kind == FF_REPLY_ERROR.rawValue && (isCut || Ascii.printable(text) == whole)
+        case .error(let whole):
+            kind == FF_REPLY_ERROR.rawValue
+                && (isCut || Ascii.printable(text) == whole || whole.hasPrefix("ERR Error running script"))
         case .integer(let value): kind == FF_REPLY_INTEGER.rawValue && integer == value
         case .array(let values): kind == FF_REPLY_ARRAY.rawValue && integer == values.count
         case .null: kind == FF_REPLY_NIL.rawValue

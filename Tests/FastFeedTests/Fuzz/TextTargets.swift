@@ -1,4 +1,4 @@
-// Text from outside the data path: the upgrade's answer, UTF-8 in pieces, and what a user writes into the
+// Text from outside the data path: the upgrade's answer, a proxy's, UTF-8 in pieces, and what a user writes into the
 // configuration.
 
 import CShims
@@ -38,6 +38,41 @@ private func upgradeVerdict(_ bytes: [UInt8], _ pieces: [Int]) -> UpgradeReply.V
         }
     }
     return reply.end().map { .refused($0) } ?? .needMore
+}
+
+/// A proxy's answers: the verdict must not depend on where reads cut them.
+func fuzzProxy(_ bytes: [UInt8]) {
+    var input = FuzzInput(bytes)
+    let url = ["http://h:1", "http://u:p@h:1", "socks5h://h", "socks5h://u:p@h"][Int(input.byte() & 3)]
+    let sizes = input.pieceSizes()
+    let stream = Array(input.rest)
+    let messages = proxyMessages(url, stream)
+    let whole = proxyEnd(url, stream, messages)
+    let cut = proxyEnd(url, stream, messages.flatMap { FuzzInput.pieces(sizes, of: $0) })
+    // In pieces nothing is known of what comes behind the end.
+    require(whole == cut || cut == .through, "whole: \(whole), cut by \(sizes): \(cut)")
+    guard whole == .through else { return }
+    let isHTTP = stream.starts(with: Array("HTTP/1.".utf8)) && stream.suffix(4) == [13, 10, 13, 10] && stream[9] == UInt8(ascii: "2")
+    require(url.hasPrefix("http") ? isHTTP : stream[0] == 5 && stream.count >= 9, "through without a word")
+}
+
+/// How a proxy's bytes come that waits for what it has asked for.
+func proxyMessages(_ url: String, _ bytes: [UInt8]) -> [Int] {
+    guard url.hasPrefix("socks") else { return [bytes.count] }
+    let first = min(2, bytes.count)
+    let second = first == 2 && bytes[1] == 2 ? min(2, bytes.count - first) : 0
+    return [first, second, bytes.count - first - second]
+}
+
+private func proxyEnd(_ url: String, _ bytes: [UInt8], _ pieces: [Int]) -> ProxyHandshake.Step {
+    var handshake = ProxyHandshake(try! ProxyEndpoint(url: url), to: Authority(host: "stream.binance.com", port: 9443))
+    var from = 0
+    for piece in pieces {
+        let step = bytes[from..<(from + piece)].withUnsafeBytes { handshake.feed($0) }
+        from += piece
+        guard case .pending = step else { return step }
+    }
+    return .pending(send: [])
 }
 
 /// Our validator in pieces, simdjson's, and the standard library's.

@@ -29,6 +29,20 @@ struct ReplyReaderTests {
         }
     }
 
+    /// As Redis 6.2 says what a script's command was refused with: the reason stands behind more than is kept of a reply.
+    @Test(arguments: [1, 50, 1_000]) func aScriptsRefusalIsItsReason(pieces: Int) {
+        let place = "@user_script:28: @user_script: 28: "
+        let name = String(repeating: "a7", count: 20)
+        let text = "-ERR Error running script (call to f_\(name)): \(place)-READONLY You can't write against a read only replica.\r\n"
+        let reader = ReplyReader()
+        let bytes = Array(text.utf8)
+        for start in stride(from: 0, to: bytes.count, by: pieces) {
+            let piece = bytes[start..<min(bytes.count, start + pieces)]
+            #expect(piece.withUnsafeBytes { reader.feed($0.baseAddress!, count: $0.count) })
+        }
+        #expect(reader.drain() == 1 && reader.text(0) == "READONLY You can't write against a read only replica.")
+    }
+
     /// More replies than one call takes.
     @Test func manyReplies() {
         let text = String(repeating: ":1\r\n", count: 3 * ReplyReader.capacity + 1)

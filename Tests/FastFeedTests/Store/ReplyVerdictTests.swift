@@ -18,10 +18,23 @@ struct ReplyVerdictTests {
         ("ERR max number of clients reached", .reconnect),
         ("WRONGTYPE Operation against a key holding the wrong kind of value", .never), ("ERR unknown command 'XADD'", .never),
         ("ERR syntax error", .never),
+        (
+            "ERR Error running script (call to f_c5b5a4bd7ef4d4b5a4bd7ef4d4b5a4bd7ef4d4b5): @user_script:7: @user_script: 7: -READONLY You can't write against a read only replica.",
+            .elsewhere
+        ),
+        (
+            "ERR Error running script (call to f_c5b5a4bd7ef4d4b5a4bd7ef4d4b5a4bd7ef4d4b5): @user_script:1: -OOM command not allowed when used memory > 'maxmemory'.",
+            .later
+        ),
+        (
+            "ERR Error running script (call to f_c5b5a4bd7ef4d4b5a4bd7ef4d4b5a4bd7ef4d4b5): @user_script:1: user_script:1: attempt to index a nil value",
+            .apart
+        ),
         ("ERR wrong number of arguments for 'xadd' command", .never),
         ("ERR Connection refused", .later), ("ERR Host is down", .later), ("upstream failure", .later), ("no upstream host", .later),
         ("ERR Server closed the connection", .later), ("ERR max daily request limit exceeded. Limit: 10000, Usage: 10000.", .later),
         ("", .apart), ("OOMX", .apart), ("loading", .apart), ("ERR", .apart), ("ERR value is out of range", .apart),
+        ("ERR max single record size exceeded. Limit: 1048576", .apart), ("ERR this command is not supported by the server", .apart),
     ])
     func table(_ text: String, _ verdict: ReplyVerdict) { #expect(ReplyVerdict(error: text) == verdict) }
 }

@@ -61,7 +61,7 @@ enum ReferenceKlines {
                 texts.append(text)
             }
             guard let open = Int64(texts[0]), let close = Int64(texts[6]), let count = Int64(texts[8]), open > lastOpen, count >= 0,
-                close >= open, close - open < 60_000
+                close >= open, close - open < 60_000, close <= 253_402_300_799_999
             else { return nil }
             lastOpen = open
             if close > open || count > 0 { result.append(texts) }

@@ -12,14 +12,14 @@ struct ConnectBudgetTests {
         let budget = ConnectBudget(limit: 3, seed: 1)
         for nowNs in [10, 20, 20] as [UInt64] {
             #expect(budget.take(nowNs: nowNs) == nil)
-            budget.end(.opened, nowNs: nowNs)
+            budget.end(.opened, madeNs: nowNs, nowNs: nowNs)
         }
         let wait = budget.take(nowNs: 30)
         #expect(wait?.isSpent == true && wait!.untilNs >= 10 + ConnectBudgetTests.window)
         #expect(budget.take(nowNs: 9 + ConnectBudgetTests.window)?.isSpent == true)
         #expect(budget.take(nowNs: 10 + ConnectBudgetTests.window) == nil)
         // What never left this machine is not counted.
-        budget.end(.failed(.here), nowNs: 10 + ConnectBudgetTests.window)
+        budget.end(.failed(.here), madeNs: 10 + ConnectBudgetTests.window, nowNs: 10 + ConnectBudgetTests.window)
         #expect(budget.take(nowNs: 10 + ConnectBudgetTests.window) == nil)
         #expect(budget.take(nowNs: 10 + ConnectBudgetTests.window)?.isSpent == true, "refused attempts are not counted, granted ones are")
     }
@@ -37,8 +37,8 @@ struct ConnectBudgetTests {
             for _ in 0..<50 {
                 nowNs += 90_000_000
                 guard budget.take(nowNs: nowNs) == nil else { continue }
-                budget.end(.opened, nowNs: nowNs)
-                ledger += budget.takeNews(nowNs: nowNs).map { nowNs - $0 }
+                budget.end(.opened, madeNs: nowNs, nowNs: nowNs)
+                ledger += budget.takeNews().madeNs
             }
         }
         #expect(ledger.count == Limits.connectAttemptsPer5MinMax)
@@ -46,6 +46,22 @@ struct ConnectBudgetTests {
         late.awaitLedger(untilNs: nowNs + 5)
         #expect(late.take(nowNs: nowNs)?.untilNs == nowNs + 5)
         #expect(late.take(nowNs: nowNs + 5) == nil, "a ledger that does not come is not waited for")
+    }
+
+    /// What never left this machine is taken back, from the ledger, too; and what went out beside it stays.
+    @Test func whatFailedHereIsNotInTheLedger() throws {
+        let budget = ConnectBudget(limit: 2, seed: 1)
+        budget.setKeeper(try WakeUp())
+        for nowNs in [10, 20] as [UInt64] { #expect(budget.take(nowNs: nowNs) == nil) }
+        #expect(budget.takeNews().madeNs == [10, 20])
+        budget.end(.failed(.here), madeNs: 10, nowNs: 30)
+        #expect(budget.takeNews() == ConnectBudget.LedgerNews(unmadeNs: [10]))
+        #expect(budget.take(nowNs: ConnectBudgetTests.second) == nil)
+        budget.end(.failed(.here), madeNs: ConnectBudgetTests.second, nowNs: ConnectBudgetTests.second)
+        #expect(budget.takeNews().isEmpty, "nobody has been told of it")
+        budget.end(.opened, madeNs: 20, nowNs: ConnectBudgetTests.second)
+        #expect(budget.take(nowNs: 2 * ConnectBudgetTests.second) == nil)
+        #expect(budget.take(nowNs: 3 * ConnectBudgetTests.second)?.isSpent == true, "one at 20 ns, one after 2 s")
     }
 
     @Test(arguments: seeds) func neverMoreInAnyWindow(seed: UInt64) {
@@ -58,7 +74,7 @@ struct ConnectBudgetTests {
             guard budget.take(nowNs: nowNs) == nil else { continue }
             granted.append(nowNs)
             let outcome = random.pick([0, 1, 2, 3])
-            budget.end([.opened, .failed(.noAnswer), .failed(.server), .abandoned][outcome], nowNs: nowNs)
+            budget.end([.opened, .failed(.noAnswer), .failed(.server), .abandoned][outcome], madeNs: nowNs, nowNs: nowNs)
             if outcome == 0 && random.chance(50) { budget.close() }
         }
         for (index, at) in granted.enumerated() where index >= Limits.connectAttemptsPer5MinMax {
@@ -97,7 +113,7 @@ struct ConnectBudgetTests {
                         guard nowNs >= endNs else { continue }
                         list[index].endNs = nil
                         list[index].isLive = endNs - attemptMs * 1_000_000 >= returnNs
-                        budget.end(list[index].isLive ? .opened : .failed(reach), nowNs: nowNs)
+                        budget.end(list[index].isLive ? .opened : .failed(reach), madeNs: endNs - attemptMs * 1_000_000, nowNs: nowNs)
                         list[index].attempts += 1
                         let pauseNs = min(list[index].backoff.nextDelayNs(), budget.longestPauseNs)
                         list[index].retryNs = nowNs + pauseNs
@@ -127,13 +143,13 @@ struct ConnectBudgetTests {
                 if let wait = budget.take(nowNs: nowNs, attempts: bad[index].attempts) {
                     bad[index].retryNs = wait.untilNs
                 } else {
-                    budget.end(.failed(.noAnswer), nowNs: nowNs)
+                    budget.end(.failed(.noAnswer), madeNs: nowNs, nowNs: nowNs)
                     bad[index] = (nowNs + budget.longestPauseNs, bad[index].attempts + 1)
                 }
             }
             // It comes late, behind all the others.
             if nowNs > 5 * ConnectBudgetTests.second, budget.take(nowNs: nowNs) == nil {
-                budget.end(.opened, nowNs: nowNs)
+                budget.end(.opened, madeNs: nowNs, nowNs: nowNs)
                 good = nowNs
             }
         }
@@ -142,7 +158,7 @@ struct ConnectBudgetTests {
         let after = (0..<10).count { _ in
             nowNs += ConnectBudgetTests.second
             guard budget.take(nowNs: nowNs, attempts: 9) == nil else { return false }
-            budget.end(.failed(.noAnswer), nowNs: nowNs)
+            budget.end(.failed(.noAnswer), madeNs: nowNs, nowNs: nowNs)
             return true
         }
         #expect(after == 10, "one is open: the exchange answers")

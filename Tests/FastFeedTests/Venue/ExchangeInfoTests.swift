@@ -23,6 +23,13 @@ struct ExchangeInfoTests {
         #expect(try parse(#"{"symbols":[{"symbol":"BTCUSD_PERP","contractStatus":"TRADING"}]}"#).get().instruments[0].status == "TRADING")
     }
 
+    /// A status becomes part of lists with commas and marks.
+    @Test(arguments: ["A,B", "A:B", "A B", "É", "\\u0000", "\\n"])
+    func statusesThatAreNone(status: String) throws {
+        let instruments = try parse(text([entry("BTCUSDT", status), entry("ETHUSDT")])).get().instruments
+        #expect(instruments.map(\.status) == ["UNKNOWN", "TRADING"])
+    }
+
     @Test func symbolsThatAreNone() throws {
         let long = String(repeating: "X", count: 32)
         let names = [

@@ -67,6 +67,10 @@ struct RestParseTests {
                 }
             }
         }
+        for time in ["253402300800000000", "999999999999999999"] {
+            let row = KlineRow().with(0, time).with(6, time)
+            complaints.check(parseKlines(KlineRow.body([row])).isFailure, "\(time), beyond the calendar")
+        }
         // Longer than the interval, of another one, or ending before it begins.
         for (open, close) in [(0, 60_000), (0, 3_599_999), (60_000, 59_999), (0, 2_678_400_000)] {
             complaints.check(

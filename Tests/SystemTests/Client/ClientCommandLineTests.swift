@@ -44,7 +44,7 @@ struct ClientCommandLineTests {
                 == "created halted\nlunausdt: not trading now (BREAK); it comes when the exchange resumes it\n")
         #expect(try run(["stop", "old"] + place).out == "stopped old\n")
         let status = try run(["status"] + place)
-        #expect(status.out.contains("state           live\n") && status.out.contains("messages_total  1 234 567\n"), "\(status.out)")
+        #expect(status.out.contains(/(?m)^state +live$/) && status.out.contains(/(?m)^messages_total +1 234 567$/), "\(status.out)")
         #expect(try run(["status", "1m_btcusdt-ethusdt"] + place).out.contains("gaps_open"))
         let data = try run(["data", "btcusdt", "1m", "3"] + place)
         #expect(data.status == 0, "\(data.err)")
@@ -159,7 +159,7 @@ struct ClientCommandLineTests {
         #expect(dead.contains("one (pid 7 on here) has written its status") && dead.contains("listens no more"), "\(dead)")
         try leave("stopped")
         let stopped = try advice("--market", "um")
-        #expect(stopped.contains("(pid 7 on here) has stopped") && stopped.contains("feedd run --market um --flux"), "\(stopped)")
+        #expect(stopped.contains("(pid 7 on here) has stopped") && stopped.contains(" --market um --flux"), "\(stopped)")
         #expect(try !advice().contains("--market um"), "it runs no more")
         // Somebody listens and says nothing.
         let service = try ScriptedService(server.endpoint) { _, _ in [] }

@@ -33,6 +33,21 @@ struct RedisClientTests {
         }
     }
 
+    @Test("A password file is read again for each connection; where it is gone, the last word counts")
+    func passwordFile() throws {
+        var options = RedisServerProcess.Options()
+        options.password = "first"
+        let server = try RedisServerProcess(options)
+        let file = try TemporaryDirectory()
+        let path = file.path + "/password"
+        var endpoint = server.endpoint
+        (endpoint.password, endpoint.passwordFile) = ("first", path)
+        #expect(try RedisClient.connect(endpoint).command("CONFIG", "SET", "requirepass", "second").text == "OK")
+        #expect(throws: FeedError.self) { try RedisClient.connect(endpoint) }
+        try "\u{FEFF}second\r\n".write(toFile: path, atomically: true, encoding: .utf8)
+        #expect(try RedisClient.connect(endpoint).command("PING").text == "PONG")
+    }
+
     @Test("A reply whose bytes keep coming ends in time")
     func endless() throws {
         let listener = try LoopbackListener()

@@ -61,6 +61,8 @@ struct AccessTests {
         #expect(try caller.call("data:get", #""symbol":"btcusdt","interval":"1s""#).isOK)
         #expect(try caller.call("status:get").isOK && caller.call("flux:list").isOK)
         #expect(try caller.call("flux:stop", #""flux_id":"f""#).isOK)
+        let looker = try RedisClient.connect(AccessTests.endpoint(redis.endpoint, "client"))
+        #expect(try looker.command("PUBSUB", "CHANNELS", "*commands:*flux:list").elements.count == 1, "who looks for services finds them")
         let reader = try RedisClient.connect(AccessTests.endpoint(redis.endpoint, "reader"))
         #expect(try reader.command("XRANGE", Keys.history("btcusdt", .s1), "-", "+", "COUNT", "1").elements.count == 1)
         #expect(try reader.command("HGETALL", Keys.service).elements.count > 0)

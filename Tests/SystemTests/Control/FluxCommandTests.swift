@@ -128,7 +128,10 @@ struct FluxCommandTests {
         #expect(caller.answers.allSatisfy { $0.value.count == 1 }, "an answer twice")
         #expect(rig.counters[.commandsUnanswered] == mix.unanswered)
         let new = try Set(rig.client.command("KEYS", "*").strings).subtracting(before)
-        let allowed: Set<String> = [Keys.fluxes, Keys.flux("base"), Keys.history("btcusdt", .s1), Keys.latest(.s1), Keys.service]
+        let allowed: Set<String> = [
+            Keys.fluxes, Keys.flux("base"), Keys.history("btcusdt", .s1), Keys.latest(.s1), Keys.service, Keys.schema.connectsKey,
+            Keys.schema.keeperKey,
+        ]
         #expect(new.isSubset(of: allowed), "\(new)")
         #expect(rig.finish().isClean)
         try rig.expectTruth()

@@ -28,7 +28,7 @@ struct SharedRedisTests {
 
     private func makeEngine(_ venue: VenueSimulator, _ market: Market = .spot, user: String? = nil) throws -> Engine {
         var configuration = EngineConfiguration()
-        (configuration.market, configuration.takesCommands, configuration.lease) = (market, true, .seconds(2))
+        (configuration.market, configuration.takesCommands, configuration.lease) = (market, true, .seconds(4))
         configuration.venue = try WebSocketEndpoint(url: venue.webSocketBase)
         configuration.redis = redis.endpoint
         if let user { (configuration.redis.user, configuration.redis.password) = (user, "x") }
@@ -74,7 +74,7 @@ struct SharedRedisTests {
     }
 
     private func run(_ venue: VenueSimulator) throws -> ProgramRun {
-        try ProgramRun(["run", "--venue-ws", venue.webSocketBase, "--redis", "unix://\(redis.socketPath)", "--lease-seconds", "2"])
+        try ProgramRun(["run", "--venue-ws", venue.webSocketBase, "--redis", "unix://\(redis.socketPath)", "--lease-seconds", "4"])
     }
 
     private func serves(_ run: ProgramRun) throws -> Bool {
@@ -126,6 +126,57 @@ struct SharedRedisTests {
         #expect(second.end() == 0, "\(second.errorText)")
         venue.stop()
     }
+
+    /// Whoever asks for the lease first: the other one stands still meanwhile.
+    @Test("Redis loses everything under a holder and a standby: fluxes stay. One that another holder has stopped ends")
+    func lossesAndStandby() throws {
+        let venue = try makeVenue()
+        let first = try run(venue)
+        try eventually(20, "the first service") { try serves(first) }
+        let second = try run(venue)
+        #expect(second.shows("this one stands by", within: 20), "\(second.errorText)")
+        let caller = try CommandCaller(redis.endpoint)
+        for (name, symbol) in [("kept", "btcusdt"), ("stopped", "ethusdt")] {
+            #expect(try caller.call("flux:create", "\"symbols\":[\"\(symbol)\"],\"interval\":\"1s\",\"name\":\"\(name)\"").isOK)
+        }
+        let both = ["kept", "stopped"]
+        func expectFluxes(_ names: [String], of run: ProgramRun, _ what: String) throws {
+            try eventually(30, "fluxes \(names) of the right service: \(what)") {
+                try serves(run) && client.command("HKEYS", Keys.fluxes).strings.sorted() == names
+                    && names.allSatisfy { try field(Keys.flux($0), "state") == "live" }
+            }
+        }
+        try expectFluxes(both, of: first, "at first")
+        #expect(second.shows("flux_id=stopped", within: 20), "\(second.errorText)")
+        for (holder, other, next) in [(first, second, first), (first, second, second)] {
+            let sleeper = next.pid == holder.pid ? other : holder
+            sleeper.signal(SIGSTOP)
+            _ = try client.command("FLUSHALL")
+            try expectFluxes(both, of: next, "the other stands still")
+            sleeper.signal(SIGCONT)
+            // Awake, it has asked for the lease, and has read what there is.
+            try eventually(20, "the lease to be asked for by one that was asleep") { try serves(next) && isAlone() }
+            try expectFluxes(both, of: next, "both are awake")
+        }
+        // The second serves; the first has slept and stands by. Now the second sleeps, and the first stops a flux and is killed.
+        second.signal(SIGSTOP)
+        try expectFluxes(both, of: first, "taken over again")
+        #expect(try caller.publish("flux:stop", #"{"request_id":"stop","flux_id":"stopped"}"#) == 2, "the sleeper's connections are open")
+        caller.collect(seconds: 10) { caller.answers["responses:flux:stop:stop"] != nil }
+        first.signal(SIGKILL)
+        #expect(first.end() == -SIGKILL)
+        try eventually(20, "the lease to end") { try client.command("EXISTS", Keys.schema.leaseKey).integer == 0 }
+        second.signal(SIGCONT)
+        try expectFluxes(["kept"], of: second, "what was stopped meanwhile stays stopped")
+        let listed = try caller.call("flux:list")["fluxes"] as? [[String: Any]]
+        #expect(listed?.compactMap { $0["flux_id"] as? String } == ["kept"])
+        second.signal(SIGTERM)
+        #expect(second.end() == 0, "\(second.errorText)")
+        venue.stop()
+    }
+
+    /// Only the holder listens.
+    private func isAlone() throws -> Bool { try client.command("PUBSUB", "NUMSUB", "commands:flux:list").elements.last?.integer == 1 }
 
     @Test("Where Redis denies the lease, the service serves all the same and says so once")
     func denied() throws {

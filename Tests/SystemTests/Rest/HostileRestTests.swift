@@ -35,7 +35,7 @@ import VenueSimulator
         let server = try ScriptedServer([answer("", Array("[]".utf8))])
         setenv("http_proxy", "http://127.0.0.1:1", 1)
         defer { unsetenv("http_proxy") }
-        #expect(try ask(server).get().isEmpty, "no proxy, whatever the environment says")
+        #expect(try ask(server).get().isEmpty, "no proxy but a named one, whatever the environment says")
         let request = try #require(server.received.first)
         #expect(request.hasPrefix("GET /api/v3/klines?symbol=BTCUSDT&interval=1m&limit=1&endTime=1790001240000 HTTP/1.1\r\n"))
         #expect(request.contains("User-Agent: FastFeed/") && request.contains("Accept-Encoding: gzip\r\n"))
