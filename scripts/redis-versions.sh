@@ -62,7 +62,7 @@ mkdir -p "$logs"
 rm -f "$logs"/*
 
 written='^FastFeedTests\.HistoryScriptTests/|^SimulationTests\.ModelTests/|^SystemTests\.(WholePathTests|RefusalTests/twoEngines)'
-commands='^SystemTests\.(Access|Client(Command|Redis|Update)Tests|Deploy|Flux|RedisClient|RedisLine|RedisServer|RedisSubscriber|ServiceDeath)'
+commands='^SystemTests\.(Access|Client(Command|Redis|Update)Tests|ConnectLedger|Deploy|Flux|RedisClient|RedisLine|RedisServer|RedisStart|RedisSubscriber|ServiceDeath|SharedRedis)'
 ran=()
 for name in "${wanted[@]}"; do
     folder=$(server "$name") || continue

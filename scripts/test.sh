@@ -46,7 +46,7 @@ system='^SystemTests\.'
 # They measure, or count on a quiet machine.
 quiet="$system(AllocationTests|CommandLoadTests|LongRunTests|BenchmarkSmokeTests)/"
 faults="$system(FaultTests|RefusalTests)/"
-service="$system(Access|Client|CommandLine|Discovery|Flux|RedisServer|RedisSubscriber|ServiceDeath)"
+service="$system(Access|Client|CommandLine|ConnectLedger|Discovery|Flux|Proxy|RedisServer|RedisSubscriber|ServiceDeath|SharedRedis|Symbol)"
 # Less than half a minute.
 written="^FastFeedTests\.HistoryScriptTests/|^SimulationTests\.ModelTests/|${system}WholePathTests/(every|history|updates)"
 

@@ -26,15 +26,18 @@ static ff_reply *root_reply(const redisReadTask *task) {
 }
 
 /// Servers before 7.0 put what a script's command was refused with behind the script's name and place, which are longer than what is
-/// kept of a reply: `ERR Error running script (call to f_…): @user_script:28: @user_script: 28: -READONLY …`. It is kept from there on,
-/// as newer servers say it.
+/// kept of a reply: `ERR Error running script (call to f_…): @user_script:28: @user_script: 28: -READONLY …`, or without the sign. It is
+/// kept from its first word on, as newer servers say it.
 static void skip_place(const char **bytes, size_t *length) {
     static const char opening[] = "ERR Error running script";
     if (*length < sizeof opening || memcmp(*bytes, opening, sizeof opening - 1) != 0) return;
-    for (size_t i = sizeof opening; i + 3 < *length; i++) {
-        if (memcmp(*bytes + i, ": -", 3) != 0) continue;
-        *bytes += i + 3;
-        *length -= i + 3;
+    for (size_t i = sizeof opening; i + 2 < *length; i++) {
+        if ((*bytes)[i] != ':' || (*bytes)[i + 1] != ' ') continue;
+        size_t word = i + 2 + ((*bytes)[i + 2] == '-'), end = word;
+        while (end < *length && (*bytes)[end] >= 'A' && (*bytes)[end] <= 'Z') end++;
+        if (end < word + 2 || end == *length || (*bytes)[end] != ' ') continue;
+        *bytes += word;
+        *length -= word;
         return;
     }
 }

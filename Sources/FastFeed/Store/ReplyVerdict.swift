@@ -26,9 +26,13 @@ package enum ReplyVerdict: Equatable {
         case "NOPERM", "MOVED", "ASK": self = .apart
         case "WRONGTYPE": self = .never
         case "ERR" where error.hasPrefix("ERR Error running script"):
-            // Servers before 7.0 put what a script's command was refused with behind the script's place: `…: 12: -READONLY You can't …`.
-            let place = error.split(separator: " ").firstIndex { $0.hasPrefix("-") }
-            self = place.map { ReplyVerdict(error: error.split(separator: " ")[$0...].joined(separator: " ").dropFirst()) } ?? .apart
+            // Servers before 7.0 put what a script's command was refused with behind the script's place: `…: 12: -READONLY You can't …`,
+            // `…: 4: WRONGTYPE Operation …`.
+            let words = error.split(separator: " ").map { $0.hasPrefix("-") ? $0.dropFirst() : $0[...] }
+            let place = words.indices.dropFirst().first { at in
+                words[at - 1].hasSuffix(":") && words[at].count > 1 && words[at].utf8.allSatisfy { (0x41...0x5A).contains($0) }
+            }
+            self = place.map { ReplyVerdict(error: words[$0...].joined(separator: " ")) } ?? .apart
         default: self = ReplyVerdict.byWords(error.lowercased())
         }
     }

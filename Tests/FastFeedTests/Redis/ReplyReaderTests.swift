@@ -30,10 +30,10 @@ struct ReplyReaderTests {
     }
 
     /// As Redis 6.2 says what a script's command was refused with: the reason stands behind more than is kept of a reply.
-    @Test(arguments: [1, 50, 1_000]) func aScriptsRefusalIsItsReason(pieces: Int) {
-        let place = "@user_script:28: @user_script: 28: "
+    @Test(arguments: [1, 50, 1_000], ["@user_script:28: @user_script: 28: -", "@user_script:4: "])
+    func aScriptsRefusalIsItsReason(pieces: Int, place: String) {
         let name = String(repeating: "a7", count: 20)
-        let text = "-ERR Error running script (call to f_\(name)): \(place)-READONLY You can't write against a read only replica.\r\n"
+        let text = "-ERR Error running script (call to f_\(name)): \(place)READONLY You can't write against a read only replica.\r\n"
         let reader = ReplyReader()
         let bytes = Array(text.utf8)
         for start in stride(from: 0, to: bytes.count, by: pieces) {

@@ -30,6 +30,10 @@ struct ReplyVerdictTests {
             "ERR Error running script (call to f_c5b5a4bd7ef4d4b5a4bd7ef4d4b5a4bd7ef4d4b5): @user_script:1: user_script:1: attempt to index a nil value",
             .apart
         ),
+        (
+            "ERR Error running script (call to f_a89ca80922f5e4619f80eeedf3f86dcda3e9d3fa): @user_script:4: WRONGTYPE Operation against a key",
+            .never
+        ),
         ("ERR wrong number of arguments for 'xadd' command", .never),
         ("ERR Connection refused", .later), ("ERR Host is down", .later), ("upstream failure", .later), ("no upstream host", .later),
         ("ERR Server closed the connection", .later), ("ERR max daily request limit exceeded. Limit: 10000, Usage: 10000.", .later),
