@@ -51,7 +51,7 @@ enum Figure {
         "cpu-share": ("% of a core", .lower), "redis-cpu": ("us/frame", .lower), "exchange-cpu": ("us/frame", .neither),
         "rss": ("MiB", .lower), "anonymous": ("MB", .lower), "heap": ("MB", .lower),
         "connections": ("connections", .neither), "p50": ("us", .lower), "p99": ("us", .lower), "last": ("us", .lower),
-        "lateness-p99": ("us", .neither), "fast": ("ns/message", .lower), "fallback": ("ns/message", .lower),
+        "lateness-p99": ("us", .neither), "fast": ("ns/message", .lower), "um": ("ns/message", .lower), "fallback": ("ns/message", .lower),
     ]
 
     static func unit(_ figure: String) -> String { known[figure]?.unit ?? "" }
