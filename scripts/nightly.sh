@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What takes too long for every change: fuzzing, many worlds, sanitizers, the comparisons with C++, the trials. Goes on after a failure,
-# says at the end what took how long, and fails if anything failed. A part that cannot run here is skipped, aloud.
+# What takes too long for every change: long tests of healing, fuzzing, many worlds, sanitizers, the comparisons with C++, the trials.
+# Goes on after a failure, says at the end what took how long, and fails if anything failed. A part that cannot run here is skipped, aloud.
 #
 #   scripts/nightly.sh [PART…]     without any, all of them, in the order of the list below
 #   scripts/nightly.sh --list      the parts and what they run
@@ -12,6 +12,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 # name, about how many minutes on two cores, command.
 parts=(
     "tests       4  env FASTFEED_NIGHTLY=1 scripts/test.sh --filter BenchmarkSmokeTests"
+    "heal       50  env FASTFEED_NIGHTLY=1 scripts/test.sh --filter SystemTests.Heal"
     "simulate    5  scripts/simulate.sh 20000"
     "fuzz       13  scripts/fuzz.sh 60"
     "address    10  scripts/sanitize.sh address"
@@ -21,7 +22,7 @@ parts=(
     "churn       6  scripts/churn.sh 5"
     "endurance   5  perf/endurance.sh"
     "overload    2  perf/overload.sh"
-    "soak        6  scripts/soak.sh 5"
+    "soak        7  scripts/soak.sh 5"
     "clients     5  scripts/other-clients.sh"
     "exchange    2  scripts/exchange-clients.sh"
     "servers     7  scripts/redis-versions.sh"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Drives a service with clients that are not ours: redis-py (docs/examples/flux.py) and plain redis-cli, by nothing but
-# the documented channels; and a package outside ours that imports the library (docs/examples/bot). Starts a local exchange, a
-# redis-server and feedd for it. Without redis-py (Debian: python3-redis) that part is skipped, with a message.
+# Drives a service with clients that are not ours: redis-py (docs/examples/flux.py, continuity.py) and plain redis-cli, by nothing
+# but the documented channels and keys; and a package outside ours that imports the library (docs/examples/bot). Starts a local exchange,
+# a redis-server and feedd for it. Where neither Debian (python3-redis) nor pip has redis-py, that part is skipped, with a message.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -17,7 +17,8 @@ pids+=($!)
 "$feedd" simulate --port 0 --symbols 5 --illiquid-every 0 --status-seconds 0 >"$work/exchange.log" &
 pids+=($!)
 for _ in $(seq 100); do grep -q 'ws://' "$work/exchange.log" && [ -S "$work/redis.sock" ] && break; sleep 0.1; done
-"$feedd" run --venue-ws "$(grep -oE 'ws://[^ ]+' "$work/exchange.log")" --redis "unix://$work/redis.sock" >"$work/feedd.log" 2>&1 &
+"$feedd" run --venue-ws "$(grep -oE 'ws://[^ ]+' "$work/exchange.log")" --venue-rest "$(grep -oE 'http://[^ ]+' "$work/exchange.log")" \
+    --redis "unix://$work/redis.sock" >"$work/feedd.log" 2>&1 &
 pids+=($!)
 cli=(redis-cli -s "$work/redis.sock")
 for _ in $(seq 100); do [ -n "$("${cli[@]}" HGET status:service state 2>/dev/null)" ] && break; sleep 0.1; done
@@ -51,13 +52,33 @@ expect "$(call flux:list '')" '"fluxes":\[\]'
 say "redis-cli: created, received updates and data, stopped"
 
 python=python3
+packages="$PWD/.build/python/other-clients"
 # Debian's own has Debian's packages.
-if /usr/bin/python3 -c 'import redis' 2>/dev/null; then python=/usr/bin/python3; fi
+if /usr/bin/python3 -c 'import redis' 2>/dev/null; then
+    python=/usr/bin/python3
+elif ! python3 -c 'import redis' 2>/dev/null && pip_into "$packages" redis==6.4.0; then
+    export PYTHONPATH=$packages
+fi
 if "$python" -c 'import redis' 2>/dev/null; then
     "$python" docs/examples/flux.py "unix://$work/redis.sock" btcusdt
     say "redis-py: the same"
+
+    # A candle is taken away while somebody reads: an audit puts it back, and the reader is told.
+    expect "$(call flux:create ',"symbols":["btcusdt"],"interval":"1s"')" '"status":"ok"'
+    key='candles:{btcusdt}:1s'
+    for _ in $(seq 300); do [ "$("${cli[@]}" XLEN "$key")" -ge 900 ] && break; sleep 0.1; done
+    "$python" docs/examples/continuity.py "unix://$work/redis.sock" btcusdt 1s 15 >"$work/continuity" &
+    reader=$!
+    for _ in $(seq 100); do grep -q '^appended' "$work/continuity" && break; sleep 0.1; done
+    id=$("${cli[@]}" XRANGE "$key" - + COUNT 300 | grep -E '^[0-9]+-0$' | tail -1)
+    "${cli[@]}" XDEL "$key" "$id" >/dev/null
+    "$feedd" audit btcusdt 1s --repair --redis "unix://$work/redis.sock" || fail "the audit has not put $id back"
+    wait "$reader" || fail "continuity.py: $(cat "$work/continuity")"
+    expect "$(cat "$work/continuity")" "^inserted ${id%-0}\$"
+    expect "$(cat "$work/continuity")" '^whole$'
+    say "redis-py: history, changes and holes"
 else
-    say "redis-py: skipped, it is not installed (Debian: apt-get install python3-redis)"
+    say "redis-py: skipped, it is not installed and pip cannot get it (Debian: apt-get install python3-redis)"
 fi
 
 swift build --package-path docs/examples/bot --scratch-path .build-outside

@@ -61,7 +61,7 @@ step "build" swift_build --build-tests
 mkdir -p "$logs"
 rm -f "$logs"/*
 
-written='^FastFeedTests\.HistoryScriptTests/|^SimulationTests\.ModelTests/|^SystemTests\.(WholePathTests|RefusalTests/twoEngines)'
+written='^FastFeedTests\.MergeScript(Round)?Tests/|^SimulationTests\.ModelTests/|^SystemTests\.(WholePathTests|RefusalTests/twoEngines)'
 commands='^SystemTests\.(Access|Client(Command|Redis|Update)Tests|ConnectLedger|Deploy|Flux|RedisClient|RedisLine|RedisServer|RedisStart|RedisSubscriber|ServiceDeath|SharedRedis)'
 ran=()
 for name in "${wanted[@]}"; do

@@ -48,7 +48,7 @@ quiet="$system(AllocationTests|CommandLoadTests|LongRunTests|BenchmarkSmokeTests
 faults="$system(FaultTests|RefusalTests)/"
 service="$system(Access|Client|CommandLine|ConnectLedger|Discovery|Flux|Proxy|RedisServer|RedisSubscriber|ServiceDeath|SharedRedis|Symbol)"
 # Less than half a minute.
-written="^FastFeedTests\.HistoryScriptTests/|^SimulationTests\.ModelTests/|${system}WholePathTests/(every|history|updates)"
+written="^FastFeedTests\.MergeScript(Round)?Tests/|^SimulationTests\.ModelTests/|${system}WholePathTests/(every|history|updates)"
 
 if [ -n "$quick" ]; then
     group units --skip "$system" --skip '^SimulatorTests\.'

@@ -43,10 +43,21 @@ final class ExchangeProcess: Program {
     }
 
     /// Events that it has sent until now, by its own account.
-    func klineFrames() throws -> UInt64 {
-        guard let match = try ask("GET", "/truth/stats").firstMatch(of: /"klineFrames":(\d+),/), let frames = UInt64(match.1) else {
-            throw FeedError(.venue, "the exchange does not say how many frames it has sent")
+    func klineFrames() throws -> UInt64 { UInt64(try statistic("klineFrames")) }
+
+    /// Its own clock, Unix ms.
+    func timeMs() throws -> Int64 { try statistic("virtualTimeMs") }
+
+    /// Weight of the REST calls for klines until now.
+    func klineWeight() throws -> Int64 { try statistic("klines", "weight") }
+
+    /// A number of its statistics, by its path.
+    private func statistic(_ path: String...) throws -> Int64 {
+        let whole = try JSONValue(parsing: Array(ask("GET", "/truth/stats").utf8))
+        let part: JSONValue? = path.count == 1 ? whole : whole["rest"]
+        guard let number = path.reduce(part, { $0?[$1] })?.integer else {
+            throw FeedError(.venue, "the exchange does not say \(path.joined(separator: " "))")
         }
-        return frames
+        return number
     }
 }

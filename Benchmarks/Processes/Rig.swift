@@ -73,12 +73,12 @@ final class Rig {
     }
 
     /// Compares Redis with the truth of the exchange, which has ended.
-    func compare() throws -> TruthCheck {
+    func compare(isRequired: (ClosedCandle, TruthCheck.Kept) -> Bool = TruthCheck.isDelivered) throws -> TruthCheck {
         let truth = try TruthFile(directory.appendingPathComponent("truth"))
         let client = try RedisClient.connect(redis.endpoint, timeout: .seconds(60))
         defer { client.close() }
         var check = TruthCheck { try client.command($0) }
-        try truth.forEachSeries { try check.checkHistory($0, $1) }
+        try truth.forEachSeries { try check.checkHistory($0, $1, isRequired: isRequired) }
         try check.checkLatest(truth.latest, mayBeEarlier: setup.endsInTheMiddle)
         try check.checkKeys()
         return check

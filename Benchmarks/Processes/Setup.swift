@@ -21,6 +21,20 @@ struct Setup {
         case aof
     }
 
+    /// The exchange's REST interface is asked, and what the streams did not bring comes from there.
+    struct Healing {
+        /// The exchange's clock at its start. Not before ours: a service believes its own until the first event has come.
+        var startMs: Int64
+        /// From this open time on the truth has all bars, announced or not.
+        var truthSinceMs: Int64
+        var historyMinutes = 180
+        /// `--backfill`.
+        var backfill = 0
+        var restLagMs = 0
+        /// Request weight per minute; nil: the exchange's own limit.
+        var restWeight: Int?
+    }
+
     var load: Load
     /// Each at all intervals.
     var symbols = 300
@@ -35,6 +49,7 @@ struct Setup {
     /// Off: every update is written.
     var coalesces = true
     var takesCommands = false
+    var healing: Healing?
     var readers = 1
     var streamsPerConnection = 1_024
     /// Further flags of `feedd run`.
@@ -87,8 +102,15 @@ struct Setup {
     /// As all programs have it by default.
     static let schema = KeySchema(prefix: "")
 
-    /// Flags of `feedd simulate`.
+    /// Flags of `feedd simulate`. Where histories are healed, the exchange has a past and a clock of its own.
     var exchangeArguments: [String] {
+        let past =
+            healing.map {
+                [
+                    "--start-time", "\($0.startMs)", "--truth-since", "\($0.truthSinceMs)", "--history-minutes", "\($0.historyMinutes)",
+                    "--rest-lag", "\($0.restLagMs)",
+                ] + ($0.restWeight.map { ["--rest-weight", "\($0)"] } ?? [])
+            } ?? []
         let onTime = ["--stamp-trades", "--close-delay-ms", "0"]
         let pace =
             switch load {
@@ -97,7 +119,7 @@ struct Setup {
             case .bursts: onTime
             case .pushed(let everyMs): ["--push-ms", "\(everyMs)"]
             }
-        return ["--symbols", "\(symbols)", "--illiquid-every", "\(illiquidEvery)", "--truth-candles", "\(truthCandles)"] + pace
+        return ["--symbols", "\(symbols)", "--illiquid-every", "\(illiquidEvery)", "--truth-candles", "\(truthCandles)"] + pace + past
             + (isSecure ? ["--tls"] : [])
     }
 
@@ -110,6 +132,7 @@ struct Setup {
         return ["--flux", flux, "--venue-ws", exchange.webSocketBase, "--redis", "\(redis)", "--history", "\(history)"] + authority
             + (readers == 1 ? [] : ["--readers", "\(readers)"])
             + (streamsPerConnection == 1_024 ? [] : ["--streams-per-connection", "\(streamsPerConnection)"])
-            + (coalesces ? [] : ["--no-coalesce"]) + feedd
+            + (coalesces ? [] : ["--no-coalesce"])
+            + (healing.map { ["--venue-rest", exchange.restBase, "--backfill", "\($0.backfill)"] } ?? []) + feedd
     }
 }

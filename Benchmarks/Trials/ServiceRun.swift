@@ -3,6 +3,7 @@
 
 import FastFeed
 import Foundation
+import RedisServer
 import VenueSimulator
 
 final class ServiceRun {
@@ -97,25 +98,60 @@ final class ServiceRun {
     // MARK: The end
 
     /// Ends the exchange, lets feedd take what was sent, stops it, and compares Redis with the truth: verdicts into `result`.
-    /// - Parameter allBegan: connections stood before they were hurt: whatever is missing, between two that came or not, is known.
-    @discardableResult func finish(_ result: TrialResult, allBegan: Bool = false) throws -> FeeddReport {
+    @discardableResult func finish(_ result: TrialResult) throws -> FeeddReport {
+        let (status, total) = try end(result)
+        let check = try rig.compare()
+        // A starved exchange reads SUBSCRIBE messages of two seconds at once, finds them too many, and ends the connection: what
+        // it sent before anything was read is nothing that feedd could miss, and neither is what never left it.
+        let unknowable = check.absent.filter {
+            !$0.isRequired && ($0.place == .before || $0.place == .after && rig.setup.endsInTheMiddle)
+        }
+        result.judgeStore(check)
+        result.judgeGaps(check, total, feedd, unknowable: unknowable.count)
+        judge(result, status, total, check)
+        return total
+    }
+
+    /// The same of a service that heals: all that the exchange has closed in a span of its time is there, and no hole is left.
+    /// - Parameter fromMs: bars that opened then or later must be there.
+    func finishHealed(_ result: TrialResult, fromMs: Int64) throws {
+        // Bars that end in the last moments may be on their way.
+        let settledMs = try rig.exchange.timeMs() - ServiceRun.settledMs
+        let client = try RedisClient.connect(rig.redis.endpoint, timeout: .seconds(60))
+        let holes = try client.command("KEYS", "gaps:*").strings.count
+        client.close()
+        let gapsOpen = feedd.report[.gapsOpen]
+        let (status, total) = try end(result)
+        let check = try rig.compare { closed, _ in
+            closed.candle.openTimeMs >= fromMs && closed.candle.closeTimeMs < settledMs
+        }
+        result.judgeStore(check)
+        result.judge(
+            "no hole is left", holes == 0 && gapsOpen == 0 && total[.gapCandlesAbsent] == 0,
+            "\(holes) keys of holes, \(gapsOpen) open, \(total[.gapCandlesAbsent]) candles that the exchange is said to lack")
+        result.judge(
+            "holes were there, and were filled", total[.gapCandlesHealed] > 0 && check.healed > 0,
+            "\(total[.gapCandlesHealed]) candles healed, \(check.healed) of them as they were brought; \(total[.lateCloses]) late closes, "
+                + "\(total[.muteStreams]) mute streams, \(total[.healRequests]) requests")
+        judge(result, status, total, check)
+    }
+
+    private static let settledMs: Int64 = 10_000
+
+    private func end(_ result: TrialResult) throws -> (status: Int32, total: FeeddReport) {
         // When the exchange has gone, feedd looks for it: that does not count.
         reconnects = broken - reconnectsBefore
         rig.exchange.stop()
         let (status, total) = try feedd.takeRest()
         try rig.subscriber?.expect(updates: UInt64(total[.recordsTaken] - total[.duplicates]))
-        let check = try rig.compare()
         (result.streams, result.complaints) = (rig.setup.series, feedd.complaints)
-        // A starved exchange reads SUBSCRIBE messages of two seconds at once, finds them too many, and ends the connection: what
-        // it sent before anything was read is nothing that feedd could miss, and neither is what never left it.
-        let unknowable = check.absent.filter {
-            !$0.isRequired && ($0.place == .before && !allBegan || $0.place == .after && rig.setup.endsInTheMiddle)
-        }
-        result.judgeStore(check, total, feedd, unknowable: unknowable.count)
+        return (status, total)
+    }
+
+    private func judge(_ result: TrialResult, _ status: Int32, _ total: FeeddReport, _ check: TruthCheck) {
         result.judgeBooks(total)
         result.judge("feedd ends with status 0", status == 0, "status \(status)")
         for example in check.samples { print("  \(example)") }
-        return total
     }
 
     /// For runs whose figures are worth nothing when anything is wrong.

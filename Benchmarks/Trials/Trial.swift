@@ -148,16 +148,22 @@ extension TrialResult {
     /// The list of gaps (16,384 at most) takes about an hour of faults to fill; only then is a slope a leak.
     private static let slopeSecondsMin = 7_200.0
 
-    /// - Parameter unknowable: undelivered candles that were not between two that came, so that nobody could miss them.
-    func judgeStore(_ check: TruthCheck, _ total: FeeddReport, _ feedd: FeeddProcess, unknowable: Int) {
+    func judgeStore(_ check: TruthCheck) {
         judge(
-            "delivered candles are in Redis", check.missing == 0 && check.required > 0,
-            "\(check.missing) lost of \(check.required) delivered")
-        judge("field by field, once", check.wrong == 0 && check.stored > 0, "\(check.wrong) wrong of \(check.stored) stored")
+            "what must be there is in Redis", check.missing == 0 && check.required > 0,
+            "\(check.missing) lost of \(check.required)")
+        judge(
+            "field by field, once, in order", check.wrong + check.revised + check.misplaced == 0 && check.stored > 0,
+            "\(check.wrong) wrong of \(check.stored) stored, \(check.revised) corrected, \(check.misplaced) out of order")
         judge("nothing else is there", check.extra + check.twice == 0, "\(check.extra + check.twice) foreign entries, fields or keys")
         judge(
             "latest:* is the last state", check.latestWrong == 0 && check.latestCompared == streams,
             "\(check.latestWrong) wrong of \(check.latestCompared) compared, \(streams) followed")
+    }
+
+    /// Where nothing is healed.
+    /// - Parameter unknowable: undelivered candles that were not between two that came, so that nobody could miss them.
+    func judgeGaps(_ check: TruthCheck, _ total: FeeddReport, _ feedd: FeeddProcess, unknowable: Int) {
         // Every hole is known: those that the log had no room to name are in its counters.
         let known = total[.gapCandlesMissing] - total[.gapCandlesFilled] + total[.closedQueueOverflow] + total[.closedRejected]
         // Past its bound the list of gaps only counts, and what is filled then is not counted as filled.

@@ -9,6 +9,8 @@ import VenueSimulator
 final class WholeRun {
     let rig: Rig
     let engine: Engine
+    /// When the engine was started.
+    let startedNs: UInt64
 
     /// Starts everything and waits until all series are subscribed.
     init(_ setup: Setup) throws {
@@ -21,7 +23,12 @@ final class WholeRun {
         configuration.coalesces = setup.coalesces
         configuration.takesCommands = setup.takesCommands
         configuration.fluxes = [FluxDefinition(symbols: setup.followedNames, intervals: setup.intervals)]
+        if let healing = setup.healing {
+            configuration.venueREST = try RestEndpoint(url: rig.exchange.restBase)
+            configuration.backfill = healing.backfill
+        }
         engine = try Engine(configuration)
+        startedNs = MonotonicClock.nowNs()
         try engine.start()
         try Wait.until(30, "all series subscribed") { count(.connectionsLive) >= UInt64(setup.connections) }
         guard setup.takesCommands else { return }
@@ -67,6 +74,26 @@ final class WholeRun {
     /// - Throws: one sentence, when anything is lost, changed or miscounted.
     func finish() throws {
         let reconnects = count(.reconnects)
+        let counters = try end()
+        guard reconnects == 0 else {
+            throw FeedError(.venue, "\(reconnects) reconnects in the middle of the run: this machine does not keep up with the load")
+        }
+        try rig.prove((counters[.recordsTaken] - counters[.duplicates], counters[.closedWritten]))
+    }
+
+    /// The same of a run that heals: what must be there must be, whoever was told of it.
+    /// - Parameter leastRequired: so many candles must have been there to prove anything.
+    func finish(leastRequired: Int, isRequired: (ClosedCandle, TruthCheck.Kept) -> Bool) throws {
+        let gaps = engine.openGaps.count
+        _ = try end()
+        let check = try rig.compare(isRequired: isRequired)
+        guard check.isFlawless, check.required >= leastRequired, gaps == 0 else {
+            throw FeedError(.redis, "\(check); \(gaps) holes are left, \(leastRequired) candles must be there at least")
+        }
+    }
+
+    /// - Returns: the engine's counters, which balance.
+    private func end() throws -> CounterSnapshot {
         rig.exchange.stop()
         // The exchange has closed its sockets; the last bytes are read until nothing more comes.
         var (last, quiet): (UInt64, Int) = (0, 0)
@@ -78,12 +105,9 @@ final class WholeRun {
         let report = engine.stop()
         let counters = engine.snapshot().counters
         guard report.isClean else { throw FeedError(.redis, "not everything was written: \(report)") }
-        guard reconnects == 0 else {
-            throw FeedError(.venue, "\(reconnects) reconnects in the middle of the run: this machine does not keep up with the load")
-        }
         guard counters.isBalanced, counters.rejected == 0, counters[.redisRejected] == 0, counters[.closedQueueOverflow] == 0 else {
             throw FeedError(.system, "the books do not balance, or something was refused: \(counters.books)")
         }
-        try rig.prove((counters[.recordsTaken] - counters[.duplicates], counters[.closedWritten]))
+        return counters
     }
 }

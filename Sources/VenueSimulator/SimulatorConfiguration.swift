@@ -43,6 +43,8 @@ package struct SimulatorConfiguration: Sendable {
     package var extraSymbols: [Symbol] = []
     /// Every n-th generated symbol goes minutes without a trade; 0: none does.
     package var illiquidEvery = 4
+    /// So many of the last generated symbols never trade: see `SymbolState.quiet`.
+    package var quietSymbols = 0
     /// History begins this long before the start.
     package var historyMinutes = 180
     /// Virtual time of the start; nil: the wall clock's.
@@ -91,7 +93,7 @@ package struct SimulatorConfiguration: Sendable {
     package var urlBytesMax = 8_004
     package var connectsPerFiveMinutesMax = 300
     /// Wall-clock age at which a connection is ended; nil: never.
-    package var connectionAgeMaxMs: Int64?
+    package var connectionAgeMaxMs: Int64? = 86_400_000
     package var ageLimitClose: AgeLimitClose = .goingAway
     /// A serverShutdown event this long before the age limit; nil: none.
     package var shutdownNoticeMs: Int64?
@@ -101,17 +103,19 @@ package struct SimulatorConfiguration: Sendable {
     // REST.
     /// nil: 6000 on spot, 2400 on um.
     package var weightPerMinuteMax: Int?
-    /// The newest bar is missing from REST for this long after it opens.
+    /// For this long (virtual) after a bar's end REST lacks it, or has it unfinished, and knows of no later one.
     package var restLagMs: Int64 = 0
     /// First ban of a client that goes on after 429; doubles up to three days.
     package var banSeconds = 120
-    /// The exchange's clock minus the wall clock.
+    /// The exchange's clock minus the wall clock, unless `startTimeMs` is given.
     package var clockOffsetMs: Int64 = 0
 
     // Truth and faults.
     package var truthCandlesMax = 1_000_000
     /// Closed candles, then the newest state of each stream, are written here as JSON lines when the simulator stops.
     package var truthFile: String?
+    /// If given, the file has instead of the announced ones all bars of each stream since then, announced or not.
+    package var truthSinceMs: Int64?
     /// A delivery is revoked when its connection is reset within this wall-clock time.
     package var deliveryGraceMs: Int64 = 1_000
     package var faults: [Fault] = []
@@ -140,6 +144,7 @@ package struct SimulatorConfiguration: Sendable {
         }
         try require((1...100_000).contains(symbolCount), "symbolCount", "must be 1…100000, is \(symbolCount)")
         try require(illiquidEvery >= 0, "illiquidEvery", "must not be negative")
+        try require((0...symbolCount).contains(quietSymbols), "quietSymbols", "must be 0…\(symbolCount), is \(quietSymbols)")
         try require((1...5_256_000).contains(historyMinutes), "historyMinutes", "must be 1 minute…10 years")
         if let startTimeMs {
             let earliest = Int64(historyMinutes) * 60_000 + 1
@@ -190,8 +195,8 @@ package struct SimulatorConfiguration: Sendable {
         try require(outputBufferBytesMax >= 1 << 16, "outputBufferBytesMax", "must be at least 64 KiB")
         try require((1...60_000).contains(connectionsMax), "connectionsMax", "must be 1…60000")
         try require(weightMax > 0, "weightPerMinuteMax", "must be positive")
-        try require(restLagMs >= 0, "restLagMs", "must not be negative")
-        try require(banSeconds > 0, "banSeconds", "must be positive")
+        try require((0...86_400_000).contains(restLagMs), "restLagMs", "must be 0…1 day, is \(restLagMs)")
+        try require((1...259_200).contains(banSeconds), "banSeconds", "must be 1 s…3 days, is \(banSeconds)")
         try require((1...100_000_000).contains(truthCandlesMax), "truthCandlesMax", "must be 1…100 million")
         try require(deliveryGraceMs >= 0, "deliveryGraceMs", "must not be negative")
     }

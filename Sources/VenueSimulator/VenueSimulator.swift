@@ -110,6 +110,9 @@ package final class VenueSimulator: @unchecked Sendable {
         ask { $0.engine.closedCandles(from: sequence, max: max) }
     }
 
+    /// All bars that have ended on the streams that were ever wanted, announced or not: `PushEngine.exchangeCandles`.
+    package func exchangeCandles(fromMs: Int64? = nil) -> [ClosedCandle] { ask { $0.engine.exchangeCandles(fromMs: fromMs) } }
+
     /// The newest state pushed of each stream.
     package func latestStates() -> [LatestState] { ask { $0.engine.latestCandles() } }
 
@@ -169,18 +172,26 @@ package final class VenueSimulator: @unchecked Sendable {
     private func writeTruthFile() {
         guard let path = configuration.truthFile else { return }
         guard let file = unsafe fopen(path, "w") else { return truthFailure.withLock { $0 = SystemError("open").reason } }
-        var sequence = agent.engine.truth.forgotten
-        while true {
-            let page = agent.engine.closedCandles(from: sequence, max: 10_000)
-            if page.isEmpty { break }
-            for candle in page { unsafe fputs(TruthJSON.line(candle) + "\n", file) }
-            sequence += Int64(page.count)
+        if let sinceMs = configuration.truthSinceMs {
+            agent.engine.forEachExchangeCandle(fromMs: sinceMs) { candle in unsafe fputs(TruthJSON.line(candle) + "\n", file) }
+        } else {
+            unsafe writeAnnounced(to: file)
         }
         for latest in agent.engine.latestCandles() { unsafe fputs(TruthJSON.line(latest) + "\n", file) }
         // What stdio holds is written here; a full disk shows in one of the two.
         let isWhole = unsafe ferror(file) == 0
         let isClosed = unsafe fclose(file) == 0
         if !isWhole || !isClosed { truthFailure.withLock { $0 = SystemError("write").reason } }
+    }
+
+    private func writeAnnounced(to file: UnsafeMutablePointer<FILE>) {
+        var sequence = agent.engine.truth.forgotten
+        while true {
+            let page = agent.engine.closedCandles(from: sequence, max: 10_000)
+            if page.isEmpty { return }
+            for candle in page { unsafe fputs(TruthJSON.line(candle) + "\n", file) }
+            sequence += Int64(page.count)
+        }
     }
 }
 

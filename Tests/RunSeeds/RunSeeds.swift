@@ -21,6 +21,9 @@ struct RunSeeds: ParsableCommand {
     @Option(help: "Threads; 0: one for each core.")
     var threads = 0
 
+    @Option(help: "A fault to plant around the healer: its worlds must fail.", transform: RunSeeds.fault)
+    var fault: PlantedFault?
+
     @Flag(help: "Tell each world's story and print its counters.")
     var verbose = false
 
@@ -34,13 +37,20 @@ struct RunSeeds: ParsableCommand {
             while true {
                 let seed = next.wrappingAdd(1, ordering: .relaxed).oldValue
                 guard seed < end else { return }
-                let outcome = World.run(seed: seed, tell: verbose ? { print($0) } : nil)
+                let outcome = World.run(seed: seed, fault: fault, tell: verbose ? { print($0) } : nil)
                 totals.add(outcome)
                 if verbose || !outcome.complaints.isEmpty { RunSeeds.show(outcome, withCounters: verbose) }
             }
         }
         print(totals.summary(count, seconds: Date().timeIntervalSince(started)))
         if totals.failures > 0 { throw ExitCode.failure }
+    }
+
+    private static func fault(_ name: String) throws -> PlantedFault {
+        guard let fault = PlantedFault(rawValue: name) else {
+            throw ValidationError("'\(name)' is not one of \(PlantedFault.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+        return fault
     }
 
     private static func show(_ outcome: Outcome, withCounters: Bool) {
@@ -87,7 +97,8 @@ final class Totals: Sendable {
                 connections lost \(c(.connectionsClosed)), replaced \(c(.rollovers)), failed to open \(c(.connectFailures)), violations \
                 \(c(.protocolViolations)), rings full \(c(.backPressureStalls)), Redis lost \(c(.redisReconnects)), refusals \
                 \(c(.redisErrorsRetried)), history scripts \(c(.historyScripts)), queue overflows \(c(.closedQueueOverflow)), \
-                duplicates \(c(.duplicates)), coalesced \(c(.coalesced)), gaps \(c(.gapsSeen)), filled late \(c(.gapCandlesFilled))
+                duplicates \(c(.duplicates)), coalesced \(c(.coalesced)), gaps \(c(.gapsSeen)), filled late \(c(.gapCandlesFilled)), healed \
+                \(c(.gapCandlesHealed)), requests \(c(.healRequests)), late closes \(c(.lateCloses)), mute streams \(c(.muteStreams))
                 """
         }
     }

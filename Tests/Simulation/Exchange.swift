@@ -18,6 +18,14 @@ final class Exchange {
     unowned let kernel: SimulatedKernel
     var random: SplitMix64
     private(set) var tapes: [Tape]
+    /// When it fell silent.
+    private var silentMs: Int64 = .max
+    /// Nothing is lost, held back or damaged any more.
+    private(set) var isCalm = false
+    /// No bar that opens before then is made.
+    private var maintenanceUntilMs: Int64 = 0
+    /// By series: bars that close before then are not in REST.
+    private var unlistedUntilMs: [Int64]
     /// Everything said so far, in order.
     private(set) var closedStates: [KlineState] = []
     var connections: [ExchangeConnection] = []
@@ -50,13 +58,18 @@ final class Exchange {
         let nowMs = Exchange.baseMs + Int64(kernel.nowNs / 1_000_000)
         let seed = scenario.seed
         tapes = scenario.series.enumerated().map {
-            Tape(index: $0.offset, series: $0.element, seed: seed &* 31 &+ UInt64($0.offset), nowMs: nowMs)
+            Tape(
+                index: $0.offset, series: $0.element, seed: seed &* 31 &+ UInt64($0.offset), nowMs: nowMs,
+                pastCount: scenario.healing?.pastCount ?? 0)
         }
+        unlistedUntilMs = Array(repeating: 0, count: scenario.series.count)
         indexOfStream = Dictionary(
             uniqueKeysWithValues: scenario.series.enumerated().map { (VenueProfile.streamName($0.element), $0.offset) })
     }
 
     var nowMs: Int64 { Exchange.baseMs + Int64(kernel.nowNs / 1_000_000) }
+    /// The clock of its answers: it stands when nothing happens any more.
+    var dateMs: Int64 { min(nowMs, silentMs) }
 
     func seriesIndex(ofStream name: String) -> Int? { indexOfStream[name] }
 
@@ -70,14 +83,15 @@ final class Exchange {
     }
 
     /// No more events; what has been sent still arrives.
-    func fallSilent() { isTalking = false }
+    func fallSilent() { (isTalking, silentMs) = (false, nowMs) }
 
     private func planUpdate(_ index: Int) {
         let afterMs = random.number(scenario.updatePeriodMs / 2...scenario.updatePeriodMs * 3 / 2)
         kernel.plan(afterNs: UInt64(afterMs) * 1_000_000) { [unowned self] in
             guard isTalking else { return }
             // Now and then a bar without any event before its end, and bursts with one event time.
-            for _ in 0..<random.pick([1, 1, 1, 3]) { say(tapes[index].update(nowMs: nowMs)) }
+            let count = random.pick([1, 1, 1, 3])
+            if tapes[index].openMs <= nowMs { for _ in 0..<count { say(tapes[index].update(nowMs: nowMs)) } }
             planUpdate(index)
         }
     }
@@ -89,6 +103,8 @@ final class Exchange {
             guard isTalking else { return }
             let closed = tapes[index].close(nowMs: nowMs)
             closedStates.append(closed)
+            if closed.openMs < unlistedUntilMs[index] { tapes[index].unlisted.insert(closed.openMs) }
+            tapes[index].skip(untilMs: maintenanceUntilMs)
             say(closed)
             planClose(index)
         }
@@ -148,8 +164,37 @@ final class Exchange {
         }
     }
 
+    /// For a while it makes no bars at all, or REST does not get those of one series.
+    func openWindow() {
+        let index = random.number(0...tapes.count - 1)
+        let untilMs = nowMs + Int64(random.number(1...5)) * tapes[index].series.interval.lengthMs!
+        kernel.note(UInt64(index) << 8 | 6)
+        if random.chance(0.5) {
+            kernel.tell? { "exchange: no bars until \(untilMs)" }
+            maintenanceUntilMs = untilMs
+        } else {
+            kernel.tell? { "exchange: bars of \(tapes[index].series) before \(untilMs) are not in REST" }
+            unlistedUntilMs[index] = untilMs
+        }
+    }
+
+    /// A stream of a living connection brings nothing more, until it is subscribed anew.
+    func muteOne() {
+        // Where two connections bring every stream, nobody misses one of the two.
+        guard !scenario.isDoubled, let connection = connections.filter(\.isOpen).randomElement(using: &random) else { return }
+        kernel.note(11)
+        connection.mute()
+    }
+
+    /// Some stream brings nothing.
+    var hasMute: Bool { connections.contains(where: \.hasMute) }
+
+    /// Another process reads from now on.
+    func forgetReaders() { (messagesRead, noticesRead, rejectedRead) = (0, 0, [:]) }
+
     /// Everything works again.
     func heal() {
+        isCalm = scenario.healing != nil
         (refusesUntilNs, swallowsUntilNs, failsUpgradesUntilNs, stallsUpgradesUntilNs) = (0, 0, 0, 0)
         (losesAnswersUntilNs, refusesSubscriptionsUntilNs) = (0, 0)
         for connection in connections { connection.heal() }

@@ -14,6 +14,8 @@ final class ExchangeConnection: LinkHandler {
     /// What the client is subscribed to, and what it is answered: the simulator's own.
     private var session: ControlSession!
     private var streams: Set<Int> = []
+    /// Of them, those that bring nothing.
+    private var muted: Set<Int> = []
     /// Where each frame ends on the wire, and what it means.
     private var marks: [(end: Int, mark: Mark)] = []
     private var firstMark = 0
@@ -28,7 +30,7 @@ final class ExchangeConnection: LinkHandler {
 
     init(_ exchange: Exchange) { self.exchange = exchange }
 
-    func carries(_ series: Int) -> Bool { isOpen && streams.contains(series) }
+    func carries(_ series: Int) -> Bool { isOpen && streams.contains(series) && !muted.contains(series) }
 
     func onOpen(_ link: Link) { self.link = link }
 
@@ -112,8 +114,13 @@ final class ExchangeConnection: LinkHandler {
     private func carryOut(_ actions: [ControlAction]) {
         for action in actions {
             switch action {
-            case .subscribe(let name): if let index = exchange.seriesIndex(ofStream: name) { streams.insert(index) }
-            case .unsubscribe(let name): if let index = exchange.seriesIndex(ofStream: name) { streams.remove(index) }
+            case .subscribe(let name):
+                if let index = exchange.seriesIndex(ofStream: name) { streams.insert(index) }
+            case .unsubscribe(let name):
+                guard let index = exchange.seriesIndex(ofStream: name) else { break }
+                streams.remove(index)
+                muted.remove(index)
+            case .resubscribe: break
             case .reply(let text): push(text: text, .notice)
             case .close(let code, _): sayClose(code: code)
             }
@@ -125,6 +132,10 @@ final class ExchangeConnection: LinkHandler {
     func send(_ state: KlineState) {
         let scenario = exchange.scenario
         let series = scenario.series[state.series]
+        guard !exchange.isCalm else {
+            let text = state.text(series, isCombined: session.isCombined, variant: exchange.random.next())
+            return push(text: text, .kline(state))
+        }
         guard !exchange.random.chance(scenario.lose) else { return }
         let text = state.text(series, isCombined: session.isCombined, variant: exchange.random.next())
         if exchange.random.chance(scenario.damage) {
@@ -217,6 +228,14 @@ final class ExchangeConnection: LinkHandler {
 
     func fallSilent() { isDeaf = true }
 
+    var hasMute: Bool { !muted.isEmpty }
+
+    func mute() {
+        guard let index = streams.sorted().randomElement(using: &exchange.random) else { return }
+        exchange.kernel.tell? { "exchange: \(exchange.scenario.series[index]) is mute" }
+        muted.insert(index)
+    }
+
     func sendInvalidText() {
         let padding = Array(repeating: UInt8(ascii: " "), count: 200)
         // It is known as soon as the bad byte is read.
@@ -257,6 +276,12 @@ final class ExchangeConnection: LinkHandler {
     }
 
     func heal() {
+        if exchange.isCalm {
+            let late = held
+            held = []
+            for (bytes, mark) in late { push(frames(bytes), mark) }
+            if isDeaf { reset() }
+        }
         guard isStalled else { return }
         isStalled = false
         let late = stalled

@@ -1,4 +1,4 @@
-// What Redis does with the commands FastFeed sends: streams, hashes, and the history script's meaning. A test
+// What Redis does with the commands FastFeed sends: streams, hashes, and the merge script's meaning. A test
 // runs the same commands against a real server, so that the model cannot drift.
 
 import FastFeed
@@ -10,8 +10,11 @@ struct StreamEntry: Equatable {
 }
 
 public struct RedisDatabase {
-    private(set) var streams: [String: [StreamEntry]] = [:]
-    private(set) var hashes: [String: [String: String]] = [:]
+    var streams: [String: [StreamEntry]] = [:]
+    var hashes: [String: [String: String]] = [:]
+    var changes: [String: [[String]]] = [:]
+    /// Names of scripts that are known until the server is started again.
+    var scripts: Set<String> = []
     /// Keys that hold something else.
     var foreignKeys: Set<String> = []
 
@@ -32,38 +35,76 @@ public struct RedisDatabase {
         return "$\(id.utf8.count)\r\n\(id)\r\n"
     }
 
-    /// `EVAL script 1 key open keep field value …`: HistoryScript's documented results.
-    mutating func script(_ command: [String]) -> String {
-        let (key, open) = (command[3], Int64(command[4])!)
+    /// `SCRIPT LOAD script`. Every script has the same name here: there is one.
+    static let scriptName = String(repeating: "5", count: 40)
+
+    private mutating func load(_ command: [String]) -> String {
+        scripts.insert(RedisDatabase.scriptName)
+        return "$40\r\n\(RedisDatabase.scriptName)\r\n"
+    }
+
+    /// `EVAL script 2 key changes keep keep` or `EVALSHA name …`, then id and fourteen values of each candle: what MergeScript says.
+    private mutating func script(_ command: [String]) -> String {
+        if command[0] == "EVAL" { scripts.insert(RedisDatabase.scriptName) }
+        guard command[0] == "EVAL" || scripts.contains(command[1]) else { return "-NOSCRIPT No matching script. Please use EVAL.\r\n" }
+        let key = command[3]
         guard !foreignKeys.contains(key) else { return RedisDatabase.wrongType }
-        var fields = Array(command[6...])
-        var list = streams[key] ?? []
-        let place = list.firstIndex { $0.openMs >= open } ?? list.count
-        guard place < list.count, list[place].openMs == open else {
-            if place == 0 && list.count >= Int(command[5])! { return ":3\r\n" }
-            list.insert(StreamEntry(openMs: open, fields: fields), at: place)
-            streams[key] = list
-            return ":1\r\n"
+        // Judged by what was there before the run.
+        let (before, keep) = (streams[key] ?? [], Int(command[5])!)
+        let last = before.last?.openMs ?? -1
+        var (count, told): (Int, [[String]]) = (0, [])
+        var list = before
+        for at in stride(from: 7, to: command.count, by: 15) {
+            let (open, values) = (Int64(command[at].dropLast(2))!, Array(command[(at + 1)..<(at + 15)]))
+            let place = list.firstIndex { $0.openMs >= open } ?? list.count
+            let old = place < list.count && list[place].openMs == open ? list[place].fields : nil
+            let change: (kind: String, fields: [String])
+            if values[0].isEmpty {
+                guard let old else { continue }
+                change = ("removed", old)
+                list.remove(at: place)
+            } else if let old {
+                guard let fields = RedisDatabase.corrected(old, values) else { continue }
+                change = ("corrected", fields)
+                list[place] = StreamEntry(openMs: open, fields: fields)
+            } else {
+                if before.count >= keep, let first = before.first, open < first.openMs { continue }
+                change = (open > last ? "appended" : "inserted", zip(RedisDatabase.names, values).flatMap { [$0, $1] })
+                list.insert(StreamEntry(openMs: open, fields: change.fields), at: place)
+            }
+            count += 1
+            guard change.kind != "appended" else { continue }
+            let source = RedisDatabase.value("source", change.fields) ?? ""
+            told.append(
+                ["open_time", "\(open)", "kind", change.kind, "revision", "\(RedisDatabase.revision(change.fields))", "source", source])
         }
-        let old = list[place].fields
-        if RedisDatabase.values(old) == RedisDatabase.values(fields) { return ":0\r\n" }
-        fields[fields.count - 1] = "\(RedisDatabase.revision(old) + 1)"
-        list[place] = StreamEntry(openMs: open, fields: fields)
-        streams[key] = list
-        return ":2\r\n"
+        streams[key] = list.isEmpty && before.isEmpty ? nil : list
+        changes[command[4], default: []] += told
+        return ":\(count)\r\n"
     }
 
-    /// Everything but source and revision.
-    static func values(_ fields: [String]) -> [String] {
-        stride(from: 0, to: fields.count, by: 2).flatMap {
-            ["source", "revision"].contains(fields[$0]) ? [] : [fields[$0], fields[$0 + 1]]
+    private static let names = CandleField.allCases.map(\.rawValue)
+    private static let tradeIDs = [CandleField.firstTradeID.rawValue, CandleField.lastTradeID.rawValue]
+
+    /// The fields after the correction; nil when the values are the same.
+    private static func corrected(_ old: [String], _ values: [String]) -> [String]? {
+        var isSame = old.count == 2 * names.count
+        var fields: [String] = []
+        for (name, given) in zip(names, values) {
+            let stored = value(name, old)
+            let isUnknown = tradeIDs.contains(name) && (given == "-1" || stored == "-1")
+            if stored == nil || (stored != given && !isUnknown && !["source", "revision"].contains(name)) { isSame = false }
+            fields += [name, tradeIDs.contains(name) && given == "-1" ? stored ?? given : given]
         }
+        fields[fields.count - 1] = "\(revision(old) + 1)"
+        return isSame ? nil : fields
     }
 
-    static func revision(_ fields: [String]) -> Int {
-        for index in stride(from: 0, to: fields.count, by: 2) where fields[index] == "revision" { return Int(fields[index + 1]) ?? 0 }
-        return 0
+    static func value(_ name: String, _ fields: [String]) -> String? {
+        stride(from: 0, to: fields.count, by: 2).reversed().first { fields[$0] == name }.map { fields[$0 + 1] }
     }
+
+    static func revision(_ fields: [String]) -> Int { value("revision", fields).flatMap { Int($0) } ?? 0 }
 
     /// `HSET key field value …`
     mutating func setFields(_ command: [String]) -> String {
@@ -86,13 +127,18 @@ public struct RedisDatabase {
     public mutating func run(_ command: [String]) -> String {
         switch command[0] {
         case "XADD": append(command)
-        case "EVAL": script(command)
+        case "EVAL" where command[3].hasPrefix("gaps:"): rewriteHash(command)
+        case "EVAL", "EVALSHA": script(command)
+        case "SCRIPT": load(command)
         case "HSET": setFields(command)
         case "HDEL": removeField(command)
-        default: "-ERR unknown command '\(command[0])'\r\n"
+        default: RedisDatabase.wire(reply(command))
         }
     }
 
     /// Every entry of a stream: id, then names and values.
     public func dump(_ key: String) -> [[String]] { entries(key).map { ["\($0.openMs)-0"] + $0.fields } }
+
+    /// Every entry of a stream of changes, names and values.
+    public func changes(_ key: String) -> [[String]] { changes[key] ?? [] }
 }

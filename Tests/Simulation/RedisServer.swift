@@ -24,6 +24,13 @@ final class RedisServer {
     private var refusesUntilNs: UInt64 = 0
     private var refusesPublishUntilNs: UInt64 = 0
     private var isSlowUntilNs: UInt64 = 0
+    private var isCalm = false
+    /// Called when it has forgotten something.
+    var onForgot: () -> Void = {}
+    /// Called when somebody who asks finds nothing in a stream.
+    var onFoundEmpty: (_ key: String) -> Void = { _ in }
+    /// Called around each script on a series' history.
+    var onScript: (_ key: String, _ before: RedisDatabase, _ after: inout RedisDatabase) -> Void = { _, _, _ in }
 
     init(_ scenario: Scenario, kernel: SimulatedKernel) {
         self.kernel = kernel
@@ -56,8 +63,11 @@ final class RedisServer {
     private func serve() {
         var more = false
         // Clients that are ready at once are served in any order.
-        for connection in connections.shuffled(using: &random) where connections.contains(where: { $0 === connection }) {
-            if connection.serve(commandsMax: random.pick([1, 5, 1_000])) { more = true }
+        // What a client has left behind comes before what its successor says.
+        let order = connections.shuffled(using: &random)
+        for connection in order.filter(\.hasEnded) + order.filter({ !$0.hasEnded }) where connections.contains(where: { $0 === connection })
+        {
+            if connection.serve(commandsMax: connection.hasEnded ? 1_000 : random.pick([1, 5, 1_000])) { more = true }
         }
         if more { serveSoon() }
     }
@@ -88,21 +98,59 @@ final class RedisServer {
             if now < refusesPublishUntilNs { return "-NOPERM this user has no permissions to access one of the channels used\r\n" }
             onPublish(command[1], command[2])
             return ":0\r\n"
-        case "XADD", "EVAL", "HSET", "HDEL":
+        case "SCRIPT": return database.run(command)
+        default:
             if refuses { return "-\(refusal)\r\n" }
             if command[0] == "HSET" && !database.foreignKeys.contains(command[1]) {
                 for index in stride(from: 2, to: command.count, by: 2) { onNewest(command[1], command[index], command[index + 1]) }
             }
-            return database.run(command)
-        default:
-            onUnknown(command)
-            return "-ERR unknown command\r\n"
+            // (A copy costs something; only scripts change what is stored already.)
+            let before = command[0].hasPrefix("EVAL") ? database : nil
+            let answer = database.run(command)
+            if answer.hasPrefix("-ERR unknown command") { onUnknown(command) }
+            if let before { onScript(command[3], before, &database) }
+            return answer
         }
     }
 
     // MARK: Trouble
 
     private func untilNs(_ milliseconds: ClosedRange<Int>) -> UInt64 { kernel.nowNs + UInt64(random.number(milliseconds)) * 1_000_000 }
+
+    /// Questions of somebody who waits for the answers; nil: there are none in time.
+    func ask(_ commands: [[String]]) -> [RedisReply]? {
+        let now = kernel.nowNs
+        guard now >= downUntilNs, now >= stalledUntilNs, !random.chance(now < isSlowUntilNs ? 0.3 : 0) else { return nil }
+        kernel.tell? { "redis is asked: \(commands.map { $0.prefix(6).joined(separator: " ") }.joined(separator: "; "))" }
+        if now < refusesUntilNs { return commands.map { _ in .error(refusal) } }
+        return commands.map { command in
+            let reply = database.reply(command)
+            if command[0] == "XLEN", reply == .integer(0) { onFoundEmpty(command[1]) }
+            if case .error(let text) = reply, text.hasPrefix("ERR unknown command") { onUnknown(command) }
+            return reply
+        }
+    }
+
+    /// Started again, or replaced by a replica: with nothing, or without what came last.
+    func forget() {
+        kernel.note(7)
+        let memory = random.chance(0.5) ? database : RedisDatabase()
+        kernel.plan(afterNs: UInt64(random.number(1...3_000)) * 1_000_000) { [unowned self] in
+            guard !isCalm else { return }
+            kernel.tell? { "redis: forgets" }
+            database = memory
+            restart(downUntilNs: untilNs(1...5_000))
+            onForgot()
+        }
+    }
+
+    private func restart(downUntilNs: UInt64) {
+        self.downUntilNs = downUntilNs
+        for connection in connections { connection.kill() }
+        nextClientID = 1
+        runNumber += 1
+        database.scripts = []
+    }
 
     func misbehave(_ historyKeys: [String]) {
         let kind = random.number(0...9)
@@ -111,10 +159,7 @@ final class RedisServer {
         switch kind {
         case 0:
             // Killed: nothing that was not carried out is answered; what is on the way back is lost.
-            downUntilNs = untilNs(1...20_000)
-            for connection in connections { connection.kill() }
-            nextClientID = 1
-            runNumber += 1
+            restart(downUntilNs: untilNs(1...20_000))
         case 1: stalledUntilNs = untilNs(10...25_000)
         case 2:
             refusal = random.pick([
@@ -133,7 +178,10 @@ final class RedisServer {
         }
     }
 
-    func heal() { (downUntilNs, stalledUntilNs, refusesUntilNs, refusesPublishUntilNs, isSlowUntilNs) = (0, 0, 0, 0, 0) }
+    func heal() {
+        isCalm = true
+        (downUntilNs, stalledUntilNs, refusesUntilNs, refusesPublishUntilNs, isSlowUntilNs) = (0, 0, 0, 0, 0)
+    }
 }
 
 private final class RedisConnection: LinkHandler {
@@ -142,7 +190,7 @@ private final class RedisConnection: LinkHandler {
     private var link: Link?
     private var input: [UInt8] = []
     private var head = 0
-    private var hasEnded = false
+    private(set) var hasEnded = false
 
     init(_ server: RedisServer, id: Int64) {
         self.server = server
@@ -161,6 +209,11 @@ private final class RedisConnection: LinkHandler {
         // What it has sent before is carried out all the same.
         hasEnded = true
         server.serveSoon()
+    }
+
+    func onAbort() {
+        (input, head) = ([], 0)
+        onEnd()
     }
 
     /// Carries out what has come. True when there is more.

@@ -2,7 +2,7 @@
 
 import FastFeed
 
-public struct Scenario {
+public struct Scenario: Sendable {
     public let seed: UInt64
     let series: [Series]
     let streamsPerConnection: Int
@@ -37,6 +37,8 @@ public struct Scenario {
     let changingCount: Int
     /// Two connections carry every stream: what overtakes what is chance.
     let isDoubled: Bool
+    /// What a healer finds and how it is hindered; nil: nobody heals.
+    let healing: HealScenario?
 
     public init(seed: UInt64) {
         var random = SplitMix64(seed: SplitMix64.mix(seed))
@@ -63,17 +65,63 @@ public struct Scenario {
         func distance(_ chance: Double) -> UInt64? {
             random.chance(chance) ? troubleNs / UInt64(random.number(1...12)) : nil
         }
-        exchangeFaultNs = distance(0.75)
-        redisFaultNs = distance(0.75)
-        processPauseNs = distance(0.2)
-        func rate(_ chance: Double, _ list: [Double]) -> Double { random.chance(chance) ? random.pick(list) : 0 }
+        let heals = random.chance(0.6)
+        let isGentle = heals && random.chance(0.25)
+        exchangeFaultNs = isGentle ? troubleNs / UInt64(random.number(1...6)) : distance(0.75)
+        redisFaultNs = isGentle ? nil : distance(0.75)
+        processPauseNs = isGentle ? nil : distance(0.2)
+        func rate(_ chance: Double, _ list: [Double]) -> Double { !isGentle && random.chance(chance) ? random.pick(list) : 0 }
         damage = rate(0.3, [0.01, 0.1])
         duplicate = rate(0.3, [0.02, 0.3])
         hold = rate(0.3, [0.02, 0.2])
         lose = rate(0.3, [0.01, 0.1])
         fragment = rate(0.3, [0.05, 0.5])
-        hasOtherWriter = random.chance(0.2)
-        changingCount = random.chance(0.3) ? random.number(0...series.count - 1) : 0
-        isDoubled = random.chance(0.15)
+        hasOtherWriter = !isGentle && random.chance(0.2)
+        changingCount = !isGentle && random.chance(0.3) ? random.number(0...series.count - 1) : 0
+        isDoubled = !isGentle && random.chance(0.15)
+        healing = heals ? HealScenario(&random, troubleNs: troubleNs, isGentle: isGentle) : nil
+    }
+}
+
+/// The part of a world that has a healer in it, and with it everything that nobody could make good without one.
+struct HealScenario: Sendable {
+    /// Only the exchange's connections have faults, and a hole is filled well within the hold: nothing is ever written behind its time.
+    let isGentle: Bool
+    let holdMs: Int
+    let backfill: Int
+    let auditPercent: Int
+    /// Closed bars from before the start that the exchange knows.
+    let pastCount: Int
+    /// Of the exchange, by minute and address.
+    let weightLimit: Int
+    let restLatencyMs: ClosedRange<Int>
+    /// How far REST is behind what the streams say.
+    let restLagMs: ClosedRange<Int>
+    /// Mean distance between faults of each kind; nil for none.
+    let restFaultNs: UInt64?
+    let killNs: UInt64?
+    /// Redis forgets: everything, or its last moments.
+    let lossNs: UInt64?
+    /// Bars that nobody makes, and bars that only REST has not.
+    let windowNs: UInt64?
+    let muteNs: UInt64?
+
+    init(_ random: inout SplitMix64, troubleNs: UInt64, isGentle: Bool) {
+        self.isGentle = isGentle
+        holdMs = isGentle ? 20_000 : random.pick([5_000, 5_000, 5_000, 500, 20_000])
+        backfill = random.pick([0, 3, 20, 60])
+        auditPercent = random.pick([0, 5])
+        pastCount = random.pick([0, 10, 100])
+        weightLimit = isGentle ? 6_000 : random.pick([40, 1_200, 6_000, 6_000])
+        restLatencyMs = isGentle ? 5...200 : random.pick([5...40, 50...300, 50...300, 300...3_000])
+        restLagMs = isGentle ? 0...800 : random.pick([0...0, 0...800, 0...800, 0...5_000])
+        func distance(_ chance: Double, _ countMax: Int) -> UInt64? {
+            !isGentle && random.chance(chance) ? troubleNs / UInt64(random.number(1...countMax)) : nil
+        }
+        restFaultNs = distance(0.5, 8)
+        killNs = distance(0.5, 5)
+        lossNs = distance(0.3, 3)
+        windowNs = distance(0.3, 4)
+        muteNs = distance(0.4, 3)
     }
 }

@@ -18,8 +18,14 @@ protocol LinkHandler: AnyObject {
     func onBytes(_ bytes: [UInt8])
     /// The client has closed: nothing more comes.
     func onEnd()
+    /// The same, and what the handler has not looked at yet never came.
+    func onAbort()
     /// The client's program has read this many bytes in all.
     func onRead(total: Int)
+}
+
+extension LinkHandler {
+    func onAbort() { onEnd() }
 }
 
 /// One virtual TCP connection.
@@ -45,6 +51,8 @@ final class Link {
     fileprivate var isCut = false
     /// The server has reset the connection: bytes on the way to it are lost, too.
     fileprivate var isReset = false
+    /// The client was killed, and what the server had not read of it is lost.
+    fileprivate var isAborted = false
     fileprivate var toClientNs: UInt64 = 0
     fileprivate var toServerNs: UInt64 = 0
     /// The server does not take bytes: what the client sends stays in its send buffer.
@@ -220,7 +228,24 @@ final class SimulatedKernel: VirtualKernel {
         link.toServerNs = max(link.toServerNs, nowNs + latency())
         events.plan(at: link.toServerNs) {
             // Behind what the server has not taken yet.
-            if link.isServerReading { link.handler?.onEnd() } else { link.hasEndForServer = true }
+            if link.isAborted {
+                link.handler?.onAbort()
+            } else if link.isServerReading {
+                link.handler?.onEnd()
+            } else {
+                link.hasEndForServer = true
+            }
+        }
+    }
+
+    /// The process is killed: its sockets end without a word. What is on its way to a server arrives, or is lost with the rest of what
+    /// the server has not read.
+    func killClient() {
+        for link in links.values.sorted(by: { $0.number < $1.number }) {
+            link.isAborted = random.next() & 1 == 0
+            if link.isAborted { link.isReset = true }
+            link.isServerReading = true
+            close(link.number)
         }
     }
 

@@ -8,6 +8,7 @@ final class KlineState {
     let openMs, closeMs, eventMs: Int64
     let count, firstTradeID, lastTradeID: Int64
     let isClosed: Bool
+    var source = "live"
     /// open high low close volume quote_volume taker_buy_volume taker_buy_quote_volume
     let decimals: [String]
 
@@ -56,8 +57,29 @@ final class KlineState {
         return "{\"symbol\":\"\(series.symbol)\",\"interval\":\"\(series.interval.token)\",\"open_time\":\(openMs),\"open\":\"\(d[0])\","
             + "\"high\":\"\(d[1])\",\"low\":\"\(d[2])\",\"close\":\"\(d[3])\",\"volume\":\"\(d[4])\",\"close_time\":\(closeMs),"
             + "\"quote_volume\":\"\(d[5])\",\"count\":\(count),\"taker_buy_volume\":\"\(d[6])\",\"taker_buy_quote_volume\":\"\(d[7])\","
-            + "\"first_trade_id\":\(firstTradeID),\"last_trade_id\":\(lastTradeID),\"source\":\"live\",\"revision\":0,"
+            + "\"first_trade_id\":\(firstTradeID),\"last_trade_id\":\(lastTradeID),\"source\":\"\(source)\",\"revision\":0,"
             + "\"closed\":\(isClosed),\"event_time\":\(eventMs)}"
+    }
+
+    /// What the healer makes of it: without trade ids.
+    func healed(eventMs: Int64) -> KlineState {
+        let state = KlineState(
+            series: series, openMs: openMs, closeMs: closeMs, eventMs: eventMs, count: count, firstTradeID: -1, lastTradeID: -1,
+            isClosed: true, decimals: decimals)
+        state.source = "backfill"
+        return state
+    }
+
+    /// The candle that REST makes of it: without trade ids.
+    func record(_ series: Series, dateMs: Int64) -> CandleRecord {
+        var record = CandleRecord()
+        let places: [WritableKeyPath<CandleRecord, DecimalText>] = [
+            \.open, \.high, \.low, \.close, \.volume, \.quoteVolume, \.takerBuyVolume, \.takerBuyQuoteVolume,
+        ]
+        for (place, text) in zip(places, decimals) { record[keyPath: place] = DecimalText(text)! }
+        (record.openTimeMs, record.closeTimeMs, record.tradeCount, record.eventTimeMs) = (openMs, closeMs, count, dateMs)
+        (record.intervalCode, record.source, record.isClosed) = (series.interval.rawValue, .backfill, closeMs < dateMs)
+        return record
     }
 
     /// Names and values of the history entry, but for the revision.
@@ -66,7 +88,7 @@ final class KlineState {
         return [
             "open", d[0], "high", d[1], "low", d[2], "close", d[3], "volume", d[4], "close_time", "\(closeMs)", "quote_volume", d[5],
             "count", "\(count)", "taker_buy_volume", d[6], "taker_buy_quote_volume", d[7], "first_trade_id", "\(firstTradeID)",
-            "last_trade_id", "\(lastTradeID)", "source", "live",
+            "last_trade_id", "\(lastTradeID)", "source", source,
         ]
     }
 }
@@ -76,20 +98,35 @@ struct Tape {
     let index: Int
     let series: Series
     private var random: SplitMix64
-    private var openMs: Int64
+    private(set) var openMs: Int64
     private var eventMs: Int64 = 0
+    /// Its closed bars, oldest first.
+    private(set) var history: [KlineState] = []
+    /// The newest state that was not a bar's last.
+    private(set) var forming: KlineState?
+    /// Bars that REST does not have, though they were made.
+    var unlisted: Set<Int64> = []
     private var count: Int64 = 0
     private var lastTradeID: Int64
     private var decimals: [String] = []
 
-    init(index: Int, series: Series, seed: UInt64, nowMs: Int64) {
+    /// - Parameter pastCount: closed bars from before.
+    init(index: Int, series: Series, seed: UInt64, nowMs: Int64, pastCount: Int) {
         self.index = index
         self.series = series
         random = SplitMix64(seed: seed)
         openMs = series.interval.openTime(containing: nowMs)
         lastTradeID = Int64(random.number(0...1_000_000_000))
         decimals = Tape.decimals(&random)
+        openMs -= Int64(pastCount) * series.interval.lengthMs!
+        for _ in 0..<pastCount {
+            _ = update(nowMs: openMs)
+            _ = close(nowMs: endsMs)
+        }
     }
+
+    /// Bars that open before then are not made.
+    mutating func skip(untilMs: Int64) { while openMs < untilMs { openMs = endsMs } }
 
     var endsMs: Int64 { series.interval.nextOpenTime(after: openMs) }
 
@@ -112,7 +149,9 @@ struct Tape {
         // Several events may carry the same event time.
         eventMs = max(eventMs, nowMs)
         if trades > 0 { decimals = Tape.decimals(&random) }
-        return state(isClosed: false)
+        let state = state(isClosed: false)
+        forming = state
+        return state
     }
 
     /// The bar's end; the next one begins.
@@ -124,6 +163,7 @@ struct Tape {
             decimals = Tape.decimals(&random)
         }
         let closed = state(isClosed: true)
+        history.append(closed)
         openMs = endsMs
         count = 0
         decimals = Tape.decimals(&random)

@@ -4,14 +4,25 @@ import FastFeed
 import TestKit
 
 extension World {
-    func check() {
+    /// - Parameter settledMs: when everything worked again.
+    func check(_ process: EngineProcess, settledMs: Int64) {
         complaints += ledger.complaints
-        for index in scenario.series.indices { checkSeries(index) }
+        for index in scenario.series.indices {
+            if scenario.healing == nil { checkSeries(index, process.gaps) } else { checkHealed(index, process.gaps, settledMs: settledMs) }
+            if let wrong = ledger.newestComplaint(index, redis.database) { complain("\(scenario.series[index]): \(wrong)") }
+        }
         checkBooks()
-        complaints += StageBooks.complaints(sink.latency.total.snapshot(), sink.latency.snapshot(), written: counters[.candlesWritten])
+        if scenario.healing?.isGentle == true && insertedCount > 0 {
+            complain("\(insertedCount) candles were not simply appended")
+        }
+        let latency = process.sink.latency
+        // Of what the healer has brought nobody knows how long it took.
+        if scenario.healing == nil {
+            complaints += StageBooks.complaints(latency.total.snapshot(), latency.snapshot(), written: counters[.candlesWritten])
+        }
     }
 
-    private func checkSeries(_ index: Int) {
+    private func checkSeries(_ index: Int, _ gaps: GapBoard) {
         let series = scenario.series[index]
         let key = schema.historyKey(series)
         let delivered = ledger.closed[index]
@@ -53,7 +64,6 @@ extension World {
             if isGap(openMs, [.missed]) { complaints.append("\(series) \(openMs): received, and listed as missing") }
         }
         checkHoles(index, open)
-        if let wrong = ledger.newestComplaint(index, redis.database) { complaints.append("\(series): \(wrong)") }
     }
 
     /// Bars between the first and the newest that nobody received are listed, each once.
@@ -82,7 +92,7 @@ extension World {
             expect(id.name, c[id], exchange.rejectedRead[id] ?? 0)
         }
         if !c.isBalanced { complaints.append("the books do not balance: \(c.books)") }
-        if scenario.redisFaultNs == nil && scenario.processPauseNs == nil {
+        if scenario.redisFaultNs == nil && scenario.processPauseNs == nil && scenario.healing?.lossNs == nil {
             expect("overflowed with a good Redis", c[.closedQueueOverflow], 0)
             expect("refused by a good Redis", c[.redisRejected], 0)
         }

@@ -128,6 +128,55 @@ struct CalendarTests {
         #expect(halted > 100, "data goes on")
     }
 
+    /// Nobody trades, and the exchange calls it trading: flat bars, and where only changes are pushed nothing in between.
+    @Test func quietSymbolsOnlyClose() throws {
+        var configuration = testConfiguration()
+        (configuration.quietSymbols, configuration.pushOnlyOnChange) = (2, true)
+        var world = try World(configuration, ["sim0003usdt@kline_1m", "sim0004usdt@kline_1m", "sim0002usdt@kline_1m"])
+        world.run(toMs: Self.hourMs)
+        for stream in 0..<2 {
+            let events = world.events(stream).map { $0.json["k"]! }.filter { $0["t"]!.int > testStartMs }
+            #expect(events.count == 59 && events.allSatisfy { $0["x"]!.isTrue && $0["n"]!.int == 0 && $0["L"]!.int == -1 })
+            #expect(zip(events, events.dropFirst()).allSatisfy { $1["t"]!.int == $0["t"]!.int + 60_000 && $1["c"] == $0["c"] })
+            world.audit(stream)
+        }
+        #expect(world.events(2).count > 500, "the others go on")
+        #expect(rest(world.engine, "exchangeInfo?symbol=SIM0004USDT").contains("\"status\":\"TRADING\""))
+        // Where unchanged bars are repeated, too, they are.
+        configuration.pushOnlyOnChange = nil
+        var usual = try World(configuration, ["sim0004usdt@kline_1m"])
+        usual.run(toMs: 120_000)
+        #expect(usual.events(0).count > 50)
+    }
+
+    /// The truth of all bars: also those that ended before anybody listened, or while nobody did.
+    @Test func theExchangeKnowsWhatNobodyHeard() throws {
+        var world = try World(testConfiguration(), ["btcusdt@kline_1m", "btcusdt@kline_1d@+08:00"])
+        world.run(toMs: 130_000)
+        world.engine.unsubscribe(0, in: .millisecond, isDeliberate: true)
+        world.run(toMs: 700_000)
+        world.engine.subscribe(0, in: .millisecond)
+        world.run(toMs: 900_000)
+        let announced = world.truth(0).map(\.candle.openTimeMs)
+        var all = world.engine.exchangeCandles()
+        #expect(announced.count < 8 && all.count == 15, "\(announced.count) announced")
+        #expect(all.map(\.candle.openTimeMs) == world.bars(0).dropLast().map(\.openTimeMs))
+        #expect(zip(all, all.dropFirst()).allSatisfy { $1.candle.firstTradeID == $0.candle.lastTradeID + 1 }, "ids have no gap")
+        let format = world.engine.series(ofStream: 0).format
+        for (candle, bar) in zip(all, world.bars(0)) {
+            let wanted = KlineState(eventTimeMs: 0, openTimeMs: bar.openTimeMs, nextOpenMs: bar.nextOpenMs, isClosed: true, sum: bar.sum)
+            #expect(wanted.candle(interval: .m1, format: format).hasSameValues(as: candle.candle))
+        }
+        let early = all[0].candle.openTimeMs - 50 * 60_000
+        all = world.engine.exchangeCandles(fromMs: early)
+        #expect(all.count == 65 && all[0].candle.openTimeMs == early && !all[0].delivered)
+        // What a delisting cuts was never closed.
+        world.engine.plan(0, .unlisted, afterMs: 30_000)
+        world.run(toMs: 1_500_000)
+        let last = world.engine.exchangeCandles().last?.candle.openTimeMs
+        #expect(last == (testStartMs + 900_000) / 60_000 * 60_000 - 60_000)
+    }
+
     @Test func listingInTheMiddleOfABar() throws {
         var configuration = testConfiguration()
         configuration.symbolChanges = [SymbolChange("sim0001usdt", .unlisted), SymbolChange("sim0001usdt", .trading, afterMs: 100_000)]

@@ -24,7 +24,10 @@ struct ControlTests {
         #expect(
             say(#"{"id":"a-1","method":"LIST_SUBSCRIPTIONS"}"#)
                 == [.reply(#"{"result":["btcusdt@kline_1m","ethusdt@aggTrade"],"id":"a-1"}"#)])
-        #expect(say(#"{"method":"SUBSCRIBE","params":["btcusdt@kline_1m"],"id":null}"#) == [.reply(#"{"result":null,"id":null}"#)])
+        #expect(
+            say(#"{"method":"SUBSCRIBE","params":["btcusdt@kline_1m"],"id":null}"#) == [
+                .resubscribe("btcusdt@kline_1m"), .reply(#"{"result":null,"id":null}"#),
+            ])
         #expect(say(#"{"method":"GET_PROPERTY","params":["combined"],"id":1}"#) == [.reply(#"{"result":false,"id":1}"#)])
         #expect(say(#"{"method":"SET_PROPERTY","params":["combined",true],"id":2}"#) == [.reply(#"{"result":null,"id":2}"#)])
         #expect(say(#"{"method":"GET_PROPERTY","params":["combined"],"id":3}"#) == [.reply(#"{"result":true,"id":3}"#)])

@@ -34,6 +34,56 @@ struct FaultTests {
         let open = strike("x", 2_000)
         let closed = plan.eventStrike(stream: "x", connection: 1, isClosed: true, nowMs: 2_000)?.kind
         #expect(open == nil && closed == .missingClose)
+        for kind in [FaultKind.lateClose, .alteredClose] {
+            plan.clear()
+            plan.arm(Fault(kind), nowMs: 2_000)
+            let strikes = [false, true].map { plan.eventStrike(stream: "x", connection: 1, isClosed: $0, nowMs: 2_000)?.kind }
+            #expect(strikes == [nil, kind])
+        }
+    }
+
+    /// Several in one text, as a flag has them.
+    @Test func plans() throws {
+        #expect(
+            try Fault.plan(text: "restStatus,value=429,retry=1,count=3;restStatus,status=418,retry=2,probability=0.1,count=0;restTruncate")
+                == [
+                    Fault(.restStatus, count: 3, value: 429, retrySeconds: 1),
+                    Fault(.restStatus, probability: 0.1, count: 0, value: 418, retrySeconds: 2), Fault(.restTruncate),
+                ])
+        for bad in ["", "reset;", "reset;;drop", "restStatus,retry=-1", "restStatus,retry=259201"] {
+            #expect(throws: FaultSyntaxError.self) { try Fault.plan(text: bad) }
+        }
+    }
+
+    @Test func aMuteStreamIsMuteWhereItWasStruck() {
+        func world(_ fault: Fault) -> (FaultPlan, (inout FaultPlan, String, Int, Int64) -> FaultKind?) {
+            var plan = FaultPlan(seed: 1)
+            plan.arm(fault, nowMs: 1_000)
+            return (plan, { $0.eventStrike(stream: $1, connection: $2, isClosed: false, nowMs: $3)?.kind })
+        }
+        var (plan, strike) = world(Fault(.muteOnConnection, stream: "a"))
+        let first = [
+            strike(&plan, "b", 1, 1_000), strike(&plan, "a", 1, 1_000), strike(&plan, "a", 2, 1_000), strike(&plan, "a", 1, 99_000),
+        ]
+        #expect(first == [nil, .muteOnConnection, nil, .muteOnConnection])
+        plan.onSubscribe(stream: "a", connection: 1)
+        plan.dropSpent(99_000)
+        #expect(strike(&plan, "a", 1, 99_000) == .muteOnConnection && !plan.isQuiet, "subscribed anew it stays mute")
+        plan.onEnd(connection: 1)
+        #expect(plan.isQuiet)
+
+        (plan, strike) = world(Fault(.muteSubscription, count: 2, durationMs: 500))
+        let second = [
+            strike(&plan, "a", 1, 1_000), strike(&plan, "b", 1, 1_001), strike(&plan, "c", 1, 1_002), strike(&plan, "a", 1, 1_003),
+        ]
+        #expect(second == [.muteSubscription, .muteSubscription, nil, .muteSubscription])
+        plan.onSubscribe(stream: "a", connection: 2)
+        #expect(strike(&plan, "a", 1, 1_004) == .muteSubscription, "another connection's word does not help this one")
+        plan.onSubscribe(stream: "a", connection: 1)
+        #expect(strike(&plan, "a", 1, 1_005) == nil && strike(&plan, "b", 1, 1_499) == .muteSubscription)
+        #expect(strike(&plan, "b", 1, 1_500) == nil)
+        plan.dropSpent(1_500)
+        #expect(plan.isQuiet)
     }
 
     @Test func connectionStrikes() {
@@ -96,5 +146,8 @@ struct FaultTests {
         #expect(field { $0.closeDelayMs = -1...3 } == "closeDelayMs")
         #expect(field { $0.startTimeMs = 5 } == "startTimeMs")
         #expect(field { $0.truthCandlesMax = 0 } == "truthCandlesMax")
+        #expect(field { $0.restLagMs = -1 } == "restLagMs")
+        #expect(field { $0.banSeconds = 259_201 } == "banSeconds")
+        #expect(field { $0.quietSymbols = 21 } == "quietSymbols")
     }
 }

@@ -1,52 +1,23 @@
-// REST as a function: parameter rules, paging, weights, errors; and the handshake's judgement of paths.
+// REST as a function: parameter rules, paging, errors; and the handshake's judgement of paths.
 
 import FastFeed
 import Testing
 import VenueSimulator
 
 struct RestTests {
-    /// An exchange at one instant.
-    private struct World {
-        var configuration: SimulatorConfiguration
-        var rest: RestResponder
-        var histories: [BarHistory]
-        let specs: [SymbolSpec]
-
-        init(_ configuration: SimulatorConfiguration) {
-            self.configuration = configuration
-            specs = SymbolSpec.list(
-                seed: configuration.seed, market: configuration.market, count: configuration.symbolCount, illiquidEvery: 4)
-            rest = RestResponder(configuration: configuration, symbols: specs)
-            histories = specs.map { BarHistory(Tape(spec: $0, listingMs: testStartMs - 180 * 60_000)) }
-        }
-
-        mutating func get(_ target: String, headers: [String: String] = [:], wallMs: Int64 = 1) -> HTTPResponse {
-            rest.respond(
-                to: request(target, headers: headers), from: "127.0.0.1", nowMs: testStartMs, wallMs: wallMs, histories: &histories)
-        }
-
-        mutating func rows(_ target: String) throws -> [[JSONValue]] {
-            let response = get(target)
-            guard case .array(let rows) = try JSONValue(parsing: response.body) else { return [] }
-            return rows.map { if case .array(let row) = $0 { row } else { [] } }
-        }
-    }
-
-    private func code(_ response: HTTPResponse) -> Int64 { (try? JSONValue(parsing: response.body))?["code"]?.int ?? 0 }
-
     @Test func pingTimeAndUnits() {
-        var world = World(testConfiguration())
+        var world = RestWorld(testConfiguration())
         #expect(world.get("/api/v3/ping").body == Array("{}".utf8))
         #expect(world.get("/api/v3/time").body == Array("{\"serverTime\":\(testStartMs)}".utf8))
         #expect(
             world.get("/api/v3/time", headers: ["x-mbx-time-unit": "MICROSECOND"]).body == Array("{\"serverTime\":\(testStartMs)000}".utf8))
-        #expect(code(world.get("/api/v3/time", headers: ["x-mbx-time-unit": "DAY"])) == -1194)
+        #expect(code(of: world.get("/api/v3/time", headers: ["x-mbx-time-unit": "DAY"])) == -1194)
         #expect(world.get("/api/v3/nothing").status == 404)
         #expect(world.get("/fapi/v1/ping").status == 404)
     }
 
     @Test func klinesRows() throws {
-        var world = World(testConfiguration())
+        var world = RestWorld(testConfiguration())
         let rows = try world.rows("/api/v3/klines?symbol=BTCUSDT&interval=1m")
         #expect(rows.count == 181, "three hours and the current minute")
         #expect(rows.allSatisfy { $0.count == 12 && $0[11] == .string("0") })
@@ -72,7 +43,7 @@ struct RestTests {
     }
 
     @Test func microsecondRows() throws {
-        var world = World(testConfiguration())
+        var world = RestWorld(testConfiguration())
         let response = world.get("/api/v3/klines?symbol=BTCUSDT&interval=1m&limit=1", headers: ["x-mbx-time-unit": "microsecond"])
         #expect(String(decoding: response.body, as: UTF8.self).contains("999999,\""))
     }
@@ -85,9 +56,9 @@ struct RestTests {
         ("symbol=BTCUSDT&interval=1m&timeZone=15", -1130), ("symbol=BTCUSDT&interval=1m&startTime=", -1105),
     ])
     func errors(_ query: String, _ expected: Int64) {
-        var world = World(testConfiguration())
+        var world = RestWorld(testConfiguration())
         let response = world.get("/api/v3/klines?" + query)
-        #expect(response.status == 400 && code(response) == expected)
+        #expect(response.status == 400 && code(of: response) == expected)
     }
 
     @Test(arguments: [("0", 0), ("8", 480), ("-1:00", -60), ("05:45", 345), ("-12:00", -720), ("14", 840)])
@@ -96,9 +67,9 @@ struct RestTests {
     }
 
     @Test func futures() throws {
-        var world = World(testConfiguration(market: .um))
-        #expect(code(world.get("/fapi/v1/klines?symbol=BTCUSDT&interval=1s")) == -1120)
-        #expect(code(world.get("/fapi/v1/klines?symbol=BTCUSDT&interval=1m&timeZone=1")) == -1104)
+        var world = RestWorld(testConfiguration(market: .um))
+        #expect(code(of: world.get("/fapi/v1/klines?symbol=BTCUSDT&interval=1s")) == -1120)
+        #expect(code(of: world.get("/fapi/v1/klines?symbol=BTCUSDT&interval=1m&timeZone=1")) == -1104)
         let rows = try world.rows("/fapi/v1/klines?symbol=BTCUSDT&interval=1m&limit=1")
         #expect(rows[0][1].text.split(separator: ".")[1].count == 1, "the symbol's own precision")
         let info = try JSONValue(parsing: world.get("/fapi/v1/exchangeInfo").body)
@@ -106,7 +77,7 @@ struct RestTests {
     }
 
     @Test func exchangeInformation() throws {
-        var world = World(testConfiguration())
+        var world = RestWorld(testConfiguration())
         func symbols(_ target: String) throws -> [String] {
             guard case .array(let list)? = try JSONValue(parsing: world.get(target).body)["symbols"] else { return [] }
             return list.map { $0["symbol"]!.text }
@@ -114,31 +85,7 @@ struct RestTests {
         #expect(try symbols("/api/v3/exchangeInfo").count == 16)
         #expect(try symbols("/api/v3/exchangeInfo?symbol=ETHUSDT") == ["ETHUSDT"])
         #expect(try symbols("/api/v3/exchangeInfo?symbols=%5B%22ETHUSDT%22,%22BTCUSDT%22%5D") == ["ETHUSDT", "BTCUSDT"])
-        #expect(code(world.get("/api/v3/exchangeInfo?symbol=NOPE")) == -1121)
-    }
-
-    @Test func weightsLimitsAndBans() {
-        var configuration = testConfiguration()
-        configuration.weightPerMinuteMax = 50
-        var world = World(configuration)
-        func header(_ response: HTTPResponse, _ name: String) -> String? { response.headers.first { $0.name == name }?.value }
-        let first = world.get("/api/v3/exchangeInfo", wallMs: 60_000)
-        #expect(header(first, "x-mbx-used-weight") == "20" && header(first, "x-mbx-used-weight-1m") == "20")
-        _ = world.get("/api/v3/exchangeInfo", wallMs: 60_001)
-        let third = world.get("/api/v3/exchangeInfo", wallMs: 90_000)
-        #expect(third.status == 429 && header(third, "retry-after") == "30" && code(third) == -1003)
-        for _ in 0..<WeightLedger.refusalsMax { _ = world.get("/api/v3/ping", wallMs: 91_000) }
-        let banned = world.get("/api/v3/ping", wallMs: 92_000)
-        #expect(banned.status == 418 && header(banned, "retry-after") == "119")
-        #expect(world.get("/api/v3/ping", wallMs: 300_000).status == 200)
-    }
-
-    @Test func restLag() throws {
-        var configuration = testConfiguration()
-        configuration.restLagMs = 30_000
-        var world = World(configuration)
-        let rows = try world.rows("/api/v3/klines?symbol=BTCUSDT&interval=1m&limit=1")
-        #expect(rows[0][6].int < testStartMs, "the bar 16 s old is not there yet")
+        #expect(code(of: world.get("/api/v3/exchangeInfo?symbol=NOPE")) == -1121)
     }
 
     // MARK: Handshake

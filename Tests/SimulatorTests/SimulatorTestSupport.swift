@@ -49,3 +49,36 @@ extension JSONValue {
 func request(_ target: String, headers: [String: String] = [:]) -> RequestHead {
     RequestHead(method: "GET", target: target, headers: headers)
 }
+
+/// REST of an exchange, at an instant of its clock and one of ours.
+struct RestWorld {
+    var nowMs = testStartMs
+    var rest: RestResponder
+    private var histories: [BarHistory]
+
+    init(_ configuration: SimulatorConfiguration) {
+        let specs = SymbolSpec.list(
+            seed: configuration.seed, market: configuration.market, count: configuration.symbolCount, illiquidEvery: 4)
+        rest = RestResponder(configuration: configuration, symbols: specs)
+        histories = specs.map { BarHistory(Tape(spec: $0, listingMs: testStartMs - 180 * 60_000)) }
+    }
+
+    mutating func get(
+        _ target: String, headers: [String: String] = [:], from address: String = "127.0.0.1", wallMs: Int64 = 1
+    ) -> HTTPResponse {
+        rest.respond(to: request(target, headers: headers), from: address, nowMs: nowMs, wallMs: wallMs, histories: &histories)
+    }
+
+    mutating func refuse(_ fault: Fault, wallMs: Int64) -> HTTPResponse {
+        rest.refuse(fault, "127.0.0.1", nowMs: nowMs, wallMs: wallMs)
+    }
+
+    mutating func rows(_ target: String) throws -> [[JSONValue]] {
+        let response = get(target)
+        guard case .array(let rows) = try JSONValue(parsing: response.body) else { return [] }
+        return rows.map { if case .array(let row) = $0 { row } else { [] } }
+    }
+}
+
+/// The exchange's code of a refusal.
+func code(of response: HTTPResponse) -> Int64 { (try? JSONValue(parsing: response.body))?["code"]?.int ?? 0 }

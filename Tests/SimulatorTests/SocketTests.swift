@@ -345,5 +345,21 @@ struct SocketTests {
         }
         let text = try String(contentsOfFile: path, encoding: .utf8)
         #expect(text.split(separator: "\n").count > 10)
+        // From an instant on: all bars, also those before anybody listened.
+        let sinceMs = testStartMs / 1_000 * 1_000 - 100_000
+        try withSimulator(
+            fast {
+                $0.truthFile = path
+                $0.truthSinceMs = sinceMs
+            }
+        ) { simulator in
+            let client = try LoopbackClient(simulator, "/ws/btcusdt@kline_1s")
+            _ = client.next()
+            let lines = try httpGet(simulator, "/truth/bars?from=\(sinceMs)").body.split(separator: UInt8(ascii: "\n"))
+            #expect(try lines.count >= 100 && ClosedCandle(line: Array(lines[0])).candle.openTimeMs == sinceMs)
+        }
+        let bars = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").filter { !$0.hasPrefix("{\"stream\"") }
+        let opens = try bars.map { try ClosedCandle(line: Array($0.utf8)).candle.openTimeMs }
+        #expect(opens.count >= 100 && opens[0] == sinceMs && zip(opens, opens.dropFirst()).allSatisfy { $1 == $0 + 1_000 })
     }
 }

@@ -34,6 +34,7 @@ struct TruthCheckTests {
         candle.closeTimeMs = candle.openTimeMs + 59_999
         candle.eventTimeMs = candle.openTimeMs + 60_003
         candle.isClosed = isClosed
+        (candle.firstTradeID, candle.lastTradeID, candle.tradeCount) = (minute * 10, minute * 10 + 9, 10)
         (candle.open, candle.close) = (DecimalText("1.50")!, DecimalText("\(minute).00000000")!)
         return candle
     }
@@ -107,6 +108,77 @@ struct TruthCheckTests {
             check.samples == [
                 "wrong: btcusdt:1m 780000: stored open 1.5, announced 1.50", "wrong: btcusdt:1m 840000: stored more 1, announced nothing",
             ])
+    }
+
+    /// The fields of a candle with some of them replaced.
+    private func fields(_ minute: Int64, _ changes: [CandleField: String]) -> [String] {
+        CandleField.texts(candle(minute)).flatMap { name, text in [name, changes[CandleField(rawValue: name)!] ?? text] }
+    }
+
+    @Test func aCandleFromRESTMayLackItsTradeIDs() throws {
+        fill()
+        let none: [CandleField: String] = [.firstTradeID: "-1", .lastTradeID: "-1"]
+        func put(_ changes: [CandleField: String], at minute: Int64) {
+            store.histories[Self.key]![Int(minute) - 10].fields = fields(minute, changes)
+        }
+        put([.source: "backfill"].merging(none) { $1 }, at: 12)
+        put([.source: "backfill"], at: 13)
+        #expect(try check().isFlawless && check().same == 10 && check().healed == 2)
+        // One id alone, other ids, none on a live candle, another source.
+        put([.source: "backfill", .firstTradeID: "-1"], at: 14)
+        put([.source: "backfill", .lastTradeID: "150"], at: 15)
+        put(none, at: 16)
+        put([.source: "built"], at: 17)
+        put([.source: "backfill", .close: "7"], at: 18)
+        let check = try check()
+        #expect(check.wrong == 5 && check.same == 5 && check.healed == 2 && check.missing == 0, "\(check.samples)")
+    }
+
+    @Test func correctionsAreToldApart() throws {
+        fill()
+        store.histories[Self.key]![2].fields = fields(12, [.revision: "3"])
+        var check = try check()
+        #expect(check.revised == 1 && check.same == 10 && check.isWhole && !check.isFlawless, "\(check)")
+        store.histories[Self.key]![3].fields = fields(13, [.revision: "1", .close: "7"])
+        for (place, text) in ["01", "-1", "x"].enumerated() {
+            store.histories[Self.key]![5 + place].fields = fields(15 + Int64(place), [.revision: text])
+        }
+        check = try self.check()
+        #expect(check.revised == 2 && check.wrong == 4 && check.same == 6 && !check.isWhole)
+    }
+
+    @Test func entriesHaveAnOrder() throws {
+        fill()
+        store.histories[Self.key]!.swapAt(3, 4)
+        let check = try check()
+        #expect(check.misplaced == 1 && check.same == 10 && !check.isWhole && check.samples.count == 1)
+    }
+
+    /// All that the exchange has closed by an instant, whoever heard of it.
+    @Test func completeMeansAll() throws {
+        fill()
+        func complete(_ minutes: Range<Int64>, settledMinute: Int64 = 20, historyMax: Int = .max) throws -> TruthCheck {
+            var check = TruthCheck(ask: store.answer)
+            try check.checkComplete(
+                closed(minutes, notDelivered: Set(minutes)), settledMs: settledMinute * 60_000, historyMax: historyMax)
+            return check
+        }
+        #expect(try complete(10..<20).isFlawless && complete(10..<20).required == 10)
+        // Bars that are not settled yet may be missing; backfill begins earlier.
+        #expect(try complete(10..<23).isFlawless && complete(10..<23, settledMinute: 21).missing == 1)
+        #expect(try complete(8..<20).missing == 2 && complete(8..<20, historyMax: 10).missing == 0)
+        store.histories[Self.key]!.remove(at: 5)
+        let check = try complete(10..<20)
+        #expect(check.missing == 1 && check.absent[0].openTimeMs == 15 * 60_000 && !check.isWhole)
+        #expect(try complete(11..<20).extra == 1, "what the exchange never had")
+    }
+
+    @Test func changesAndHolesOfASeriesAreNotForeign() throws {
+        fill()
+        for key in ["changes:{btcusdt}:1m", "gaps:{btcusdt}:1m"] { store.others[key] = -1 }
+        #expect(try check().isFlawless)
+        store.others["gaps:{ethusdt}:1m"] = -1
+        #expect(try check().extra == 1)
     }
 
     @Test func secondEntriesAndFieldsAreTwice() throws {

@@ -169,6 +169,18 @@ struct BenchmarkSmokeTests {
         }
     }
 
+    /// A cold backfill, an outage over the end of a bar, and a backfill beside live candles.
+    @Test(.nightly) func healingIsMeasured() throws {
+        let outcome = try run("heal/", "--quick", "--json", within: 600)
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        let (document, byName) = try results(outcome)
+        #expect((document["failures"] as? [Any])?.isEmpty == true, "\(document["failures"] ?? "")")
+        for name in ["backfill/candles", "outage/300/time", "outage/1500/time", "live/with/p99", "live/without/p99", "live/ratio/p99"] {
+            #expect(value(byName["heal/\(name)"], "median") ?? 0 > 0, "\(name)")
+        }
+        #expect(value(byName["heal/outage/300/scripts"], "max") == 0, "all are appended")
+    }
+
     /// Not a measurement: memory is judged over minutes (`scripts/churn.sh`).
     @Test(.nightly) func nothingIsLeftOfFluxes() throws {
         let outcome = try run("churn", "--minutes", "0.1", "--every-ms", "100", within: 120)

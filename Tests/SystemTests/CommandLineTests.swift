@@ -112,6 +112,11 @@ struct CommandLineRefusalTests {
         (flux + ["--venue-ws", "ws://127.0.0.1:1/stream?streams="], "write ws://127.0.0.1:1/"),
         (flux + ["--venue-ws", "ws://127.0.0.1:1/ws/btcusdt@kline_1m"], "--venue-ws"),
         (flux + ["--market", "um", "--venue-ws", "wss://stream.binance.com:9443"], "spot"),
+        (flux + ["--market", "um", "--venue-ws", "wss://h", "--venue-ws", "wss://stream.binance.com:9443"], "spot"),
+        (flux + nowhere + ["--venue-ws", "ws://example.com"], "is plain ws://"),
+        (flux + ["--venue-ws", "ws://127.0.0.1:1,"], "--venue-ws"),
+        (flux + ["--redundancy", "3"], "redundancy must be 1 or 2, not 3"),
+        (flux + ["--connection-lifetime", "9"], "connection-lifetime must be 10 to 86400 seconds, not 9"),
         (["--flux", ""], "--flux"),
         (flux + ["--venue-rest", "https://api.binance.com/api/v3"], "path and query have no place here"),
         (flux + nowhere + ["--venue-rest", "http://example.com"], "venue-rest"),
@@ -143,6 +148,11 @@ struct CommandLineRefusalTests {
         (flux + ["--batch-size", "many"], "--batch-size 'many'"),
         (flux + ["--batch-size", "0"], "batch-size"),
         (flux + ["--history", "0"], "history"),
+        (flux + ["--history", "500", "--backfill", "501"], "backfill must be 0 to 500 (history), not 501"),
+        (flux + ["--heal-hold", "301"], "heal-hold must be 0 to 300 seconds"),
+        (flux + ["--heal-hold", "soon"], "--heal-hold 'soon'"),
+        (flux + ["--close-grace", "0.4"], "close-grace must be 0.5 to 60 seconds"),
+        (flux + ["--audit-percent", "21"], "audit-percent must be 0 to 20, not 21"),
         (flux + ["--report-seconds", "1.5"], "--report-seconds '1.5'"),
         (flux + ["--log-format", "xml"], "--log-format 'xml'"),
         (flux + ["--log-level", "loud"], "--log-level 'loud'"),
@@ -164,7 +174,9 @@ struct CommandLineRefusalTests {
             ["run", "--bogus"], ["bogus"], ["simulate", "--port", "70000"], ["simulate", "--speed", "0"],
             ["simulate", "--open-loop", "0"], ["simulate", "--open-loop", "5", "--flat-out"], ["simulate", "--flat-out", "--stamp-trades"],
             ["simulate", "--fault", "flood"], ["simulate", "--speed", "nan"], ["simulate", "--truth-file", "/nowhere/truth"],
-            ["simulate", "--connection-seconds", "9223372036854775807"], ["simulate", "--status-seconds", "9223372036854775807"],
+            ["simulate", "--connection-lifetime", "9223372036854775807"], ["simulate", "--status-seconds", "9223372036854775807"],
+            ["simulate", "--rest-lag", "-1"], ["simulate", "--rest-weight", "0"], ["simulate", "--rest-ban", "0"],
+            ["simulate", "--quiet-symbols", "21"], ["simulate", "--fault", "lose;flood"],
             ["simulate", "--market", "cm"], ["simulate", "--extra-symbol", "a/b"], ["simulate", "--extra-symbol", "btcusdt"],
             ["demo", "--symbols", "0"], ["demo", "--intervals", "7m"], ["demo", "--seconds", "0"],
         ])
@@ -273,6 +285,25 @@ struct CommandLinePrecedenceTests {
         let withFile = try ProgramRun(["run", "--config", file.path])
         #expect(withFile.end() == 2)
         #expect(withFile.errorText.contains("\"batch-size\" in \(file.path) 'file'"), "\(withFile.errorText)")
+    }
+
+    @Test("Several hosts, from any place", arguments: 0..<3)
+    func hosts(place: Int) throws {
+        let urls = ["ws://127.0.0.1:1", "ws://127.0.0.1:2/ws"]
+        let file = try ScratchFile("{\"venue-ws\": [\"\(urls[0])\", \"\(urls[1])\"], \"redundancy\": 2}")
+        let arguments = ["run", "--redis", "redis://127.0.0.1:1", "--log-format", "json"] + flux
+        let run =
+            switch place {
+            case 0: try ProgramRun(arguments + urls.flatMap { ["--venue-ws", $0] } + ["--redundancy", "2"])
+            case 1:
+                try ProgramRun(
+                    arguments, environment: ["FEEDD_VENUE_WS": urls.joined(separator: ", "), "FEEDD_REDUNDANCY": "2"])
+            default: try ProgramRun(arguments + ["--config", file.path])
+            }
+        #expect(run.shows("\"venue\":\"ws://127.0.0.1:1/ ws://127.0.0.1:2/\""), "\(run.errorText)")
+        for port in 1...2 { #expect(run.shows("\"url\":\"ws://127.0.0.1:\(port)/\""), "\(run.errorText)") }
+        run.signal(SIGTERM)
+        #expect(run.end() == 0)
     }
 
     @Test(
@@ -443,6 +474,15 @@ struct CommandLineLifeTests {
         #expect(run.outputText.contains("the same, 0 different, 0 missing"), "\(run.outputText)")
         #expect(run.outputText.contains("btcusdt"))
         #expect(!run.outputText.contains("\u{1B}"))
+    }
+
+    @Test("demo whose exchange cuts its connections misses nothing in the end")
+    func demoWithFaults() throws {
+        let run = try ProgramRun(["demo", "--plain", "--faults", "--seconds", "13", "--symbols", "4", "--speed", "60"])
+        #expect(run.end(within: 60) == 0, "\(run.outputText) \(run.errorText)")
+        #expect(run.outputText.contains("the same, 0 different, 0 missing"), "\(run.outputText)")
+        let healed = run.outputText.firstMatch(of: /connections cut   1 times; ([0-9 ]+) candles healed/)
+        #expect(healed.map { $0.1 != "0" } == true, "\(run.outputText)")
     }
 }
 

@@ -169,7 +169,7 @@ struct FaultTests {
         let server = try RedisServerProcess()
         let admin = try RedisClient.connect(server.endpoint)
         // Every key but the histories of symbols that begin with a b.
-        let rights = ["~candles:{[^b]*", "~latest:*", "~status:*", "~fluxes", "&*", "+@all"]
+        let rights = ["~candles:{[^b]*", "~changes:*", "~gaps:*", "~latest:*", "~status:*", "~fluxes", "&*", "+@all"]
         #expect(try admin.command(["ACL", "SETUSER", "narrow", "on", ">secret"] + rights).text == "OK")
         let rig = try rig(symbols: 50) {
             $0.intervals = [.s1]

@@ -6,6 +6,15 @@ import Testing
 extension Trait where Self == ConditionTrait {
     /// Runs where FASTFEED_NIGHTLY is set: scripts/nightly.sh does.
     static var nightly: Self {
-        .enabled(if: ProcessInfo.processInfo.environment["FASTFEED_NIGHTLY"] != nil, "takes long: scripts/nightly.sh tests")
+        .enabled(if: Nightly.isOn, "takes long: scripts/nightly.sh tests")
+    }
+}
+
+enum Nightly {
+    static let isOn = ProcessInfo.processInfo.environment["FASTFEED_NIGHTLY"] != nil
+
+    /// So many times as there is time for.
+    static func count(everyday: Int, nightly: Int) -> Int {
+        isOn ? nightly : everyday
     }
 }

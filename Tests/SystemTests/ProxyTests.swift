@@ -38,6 +38,7 @@ struct ProxyTests {
         options.adjust = {
             $0.proxy = .server(endpoint)
             $0.takesCommands = true
+            $0.backfill = 0
             $0.venueREST = $0.venue.map { RestEndpoint(isSecure: $0.isSecure, host: $0.authority.host, port: $0.authority.port) }
         }
         return try Rig(options)

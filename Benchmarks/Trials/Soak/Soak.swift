@@ -13,7 +13,7 @@ private let isInterrupted = Atomic<Bool>(false)
 struct Soak: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "Benchmarks soak",
-        abstract: "Load and random faults for minutes or hours; then Redis is compared with the exchange's truth.",
+        abstract: "Load and random faults for minutes or hours; then Redis has all that the exchange has closed, or the run has failed.",
         discussion: "Three processes beside this one: the local exchange, redis-server, feedd. Exit status 1 when anything does not hold.")
 
     @Option(help: "How long faults go on.")
@@ -28,6 +28,9 @@ struct Soak: ParsableCommand {
     @Option(help: "Seconds between faults, at least 3.")
     var faultSeconds = 5
 
+    @Option(help: "Milliseconds after a bar's end for which the exchange's REST interface lacks it, or has it unfinished.")
+    var restLag = 800
+
     @Option(help: "When redis-server syncs its append-only file: everysec, always or no.")
     var fsync = "everysec"
 
@@ -40,8 +43,8 @@ struct Soak: ParsableCommand {
     @OptionGroup var trial: TrialOptions
 
     func validate() throws {
-        guard minutes > 0, faultSeconds >= 3, (1...5_000).contains(symbols) else {
-            throw ValidationError("--minutes must be positive, --fault-seconds at least 3, --symbols 1 to 5000")
+        guard minutes > 0, faultSeconds >= 3, (1...5_000).contains(symbols), (0...60_000).contains(restLag) else {
+            throw ValidationError("--minutes must be positive, --fault-seconds at least 3, --symbols 1 to 5000, --rest-lag 0 to 60000")
         }
         let count = max(0, Int(minutes * 60) / faultSeconds - 1)
         guard minutes < RequiredFault.minutesMin || SoakSchedule.coversAll(seed: seed, faultSeconds: faultSeconds, count: count) else {
@@ -52,6 +55,7 @@ struct Soak: ParsableCommand {
     func run() throws {
         for number in [SIGINT, SIGTERM] { signal(number) { _ in isInterrupted.store(true, ordering: .relaxed) } }
         try Trial.carryOut("soak", trial, keepsFiles: keep) { result, directory in
+            let setup = setup
             (result.seed, result.streams) = (seed, setup.series)
             print("soak: \(minutes) minutes, seed \(seed), \(result.streams) streams, a fault every \(faultSeconds) s")
             print("files: \(directory.path)")
@@ -59,27 +63,33 @@ struct Soak: ParsableCommand {
             let injector = FaultInjector(service.rig)
             service.onTurn = injector.tick
             let atStart = try calm(service, injector, seconds: 60)
+            let calmMs = try service.rig.exchange.timeMs()
             try hurt(service, injector, result)
             let wasInterrupted = isInterrupted.load(ordering: .relaxed)
             try injector.clearExchange()
             let atEnd = try calm(service, injector, seconds: Soak.calmSecondsMax)
-            try service.finish(result, allBegan: true)
+            try service.finishHealed(result, fromMs: injector.forgottenMs ?? calmMs)
             result.judgeProcess(atStart: atStart, atEnd: atEnd)
-            result.judgeLoad(wanted: wantedFramesPerSecond)
+            result.judgeLoad(wanted: wantedFramesPerSecond(setup.series))
             result.judgeFaults(minutesWanted: minutes, wasInterrupted: wasInterrupted)
         }
     }
 
     private static let pushMs = 100
-    private static let calmSecondsMax = 150.0
-    private var wantedFramesPerSecond: Double { Double(setup.series * 1_000 / Soak.pushMs) }
+    private static let calmSecondsMax = 240.0
+    private func wantedFramesPerSecond(_ series: Int) -> Double { Double(series * 1_000 / Soak.pushMs) }
 
+    /// The exchange's clock begins with an hour, so that all bars do: what is stored of them is in the truth.
     private var setup: Setup {
         let closesMax = Int(minutes * 60 + 600)
         var setup = Setup(.pushed(everyMs: Soak.pushMs), symbols: symbols, intervals: [.s1, .m1, .m5, .h1])
         (setup.illiquidEvery, setup.history) = (4, closesMax * 2)
         setup.truthCandles = min(closesMax * symbols * 2, 100_000_000)
         (setup.redis, setup.redisArguments) = (.aof, ["--appendfsync", fsync])
+        let hourMs = Int64(3_600_000)
+        let startMs = (WallClock.nowMs() / hourMs + 1) * hourMs
+        setup.healing = Setup.Healing(startMs: startMs, truthSinceMs: startMs)
+        setup.healing!.restLagMs = restLag
         setup.feedd = feedd.split(separator: " ").map(String.init)
         return setup
     }
@@ -102,7 +112,7 @@ struct Soak: ParsableCommand {
         }
     }
 
-    /// Three reports in a row with all connections live and no queue to speak of; and how feedd stands 5 s later.
+    /// Three reports in a row with all connections live, no hole and no queue to speak of; and how feedd stands 5 s later.
     private func calm(_ service: ServiceRun, _ injector: FaultInjector, seconds: Double) throws -> Standing {
         var calm: Set<Int64> = []
         try service.wait(seconds, "calm") {
@@ -110,7 +120,8 @@ struct Soak: ParsableCommand {
             // A connection that has silently died counts as live until it is given up: only the load shows it.
             let isCalm =
                 report[.connectionsLive] == service.rig.setup.connections && report[.closedPending] < symbols
-                && !injector.hasRepairs && Double(report["frames_per_second"]) > 0.8 * wantedFramesPerSecond
+                && report[.gapsOpen] == 0 && !injector.hasRepairs
+                && Double(report["frames_per_second"]) > 0.8 * wantedFramesPerSecond(service.rig.setup.series)
             if isCalm { calm.insert(report.timeMs) } else { calm = [] }
             return calm.count >= 3
         }
@@ -126,6 +137,8 @@ final class FaultInjector {
     private typealias Repair = () -> Bool
     private var repairs: [(dueNs: UInt64, repair: Repair)] = []
     private static let retryNs: UInt64 = 300_000_000
+    /// By the exchange's clock: when Redis has lost its memory last. What it had then is gone.
+    private(set) var forgottenMs: Int64?
 
     init(_ rig: Rig) { self.rig = rig }
 
@@ -137,6 +150,11 @@ final class FaultInjector {
             switch fault {
             case .exchange(let query): try rig.exchange.ask("POST", "/sim/fault?kind=\(query)")
             case .redisKilled(let awayMs):
+                rig.redis.kill9()
+                repair(afterMs: awayMs) { [rig] in (try? rig.redis.restart(waitsForAnswer: false)) != nil }
+            case .redisForgets(let awayMs):
+                forgottenMs = try rig.exchange.timeMs()
+                try command("FLUSHALL")
                 rig.redis.kill9()
                 repair(afterMs: awayMs) { [rig] in (try? rig.redis.restart(waitsForAnswer: false)) != nil }
             case .redisStopped(let ms):

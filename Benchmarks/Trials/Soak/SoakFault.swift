@@ -8,6 +8,8 @@ enum SoakFault {
     case exchange(String)
     /// kill -9, and a start on the same files after so long.
     case redisKilled(awayMs: Int)
+    /// The same, with nothing on the files.
+    case redisForgets(awayMs: Int)
     /// SIGSTOP, later SIGCONT.
     case redisStopped(ms: Int)
     /// CLIENT PAUSE and the like, which end by themselves.
@@ -19,6 +21,7 @@ enum SoakFault {
         switch self {
         case .exchange(let query): "exchange: " + query.replacing("&", with: " ")
         case .redisKilled(let ms): "redis: killed, back after \(ms) ms"
+        case .redisForgets(let ms): "redis: killed without its memory, back after \(ms) ms"
         case .redisStopped(let ms): "redis: stopped for \(ms) ms"
         case .redisCommand(let command): "redis: " + command
         case .redisRefuses(let setting, let ms): "redis: \(setting) 1 for \(ms) ms"
@@ -33,7 +36,14 @@ enum RequiredFault: String, CaseIterable {
     case midFrame = "exchange: cutFrame"
     case halfOpen = "exchange: halfOpen"
     case corrupt = "exchange: corruptJSON"
-    case redisKilled = "redis: killed"
+    case mute = "exchange: muteOnConnection"
+    case closeLost = "exchange: missingClose"
+    case closeLate = "exchange: lateClose"
+    case rest = "exchange: restStatus"
+    case away = "exchange: massDisconnect"
+    /// The first of all: what Redis had before is not asked for.
+    case redisForgets = "redis: killed without"
+    case redisKilled = "redis: killed, back"
     case redisStopped = "redis: stopped"
     case redisPaused = "redis: CLIENT PAUSE"
 
@@ -64,8 +74,16 @@ struct SoakSchedule {
         ("corruptJSON", ["count": 1...50]), ("truncateJSON", ["count": 1...50]), ("longDecimals", ["count": 1...50]),
         ("nonASCIISymbol", ["count": 1...50]), ("unknownEvent", ["count": 1...50]), ("lose", ["count": 1...200]),
         ("duplicate&probability=0.5", ["count": 100...5_000]), ("hold&probability=0.1", ["count": 10...100, "value": 50...800]),
-        ("lateClose", ["count": 1...20]), ("fragment", ["duration": 500...3_000]), ("missingClose", ["count": 1...100]),
-        ("splitWrites", ["duration": 100...500]), ("stall", ["value": 200...3_000]),
+        ("lateClose", ["count": 1...20, "value": 0...5_000]), ("fragment", ["duration": 500...3_000]), ("missingClose", ["count": 1...100]),
+        ("splitWrites", ["duration": 100...500]), ("stall", ["value": 200...3_000]), ("muteOnConnection", ["count": 1...3]),
+        ("muteSubscription", ["count": 1...3]),
+    ]
+    /// Answers to whoever asks for what is missing.
+    private static let restFaults: [(kind: String, numbers: KeyValuePairs<String, ClosedRange<Int>>)] = [
+        ("restStatus&value=429", ["count": 1...2, "retry": 1...3]), ("restStatus&value=418", ["count": 1...1, "retry": 1...3]),
+        ("restStatus&value=503", ["count": 1...3]), ("restStatus&value=403", ["count": 1...2]),
+        ("restTruncate", ["count": 1...3]), ("restWrongLength", ["count": 1...3]), ("restReset", ["count": 1...3]),
+        ("restSlow", ["count": 1...3, "value": 500...4_000]),
     ]
 
     /// - Parameter faultSeconds: the time between two faults.
@@ -74,7 +92,7 @@ struct SoakSchedule {
         cutDistance = (35 + faultSeconds - 1) / faultSeconds
         silenceDistance = (200 + faultSeconds - 1) / faultSeconds
         nextSilence = silenceDistance / 4
-        required = RequiredFault.allCases.shuffled(using: &random)
+        required = [.redisForgets] + RequiredFault.allCases.filter { $0 != .redisForgets }.shuffled(using: &random)
     }
 
     /// True when a run of so many faults has each required one.
@@ -93,14 +111,14 @@ struct SoakSchedule {
         // While required ones wait for their distance, no other takes it.
         if index >= nextSilence, roll < 4, required.isEmpty { return (index, make(.halfOpen)) }
         if index >= nextCut, roll < 50, required.isEmpty { return (index, cut(SoakSchedule.cuts[number(0...SoakSchedule.cuts.count - 1)])) }
-        return (index, roll % 2 == 0 ? redis() : frames())
+        return (index, roll % 2 == 0 ? redis() : roll % 10 == 1 ? drawn(SoakSchedule.restFaults) : drawn(SoakSchedule.frameFaults))
     }
 
     private mutating func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &random) }
 
     private func isPossible(_ fault: RequiredFault) -> Bool {
         switch fault {
-        case .reset, .fin, .midFrame: index >= nextCut
+        case .reset, .fin, .midFrame, .away: index >= nextCut
         case .halfOpen: index >= nextCut && index >= nextSilence
         default: true
         }
@@ -117,6 +135,12 @@ struct SoakSchedule {
             nextCut = max(nextCut, index + 2 * cutDistance)
             return .exchange("halfOpen")
         case .corrupt: return .exchange("corruptJSON&count=\(number(1...50))")
+        case .mute: return .exchange("muteOnConnection&count=\(number(1...3))")
+        case .closeLost: return .exchange("missingClose&count=\(number(1...100))")
+        case .closeLate: return .exchange("lateClose&count=\(number(1...20))&value=\(number(2_500...5_000))")
+        case .rest: return .exchange("restStatus&value=429&count=1&retry=\(number(1...3))")
+        case .away: return cut("massDisconnect")
+        case .redisForgets: return .redisForgets(awayMs: number(200...1_500))
         case .redisKilled: return .redisKilled(awayMs: number(200...1_500))
         case .redisStopped: return .redisStopped(ms: number(500...2_000))
         case .redisPaused: return .redisCommand("CLIENT PAUSE \(number(200...2_000)) \(number(0...1) == 0 ? "WRITE" : "ALL")")
@@ -129,8 +153,8 @@ struct SoakSchedule {
         return .exchange(kind)
     }
 
-    private mutating func frames() -> SoakFault {
-        let (kind, numbers) = SoakSchedule.frameFaults[number(0...SoakSchedule.frameFaults.count - 1)]
+    private mutating func drawn(_ faults: [(kind: String, numbers: KeyValuePairs<String, ClosedRange<Int>>)]) -> SoakFault {
+        let (kind, numbers) = faults[number(0...faults.count - 1)]
         return .exchange(numbers.reduce(kind) { "\($0)&\($1.key)=\(number($1.value))" })
     }
 

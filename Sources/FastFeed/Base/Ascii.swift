@@ -64,10 +64,13 @@ extension Unicode.Scalar {
 extension String {
     /// A Swift name in snake case: `rejectedNotUTF8` is `rejected_not_utf8`.
     package var snakeCased: String {
-        var (name, isInWord) = ("", false)
-        for letter in self {
-            name += (letter.isUppercase && isInWord ? "_" : "") + letter.lowercased()
-            isInWord = letter.isLowercase
+        var (name, before) = ("", Character("_"))
+        for (place, letter) in zip(indices, self) {
+            // A word begins behind a small letter, and with the last of several capitals: trade_id_breaks.
+            let isLast = self[index(after: place)...].first?.isLowercase ?? false
+            let begins = letter.isUppercase && (before.isLowercase || before.isUppercase && isLast)
+            name += (begins ? "_" : "") + letter.lowercased()
+            before = letter
         }
         return name
     }

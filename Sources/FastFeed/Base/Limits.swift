@@ -61,8 +61,17 @@ package enum Limits {
     package static let venueSilencePingMs = 15_000
     /// No byte for this long: the connection is taken for dead.
     package static let venueSilenceDropMs = 45_000
-    /// The exchange cuts at 24 h; we replace the connection before.
+    /// The exchange cuts at 24 h; we replace the connection before. A user may have it sooner.
     package static let venueConnectionAgeMs = 23 * 3_600_000
+    package static let connectionLifetimeMs: ClosedRange<Int> = 10_000...24 * 3_600_000
+    /// A connection that is to be replaced because of its age has this long for it, as the next one must wait. Then it stays, and tries
+    /// again after the pause.
+    package static let rollPatienceMs = 30_000
+    package static let rollPauseMs = 60_000
+    /// Connections that may carry each stream.
+    package static let redundancy: ClosedRange<Int> = 1...2
+    /// Places of the streams that a user may name.
+    package static let venueHostsMax = 16
     /// A connection that held this long has proven itself: after its loss the backoff
     /// begins anew.
     package static let connectionProvenMs = 60_000
@@ -97,6 +106,8 @@ package enum Limits {
     // MARK: Candles and store
 
     package static let seriesCountMax = 65_536
+    /// Entries of a series that a user may have Redis keep.
+    package static let historyMax: Int64 = 10_000_000
     /// Instants that are believed, Unix ms, to the end of the year 9999: of what lies outside the calendar makes no sense, and its
     /// arithmetic might overflow. Candles with others are refused or left out.
     package static let instantsMs: ClosedRange<Int64> = 0...253_402_300_799_999
@@ -126,6 +137,24 @@ package enum Limits {
     package static let removalsPerBatchMax = 64
     /// Gaps remembered one by one; beyond, they are only counted.
     package static let gapCountMax = 16_384
+    /// Closed candles that wait for a hole before them, of all series. Beyond: nothing waits any more.
+    package static let heldCandlesMax = 16_384
+    /// Healed candles taken in one turn, and how many closed ones may wait for Redis meanwhile: live ones must not wait behind them.
+    package static let healRecordsPerTurnMax = 128
+    /// Candles of one call of the merge script, and of all calls in one batch: what they take must not be felt.
+    package static let mergeRunMax = 250
+    /// The longest pause behind it.
+    package static let mergePauseNsMax: UInt64 = 50_000_000
+    /// Bytes of one call beside its candles, the script among them where the server does not know it yet.
+    package static let mergeHeadBytesMax = 16 * 1024
+    /// Bytes of what is rare in a batch: merges, holes, removals.
+    package static let asideBytesMax = 1024 * 1024
+    /// Histories that one batch may write the holes of.
+    package static let gapKeysPerBatchMax = 64
+    /// About so many entries of `changes:*` are kept (MAXLEN ~).
+    package static let changesKeptMax = 1_000
+    /// Fields of one `gaps:*`; of further holes the oldest are left out.
+    package static let gapFieldsMax = 1_000
     /// The most RESP bytes one candle can need in a batch: XADD, HSET field and its share of PUBLISH.
     package static let candleRespBytesMax = 3_584
     /// A Redis reply that is longer than this is a protocol error.
@@ -139,6 +168,76 @@ package enum Limits {
     package static let redisConnectTimeoutMs = 5_000
     /// The first pause and the longest, as above: Redis is ours and near, so we come back fast.
     package static let redisBackoffMs: ClosedRange<UInt64> = 50...1_000
+
+    // MARK: Healing
+
+    /// Questions of the healer to Redis. Beyond: asked again later.
+    package static let healerRedisTimeoutMs = 2_000
+    /// Bars of one request: a page of the exchange.
+    package static let healPageBars = 1_000
+    /// Requests of the healer at a time; one place of the REST client is left to others.
+    package static let healRequestsMax = 3
+    /// The longest pause before a candle that Redis has refused for good is tried once more, as long as it is not there anew.
+    package static let refusedHolePauseSecondsMax: UInt64 = 600
+    /// The same bars of a series are not asked for again sooner.
+    package static let healAgainMs = 500
+    /// A bar is believed when its end lies so long before the answer's own date.
+    package static let restTrustMs: Int64 = 1_000
+    /// Pairs of bars whose trade ids do not chain and that the healer has not taken. Beyond: only counted.
+    package static let suspectsMax = 64
+    /// A series from which nothing has come for so long is looked at by the healer.
+    package static let watchSilenceNs: UInt64 = 4_000_000_000
+    /// Entries that one question about a history brings.
+    package static let historyPageEntries = 500
+    /// `MAXLEN ~` leaves so many entries more than it was told, about: holes so far behind the history's length still count.
+    package static let historySlackBars = 128
+    /// Between two looks at series that are late or mute.
+    package static let watchPeriodMs: Int64 = 500
+    /// Between two looks at the board of holes; many holes make it longer.
+    package static let gapPollMs = 50
+    /// How long a request of the healer may take altogether.
+    package static let healPatienceMs: Int64 = 10_000
+    /// The longest pause before the exchange is asked again, for a bar that it did not have yet or after failures.
+    package static let healPauseSecondsMax: UInt64 = 60
+    /// The same for a symbol that the exchange does not know.
+    package static let unknownSymbolPauseSeconds: UInt64 = 600
+    /// A candle that the sink has taken so long ago and that is still missing is asked for again.
+    package static let healUnfilledMs = 3_000
+    /// Series whose histories are looked at by one batch of questions.
+    package static let checksPerBatch = 64
+    /// Before the next question to a Redis that did not answer.
+    package static let checkRetryMs = 500
+    /// An overdue bar that was told to the sink and is overdue still is told again after this.
+    package static let lateAgainMs = 30_000
+    /// Questions whether a silent series' bar has moved: one so often on average, and so many at once. The others wait.
+    package static let silencePauseMs = 1_000
+    package static let silenceBurst = 20
+    /// The first pause between two of one series, and the longest.
+    package static let silenceAgainMs: ClosedRange<UInt64> = 4_000...300_000
+    /// A stream that was subscribed anew has this long before it is judged again.
+    package static let muteAgainMs = 5_000
+    /// Bars that ended so long ago are audited, and what differs is looked at again after a while.
+    package static let auditSettledMs: Int64 = 10_000
+    package static let auditSecondLookMs = 2_000
+    /// In this time every series is audited once, where the weight allows it.
+    package static let auditRoundMs: UInt64 = 3_600_000
+    /// Candles of one audit.
+    package static let auditCandlesMax = 5_000
+    /// Candles on their way from the healer to the sink: a page. Full: the healer waits.
+    package static let healRingRecordCount = 1_024
+    /// What a user may choose: how long closed candles wait for a hole, how long after a bar's end it is asked for, and the audit's part of
+    /// the exchange's weight limit in percent.
+    package static let healHoldMs: ClosedRange<Int> = 0...300_000
+    package static let closeGraceMs: ClosedRange<Int> = 500...60_000
+    package static let auditPercent: ClosedRange<Int> = 0...20
+    /// A command's change waits so long for a place in the healer's mailbox: a healer that hangs must not hold up control.
+    package static let healerPatienceMs = 3_000
+    /// Holes, and findings of an audit, in one answer: it stays below a MiB. The others are counted.
+    package static let gapsListedMax = 4_000
+    package static let findingsListedMax = 4_000
+    /// Audits that commands have asked for and that are not answered yet. Beyond: `busy`. And so many of bars that look wrong; beyond, they
+    /// are left to the next round.
+    package static let auditsWaitingMax = 64
 
     // MARK: Control
 
@@ -195,12 +294,14 @@ package enum Limits {
     /// Asserts what the parts rely on.
     package static func verify() {
         precondition(ringRecordCount.nonzeroBitCount == 1, "the ring masks its cursors")
+        precondition(healRingRecordCount.nonzeroBitCount == 1 && healRingRecordCount >= healPageBars, "a page fits the healer's ring")
         precondition(closedQueueCountMax.nonzeroBitCount == 1, "the closed queue masks its cursors")
         precondition(venueMessageBytesMax <= receiveBytesMax, "a message fits the receive buffer")
         precondition(
             ringRecordCount * klineBytesMin >= receiveBytesMax,
             "an empty ring takes all the klines of one full read")
         precondition(handshakeLineBytesMax <= handshakeBytesMax)
+        precondition(mergeRunMax * candleRespBytesMax + mergeHeadBytesMax <= asideBytesMax, "a run fits a batch")
         precondition(proxyRequestBytesMax >= 2 * 262 + 4 * (2 * proxyCredentialBytesMax + 3) / 3 + 256, "CONNECT fits")
     }
 }

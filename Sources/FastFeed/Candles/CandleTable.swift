@@ -11,28 +11,41 @@
     let states: MappedArray<SeriesState>
     package let newest: MappedArray<CandleRecord>
     /// By series id: open time of the oldest bar that is accounted for. Looked at for late closed candles only.
-    private let oldestOpenMs: MappedArray<Int64>
+    let oldestOpenMs: MappedArray<Int64>
     /// By series id: looked at when a closed candle comes that is not simply the next one.
-    private let lastClosed: MappedArray<LastClosed>
+    let lastClosed: MappedArray<LastClosed>
     package var closed: ClosedQueue
+    /// Closed candles that wait for a hole before them.
+    package var held = HeldCandles()
+    /// Closed candles that are older than what their history has: the merge script puts them in their place.
+    package var merges = MergeQueue()
+    /// Bars whose trade ids do not follow those of the bar before, for the healer. Bounded.
+    package var suspects: [(handle: SeriesHandle, fromMs: Int64, untilMs: Int64)] = []
     /// Series with something to write, each once, in order of first touch.
     private let dirty: MappedArray<UInt32>
     private var dirtyHead = 0
     private var dirtyTail = 0
+    /// Entries of a history that are kept, about.
+    package var historyMax = Int(Int32.max)
     private let mask: Int
-    private var names: [Series?]
+    private(set) var names: [Series?]
     /// The id that each followed series had last.
-    private var ids: [Series: UInt32] = [:]
+    private(set) var ids: [Series: UInt32] = [:]
     /// By series id: closed candles taken.
-    private let closedCounts: MappedArray<UInt64>
-    private let counters: CounterBank
-    private let gaps: GapBoard
+    let closedCounts: MappedArray<UInt64>
+    let counters: CounterBank
+    let gaps: GapBoard
 
     /// What the closed candles of a series have come to.
-    private struct LastClosed: BitwiseCopyable {
+    struct LastClosed: BitwiseCopyable {
         /// The latest open time that was taken, and the latest event.
         var openTimeMs = Int64.min
         var eventTimeMs = Int64.min
+        /// The latest open time that is in the history, or on its way there.
+        var deliveredOpenMs = Int64.min
+        /// Where the chain of trade ids stands: the bar that comes next, and the last id before it (−1: not known).
+        var chainOpenMs = Int64.min
+        var chainTradeID: Int64 = -1
         /// After an outage the exchange has made bars that open between two places of the grid: a bar that is late may be a new one.
         var isOffGrid = false
     }
@@ -66,6 +79,10 @@
         let keptDirty = unsafe states.base[Int(id)].flags & SeriesFlags.dirty
         unsafe states.base[Int(id)] = SeriesState()
         unsafe states.base[Int(id)].flags = SeriesFlags.active | keptDirty
+        if held.holds {
+            unsafe states.base[Int(id)].flags |= SeriesFlags.held
+            held.awaitCheck(id)
+        }
         unsafe states.base[Int(id)].generation = generation
         unsafe states.base[Int(id)].interval = series.interval.rawValue
     }
@@ -74,9 +91,13 @@
     /// closed candles of the series may still be on their way: an id must not be used again before they are gone.
     package mutating func unfollow(_ id: UInt32) {
         let state = unsafe states.base + Int(id)
+        releaseAll(Int(id))
         if unsafe state.pointee.has(SeriesFlags.active) { counters.add(.seriesActive, -1) }
         // The id keeps its name until the id is used again. The name leads to this id only while no other id has taken the series over.
-        if let series = names[Int(id)], ids[series] == id { ids[series] = nil }
+        if let series = names[Int(id)], ids[series] == id {
+            ids[series] = nil
+            gaps.forget(series)
+        }
         if unsafe state.pointee.has(SeriesFlags.formingPending) { counters.add(.coalesced) }
         unsafe state.pointee.flags &= ~(SeriesFlags.active | SeriesFlags.known | SeriesFlags.formingPending)
     }
@@ -153,7 +174,7 @@
     }
 
     @inline(__always)
-    private mutating func replaceNewest(_ record: UnsafePointer<CandleRecord>, _ id: Int, _ parsedAfterNs: UInt32) {
+    mutating func replaceNewest(_ record: UnsafePointer<CandleRecord>, _ id: Int, _ parsedAfterNs: UInt32) {
         let state = unsafe states.base + id
         unsafe newest.base[id] = unsafe record.pointee
         unsafe state.pointee.openTimeMs = unsafe record.pointee.openTimeMs
@@ -173,12 +194,13 @@
     @inline(never)
     private mutating func acceptTurningPoint(_ record: UnsafePointer<CandleRecord>, _ id: Int, _ parsedAfterNs: UInt32) {
         let state = unsafe states.base + id
-        if unsafe !state.pointee.has(SeriesFlags.known) {
+        if unsafe !state.pointee.has(SeriesFlags.known) && record.pointee.source != .backfill {
             unsafe state.pointee.flags |= SeriesFlags.known
             unsafe state.pointee.openTimeMs = unsafe record.pointee.openTimeMs
             unsafe state.pointee.eventTimeMs = .min
             unsafe state.pointee.nextClosedOpenMs = unsafe record.pointee.openTimeMs
             unsafe oldestOpenMs.base[id] = unsafe record.pointee.openTimeMs
+            continueHistory(id)
         }
         if unsafe record.pointee.isClosed {
             unsafe acceptClosed(record, id, parsedAfterNs)
@@ -192,111 +214,6 @@
             unsafe state.pointee.flags &= ~SeriesFlags.newestClosed
             unsafe acceptForming(record, id, parsedAfterNs)
         }
-    }
-
-    private mutating func acceptClosed(_ record: UnsafePointer<CandleRecord>, _ id: Int, _ parsedAfterNs: UInt32) {
-        let state = unsafe states.base + id
-        let open = unsafe record.pointee.openTimeMs
-        let last = unsafe lastClosed.base + id
-        if unsafe open < oldestOpenMs.base[id] {
-            guard extendBackwards(to: open, id) else { return counters.add(.duplicates) }
-        } else if unsafe open >= state.pointee.nextClosedOpenMs {
-            noteHole(upTo: open, id)
-        } else if unsafe state.pointee.missing > 0, gaps.fill(names[id]!, openTimeMs: open) {
-            unsafe state.pointee.missing -= 1
-            counters.add(.gapCandlesFilled)
-        } else if unsafe open > last.pointee.openTimeMs {
-            // Sooner than the calendar has it, and yet never seen.
-        } else if unsafe state.pointee.missing > 0 && gaps.forgottenCount > 0 {
-            // It may fill a gap that the full board has forgotten, or be a repetition. It is written, which is idempotent, but not counted
-            // as filled: repetitions must not use up what the series still misses.
-        } else if unsafe saysSomethingNew(record, id) {
-            unsafe closed.correct(record)
-        } else {
-            counters.add(.duplicates)
-            return
-        }
-        let interval = unsafe Interval(rawValue: state.pointee.interval)!
-        unsafe state.pointee.nextClosedOpenMs = unsafe max(state.pointee.nextClosedOpenMs, interval.nextOpenTime(after: open))
-        unsafe last.pointee.openTimeMs = unsafe max(last.pointee.openTimeMs, open)
-        unsafe last.pointee.eventTimeMs = unsafe max(last.pointee.eventTimeMs, record.pointee.eventTimeMs)
-        if !interval.isOnGrid(open) { unsafe last.pointee.isOffGrid = true }
-        counters.add(.closedReceived)
-        unsafe closedCounts.base[id] &+= 1
-        makeRoomForClosed()
-        unsafe closed.append(record, parsedAfterNs: parsedAfterNs)
-        guard unsafe open >= state.pointee.openTimeMs else {
-            unsafe state.pointee.updates &+= 1
-            return
-        }
-        // It replaces the newest state, whether of its own bar or of one before.
-        if unsafe state.pointee.has(SeriesFlags.formingPending) { counters.add(.coalesced) }
-        unsafe state.pointee.flags = unsafe (state.pointee.flags & ~SeriesFlags.formingPending) | SeriesFlags.newestClosed
-        unsafe replaceNewest(record, id, parsedAfterNs)
-    }
-
-    /// A closed candle that opens no later than one that was taken, and is not known to be missing: a repetition, unless the exchange made
-    /// the event after all that were taken (then it corrects a bar, and Redis finds out whether anything is different), or bars of the
-    /// series do not keep to the grid.
-    private func saysSomethingNew(_ record: UnsafePointer<CandleRecord>, _ id: Int) -> Bool {
-        let (state, last) = unsafe (states.base + id, lastClosed.base[id])
-        let open = unsafe record.pointee.openTimeMs
-        let isNewest = unsafe open == state.pointee.openTimeMs && state.pointee.has(SeriesFlags.newestClosed)
-        if unsafe isNewest && record.pointee.hasSameValues(as: newest.base[id]) { return false }
-        if unsafe record.pointee.eventTimeMs > last.eventTimeMs { return true }
-        let interval = unsafe Interval(rawValue: state.pointee.interval)!
-        return open < last.openTimeMs && (last.isOffGrid || !interval.isOnGrid(open))
-    }
-
-    /// A closed candle from before the first record of its series: two events have changed places on their way.
-    /// It counts; what lies between is missing. False for one that is too old to be merely late.
-    private mutating func extendBackwards(to openMs: Int64, _ id: Int) -> Bool {
-        let interval = unsafe Interval(rawValue: states.base[id].interval)!
-        let oldest = unsafe oldestOpenMs.base[id]
-        guard interval.barCount(from: openMs, until: oldest) <= Limits.lateClosedBarsMax else { return false }
-        unsafe oldestOpenMs.base[id] = openMs
-        noteHole(from: interval.nextOpenTime(after: openMs), until: oldest, id)
-        return true
-    }
-
-    /// Closed candles that should have come before the bar opening at `openMs`.
-    private mutating func noteHole(upTo openMs: Int64, _ id: Int) {
-        let from = unsafe states.base[id].nextClosedOpenMs
-        guard from < openMs else { return }
-        noteHole(from: from, until: openMs, id)
-        unsafe states.base[id].nextClosedOpenMs = openMs
-    }
-
-    private mutating func noteHole(from: Int64, until: Int64, _ id: Int) {
-        guard from < until else { return }
-        let series = names[id]!
-        let count = series.interval.barCount(from: from, until: until)
-        counters.add(.gapsSeen)
-        counters.add(.gapCandlesMissing, Int(count))
-        unsafe states.base[id].missing = unsafe UInt32(clamping: Int64(states.base[id].missing) + count)
-        gaps.add(Gap(series: series, fromMs: from, untilMs: until, cause: .missed))
-    }
-
-    /// The queue is full: its oldest candle becomes a gap. (While Redis is up the sink stops taking records
-    /// before this can happen.)
-    private mutating func makeRoomForClosed() {
-        guard closed.isFull else { return }
-        // What is acknowledged, in a batch that is not answered to its end, is not a loss.
-        closed.advance()
-        guard closed.isFull else { return }
-        let lost = closed.dropOldest()
-        counters.add(.closedQueueOverflow)
-        noteLost(lost, .overflow)
-    }
-
-    /// A closed candle that will not be written: it becomes a gap for the healer.
-    package mutating func noteLost(_ candle: CandleRecord, _ cause: Gap.Cause) {
-        guard let series = series(candle.seriesID) else { return }
-        let state = unsafe states.base + Int(candle.seriesID)
-        // As many as it can count, after a bar of a far future.
-        unsafe state.pointee.missing = unsafe UInt32(clamping: Int64(state.pointee.missing) + 1)
-        let until = series.interval.nextOpenTime(after: candle.openTimeMs)
-        gaps.add(Gap(series: series, fromMs: candle.openTimeMs, untilMs: until, cause: cause))
     }
 
     // MARK: Dirty series
@@ -340,6 +257,8 @@
     package mutating func markDirty(_ id: Int) {
         let state = unsafe states.base + id
         guard unsafe state.pointee.has(SeriesFlags.known), unsafe !state.pointee.has(SeriesFlags.dirty) else { return }
+        // All that has come is a closed candle that waits for a hole before it.
+        guard unsafe state.pointee.eventTimeMs > .min else { return }
         unsafe state.pointee.flags |= SeriesFlags.dirty
         pushDirty(UInt32(id))
     }

@@ -8,12 +8,8 @@
         /// Not acknowledged; to be appended.
         case pending = 0
         case acknowledged = 1
-        /// The append was refused because the entry is not the newest: the script decides.
-        case needsScript = 2
         /// An append is on its way.
-        case sent = 3
-        /// A script is on its way.
-        case scriptSent = 4
+        case sent = 2
     }
 
     private let candles: MappedArray<CandleRecord>
@@ -95,17 +91,23 @@
         guard position >= head else { return }
         if state == .acknowledged && self.state(position) != .acknowledged { pendingCount -= 1 }
         unsafe states.base[position & mask] = state.rawValue
-        if state == .pending || state == .needsScript { sent = min(sent, position) }
+        if state == .pending { sent = min(sent, position) }
     }
 
-    /// What was sent for this entry came to nothing: it is to be sent again as it was.
+    /// What was sent for this entry came to nothing: it is to be sent again.
     package mutating func unsend(_ position: Int) {
-        guard position >= head else { return }
-        switch state(position) {
-        case .sent: mark(position, .pending)
-        case .scriptSent: mark(position, .needsScript)
-        case .pending, .needsScript, .acknowledged: break
+        if position >= head && state(position) == .sent { mark(position, .pending) }
+    }
+
+    /// By series id, the oldest candle that waits. Reads the whole queue.
+    package func oldestOpenTimes() -> [UInt32: Int64] {
+        var oldest: [UInt32: Int64] = [:]
+        for position in head..<tail where state(position) != .acknowledged {
+            let candle = unsafe candles.base + (position & mask)
+            unsafe oldest[candle.pointee.seriesID, default: .max] = unsafe min(
+                oldest[candle.pointee.seriesID] ?? .max, candle.pointee.openTimeMs)
         }
+        return oldest
     }
 
     /// Lets go of everything acknowledged at the front.

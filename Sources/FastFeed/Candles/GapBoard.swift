@@ -1,30 +1,71 @@
-// Holes in series' closed candles, kept until a healer fills them. Written by the sink (rarely), read by any thread. Past its bound
-// gaps are only counted.
+// Holes in series' closed candles, until they are filled. The sink adds and fills (rarely), the healer says how far it is with them,
+// any thread reads. Past its bound holes are only counted: the healer's next look at the history finds them again.
+
+import Synchronization
 
 package final class GapBoard: Sendable {
     private struct State {
-        var open: [Series: [Gap]] = [:]
+        /// Of each series by open time; no two overlap.
+        var gaps: [Series: [Gap]] = [:]
         var count = 0
         var forgottenCount = 0
+        /// Series whose holes have changed since `takeChanged`, and how many candles became absent by it.
+        var changed: [Series: Int] = [:]
         /// For the log: at most a few one by one, the others as a number.
         var news: (gaps: [Gap], more: Int) = ([], 0)
     }
 
     private static let newsCountMax = 16
     private let state = Lock(State())
+    private let versions = Atomic<Int>(0)
 
     package init() {}
 
-    package func add(_ gap: Gap) {
+    /// Grows with every change: who has seen this number has seen all there is.
+    package var version: Int { versions.load(ordering: .acquiring) }
+
+    /// Notes a hole; what of it is listed already stays as it is. (An absent part that somebody asks for again stays absent.)
+    /// - Returns: how many candles are newly missing.
+    @discardableResult
+    package func add(_ gap: Gap) -> Int {
         state.withLock { state in
-            if state.news.gaps.count < GapBoard.newsCountMax { state.news.gaps.append(gap) } else { state.news.more += 1 }
-            guard state.count < Limits.gapCountMax else {
-                state.forgottenCount += 1
-                return
+            let parts = GapBoard.uncovered(gap, by: state.gaps[gap.series] ?? [])
+            guard !parts.isEmpty else { return 0 }
+            defer { versions.add(1, ordering: .releasing) }
+            for part in parts where part.cause != .backfill && part.state != .absent {
+                if state.news.gaps.count < GapBoard.newsCountMax { state.news.gaps.append(part) } else { state.news.more += 1 }
             }
-            state.open[gap.series, default: []].append(gap)
-            state.count += 1
+            guard state.count + parts.count <= Limits.gapCountMax else {
+                state.forgottenCount += parts.count
+                return parts.reduce(0) { $0 + $1.candleCount }
+            }
+            GapBoard.insert(parts, gap.series, &state)
+            return parts.reduce(0) { $0 + $1.candleCount }
         }
+    }
+
+    /// The parts of a hole that no listed one covers.
+    private static func uncovered(_ gap: Gap, by listed: [Gap]) -> [Gap] {
+        var parts: [Gap] = []
+        var from = gap.fromMs
+        for known in listed where known.untilMs > from && known.fromMs < gap.untilMs {
+            if from < known.fromMs { parts.append(gap.with(fromMs: from, untilMs: known.fromMs)) }
+            from = known.untilMs
+        }
+        if from < gap.untilMs { parts.append(gap.with(fromMs: from)) }
+        return parts
+    }
+
+    private static func insert(_ parts: [Gap], _ series: Series, _ state: inout State) {
+        var gaps = state.gaps[series] ?? []
+        for part in parts {
+            // Mostly the newest of its series.
+            let place = (gaps.lastIndex { $0.fromMs < part.fromMs } ?? -1) + 1
+            gaps.insert(part, at: place)
+        }
+        state.gaps[series] = gaps
+        state.count += parts.count
+        state.changed[series, default: 0] += 0
     }
 
     /// What has come since the last call, for the log.
@@ -35,27 +76,120 @@ package final class GapBoard: Sendable {
         }
     }
 
-    /// True when the candle was missing: it is taken out, and what is left of its gap stays.
-    package func fill(_ series: Series, openTimeMs: Int64) -> Bool {
+    /// The candle has come: it is taken out, and what is left of its gap stays.
+    /// - Returns: why it was missing; nil when it was not, or when the exchange was thought to lack it.
+    package func fill(_ series: Series, openTimeMs: Int64) -> Gap.Cause? {
+        var cause: Gap.Cause?
+        replace(series, from: openTimeMs, until: series.interval.nextOpenTime(after: openTimeMs)) {
+            if $0.state != .absent { cause = $0.cause }
+            return nil
+        }
+        return cause
+    }
+
+    /// The exchange has no such bars: they are kept as absent.
+    /// - Parameter isBeforeFirst: nor has it older ones. There a backfill ends.
+    package func markAbsent(_ series: Series, fromMs: Int64, untilMs: Int64, isBeforeFirst: Bool = false) {
+        var count = 0
+        replace(series, from: fromMs, until: untilMs) {
+            if $0.state == .absent { return $0 }
+            count += $0.candleCount
+            return isBeforeFirst && $0.cause == .backfill ? nil : $0.with(state: .absent)
+        }
+        if count > 0 { state.withLock { $0.changed[series, default: 0] += count } }
+    }
+
+    /// The healer asks for these bars, or has let go of them again.
+    package func mark(_ series: Series, fromMs: Int64, untilMs: Int64, _ word: Gap.State, tries: Int? = nil) {
+        replace(series, from: fromMs, until: untilMs) { $0.state == .absent ? $0 : $0.with(state: word, tries: tries) }
+    }
+
+    /// Replaces what of the series' holes lies in the range; the rest stays.
+    private func replace(_ series: Series, from: Int64, until: Int64, _ change: (Gap) -> Gap?) {
         state.withLock { state in
-            guard var gaps = state.open.removeValue(forKey: series) else { return false }
-            let place = gaps.firstIndex { $0.fromMs <= openTimeMs && openTimeMs < $0.untilMs }
-            if let place {
-                let gap = gaps.remove(at: place)
-                let after = series.interval.nextOpenTime(after: openTimeMs)
-                let parts = [(gap.fromMs, openTimeMs), (after, gap.untilMs)].filter { $0.0 < $0.1 }
-                gaps += parts.map { Gap(series: series, fromMs: $0.0, untilMs: $0.1, cause: gap.cause) }
-                state.count += parts.count - 1
+            guard let listed = state.gaps[series], listed.contains(where: { $0.fromMs < until && from < $0.untilMs }) else { return }
+            var gaps: [Gap] = []
+            for gap in listed {
+                guard gap.fromMs < until, from < gap.untilMs else {
+                    gaps.append(gap)
+                    continue
+                }
+                if gap.fromMs < from { gaps.append(gap.with(untilMs: from)) }
+                if let changed = change(gap.with(fromMs: max(gap.fromMs, from), untilMs: min(gap.untilMs, until))) { gaps.append(changed) }
+                if until < gap.untilMs { gaps.append(gap.with(fromMs: until)) }
             }
-            if !gaps.isEmpty { state.open[series] = gaps }
-            return place != nil
+            gaps = GapBoard.joined(gaps)
+            guard gaps != listed else { return }
+            state.count += gaps.count - listed.count
+            state.gaps[series] = gaps.isEmpty ? nil : gaps
+            state.changed[series, default: 0] += 0
+            versions.add(1, ordering: .releasing)
         }
     }
 
-    /// Oldest candles first.
-    package var open: [Gap] {
-        state.withLock { Array($0.open.values.joined()) }.sorted { $0.fromMs < $1.fromMs }
+    /// Neighbours that say the same are one.
+    private static func joined(_ gaps: [Gap]) -> [Gap] {
+        var result: [Gap] = []
+        for gap in gaps {
+            if let last = result.last, last.untilMs == gap.fromMs, last.with(untilMs: gap.untilMs) == gap.with(fromMs: last.fromMs) {
+                result[result.count - 1] = last.with(untilMs: gap.untilMs)
+            } else {
+                result.append(gap)
+            }
+        }
+        return result
+    }
+
+    /// The series is followed no more: nobody heals it. What Redis says of its holes stays.
+    package func forget(_ series: Series) {
+        state.withLock { state in
+            guard let gaps = state.gaps.removeValue(forKey: series) else { return }
+            state.count -= gaps.count
+            versions.add(1, ordering: .releasing)
+        }
+    }
+
+    /// Open time of the first candle behind `afterMs` that is missing and not absent.
+    package func firstMissing(_ series: Series, after afterMs: Int64) -> Int64? {
+        state.withLock { state in
+            state.gaps[series]?.first { $0.state != .absent && $0.untilMs > afterMs && $0.fromMs > afterMs }?.fromMs
+        }
+    }
+
+    /// Series whose holes have changed since the last call, in one order in every run, and how many of their candles have become absent.
+    package func takeChanged() -> [(series: Series, newlyAbsent: Int)] {
+        let changed = state.withLock { state in
+            defer { state.changed = [:] }
+            return state.changed
+        }
+        return changed.keys.sorted { $0.description < $1.description }.map { ($0, changed[$0]!) }
+    }
+
+    /// The holes of one series, by open time, absent ones among them.
+    package func gaps(of series: Series) -> [Gap] { state.withLock { $0.gaps[series] ?? [] } }
+
+    /// All of them, by open time, absent ones among them.
+    package var all: [Gap] {
+        state.withLock { Array($0.gaps.values.joined()) }.sorted { $0.fromMs < $1.fromMs }
+    }
+
+    /// Those that are not absent, oldest candles first.
+    package var open: [Gap] { all.filter { $0.state != .absent } }
+
+    /// Series that lack candles which are to be fetched. Older candles that somebody wants as well do not count.
+    package var seriesHealing: Set<Series> {
+        state.withLock { state in
+            Set(state.gaps.lazy.filter { $1.contains { $0.state != .absent && $0.cause != .backfill } }.map(\.key))
+        }
     }
 
     package var forgottenCount: Int { state.withLock { $0.forgottenCount } }
+
+    /// How many holes are listed, by whether the exchange lacks them.
+    package var counts: (open: Int, absent: Int) {
+        state.withLock { state in
+            let absent = state.gaps.values.reduce(0) { $0 + $1.count { $0.state == .absent } }
+            return (state.count - absent, absent)
+        }
+    }
 }

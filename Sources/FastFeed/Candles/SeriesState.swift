@@ -17,6 +17,8 @@ enum SeriesFlags {
     static let inBatch: UInt8 = 32
     /// The newest candle is among the closed ones of the batch being built.
     static let newestIsChained: UInt8 = 64
+    /// Closed candles of the series wait: for the healer to look at its history, or for a hole before them.
+    static let held: UInt8 = 128
 }
 
 package struct SeriesState: BitwiseCopyable {

@@ -49,6 +49,34 @@ extension ClientRequest {
     }
 }
 
+extension ClientRequest {
+    package static func gaps(symbol: String?, interval: Interval?, fluxID: String?) -> ClientRequest where Answer == GapList {
+        let members: [(String, JSONValue?)] = [
+            (Field.symbol, symbol.map { .string($0) }), (Field.interval, interval.map { .string($0.token) }),
+            (Field.fluxID, fluxID.map { .string($0) }),
+        ]
+        return ClientRequest(.listGaps, members, read: GapList.init)
+    }
+
+    /// Its answer is how many candles there are to be.
+    package static func backfill(symbol: String, interval: Interval, count: Int) -> ClientRequest where Answer == Int64 {
+        let members: [(String, JSONValue?)] = [
+            (Field.symbol, .string(symbol)), (Field.interval, .string(interval.token)), (Field.count, .integer(Int64(count))),
+        ]
+        return ClientRequest(.backfill, members) { value throws(Malformed) in try value.number(Field.count) }
+    }
+
+    package static func audit(
+        symbol: String, interval: Interval, limit: Int?, repair: Bool
+    ) -> ClientRequest where Answer == HistoryAudit {
+        let members: [(String, JSONValue?)] = [
+            (Field.symbol, .string(symbol)), (Field.interval, .string(interval.token)), (Field.limit, limit.map { .integer(Int64($0)) }),
+            (Field.repair, .bool(repair)),
+        ]
+        return ClientRequest(.audit, members, read: HistoryAudit.init)
+    }
+}
+
 extension ClientRequest<[FluxSummary]> {
     package static var list: ClientRequest {
         ClientRequest(.listFluxes) { value throws(Malformed) in try value.list(Field.fluxes, of: FluxSummary.init) }

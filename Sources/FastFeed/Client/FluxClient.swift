@@ -73,7 +73,8 @@ public final class FluxClient: Sendable {
     /// - Parameters:
     ///   - symbols: the exchange's names, `btcusdt`; in any order, upper or lower case.
     ///   - name: the flux's id, `[A-Za-z0-9_.-]{1,64}`; made from interval and symbols when nil.
-    ///   - history: candles to backfill at the start.
+    ///   - history: candles to have from the start, at most as many as the service keeps; nil or 0: as many as the service is told to
+    ///     (`--backfill`).
     public func createFlux(
         symbols: [String], interval: Interval, name: String? = nil, history: Int? = nil
     ) async throws(FluxError) -> CreatedFlux {
@@ -99,6 +100,37 @@ public final class FluxClient: Sendable {
         symbol: String, interval: Interval, limit: Int? = nil, start: Int64? = nil, end: Int64? = nil
     ) async throws(FluxError) -> CandleData {
         try await ask(.data(symbol: symbol, interval: interval, limit: limit, start: start, end: end)).value
+    }
+
+    /// Holes in the closed candles that fluxes keep: what is missing, why, and how far it is with being filled. Without parameters, all.
+    /// - Parameters:
+    ///   - symbol: only of this symbol.
+    ///   - interval: only at this interval.
+    ///   - fluxID: only of this flux's series.
+    /// - Throws: `.refused` with the code `.unknownFlux` when there is no such flux.
+    public func gaps(symbol: String? = nil, interval: Interval? = nil, fluxID: String? = nil) async throws(FluxError) -> GapList {
+        try await ask(.gaps(symbol: symbol, interval: interval, fluxID: fluxID)).value
+    }
+
+    /// Asks for the last candles of a series that a flux has, as far as Redis lacks them. They come one after the other: until they are
+    /// there, `gaps` lists them with the cause `backfill`, from a moment after this call on.
+    /// - Parameter count: so many candles before the present bar, 1 to the service's `history`.
+    /// - Throws: `.refused` with the code `.unknownFlux` when no flux has the series, with `.internal` when the service does not ask the
+    ///   exchange.
+    public func backfill(symbol: String, interval: Interval, count: Int) async throws(FluxError) {
+        _ = try await ask(.backfill(symbol: symbol, interval: interval, count: count))
+    }
+
+    /// Compares the last candles of a series that a flux has with the exchange's own history.
+    /// - Parameters:
+    ///   - limit: so many candles, 1 to 1500; the service's default is 1000.
+    ///   - repair: puts right what it finds: missing candles are brought, different ones corrected, foreign entries removed.
+    /// - Throws: `.refused` with the code `.unknownFlux` when no flux has the series, with `.busy` when the exchange's limits allow no
+    ///   question now, with `.internal` when the service does not ask the exchange or is not answered.
+    public func audit(
+        symbol: String, interval: Interval, limit: Int? = nil, repair: Bool = false
+    ) async throws(FluxError) -> HistoryAudit {
+        try await ask(.audit(symbol: symbol, interval: interval, limit: limit, repair: repair)).value
     }
 
     /// Listens to a series. When this returns, Redis has confirmed: everything published from now on comes. It only listens:

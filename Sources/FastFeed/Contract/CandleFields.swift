@@ -1,6 +1,6 @@
 // The fourteen fields of a candle: their names, order and kinds, and the two shapes that candles have outside, a JSON object (`latest`,
-// `updates`, answers) and an entry of a history stream. Pure, any thread. `CandleEncoder` and `HistoryScript` render the same by
-// hand, because they run for each candle; a test compares them with this table.
+// `updates`, answers) and an entry of a history stream. Pure, any thread. `CandleEncoder` renders the same by hand,
+// because it runs for each candle; a test compares it with this table.
 
 /// In order.
 package enum CandleField: String, CaseIterable, Sendable {

@@ -30,6 +30,9 @@ package enum CommandKind: String, CaseIterable, Sendable {
     case listFluxes = "flux:list"
     case getData = "data:get"
     case getStatus = "status:get"
+    case listGaps = "gaps:list"
+    case backfill = "data:backfill"
+    case audit = "data:audit"
 
     /// Fields it may have besides `request_id`.
     package var fields: [String] {
@@ -39,6 +42,9 @@ package enum CommandKind: String, CaseIterable, Sendable {
         case .listFluxes: []
         case .getData: [Field.symbol, Field.interval, Field.limit, Field.start, Field.end]
         case .getStatus: [Field.fluxID]
+        case .listGaps: [Field.symbol, Field.interval, Field.fluxID]
+        case .backfill: [Field.symbol, Field.interval, Field.count]
+        case .audit: [Field.symbol, Field.interval, Field.limit, Field.repair]
         }
     }
 }
@@ -55,12 +61,18 @@ package enum Field {
     // Candles.
     package static let symbol = "symbol", limit = "limit", start = "start", end = "end", rows = "rows", incomplete = "incomplete"
     package static let source = "source", tookMicroseconds = "took_us", updates = "updates", candles = "candles"
+    // Holes, and what is done about them.
+    package static let gaps = "gaps", more = "more", from = "from", until = "until", cause = "cause", tries = "tries"
+    package static let count = "count", repair = "repair", checked = "checked", findings = "findings", id = "id"
+    package static let finding = "finding", repaired = "repaired"
     // The service.
     package static let state = "state", version = "version", pid = "pid", host = "host", market = "market"
     package static let startedAt = "started_at", heartbeatAt = "heartbeat_at", series = "series"
     package static let seriesIDsInUse = "series_ids_in_use", connections = "connections", residentBytes = "resident_bytes"
     package static let messagesTotal = "messages_total", rejectedTotal = "rejected_total", closedLost = "closed_lost",
         clockDifference = "clock_difference_ms"
+    package static let restWeightUsed = "rest_weight_used", restWeightAllowed = "rest_weight_allowed",
+        restWeightOfAddress = "rest_weight_of_address"
 
     /// `exchange_error`: why a part does not work.
     package static func reason(_ part: ServicePart) -> String { "\(part.rawValue)_error" }

@@ -22,6 +22,10 @@ package struct KeySchema: Sendable {
 
     /// The stream of closed candles: `candles:{btcusdt}:1m`.
     package func historyKey(_ series: Series) -> String { "\(prefix)candles:\(tag(series)):\(series.interval.token)" }
+    /// The stream of what was inserted behind the newest candle, or corrected: `changes:{btcusdt}:1m`.
+    package func changesKey(_ series: Series) -> String { "\(prefix)changes:\(tag(series)):\(series.interval.token)" }
+    /// The hash of a series' holes, a field per hole (`GapRow`): `gaps:{btcusdt}:1m`.
+    package func gapsKey(_ series: Series) -> String { "\(prefix)gaps:\(tag(series)):\(series.interval.token)" }
     /// The hash of newest states, a field per symbol: `latest:1m`, `latest:um:1m`.
     package func latestKey(_ market: Market, _ interval: Interval) -> String { "\(prefix)latest:\(market.keyPrefix)\(interval.token)" }
     /// What the exchange has answered to one question, kept for a moment.

@@ -6,6 +6,9 @@ package enum Command: Equatable, Sendable {
     case listFluxes
     case getData(symbol: Symbol, interval: Interval, limit: Int, startMs: Int64?, endMs: Int64?)
     case getStatus(fluxID: String?)
+    case listGaps(symbol: Symbol?, interval: Interval?, fluxID: String?)
+    case backfill(symbol: Symbol, interval: Interval, count: Int)
+    case audit(symbol: Symbol, interval: Interval, count: Int, repairs: Bool)
 }
 
 /// What an answer belongs to.
@@ -19,6 +22,7 @@ package struct RequestKey: Hashable, Sendable {
 package struct CommandRequest: Sendable {
     package static let bytesMax = 64 * 1024
     package static let rowsMax = 1_500
+    private static let auditDefault: Int64 = 1_000
 
     /// Nil when it could not be read: nobody can be told.
     package let key: RequestKey?
@@ -70,7 +74,7 @@ package struct CommandRequest: Sendable {
             if names.isEmpty { throw Malformed("\(Field.symbols) is empty") }
             let name = try request.optional(Field.name, "1 to 64 of A-Z a-z 0-9 _ . -") { $0.string.flatMap { Flux.isName($0) ? $0 : nil } }
             let history = try integer(request, Field.history, 0...1_500) ?? 0
-            return .createFlux(symbols: try names.map(symbol), interval: try interval(request), name: name, history: Int(history))
+            return .createFlux(symbols: try names.map(named), interval: try interval(request), name: name, history: Int(history))
         case .stopFlux: return .stopFlux(id: try fluxID(request))
         case .listFluxes: return .listFluxes
         case .getData:
@@ -78,10 +82,25 @@ package struct CommandRequest: Sendable {
             let start = try integer(request, Field.start, Limits.instantsMs)
             let end = try integer(request, Field.end, Limits.instantsMs)
             if let start, let end, start > end { throw Malformed("start is after end") }
-            let symbol = try symbol(request.member(Field.symbol, "a text", \.self))
-            return .getData(symbol: symbol, interval: try interval(request), limit: Int(limit), startMs: start, endMs: end)
-        case .getStatus: return .getStatus(fluxID: request[Field.fluxID] == nil ? nil : try fluxID(request))
+            return .getData(
+                symbol: try symbol(request), interval: try interval(request), limit: Int(limit), startMs: start, endMs: end)
+        case .getStatus: return .getStatus(fluxID: try ifThere(request, Field.fluxID, fluxID))
+        case .listGaps:
+            return .listGaps(
+                symbol: try ifThere(request, Field.symbol, symbol), interval: try ifThere(request, Field.interval, interval),
+                fluxID: try ifThere(request, Field.fluxID, fluxID))
+        case .backfill:
+            guard let count = try integer(request, Field.count, 1...Limits.historyMax) else { throw Malformed("\(Field.count) is missing") }
+            return .backfill(symbol: try symbol(request), interval: try interval(request), count: Int(count))
+        case .audit:
+            let limit = try integer(request, Field.limit, 1...Int64(rowsMax)) ?? auditDefault
+            let repairs = try request.optional(Field.repair, "true or false", \.bool) ?? false
+            return .audit(symbol: try symbol(request), interval: try interval(request), count: Int(limit), repairs: repairs)
         }
+    }
+
+    private static func ifThere<Value>(_ request: JSONValue, _ key: String, _ read: (JSONValue) throws -> Value) throws -> Value? {
+        request[key] == nil ? nil : try read(request)
     }
 
     private static func integer(_ request: JSONValue, _ key: String, _ range: ClosedRange<Int64>) throws(Malformed) -> Int64? {
@@ -99,7 +118,9 @@ package struct CommandRequest: Sendable {
         return interval
     }
 
-    private static func symbol(_ value: JSONValue) throws -> Symbol {
+    private static func symbol(_ request: JSONValue) throws -> Symbol { try named(request.member(Field.symbol, "a text", \.self)) }
+
+    private static func named(_ value: JSONValue) throws -> Symbol {
         guard let name = value.string else { throw Malformed("a symbol is not a text") }
         guard let symbol = Symbol(name) else { throw CommandError(.unknownSymbol, Symbol.refusal(name)) }
         return symbol

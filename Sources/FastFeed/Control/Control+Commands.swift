@@ -41,6 +41,20 @@ extension Control {
         case .getStatus(let id?): return try status.fluxStatus(fluxes.flux(id), fluxes).members
         case .getStatus(nil):
             return engine.figures().map { status.serviceStatus(fluxes, $0, nowMs: WallClock.nowMs()).members } ?? []
+        case .listGaps(let symbol, let interval, nil): return heal.list(symbol: symbol, interval: interval, flux: nil).members
+        case .listGaps(let symbol, let interval, let id?):
+            return heal.list(symbol: symbol, interval: interval, flux: try fluxes.flux(id)).members
+        case .backfill(let symbol, let interval, let count):
+            return try backfill(Series(market: fluxes.market, symbol: symbol, interval: interval), count)
+        case .audit(let symbol, let interval, let count, let repairs):
+            let series = Series(market: fluxes.market, symbol: symbol, interval: interval)
+            let healer = try healer(of: series)
+            let token = try heal.wait(request, series)
+            guard healer.commands.offer(.audit(token: token, series, count: count, repairs: repairs)) else {
+                _ = heal.answer(token, .failure(.busy))
+                throw Control.healerIsBusy
+            }
+            return nil
         }
     }
 
@@ -78,6 +92,32 @@ extension Control {
 
     private static let redisIsAway = CommandError(.internal, "Redis is away, or does not answer in time")
 
+    // MARK: Continuity
+
+    private static let healerIsBusy = CommandError(.busy, "too much is asked of the healer; try again later")
+
+    private func healer(of series: Series) throws(CommandError) -> Healer {
+        guard isFollowed(series) else {
+            throw CommandError(.unknownFlux, "no flux has \(series.symbol) at \(series.interval.token): create one first")
+        }
+        guard let healer = engine.healer else {
+            throw CommandError(.internal, "nobody fills holes: the exchange is not asked for candles (venue-rest is off)")
+        }
+        return healer
+    }
+
+    private func backfill(_ series: Series, _ count: Int) throws(CommandError) -> [(String, JSONValue)] {
+        let healer = try healer(of: series)
+        guard count <= engine.heal.history else {
+            throw CommandError(.badRequest, "count is more than the \(engine.heal.history) candles that are kept (history of the service)")
+        }
+        guard healer.commands.offer(.backfill(series, count: count)) else { throw Control.healerIsBusy }
+        return [
+            (Field.symbol, .string(series.symbol.name)), (Field.interval, .string(series.interval.token)),
+            (Field.count, .integer(Int64(count))),
+        ]
+    }
+
     // MARK: Data
 
     /// What a series that a flux keeps has in Redis; nil for another, and while Redis is away.
@@ -87,9 +127,6 @@ extension Control {
     }
 
     private func isFollowed(_ series: Series) -> Bool { fluxes.placement.handle(series) != nil }
-
-    /// By the exchange's clock, as far as it is known.
-    var theirNowMs: Int64 { WallClock.nowMs() - (status.clockDifferenceMs ?? 0) }
 
     /// Nil when the exchange must be asked.
     private func rows(_ query: DataQuery, _ request: RequestKey) throws(CommandError) -> [(String, JSONValue)]? {
@@ -102,7 +139,7 @@ extension Control {
         if engine.rest == nil || isFollowed(query.series) {
             guard let replies = line.ask(data.storedQuestion(query)) else { throw Control.redisIsAway }
             let rows = try data.storedRows(query, replies)
-            if data.isWhole(rows, query, nowMs: theirNowMs, nowNs: startedNs) { return answer(.redis, rows) }
+            if data.isWhole(rows, query, nowMs: engine.clock.nowMs, nowNs: startedNs) { return answer(.redis, rows) }
             stored = rows
         }
         guard let rest = engine.rest else {

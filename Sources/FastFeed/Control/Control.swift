@@ -21,6 +21,7 @@ package final class Control: @unchecked Sendable {
     var fluxes: FluxBook
     var symbols = SymbolList()
     var data: DataDesk
+    var heal: HealDesk
     var status: StatusDesk
     var lease: Lease
     /// When the lease was asked for by a question that Redis answers late.
@@ -43,13 +44,17 @@ package final class Control: @unchecked Sendable {
         commands = CommandDesk(schema: schema, counters: counters, journal: journal)
         line = RedisLine(redis, channels: commands.channels, journal: journal, seed: seed)
         data = DataDesk(schema: schema)
-        status = StatusDesk(schema: schema, board: engine.standings, troubles: engine.troubles, startedAtMs: WallClock.nowMs())
+        heal = HealDesk(market: schema.market, gaps: engine.gaps)
+        status = StatusDesk(
+            schema: schema, board: engine.standings, troubles: engine.troubles, healing: engine.healer == nil ? nil : engine.gaps,
+            startedAtMs: WallClock.nowMs())
         lease = Lease(key: schema.leaseKey, lifeMs: leaseMs, host: StatusDesk.hostName, pid: getpid(), nonce: seed)
         upkeep = Upkeep(schema: schema)
         wakeUp = try WakeUp()
         exchangeAnswers = Mailbox(capacity: Limits.dataQuestionsMax + 1, receiver: wakeUp)
         for reader in engine.readers { reader.refusedStreams.setReceiver(wakeUp) }
         engine.sink.events.setReceiver(wakeUp)
+        engine.healer?.events.setReceiver(wakeUp)
         engine.budget.setKeeper(wakeUp)
     }
 
@@ -64,7 +69,6 @@ package final class Control: @unchecked Sendable {
         wakeUp.signal()
         thread?.join()
         thread = nil
-        engine.rest?.stop()
     }
 
     var nowNs: UInt64 { MonotonicClock.nowNs() }
@@ -156,12 +160,30 @@ package final class Control: @unchecked Sendable {
             case .report(let reports): takeStandings(reports)
             }
         }
+        for event in engine.healer?.events.takeAll() ?? [] {
+            switch event {
+            case .audited(let token, let result):
+                if let (request, result) = heal.answer(token, result) { line.post([commands.answer(request, result)]) }
+            case .mute(let series, let times): subscribeAnew(series, times)
+            }
+        }
+    }
+
+    /// Its stream is mute: where it is, and from the second time on elsewhere.
+    private func subscribeAnew(_ series: Series, _ times: Int) {
+        guard fluxes.placement.handle(series) != nil else { return }
+        counters.add(.muteStreams)
+        journal.note(
+            .warning, "a stream brings nothing though its bars move; it is subscribed anew", key: "mute", ("series", "\(series)"),
+            ("times", "\(times)"))
+        engine.tell(times > 1 ? fluxes.move(series) : fluxes.renew(series))
     }
 
     private func takeStandings(_ reports: [SeriesReport]) {
         guard let figures = engine.figures() else { return }
         let (nowNs, nowMs) = (nowNs, WallClock.nowMs())
         status.takeStandings(reports, fluxes, figures, nowNs: nowNs, nowMs: nowMs)
+        if let behindMs = status.clockDifferenceMs { engine.clock.learn(behindMs: behindMs) }
         if let apartMs = status.clockDifferenceMs, apartMs.magnitude > Limits.clockDifferenceMs.magnitude {
             journal.note(
                 .warning, "the exchange's clock and ours differ; is this machine's clock synchronised?", key: "clocks",
@@ -176,7 +198,7 @@ package final class Control: @unchecked Sendable {
             case .symbols(let result): learnSymbols(result)
             case .candles(let query, let result):
                 let stored = storedRows(query)
-                let (answers, cached) = data.answerWaiters(query, result, stored: stored, nowMs: theirNowMs, nowNs: nowNs)
+                let (answers, cached) = data.answerWaiters(query, result, stored: stored, nowMs: engine.clock.nowMs, nowNs: nowNs)
                 if let cached, line.isReady { line.post([cached]) }
                 for (request, result) in answers { line.post([commands.answer(request, result)]) }
             }

@@ -140,11 +140,7 @@ package struct DataDesk {
             let settledMs = interval.openTime(containing: nowMs - Limits.restSettledMs, anchorMs: candles.last?.openTimeMs ?? 0)
             absent.learn(query, candles, settledMs: settledMs, nowNs: nowNs)
             outcome = .success(DataDesk.completed(query, stored: stored ?? [], rows, from: .exchange))
-        case .failure(.unknownSymbol):
-            outcome = .failure(CommandError(.unknownSymbol, "the exchange has no symbol '\(query.series.symbol)'"))
-        case .failure(.busy), .failure(.limited):
-            outcome = .failure(CommandError(.busy, "the exchange's limits allow no question now; try again later"))
-        case .failure(let failure): outcome = .failure(CommandError(.internal, "\(failure)"))
+        case .failure(let failure): outcome = .failure(CommandError(failure, query.series))
         }
         var incomplete: String?
         if let stored, case .failure(let error) = outcome {

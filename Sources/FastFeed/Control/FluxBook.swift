@@ -32,6 +32,15 @@ package struct FluxBook: Sendable {
     /// False for a flux that has ended meanwhile, even where another has taken its id.
     package func holds(_ flux: Flux) -> Bool { fluxes[flux.id] == flux }
 
+    /// Every series that is followed, and how many candles it should have: as many as the flux says that asks for the most, 0 for none.
+    package var followed: [(placed: Placement.Placed, history: Int)] {
+        var histories: [Series: Int] = [:]
+        for flux in fluxes.values { for series in flux.series(market) { histories[series] = max(histories[series] ?? 0, flux.history) } }
+        return histories.compactMap { series, history in
+            placement.handle(series).map { ((series, $0, placement.connections(of: series)), history) }
+        }
+    }
+
     // MARK: Create and stop
 
     /// What must be written before the flux is taken up by `add`; nil when it is there already.
@@ -52,8 +61,10 @@ package struct FluxBook: Sendable {
 
     /// Takes a flux up: what the agents are to be told.
     package mutating func add(_ flux: Flux) throws(CommandError) -> Placement.Change {
-        guard let change = placement.add(flux.series(market)) else { throw noRoom }
+        guard var change = placement.add(flux.series(market)) else { throw noRoom }
         fluxes[flux.id] = flux
+        change.history = flux.history
+        if flux.history > 0 { change.deepened = Array(Set(flux.series(market)).subtracting(change.series)) }
         // Asked for again: the exchange may know it by now.
         for series in change.series { refusedStreams.remove(VenueProfile.streamName(series)) }
         return change
@@ -182,6 +193,18 @@ package struct FluxBook: Sendable {
         let series = flux.series(market).filter { back.contains($0.symbol) }
         for one in series { refusedStreams.remove(VenueProfile.streamName(one)) }
         return placement.renewal(series)
+    }
+
+    // MARK: Streams that bring nothing
+
+    /// The stream is to be asked for anew, where it is: what the agents are to be told.
+    package func renew(_ series: Series) -> Placement.Change { placement.renewal([series]) }
+
+    /// The same on other connections.
+    package mutating func move(_ series: Series) -> Placement.Change {
+        var change = placement.move(series)
+        change.history = fluxes.values.reduce(0) { max($0, $1.series(market).contains(series) ? $1.history : 0) }
+        return change
     }
 
     /// Nothing mentions these ids of stopped series any more.

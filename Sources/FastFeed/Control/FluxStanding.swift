@@ -14,9 +14,11 @@ package struct FluxStanding: Equatable, Sendable {
     /// - Parameters:
     ///   - reports: of the flux's series, or of some of them.
     ///   - refused: symbols of these series of which nothing is expected.
+    ///   - isHealing: candles that one of these series has missed are being fetched.
     ///   - ageMs: since the flux was created or resumed.
     package init(
-        _ interval: Interval, _ reports: ArraySlice<SeriesReport>, refused: [RefusedSymbol], ageMs: Int64, nowNs: UInt64, nowMs: Int64
+        _ interval: Interval, _ reports: ArraySlice<SeriesReport>, refused: [RefusedSymbol], isHealing: Bool = false, ageMs: Int64,
+        nowNs: UInt64, nowMs: Int64
     ) {
         var newestNs: UInt64 = 0
         for report in reports {
@@ -37,7 +39,7 @@ package struct FluxStanding: Equatable, Sendable {
         } else if seriesLive == 0 || seriesLive + refused.count < reports.count && ageMs < Limits.startingMs {
             state = .starting
         } else {
-            state = .live
+            state = isHealing ? .healing : .live
         }
     }
 

@@ -1,10 +1,14 @@
-// Which series has which id, which connection carries its stream, and how many fluxes want it. Pure: wishes come in,
+// Which series has which id, which connections carry its stream, and how many fluxes want it. Pure: wishes come in,
 // commands for readers and sink come out. The control thread's alone.
 //
-// Streams are spread evenly: as few connections as carry them all, at least one for each reader; a new stream goes to
-// the connection that carries the fewest.
+// Connections come in groups. Those of one group carry the same streams, so a group has as many as the redundancy says: each on a reader
+// of its own, and at a host of its own, as far as there are so many. Streams are spread evenly: as few groups as carry them all, at
+// least one connection for each reader; a new stream goes to the group that carries the fewest.
 
 package struct Placement: Sendable {
+    /// A series and the connections that carry its stream.
+    package typealias Placed = (series: Series, handle: SeriesHandle, connections: [ConnectionKey])
+
     /// What is to be told to whom, in this order: first the sink's `before`, then the readers, then the sink's `after`.
     package struct Change: Sendable {
         package var before: [SinkCommand] = []
@@ -12,95 +16,136 @@ package struct Placement: Sendable {
         package var after: [SinkCommand] = []
         /// Series that were not wanted before, or are not any more.
         package var series: [Series] = []
+        /// Series that are new, or carried by other connections than before.
+        package var placements: [Placed] = []
+        /// Candles that these should have from their start; 0: as many as usual.
+        package var history = 0
+        /// Series that were wanted before and should have so many, too.
+        package var deepened: [Series] = []
     }
 
     private struct Entry {
         let handle: SeriesHandle
-        let connection: ConnectionKey
+        /// Of its group.
+        var number: UInt32
+        /// They know the series; all that ever carried it do.
+        var readers: Set<Int>
         /// Fluxes that want the series.
         var count: UInt32
     }
 
-    private struct Connection {
-        let key: ConnectionKey
-        let reader: Int
+    private struct Group {
+        /// They count from 0, and never come again.
+        let number: UInt32
+        let connections: [(key: ConnectionKey, reader: Int)]
+        let readers: Set<Int>
         var streamCount = 0
+
+        /// What it takes to carry these, too.
+        func takes(_ streams: [String], isNew: Bool) -> [(reader: Int, command: ReaderCommand)] {
+            connections.enumerated().map { place, one in
+                let host = Int(number) + place
+                return (one.reader, isNew ? .connect(one.key, host: host, streams: streams) : .subscribe(one.key, streams: streams))
+            }
+        }
+
+        /// What it takes to carry these no more.
+        func drops(_ streams: [String]) -> [(reader: Int, command: ReaderCommand)] {
+            connections.map { ($0.reader, streamCount == 0 ? .disconnect($0.key) : .unsubscribe($0.key, streams: streams)) }
+        }
     }
 
     package let readerCount: Int
     private let streamsPerConnectionMax: Int
+    private let redundancy: Int
     private let seriesMax: Int
     private var entries: [Series: Entry] = [:]
-    /// In the order of their keys.
-    private var connections: [Connection] = []
-    private var nextKey: UInt32 = 0
+    /// In the order of their numbers.
+    private var groups: [Group] = []
+    private var nextNumber: UInt32 = 0
     private var freeIDs: [UInt32] = []
     /// By id, of all that were ever given out: the generation last given out.
     private var generations: [UInt16] = []
 
-    package init(readerCount: Int, streamsPerConnectionMax: Int, seriesMax: Int = Limits.seriesCountMax) {
-        (self.readerCount, self.streamsPerConnectionMax, self.seriesMax) = (readerCount, streamsPerConnectionMax, seriesMax)
+    /// - Parameter redundancy: on so many connections each stream comes.
+    package init(readerCount: Int, streamsPerConnectionMax: Int, redundancy: Int = 1, seriesMax: Int = Limits.seriesCountMax) {
+        (self.readerCount, self.streamsPerConnectionMax) = (readerCount, streamsPerConnectionMax)
+        (self.redundancy, self.seriesMax) = (redundancy, seriesMax)
     }
 
     /// Half of a reader's places are for connections that are being replaced.
     package static func connectionsMax(readerCount: Int) -> Int { readerCount * Limits.connectionsPerReaderMax / 2 }
 
+    private var groupsMax: Int { Placement.connectionsMax(readerCount: readerCount) / redundancy }
+
     package var seriesCount: Int { entries.count }
     /// Ids that may not be given out: of series that are wanted, and of stopped ones that are still mentioned somewhere.
     package var idsInUse: Int { generations.count - freeIDs.count }
-    package var connectionCount: Int { connections.count }
+    package var connectionCount: Int { groups.count * redundancy }
     package func handle(_ series: Series) -> SeriesHandle? { entries[series]?.handle }
     /// By connection: how many streams it carries.
-    package var loads: [Int] { connections.map(\.streamCount) }
+    package var loads: [Int] { groups.flatMap { Array(repeating: $0.streamCount, count: redundancy) } }
+
+    /// Those that carry its stream; none where nobody wants it.
+    package func connections(of series: Series) -> [ConnectionKey] {
+        entries[series].map { entry in groups[place(of: entry)].connections.map(\.key) } ?? []
+    }
+
+    private func place(of entry: Entry) -> Int { groups.firstIndex { $0.number == entry.number }! }
 
     /// True when `add` will take these series (each named once).
-    package func fits(_ wanted: [Series]) -> Bool { connectionsNeeded(wanted) != nil }
+    package func fits(_ wanted: [Series]) -> Bool { groupsNeeded(wanted) != nil }
 
-    /// How many connections there must be to carry these, too. Nil when they are more than ids or connections can carry.
-    private func connectionsNeeded(_ wanted: [Series]) -> Int? {
+    /// How many groups there must be to carry these, too. Nil when they are more than ids or connections can carry.
+    private func groupsNeeded(_ wanted: [Series]) -> Int? {
         let newCount = wanted.count { entries[$0] == nil }
         let total = entries.count + newCount
-        let needed = max((total + streamsPerConnectionMax - 1) / streamsPerConnectionMax, min(readerCount, total))
-        return newCount <= seriesMax - idsInUse && needed <= Placement.connectionsMax(readerCount: readerCount) ? needed : nil
+        let forAllReaders = min((readerCount + redundancy - 1) / redundancy, total)
+        let needed = max((total + streamsPerConnectionMax - 1) / streamsPerConnectionMax, forAllReaders)
+        return newCount <= seriesMax - idsInUse && needed <= groupsMax ? needed : nil
     }
+
+    private var noChange: Change { Change(readers: Array(repeating: [], count: readerCount)) }
 
     /// One more flux wants these series (each named once). Nil when they do not fit: then nothing has changed.
     package mutating func add(_ wanted: [Series]) -> Change? {
-        guard let needed = connectionsNeeded(wanted) else { return nil }
-        while connections.count < needed { addConnection() }
-        var followed: [ConnectionKey: [(Series, SeriesHandle)]] = [:]
-        var change = Change(readers: Array(repeating: [], count: readerCount))
+        guard let needed = groupsNeeded(wanted) else { return nil }
+        while groups.count < needed { addGroup() }
+        var followed: [UInt32: [(Series, SeriesHandle)]] = [:]
+        var change = noChange
         for series in wanted {
             if entries[series] != nil {
                 entries[series]!.count += 1
                 continue
             }
-            let place = connections.indices.min { connections[$0].streamCount < connections[$1].streamCount }!
-            let (key, handle) = (connections[place].key, takeHandle())
-            entries[series] = Entry(handle: handle, connection: key, count: 1)
-            connections[place].streamCount += 1
-            followed[key, default: []].append((series, handle))
+            let place = groups.indices.min { groups[$0].streamCount < groups[$1].streamCount }!
+            let (group, handle) = (groups[place], takeHandle())
+            entries[series] = Entry(handle: handle, number: group.number, readers: group.readers, count: 1)
+            groups[place].streamCount += 1
+            followed[group.number, default: []].append((series, handle))
             change.series.append(series)
+            change.placements.append((series, handle, group.connections.map(\.key)))
         }
-        // Fewer new streams than new connections: the readers without one get theirs another time.
-        connections.removeAll { $0.streamCount == 0 }
-        if !followed.isEmpty { change.before = [.follow(change.series.map { ($0, entries[$0]!.handle) })] }
-        for connection in connections {
-            guard let list = followed[connection.key] else { continue }
+        // Fewer new streams than new groups: the readers without one get theirs another time.
+        groups.removeAll { $0.streamCount == 0 }
+        if !followed.isEmpty { change.before = [.follow(change.placements.map { ($0.series, $0.handle) })] }
+        for group in groups {
+            guard let list = followed[group.number] else { continue }
+            for reader in group.readers { change.readers[reader].append(.follow(list)) }
             let streams = list.map { VenueProfile.streamName($0.0) }
-            let isNew = connection.streamCount == streams.count
-            change.readers[connection.reader] += [
-                .follow(list), isNew ? .connect(connection.key, streams: streams) : .subscribe(connection.key, streams: streams),
-            ]
+            for (reader, command) in group.takes(streams, isNew: group.streamCount == streams.count) {
+                change.readers[reader].append(command)
+            }
         }
         return change
     }
 
     /// One flux less wants these series (each named once).
     package mutating func remove(_ unwanted: [Series]) -> Change {
-        var unfollowed: [ConnectionKey: [Series]] = [:]
+        var dropped: [UInt32: [String]] = [:]
+        var unfollowed: [[Series]] = Array(repeating: [], count: readerCount)
         var handles: [SeriesHandle] = []
-        var change = Change(readers: Array(repeating: [], count: readerCount))
+        var change = noChange
         for series in unwanted {
             guard let entry = entries[series] else { continue }
             guard entry.count == 1 else {
@@ -108,34 +153,63 @@ package struct Placement: Sendable {
                 continue
             }
             entries[series] = nil
-            unfollowed[entry.connection, default: []].append(series)
+            dropped[entry.number, default: []].append(VenueProfile.streamName(series))
+            for reader in entry.readers { unfollowed[reader].append(series) }
             handles.append(entry.handle)
             change.series.append(series)
         }
-        for place in connections.indices {
-            let (key, reader) = (connections[place].key, connections[place].reader)
-            guard let list = unfollowed[key] else { continue }
-            connections[place].streamCount -= list.count
-            let isEmpty = connections[place].streamCount == 0
-            change.readers[reader] += [
-                isEmpty ? .disconnect(key) : .unsubscribe(key, streams: list.map(VenueProfile.streamName)), .unfollow(list),
-            ]
+        for place in groups.indices {
+            guard let streams = dropped[groups[place].number] else { continue }
+            drop(streams, from: place, &change)
         }
-        connections.removeAll { $0.streamCount == 0 }
+        for (reader, list) in unfollowed.enumerated() where !list.isEmpty { change.readers[reader].append(.unfollow(list)) }
+        groups.removeAll { $0.streamCount == 0 }
         if !handles.isEmpty { change.after = [.unfollow(handles)] }
         return change
     }
 
-    /// The exchange is to be asked for the streams of these series once more.
+    private mutating func drop(_ streams: [String], from place: Int, _ change: inout Change) {
+        groups[place].streamCount -= streams.count
+        for (reader, command) in groups[place].drops(streams) { change.readers[reader].append(command) }
+    }
+
+    /// The exchange is to be asked for the streams of these series anew, on the connections that carry them.
     package func renewal(_ wanted: [Series]) -> Change {
-        var streams: [ConnectionKey: [String]] = [:]
+        var streams: [UInt32: [String]] = [:]
         for series in wanted {
-            if let entry = entries[series] { streams[entry.connection, default: []].append(VenueProfile.streamName(series)) }
+            if let entry = entries[series] { streams[entry.number, default: []].append(VenueProfile.streamName(series)) }
         }
-        var change = Change(readers: Array(repeating: [], count: readerCount))
-        for connection in connections {
-            if let list = streams[connection.key] { change.readers[connection.reader].append(.subscribe(connection.key, streams: list)) }
+        var change = noChange
+        for group in groups {
+            guard let list = streams[group.number] else { continue }
+            for one in group.connections { change.readers[one.reader].append(.renew(one.key, streams: list)) }
         }
+        return change
+    }
+
+    /// The stream is to come on other connections: those that carry the fewest, or new ones where there are no others. Where there is no
+    /// room for those it is asked for anew where it is. The handle stays, and the readers that had the stream go on knowing it: what is
+    /// on its way to them is taken.
+    package mutating func move(_ series: Series) -> Change {
+        guard let entry = entries[series] else { return noChange }
+        let old = place(of: entry)
+        let others = groups.indices.filter { $0 != old && groups[$0].streamCount < streamsPerConnectionMax }
+        var new = others.min { groups[$0].streamCount < groups[$1].streamCount }
+        if new == nil && groups.count < groupsMax {
+            addGroup()
+            new = groups.count - 1
+        }
+        guard let new else { return renewal([series]) }
+        let (group, streams) = (groups[new], [VenueProfile.streamName(series)])
+        var change = noChange
+        for reader in group.readers.subtracting(entry.readers) { change.readers[reader].append(.follow([(series, entry.handle)])) }
+        for (reader, command) in group.takes(streams, isNew: group.streamCount == 0) { change.readers[reader].append(command) }
+        groups[new].streamCount += 1
+        drop(streams, from: old, &change)
+        entries[series]!.number = group.number
+        entries[series]!.readers.formUnion(group.readers)
+        groups.removeAll { $0.streamCount == 0 }
+        change.placements = [(series, entry.handle, group.connections.map(\.key))]
         return change
     }
 
@@ -150,10 +224,21 @@ package struct Placement: Sendable {
         return SeriesHandle(id: id, generation: generations[Int(id)])
     }
 
-    private mutating func addConnection() {
-        let byReader = (0..<readerCount).map { reader in connections.count { $0.reader == reader } }
-        let reader = byReader.indices.min { byReader[$0] < byReader[$1] }!
-        connections.append(Connection(key: ConnectionKey(nextKey), reader: reader))
-        nextKey += 1
+    private mutating func addGroup() {
+        var counts = Array(repeating: 0, count: readerCount)
+        for group in groups { for one in group.connections { counts[one.reader] += 1 } }
+        let most = Placement.connectionsMax(readerCount: 1)
+        var chosen: [(key: ConnectionKey, reader: Int)] = []
+        for place in 0..<redundancy {
+            /// Those with room first, then those that have none of this group, then those with the fewest.
+            func rank(_ reader: Int) -> (Int, Int, Int) {
+                (counts[reader] < most ? 0 : 1, chosen.count { $0.reader == reader }, counts[reader])
+            }
+            let reader = (0..<readerCount).min { rank($0) < rank($1) }!
+            chosen.append((ConnectionKey(nextNumber * UInt32(redundancy) + UInt32(place)), reader))
+            counts[reader] += 1
+        }
+        groups.append(Group(number: nextNumber, connections: chosen, readers: Set(chosen.map(\.reader))))
+        nextNumber += 1
     }
 }

@@ -13,6 +13,8 @@ package struct StatusDesk {
     private let startedAtMs: Int64
     private let board: StandingsBoard
     private let troubles: TroubleBoard
+    /// Holes that are filled; nil: nobody fills any.
+    private let healing: GapBoard?
     private var written: [String: (standing: FluxStanding, atNs: UInt64)] = [:]
     /// What the sink was asked about and has not answered yet. One question at a time: an answer must find its list.
     private var asked: [Flux]?
@@ -20,8 +22,11 @@ package struct StatusDesk {
     /// How far the exchange's clock was from ours when the newest update came (its way included), behind or ahead. Nil before the first.
     package private(set) var clockDifferenceMs: Int64?
 
-    package init(schema: KeySchema, board: StandingsBoard, troubles: TroubleBoard = TroubleBoard(), startedAtMs: Int64) {
-        (self.schema, self.board, self.troubles, self.startedAtMs) = (schema, board, troubles, startedAtMs)
+    package init(
+        schema: KeySchema, board: StandingsBoard, troubles: TroubleBoard = TroubleBoard(), healing: GapBoard? = nil, startedAtMs: Int64
+    ) {
+        (self.schema, self.board, self.troubles, self.healing) = (schema, board, troubles, healing)
+        self.startedAtMs = startedAtMs
     }
 
     /// When control must look again; the sink's answer wakes it.
@@ -51,17 +56,20 @@ package struct StatusDesk {
     ) {
         guard let list = asked.take(), reports.count == list.reduce(0, { $0 + $1.symbols.count }) else { return }
         var rest = reports[...]
+        let healing = healing?.seriesHealing ?? []
         for flux in list {
             let part = rest.prefix(flux.symbols.count)
             rest = rest.dropFirst(part.count)
             guard book.holds(flux) else { continue }
             let (refused, ageMs) = (book.refusedSymbols(of: flux), nowMs - max(flux.createdAtMs, startedAtMs))
-            func judge(_ reports: ArraySlice<SeriesReport>, _ refused: [RefusedSymbol]) -> FluxStanding {
-                FluxStanding(flux.interval, reports, refused: refused, ageMs: ageMs, nowNs: nowNs, nowMs: nowMs)
+            func judge(_ reports: ArraySlice<SeriesReport>, _ refused: [RefusedSymbol], _ isHealing: Bool) -> FluxStanding {
+                FluxStanding(
+                    flux.interval, reports, refused: refused, isHealing: isHealing, ageMs: ageMs, nowNs: nowNs, nowMs: nowMs)
             }
             let reasons = Dictionary(refused.map { ($0.symbol, $0) }) { $1 }
-            let series = zip(flux.symbols, part).map { ($0, judge([$1], reasons[$0].map { [$0] } ?? [])) }
-            var standing = judge(part, refused)
+            let hurt = healing.isEmpty ? [] : Set(flux.series(book.market).filter(healing.contains).map(\.symbol))
+            let series = zip(flux.symbols, part).map { ($0, judge([$1], reasons[$0].map { [$0] } ?? [], hurt.contains($0))) }
+            var standing = judge(part, refused, !hurt.isEmpty)
             standing.seriesLive = series.reduce(0) { $0 + $1.1.seriesLive }
             board.show(FluxOnBoard(flux: flux, standing: standing, series: series))
         }
@@ -140,7 +148,9 @@ package struct StatusDesk {
     /// Counters that the service's status shows, behind its own figures.
     private static let shown: [CounterID] = [
         .connectionsLive, .reconnects, .duplicates, .coalesced, .candlesWritten, .closedWritten, .closedPending, .gapsSeen,
-        .gapCandlesMissing, .gapCandlesFilled, .redisReconnects, .commandsReceived, .commandsRefused, .commandsUnanswered, .cacheHits,
+        .gapCandlesMissing, .gapCandlesFilled, .gapsOpen, .gapCandlesHealed, .gapCandlesAbsent, .closedHeld, .lateCloses, .muteStreams,
+        .tradeIDBreaks, .auditChecked, .auditMismatches, .redisReconnects, .commandsReceived, .commandsRefused, .commandsUnanswered,
+        .cacheHits,
         .cacheMisses, .mailboxRefusals,
     ]
 
@@ -156,6 +166,12 @@ package struct StatusDesk {
         list.append(.init(Field.refusedSymbols, UInt64(book.refusedCount)))
         list.append(.init(Field.clockDifference, clockDifferenceMs.map { $0.magnitude }))
         list += StatusDesk.shown.map { .init($0.name, counters[$0]) }
+        if let rest = figures.rest {
+            list += [
+                .init(Field.restWeightUsed, UInt64(rest.weightSpent)), .init(Field.restWeightAllowed, UInt64(rest.weightAllowed)),
+                .init(Field.restWeightOfAddress, UInt64(rest.weightReported)),
+            ]
+        }
         for (stage, histogram) in [(nil, figures.latency)] + LatencyStage.allCases.map({ ($0.name, figures.stages[$0]) }) {
             for (quantile, share) in [("p50", 0.5), ("p99", 0.99)] {
                 list.append(.init(Field.latency(quantile, stage: stage), histogram.quantile(share).map { $0 / 1_000 }))

@@ -31,6 +31,14 @@ public struct StopReport: Sendable {
     public var isClean: Bool { closedUnwritten == 0 && formingUnwritten == 0 }
 }
 
+/// Who fills holes, and whom that takes.
+private struct Healing {
+    let healer: Healer
+    let runner: AgentRunner
+    let rest: RestClient
+    let store: RedisHistoryReader
+}
+
 /// From the exchange's sockets to Redis. Make it, `start` it, `stop` it; once.
 public final class Engine: Sendable {
     private let configuration: EngineConfiguration
@@ -38,11 +46,18 @@ public final class Engine: Sendable {
     private let gaps = GapBoard()
     /// Why something does not work.
     package let troubles = TroubleBoard()
+    /// Which connections to the exchange are live, and since when.
+    package let connections = ConnectionBoard()
     private let budget: ConnectBudget
     private let readers: [Reader]
     private let sink: Sink
     private let threading: ThreadingMode
     private let runners = Lock<[AgentRunner]>([])
+    /// Nil where the exchange is not asked.
+    private let healing = Lock<Healing?>(nil)
+    private let healRing: SPSCRing<CandleRecord>?
+    /// The exchange's.
+    private let clock = ExchangeClock()
     private let control = Lock<Control?>(nil)
     /// How the service, each flux and each series stands. Empty unless commands are taken.
     package let standings = StandingsBoard()
@@ -62,13 +77,16 @@ public final class Engine: Sendable {
         let rings = (0..<configuration.readerCount).map { _ in SPSCRing<CandleRecord>(zeroed: Limits.ringRecordCount) }
         let settings = try Engine.readerSettings(configuration, seed: seed)
         budget = ConnectBudget(seed: seed ^ 0xB)
-        readers = rings.enumerated().map { [journal, troubles, budget] in
-            Reader(index: $0, settings: settings, ring: $1, journal: journal, budget: budget, troubles: troubles)
+        readers = rings.enumerated().map { [journal, troubles, connections, budget] in
+            Reader(
+                index: $0, settings: settings, ring: $1, journal: journal, budget: budget, troubles: troubles, board: connections)
         }
+        healRing = configuration.heals ? SPSCRing<CandleRecord>(zeroed: Limits.healRingRecordCount) : nil
         sink = Sink(
-            settings: try Engine.sinkSettings(configuration, seed: seed), rings: rings, journal: journal, gaps: gaps, troubles: troubles)
-        let placement = Placement(readerCount: readers.count, streamsPerConnectionMax: configuration.streamsPerConnectionMax)
-        var book = FluxBook(market: configuration.market, schema: configuration.schema, placement: placement, journal: journal)
+            settings: try Engine.sinkSettings(configuration, seed: seed), rings: rings + (healRing.map { [$0] } ?? []), journal: journal,
+            gaps: gaps, troubles: troubles)
+        var book = FluxBook(
+            market: configuration.market, schema: configuration.schema, placement: configuration.placement, journal: journal)
         for flux in configuration.configuredFluxes(createdAtMs: WallClock.nowMs()) {
             do {
                 Engine.prepare(try book.add(flux), readers, sink)
@@ -77,21 +95,24 @@ public final class Engine: Sendable {
             }
         }
         fluxes = Lock(book)
-        if let base = try configuration.venueBase, let leftOut = base.leftOut {
+        for base in try configuration.venueBases {
+            guard let leftOut = base.leftOut else { continue }
             journal.note(
                 .notice, "the exchange's base needs no path: it is left out", ("venue", "\(base.endpoint)"), ("left_out", leftOut))
         }
     }
 
     private static func readerSettings(_ configuration: EngineConfiguration, seed: UInt64) throws(FeedError) -> ReaderSettings {
-        let endpoint = configuration.venueEndpoint
-        let tls = endpoint.isSecure ? try TLSContext.client(authorityFile: configuration.venueAuthorityFile) : nil
-        var settings = ReaderSettings(base: endpoint, profile: VenueProfile.of(configuration.market), tls: tls, seed: seed)
+        let endpoints = configuration.venueEndpoints
+        let hosts = zip(endpoints, try configuration.streamProxies).map { ReaderSettings.Host(base: $0, proxy: $1) }
+        let isSecure = endpoints.contains(where: \.isSecure)
+        let tls = isSecure ? try TLSContext.client(authorityFile: configuration.venueAuthorityFile) : nil
+        var settings = ReaderSettings(hosts: hosts, profile: VenueProfile.of(configuration.market), tls: tls, seed: seed)
         settings.subscribeForm = configuration.subscribeForm
         settings.usesCombinedStreams = configuration.usesCombinedStreams
         settings.connection.allowsPlainRemote = configuration.allowsPlainRemote
         settings.connection.handshakeTimeoutMs = configuration.handshakeTimeoutMs
-        settings.connection.proxy = try configuration.streamProxy
+        settings.connectionAgeMs = configuration.connectionLifetime.milliseconds
         settings.subscribeTimeoutMs = configuration.subscribeTimeoutMs
         return settings
     }
@@ -104,6 +125,7 @@ public final class Engine: Sendable {
             batchSize: configuration.batchSize, coalesces: configuration.coalesces, seed: seed ^ 0x51)
         settings.closedMax = configuration.closedQueueCount
         settings.replyTimeoutMs = configuration.redisReplyTimeoutMs
+        settings.healHoldMs = configuration.heals ? configuration.healHold.milliseconds : nil
         return settings
     }
 
@@ -125,7 +147,8 @@ public final class Engine: Sendable {
         do {
             let started = try startThreads()
             runners.withLock { $0 = started }
-            if configuration.takesCommands { try startControl(rest) }
+            if let rest { try startHealer(rest) }
+            if configuration.takesCommands { try startControl() }
         } catch {
             throw FeedError(.system, "cannot start threads: \(error)")
         }
@@ -149,8 +172,22 @@ public final class Engine: Sendable {
         return started
     }
 
+    /// On a thread of its own: it waits for Redis.
+    private func startHealer(_ rest: RestClient) throws(SystemError) {
+        guard let healRing else { preconditionFailure("who asks the exchange heals") }
+        let store = RedisHistoryReader(configuration.redis, seed: SystemRandom.word())
+        let healer = Healer(
+            settings: configuration.heal, schema: configuration.schema, source: rest, store: store,
+            sink: sink, ring: healRing, gaps: gaps, journal: journal, clock: { [clock] in clock.nowMs },
+            connectionLiveSinceNs: { [connections] in connections[$0] })
+        healer.sinkWakeUp = runners.withLock { $0.first?.wakeUp }
+        let runner = try AgentRunner(agents: [healer], idle: .park)
+        try runner.start()
+        healing.withLock { $0 = Healing(healer: healer, runner: runner, rest: rest, store: store) }
+    }
+
     private func makeREST() throws(FeedError) -> RestClient? {
-        guard configuration.takesCommands, let base = configuration.venueREST else { return nil }
+        guard configuration.heals, let base = configuration.venueREST else { return nil }
         var settings = RestSettings()
         settings.allowsPlainRemote = configuration.allowsPlainRemote
         settings.proxy = try configuration.restProxy
@@ -159,15 +196,21 @@ public final class Engine: Sendable {
             troubles: troubles)
     }
 
-    private func startControl(_ rest: RestClient?) throws(SystemError) {
+    private func startControl() throws(SystemError) {
         guard let book = fluxes.withLock({ $0.take() }) else { preconditionFailure("an engine is started once") }
+        let healing = healing.withLock { $0 }
         let handles = EngineHandles(
-            readers: readers, sink: sink, budget: budget, rest: rest, standings: standings, troubles: troubles,
+            readers: readers, sink: sink, budget: budget, rest: healing?.rest, healer: healing?.healer, heal: configuration.heal,
+            gaps: gaps, clock: clock, standings: standings, troubles: troubles,
             figures: { [weak self] in
                 self.map {
-                    ($0.counters, $0.sink.latency.total.snapshot(), $0.sink.latency.snapshot(), ProcessMemory.residentBytes())
+                    (
+                        $0.counters, $0.sink.latency.total.snapshot(), $0.sink.latency.snapshot(), ProcessMemory.residentBytes(),
+                        $0.healing.withLock { $0 }?.rest.statistics
+                    )
                 }
             })
+        handles.follow(book.followed)
         let made = try Control(
             handles, redis: configuration.redis, schema: configuration.schema, fluxes: book, leaseMs: configuration.lease.milliseconds,
             journal: journal, seed: SystemRandom.word())
@@ -179,8 +222,13 @@ public final class Engine: Sendable {
     /// - Parameter timeout: how long all of that may take, behind the end of the command channels: that takes about two seconds where
     ///   Redis does not answer, and no time otherwise.
     public func stop(timeout: Duration = .seconds(4)) -> StopReport {
-        let running = runners.withLock { $0 }
+        let (running, healing) = (runners.withLock { $0 }, healing.withLock { $0 })
+        // Both may be waiting for Redis: at the same time. What the healer has handed over is written like all else.
+        healing?.store.stop()
+        healing?.runner.askToEnd()
         control.withLock { $0 }?.stop()
+        healing?.runner.stop()
+        healing?.rest.stop()
         let deadlineNs = MonotonicClock.nowNs() + timeout.nanoseconds
         let readersNs = min(deadlineNs, MonotonicClock.nowNs() + 1_500_000_000)
         for reader in readers where !reader.commands.offer(.stop, untilNs: readersNs) { noteDeaf(reader) }
@@ -207,11 +255,14 @@ public final class Engine: Sendable {
     // MARK: Looking at it
 
     private var counters: CounterSnapshot {
-        let control = control.withLock { $0 }
-        var sum = CounterSnapshot(readers.map(\.counters) + [sink.counters] + (control.map { [$0.counters] } ?? []))
+        let (control, healer) = (control.withLock { $0 }, healing.withLock { $0?.healer })
+        let others = [control?.counters, healer?.counters].compactMap { $0 }
+        var sum = CounterSnapshot(readers.map(\.counters) + [sink.counters] + others)
+        sum[.gapsOpen] = UInt64(gaps.counts.open)
         let refusals =
             readers.map { $0.commands.refusedCount + $0.refusedStreams.refusedCount }
-            + [sink.commands.refusedCount, sink.events.refusedCount, control?.exchangeAnswers.refusedCount ?? 0]
+            + [sink.commands.refusedCount, sink.events.refusedCount, sink.words.refusedCount, control?.exchangeAnswers.refusedCount ?? 0]
+            + (healer.map { [$0.commands.refusedCount, $0.events.refusedCount] } ?? [])
         sum[.mailboxRefusals] = UInt64(refusals.reduce(0, +))
         return sum
     }

@@ -48,9 +48,15 @@ public struct EngineConfiguration: Sendable {
     public var fluxes: [FluxDefinition] = []
 
     // The exchange
-    /// Scheme, host and port of the streams; nil means the market's production host. A plain `/ws` or `/stream` behind them is left
-    /// out, with a line in the log; any other path, and a query, is refused.
-    public var venue: WebSocketEndpoint?
+    /// Scheme, host and port of the streams, and of other hosts that have the same streams: connections take turns. None means the
+    /// market's production host. A plain `/ws` or `/stream` behind them is left out, with a line in the log; any other path, and a query,
+    /// is refused.
+    public var venues: [WebSocketEndpoint] = []
+    /// The first of them, and the only one when it is set.
+    public var venue: WebSocketEndpoint? {
+        get { venues.first }
+        set { venues = newValue.map { [$0] } ?? [] }
+    }
     /// Base of the REST interface: the list of symbols, and candles that no flux covers. Nil: it is not asked.
     public var venueREST: RestEndpoint?
     /// PEM file to trust for the exchange instead of the system's store.
@@ -63,6 +69,10 @@ public struct EngineConfiguration: Sendable {
     /// Combined streams (`/stream`) or raw ones (`/ws`).
     public var usesCombinedStreams = true
     public var streamsPerConnectionMax = 1_024
+    /// Each stream comes on so many connections, 1 or 2: on different readers and hosts, where there are two. What comes first counts.
+    public var redundancy = 1
+    /// A connection is replaced when it has been open for so long, 10 s to 24 h, one after the other. The exchange cuts at 24 h.
+    public var connectionLifetime = Duration.milliseconds(Limits.venueConnectionAgeMs)
     /// Serve commands and publish status over Redis. Without it the fluxes of the configuration are all there ever is.
     public var takesCommands = false
     /// Of several services with this market and key prefix one takes commands. When it has died, another takes over after this long, 1 s
@@ -88,6 +98,15 @@ public struct EngineConfiguration: Sendable {
     public var batchSize = 1_500
     /// Entries kept in each history stream (approximately, as `MAXLEN ~` does).
     public var history = 1_500
+    /// Of these, so many are there from the start of a series, at most `history`; nil: 1,000, or `history` where that is less. A flux may
+    /// ask for another number. Older candles come from the REST interface.
+    public var backfill: Int?
+    /// A closed candle waits so long for a hole before it to be filled, up to five minutes, so that a history grows in order; zero: never.
+    public var healHold = Duration.seconds(5)
+    /// A bar that has not closed so long after its end, half a second to a minute, is asked for.
+    public var closeGrace = Duration.seconds(2)
+    /// What the comparison of histories with the exchange's own may take of the exchange's weight limit, in percent, at most 20; 0: none.
+    public var auditPercent = 5
     /// Closed candles that may wait while Redis is away, a power of two; beyond, the oldest become gaps.
     public var closedQueueCount = Limits.closedQueueCountMax
     /// Off: every update is written (for comparison).
@@ -104,8 +123,16 @@ public struct EngineConfiguration: Sendable {
         try check(
             (256...Limits.closedQueueCountMax).contains(closedQueueCount) && closedQueueCount.nonzeroBitCount == 1,
             "closed-queue must be a power of two from 256 to \(Limits.closedQueueCountMax), not \(closedQueueCount)")
-        try check((1...10_000_000).contains(history), "history must be 1 to 10000000, not \(history)")
+        try check((1...Limits.historyMax).contains(Int64(history)), "history must be 1 to \(Limits.historyMax), not \(history)")
+        try check((0...history).contains(heal.backfill), "backfill must be 0 to \(history) (history), not \(heal.backfill)")
+        try check(Limits.healHoldMs.contains(heal.holdMs), "heal-hold must be 0 to 300 seconds")
+        try check(Limits.closeGraceMs.contains(heal.closeGraceMs), "close-grace must be 0.5 to 60 seconds")
+        try check(Limits.auditPercent.contains(auditPercent), "audit-percent must be 0 to 20, not \(auditPercent)")
         try check((1...1_024).contains(streamsPerConnectionMax), "streams-per-connection must be 1 to 1024, not \(streamsPerConnectionMax)")
+        try check(Limits.redundancy.contains(redundancy), "redundancy must be 1 or 2, not \(redundancy)")
+        try check(
+            Limits.connectionLifetimeMs.contains(connectionLifetime.milliseconds),
+            "connection-lifetime must be 10 to 86400 seconds, not \(connectionLifetime.milliseconds / 1_000)")
         try check(KeySchema.isPrefix(keyPrefix), KeySchema.prefixRule)
         try check(Limits.leaseMs.contains(lease.milliseconds), "lease-seconds must be 1 to 60, not \(lease.milliseconds / 1_000)")
         for flux in fluxes where market == .um && flux.intervals.contains(.s1) {
@@ -113,52 +140,71 @@ public struct EngineConfiguration: Sendable {
         }
         try checkVenue()
         try check(redis.user == nil || redis.password != nil, "a Redis user is named, but no password")
-        let placement = Placement(readerCount: readerCount, streamsPerConnectionMax: streamsPerConnectionMax)
         try check(
             placement.fits(seriesList),
             "\(seriesList.count) series are more than \(readerCount) readers take; raise streams-per-connection or readers")
     }
 
+    /// Of nothing yet.
+    package var placement: Placement {
+        Placement(readerCount: readerCount, streamsPerConnectionMax: streamsPerConnectionMax, redundancy: redundancy)
+    }
+
     private func checkVenue() throws(FeedError) {
         func check(_ ok: Bool, _ sentence: String) throws(FeedError) { if !ok { throw FeedError(.configuration, sentence) } }
-        _ = try venueBase
-        let endpoint = venueEndpoint
-        try check(
-            endpoint.isSecure || endpoint.authority.isLoopback || allowsPlainRemote,
-            "venue '\(endpoint)' is plain ws:// to another machine; use wss://, or --allow-plain-remote if you mean it")
+        try check(venues.count <= Limits.venueHostsMax, "\(venues.count) hosts are named; at most \(Limits.venueHostsMax) can be")
+        _ = try venueBases
+        for endpoint in venueEndpoints {
+            try check(
+                endpoint.isSecure || endpoint.authority.isLoopback || allowsPlainRemote,
+                "venue '\(endpoint)' is plain ws:// to another machine; use wss://, or --allow-plain-remote if you mean it")
+        }
         if let venueREST {
             try check(
                 venueREST.isSecure || venueREST.authority.isLoopback || allowsPlainRemote,
                 "venue-rest '\(venueREST)' is plain http:// to another machine; use https://, or --allow-plain-remote if you mean it")
         }
-        _ = (try streamProxy, try restProxy)
+        _ = (try streamProxies, try restProxy)
         // The exchange upgrades a connection for streams that its host does not have, and never sends anything.
         for other in Market.allCases where other != market {
             let (host, restHost) = (VenueProfile.of(other).productionEndpoint.authority.host, RestEndpoint.production(other).authority.host)
-            try check(
-                endpoint.authority.host != host, "venue '\(endpoint)' is the \(other.rawValue) market's, and market is \(market.rawValue)")
+            for endpoint in venueEndpoints where endpoint.authority.host == host {
+                try check(false, "venue '\(endpoint)' is the \(other.rawValue) market's, and market is \(market.rawValue)")
+            }
             try check(
                 venueREST?.authority.host != restHost,
                 "venue-rest '\(restHost)' is the \(other.rawValue) market's, and market is \(market.rawValue)")
         }
     }
 
-    package var schema: KeySchema { KeySchema(prefix: keyPrefix, market: market) }
+    /// Holes are filled: the exchange may be asked.
+    package var heals: Bool { takesCommands && venueREST != nil }
 
-    /// Nil means the market's production host.
-    package var venueBase: VenueBase? {
-        get throws(FeedError) {
-            guard let venue else { return nil }
-            return try VenueBase(venue)
-        }
+    package var heal: HealSettings {
+        var settings = HealSettings()
+        (settings.holdMs, settings.closeGraceMs) = (healHold.milliseconds, closeGrace.milliseconds)
+        (settings.history, settings.auditPercent) = (history, auditPercent)
+        settings.backfill = backfill ?? min(settings.backfill, history)
+        return settings
     }
 
-    /// The exchange's base URL in force; of a configuration that is not valid, what was named.
-    package var venueEndpoint: WebSocketEndpoint { (try? venueBase)?.endpoint ?? venue ?? VenueProfile.of(market).productionEndpoint }
+    package var schema: KeySchema { KeySchema(prefix: keyPrefix, market: market) }
 
-    /// Nil: the streams are reached directly.
-    package var streamProxy: ProxyEndpoint? {
-        get throws(FeedError) { try proxy.endpoint(for: venueEndpoint.authority, isSecure: venueEndpoint.isSecure) }
+    /// None means the market's production host.
+    package var venueBases: [VenueBase] {
+        get throws(FeedError) { try venues.map { venue throws(FeedError) in try VenueBase(venue) } }
+    }
+
+    /// The exchange's base URLs in force, at least one; of a configuration that is not valid, what was named.
+    package var venueEndpoints: [WebSocketEndpoint] {
+        venues.isEmpty ? [VenueProfile.of(market).productionEndpoint] : (try? venueBases)?.map(\.endpoint) ?? venues
+    }
+
+    /// One for each of them. Nil: it is reached directly.
+    package var streamProxies: [ProxyEndpoint?] {
+        get throws(FeedError) {
+            try venueEndpoints.map { venue throws(FeedError) in try proxy.endpoint(for: venue.authority, isSecure: venue.isSecure) }
+        }
     }
 
     /// The same for REST, which is at another host.

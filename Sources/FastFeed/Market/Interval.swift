@@ -70,6 +70,12 @@ public enum Interval: UInt8, CaseIterable, Sendable, Hashable {
         return nextMonthOpen(after: openMs)
     }
 
+    /// Open time of the bar that lies so many bars before the one opening at `openMs`.
+    package func openTime(barsBack count: Int, from openMs: Int64) -> Int64 {
+        if let lengthMs { return openMs - Int64(count) * lengthMs }
+        return CivilMonth(ordinal: CivilMonth(containing: openMs).ordinal - Int64(count)).startMs
+    }
+
     /// Close time of the bar opening at `openMs`: one millisecond before the next one opens.
     @inlinable
     public func closeTime(ofBarOpening openMs: Int64) -> Int64 { nextOpenTime(after: openMs) - 1 }

@@ -15,7 +15,7 @@ public struct Series: Sendable, Hashable, CustomStringConvertible {
 }
 
 /// What a series is to the data path: its dense id, the index of every table, and which use of the id.
-package struct SeriesHandle: Sendable, Equatable, BitwiseCopyable {
+package struct SeriesHandle: Sendable, Hashable, BitwiseCopyable {
     package var id: UInt32
     package var generation: UInt16
 

@@ -13,13 +13,14 @@ extension CounterSnapshot {
 
     /// The law of the books, in messages:
     ///
-    ///     messages = notices + rejected + duplicates + coalesced + written + refused by Redis + overflowed + stale + unaccounted
+    ///     messages + brought by the healer
+    ///         = notices + rejected + duplicates + coalesced + written + refused by Redis + overflowed + stale + unaccounted
     ///
     /// While the engine runs, what is unaccounted is under way: in a ring, in the table of newest states, in a queue, or in a batch
     /// that Redis has not acknowledged. (Banks are read one after the other, so that such a value may be off by what moved meanwhile,
     /// and below zero.) After a clean stop it is zero, exactly; anything else is a message lost or counted twice.
     public var unaccounted: Int64 {
-        Int64(bitPattern: klinesReceived &- rejected &- CounterSnapshot.ends.reduce(0) { $0 &+ self[$1] })
+        Int64(bitPattern: klinesReceived &+ self[.healRecords] &- rejected &- CounterSnapshot.ends.reduce(0) { $0 &+ self[$1] })
     }
 
     /// The same of closed candles, which never coalesce: received = written + overflowed + refused by Redis + unaccounted. While
@@ -43,7 +44,8 @@ extension CounterSnapshot {
         }
         let ends = CounterSnapshot.ends.map { ($0.name, self[$0]) }
         let closedEnds = CounterSnapshot.closedEnds.map { ($0.name, self[$0]) }
-        return "\(klinesReceived) klines = \(sum([("rejected", rejected)] + ends, unaccounted)); "
+        let healed = self[.healRecords] == 0 ? "" : " + \(self[.healRecords]) healed"
+        return "\(klinesReceived) klines\(healed) = \(sum([("rejected", rejected)] + ends, unaccounted)); "
             + "\(self[.closedReceived]) closed = \(sum(closedEnds, closedUnaccounted))"
     }
 }

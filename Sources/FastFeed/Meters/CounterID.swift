@@ -12,7 +12,10 @@ public enum CounterID: Int, CaseIterable, Sendable {
     case rejectedRepeated, rejectedInterval, rejectedContradiction, rejectedUnknownSeries, rejectedBinary
     // Candles
     case recordsTaken, duplicates, coalesced, closedReceived, gapsSeen, gapCandlesMissing, gapCandlesFilled
-    case closedQueueOverflow, staleGeneration
+    case closedQueueOverflow, staleGeneration, closedHeld, tradeIDBreaks
+    // Healing
+    case healRequests, healRequestsFailed, healRecords, healedWritten, gapCandlesHealed, gapsOpen, gapCandlesAbsent
+    case lateCloses, muteStreams, auditChecked, auditMismatches
     // Store
     case candlesWritten, closedWritten, batchesSent, bytesSent, repliesReceived, redisReconnects
     case redisErrorsRetried, redisRejected, closedRejected, historyScripts, updatesRefused, closedPending, seriesActive, connectionsLive
@@ -26,7 +29,12 @@ public enum CounterID: Int, CaseIterable, Sendable {
 
     /// As metrics and logs have it: `rejected_not_utf8`.
     public var name: String { "\(self)".snakeCased }
-    package var kind: Kind { [.closedPending, .seriesActive, .connectionsLive].contains(self) ? .gauge : .counter }
+    package var kind: Kind {
+        switch self {
+        case .closedPending, .closedHeld, .gapsOpen, .gapCandlesAbsent, .seriesActive, .connectionsLive: .gauge
+        default: .counter
+        }
+    }
     package var unit: String { row.unit }
     package var sentence: String { row.sentence }
 
@@ -68,6 +76,19 @@ public enum CounterID: Int, CaseIterable, Sendable {
         case .gapCandlesFilled: ("candles", "Of these, closed candles that arrived later; only for gaps still listed one by one.")
         case .closedQueueOverflow: ("candles", "Closed candles pushed out of the full queue while Redis was away; each became a gap.")
         case .staleGeneration: ("records", "Records of a series that had been stopped meanwhile.")
+        case .closedHeld: ("candles", "Closed candles that wait for a hole before them to be filled.")
+        case .tradeIDBreaks: ("candles", "Closed candles whose first trade id does not follow the last one of the bar before.")
+        case .healRequests: ("requests", "Requests for klines sent to the exchange to fill holes, to watch and to audit.")
+        case .healRequestsFailed: ("requests", "Of these, requests that brought nothing.")
+        case .healRecords: ("records", "Candles of the exchange's history that the sink took from the healer.")
+        case .healedWritten: ("candles", "Of `candles_written`, what the healer has brought.")
+        case .gapCandlesHealed: ("candles", "Missing closed candles that the healer has brought.")
+        case .gapsOpen: ("gaps", "Holes that are not filled yet.")
+        case .gapCandlesAbsent: ("candles", "Open times of which the exchange has said that it has no bar.")
+        case .lateCloses: ("candles", "Bars whose end had passed without a closing event: the exchange was asked.")
+        case .muteStreams: ("streams", "Streams that brought nothing though their bars moved; each was subscribed anew.")
+        case .auditChecked: ("candles", "Stored candles compared with the exchange's own history.")
+        case .auditMismatches: ("candles", "Of these, candles that were missing, different or foreign.")
         case .candlesWritten: ("candles", "Candle states acknowledged by Redis, forming and closed.")
         case .closedWritten: ("candles", "Closed candles acknowledged by Redis in their history.")
         case .batchesSent: ("batches", "Pipelined batches handed to Redis.")
@@ -79,7 +100,7 @@ public enum CounterID: Int, CaseIterable, Sendable {
         case .redisRejected: ("candles", "Candle states that Redis refused for good (WRONGTYPE ...), each logged.")
         case .closedRejected: ("candles", "Of these, closed candles; each is a gap.")
         case .historyScripts:
-            ("scripts", "Closed candles that needed the history script: present already, corrected, or put in their place.")
+            ("scripts", "Calls of the merge script: runs of closed candles that were present already, corrected, or put in their place.")
         case .updatesRefused: ("replies", "Update messages that Redis refused to publish; the candles themselves are stored.")
         case .closedPending: ("candles", "Closed candles not yet acknowledged.")
         case .seriesActive: ("series", "Series followed.")

@@ -4,11 +4,11 @@ extension Reader {
     // MARK: Slots
 
     /// A slot for a connection: a retired one, or a new one. Nil when the reader is full.
-    func addConnection(_ key: ConnectionKey, _ subscription: Subscription, predecessor: Int?) -> Int? {
+    func addConnection(_ key: ConnectionKey, host: Int, _ subscription: Subscription, predecessor: Int?) -> Int? {
         let free = (0..<connections.count).first {
             connections[$0].isRetired && connections[$0].phase == nil && !connections[$0].isReady
         }
-        var made = ReaderConnection(key: key, subscription: subscription, seed: random.next())
+        var made = ReaderConnection(key: key, host: host, subscription: subscription, seed: random.next())
         made.predecessor = predecessor
         if let free {
             made.generation = connections[free].generation &+ 1
@@ -30,11 +30,11 @@ extension Reader {
     }
 
     /// Changes what a connection carries, and the one that is to replace it.
-    func change(_ key: ConnectionKey, _ streams: [String], isWanted: Bool, _ nowNs: UInt64) {
+    func change(_ key: ConnectionKey, _ nowNs: UInt64, _ edit: (inout Subscription) -> Void) {
         for slot in 0..<connections.count where connections[slot].key == key && !connections[slot].isRetired {
-            connections[slot].subscription.change(streams, isWanted: isWanted)
+            edit(&connections[slot].subscription)
             // What is new has its time, too.
-            if isWanted { connections[slot].lastKlineNs = nowNs }
+            connections[slot].lastKlineNs = nowNs
             // While it is opening, the messages wait; while there is none, the next one begins with the new list.
             if connections[slot].phase == .open { sendSubscriptions(slot, nowNs) }
         }
@@ -68,7 +68,7 @@ extension Reader {
             // Alike from its beginning on: a page may have a number of its own for each request in it.
             journal.note(
                 .warning, "cannot connect to the exchange", key: "connect-failed:\(label(slot)):\(reason.prefix(60))",
-                ("connection", label(slot)), ("url", "\(settings.base)"), ("reason", reason),
+                ("connection", label(slot)), ("url", "\(settings.hosts[connections[slot].host].base)"), ("reason", reason),
                 ("retry_in_ms", "\(delayNs / 1_000_000)"))
             vacate(slot, retryAtNs: nowNs + delayNs)
         case .opened: onOpened(slot, nowNs)
@@ -82,7 +82,7 @@ extension Reader {
         connections[slot].openedNs = nowNs
         connections[slot].lastReceivedNs = nowNs
         connections[slot].lastKlineNs = nowNs
-        // Up to half an hour earlier than the limit, so that not all are replaced at once.
+        // Up to a 48th earlier (half an hour of a day), so that not all are due at once.
         let earlierMs = random.next() % UInt64(max(1, settings.connectionAgeMs / 48))
         connections[slot].rollAtNs = nowNs + .ns(ms: UInt64(settings.connectionAgeMs) - earlierMs)
         journal.note(
@@ -279,7 +279,7 @@ extension Reader {
 
     /// Ends the socket and readies the slot for the next attempt.
     private func vacate(_ slot: Int, retryAtNs: UInt64) {
-        setLive(slot, false)
+        setLost(slot)
         endAttempt(slot, .abandoned, 0)
         if connections[slot].isOpen { budget.close() }
         connections[slot].isOpen = false
@@ -299,6 +299,7 @@ extension Reader {
 
     private func retire(_ slot: Int) {
         connections[slot].isRetired = true
+        if rollingSlot == slot { endRoll() }
         connections[slot].retryAtNs = .max
         troubles.clear(.connection(label(slot)))
         // It leaves the chain of those that replace one another: who waited for it now waits for its successor.
@@ -312,9 +313,10 @@ extension Reader {
 
     /// Opens a second connection for the same streams; this one ends when that one is live.
     func replace(_ slot: Int) {
-        connections[slot].rollAtNs = .max
         guard !connections[slot].isRetired, connections[slot].successor == nil, !isStopping else { return }
-        guard let successor = addConnection(connections[slot].key, connections[slot].subscription.renewed, predecessor: slot) else {
+        connections[slot].rollAtNs = .max
+        let (key, host) = (connections[slot].key, connections[slot].host)
+        guard let successor = addConnection(key, host: host, connections[slot].subscription.renewed, predecessor: slot) else {
             // The exchange will end it, and then it is opened again like any other.
             journal.note(.warning, "no room to replace a connection", key: "no-room", ("connection", label(slot)))
             return
@@ -326,7 +328,7 @@ extension Reader {
     /// Open and fully subscribed: from now on it counts, and the one it replaces may go.
     private func checkLive(_ slot: Int, _ nowNs: UInt64) {
         guard !connections[slot].isLive, connections[slot].subscription.isComplete, connections[slot].phase == .open else { return }
-        setLive(slot, true)
+        setLive(slot, nowNs)
         // The one it replaces may itself have been on its way to replace another.
         var next = connections[slot].predecessor
         connections[slot].predecessor = nil
@@ -342,7 +344,7 @@ extension Reader {
     /// For good: closes properly what is open and drops what is not yet.
     func leave(_ slot: Int, _ nowNs: UInt64) {
         retire(slot)
-        setLive(slot, false)
+        setLost(slot)
         connections[slot].socket?.close(code: 1000, nowNs: nowNs)
         if connections[slot].phase == .closed { vacate(slot, retryAtNs: .max) }
         timersDueNs = 0

@@ -38,12 +38,14 @@ extension Reader {
         (connections[slot].isAttempting, connections[slot].attemptNs) = (true, nowNs)
         if connections[slot].attempts > 0 { counters.add(.reconnects) }
         connections[slot].subscription = connections[slot].subscription.renewed
+        let host = settings.hosts[connections[slot].host]
         var options = settings.connection
+        options.proxy = host.proxy
         options.attempt = connections[slot].attempts
         connections[slot].attempts += 1
         options.decoder.checksTextInPlace = false  // simdjson does, with the parse
         connections[slot].socket = WebSocketConnection(
-            endpoint: settings.base.appending(connections[slot].subscription.target), options: options, tls: settings.tls,
+            endpoint: host.base.appending(connections[slot].subscription.target), options: options, tls: settings.tls,
             port: port!, token: port!.token(slot: slot, generation: connections[slot].generation), nowNs: nowNs)
         markReady(slot)
     }
@@ -57,8 +59,7 @@ extension Reader {
         sendSubscriptions(slot, nowNs)
         guard connections[slot].phase != nil else { return }
         if nowNs >= connections[slot].rollAtNs {
-            journal.note(.info, "replacing a connection before the exchange's age limit", ("connection", label(slot)))
-            replace(slot)
+            if rollingSlot == slot { giveUpRoll(slot, nowNs) } else { beginRoll(slot, nowNs) }
         }
         // While we leave the socket unread, its silence says nothing of the exchange.
         guard !connections[slot].isStalled else { return }
@@ -73,6 +74,37 @@ extension Reader {
             if !connections[slot].socket!.send(.ping, []) { failWrite(slot, "cannot send a ping") }
         }
         replaceQuiet(slot, nowNs)
+    }
+
+    /// It is old enough to be replaced, when no other is being replaced for that reason.
+    private func beginRoll(_ slot: Int, _ nowNs: UInt64) {
+        connections[slot].rollAtNs = .max
+        // One that is being replaced already needs nothing more.
+        guard connections[slot].successor == nil, !isStopping else { return }
+        if let laterNs = budget.beginRoll(nowNs: nowNs) {
+            connections[slot].rollAtNs = laterNs
+            return
+        }
+        rollingSlot = slot
+        journal.note(.info, "replacing a connection before the exchange's age limit", ("connection", label(slot)))
+        replace(slot)
+        let isUnderWay = connections[slot].successor != nil
+        if !isUnderWay { endRoll() }
+        connections[slot].rollAtNs = nowNs + .ns(ms: isUnderWay ? Limits.rollPatienceMs : Limits.rollPauseMs)
+    }
+
+    /// The new one does not become live: others have their turn, and the old one goes on.
+    private func giveUpRoll(_ slot: Int, _ nowNs: UInt64) {
+        journal.note(.warning, "a connection could not be replaced in time; it goes on", ("connection", label(slot)))
+        while let successor = connections[slot].successor, !connections[successor].isRetired { leave(successor, nowNs) }
+        connections[slot].successor = nil
+        endRoll()
+        connections[slot].rollAtNs = nowNs + .ns(ms: Limits.rollPauseMs)
+    }
+
+    func endRoll() {
+        rollingSlot = nil
+        budget.endRoll()
     }
 
     /// A connection may live on, with pings, and bring nothing any more. Where a bar ends each minute, klines are due; in an exchange's

@@ -5,8 +5,18 @@
 import Synchronization
 
 package struct ReaderSettings: Sendable {
-    package var base: WebSocketEndpoint
+    /// A place of the streams, and the way to it.
+    package struct Host: Sendable {
+        package var base: WebSocketEndpoint
+        package var proxy: ProxyEndpoint?
+
+        package init(base: WebSocketEndpoint, proxy: ProxyEndpoint? = nil) { (self.base, self.proxy) = (base, proxy) }
+    }
+
+    /// At least one.
+    package var hosts: [Host]
     package var profile: VenueProfile
+    /// Where a host is wss://.
     package var tls: TLSContext?
     package var subscribeForm = SubscribeForm.automatic
     package var usesCombinedStreams = true
@@ -15,8 +25,13 @@ package struct ReaderSettings: Sendable {
     package var subscribeTimeoutMs = Limits.subscribeTimeoutMs
     package var seed: UInt64
 
+    package init(hosts: [Host], profile: VenueProfile, tls: TLSContext?, seed: UInt64) {
+        precondition(!hosts.isEmpty)
+        (self.hosts, self.profile, self.tls, self.seed) = (hosts, profile, tls, seed)
+    }
+
     package init(base: WebSocketEndpoint, profile: VenueProfile, tls: TLSContext?, seed: UInt64) {
-        (self.base, self.profile, self.tls, self.seed) = (base, profile, tls, seed)
+        self.init(hosts: [Host(base: base)], profile: profile, tls: tls, seed: seed)
     }
 }
 
@@ -28,6 +43,7 @@ package struct ReaderSettings: Sendable {
     let journal: Journal
     let budget: ConnectBudget
     let troubles: TroubleBoard
+    let board: ConnectionBoard
     package let counters = CounterBank()
     package let commands = Mailbox<ReaderCommand>(capacity: Limits.commandCountMax)
     /// For the control thread: streams that the exchange does not know, even when asked for one of them alone.
@@ -44,6 +60,9 @@ package struct ReaderSettings: Sendable {
     /// The earliest deadline of all connections; recomputed when it has passed or something changed.
     var timersDueNs: UInt64 = 0
     var isStopping = false
+    /// The slot of the connection that is being replaced because of its age: one in the whole process, `ConnectBudget.beginRoll` says.
+    var rollingSlot: Int?
+    package var isRolling: Bool { rollingSlot != nil }
     private var readySlots: [Int] = []
 
     let buffer = PaddedBuffer(count: Limits.receiveBytesMax)
@@ -51,9 +70,10 @@ package struct ReaderSettings: Sendable {
 
     package init(
         index: Int, settings: ReaderSettings, ring: SPSCRing<CandleRecord>, journal: Journal, budget: ConnectBudget,
-        troubles: TroubleBoard = TroubleBoard()
+        troubles: TroubleBoard = TroubleBoard(), board: ConnectionBoard = ConnectionBoard()
     ) {
-        (self.index, self.settings, self.journal, self.budget, self.troubles) = (index, settings, journal, budget, troubles)
+        (self.index, self.settings, self.journal, self.budget) = (index, settings, journal, budget)
+        (self.troubles, self.board) = (troubles, board)
         random = SplitMix64(seed: settings.seed &+ UInt64(index))
         klines = FixedSlot(KlineDecoder(ring: ring, counters: counters))
         readySlots.reserveCapacity(Limits.connectionsPerReaderMax)
@@ -120,12 +140,13 @@ package struct ReaderSettings: Sendable {
         switch command {
         case .follow(let list): for (series, handle) in list { klines.value.index.set(series.symbol, series.interval, handle) }
         case .unfollow(let list): for series in list { klines.value.index.remove(series.symbol, series.interval) }
-        case .connect(let key, let streams):
-            if !isStopping, addConnection(key, subscription(to: streams), predecessor: nil) == nil {
+        case .connect(let key, let host, let streams):
+            if !isStopping, addConnection(key, host: host % settings.hosts.count, subscription(to: streams), predecessor: nil) == nil {
                 journal.note(.error, "reader has no room for another connection", ("reader", "\(index)"))
             }
-        case .subscribe(let key, let streams): change(key, streams, isWanted: true, nowNs)
-        case .unsubscribe(let key, let streams): change(key, streams, isWanted: false, nowNs)
+        case .subscribe(let key, let streams): change(key, nowNs) { $0.change(streams, isWanted: true) }
+        case .unsubscribe(let key, let streams): change(key, nowNs) { $0.change(streams, isWanted: false) }
+        case .renew(let key, let streams): change(key, nowNs) { $0.renew(streams) }
         case .disconnect(let key): disconnect(key, nowNs)
         case .stop: stop(nowNs)
         }
@@ -144,10 +165,20 @@ package struct ReaderSettings: Sendable {
         stopped.store(true, ordering: .releasing)
     }
 
-    func setLive(_ slot: Int, _ live: Bool) {
-        guard connections[slot].isLive != live else { return }
-        connections[slot].isLive = live
-        if live { troubles.clear(.connection(label(slot))) }
-        counters.add(.connectionsLive, live ? 1 : -1)
+    func setLive(_ slot: Int, _ nowNs: UInt64) {
+        connections[slot].isLive = true
+        troubles.clear(.connection(label(slot)))
+        board.noteLive(connections[slot].key.number, nowNs: nowNs)
+        counters.add(.connectionsLive)
+    }
+
+    func setLost(_ slot: Int) {
+        guard connections[slot].isLive else { return }
+        connections[slot].isLive = false
+        counters.add(.connectionsLive, -1)
+        // While one replaces it the connection is live all the time.
+        let key = connections[slot].key
+        for other in 0..<connections.count where connections[other].isLive && connections[other].key == key { return }
+        board.noteLost(key.number)
     }
 }

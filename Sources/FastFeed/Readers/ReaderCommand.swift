@@ -11,12 +11,14 @@ package enum ReaderCommand: Sendable {
     case follow([(Series, SeriesHandle)])
     /// Frames of these series are unknown from now on.
     case unfollow([Series])
-    /// Open one more connection for these streams.
-    case connect(ConnectionKey, streams: [String])
+    /// Open one more connection for these streams, to this of the exchange's hosts (counted round).
+    case connect(ConnectionKey, host: Int = 0, streams: [String])
     /// The connection is to carry these streams, too.
     case subscribe(ConnectionKey, streams: [String])
     /// The connection is not to carry these streams any more.
     case unsubscribe(ConnectionKey, streams: [String])
+    /// The connection is to give up these streams of its and ask for them anew.
+    case renew(ConnectionKey, streams: [String])
     /// Close the connection properly and do not open it again.
     case disconnect(ConnectionKey)
     /// Close every connection properly and open none again. What the exchange sends before it has answered is still taken.

@@ -3,6 +3,8 @@
 
 struct ReaderConnection: ~Copyable {
     let key: ConnectionKey
+    /// Its place in `ReaderSettings.hosts`.
+    let host: Int
     /// Counts uses of the slot, so that a late report of the poller is recognised.
     var generation: UInt32 = 0
     var socket: WebSocketConnection?
@@ -17,7 +19,7 @@ struct ReaderConnection: ~Copyable {
     var lastKlineNs: UInt64 = 0
     var quietCount = 0
     var lastPingNs: UInt64 = 0
-    /// When to replace the connection, before the exchange ends it.
+    /// When to replace the connection, before the exchange ends it; while it is being replaced because of that, when to give that up.
     var rollAtNs = UInt64.max
     var attempts = 0
     /// What the budget knows of it: an attempt is under way, or it is open.
@@ -40,8 +42,8 @@ struct ReaderConnection: ~Copyable {
     /// Nothing is to be opened here any more.
     var isRetired = false
 
-    init(key: ConnectionKey, subscription: Subscription, seed: UInt64) {
-        (self.key, self.subscription) = (key, subscription)
+    init(key: ConnectionKey, host: Int, subscription: Subscription, seed: UInt64) {
+        (self.key, self.host, self.subscription) = (key, host, subscription)
         backoff = Backoff(Limits.venueBackoffMs, seed: seed)
     }
 

@@ -11,6 +11,8 @@ package struct RedisLinkSettings: Sendable {
     let endpoint: RedisEndpoint
     let tls: TLSContext?
     package var connectTimeoutMs = Limits.redisConnectTimeoutMs
+    /// A script that each server is to know by its name; nil: none.
+    package var script: String?
 
     /// - Throws: one sentence naming the certificate or key that cannot be used.
     package init(_ endpoint: RedisEndpoint) throws(FeedError) {
@@ -49,8 +51,10 @@ package struct RedisLinkSettings: Sendable {
     private var lastRun: String?
     /// Why the greeting's script was refused: then others are, too.
     private(set) var scriptRefusal: String?
+    /// The script's name on this server; nil where it may not be loaded.
+    private(set) var scriptSHA: String?
     /// What the answers to the greeting mean, in order.
-    private enum GreetingReply { case mustSucceed, mayFail, clientID, identity }
+    private enum GreetingReply { case mustSucceed, mayFail, clientID, identity, script }
     private var greetingReplies: [GreetingReply] = []
     private var greeting = Outbox(bytesMax: 64 * 1024)
     private var deadlineNs: UInt64 = .max
@@ -119,11 +123,12 @@ package struct RedisLinkSettings: Sendable {
         let endpoint = settings.endpoint
         dial = nil
         phase = .greeting
-        (clientNumber, run, hasAskedToKill) = (nil, nil, false)
+        (clientNumber, run, hasAskedToKill, scriptSHA) = (nil, nil, false, nil)
         greeting.removeAll()
         ask(
             (endpoint.authentication + endpoint.selection).map { ($0, .mustSucceed) }
-                + [(["CLIENT", "ID"], .clientID), (ServerIdentity.question, .identity), (["PING"], .mustSucceed)])
+                + [(["CLIENT", "ID"], .clientID), (ServerIdentity.question, .identity)]
+                + (settings.script.map { [(["SCRIPT", "LOAD", $0], .script)] } ?? []) + [(["PING"], .mustSucceed)])
     }
 
     private mutating func ask(_ steps: [(command: [String], reply: GreetingReply)]) {
@@ -157,6 +162,7 @@ package struct RedisLinkSettings: Sendable {
                 let identity = unsafe reply.pointee.isError ? nil : ServerIdentity(reply: reply.pointee.message)
                 if let refusal = identity?.refusal { return .failed("Redis cannot be used: \(refusal)") }
                 run = identity?.run
+            case .script: scriptSHA = unsafe reply.pointee.isError ? nil : reply.pointee.message
             case .mustSucceed: if unsafe reply.pointee.isError { return unsafe .failed("Redis says: \(reply.pointee.message)") }
             }
         }

@@ -1,6 +1,6 @@
 // One pipelined batch in flight: what was asked, in order, so that each reply finds its command.
 //
-//   closed candles (XADD or EVAL, one command each) · HSET per interval · PUBLISH per series · HDEL per stopped series
+//   closed candles (one XADD each) · HSET per interval · PUBLISH per series · asides, which are rare: merges, holes, removals
 //
 // All arrays are made once, for the largest batch. The sink's thread alone.
 
@@ -23,8 +23,8 @@
     /// Where each HSET's series end in `seriesIDs`.
     private var hashEnds = InlineArray<16, Int>(repeating: 0)
     package var publishCount = 0
-    /// Series whose newest state is taken out of `latest:*`. Rare, and empty otherwise.
-    var removals: [Series] = []
+    /// Rare, and empty otherwise.
+    var asides: [Aside] = []
     /// Replies seen so far.
     var answered = 0
     var sentNs: UInt64 = 0
@@ -47,13 +47,13 @@
     }
 
     var candleCount: Int { closedCount + seriesCount }
-    package var commandCount: Int { closedCount + hashCount + publishCount + removals.count }
+    package var commandCount: Int { closedCount + hashCount + publishCount + asides.count }
     var isAnswered: Bool { answered == commandCount }
 
-    mutating func clear() {
+    package mutating func clear() {
         (closedCount, seriesCount, hashCount, publishCount, answered) = (0, 0, 0, 0, 0)
         mustRetry = false
-        if !removals.isEmpty { removals = [] }
+        if !asides.isEmpty { asides = [] }
     }
 
     mutating func endHash() {
@@ -69,12 +69,25 @@
         case closed(Int)
         case hash(Int)
         case publish
-        case removal
+        case aside(Int)
+    }
+
+    /// A command that the flow of candles does not bring about by itself.
+    package enum Aside {
+        /// The series' newest state is taken out of `latest:*`.
+        case removal(Series)
+        /// The merge script.
+        case merge(MergeQueue.Run)
+        /// What it does is published.
+        case mergeUpdate
+        /// The holes of the series.
+        case gaps(Series)
     }
 
     package func command(_ reply: Int) -> Command {
         if reply < closedCount { return .closed(reply) }
         if reply < closedCount + hashCount { return .hash(reply - closedCount) }
-        return reply < closedCount + hashCount + publishCount ? .publish : .removal
+        let aside = reply - closedCount - hashCount - publishCount
+        return aside < 0 ? .publish : .aside(aside)
     }
 }

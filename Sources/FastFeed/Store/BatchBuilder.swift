@@ -2,17 +2,19 @@
 // buffer. Thread: the sink's. Allocates nothing after the series are known.
 
 @safe package struct BatchBuilder: ~Copyable {
-    private let schema: KeySchema
+    let schema: KeySchema
     /// About so many entries of a series are kept (MAXLEN ~).
-    private let history: Int
+    let history: Int
     private let batchSize: Int
     /// States that still fit into `out`.
     private(set) var room: Int
+    /// Bytes that asides may still have in `out`.
+    var asideRoom = Limits.asideBytesMax
     private let memory: PaddedBuffer
     /// RESP bytes of the batch.
-    package private(set) var out: ByteWriter
+    package internal(set) var out: ByteWriter
     /// By series id; all zero until the series is followed.
-    private let texts: MappedArray<SeriesText>
+    let texts: MappedArray<SeriesText>
     /// Series with a place in this batch, in order of first touch.
     private let touched: MappedArray<UInt32>
     private var touchedCount = 0
@@ -29,7 +31,7 @@
         (self.schema, self.history, self.batchSize) = (schema, history, batchSize)
         room = batchSize
         let bytes =
-            batchSize * Limits.candleRespBytesMax + batchCountMax * (16_384 + Limits.removalsPerBatchMax * BatchBuilder.removalBytesMax)
+            batchSize * Limits.candleRespBytesMax + batchCountMax * 16_384 + Limits.asideBytesMax
         precondition(CandleEncoder.jsonBytesMax <= 999, "its length is written with three digits")
         memory = PaddedBuffer(count: bytes)
         out = unsafe ByteWriter(memory.base)
@@ -56,9 +58,10 @@
 
     /// What was built is forgotten.
     /// - Parameter most: of states, until the next time.
-    mutating func begin(most: Int = .max) {
+    package mutating func begin(most: Int = .max) {
         out.removeAll()
         room = min(batchSize, most)
+        asideRoom = Limits.asideBytesMax
     }
 
     /// Builds the next batch behind those since `begin`, of as many states as there is room for. False when there is nothing
@@ -75,18 +78,6 @@
         return true
     }
 
-    /// Adds the removal of stopped series to what `build` has begun, be it empty: behind everything that was ever written of them.
-    package mutating func remove(_ series: [Series], from batch: inout Batch) {
-        batch.removals = series
-        for one in series {
-            let command = RESP.command(["HDEL", schema.latestKey(one.market, one.interval), one.symbol.name])
-            unsafe command.withUnsafeBufferPointer { unsafe out.put($0) }
-        }
-    }
-
-    /// Bytes of one removal, at most.
-    static let removalBytesMax = 256
-
     // MARK: Closed candles
 
     /// Unsent closed candles in the order they came; each is one command, and is chained to its series for the
@@ -95,31 +86,19 @@
         var position = table.closed.sent
         while position < table.closed.tail && batch.closedCount < room {
             let state = table.closed.state(position)
-            if state == .pending || state == .needsScript {
+            if state == .pending {
                 let candle = unsafe table.closed.candle(position)
-                unsafe writeClosed(candle, table, needsScript: state == .needsScript)
+                unsafe CandleEncoder.putAppend(candle, texts.base[Int(candle.pointee.seriesID)], to: &out)
                 unsafe batch.closedPositions.base[batch.closedCount] = position
                 unsafe batch.closedReceivedNs.base[batch.closedCount] = unsafe candle.pointee.receivedNs
                 unsafe batch.closedParsedAfterNs.base[batch.closedCount] = table.closed.parsedAfterNs(position)
                 batch.closedCount += 1
-                table.closed.mark(position, state == .needsScript ? .scriptSent : .sent)
+                table.closed.mark(position, .sent)
                 unsafe chain(table.closed.offset(position), Int(candle.pointee.seriesID), &table)
             }
             position += 1
         }
         table.closed.sent = position
-    }
-
-    private mutating func writeClosed(_ candle: UnsafePointer<CandleRecord>, _ table: borrowing CandleTable, needsScript: Bool) {
-        let id = unsafe Int(candle.pointee.seriesID)
-        if needsScript, let series = unsafe table.series(candle.pointee.seriesID) {
-            let head = unsafe HistoryScript.head(
-                key: schema.historyKey(series), history: history, openTimeMs: candle.pointee.openTimeMs)
-            unsafe head.withUnsafeBufferPointer { unsafe out.put($0) }
-            unsafe CandleEncoder.putFields(candle, to: &out)
-        } else {
-            unsafe CandleEncoder.putAppend(candle, texts.base[id], to: &out)
-        }
     }
 
     private mutating func chain(_ offset: UInt32, _ id: Int, _ table: inout CandleTable) {

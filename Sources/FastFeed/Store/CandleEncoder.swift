@@ -93,4 +93,22 @@ package enum CandleEncoder {
         out.putBulk("revision")
         out.putBulk(Int64(0))
     }
+
+    /// The fourteen values alone, as bulk strings: what the merge script takes.
+    static func putValues(_ candle: UnsafePointer<CandleRecord>, to out: inout ByteWriter) {
+        unsafe out.putBulk(candle.pointee.open)
+        unsafe out.putBulk(candle.pointee.high)
+        unsafe out.putBulk(candle.pointee.low)
+        unsafe out.putBulk(candle.pointee.close)
+        unsafe out.putBulk(candle.pointee.volume)
+        unsafe out.putBulk(candle.pointee.closeTimeMs)
+        unsafe out.putBulk(candle.pointee.quoteVolume)
+        unsafe out.putBulk(candle.pointee.tradeCount)
+        unsafe out.putBulk(candle.pointee.takerBuyVolume)
+        unsafe out.putBulk(candle.pointee.takerBuyQuoteVolume)
+        unsafe out.putBulk(candle.pointee.firstTradeID)
+        unsafe out.putBulk(candle.pointee.lastTradeID)
+        unsafe RESP.bulk(candle.pointee.source.name).withUnsafeBufferPointer { unsafe out.put($0) }
+        out.putBulk(Int64(0))
+    }
 }

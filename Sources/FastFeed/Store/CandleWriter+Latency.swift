@@ -3,10 +3,19 @@
 extension CandleWriter {
     @inline(__always)
     func recordClosed(_ batch: UnsafeMutablePointer<Batch>, _ index: Int, ackNs: UInt64) {
+        unsafe recordClosed(batch, batch.pointee.closedReceivedNs.base[index], batch.pointee.closedParsedAfterNs.base[index], ackNs: ackNs)
+    }
+
+    func recordMerged(_ batch: UnsafeMutablePointer<Batch>, _ candle: LateCandle, ackNs: UInt64) {
+        unsafe recordClosed(batch, candle.record.receivedNs, candle.parsedAfterNs, ackNs: ackNs)
+    }
+
+    /// What the healer has brought was never received, and has no latency.
+    @inline(__always)
+    private func recordClosed(_ batch: UnsafeMutablePointer<Batch>, _ receivedNs: UInt64, _ parsedAfterNs: UInt32, ackNs: UInt64) {
+        guard receivedNs != 0 else { return counters.add(.healedWritten) }
         let (takenNs, writtenNs) = unsafe (batch.pointee.takenNs, batch.pointee.writtenNs)
-        unsafe latency.recordStates(
-            receivedNs: batch.pointee.closedReceivedNs.base[index], parsedAfterNs: batch.pointee.closedParsedAfterNs.base[index],
-            takenNs: takenNs, ackNs: ackNs, count: 1)
+        latency.recordStates(receivedNs: receivedNs, parsedAfterNs: parsedAfterNs, takenNs: takenNs, ackNs: ackNs, count: 1)
         latency.recordBatch(takenNs: takenNs, writtenNs: writtenNs, ackNs: ackNs, count: 1)
         latency.noteClosed(ackNs: ackNs)
     }

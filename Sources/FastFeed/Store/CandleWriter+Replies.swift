@@ -46,7 +46,7 @@ extension CandleWriter {
         if case .hash(let index) = command, verdict == .never || verdict == .apart {
             unsafe refuseHash(batch, index, owedNs: verdict == .apart ? nowNs : nil)
         }
-        if command == .removal && verdict == .apart { unsafe owe([], removals: batch.pointee.removals, nowNs) }
+        if case .aside(let index) = command { unsafe settleAside(batch, batch.pointee.asides[index], verdict, nowNs) }
         if command == .publish && verdict != .done { counters.add(.updatesRefused) }
         switch verdict {
         case .later where command == .publish, .elsewhere where command == .publish: break
@@ -58,7 +58,7 @@ extension CandleWriter {
             pausedUntilNs = min(pausedUntilNs, nowNs + .ns(ms: Limits.redisElsewherePauseMs))
             if elsewhere.note(nowNs) { return unsafe "Redis goes on saying: \(reply.pointee.message)" }
         case .reconnect: return unsafe "Redis says: \(reply.pointee.message)"
-        case .done, .notNewest, .never, .apart: break
+        case .done, .notNewest, .never, .apart, .noScript: break
         }
         if unsafe batch.pointee.isAnswered { unsafe finish(batch, nowNs) }
         return nil
@@ -106,7 +106,14 @@ extension CandleWriter {
         case .hash(let index):
             guard let place = unsafe batch.pointee.seriesRange(ofHash: index).first else { return "" }
             return unsafe table.series(batch.pointee.seriesIDs.base[place]).map { schema.latestKey($0.market, $0.interval) } ?? ""
-        case .removal: return unsafe batch.pointee.removals.first.map { schema.latestKey($0.market, $0.interval) } ?? ""
+        case .aside(let index):
+            switch unsafe batch.pointee.asides[index] {
+            case .removal(let series): return schema.latestKey(series.market, series.interval)
+            case .gaps(let series): return schema.gapsKey(series)
+            case .merge(.removal(let series, _)): return schema.historyKey(series)
+            case .merge(.candles(let candles)): return table.series(candles[0].record.seriesID).map(schema.historyKey) ?? ""
+            case .mergeUpdate: return ""
+            }
         case .publish: return ""
         }
     }
@@ -116,14 +123,15 @@ extension CandleWriter {
         guard position >= table.closed.head, table.closed.state(position) != .acknowledged else { return }
         switch verdict {
         case .done:
-            if table.closed.state(position) == .scriptSent { counters.add(.historyScripts) }
             table.closed.mark(position, .acknowledged)
             counters.add(.closedWritten)
             counters.add(.candlesWritten)
             unsafe recordClosed(batch, index, ackNs: nowNs)
             if !refused.isEmpty { unsafe takeBack(table.closed.candle(position).pointee.seriesID, nowNs) }
-        case .notNewest: table.closed.mark(position, .needsScript)
-        case .later, .elsewhere, .reconnect: table.closed.unsend(position)
+        case .notNewest:
+            unsafe table.merge(LateCandle(table.closed.candle(position).pointee, parsedAfterNs: table.closed.parsedAfterNs(position)))
+            table.closed.mark(position, .acknowledged)
+        case .later, .elsewhere, .reconnect, .noScript: table.closed.unsend(position)
         case .apart, .never:
             let candle = unsafe table.closed.candle(position).pointee
             table.closed.mark(position, .acknowledged)
@@ -141,9 +149,43 @@ extension CandleWriter {
 
     /// Redis has decided about this series: what has waited apart goes after it.
     private mutating func takeBack(_ id: UInt32, _ nowNs: UInt64) {
-        for candle in refused.takeAll(id) {
-            if table.closed.isFull { _ = refused.put(candle, nowNs: nowNs) } else { requeue(candle) }
+        for candle in refused.takeAll(id) { table.merge(LateCandle(candle)) }
+    }
+
+    // MARK: Asides
+
+    private mutating func settleAside(_ batch: UnsafeMutablePointer<Batch>, _ aside: Batch.Aside, _ verdict: ReplyVerdict, _ nowNs: UInt64)
+    {
+        switch (aside, verdict) {
+        case (.removal(let series), .apart): owe([], removals: [series], nowNs)
+        case (.removal, _), (.gaps, _), (.mergeUpdate, .done): break
+        case (.mergeUpdate, _): counters.add(.updatesRefused)
+        case (.merge(let run), .done): unsafe endMerge(batch, run, nowNs)
+        case (.merge(let run), .noScript):
+            // Somebody has flushed the scripts: the source goes with the next one, and is known again.
+            mergeSHA = nil
+            table.merges.putBack(run)
+        case (.merge(let run), .apart), (.merge(let run), .never), (.merge(let run), .notNewest):
+            table.merges.end(run)
+            guard case .candles(let candles) = run else { return }
+            for candle in candles where verdict != .apart || !refused.put(candle.record, nowNs: nowNs) { giveUp(candle.record) }
+            if verdict == .never && !refused.isEmpty { takeBack(candles[0].record.seriesID, nowNs) }
+        // With its batch (`restore`), which is sent again.
+        case (.merge, .later), (.merge, .elsewhere), (.merge, .reconnect): break
         }
+    }
+
+    private mutating func endMerge(_ batch: UnsafeMutablePointer<Batch>, _ run: MergeQueue.Run, _ nowNs: UInt64) {
+        table.merges.end(run)
+        counters.add(.historyScripts)
+        // What it took of Redis's time is not more than this.
+        let tookNs = unsafe nowNs &- batch.pointee.writtenNs
+        mergesDueNs = max(mergesDueNs, nowNs + min(3 * tookNs, Limits.mergePauseNsMax))
+        guard case .candles(let candles) = run else { return }
+        counters.add(.closedWritten, candles.count)
+        counters.add(.candlesWritten, candles.count)
+        for candle in candles { unsafe recordMerged(batch, candle, ackNs: nowNs) }
+        if !refused.isEmpty { takeBack(candles[0].record.seriesID, nowNs) }
     }
 
     private mutating func refuseHash(_ batch: UnsafeMutablePointer<Batch>, _ index: Int, owedNs: UInt64?) {
@@ -166,6 +208,7 @@ extension CandleWriter {
             counters.add(.candlesWritten, written)
         }
         table.closed.advance()
+        if unsafe !batch.pointee.asides.isEmpty { asidesInFlight -= 1 }
         unsafe candlesInFlight &-= batch.pointee.candleCount
         firstBatch = (firstBatch &+ 1) % batches.count
         batchCount &-= 1
@@ -176,6 +219,13 @@ extension CandleWriter {
         for place in unsafe 0..<batch.pointee.seriesCount {
             unsafe table.restore(Int(batch.pointee.seriesIDs.base[place]), wasForming: batch.pointee.seriesWasForming.base[place])
         }
-        unsafe removals.append(contentsOf: batch.pointee.removals)
+        for aside in unsafe batch.pointee.asides {
+            switch aside {
+            case .removal(let series): removals.append(series)
+            case .gaps(let series): gapKeys.add(series, afterHead: table.closed.head)
+            case .merge(let run): table.merges.putBack(run)
+            case .mergeUpdate: break
+            }
+        }
     }
 }

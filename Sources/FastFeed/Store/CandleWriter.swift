@@ -22,6 +22,15 @@ import CShims
     var endedCount = 0
     /// Stopped series whose field in `latest:*` is to be removed.
     var removals: [Series] = []
+    /// Series whose holes are to be written anew, once the queue's head has passed: a hole ends when Redis has its last candle.
+    var gapKeys = DueKeys()
+    private var gapsVersion = 0
+    /// The merge script is paced: Redis is to spend a quarter of its time on it at most.
+    var mergesDueNs: UInt64 = 0
+    /// The merge script's name on this server; nil: its source is sent.
+    var mergeSHA: String?
+    /// A batch with asides is on its way: the next ones wait for its end.
+    var asidesInFlight = 0
     /// Stopped series ids that may still be mentioned by a batch or a closed candle built before.
     private var retiring: [(id: UInt32, untilEnded: Int, closedTail: Int)] = []
     var pausedUntilNs: UInt64 = 0
@@ -37,6 +46,10 @@ import CShims
     /// What keys of newest states have refused, states and removals, and when it is tried again.
     private var owed: (ids: Set<UInt32>, removals: Set<Series>, dueNs: UInt64) = ([], [], .max)
     let schema: KeySchema
+    private let gaps: GapBoard
+    private let hasHealer: Bool
+    /// For the healer.
+    let words: Mailbox<SinkWord>
     let counters: CounterBank
     let latency: LatencyMeter
     let journal: Journal
@@ -49,20 +62,27 @@ import CShims
 
     init(
         settings: SinkSettings, rings: [SPSCRing<CandleRecord>], counters: CounterBank, latency: LatencyMeter, journal: Journal,
-        gaps: GapBoard, troubles: TroubleBoard
+        gaps: GapBoard, troubles: TroubleBoard, words: Mailbox<SinkWord>
     ) {
         table = CandleTable(closedMax: settings.closedMax, counters: counters, gaps: gaps)
+        table.historyMax = settings.history
+        table.held.holdNs = .ns(ms: settings.healHoldMs ?? 0)
+        table.held.canHeal = settings.healHoldMs != nil
         let batchesMax = settings.coalesces ? Limits.batchesInFlightMax : Limits.uncoalescedBatchesInFlightMax
         builder = BatchBuilder(
             schema: settings.schema, history: settings.history, market: settings.market, batchSize: settings.batchSize,
             batchCountMax: batchesMax)
-        link = RedisLink(settings.redis, seed: settings.seed)
+        var redis = settings.redis
+        redis.script = MergeScript.source
+        link = RedisLink(redis, seed: settings.seed)
         consumers = FixedSlots(count: rings.count) { SPSCRing.Consumer(rings[$0]) }
         batches = FixedSlots(count: batchesMax) { _ in Batch(capacity: settings.batchSize) }
         retryBackoff = Backoff(Limits.redisBackoffMs, seed: settings.seed ^ 1)
         refused = RefusedCandles(seed: settings.seed ^ 2)
         schema = settings.schema
         coalesces = settings.coalesces
+        hasHealer = settings.healHoldMs != nil
+        (self.gaps, self.words) = (gaps, words)
         replyTimeoutNs = .ns(ms: settings.replyTimeoutMs)
         (self.counters, self.latency, self.journal, self.troubles) = (counters, latency, journal, troubles)
     }
@@ -85,7 +105,7 @@ import CShims
         if retiring.isEmpty { return [] }
         // In the order of their ends.
         let count = retiring.prefix {
-            $0.untilEnded <= endedCount && $0.closedTail <= table.closed.head && !refused.mentions($0.id)
+            $0.untilEnded <= endedCount && $0.closedTail <= table.closed.head && !refused.mentions($0.id) && !table.merges.mentions($0.id)
         }.count
         let released = retiring.prefix(count).map(\.id)
         retiring.removeFirst(count)
@@ -93,7 +113,7 @@ import CShims
     }
 
     /// Something can be done without waiting.
-    func hasWork() -> Bool { canTake && hasRecords || canBuild && hasUnwritten }
+    func hasWork() -> Bool { canTake && hasLiveRecords || canTakeHealed && hasHealedRecords || canBuild && hasUnwritten }
 
     /// The queue of closed candles may overflow only while Redis is away or refuses; otherwise the rings wait.
     private var canTake: Bool { !isBlocked && (isAway || !table.closed.isFull) }
@@ -104,16 +124,28 @@ import CShims
     private var isBusy: Bool {
         coalesces && candlesInFlight >= Limits.candlesInFlightSoftMax && table.closed.unsentCount < Limits.candlesInFlightSoftMax
     }
-    private var hasUnwritten: Bool { table.dirtyCount > 0 || table.closed.unsentCount > 0 || !removals.isEmpty }
+    private var hasUnwritten: Bool { table.dirtyCount > 0 || table.closed.unsentCount > 0 || hasAsides }
+    private var hasAsides: Bool { !removals.isEmpty || mergeIsDue || gapKeyIsDue }
+    private var mergeIsDue: Bool { table.merges.hasWaiting && mergesDueNs == 0 && asidesInFlight == 0 }
+    private var gapKeyIsDue: Bool { asidesInFlight == 0 && gapKeys.dueHead <= table.closed.head }
 
     /// Nothing is waiting anywhere.
     var isSettled: Bool {
-        batchCount == 0 && !hasUnwritten && table.closed.count == 0 && refused.count == 0 && owed.dueNs == .max && !hasRecords
+        batchCount == 0 && !hasUnwritten && table.closed.count == 0 && refused.count == 0 && table.merges.isEmpty && gapKeys.isEmpty
+            && owed.dueNs == .max && !hasRecords
     }
 
-    private var hasRecords: Bool {
-        for index in 0..<consumers.count where unsafe consumers.base[index].available() > 0 { return true }
+    private var hasRecords: Bool { hasLiveRecords || hasHealedRecords }
+    private var hasLiveRecords: Bool {
+        for index in 0..<(hasHealer ? consumers.count - 1 : consumers.count) where unsafe consumers.base[index].available() > 0 {
+            return true
+        }
         return false
+    }
+    private var hasHealedRecords: Bool { unsafe hasHealer && consumers.base[consumers.count - 1].available() > 0 }
+    /// Live candles must not wait behind what the healer brings.
+    private var canTakeHealed: Bool {
+        link.isReady && !table.closed.isFull && table.closed.pendingCount + table.merges.count < Limits.healRecordsPerTurnMax
     }
 
     var formingUnwritten: Int {
@@ -128,7 +160,10 @@ import CShims
     // MARK: One turn
 
     mutating func turn(nowNs: UInt64, port: PollerPort) {
+        table.held.nowNs = nowNs
         takeRecords()
+        table.releaseDue()
+        if gaps.version != gapsVersion { noteGaps() }
         if link.isReady {
             turnReady(nowNs, port)
         } else {
@@ -140,7 +175,7 @@ import CShims
             case .failed(let reason, _): lose(reason, nowNs)
             }
         }
-        counters.set(.closedPending, table.closed.pendingCount + refused.count)
+        counters.set(.closedPending, table.closed.pendingCount + refused.count + table.merges.count + table.held.count)
         scheduleNext(nowNs)
     }
 
@@ -152,6 +187,7 @@ import CShims
         }
         if unsentCount > 0 { sendRest(nowNs, port) }
         if pausedUntilNs != 0 && nowNs >= pausedUntilNs { pausedUntilNs = 0 }
+        if mergesDueNs != 0 && nowNs >= mergesDueNs { mergesDueNs = 0 }
         if nowNs >= refused.nextDueNs { askAgain(nowNs) }
         if nowNs >= owed.dueNs { writeOwed() }
         while canBuild && hasUnwritten {
@@ -176,12 +212,14 @@ import CShims
             // In a full queue there is no place for it before a reply has come.
             if !table.closed.isFull { nextDeadlineNs = min(nextDeadlineNs, refused.nextDueNs) }
             nextDeadlineNs = min(nextDeadlineNs, owed.dueNs)
+            if table.merges.hasWaiting && mergesDueNs != 0 { nextDeadlineNs = min(nextDeadlineNs, mergesDueNs) }
         }
+        nextDeadlineNs = min(nextDeadlineNs, table.held.nextDueNs)
     }
 
-    /// What was refused by its key and has waited goes back into the queue.
+    /// What was refused by its key and has waited is tried again. The script puts it in its place, whatever has come since.
     private mutating func askAgain(_ nowNs: UInt64) {
-        for candle in refused.takeDue(nowNs: nowNs, most: table.closed.room) { requeue(candle) }
+        for candle in refused.takeDue(nowNs: nowNs, most: Limits.mergeRunMax) { table.merge(LateCandle(candle)) }
     }
 
     /// After a pause for all of them: another update may come first.
@@ -197,10 +235,16 @@ import CShims
         owed = ([], [], .max)
     }
 
-    /// What a key has refused is tried now: nothing more will come.
+    /// What a key has refused, or what waits for a hole, goes now: nothing more will come, or another server may take it.
     mutating func askNow() {
         refused.askNow()
         writeOwed()
+    }
+
+    /// Nothing more will come: nothing waits for anything any more.
+    mutating func drain() {
+        table.held.canHeal = false
+        askNow()
     }
 
     mutating func noteTrouble(_ reason: String) {
@@ -216,18 +260,43 @@ import CShims
         troubles.clear(.redis)
     }
 
-    /// The script puts it in its place, whatever has come since.
-    mutating func requeue(_ candle: CandleRecord) {
-        unsafe withUnsafePointer(to: candle) { unsafe table.closed.append($0) }
-        table.closed.mark(table.closed.tail - 1, .needsScript)
-        // Its series may have been stopped: the id is mentioned once more.
-        for place in retiring.indices where retiring[place].id == candle.seriesID { retiring[place].closedTail = table.closed.tail }
+    // MARK: Healing
+
+    /// Holes have changed: who waits for them goes on, and Redis is told.
+    private mutating func noteGaps() {
+        gapsVersion = gaps.version
+        for (series, newlyAbsent) in gaps.takeChanged() {
+            table.onGapsChanged(series, newlyAbsent: newlyAbsent)
+            gapKeys.add(series, afterHead: table.closed.tail)
+        }
+        let counts = gaps.counts
+        counters.set(.gapsOpen, counts.open)
+    }
+
+    mutating func take(_ checked: [CheckedSeries]) {
+        let queuedMs = table.closed.oldestOpenTimes()
+        for series in checked { table.take(series, queuedMs: queuedMs) }
+    }
+
+    /// What the healer brings, a little in each turn.
+    private mutating func takeHealed(_ consumer: UnsafeMutablePointer<SPSCRing<CandleRecord>.Consumer>) {
+        guard canTakeHealed else { return }
+        let most = unsafe min(consumer.pointee.available(), Limits.healRecordsPerTurnMax)
+        var count = 0
+        while count < most, !table.closed.isFull {
+            unsafe table.accept(consumer.pointee.record(count))
+            count += 1
+        }
+        guard count > 0 else { return }
+        unsafe consumer.pointee.free(count)
+        counters.add(.healRecords, count)
     }
 
     /// Takes all records that the rings show now.
     private mutating func takeRecords() {
         var taken = 0
-        for index in 0..<consumers.count {
+        if hasHealer { unsafe takeHealed(consumers.base + (consumers.count - 1)) }
+        for index in 0..<(hasHealer ? consumers.count - 1 : consumers.count) {
             guard canTake else { break }
             let consumer = unsafe consumers.base + index
             let available = unsafe consumer.pointee.available()
@@ -249,6 +318,13 @@ import CShims
             taken &+= done
         }
         if taken > 0 { counters.add(.recordsTaken, taken) }
+        if !table.suspects.isEmpty { tellSuspects() }
+    }
+
+    @inline(never)
+    private mutating func tellSuspects() {
+        if hasHealer { for bar in table.suspects { _ = words.offer(.suspect(bar.handle, fromMs: bar.fromMs, untilMs: bar.untilMs)) } }
+        table.suspects = []
     }
 
     // MARK: Writing
@@ -273,8 +349,8 @@ import CShims
         let batch = unsafe batches.base + (firstBatch &+ batchCount) % batches.count
         let takenNs = port.poller.nowNs
         let isBuilt = unsafe builder.append(&table, into: &batch.pointee)
-        if !removals.isEmpty { unsafe buildRemovals(&batch.pointee) }
-        guard unsafe isBuilt || !batch.pointee.removals.isEmpty else { return false }
+        if hasAsides { unsafe buildAsides(&batch.pointee) }
+        guard unsafe isBuilt || !batch.pointee.asides.isEmpty else { return false }
         unsafe batch.pointee.sentNs = nowNs
         unsafe candlesInFlight &+= batch.pointee.candleCount
         unsafe (batch.pointee.takenNs, batch.pointee.writtenNs, batch.pointee.end) = (takenNs, takenNs, builder.out.count)
@@ -285,11 +361,32 @@ import CShims
     }
 
     @inline(never)
-    private mutating func buildRemovals(_ batch: inout Batch) {
+    private mutating func buildAsides(_ batch: inout Batch) {
+        if mergeIsDue { buildMerges(&batch) }
+        var count = 0
+        while count < Limits.gapKeysPerBatchMax, let series = gapKeys.next(head: table.closed.head) {
+            guard builder.writeGaps(series, gaps.gaps(of: series), to: &batch) else { break }
+            gapKeys.removeFirst()
+            count += 1
+        }
         let taken = removals.prefix(Limits.removalsPerBatchMax)
+        for (place, series) in taken.enumerated() {
+            // Who came back meanwhile writes the field again.
+            guard table.isFollowed(series) || builder.remove(series, from: &batch) else {
+                removals.removeFirst(place)
+                return asidesInFlight += batch.asides.isEmpty ? 0 : 1
+            }
+        }
         removals.removeFirst(taken.count)
-        // Who came back meanwhile writes the field again.
-        builder.remove(taken.filter { !table.isFollowed($0) }, from: &batch)
+        if !batch.asides.isEmpty { asidesInFlight += 1 }
+    }
+
+    private mutating func buildMerges(_ batch: inout Batch) {
+        var left = Limits.mergeRunMax
+        while left > 0, builder.mergeRoom > 0, let run = table.merges.take(most: min(left, builder.mergeRoom)) {
+            if case .candles(let candles) = run { left -= candles.count } else { left -= 1 }
+            builder.writeMerge(run, table, sha: mergeSHA, to: &batch)
+        }
     }
 
     private mutating func sendRest(_ nowNs: UInt64, _ port: PollerPort) {
@@ -330,7 +427,9 @@ import CShims
                 ("reply", refusal))
         }
         // What Redis knows may be older than what it acknowledged (a failover, a restart without its log): the
-        // newest states are written again, and every closed candle it has not acknowledged.
+        // newest states are written again, and every closed candle it has not acknowledged. The healer looks at the rest.
+        mergeSHA = link.scriptSHA
+        if hasHealer { _ = words.offer(.connected) }
         table.markAllDirty()
         table.closed.rewind()
         askNow()
@@ -346,7 +445,8 @@ import CShims
         isBlocked = false
         for index in 0..<batchCount { unsafe restore(batches.base + (firstBatch + index) % batches.count) }
         endedCount &+= batchCount
-        (batchCount, candlesInFlight, unsentFrom, unsentCount, unwrittenCount) = (0, 0, 0, 0, 0)
+        (batchCount, candlesInFlight, asidesInFlight, unsentFrom, unsentCount, unwrittenCount) = (0, 0, 0, 0, 0, 0)
+        mergesDueNs = 0
         table.closed.rewind()
         let delayNs = link.lose(nowNs: nowNs, peerIsGone: peerIsGone)
         counters.add(.redisReconnects)
@@ -355,4 +455,29 @@ import CShims
             .warning, wasReady ? "connection to Redis lost" : "cannot connect to Redis", key: "redis-lost:\(reason)",
             ("reason", reason), ("retry_in_ms", "\(delayNs / 1_000_000)"))
     }
+}
+
+/// Series whose holes are to be written, each once. A change of one that waits lets it wait for what was there at the change.
+struct DueKeys {
+    private var order: ArraySlice<Series> = []
+    private var afterHead: [Series: Int] = [:]
+    /// Where the queue's head must be for the first one; `.max`: there is none.
+    private(set) var dueHead = Int.max
+
+    var isEmpty: Bool { dueHead == .max }
+
+    mutating func add(_ series: Series, afterHead head: Int) {
+        if afterHead.updateValue(head, forKey: series) == nil { order.append(series) }
+        noteFirst()
+    }
+
+    /// The first one, once the queue's head has come so far.
+    func next(head: Int) -> Series? { dueHead <= head ? order.first : nil }
+
+    mutating func removeFirst() {
+        afterHead[order.removeFirst()] = nil
+        noteFirst()
+    }
+
+    private mutating func noteFirst() { dueHead = order.first.map { afterHead[$0]! } ?? .max }
 }

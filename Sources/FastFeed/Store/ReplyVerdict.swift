@@ -3,7 +3,7 @@
 /// Redis's error replies, sorted by what to do about them.
 package enum ReplyVerdict: Equatable {
     case done
-    /// XADD: the entry is not newer than the newest; the history script decides.
+    /// XADD: the entry is not newer than the newest; the merge script decides.
     case notNewest
     /// Not now: send the command again later (out of memory, not enough replicas, ...).
     case later
@@ -13,6 +13,8 @@ package enum ReplyVerdict: Equatable {
     case apart
     /// Not on this connection: connect and authenticate anew.
     case reconnect
+    /// The server does not know the script by its name: somebody has flushed them.
+    case noScript
     /// Never: the command would be refused each time.
     case never
 
@@ -25,6 +27,7 @@ package enum ReplyVerdict: Equatable {
         case "READONLY", "MASTERDOWN", "LOADING": self = .elsewhere
         case "NOPERM", "MOVED", "ASK": self = .apart
         case "WRONGTYPE": self = .never
+        case "NOSCRIPT": self = .noScript
         case "ERR" where error.hasPrefix("ERR Error running script"):
             // Servers before 7.0 put what a script's command was refused with behind the script's place: `…: 12: -READONLY You can't …`,
             // `…: 4: WRONGTYPE Operation …`.

@@ -16,6 +16,8 @@ package struct SinkSettings: Sendable {
     package var seed: UInt64
     package var closedMax = Limits.closedQueueCountMax
     package var replyTimeoutMs = Limits.redisReplyTimeoutMs
+    /// A healer is there: closed candles wait so long for a hole before them. Nil: nobody heals.
+    package var healHoldMs: Int?
 
     package init(
         redis: RedisLinkSettings, market: Market, schema: KeySchema, history: Int, batchSize: Int, coalesces: Bool, seed: UInt64
@@ -33,6 +35,16 @@ package enum SinkCommand: Sendable {
     case report(ids: [UInt32])
     /// Redis has lost newest states: write all of them again.
     case rewriteNewest
+    /// What the healer has found in Redis. Closed candles of these series have waited for it.
+    case checked([CheckedSeries])
+    /// The healer has changed holes on the board (`GapBoard`): who waits for them may go on.
+    case gapsChanged
+    /// A hole that somebody wants filled.
+    case want(Gap)
+    /// Say which series' bars should have closed before this instant, and of which nothing has come (`HealCommand.watched`).
+    case watch(beforeMs: Int64)
+    /// Entries of a history that are not candles of the exchange.
+    case removeEntries(Series, ids: [String])
     /// Nothing more will come: write all there is and say so.
     case drain
 }
@@ -45,6 +57,16 @@ package enum SinkEvent: Sendable {
     case report([SeriesReport])
 }
 
+/// What the sink tells the healer.
+package enum SinkWord: Sendable {
+    /// Redis is there, anew: what it has may be less than what it acknowledged.
+    case connected
+    /// The answer to `watch`.
+    case watched([WatchedSeries])
+    /// Their trade ids do not chain.
+    case suspect(SeriesHandle, fromMs: Int64, untilMs: Int64)
+}
+
 @safe package final class Sink: Agent, @unchecked Sendable {
     // Its thread's alone, except the mailboxes, the meters and the flags, which are made for sharing.
     package let counters = CounterBank()
@@ -52,6 +74,14 @@ package enum SinkEvent: Sendable {
     package let commands = Mailbox<SinkCommand>(capacity: Limits.commandCountMax)
     /// Never full: an id is released once before it is given out again, and one report is asked for at a time.
     package let events = Mailbox<SinkEvent>(capacity: Limits.seriesCountMax + 1)
+    /// For the healer. Full: it looks at the histories again by itself.
+    package let words = Mailbox<SinkWord>(capacity: Limits.commandCountMax)
+    /// The exchange can be asked, as far as is known: only then does a closed candle wait for a hole before it. Written by the healer.
+    package var canHeal: Bool {
+        get { healable.load(ordering: .relaxed) }
+        set { healable.store(newValue, ordering: .relaxed) }
+    }
+    private let healable = Atomic<Bool>(true)
     private let drained = Atomic<Bool>(false)
     private let connected = Atomic<Bool>(false)
     private let formingLeft = Atomic<Int>(0)
@@ -59,13 +89,16 @@ package enum SinkEvent: Sendable {
     private let writer: FixedSlot<CandleWriter>
     private var port: PollerPort?
     private var isDraining = false
+    private let hasHealer: Bool
 
     package init(
         settings: SinkSettings, rings: [SPSCRing<CandleRecord>], journal: Journal, gaps: GapBoard, troubles: TroubleBoard = TroubleBoard()
     ) {
+        hasHealer = settings.healHoldMs != nil
         writer = FixedSlot(
             CandleWriter(
-                settings: settings, rings: rings, counters: counters, latency: latency, journal: journal, gaps: gaps, troubles: troubles))
+                settings: settings, rings: rings, counters: counters, latency: latency, journal: journal, gaps: gaps, troubles: troubles,
+                words: words))
     }
 
     package var roleName: String { "sink" }
@@ -90,6 +123,7 @@ package enum SinkEvent: Sendable {
 
     package func doWork(nowNs: UInt64) {
         if commands.isWaiting { for command in commands.takeAll() { carryOut(command) } }
+        if hasHealer && !isDraining { writer.value.table.held.canHeal = canHeal }
         writer.value.turn(nowNs: nowNs, port: port!)
         if writer.value.link.isReady != isConnected { connected.store(writer.value.link.isReady, ordering: .relaxed) }
         let released = writer.value.takeReleased()
@@ -109,9 +143,15 @@ package enum SinkEvent: Sendable {
         case .unfollow(let list): for handle in list { writer.value.unfollow(handle) }
         case .report(let ids): _ = events.offer(.report(ids.map { writer.value.table.report($0) }))
         case .rewriteNewest: writer.value.table.markAllDirty()
+        case .checked(let list): writer.value.take(list)
+        case .gapsChanged: break
+        case .want(let gap): writer.value.table.want(gap)
+        case .watch(let beforeMs):
+            _ = words.offer(.watched(writer.value.table.watched(beforeMs: beforeMs, nowNs: writer.value.table.held.nowNs)))
+        case .removeEntries(let series, let ids): writer.value.table.merges.remove(series, ids: ids)
         case .drain:
             isDraining = true
-            writer.value.askNow()
+            writer.value.drain()
         }
     }
 

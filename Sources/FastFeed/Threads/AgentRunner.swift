@@ -33,10 +33,15 @@ package final class AgentRunner: @unchecked Sendable {
     /// Bytes the thread has ever allocated, as of its last turn: constant while nothing but data flows.
     package var threadAllocatedBytes: UInt64 { allocated.load(ordering: .relaxed) }
 
-    /// Asks the thread to end after its current turn, and waits for it.
-    package func stop() {
+    /// The thread ends after its current turn.
+    package func askToEnd() {
         stopping.store(true, ordering: .releasing)
         wakeUp.signal()
+    }
+
+    /// The same, and waits for it.
+    package func stop() {
+        askToEnd()
         thread?.join()
         thread = nil
     }

@@ -48,6 +48,8 @@ package final class ConnectBudget: Sendable {
         var isDown: Bool { openCount == 0 && failures >= Limits.connectFailuresMax }
         /// No attempt before this.
         var nextNs: UInt64 = 0
+        /// A connection is being replaced because of its age.
+        var isRolling = false
         /// No attempt before this, unless the ledger has come.
         var ledgerUntilNs: UInt64 = 0
         /// Who keeps the ledger, and what it has not been told yet.
@@ -151,6 +153,20 @@ package final class ConnectBudget: Sendable {
             state.news.unmadeNs.append(madeNs)
         }
     }
+
+    /// Nil when a connection may be replaced because of its age; then `endRoll` must be told. Otherwise when to ask again. One at a time
+    /// is replaced, and half of the attempts in five minutes are left to connections that are lost.
+    package func beginRoll(nowNs: UInt64) -> UInt64? {
+        state.withLock { state in
+            let count = (state.earlierNs + state.attemptsNs).count { $0 + ConnectBudget.windowNs > nowNs }
+            if count >= limit / 2 { return nowNs + 20 * ConnectBudget.paceNs(&state.random) }
+            if state.isRolling { return nowNs + ConnectBudget.paceNs(&state.random) }
+            state.isRolling = true
+            return nil
+        }
+    }
+
+    package func endRoll() { state.withLock { $0.isRolling = false } }
 
     /// An open connection is lost or closed.
     package func close() { state.withLock { $0.openCount -= 1 } }

@@ -77,7 +77,12 @@ package final class RestClient: Sendable {
         if let refusal = inbox.offer(RestCall(question: question, deadlineMs: clock.nowMs() + patience)) { question.fail(refusal) }
     }
 
-    package var statistics: RestStatistics { inbox.statistics }
+    package var statistics: RestStatistics {
+        var statistics = inbox.statistics
+        // The thread sleeps while nobody asks.
+        if clock.nowMs() >= statistics.weightUntilMs { (statistics.weightSpent, statistics.weightReported) = (0, 0) }
+        return statistics
+    }
 
     /// Breaks off everything: what is under way or waiting completes with `.stopped`, then the thread ends. Calls
     /// from a completion return before it has.
@@ -97,8 +102,15 @@ package struct RestStatistics: Sendable, Equatable {
     /// Sent once more after 5xx, time-outs and lost connections.
     package var repeated = 0
     package var failed = 0
+    /// Ours, and what we allow ourselves.
     package var weightSpent = 0
+    package var weightAllowed = 0
+    /// The whole address's, as the exchange counts it.
     package var weightReported = 0
+    /// The end of that minute, Unix ms.
+    var weightUntilMs: Int64 = .min
+
+    package init() {}
 }
 
 /// What was asked, and who wants to know.

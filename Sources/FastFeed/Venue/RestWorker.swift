@@ -29,6 +29,7 @@ struct RestWorker: ~Copyable {
         (self.inbox, self.clock, self.base, self.profile, self.settings) = (inbox, clock, base, profile, settings)
         self.troubles = troubles
         budget = WeightBudget(limit: profile.weightPerMinute, percent: min(max(settings.weightPercent, 1), 90))
+        statistics.weightAllowed = budget.share
         backoff = Backoff(settings.backoffMs, seed: SystemRandom.word())
     }
 
@@ -43,6 +44,7 @@ struct RestWorker: ~Copyable {
             transport.turn(timeoutMs: finished.isEmpty ? Int32(clamping: max(0, min(wakeMs - clock.nowMs(), 60_000))) : 0)
             while let answer = transport.take() { settle(answer) }
             (statistics.weightSpent, statistics.weightReported) = (budget.spent, budget.reported)
+            (statistics.weightAllowed, statistics.weightUntilMs) = (budget.share, budget.minuteEndMs)
         }
         transport.close()
         callBack()

@@ -9,6 +9,8 @@ package struct Subscription: Sendable {
     private struct Request {
         let method: Method
         var names: [String]
+        /// Gives up what is asked for anew right behind it.
+        var isRenewal = false
         /// Of the message it became.
         var id: Int64 = 0
         var sentNs: UInt64 = 0
@@ -64,6 +66,14 @@ package struct Subscription: Sendable {
         waiting.append(Request(method: isWanted ? .subscribe : .unsubscribe, names: names))
     }
 
+    /// What the connection carries of these is given up and asked for anew: the exchange may take no notice of a second SUBSCRIBE.
+    package mutating func renew(_ names: [String]) {
+        let carried = Set(streams)
+        let names = names.filter(carried.contains)
+        guard !names.isEmpty else { return }
+        waiting += [Request(method: .unsubscribe, names: names, isRenewal: true), Request(method: .subscribe, names: names)]
+    }
+
     /// There is a stream of 1m or 1s.
     package var endsBarsEachMinute: Bool { streams.contains { $0.hasSuffix("@kline_1m") || $0.hasSuffix("@kline_1s") } }
 
@@ -106,7 +116,7 @@ package struct Subscription: Sendable {
         guard !waiting.isEmpty else { return }
         let wanted = Set(streams)
         while let request = waiting.first {
-            let names = request.names.filter { wanted.contains($0) == (request.method == .subscribe) }
+            let names = request.names.filter { wanted.contains($0) == (request.method == .subscribe || request.isRenewal) }
             guard names.isEmpty else {
                 waiting[0].names = names
                 return
@@ -133,13 +143,13 @@ package struct Subscription: Sendable {
         pending.removeAll { $0.id == id }
     }
 
-    /// Messages without an answer for too long go back into the queue (asking twice is harmless). Returns how
-    /// many there were.
+    /// Messages without an answer for too long go back into the queue (asking twice is harmless; giving up behind what was asked for anew
+    /// would not be, and is dropped). Returns how many there were.
     package mutating func requeueOverdue(nowNs: UInt64) -> Int {
         // They were sent one after the other.
         let overdue = pending.prefix { nowNs >= $0.sentNs + .ns(ms: answerTimeoutMs) }
         pending.removeFirst(overdue.count)
-        waiting += overdue
+        waiting += overdue.map { Request(method: $0.method, names: $0.names) }
         return overdue.count
     }
 }

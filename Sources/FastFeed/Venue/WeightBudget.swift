@@ -44,6 +44,8 @@ package struct WeightBudget: Sendable, Equatable {
 
     /// Ours per minute.
     package var share: Int { limit * percent / 100 }
+    /// Until then `spent` and `reported` are so, Unix ms.
+    package var minuteEndMs: Int64 { minute == .min ? .min : (minute + 1) * WeightBudget.windowMs }
     private var ceiling: Int { limit * 9 / 10 }
 
     /// Asks to spend.

@@ -12,6 +12,8 @@ package enum Route: Equatable, Sendable {
 package enum ControlAction: Equatable {
     case reply(String)
     case subscribe(String)
+    /// It has the stream already: nothing is delivered twice.
+    case resubscribe(String)
     case unsubscribe(String)
     /// Close frame with a code and a reason.
     case close(code: UInt16, reason: String)
@@ -123,7 +125,7 @@ package struct ControlSession {
     // MARK: Subscriptions
 
     private mutating func add(_ name: String) -> ControlAction? {
-        guard subscribed.insert(name).inserted else { return nil }
+        guard subscribed.insert(name).inserted else { return isAudible(name) ? .resubscribe(name) : nil }
         subscriptions.append(name)
         return isAudible(name) ? .subscribe(name) : nil
     }

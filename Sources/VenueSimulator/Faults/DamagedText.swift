@@ -19,6 +19,8 @@ package enum DamagedText {
             return inside
         case .extraZeros: return lengtheningDecimals(in: text, by: "0000")
         case .longDecimals: return lengtheningDecimals(in: text, by: String(repeating: "0123456789", count: 6))
+        // A digit in front: more was traded than REST will say, and never less than the takers bought.
+        case .alteredClose: return replacing("\"v\":\"", with: "\"v\":\"1", in: replacing("\"q\":\"", with: "\"q\":\"1", in: text))
         case .nonASCIISymbol: return replacingSymbol(with: "币安人生USDT", in: text)
         default: return nil
         }

@@ -25,6 +25,11 @@ package enum FaultKind: String, Sendable, CaseIterable {
     case mute
     /// Neither events nor pings.
     case muteAll
+    /// A stream, from its next event on, on the connection that carries it, as often as it is subscribed there. On another connection it
+    /// speaks.
+    case muteOnConnection
+    /// A stream's subscription, from its next event on. Subscribed anew, there or elsewhere, the stream speaks.
+    case muteSubscription
     case lose
     case duplicate
     case corruptJSON
@@ -36,8 +41,10 @@ package enum FaultKind: String, Sendable, CaseIterable {
     case nonASCIISymbol
     /// A bar's closed event never comes.
     case missingClose
-    /// A bar's closed event comes after the next event of its stream.
+    /// A bar's closed event comes `value` milliseconds late, while the next bar goes on; 0: right after the next event of its stream.
     case lateClose
+    /// A bar's closed event has other volumes than REST; `value` milliseconds late.
+    case alteredClose
     /// An event, and those of its stream behind it, come `value` milliseconds late: others overtake them.
     case hold
 
@@ -61,7 +68,7 @@ package enum FaultKind: String, Sendable, CaseIterable {
     case refuseConnect
 
     // REST.
-    /// Status `value`: 403 as a page, 5xx empty or as a page.
+    /// Status `value`: 403 as a page, 5xx empty or as a page, 418 and 429 with `retry` as Retry-After. A 418 bans for that long.
     case restStatus
     /// The answer comes `value` milliseconds late.
     case restSlow
@@ -75,8 +82,8 @@ package enum FaultKind: String, Sendable, CaseIterable {
     var scope: Scope {
         switch self {
         case .reset, .drop, .close, .cutFrame, .halfOpen, .stall, .serverShutdown, .massDisconnect: .connection
-        case .mute, .muteAll, .lose, .duplicate, .corruptJSON, .truncateJSON, .unknownEvent, .unknownFields,
-            .extraZeros, .longDecimals, .nonASCIISymbol, .missingClose, .lateClose, .hold:
+        case .mute, .muteAll, .muteOnConnection, .muteSubscription, .lose, .duplicate, .corruptJSON, .truncateJSON, .unknownEvent,
+            .unknownFields, .extraZeros, .longDecimals, .nonASCIISymbol, .missingClose, .lateClose, .alteredClose, .hold:
             .event
         case .fragment, .splitWrites: .bytes
         case .delayAck, .loseAck: .reply
@@ -94,6 +101,12 @@ package enum FaultKind: String, Sendable, CaseIterable {
         default: false
         }
     }
+
+    /// Kinds that only a bar's closed event can suffer.
+    var strikesOnlyCloses: Bool { [.missingClose, .lateClose, .alteredClose].contains(self) }
+
+    /// Kinds that stay with the stream and the connection they have struck.
+    var staysWhereItStruck: Bool { [.muteOnConnection, .muteSubscription].contains(self) }
 
     var defaultValue: Int {
         switch self {
@@ -133,10 +146,12 @@ package struct Fault: Sendable, Equatable {
     package var durationMs: Int64
     /// Close code, HTTP status or delay in milliseconds, by kind.
     package var value: Int
+    /// Retry-After of an answer 418 or 429.
+    package var retrySeconds: Int
 
     package init(
         _ kind: FaultKind, stream: String? = nil, connection: Int? = nil, probability: Double = 1, count: Int = 1,
-        afterMs: Int64 = 0, durationMs: Int64 = 0, value: Int? = nil
+        afterMs: Int64 = 0, durationMs: Int64 = 0, value: Int? = nil, retrySeconds: Int = 35
     ) {
         self.kind = kind
         self.stream = stream
@@ -146,6 +161,14 @@ package struct Fault: Sendable, Equatable {
         self.afterMs = afterMs
         self.durationMs = durationMs
         self.value = value ?? kind.defaultValue
+        self.retrySeconds = retrySeconds
+    }
+
+    /// Several, as in `--fault`: one behind the other, with semicolons.
+    package static func plan(text: String) throws(FaultSyntaxError) -> [Fault] {
+        var faults: [Fault] = []
+        for part in text.split(separator: ";", omittingEmptySubsequences: false) { faults.append(try Fault(text: String(part))) }
+        return faults
     }
 
     /// `kind` alone or `kind,stream=btcusdt@kline_1m,after=5000,count=3,…` as in `--fault`.
@@ -181,11 +204,15 @@ package struct Fault: Sendable, Equatable {
             case "after": isKnown = Fault.set(&afterMs, Int64(value).flatMap { $0 >= 0 ? $0 : nil })
             case "duration": isKnown = Fault.set(&durationMs, Int64(value).flatMap { $0 >= 0 ? $0 : nil })
             case "value", "code", "status", "ms": isKnown = Fault.set(&self.value, Int(value).flatMap { $0 >= 0 ? $0 : nil })
+            case "retry": isKnown = Fault.set(&retrySeconds, Int(value).flatMap { (0...Fault.retrySecondsMax).contains($0) ? $0 : nil })
             default: throw FaultSyntaxError(text: text, reason: "unknown key '\(key)'")
             }
             if !isKnown { throw FaultSyntaxError(text: text, reason: "'\(value)' is not a value for '\(key)'") }
         }
     }
+
+    /// The longest ban of the exchange: three days.
+    private static let retrySecondsMax = 259_200
 
     /// Times beyond a century would overflow sums of milliseconds.
     static func bounded(_ milliseconds: Int64) -> Int64 { min(max(milliseconds, 0), 3_155_760_000_000) }

@@ -11,14 +11,23 @@ package struct FaultPlan {
         var remaining: Int
     }
 
+    /// A stream that is mute where a fault has struck it.
+    private struct Mute {
+        let fault: Fault
+        let stream: String
+        let connection: Int
+        let untilMs: Int64
+    }
+
     private var armed: [Armed] = []
+    private var mutes: [Mute] = []
     private var random: SplitMix64
     package private(set) var applied = 0
 
     package init(seed: UInt64) { random = SplitMix64(seed: seed ^ 0xFA17) }
 
     /// True when nothing can strike: the fan-out then asks nothing.
-    package var isQuiet: Bool { armed.isEmpty }
+    package var isQuiet: Bool { armed.isEmpty && mutes.isEmpty }
 
     /// - Parameter nowMs: wall clock, as in all questions below.
     package mutating func arm(_ fault: Fault, nowMs: Int64) {
@@ -31,7 +40,10 @@ package struct FaultPlan {
             ))
     }
 
-    package mutating func clear() { armed.removeAll() }
+    package mutating func clear() {
+        armed.removeAll()
+        mutes.removeAll()
+    }
 
     /// The faults to do to connections now, each as often as it still may.
     /// - Parameter connections: numbers of the open ones, oldest first.
@@ -59,17 +71,29 @@ package struct FaultPlan {
 
     /// What happens to one event on one connection; nil: nothing.
     package mutating func eventStrike(stream: String, connection: Int, isClosed: Bool, nowMs: Int64) -> Fault? {
+        if let mute = mutes.first(where: { $0.stream == stream && $0.connection == connection && nowMs < $0.untilMs }) { return mute.fault }
         for index in armed.indices where armed[index].fault.kind.scope == .event && isDue(index, nowMs) {
             let fault = armed[index].fault
             guard fault.stream == nil || fault.stream == stream else { continue }
             guard fault.connection == nil || fault.connection == connection else { continue }
-            guard isClosed || (fault.kind != .missingClose && fault.kind != .lateClose) else { continue }
+            guard isClosed || !fault.kind.strikesOnlyCloses else { continue }
             guard chance(fault.probability) else { continue }
+            if fault.kind.staysWhereItStruck {
+                mutes.append(Mute(fault: fault, stream: stream, connection: connection, untilMs: armed[index].untilMs))
+            }
             if !fault.kind.isState { spend(index) }
             return fault
         }
         return nil
     }
+
+    /// A connection asks for a stream, which it may have already.
+    package mutating func onSubscribe(stream: String, connection: Int) {
+        mutes.removeAll { $0.fault.kind == .muteSubscription && $0.stream == stream && $0.connection == connection }
+    }
+
+    /// Numbers of connections are never used again.
+    package mutating func onEnd(connection: Int) { mutes.removeAll { $0.connection == connection } }
 
     /// True while a state (`mute`, `muteAll`, `fragment`, `splitWrites`, `refuseConnect`) holds for a connection.
     package func holds(_ kind: FaultKind, connection: Int, nowMs: Int64) -> Bool {
@@ -109,5 +133,6 @@ package struct FaultPlan {
     /// Forgets what can never strike again. Asked from time to time, not at every event.
     package mutating func dropSpent(_ nowMs: Int64) {
         armed.removeAll { $0.untilMs <= nowMs || ($0.remaining == 0 && !$0.fault.kind.isState) }
+        mutes.removeAll { $0.untilMs <= nowMs }
     }
 }

@@ -85,7 +85,7 @@ struct Fanout: PushSink {
             cut(text, to: peer)
             return
         }
-        if let ahead = peer.lateEvents.last(where: { $0.stream == event.stream }) {
+        if let ahead = peer.lateEvents.last(where: { $0.stream == event.stream && $0.holdsStream }) {
             // Within a stream the order stays.
             return delay(event, text, untilMs: ahead.dueMs, to: peer)
         }
@@ -94,8 +94,12 @@ struct Fanout: PushSink {
             stream: names[event.stream], connection: peer.number, isClosed: event.isClosed, nowMs: wallMs)
         switch strike?.kind {
         case nil: sendWhole(event, text, to: peer)
-        case .mute, .muteAll, .lose, .missingClose: break
-        case .lateClose: peer.heldEvents[event.stream] = bytes(of: text)
+        case .mute, .muteAll, .muteOnConnection, .muteSubscription, .lose, .missingClose: break
+        case .lateClose where strike?.value == 0: peer.heldEvents[event.stream] = (bytes(of: text), event.truthSequence)
+        case .lateClose: sendLater(event, bytes(of: text), byMs: strike?.delayMs ?? 0, to: peer)
+        case .alteredClose where strike?.value != 0:
+            let altered = DamagedText.apply(.alteredClose, to: bytes(of: text)) { _ in 0 } ?? []
+            sendLater(event, altered, byMs: strike?.delayMs ?? 0, isTrue: false, to: peer)
         case .hold: delay(event, text, untilMs: wallMs + (strike?.delayMs ?? 0), to: peer)
         case .duplicate:
             sendWhole(event, text, to: peer)
@@ -113,25 +117,40 @@ struct Fanout: PushSink {
             markDirty(peer)
         }
         if let held {
-            peer.sendFrame(.text, held)
+            sendNow(held.text, held.truthSequence, to: peer)
             markDirty(peer)
         }
     }
 
+    /// An event that comes late; a closed one when it has a place in the truth.
+    private mutating func sendNow(_ text: [UInt8], _ truthSequence: Int64, to peer: Peer) {
+        peer.sendFrame(.text, text)
+        statistics.klineFrames += 1
+        guard truthSequence >= 0, !peer.isOverfull else { return }
+        statistics.closedKlineFrames += 1
+        peer.marks.append((truthSequence, peer.output.appended))
+    }
+
+    /// Others of the stream go on meanwhile.
+    /// - Parameter isTrue: its values are those of the bar.
+    private func sendLater(_ event: PushEvent, _ text: [UInt8], byMs delayMs: Int64, isTrue: Bool = true, to peer: Peer) {
+        peer.lateEvents.append(
+            Peer.LateEvent(
+                dueMs: wallMs + delayMs, holdsStream: false, stream: event.stream, truthSequence: isTrue ? event.truthSequence : -1,
+                text: text))
+    }
+
     private func delay(_ event: PushEvent, _ text: RawSpan, untilMs: Int64, to peer: Peer) {
         peer.lateEvents.append(
-            Peer.LateEvent(dueMs: untilMs, stream: event.stream, truthSequence: event.truthSequence, text: bytes(of: text)))
+            Peer.LateEvent(
+                dueMs: untilMs, holdsStream: true, stream: event.stream, truthSequence: event.truthSequence, text: bytes(of: text)))
     }
 
     /// Sends the late events whose time has come.
     mutating func sendLate(to peer: Peer) {
         guard peer.lateEvents.contains(where: { $0.dueMs <= wallMs }) else { return }
         for event in peer.lateEvents where event.dueMs <= wallMs && peer.isListening {
-            peer.sendFrame(.text, event.text)
-            statistics.klineFrames += 1
-            guard event.truthSequence >= 0, !peer.isOverfull else { continue }
-            statistics.closedKlineFrames += 1
-            peer.marks.append((event.truthSequence, peer.output.appended))
+            sendNow(event.text, event.truthSequence, to: peer)
         }
         peer.lateEvents.removeAll { $0.dueMs <= wallMs }
         markDirty(peer)

@@ -49,6 +49,17 @@ struct Listener: ~Copyable {
         return UInt16(bigEndian: address.sin_port)
     }
 
+    /// Whoever is at the other end: `127.0.0.1`, or another address of the loopback net. What the exchange counts is counted by it.
+    static func peerAddress(of number: Int32) -> String {
+        var address = sockaddr_in()
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        _ = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe getpeername(number, $0, &size) }
+        }
+        let bits = UInt32(bigEndian: address.sin_addr.s_addr)
+        return [24, 16, 8, 0].map { String(bits >> UInt32($0) & 0xFF) }.joined(separator: ".")
+    }
+
     /// An accepted, non-blocking socket, or nil when none waits.
     func accept() -> Int32? {
         let accepted = Glibc.accept(number, nil, nil)

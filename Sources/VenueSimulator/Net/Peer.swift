@@ -23,6 +23,8 @@ final class Peer {
 
     struct LateEvent {
         let dueMs: Int64
+        /// Those of its stream behind it wait, too.
+        let holdsStream: Bool
         let stream: Int
         /// −1 for a bar in progress.
         let truthSequence: Int64
@@ -70,8 +72,8 @@ final class Peer {
     /// The delayed response is the connection's last.
     var endsAfterDelayed = false
     /// Held closed events (fault): sent after the next event of their stream.
-    var heldEvents: [Int: [UInt8]] = [:] { didSet { noteDisturbance() } }
-    /// Events overtaken by those of other streams (fault); in order within each stream.
+    var heldEvents: [Int: (text: [UInt8], truthSequence: Int64)] = [:] { didSet { noteDisturbance() } }
+    /// Events overtaken by others (fault).
     var lateEvents: [LateEvent] = [] { didSet { noteDisturbance() } }
     /// Fault: nothing is written before.
     var stalledUntilMs: Int64 = 0
@@ -83,12 +85,12 @@ final class Peer {
     var recent: [(sequence: Int64, atMs: Int64)] = []
 
     init(
-        slot: Int, generation: UInt32, number: Int, socket: Int32, configuration: SimulatorConfiguration, nowMs: Int64
+        slot: Int, generation: UInt32, number: Int, socket: Int32, address: String, configuration: SimulatorConfiguration, nowMs: Int64
     ) {
         self.slot = slot
         self.generation = generation
         self.number = number
-        address = "127.0.0.1"
+        self.address = address
         acceptedMs = nowMs
         transport = .accepted(socket)
         output = OutputBuffer(bytesMax: configuration.outputBufferBytesMax)

@@ -54,7 +54,8 @@ extension SimulatorAgent {
         let bodyStart = whole.count - response.body.count
         switch fault.kind {
         case .restStatus:
-            return send(HTTPResponse.refusal(fault.value).serialized(keepsAlive: keepsAlive(head)), head, to: peer)
+            let refusal = rest.refuse(fault, peer.address, nowMs: engine.nowMs, wallMs: wallMs)
+            return send(refusal.serialized(keepsAlive: keepsAlive(head)), head, to: peer)
         case .restSlow:
             peer.endsAfterDelayed = !keepsAlive(head)
             peer.delayed.append((wallMs + fault.delayMs, response.serialized(keepsAlive: keepsAlive(head)), false))
@@ -80,7 +81,7 @@ extension SimulatorAgent {
                 // Stalled: accepted by TCP, never answered.
                 return silence(peer)
             }
-            return refuse(fault.value, peer)
+            return refuse(fault.value, peer, retrySeconds: fault.retrySeconds)
         }
         guard !engine.isClosed else { return refuse(503, peer) }
         guard connects.admit(peer.address, nowMs: wallMs) else { return refuse(429, peer) }
@@ -97,9 +98,9 @@ extension SimulatorAgent {
         }
     }
 
-    private func refuse(_ status: Int, _ peer: Peer) {
+    private func refuse(_ status: Int, _ peer: Peer, retrySeconds: Int = 35) {
         fanout.statistics.handshakesRefused += 1
-        _ = peer.output.append(HTTPResponse.refusal(status).serialized(keepsAlive: false))
+        _ = peer.output.append(HTTPResponse.refusal(status, retryAfterSeconds: retrySeconds).serialized(keepsAlive: false))
         peer.ending = .drop
         fanout.markDirty(peer)
     }
@@ -110,6 +111,10 @@ extension SimulatorAgent {
         guard let target = RequestTarget(head.target) else { return .refusal(400) }
         switch (head.method, target.path) {
         case ("GET", "/truth/closed"): return closedLines(target)
+        case ("GET", "/truth/bars"):
+            let fromMs = target.value("from").flatMap { Int64($0) }
+            guard fromMs != nil || target.value("from") == nil else { return complaint("from must be Unix milliseconds") }
+            return lines(engine.exchangeCandles(fromMs: fromMs).map(TruthJSON.line))
         case ("GET", "/truth/latest"):
             return lines(engine.latestCandles().map(TruthJSON.line))
         case ("GET", "/truth/stats"): return HTTPResponse(200, body: TruthJSON.text(currentStatistics()))
@@ -184,6 +189,7 @@ extension SimulatorAgent {
         statistics.closedCandlesForgotten = Int(engine.truth.forgotten)
         statistics.faultsApplied = fanout.faults.applied
         statistics.virtualTimeMs = engine.nowMs
+        statistics.rest = rest.tally
         return statistics
     }
 }

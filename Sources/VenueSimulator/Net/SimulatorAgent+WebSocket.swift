@@ -86,6 +86,8 @@ extension SimulatorAgent {
                 guard let stream = engine.streamIndex(ofName: name) else { continue }
                 engine.subscribe(stream, in: peer.unit)
                 fanout.subscribe(peer, toStream: stream, named: name)
+                fanout.faults.onSubscribe(stream: name, connection: peer.number)
+            case .resubscribe(let name): fanout.faults.onSubscribe(stream: name, connection: peer.number)
             case .unsubscribe(let name):
                 guard let stream = engine.streamIndex(ofName: name) else { continue }
                 fanout.unsubscribe(peer, fromStream: stream)

@@ -210,7 +210,7 @@ import Glibc
             acceptedCount += 1
             fanout.statistics.connectionsAccepted += 1
             let peer = Peer(
-                slot: slot, generation: nextGeneration, number: acceptedCount, socket: socket,
+                slot: slot, generation: nextGeneration, number: acceptedCount, socket: socket, address: Listener.peerAddress(of: socket),
                 configuration: configuration, nowMs: WallClock.nowMs())
             nextGeneration = nextGeneration & 0xFF_FFFF == 0xFF_FFFF ? 1 : nextGeneration + 1
             if let tls { peer.transport.startServerTLS(tls) }
@@ -275,6 +275,7 @@ import Glibc
             }
         }
         if !wasReset { discardUnread(peer) }
+        fanout.faults.onEnd(connection: peer.number)
         port?.poller.remove(peer.transport.number)
         fanout.peers[peer.slot] = nil
         fanout.statistics.connectionsClosed += 1

@@ -86,6 +86,9 @@ extension PushEngine {
                 plan(index, change.state, afterMs: change.afterMs)
             }
         }
+        for index in (configuration.symbolCount - configuration.quietSymbols)..<configuration.symbolCount {
+            plan(index, .quiet, afterMs: 0)
+        }
         for window in configuration.maintenance { planMaintenance(afterMs: window.afterMs, durationMs: window.durationMs) }
     }
 

@@ -18,7 +18,7 @@ enum ExchangeInfo {
     }
 
     private static func spot(_ spec: SymbolSpec, _ state: SymbolState) -> String {
-        "{\"symbol\":\"\(spec.symbol.upperCased)\",\"status\":\"\(state.rawValue)\",\"baseAsset\":\"\(spec.baseAsset)\","
+        "{\"symbol\":\"\(spec.symbol.upperCased)\",\"status\":\"\(state.status)\",\"baseAsset\":\"\(spec.baseAsset)\","
             + "\"baseAssetPrecision\":8,\"quoteAsset\":\"\(spec.quoteAsset)\",\"quotePrecision\":8,"
             + "\"quoteAssetPrecision\":8,\"isSpotTradingAllowed\":true,\"isMarginTradingAllowed\":true,"
             + "\"filters\":[\(filters(spec, digits: nil))],\"permissions\":[],\"permissionSets\":[[\"SPOT\",\"MARGIN\"]]}"
@@ -27,7 +27,7 @@ enum ExchangeInfo {
     private static func futures(_ spec: SymbolSpec, _ state: SymbolState) -> String {
         let name = spec.symbol.upperCased
         return "{\"symbol\":\"\(name)\",\"pair\":\"\(name)\",\"contractType\":\"PERPETUAL\","
-            + "\"deliveryDate\":4133404800000,\"onboardDate\":1569398400000,\"status\":\"\(state.rawValue)\","
+            + "\"deliveryDate\":4133404800000,\"onboardDate\":1569398400000,\"status\":\"\(state.status)\","
             + "\"baseAsset\":\"\(spec.baseAsset)\",\"quoteAsset\":\"\(spec.quoteAsset)\","
             + "\"pricePrecision\":\(spec.priceDecimals),\"quantityPrecision\":\(spec.quantityDecimals),"
             + "\"filters\":[\(filters(spec, digits: 0))]}"

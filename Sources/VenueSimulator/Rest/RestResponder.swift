@@ -7,6 +7,7 @@ package struct RestResponder {
     private let symbols: [SymbolSpec]
     private let symbolIndexes: [String: Int]
     private var ledger: WeightLedger
+    private var spent = RestTally()
     /// By symbol index; empty: all trade.
     package var states: [SymbolState] = []
     /// Maintenance: everything is answered with 503.
@@ -21,6 +22,21 @@ package struct RestResponder {
 
     private enum Endpoint {
         case ping, time, exchangeInfo, klines
+
+        var tally: WritableKeyPath<RestTally, RestTally.Spent> {
+            switch self {
+            case .ping: \.ping
+            case .time: \.time
+            case .exchangeInfo: \.exchangeInfo
+            case .klines: \.klines
+            }
+        }
+    }
+
+    package var tally: RestTally {
+        var tally = spent
+        (tally.early, tally.weightPeak) = (ledger.early, ledger.weightPeak)
+        return tally
     }
 
     /// - Parameters:
@@ -28,6 +44,28 @@ package struct RestResponder {
     ///   - nowMs: virtual time, the exchange's.
     ///   - wallMs: wall time, for weights and bans, which a fast clock must not shorten.
     package mutating func respond(
+        to head: RequestHead, from address: String, nowMs: Int64, wallMs: Int64, histories: inout [BarHistory]
+    ) -> HTTPResponse {
+        let response = answer(to: head, from: address, nowMs: nowMs, wallMs: wallMs, histories: &histories)
+        return RestResponder.dated(response, nowMs)
+    }
+
+    /// What a fault answers instead. Who is told to wait has to.
+    package mutating func refuse(_ fault: Fault, _ address: String, nowMs: Int64, wallMs: Int64) -> HTTPResponse {
+        if fault.value == 429 || fault.value == 418 {
+            ledger.refuse(address, seconds: fault.retrySeconds, isBan: fault.value == 418, nowMs: wallMs)
+            if fault.value == 418 { spent.banned += 1 } else { spent.limited += 1 }
+        }
+        return RestResponder.dated(.refusal(fault.value, retryAfterSeconds: fault.retrySeconds), nowMs)
+    }
+
+    private static func dated(_ response: HTTPResponse, _ nowMs: Int64) -> HTTPResponse {
+        var response = response
+        response.headers.append(("date", HTTPDate.text(nowMs)))
+        return response
+    }
+
+    private mutating func answer(
         to head: RequestHead, from address: String, nowMs: Int64, wallMs: Int64, histories: inout [BarHistory]
     ) -> HTTPResponse {
         let market = configuration.market
@@ -42,11 +80,19 @@ package struct RestResponder {
         guard head.method == "GET" else { return .refusal(400) }
         guard !isClosed else { return .refusal(503) }
         let used: Int
-        switch ledger.charge(weight(of: endpoint, target), to: address, nowMs: wallMs) {
-        case .admitted(let weight): used = weight
-        case .limited(let weight, let seconds): return tooMuch(429, used: weight, retryAfter: seconds, untilMs: 0)
-        case .banned(let seconds, let until): return tooMuch(418, used: nil, retryAfter: seconds, untilMs: until)
+        let weight = weight(of: endpoint, target)
+        spent[keyPath: endpoint.tally].calls += 1
+        switch ledger.charge(weight, to: address, nowMs: wallMs) {
+        case .admitted(let total): used = total
+        case .limited(let total, let seconds):
+            spent[keyPath: endpoint.tally].weight += weight
+            spent.limited += 1
+            return tooMuch(429, used: total, retryAfter: seconds, nowMs: nowMs)
+        case .banned(let seconds):
+            spent.banned += 1
+            return tooMuch(418, used: nil, retryAfter: seconds, nowMs: nowMs)
         }
+        spent[keyPath: endpoint.tally].weight += weight
         var response: HTTPResponse
         do throws(RestError) {
             let perMs = try timeScale(head)
@@ -57,8 +103,8 @@ package struct RestResponder {
                 body = Array("{}".utf8)
             case .time:
                 try KlinesQuery.requireKnown(target.query, [])
-                body = Array("{\"serverTime\":\((nowMs + configuration.clockOffsetMs) * perMs)}".utf8)
-            case .exchangeInfo: body = try exchangeInfo(target.query, nowMs: nowMs + configuration.clockOffsetMs)
+                body = Array("{\"serverTime\":\(nowMs * perMs)}".utf8)
+            case .exchangeInfo: body = try exchangeInfo(target.query, nowMs: nowMs)
             case .klines: body = try klines(target.query, nowMs: nowMs, perMs: perMs, histories: &histories)
             }
             response = HTTPResponse(200)
@@ -68,7 +114,6 @@ package struct RestResponder {
             response = HTTPResponse(400, body: "{\"code\":\(error.code),\"msg\":\(JSONValue.quoted(error.message))}")
         }
         response.headers += weightHeaders(used)
-        response.headers.append(("date", HTTPDate.text(nowMs + configuration.clockOffsetMs)))
         return response
     }
 
@@ -103,12 +148,12 @@ package struct RestResponder {
         [("x-mbx-used-weight", String(used)), ("x-mbx-used-weight-1m", String(used))]
     }
 
-    private func tooMuch(_ status: Int, used: Int?, retryAfter: Int, untilMs: Int64) -> HTTPResponse {
+    private func tooMuch(_ status: Int, used: Int?, retryAfter: Int, nowMs: Int64) -> HTTPResponse {
         let advice = "Please use WebSocket Streams for live updates to avoid"
         let message =
             status == 429
             ? "Too much request weight used; current limit is \(configuration.weightMax) request weight per 1 MINUTE. \(advice) polling the API."
-            : "Way too much request weight used; IP banned until \(untilMs). \(advice) bans."
+            : "Way too much request weight used; IP banned until \(nowMs + Int64(retryAfter) * 1_000). \(advice) bans."
         var response = HTTPResponse(status, body: "{\"code\":-1003,\"msg\":\(JSONValue.quoted(message))}")
         response.headers.append(("retry-after", String(retryAfter)))
         if let used { response.headers += weightHeaders(used) }
@@ -141,14 +186,28 @@ package struct RestResponder {
         // A start in the future is moved back to now.
         var range = BarHistory.Range(
             fromMs: wanted.startMs.map { min($0, nowMs) }, throughMs: wanted.endMs, limit: wanted.limit)
-        let newestOpen = grid.openTime(containing: nowMs)
-        if configuration.restLagMs > 0, nowMs < newestOpen + configuration.restLagMs {
-            range.throughMs = min(range.throughMs ?? .max, newestOpen - 1)
-        }
-        let bars = histories[wanted.symbolIndex].bars(on: grid, in: range, nowMs: nowMs)
+        let (knownMs, throughMs) = known(of: wanted.symbolIndex, on: grid, nowMs: nowMs)
+        range.throughMs = min(range.throughMs ?? .max, throughMs)
+        let bars = histories[wanted.symbolIndex].bars(on: grid, in: range, nowMs: knownMs)
         let format = ValueFormat(symbols[wanted.symbolIndex], market: configuration.market)
         return KlineRows.text(of: bars, format: format, perMs: perMs)
     }
+
+    /// REST lags after a close: of the oldest bar that ended within the lag it has what was traded a moment before its end, or nothing,
+    /// and of later ones nothing. Which of the two is a function of the bar.
+    /// - Returns: up to when trades are known, and the last open time that is given out.
+    private func known(of index: Int, on grid: BarGrid, nowMs: Int64) -> (knownMs: Int64, throughMs: Int64) {
+        guard configuration.restLagMs > 0 else { return (nowMs, nowMs) }
+        let openMs = grid.openTime(containing: nowMs - configuration.restLagMs)
+        let endMs = grid.nextOpen(after: openMs)
+        guard endMs <= nowMs else { return (nowMs, nowMs) }
+        let hash = SplitMix64.mix(symbols[index].key &+ UInt64(grid.interval.rawValue) << 40 ^ UInt64(bitPattern: openMs))
+        guard hash & 1 == 0 else { return (nowMs, openMs - 1) }
+        return (endMs - 1 - Int64((hash >> 1) % UInt64(min(RestResponder.unknownMsMax, endMs - openMs))), openMs)
+    }
+
+    /// How much of a bar's end an unfinished row may lack.
+    private static let unknownMsMax: Int64 = 2_000
 
     private func state(of index: Int) -> SymbolState { states.isEmpty ? .trading : states[index] }
 

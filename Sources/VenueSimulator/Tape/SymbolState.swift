@@ -10,6 +10,8 @@ package enum SymbolState: String, Sendable, CaseIterable {
     case trading = "TRADING"
     /// No trades, but market data goes on: bars are pushed and closed, flat.
     case halt = "HALT"
+    /// It could trade, and nobody does: to everyone `TRADING`, its bars flat.
+    case quiet = "QUIET"
     /// No market data.
     case `break` = "BREAK"
     /// No klines. (The streams that would go on are not produced here.)
@@ -24,10 +26,13 @@ package enum SymbolState: String, Sendable, CaseIterable {
     var effect: Effect {
         switch self {
         case .trading: .trades
-        case .halt: .flat
+        case .halt, .quiet: .flat
         case .break, .cancelOnly, .unlisted: .hole
         }
     }
+
+    /// As exchangeInfo has it.
+    var status: String { self == .quiet ? SymbolState.trading.rawValue : rawValue }
 
     /// As written in a query; `DELISTED` is another word for `UNLISTED`.
     init?(token: String) { self.init(rawValue: token.uppercased() == "DELISTED" ? "UNLISTED" : token.uppercased()) }

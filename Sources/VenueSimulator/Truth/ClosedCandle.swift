@@ -75,8 +75,13 @@ package enum TruthJSON {
     }
 
     package static func text(_ statistics: SimulatorStatistics) -> String {
-        let members = Mirror(reflecting: statistics).children.map { "\"\($0.label ?? "")\":\($0.value)" }
-        return "{" + members.joined(separator: ",") + "}"
+        json(statistics)
+    }
+
+    /// Numbers, and structures of them.
+    private static func json(_ value: Any) -> String {
+        let members = Mirror(reflecting: value).children
+        return members.isEmpty ? "\(value)" : "{" + members.map { "\"\($0.label ?? "")\":\(json($0.value))" }.joined(separator: ",") + "}"
     }
 }
 

@@ -1,5 +1,9 @@
 // What Redis holds against what the exchange said: every closed candle that must be there is there, once and with the exact text
-// of every field; nothing else is there; `latest:*` holds the newest state of each stream.
+// of every field; nothing else is there; `latest:*` holds the newest state of each stream. What must be there is what went out to a
+// client, or, of a service that heals its histories, all that the exchange has closed (`checkComplete`).
+//
+// A candle that came from REST says so (`source`) and may lack the trade ids, which REST does not tell. A corrected one says how often
+// (`revision`): its values are judged like any other's.
 //
 // Redis is asked through a closure, so that any client will do. One thread owns a check; it holds one history at a time, and
 // beside it one small value for each candle that is absent.
@@ -37,6 +41,12 @@ package struct TruthCheck: CustomStringConvertible {
     private(set) package var wrong = 0
     /// Entries and fields that the exchange never announced, and keys that nobody of us makes.
     private(set) package var extra = 0
+    /// Of `same`, candles that came from REST.
+    private(set) package var healed = 0
+    /// Entries with a `revision` other than 0, whatever their values: a correction is right only where something was to be corrected.
+    private(set) package var revised = 0
+    /// Entries behind one of a later open time.
+    private(set) package var misplaced = 0
     /// Second entries, and fields that an entry has twice.
     private(set) package var twice = 0
     private(set) package var absent: [Absent] = []
@@ -49,14 +59,16 @@ package struct TruthCheck: CustomStringConvertible {
     package var stored: Int { same + wrong }
     /// Required and not stored.
     package var missing: Int { absent.count(where: \.isRequired) }
-    /// Nothing is missing, wrong, extra or twice. (Whether enough was compared is for the caller to say.)
-    package var isFlawless: Bool { missing + wrong + extra + twice + latestWrong == 0 }
+    /// Nothing is missing, wrong, extra, twice or out of order. (Whether enough was compared is for the caller to say.)
+    package var isWhole: Bool { missing + wrong + extra + twice + misplaced + latestWrong == 0 }
+    /// And nothing was ever corrected.
+    package var isFlawless: Bool { isWhole && revised == 0 }
 
     /// One line: the counts of what is not right, and the first sample.
     package var description: String {
         let delivered = absent.count { $0.isRequired && $0.isDelivered }
         return "\(missing) closed candles missing of \(required) (\(delivered) delivered), \(wrong) wrong, \(extra) extra, \(twice) twice, "
-            + "\(latestWrong) latest states wrong"
+            + "\(misplaced) out of order, \(revised) corrected, \(latestWrong) latest states wrong"
             + (samples.first.map { ": \($0)" } ?? "")
     }
 
@@ -77,6 +89,17 @@ package struct TruthCheck: CustomStringConvertible {
     /// What the exchange must find again: what went out to a client.
     package static func isDelivered(_ closed: ClosedCandle, _ kept: Kept) -> Bool { closed.delivered }
 
+    /// That nothing is missing: all that the exchange has closed by an instant is there, whoever was told of it.
+    /// - Parameters:
+    ///   - exchange: from the first bar that must be there (`exchangeCandles`); later ones than `settledMs` may be there.
+    ///   - settledMs: a bar that ended before must be there.
+    ///   - historyMax: what a cap on the history has removed need not.
+    package mutating func checkComplete(_ exchange: [ClosedCandle], settledMs: Int64, historyMax: Int = .max) throws {
+        try checkHistories(exchange) { closed, kept in
+            closed.candle.closeTimeMs < settledMs && (kept.count < historyMax || closed.candle.openTimeMs >= kept.oldestMs)
+        }
+    }
+
     /// Histories of all series that are named. (Bars of another time zone are nobody's history.)
     package mutating func checkHistories(_ closed: [ClosedCandle], isRequired: (ClosedCandle, Kept) -> Bool = isDelivered) throws {
         // Dictionaries are not walked in one order; samples are.
@@ -93,7 +116,7 @@ package struct TruthCheck: CustomStringConvertible {
         var entries = try history(series)
         let kept = Kept(count: entries.count, oldestMs: entries.keys.min() ?? .min, newestMs: entries.keys.max() ?? .min)
         newestStoredMs[series] = kept.newestMs
-        if kept.count > 0 { knownKeys.insert(schema.historyKey(series)) }
+        if kept.count > 0 { knownKeys.formUnion(TruthCheck.keys(of: series, schema)) }
         var times: Set<Int64> = []
         for candle in closed {
             let openMs = candle.candle.openTimeMs
@@ -112,9 +135,10 @@ package struct TruthCheck: CustomStringConvertible {
                 if isRequired { note("missing: \(series) \(openMs), announced at \(candle.candle.eventTimeMs)") }
                 continue
             }
-            let expected = TruthCheck.fields(candle.candle)
+            let expected = expectation(of: candle.candle, storedAs: entry)
             if entry == expected {
                 same += 1
+                if expected[CandleField.source.rawValue] == CandleSource.backfill.name { healed += 1 }
             } else {
                 wrong += 1
                 note("wrong: \(series) \(openMs): stored \(TruthCheck.difference(entry, expected))")
@@ -124,11 +148,35 @@ package struct TruthCheck: CustomStringConvertible {
         for openMs in entries.keys.sorted() { note("never announced: \(series) \(openMs)") }
     }
 
+    /// The fields that a candle must have where it is stored from this source and with this revision.
+    private mutating func expectation(of candle: CandleRecord, storedAs entry: [String: String]) -> [String: String] {
+        var fields = TruthCheck.fields(candle)
+        fields[CandleField.source.rawValue] = CandleSource.live.name
+        if entry[CandleField.source.rawValue] == CandleSource.backfill.name {
+            fields[CandleField.source.rawValue] = CandleSource.backfill.name
+            let ids = [CandleField.firstTradeID, .lastTradeID].map(\.rawValue)
+            if ids.allSatisfy({ entry[$0] == "-1" }) { for id in ids { fields[id] = "-1" } }
+        }
+        if let text = entry[CandleField.revision.rawValue], let revision = Int64(text), revision > 0, String(revision) == text {
+            revised += 1
+            fields[CandleField.revision.rawValue] = text
+        }
+        return fields
+    }
+
+    /// What a series may have besides its newest state: the history, what was changed in it, its holes.
+    private static func keys(of series: Series, _ schema: KeySchema) -> [String] {
+        let history = schema.historyKey(series)
+        let rest = history.dropFirst(schema.prefix.count + "candles".count)
+        return [history] + ["changes", "gaps"].map { schema.prefix + $0 + rest }
+    }
+
     /// A history as Redis holds it: open time → fields.
     package mutating func history(_ series: Series) throws -> [Int64: [String: String]] {
         let reply = try ask(["XRANGE", schema.historyKey(series), "-", "+"])
         if case .error(let text) = reply { throw FeedError(.redis, "\(series): \(text)") }
         var result: [Int64: [String: String]] = [:]
+        var newestMs = Int64.min
         for entry in reply.elements {
             let list = entry.elements.last?.strings ?? []
             guard let id = entry.elements.first?.text, let openMs = HistoryEntry(id: id, [])?.openTimeMs else {
@@ -143,6 +191,11 @@ package struct TruthCheck: CustomStringConvertible {
                 note("a field twice: \(series) \(entry)")
             }
             result[openMs] = fields
+            if openMs < newestMs {
+                misplaced += 1
+                note("an entry behind a later one: \(series) \(openMs)")
+            }
+            newestMs = max(newestMs, openMs)
         }
         return result
     }

@@ -16,7 +16,9 @@ package struct SimulatorStatistics: Sendable, Equatable {
     package var wrongPongs = 0
     package var closesSent = 0
     package var shutdownNotices = 0
+    /// Whatever was asked, and however.
     package var restResponses = 0
+    package var rest = RestTally()
     package var bytesSent = 0
     package var closedCandles = 0
     /// Closed candles that fell out of the truth because it was full.

@@ -59,7 +59,7 @@ struct DataCommand: ParsableCommand {
                 .init(row.revision > 0 ? "\(source), revision \(row.revision)" : source, .dim),
             ])
         }
-        let count = data.rows.count == 1 ? "1 candle" : "\(Numbers.grouped(data.rows.count)) candles"
-        return table.lines() + ["\(count) of \(data.symbol) \(data.interval.token) \(origin)"] + incomplete
+        return table.lines() + ["\(ClientText.candles(Int64(data.rows.count))) of \(data.symbol) \(data.interval.token) \(origin)"]
+            + incomplete
     }
 }

@@ -12,6 +12,7 @@ struct MonitorView {
             lines += [StyledLine(" ○ " + trouble.sentence, .brightRed), StyledLine()]
         }
         if let service = look.service {
+            if let line = continuity(service) { lines.insert(line, at: 1) }
             let troubles = ClientText.troubles(service, nowMs: look.atMs)
             if !troubles.isEmpty { lines += troubles.map { StyledLine(" ○ " + $0, .yellow) } + [StyledLine()] }
         }
@@ -40,6 +41,20 @@ struct MonitorView {
         let clock = LogText.time(look.atMs, withDate: false).prefix(8) + " UTC "
         line.pad(to: columns - clock.count)
         line.add(String(clock), .dim)
+        return line
+    }
+
+    /// What is missing and what was; nil for a service that does not say it.
+    private func continuity(_ service: ServiceStatus) -> StyledLine? {
+        guard let open = service[CounterID.gapsOpen.name] else { return nil }
+        let (healed, absent) = (service[CounterID.gapCandlesHealed.name] ?? 0, service[CounterID.gapCandlesAbsent.name] ?? 0)
+        var line = StyledLine(" gaps ", .dim)
+        line.add(open == 0 ? "● none open" : "◐ \(Numbers.grouped(open)) open", open == 0 ? .green : .yellow)
+        line.add("   healed \(ClientText.candles(Int64(clamping: healed)))")
+        if absent > 0 { line.add("   \(ClientText.candles(Int64(clamping: absent))) that the exchange lacks", .dim) }
+        if let used = service[Field.restWeightUsed], let allowed = service[Field.restWeightAllowed] {
+            line.add("   REST weight \(Numbers.grouped(used)) of \(Numbers.grouped(allowed))", .dim)
+        }
         return line
     }
 
@@ -111,7 +126,8 @@ struct MonitorView {
         var line = "\(time)  \(ClientText.word(look.service?.state))  \(look.fluxes.count) fluxes"
         if !states.isEmpty { line += " (\(states))" }
         let shown = [
-            Field.series, Field.connections, Field.messagesTotal, Field.rejectedTotal, CounterID.gapsSeen.name, Field.closedLost,
+            Field.series, Field.connections, Field.messagesTotal, Field.rejectedTotal, CounterID.gapsSeen.name, CounterID.gapsOpen.name,
+            CounterID.gapCandlesHealed.name, Field.closedLost,
         ]
         for name in shown {
             if let value = look.service?[name] { line += "  \(name) \(value)" }

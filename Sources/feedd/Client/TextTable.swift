@@ -75,6 +75,8 @@ enum ClientText {
         return text.prefix(10) + " " + text.dropFirst(11).prefix(8)
     }
 
+    static func candles(_ count: Int64) -> String { count == 1 ? "1 candle" : "\(Numbers.grouped(count)) candles" }
+
     /// `3 s ago`, `2:05:00 ago`, `61 d ago`; `never`.
     static func age(_ unixMs: Int64?, nowMs: Int64) -> String {
         guard let unixMs else { return "never" }

@@ -58,6 +58,7 @@ struct DemoColumn {
             price("low", rank: 8) { $0.low },
             DemoColumn("volume", 7, rank: 5) { row, _ in (row.candle.map { Numbers.short($0.volume.approximate) } ?? "", .plain) },
             DemoColumn("trades", 6, rank: 6) { row, _ in (row.candle.map { Numbers.grouped($0.count) } ?? "", .plain) },
+            DemoColumn("missing", 7, rank: 7) { row, _ in (row.missing > 0 ? "\(row.missing) ◐" : "", .yellow) },
             DemoColumn("updates/s", 9, rank: 7) { row, _ in
                 (row.candle == nil ? "" : Numbers.fixed(row.updatesPerSecond, digits: 1), .dim)
             },

@@ -12,7 +12,8 @@ struct Demo: ParsableCommand {
         discussion: """
             Nothing has to be set up but redis-server. Time runs faster than the market's (--speed), so that candles close while \
             you watch. Without a terminal, or with --plain: one line a second. At the end, what is in Redis is compared with what \
-            the exchange announced.
+            the exchange announced. With --faults the exchange cuts its connections now and then, and candles that were missed \
+            meanwhile are fetched: nothing may be missing at the end.
             """
     )
 
@@ -28,6 +29,9 @@ struct Demo: ParsableCommand {
     @Option(help: ArgumentHelp("End after this many seconds. (default: when you press q or Ctrl-C)", valueName: "n"))
     var seconds: Int?
 
+    @Flag(help: "The exchange cuts its connections now and then.")
+    var faults = false
+
     @Flag(help: "Lines instead of the live view.")
     var plain = false
 
@@ -42,14 +46,16 @@ struct Demo: ParsableCommand {
         // Where commands without --redis find it, from another terminal.
         let announcement = Discovery.announce(world.redis.endpoint, keyPrefix: "", market: .spot)
         defer { announcement?.withdraw() }
+        var cuts = faults ? DemoFaults(world) : nil
         if isLive {
-            try showLive(world, untilNs: deadlineNs ?? .max)
+            try showLive(world, &cuts, untilNs: deadlineNs ?? .max)
         } else {
-            try printLines(world, untilNs: deadlineNs ?? .max)
+            try printLines(world, &cuts, untilNs: deadlineNs ?? .max)
         }
+        cuts?.healUp(world.engine)
         Signals.endAtOnceOnNext()
         let left = world.stopEngine()
-        let verdict = try DemoVerdict(world, left: left)
+        let verdict = try DemoVerdict(world, left: left, cuts: cuts?.count)
         world.stop()
         try Terminal.print(verdict.text)
         if !verdict.isGood { throw ExitCode(Failure.refused) }
@@ -57,13 +63,14 @@ struct Demo: ParsableCommand {
 
     private static let framesPerSecond = 5
 
-    private func showLive(_ world: DemoWorld, untilNs: UInt64) throws {
+    private func showLive(_ world: DemoWorld, _ cuts: inout DemoFaults?, untilNs: UInt64) throws {
         let screen = TerminalScreen()
         var model = try DemoModel(world)
         let view = DemoView(world, usesColour: Style.isColourWanted)
         while MonotonicClock.nowNs() < untilNs {
             world.drainLog()
-            try model.refresh(world.engine.snapshot())
+            cuts?.turn()
+            try model.refresh(world.engine)
             let (columns, rows) = Terminal.size
             guard try screen.show(view.frame(model, columns: columns, rows: rows)) else { return }
             if Signals.wait(milliseconds: 1_000 / Demo.framesPerSecond) != nil { return }
@@ -71,14 +78,15 @@ struct Demo: ParsableCommand {
         }
     }
 
-    private func printLines(_ world: DemoWorld, untilNs: UInt64) throws {
+    private func printLines(_ world: DemoWorld, _ cuts: inout DemoFaults?, untilNs: UInt64) throws {
         var model = try DemoModel(world)
         let view = DemoView(world, usesColour: false)
         guard try Terminal.print(view.greeting.map { $0 + "\n" }.joined()) else { return }
         var turns = 0
         while MonotonicClock.nowNs() < untilNs {
             world.drainLog()
-            try model.refresh(world.engine.snapshot())
+            cuts?.turn()
+            try model.refresh(world.engine)
             // Whoever read the pipe has seen enough.
             if turns % Demo.framesPerSecond == 0, turns > 0, try !Terminal.print(view.line(model) + "\n") { return }
             turns += 1

@@ -15,6 +15,8 @@ struct DemoRow {
     /// −1, 0 or 1: where the price went last.
     var direction = 0
     var changedNs: UInt64 = 0
+    /// Closed candles that are missing and not given up.
+    fileprivate(set) var missing = 0
     /// Kline events a second, as the channel of updates announces them.
     fileprivate(set) var updatesPerSecond = 0.0
     fileprivate var updatesHeard = 0
@@ -45,6 +47,8 @@ struct DemoModel {
     private(set) var rows: [DemoRow]
     private(set) var snapshot: EngineSnapshot?
     private(set) var figures: ReportFigures?
+    /// Closed candles that are missing now, at all intervals; without older ones that are still being fetched for the start.
+    private(set) var missing = 0
     private(set) var nowNs = MonotonicClock.nowNs()
     private let client: RedisClient
     /// Subscribed to the channels of the shown series.
@@ -72,8 +76,9 @@ struct DemoModel {
         _ = try listener.command(["SUBSCRIBE"] + channels)
     }
 
-    mutating func refresh(_ snapshot: EngineSnapshot) throws {
+    mutating func refresh(_ engine: Engine) throws {
         nowNs = MonotonicClock.nowNs()
+        let snapshot = engine.snapshot()
         self.snapshot = snapshot
         figures = ReportFigures(snapshot, since: past.first)
         past.append(snapshot)
@@ -87,7 +92,15 @@ struct DemoModel {
             rows[index].take(candle, nowNs: nowNs)
         }
         try refreshCloses(stale)
+        take(engine.openGaps.filter { $0.cause != .backfill })
         try listen()
+    }
+
+    private mutating func take(_ gaps: [Gap]) {
+        missing = gaps.reduce(0) { $0 + $1.candleCount }
+        let shown = Dictionary(
+            gaps.filter { $0.series.interval == series[0].interval }.map { ($0.series.symbol, $0.candleCount) }, uniquingKeysWith: +)
+        for index in rows.indices { rows[index].missing = shown[rows[index].symbol] ?? 0 }
     }
 
     private mutating func listen() throws {

@@ -73,6 +73,13 @@ struct DemoView {
             let isTrouble = ["rejected", "gaps"].contains(name) && value > 0
             totals.add(Numbers.grouped(value) + "   ", isTrouble ? .yellow : .plain)
         }
+        let healed = snapshot.counters[.gapCandlesHealed]
+        if healed > 0 || model.missing > 0 {
+            totals.add(
+                model.missing > 0 ? "◐ \(Numbers.grouped(model.missing)) missing " : "● none missing ", model.missing > 0 ? .yellow : .green
+            )
+            totals.add(" \(Numbers.grouped(healed)) healed", .dim)
+        }
         return [title, StyledLine(), line, totals]
     }
 
@@ -140,6 +147,8 @@ struct DemoView {
         line += Numbers.grouped(Int(figures.framesPerSecond.rounded())).right(8) + " frames/s "
         line += Numbers.grouped(figures.written).right(9) + " written " + Numbers.grouped(figures.closedWritten).right(7) + " closed  "
         line += "p50 \(Numbers.milliseconds(figures.p50)) p99 \(Numbers.milliseconds(figures.p99)) ms "
+        if model.missing > 0 { line += " \(Numbers.grouped(model.missing)) missing" }
+        if snapshot.counters[.gapCandlesHealed] > 0 { line += " \(Numbers.grouped(snapshot.counters[.gapCandlesHealed])) healed" }
         for row in model.rows.prefix(3) {
             guard let candle = row.candle else { continue }
             line += " | \(row.symbol) \(row.priceText(candle.close)) \(row.changePercent.map(Numbers.percent) ?? "")"

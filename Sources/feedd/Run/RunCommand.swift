@@ -13,7 +13,8 @@ struct Run: ParsableCommand {
         discussion: """
             Each setting is a flag, an environment variable (--batch-size: FEEDD_BATCH_SIZE) and a key of the --config file \
             ("batch-size"); a flag wins over the environment, that over the file. FEEDD_FLUX and "flux" may hold several, \
-            separated by spaces or semicolons; "flux" may also be a list.
+            separated by spaces or semicolons, FEEDD_VENUE_WS and "venue-ws" several separated by commas; both keys may also \
+            have a list.
 
             SIGTERM or Ctrl-C: stop reading, write what is held, wait for Redis, end within five seconds: with 0, or with 4 when \
             closed candles that came are not in Redis. A second one ends at once.
@@ -75,11 +76,12 @@ struct Service {
         engine = try Engine(configuration)
         reporter = Reporter(format: plan.logFormat)
         var start: Logger.Metadata = [
-            "series": .stringConvertible(configuration.seriesList.count), "venue": .string("\(configuration.venueEndpoint)"),
+            "series": .stringConvertible(configuration.seriesList.count),
+            "venue": .string(configuration.venueEndpoints.map(\.description).joined(separator: " ")),
             "redis": .string("\(configuration.redis)"), "pid": .stringConvertible(Int(getpid())),
         ]
         // The environment may have different ones.
-        let (streams, rest) = (try configuration.streamProxy, try configuration.restProxy)
+        let (streams, rest) = (try configuration.streamProxies.lazy.compactMap { $0 }.first, try configuration.restProxy)
         if streams != nil || rest != nil {
             start["proxy"] = .string(streams.map { "\($0)" } ?? "none")
             if configuration.venueREST != nil, rest != streams { start["rest_proxy"] = .string(rest.map { "\($0)" } ?? "none") }

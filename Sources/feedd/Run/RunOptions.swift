@@ -15,13 +15,13 @@ struct RunOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Scheme, host and port of the streams; a /ws or /stream behind them is left out. (default: the market's, wss://stream.binance.com:9443)",
+            "Scheme, host and port of the streams; a /ws or /stream behind them is left out. May be repeated: connections take turns. (default: the market's, wss://stream.binance.com:9443)",
             valueName: "url"))
-    var venueWs: String?
+    var venueWs: [String] = []
 
     @Option(
         help: ArgumentHelp(
-            "Scheme, host and port of the REST interface, or off: the list of symbols, and candles that no flux covers. (default: the market's own, with its own --venue-ws)",
+            "Scheme, host and port of the REST interface, or off: the list of symbols, candles that no flux covers, and those that the streams have missed. (default: the market's own, with its own --venue-ws)",
             valueName: "url"))
     var venueRest: String?
 
@@ -51,6 +51,18 @@ struct RunOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("Streams per connection, at most 1024. (default: 1024)", valueName: "n"))
     var streamsPerConnection: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Connections on which each stream comes, 1 or 2: at different readers and --venue-ws hosts, where there are two. (default: 1)",
+            valueName: "n"))
+    var redundancy: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "A connection is replaced when it has been open for so long, one after the other, 10 to 86400. (default: 82800, 23 hours)",
+            valueName: "s"))
+    var connectionLifetime: String?
 
     @Option(help: ArgumentHelp("Reader threads. (default: 1)", valueName: "n"))
     var readers: String?
@@ -83,6 +95,28 @@ struct RunOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "Of these, so many are there from the start of a series, at most --history: older ones come from the REST interface. (default: 1000)",
+            valueName: "n"))
+    var backfill: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "A closed candle waits so long for a hole before it to be filled, 0 to 300; 0: never. (default: 5)", valueName: "s"))
+    var healHold: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "A bar that has not closed so long after its end is asked for, 0.5 to 60. (default: 2)", valueName: "s"))
+    var closeGrace: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "What comparing histories with the exchange's own may take of its weight limit, in percent, at most 20; 0: none. (default: 5)",
+            valueName: "n"))
+    var auditPercent: String?
+
+    @Option(
+        help: ArgumentHelp(
             "Closed candles that wait while Redis is away, a power of two; beyond, the oldest become gaps. (default: 131072)",
             valueName: "n"))
     var closedQueue: String?
@@ -112,15 +146,18 @@ struct RunOptions: ParsableArguments {
     var values: [Setting: String] {
         var values: [Setting: String] = [:]
         if !flux.isEmpty { values[.flux] = flux.joined(separator: " ") }
+        if !venueWs.isEmpty { values[.venueWS] = venueWs.joined(separator: ",") }
         if allowPlainRemote { values[.allowPlainRemote] = "true" }
         if rawStreams { values[.rawStreams] = "true" }
         if noCoalesce { values[.noCoalesce] = "true" }
         let texts: [(Setting, String?)] =
             connection.texts + [
-                (.market, market), (.venueWS, venueWs), (.venueREST, venueRest), (.authorityFile, caFile), (.proxy, proxy),
+                (.market, market), (.venueREST, venueRest), (.authorityFile, caFile), (.proxy, proxy),
                 (.proxyPasswordFile, proxyPasswordFile), (.subscribe, subscribe),
-                (.streamsPerConnection, streamsPerConnection), (.readers, readers), (.threading, threading), (.idle, idle),
-                (.redis, redis), (.batchSize, batchSize), (.history, history), (.closedQueue, closedQueue),
+                (.streamsPerConnection, streamsPerConnection), (.redundancy, redundancy),
+                (.connectionLifetime, connectionLifetime), (.readers, readers), (.threading, threading), (.idle, idle),
+                (.redis, redis), (.batchSize, batchSize), (.history, history), (.backfill, backfill),
+                (.healHold, healHold), (.closeGrace, closeGrace), (.auditPercent, auditPercent), (.closedQueue, closedQueue),
                 (.leaseSeconds, leaseSeconds), (.reportSeconds, reportSeconds),
                 (.logFormat, logFormat), (.logLevel, logLevel), (.config, config),
             ]

@@ -37,6 +37,7 @@ enum ConfigurationLoader {
         try readThreads(settings, &plan.engine)
         plan.redis = try readRedis(settings)
         try readStore(settings, &plan.engine)
+        try readHealing(settings, &plan.engine)
         try plan.engine.validate()
         return plan
     }
@@ -66,8 +67,11 @@ enum ConfigurationLoader {
         engine.market = try settings.choice(.market) ?? engine.market
         if let found = try settings[.venueWS] {
             do {
-                engine.venue = try WebSocketEndpoint(url: found.text)
-                _ = try engine.venueBase
+                let urls = found.text.split(separator: ",", omittingEmptySubsequences: false)
+                engine.venues = try urls.map { url throws(FeedError) in
+                    try WebSocketEndpoint(url: String(url.trimmingPrefix(while: { $0 == " " })))
+                }
+                _ = try engine.venueBases
             } catch {
                 throw Failure.usage("\(found.origin): \(error.message)")
             }
@@ -76,7 +80,7 @@ enum ConfigurationLoader {
         engine.venueAuthorityFile = try settings.file(.authorityFile)
         if let file = engine.venueAuthorityFile {
             _ = try TLSContext.client(authorityFile: file)
-            guard engine.venueEndpoint.isSecure || engine.venueREST?.isSecure == true else {
+            guard engine.venueEndpoints.contains(where: \.isSecure) || engine.venueREST?.isSecure == true else {
                 throw Failure.usage("\(try settings[.authorityFile]!.origin) needs TLS: a wss:// or https:// URL of the exchange")
             }
         }
@@ -84,11 +88,13 @@ enum ConfigurationLoader {
         engine.subscribeForm = try settings.choice(.subscribe) ?? engine.subscribeForm
         engine.usesCombinedStreams = try !(settings.truth(.rawStreams) ?? false)
         engine.streamsPerConnectionMax = try settings.integer(.streamsPerConnection) ?? engine.streamsPerConnectionMax
+        engine.redundancy = try settings.integer(.redundancy) ?? engine.redundancy
+        if let seconds = try settings.integer(.connectionLifetime) { engine.connectionLifetime = .seconds(seconds) }
     }
 
     /// The market's own, unless the streams come from elsewhere: then only what is named.
     private static func readREST(_ settings: Settings, _ engine: EngineConfiguration) throws -> RestEndpoint? {
-        guard let found = try settings[.venueREST] else { return engine.venue == nil ? .production(engine.market) : nil }
+        guard let found = try settings[.venueREST] else { return engine.venues.isEmpty ? .production(engine.market) : nil }
         guard found.text != "off" else { return nil }
         do {
             return try RestEndpoint(url: found.text)
@@ -104,10 +110,10 @@ enum ConfigurationLoader {
         case nil, "off":
             if let file { throw Failure.usage("\(file.origin) has no meaning without a proxy") }
             // Who has set the variable expects it to be used; who has said off does not.
-            let venue = plan.engine.venueEndpoint
-            if found == nil, !venue.authority.isLoopback,
-                let variable = ProxyChoice.variable(for: venue.authority, isSecure: venue.isSecure, in: environment)
-            {
+            let variables = plan.engine.venueEndpoints.lazy.filter { !$0.authority.isLoopback }.compactMap {
+                ProxyChoice.variable(for: $0.authority, isSecure: $0.isSecure, in: environment)
+            }
+            if found == nil, let variable = variables.first {
                 plan.remarks.append(
                     "\(variable.name) in the environment is not used: --proxy env uses it, --proxy off says that none is wanted")
             }
@@ -152,6 +158,13 @@ enum ConfigurationLoader {
         engine.history = try settings.integer(.history) ?? engine.history
         engine.closedQueueCount = try settings.integer(.closedQueue) ?? engine.closedQueueCount
         engine.coalesces = try !(settings.truth(.noCoalesce) ?? false)
+    }
+
+    private static func readHealing(_ settings: Settings, _ engine: inout EngineConfiguration) throws {
+        engine.backfill = try settings.integer(.backfill)
+        engine.healHold = try settings.seconds(.healHold) ?? engine.healHold
+        engine.closeGrace = try settings.seconds(.closeGrace) ?? engine.closeGrace
+        engine.auditPercent = try settings.integer(.auditPercent) ?? engine.auditPercent
     }
 
     // MARK: Redis

@@ -13,6 +13,8 @@ enum Setting: String, CaseIterable {
     case subscribe
     case rawStreams = "raw-streams"
     case streamsPerConnection = "streams-per-connection"
+    case redundancy
+    case connectionLifetime = "connection-lifetime"
     case readers, threading, idle
     case redis
     case redisPasswordFile = "redis-password-file"
@@ -22,7 +24,10 @@ enum Setting: String, CaseIterable {
     case redisKeyFile = "redis-key-file"
     case keyPrefix = "key-prefix"
     case batchSize = "batch-size"
-    case history
+    case history, backfill
+    case healHold = "heal-hold"
+    case closeGrace = "close-grace"
+    case auditPercent = "audit-percent"
     case leaseSeconds = "lease-seconds"
     case closedQueue = "closed-queue"
     case noCoalesce = "no-coalesce"

@@ -72,6 +72,14 @@ struct Settings {
         return number
     }
 
+    func seconds(_ setting: Setting) throws -> Duration? {
+        guard let found = try self[setting] else { return nil }
+        guard let seconds = Double(found.text), (0...86_400).contains(seconds) else {
+            throw found.refused("is not a number of seconds, at most 86400")
+        }
+        return .milliseconds(Int64((seconds * 1_000).rounded()))
+    }
+
     func truth(_ setting: Setting) throws -> Bool? {
         guard let found = try self[setting] else { return nil }
         switch found.text.lowercased() {
@@ -148,6 +156,7 @@ enum ConfigurationFile {
             switch value {
             case .text(let text): values[setting] = text
             case .list(let list) where setting == .flux: values[setting] = list.joined(separator: " ")
+            case .list(let list) where setting == .venueWS: values[setting] = list.joined(separator: ",")
             case .list, .other: throw Failure.usage("\"\(key)\" in \(file.text) must be a text, a whole number, or true or false")
             }
         }

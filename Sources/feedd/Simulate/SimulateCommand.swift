@@ -71,12 +71,32 @@ struct Simulate: ParsableCommand {
     @Option(help: ArgumentHelp("Streams one connection may carry.", valueName: "n"))
     var streamsPerConnection = 1_024
 
-    @Option(help: ArgumentHelp("End each connection at this age. (default: never)", valueName: "s"))
-    var connectionSeconds: Int64?
+    @Option(help: ArgumentHelp("So many of the last generated symbols never trade, and count as trading.", valueName: "n"))
+    var quietSymbols = 0
+
+    @Flag(help: "Push a bar only when it has changed, or closes: a stream without trades is silent in between. (um: always)")
+    var onlyChanges = false
+
+    @Option(help: ArgumentHelp("Seconds after which the exchange ends a connection.", valueName: "s"))
+    var connectionLifetime: Int64 = 86_400
 
     @Option(
         help: ArgumentHelp(
-            "A fault: KIND[,stream=S][,connection=N][,after=MS][,duration=MS][,count=N][,probability=P][,value=N]. May be repeated. Kinds: "
+            "Milliseconds of the exchange's clock for which REST, after a bar's end, lacks the bar or has it unfinished.", valueName: "ms"))
+    var restLag: Int64 = 0
+
+    @Option(help: ArgumentHelp("Request weight per minute and address. (default: 6000, um 2400)", valueName: "n"))
+    var restWeight: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Seconds of the first ban of an address that goes on after 429. Each further one is twice as long.", valueName: "s"))
+    var restBan = 120
+
+    @Option(
+        help: ArgumentHelp(
+            "A fault: KIND[,stream=S][,connection=N][,after=MS][,duration=MS][,count=N][,probability=P][,value=N][,retry=S]. "
+                + "Several: FAULT;FAULT…, or the option repeated. Kinds: "
                 + FaultKind.allCases.map(\.rawValue).joined(separator: " "),
             valueName: "fault"))
     var fault: [String] = []
@@ -85,6 +105,12 @@ struct Simulate: ParsableCommand {
         help: ArgumentHelp(
             "At the end, write what was announced as JSON lines: closed candles, then each stream's newest state.", valueName: "file"))
     var truthFile: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The truth file has all bars of each stream from this open time (Unix ms) on, announced or not. (default: those announced)",
+            valueName: "ms"))
+    var truthSince: Int64?
 
     @Option(help: ArgumentHelp("Closed candles remembered for the truth (144 bytes each); older ones are forgotten.", valueName: "n"))
     var truthCandles = 1_000_000
@@ -146,15 +172,14 @@ struct Simulate: ParsableCommand {
         "historyMinutes": "--history-minutes",
         "startTimeMs": "--start-time", "speed": "--speed", "openLoop": "--open-loop", "stampsTrades": "--stamp-trades",
         "pushPeriodMs": "--push-ms", "closeDelayMs": "--close-delay-ms", "streamsPerConnectionMax": "--streams-per-connection",
-        "connectionAgeMaxMs": "--connection-seconds", "truthFile": "--truth-file", "truthCandlesMax": "--truth-candles",
+        "connectionAgeMaxMs": "--connection-lifetime", "truthFile": "--truth-file", "truthCandlesMax": "--truth-candles",
+        "quietSymbols": "--quiet-symbols", "restLagMs": "--rest-lag", "weightPerMinuteMax": "--rest-weight", "banSeconds": "--rest-ban",
     ]
 
     private func makeConfiguration() throws -> SimulatorConfiguration {
         guard (0...86_400).contains(statusSeconds) else { throw Failure.usage("--status-seconds must be 0 to 86400, not \(statusSeconds)") }
-        if let connectionSeconds {
-            guard (1...31_536_000).contains(connectionSeconds) else {
-                throw Failure.usage("--connection-seconds must be 1 to 31536000, not \(connectionSeconds)")
-            }
+        guard (1...31_536_000).contains(connectionLifetime) else {
+            throw Failure.usage("--connection-lifetime must be 1 to 31536000, not \(connectionLifetime)")
         }
         var configuration = SimulatorConfiguration()
         guard let market = Market(rawValue: market) else { throw Failure.usage("--market '\(market)': must be spot or um") }
@@ -176,11 +201,17 @@ struct Simulate: ParsableCommand {
         configuration.startTimeMs = startTime
         configuration.illiquidEvery = illiquidEvery
         configuration.streamsPerConnectionMax = streamsPerConnection
-        configuration.connectionAgeMaxMs = connectionSeconds.map { $0 * 1_000 }
+        configuration.connectionAgeMaxMs = connectionLifetime * 1_000
+        configuration.quietSymbols = quietSymbols
+        if onlyChanges { configuration.pushOnlyOnChange = true }
+        configuration.restLagMs = restLag
+        configuration.weightPerMinuteMax = restWeight
+        configuration.banSeconds = restBan
         configuration.truthFile = truthFile
         configuration.truthCandlesMax = truthCandles
+        configuration.truthSinceMs = truthSince
         do {
-            configuration.faults = try fault.map { try Fault(text: $0) }
+            configuration.faults = try fault.flatMap { try Fault.plan(text: $0) }
         } catch {
             throw Failure.usage("--\(error)")
         }

@@ -14,8 +14,10 @@ struct CandleModel {
     var missing: Set<Int64> = []
     /// Of the closed candles: the latest open time and the latest event.
     var last: (open: Int64, event: Int64) = (.min, .min)
-    /// Closed candles in the order they were taken.
+    /// Closed candles that are appended, in the order they were taken.
     var closed: [CandleRecord] = []
+    /// Those that open no later than one that was appended: the script puts them in their place.
+    var late: [CandleRecord] = []
     var updates = 0
 
     struct Books: Equatable {
@@ -76,10 +78,13 @@ struct CandleModel {
             }
             last = (max(last.open, open), max(last.event, candle.eventTimeMs))
             nextClosedOpen = max(nextClosedOpen, interval.nextOpenTime(after: open))
-            closed.append(candle)
+            let isLate = open <= closed.last?.openTimeMs ?? .min
+            for place in late.indices where late[place].openTimeMs == open { late[place] = candle }
+            if isLate { late.append(candle) } else { closed.append(candle) }
             books.closedReceived += 1
-            updates += 1
-            guard open >= newest?.openTimeMs ?? open else { return }
+            let isNewest = open >= newest?.openTimeMs ?? open
+            if isNewest || !isLate { updates += 1 }
+            guard isNewest else { return }
             if isPending { books.coalesced += 1 }
             (newest, isPending) = (candle, false)
         } else {

@@ -8,7 +8,7 @@ struct ClosedQueueTests {
     private struct Entry {
         let number: Int64
         var state = ClosedQueue.EntryState.pending
-        var waits: Bool { state == .pending || state == .needsScript }
+        var waits: Bool { state == .pending }
     }
 
     private struct Model {
@@ -18,20 +18,16 @@ struct ClosedQueueTests {
 
         mutating func unsend(_ place: Int) {
             if entries[place].state == .sent { entries[place].state = .pending }
-            if entries[place].state == .scriptSent { entries[place].state = .needsScript }
         }
     }
 
     /// Sends what waits up to a place, as the builder does.
     private func send(_ queue: inout ClosedQueue, _ model: inout Model, upTo place: Int) {
         for position in queue.sent..<queue.head + place {
-            let state = queue.state(position)
-            if state == .pending || state == .needsScript { queue.mark(position, state == .pending ? .sent : .scriptSent) }
+            if queue.state(position) == .pending { queue.mark(position, .sent) }
         }
         queue.sent = max(queue.sent, queue.head + place)
-        for index in 0..<place where model.entries[index].waits {
-            model.entries[index].state = model.entries[index].state == .pending ? .sent : .scriptSent
-        }
+        for index in 0..<place where model.entries[index].waits { model.entries[index].state = .sent }
     }
 
     /// After an outage the queue begins again at its first cells, and the others' memory goes back: what comes then is kept.
@@ -78,16 +74,15 @@ struct ClosedQueueTests {
                 number += 1
             case 4: send(&queue, &model, upTo: max(queue.sent - queue.head, random.below(model.entries.count + 1)))
             case 5..<8:
-                let answered = model.entries.indices.filter { model.entries[$0].state == .sent || model.entries[$0].state == .scriptSent }
+                let answered = model.entries.indices.filter { model.entries[$0].state == .sent }
                 guard !answered.isEmpty else { break }
                 let place = random.pick(answered)
                 if random.chance(20) {
                     queue.unsend(queue.head + place)
                     model.unsend(place)
                 } else {
-                    let state: ClosedQueue.EntryState = random.chance(75) ? .acknowledged : .needsScript
-                    queue.mark(queue.head + place, state)
-                    model.entries[place].state = state
+                    queue.mark(queue.head + place, .acknowledged)
+                    model.entries[place].state = .acknowledged
                 }
             case 8:
                 queue.advance()
@@ -155,11 +150,13 @@ struct ClosedQueueTests {
         let january = Interval.month1.openTime(containing: 1_700_000_000_000)
         let march = Interval.month1.nextOpenTime(after: Interval.month1.nextOpenTime(after: january))
         board.add(Gap(series: series, fromMs: january, untilMs: march, cause: .missed))
-        #expect(!board.fill(series, openTimeMs: march))
-        #expect(!board.fill(Series(symbol: Symbol("ethusdt")!, interval: .month1), openTimeMs: january))
-        #expect(board.fill(series, openTimeMs: january) && !board.fill(series, openTimeMs: january))
+        #expect(board.fill(series, openTimeMs: march) == nil)
+        #expect(board.fill(Series(symbol: Symbol("ethusdt")!, interval: .month1), openTimeMs: january) == nil)
+        #expect(board.fill(series, openTimeMs: january) == .missed && board.fill(series, openTimeMs: january) == nil)
         #expect(board.open == [Gap(series: series, fromMs: Interval.month1.nextOpenTime(after: january), untilMs: march, cause: .missed)])
-        for _ in 0..<Limits.gapCountMax + 5 { board.add(Gap(series: series, fromMs: 0, untilMs: 1, cause: .overflow)) }
+        for place in 0..<Int64(Limits.gapCountMax + 5) {
+            board.add(Gap(series: series, fromMs: -2 * place - 2, untilMs: -2 * place - 1, cause: .overflow))
+        }
         #expect(board.open.count == Limits.gapCountMax && board.forgottenCount == 6)
         let news = board.takeNews()
         #expect(news.gaps.count == 16 && news.more == Limits.gapCountMax + 6 - 16)

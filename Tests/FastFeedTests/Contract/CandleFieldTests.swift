@@ -24,6 +24,8 @@ struct CandleFieldTests {
         var (first, second) = (closed, CandleRecord.sample(3))
         (first.source, second.source) = (source, source)
         second.firstTradeID = -1
+        // The healer's candles make no series known.
+        if source == .backfill { rig.accept(.sample(2)) }
         rig.accept(first)
         rig.accept(second)
         let built = rig.build()
@@ -31,16 +33,19 @@ struct CandleFieldTests {
         #expect(Array(commands[0].dropFirst(5)) == [HistoryEntry.id(openTimeMs: 120_000)] + RESPText.fields(first))
         #expect(commands[1].last == CandleRow.json(second, btc).text)
         let update = try FluxUpdate(Array(commands[2][2].utf8))
-        #expect(update.symbol == btc.symbol && update.interval == .m1 && (update.rows, update.updates) == (2, 2))
+        #expect(update.symbol == btc.symbol && update.interval == .m1 && (update.rows, update.updates) == (2, source == .backfill ? 3 : 2))
         #expect(update.candles == [try Candle(CandleRow.json(first, btc)), try Candle(CandleRow.json(second, btc))])
     }
 
-    @Test("The history script takes as many arguments, and looks for source and revision where they are")
+    @Test("The merge script has the table's names in order, source and revision last, and looks for those it treats apart")
     func script() {
-        let head = String(decoding: HistoryScript.head(key: "k", history: 5, openTimeMs: 60_000), as: UTF8.self)
-        #expect(head.hasPrefix("*\(6 + 2 * CandleField.allCases.count)\r\n"))
-        #expect(CandleField.allCases.count == 14 && CandleField.allCases.last == .revision)
-        for field in [CandleField.source, .revision] { #expect(HistoryScript.source.contains("'\(field.rawValue)'")) }
+        let names = CandleField.allCases.map { "'\($0.rawValue)'" }
+        #expect(MergeScript.source.contains("local names = {\(names.joined(separator: ","))}\n"))
+        #expect(CandleField.allCases.count == 14 && CandleField.allCases.suffix(2) == [.source, .revision])
+        for field in [CandleField.source, .revision, .firstTradeID, .lastTradeID] {
+            #expect(
+                MergeScript.source.contains("name == '\(field.rawValue)'") || MergeScript.source.contains("name ~= '\(field.rawValue)'"))
+        }
     }
 
     @Test("A candle reads what is written")

@@ -63,6 +63,7 @@ struct EnvelopeTests {
         #expect(
             CommandKind.allCases.map { keys.commandChannel($0) } == [
                 "p:commands:flux:create", "p:commands:flux:stop", "p:commands:flux:list", "p:commands:data:get", "p:commands:status:get",
+                "p:commands:gaps:list", "p:commands:data:backfill", "p:commands:data:audit",
             ])
         #expect(keys.responseChannel(.getData, requestID: "7") == "p:responses:data:get:7" && keys.responsesPattern == "p:responses:*")
         // A market's service has its own.

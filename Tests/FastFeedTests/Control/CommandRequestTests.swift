@@ -29,6 +29,16 @@ struct CommandRequestTests {
             try command(.getData, #"{"request_id":"1","symbol":"btcusdt","interval":"1m","limit":1500,"start":5,"end":5}"#)
                 == .getData(symbol: btc, interval: .m1, limit: 1_500, startMs: 5, endMs: 5))
         #expect(try command(.getStatus, #"{"request_id":"1"}"#) == .getStatus(fluxID: nil))
+        #expect(try command(.listGaps, #"{"request_id":"1"}"#) == .listGaps(symbol: nil, interval: nil, fluxID: nil))
+        #expect(
+            try command(.listGaps, #"{"request_id":"1","symbol":"BTCUSDT","interval":"1h","flux_id":"x"}"#)
+                == .listGaps(symbol: btc, interval: .h1, fluxID: "x"))
+        let series = #""request_id":"1","symbol":"btcusdt","interval":"1m""#
+        #expect(try command(.backfill, "{\(series),\"count\":9}") == .backfill(symbol: btc, interval: .m1, count: 9))
+        #expect(try command(.audit, "{\(series)}") == .audit(symbol: btc, interval: .m1, count: 1_000, repairs: false))
+        #expect(
+            try command(.audit, "{\(series),\"limit\":1500,\"repair\":true}")
+                == .audit(symbol: btc, interval: .m1, count: 1_500, repairs: true))
     }
 
     static let refused: [(CommandKind, String, String, String?)] = [
@@ -52,6 +62,18 @@ struct CommandRequestTests {
         (.createFlux, #"{"request_id":"1","symbols":["a"],"interval":"1m","history":-1}"#, "bad_request", "1"),
         (.createFlux, #"{"request_id":"1","symbols":["a"],"interval":"1m","history":1.5}"#, "bad_request", "1"),
         (.stopFlux, #"{"request_id":"1"}"#, "bad_request", "1"), (.stopFlux, #"{"request_id":"1","flux_id":"a:b"}"#, "unknown_flux", "1"),
+        (.listGaps, #"{"request_id":"1","symbol":"a:b"}"#, "unknown_symbol", "1"),
+        (.listGaps, #"{"request_id":"1","interval":"1x"}"#, "bad_interval", "1"),
+        (.listGaps, #"{"request_id":"1","flux_id":"a:b"}"#, "unknown_flux", "1"),
+        (.listGaps, #"{"request_id":"1","limit":1}"#, "bad_request", "1"),
+        (.backfill, #"{"request_id":"1","symbol":"a","interval":"1m"}"#, "bad_request", "1"),
+        (.backfill, #"{"request_id":"1","symbol":"a","interval":"1m","count":0}"#, "bad_request", "1"),
+        (.backfill, #"{"request_id":"1","symbol":"a","interval":"1m","count":10000001}"#, "bad_request", "1"),
+        (.backfill, #"{"request_id":"1","symbol":"a","interval":"1m","count":"5"}"#, "bad_request", "1"),
+        (.backfill, #"{"request_id":"1","interval":"1m","count":5}"#, "bad_request", "1"),
+        (.audit, #"{"request_id":"1","symbol":"a","interval":"1m","limit":1501}"#, "bad_request", "1"),
+        (.audit, #"{"request_id":"1","symbol":"a","interval":"1m","repair":1}"#, "bad_request", "1"),
+        (.audit, #"{"request_id":"1","symbol":"a"}"#, "bad_request", "1"),
         (.getData, #"{"request_id":"1","symbol":"a","interval":"1m","limit":0}"#, "bad_request", "1"),
         (.getData, #"{"request_id":"1","symbol":"a","interval":"1m","limit":1501}"#, "bad_request", "1"),
         (.getData, #"{"request_id":"1","symbol":"a","interval":"1m","start":6,"end":5}"#, "bad_request", "1"),

@@ -12,8 +12,10 @@ struct FluxBookTests {
             journal: journal)
     }
 
-    private func flux(_ names: [String], _ name: String? = nil, interval: Interval = .m1, origin: FluxOrigin = .command) -> Flux {
-        Flux(symbols: names.map { Symbol($0)! }, interval: interval, name: name, history: 0, createdAtMs: 7, origin: origin)
+    private func flux(
+        _ names: [String], _ name: String? = nil, interval: Interval = .m1, history: Int = 0, origin: FluxOrigin = .command
+    ) -> Flux {
+        Flux(symbols: names.map { Symbol($0)! }, interval: interval, name: name, history: history, createdAtMs: 7, origin: origin)
     }
 
     private func refusal(_ body: () throws(CommandError) -> Void) -> CommandCode? {
@@ -145,7 +147,7 @@ struct FluxBookTests {
         book.refuse("btcusd@kline_1m")
         let changes = book.judge(by: second)
         #expect(changes.count == 1 && changes[0].before.isEmpty && changes[0].after.isEmpty)
-        guard case .subscribe(_, let streams)? = changes.first?.readers[0].first else {
+        guard case .renew(_, let streams)? = changes.first?.readers[0].first else {
             Issue.record("\(changes)")
             return
         }
@@ -186,6 +188,24 @@ struct FluxBookTests {
             #expect(code == .unknownSymbol, "\(name)")
         }
         #expect(symbols.lists(Symbol("endusdt")!) && !symbols.lists(Symbol("oldusdt")!), "candles of the one are there")
+    }
+
+    /// A series has as many candles as the flux wants that wants the most.
+    @Test func histories() throws {
+        var book = makeBook()
+        let first = try book.add(flux(["btcusdt"], "one"))
+        #expect(first.history == 0 && first.deepened.isEmpty, "as many as usual")
+        let second = try book.add(flux(["btcusdt", "ethusdt"], "two", history: 500))
+        #expect(second.history == 500 && second.placements.map(\.series.symbol.name) == ["ethusdt"])
+        #expect(second.deepened.map(\.symbol.name) == ["btcusdt"])
+        _ = try book.add(flux(["btcusdt"], "three", history: 20))
+        func wanted() -> [String] { book.followed.map { "\($0.placed.series.symbol) \($0.history)" }.sorted() }
+        #expect(wanted() == ["btcusdt 500", "ethusdt 500"])
+        #expect(book.followed.allSatisfy { book.placement.handle($0.placed.series) == $0.placed.handle })
+        let moved = book.move(flux(["btcusdt"]).series(.spot)[0])
+        #expect(moved.history == 500 && moved.placements.map(\.series.symbol.name) == ["btcusdt"])
+        _ = book.remove(flux(["btcusdt", "ethusdt"], "two", history: 500))
+        #expect(wanted() == ["btcusdt 20"])
     }
 
     @Test func idsComeBack() throws {

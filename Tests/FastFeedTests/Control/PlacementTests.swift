@@ -10,9 +10,10 @@ struct PlacementTests {
     private func streams(_ commands: [ReaderCommand]) -> [(key: ConnectionKey, kind: String, names: [String])] {
         commands.compactMap {
             switch $0 {
-            case .connect(let key, let names): (key, "connect", names)
+            case .connect(let key, _, let names): (key, "connect", names)
             case .subscribe(let key, let names): (key, "subscribe", names)
             case .unsubscribe(let key, let names): (key, "unsubscribe", names)
+            case .renew(let key, let names): (key, "renew", names)
             case .disconnect(let key): (key, "disconnect", [])
             case .follow, .unfollow, .stop: nil
             }
@@ -80,28 +81,76 @@ struct PlacementTests {
         #expect(try #require(last).readers.flatMap(streams).map(\.kind) == ["connect"] && placement.loads == [3, 1, 1])
     }
 
-    @Test func connectionsHaveALimit() {
-        var placement = Placement(readerCount: 1, streamsPerConnectionMax: 1)
+    @Test(arguments: [1, 2]) func connectionsHaveALimit(redundancy: Int) {
+        var placement = Placement(readerCount: 1, streamsPerConnectionMax: 1, redundancy: redundancy)
         let most = Limits.connectionsPerReaderMax / 2
-        let all = placement.add(list(0..<most))
+        let all = placement.add(list(0..<most / redundancy))
         let oneMore = placement.add([series(most)])
         #expect(all != nil && oneMore == nil && placement.connectionCount == most)
+        // Where there is no room to go, the stream is asked for anew.
+        let moved = placement.move(series(0))
+        #expect(streams(moved.readers[0]).map(\.kind) == Array(repeating: "renew", count: redundancy) && moved.placements.isEmpty)
+    }
+
+    @Test func aStreamComesOnTwoReadersAndTwoHosts() throws {
+        var placement = Placement(readerCount: 2, streamsPerConnectionMax: 4, redundancy: 2)
+        let changeMade = placement.add(list(0..<8))
+        let change = try #require(changeMade)
+        #expect(placement.connectionCount == 4 && placement.loads == [4, 4, 4, 4])
+        for placed in change.placements {
+            let name = VenueProfile.streamName(placed.series)
+            let hosts = change.readers.map { commands in
+                commands.compactMap { command -> Int? in
+                    guard case .connect(let key, let host, let names) = command, names.contains(name) else { return nil }
+                    return placed.connections.contains(key) ? host % 2 : nil
+                }
+            }
+            #expect(hosts.map(\.count) == [1, 1] && Set(hosts.joined()) == [0, 1], "\(name)")
+            #expect(placement.connections(of: placed.series) == placed.connections)
+        }
+    }
+
+    @Test func aMovedStreamGoesWhereTheFewestAre() throws {
+        var placement = Placement(readerCount: 1, streamsPerConnectionMax: 4)
+        _ = placement.add(list(0..<3))
+        let handle = placement.handle(series(1))
+        let (old, first) = (placement.connections(of: series(1)), placement.move(series(1)))
+        #expect(placement.loads == [2, 1] && placement.handle(series(1)) == handle, "a new connection where there is but one")
+        #expect(streams(first.readers[0]).map(\.kind) == ["connect", "unsubscribe"] && first.before.isEmpty && first.after.isEmpty)
+        let placed = try #require(first.placements.first)
+        #expect(placed.connections == placement.connections(of: series(1)) && placed.connections != old && placed.handle == handle)
+        // Its connection has nothing else: it goes with it.
+        let second = placement.move(series(1))
+        #expect(placement.loads == [3] && placement.connections(of: series(1)) == old)
+        #expect(streams(second.readers[0]).map(\.kind) == ["subscribe", "disconnect"])
+        let nobody = placement.move(series(9))
+        #expect(nobody.readers.allSatisfy(\.isEmpty) && nobody.placements.isEmpty)
     }
 
     /// Readers and sink as they would understand the commands; they must always agree with the fluxes.
-    @Test(arguments: [UInt64(1), 2, 3, 4, 5, 6])
+    @Test(arguments: [UInt64(1), 2, 3, 4, 5, 6, 7, 8])
     func agreesWithAModel(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
         let perConnection = Int.random(in: 1...6, using: &random)
         let readerCount = Int.random(in: 1...3, using: &random)
-        var placement = Placement(readerCount: readerCount, streamsPerConnectionMax: perConnection, seriesMax: 64)
+        let redundancy = 1 + Int(seed % 2)
+        var placement = Placement(
+            readerCount: readerCount, streamsPerConnectionMax: perConnection, redundancy: redundancy, seriesMax: 64)
         var fluxes: [[Series]] = []
-        var carried: [ConnectionKey: (reader: Int, names: Set<String>)] = [:]
-        var followed: [UInt32: Series] = [:]
+        var model = PlacementModel(readerCount: readerCount)
         var retired: [UInt32] = []
         for _ in 0..<400 {
             let change: Placement.Change
-            if fluxes.isEmpty || Bool.random(using: &random) {
+            switch Int.random(in: 0...4, using: &random) {
+            case 0 where !fluxes.isEmpty:
+                let one = fluxes.randomElement(using: &random)!.randomElement(using: &random)!
+                let before = placement.connections(of: one)
+                change = placement.move(one)
+                #expect(Set(before).isDisjoint(with: placement.connections(of: one)))
+            case 1, 2:
+                guard !fluxes.isEmpty else { continue }
+                change = placement.remove(fluxes.remove(at: Int.random(in: 0..<fluxes.count, using: &random)))
+            default:
                 let flux = Array(
                     Set((0..<Int.random(in: 1...8, using: &random)).map { _ in series(Int.random(in: 0...20, using: &random)) }))
                 let (fits, added) = (placement.fits(flux), placement.add(flux))
@@ -109,38 +158,57 @@ struct PlacementTests {
                 guard let made = added else { continue }
                 change = made
                 fluxes.append(flux)
-            } else {
-                change = placement.remove(fluxes.remove(at: Int.random(in: 0..<fluxes.count, using: &random)))
             }
             for case .follow(let list) in change.before {
                 for (series, handle) in list {
-                    #expect(followed.updateValue(series, forKey: handle.id) == nil, "an id in use was given out")
+                    #expect(model.ids.updateValue(series, forKey: handle.id) == nil, "an id in use was given out")
                 }
             }
-            for (reader, commands) in change.readers.enumerated() {
-                for (key, kind, names) in streams(commands) {
-                    switch kind {
-                    case "connect":
-                        #expect(carried[key] == nil)
-                        carried[key] = (reader, Set(names))
-                    case "subscribe": carried[key]!.names.formUnion(names)
-                    case "unsubscribe": carried[key]!.names.subtract(names)
-                    default: carried[key] = nil
-                    }
-                    #expect(carried[key].map { $0.reader == reader } ?? true)
-                }
-            }
+            for (reader, commands) in change.readers.enumerated() { for command in commands { model.take(command, reader) } }
+            for placed in change.placements { #expect(placement.connections(of: placed.series) == placed.connections) }
             for case .unfollow(let handles) in change.after { retired += handles.map(\.id) }
             if Bool.random(using: &random) {
-                for id in retired { followed[id] = nil }
+                for id in retired { model.ids[id] = nil }
                 placement.release(retired)
                 retired = []
             }
             let wanted = Set(fluxes.flatMap { $0 })
-            #expect(Set(carried.values.flatMap(\.names)) == Set(wanted.map(VenueProfile.streamName)))
-            #expect(carried.values.reduce(0) { $0 + $1.names.count } == wanted.count, "a stream on two connections")
-            #expect(carried.values.allSatisfy { $0.names.count <= perConnection && !$0.names.isEmpty })
-            #expect(placement.seriesCount == wanted.count)
+            #expect(model.carried.values.allSatisfy { $0.names.count <= perConnection && !$0.names.isEmpty })
+            #expect(model.carried.values.reduce(0) { $0 + $1.names.count } == wanted.count * redundancy)
+            #expect(placement.seriesCount == wanted.count && placement.connectionCount == model.carried.count)
+            for one in wanted {
+                let (keys, handle) = (placement.connections(of: one), placement.handle(one))
+                let readers = keys.compactMap {
+                    model.carried[$0]?.names.contains(VenueProfile.streamName(one)) == true ? model.carried[$0]!.reader : nil
+                }
+                #expect(Set(keys).count == redundancy && readers.count == redundancy, "not on its connections")
+                #expect(Set(readers).count == min(redundancy, readerCount))
+                #expect(readers.allSatisfy { model.known[$0][one] == handle }, "a reader that does not know what it carries")
+            }
+            #expect(model.known.allSatisfy { Set($0.keys).isSubset(of: wanted) })
+        }
+    }
+}
+
+/// What readers make of commands.
+private struct PlacementModel {
+    var ids: [UInt32: Series] = [:]
+    var carried: [ConnectionKey: (reader: Int, names: Set<String>)] = [:]
+    /// By reader.
+    var known: [[Series: SeriesHandle]]
+
+    init(readerCount: Int) { known = Array(repeating: [:], count: readerCount) }
+
+    mutating func take(_ command: ReaderCommand, _ reader: Int) {
+        switch command {
+        case .follow(let list): for (series, handle) in list { known[reader][series] = handle }
+        case .unfollow(let list): for series in list { known[reader][series] = nil }
+        case .connect(let key, _, let names):
+            #expect(carried.updateValue((reader, Set(names)), forKey: key) == nil)
+        case .subscribe(let key, let names): carried[key]!.names.formUnion(names)
+        case .unsubscribe(let key, let names): carried[key]!.names.subtract(names)
+        case .disconnect(let key): #expect(carried.removeValue(forKey: key)?.reader == reader)
+        case .renew, .stop: break
         }
     }
 }

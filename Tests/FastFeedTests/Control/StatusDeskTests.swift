@@ -35,6 +35,18 @@ struct StandingTests {
         #expect(standing.lastUpdateMs == (heard.compactMap { $0 }.min().map { 3_601_000 - 1_000 * Int64($0) } ?? 0))
     }
 
+    /// Who lacks candles and receives others is healing; who receives nothing is what it was.
+    @Test func healing() {
+        func state(_ heard: [UInt64?], _ refused: [RefusedSymbol] = []) -> FluxState {
+            let reports = heard.map(StandingTests.report)
+            return FluxStanding(
+                .m1, reports[...], refused: refused, isHealing: true, ageMs: 1_000, nowNs: StandingTests.nowNs, nowMs: 3_601_000
+            ).state
+        }
+        #expect(state([5, 5]) == .healing && state([5, nil]) == .starting && state([76]) == .stale && state([nil]) == .starting)
+        #expect(state([76], StandingTests.refused(.delisted, 1)) == .delisted)
+    }
+
     private static func refused(_ reason: RefusedSymbol.Reason, _ count: Int) -> [RefusedSymbol] {
         (0..<count).map { RefusedSymbol(Symbol("s\($0)")!, reason) }
     }
@@ -64,6 +76,7 @@ struct StandingTests {
 /// A desk, its book with two fluxes, `one` of two series and `two` of one, and its clock.
 private struct StatusRig {
     let board = StandingsBoard()
+    let gaps = GapBoard()
     var book: FluxBook
     var desk: StatusDesk
     let one: Flux
@@ -77,7 +90,7 @@ private struct StatusRig {
     init() throws {
         let schema = KeySchema(prefix: "")
         book = FluxBook(market: .spot, schema: schema, placement: Placement(readerCount: 1, streamsPerConnectionMax: 8), journal: Journal())
-        desk = StatusDesk(schema: schema, board: board, startedAtMs: 0)
+        desk = StatusDesk(schema: schema, board: board, healing: gaps, startedAtMs: 0)
         (one, two) = (StatusRig.flux(["btcusdt", "ethusdt"], "one"), StatusRig.flux(["btcusdt"], "two"))
         _ = try book.add(one)
         _ = try book.add(two)
@@ -89,7 +102,10 @@ private struct StatusRig {
     static var figures: EngineHandles.Figures {
         let (counters, meter) = (CounterBank(), LatencyMeter())
         counters.set(.connectionsLive, 1)
-        return (CounterSnapshot([counters]), meter.total.snapshot(), meter.snapshot(), 42)
+        counters.set(.gapsOpen, 3)
+        var rest = RestStatistics()
+        (rest.weightSpent, rest.weightAllowed, rest.weightReported) = (20, 3_000, 25)
+        return (CounterSnapshot([counters]), meter.total.snapshot(), meter.snapshot(), 42, rest)
     }
 
     mutating func ask() -> [UInt32]? { desk.question(book, nowNs: nowNs) }
@@ -152,6 +168,25 @@ struct StatusDeskTests {
         #expect(try #require(rig.board["two"]).series.count == 1)
     }
 
+    /// A hole is seen in its flux and its series alone; older candles that somebody wants, and what the exchange lacks, are none.
+    @Test func holesAreSeen() throws {
+        var rig = try StatusRig()
+        let (btc, eth) = (rig.one.series(.spot)[0], rig.one.series(.spot)[1])
+        func states() -> [FluxState?] {
+            _ = rig.ask()
+            rig.take(count: 3, closed: 5)
+            rig.seconds += 2
+            return [rig.board["one"]?.standing.state, rig.board["two"]?.standing.state]
+                + (rig.board["one"]?.series.map(\.standing.state) ?? [])
+        }
+        rig.gaps.add(Gap(series: btc, fromMs: 60_000, untilMs: 120_000, cause: .backfill))
+        #expect(states() == [.live, .live, .live, .live])
+        rig.gaps.add(Gap(series: eth, fromMs: 60_000, untilMs: 120_000, cause: .missed))
+        #expect(states() == [.healing, .live, .live, .healing])
+        rig.gaps.markAbsent(eth, fromMs: 60_000, untilMs: 120_000)
+        #expect(states() == [.live, .live, .live, .live])
+    }
+
     @Test func anAnswerFindsItsFluxes() throws {
         var rig = try StatusRig()
         _ = rig.ask()
@@ -212,6 +247,8 @@ struct StatusDeskTests {
         #expect(rig.desk.summary(flux).json[Field.fluxID] == .string("42"))
         let service = rig.desk.serviceStatus(rig.book, StatusRig.figures, nowMs: rig.nowMs)
         #expect(service.state == .live && service["fluxes"] == 3 && service["series"] == 2 && service["connections"] == 1)
+        #expect(service["gaps_open"] == 3 && service["gap_candles_healed"] == 0 && service["trade_id_breaks"] == 0)
+        #expect(service["rest_weight_used"] == 20 && service["rest_weight_allowed"] == 3_000 && service["rest_weight_of_address"] == 25)
         #expect(service["series_ids_in_use"] == 2 && service["resident_bytes"] == 42 && service["connections_live"] == 1)
     }
 }

@@ -9,12 +9,16 @@ struct MeterTests {
         #expect(Set(CounterID.allCases.map(\.name)).count == CounterID.allCases.count)
         #expect(Set(CounterID.allCases.map(\.sentence)).count == CounterID.allCases.count)
         #expect(CounterID.bytesReceived.name == "bytes_received" && CounterID.rejectedNotUTF8.name == "rejected_not_utf8")
+        #expect(CounterID.tradeIDBreaks.name == "trade_id_breaks")
         for id in CounterID.allCases {
             #expect(id.name.wholeMatch(of: /[a-z]+(_[a-z0-9]+)*/) != nil, "\(id.name)")
             #expect(!id.unit.isEmpty && id.sentence.hasSuffix("."), "\(id)")
             #expect(id.isRejection == id.name.hasPrefix("rejected_"), "\(id)")
         }
-        #expect(CounterID.allCases.filter { $0.kind == .gauge } == [.closedPending, .seriesActive, .connectionsLive])
+        #expect(
+            CounterID.allCases.filter { $0.kind == .gauge } == [
+                .closedHeld, .gapsOpen, .gapCandlesAbsent, .closedPending, .seriesActive, .connectionsLive,
+            ])
     }
 
     /// A snapshot with these values, and zero in all others.
@@ -38,7 +42,7 @@ struct MeterTests {
             var changed = values
             changed[id, default: 0] += 1
             let off = snapshot(changed)
-            let isReceived = id == .messagesReceived ? 1 : places.contains(id) || id == .noticesReceived ? -1 : 0
+            let isReceived = [.messagesReceived, .healRecords].contains(id) ? 1 : places.contains(id) || id == .noticesReceived ? -1 : 0
             #expect(off.unaccounted == Int64(isReceived), "\(id)")
             let isClosed = id == .closedReceived ? 1 : CounterSnapshot.closedEnds.contains(id) ? -1 : 0
             #expect(off.closedUnaccounted == Int64(isClosed), "\(id)")

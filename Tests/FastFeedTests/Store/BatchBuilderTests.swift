@@ -93,15 +93,6 @@ struct BatchBuilderTests {
         #expect(commands[4][2] == update(btc, updates: 3, candles))
     }
 
-    /// A late candle fills a hole behind the newest one in the same batch.
-    @Test func newestClosedIsListedOnceBeforeALateOne() {
-        var rig = BuilderRig()
-        rig.follow(btc, 0)
-        for candle in [CandleRecord.sample(2, closed: true), .sample(4, closed: true), .sample(3, closed: true)] { rig.accept(candle) }
-        let message = rig.build()?.last?[2] ?? ""
-        #expect(message == update(btc, updates: 3, [.sample(2, closed: true), .sample(4, closed: true), .sample(3, closed: true)]))
-    }
-
     @Test func hashesAreGroupedByInterval() {
         var rig = BuilderRig(prefix: "p:", market: .um)
         let series = [btc, eth, month].map { Series(market: .um, symbol: $0.symbol, interval: $0.interval) }
@@ -137,22 +128,27 @@ struct BatchBuilderTests {
         #expect(commands.last?[2] == update(btc, updates: 3, built))
     }
 
-    @Test func scriptForWhatCannotBeAppended() {
+    @Test(arguments: [nil, "abc"]) func scriptForWhatCannotBeAppended(sha: String?) {
         var rig = BuilderRig(history: 9)
         rig.follow(btc, 0)
-        let candle = CandleRecord.sample(2, closed: true)
-        rig.accept(candle)
-        _ = rig.build()
-        let position = rig.batch.closedPositions.base[0]
-        rig.table.closed.mark(position, .needsScript)
-        let commands = rig.build()
-        #expect(commands?.first == ["EVAL", HistoryScript.source, "1", "candles:{btcusdt}:1m", "120000", "9"] + RESPText.fields(candle))
+        let candles = (2..<5).map { CandleRecord.sample($0, closed: true) }
+        rig.builder.begin()
+        rig.batch.clear()
+        rig.builder.writeMerge(.candles(candles.map { LateCandle($0) }), rig.table, sha: sha, to: &rig.batch)
+        let commands = RESPText.commands(rig.bytes)
+        let rows = candles.flatMap { candle in
+            ["\(candle.openTimeMs)-0"] + CandleField.allCases.map { $0.text(of: candle) }
+        }
+        let head = sha.map { ["EVALSHA", $0] } ?? ["EVAL", MergeScript.source]
+        #expect(commands?.first == head + ["2", "candles:{btcusdt}:1m", "changes:{btcusdt}:1m", "9", "1000"] + rows)
+        #expect(commands?.last?[2] == update(btc, updates: 3, candles))
+        #expect(commands?.count == rig.batch.commandCount)
     }
 
     /// The reserve per candle must hold for the longest of everything; the writer behind it does not check.
     @Test func longestCandlesFitTheReserve() {
         let size = 64
-        for needsScript in [false, true] {
+        for isMerged in [false, true] {
             let prefix = String(repeating: "p", count: 64)
             var rig = BuilderRig(batchSize: size, prefix: prefix, market: .um, history: 10_000_000)
             let long = DecimalText(String(repeating: "9", count: 31))!
@@ -173,17 +169,20 @@ struct BatchBuilderTests {
                 rig.accept(candle)
                 longest = max(longest, RESPText.json(candle, Series(symbol: Symbol(name)!, interval: .m15)).utf8.count)
             }
-            if needsScript {
-                for place in 0..<size { rig.table.closed.mark(rig.table.closed.head + place, .needsScript) }
+            if isMerged {
+                rig.builder.begin()
+                rig.batch.clear()
+                let run = (0..<Limits.mergeRunMax).map { _ in LateCandle(rig.table.closed.candle(rig.table.closed.head).pointee) }
+                rig.builder.writeMerge(.candles(run), rig.table, sha: nil, to: &rig.batch)
+                let bytes = rig.builder.out.count
+                #expect(bytes <= Limits.mergeRunMax * Limits.candleRespBytesMax + Limits.mergeHeadBytesMax, "\(bytes) bytes of a run")
+                continue
             }
             let commands = rig.build()
             let (count, closed) = (rig.builder.out.count, rig.batch.closedCount)
             #expect(commands != nil && closed == size)
             #expect(count <= size * Limits.candleRespBytesMax, "\(count / size) bytes per candle")
             #expect(longest + 32 <= CandleEncoder.jsonBytesMax, "\(longest)")
-            let next = rig.build()
-            let nextCount = rig.builder.out.count
-            #expect(next != nil && nextCount <= size * Limits.candleRespBytesMax)
         }
     }
 

@@ -72,16 +72,16 @@ struct BatchModelTests {
         for _ in 0..<150 {
             let id = random.below(count)
             let record = streams[id].next(&random)
-            let before = (models[id].updates, models[id].closed.count)
+            let before = (models[id].updates, models[id].closed.count, models[id].late.count)
             models[id].accept(record, &books)
             rig.accept(record)
-            if models[id].closed.count > before.1 {
+            if models[id].closed.count > before.1 { unsent.append(record) }
+            if models[id].late.count > before.2 {
                 // A correction: what waits of the same bar says the same.
                 for place in unsent.indices where unsent[place].seriesID == record.seriesID && unsent[place].openTimeMs == record.openTimeMs
                 {
                     unsent[place] = record
                 }
-                unsent.append(record)
             }
             if models[id].updates > before.0, models[id].newest!.openTimeMs == record.openTimeMs, !dirty.contains(id) { dirty.append(id) }
             if random.chance(15), !unsent.isEmpty || !dirty.isEmpty { expectBatch(rig.build()) }

@@ -36,6 +36,12 @@ enum RESPText {
         CandleField.texts(candle).flatMap { name, text in [name, name == CandleField.revision.rawValue ? "\(revision)" : text] }
     }
 
+    /// The call of the merge script for a run.
+    static func merge(_ run: [CandleRecord], _ series: Series, _ schema: KeySchema, history: Int) -> [String] {
+        ["EVAL", MergeScript.source, "2", schema.historyKey(series), schema.changesKey(series), "\(history)", "\(Limits.changesKeptMax)"]
+            + run.flatMap { ["\($0.openTimeMs)-0"] + CandleField.texts($0).map(\.1) }
+    }
+
     static func json(_ candle: CandleRecord, _ series: Series) -> String { CandleRow.json(candle, series).text }
 }
 

@@ -95,7 +95,7 @@ final class StageWorld {
                 let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                 answer(StageKernel.exchange, head + "Sec-WebSocket-Accept: \(accept)\r\n\r\n")
             }
-            if kernel.outbound[StageKernel.redis]?.isEmpty == false { answer(StageKernel.redis, ":1\r\n+run\r\n+PONG\r\n") }
+            if kernel.outbound[StageKernel.redis]?.isEmpty == false { answer(StageKernel.redis, ":1\r\n+run\r\n+sha\r\n+PONG\r\n") }
             turnReader()
             turnSink()
         }

@@ -24,6 +24,23 @@ struct ConnectBudgetTests {
         #expect(budget.take(nowNs: 10 + ConnectBudgetTests.window)?.isSpent == true, "refused attempts are not counted, granted ones are")
     }
 
+    @Test func oneConnectionAtATimeIsReplacedForItsAge() {
+        let budget = ConnectBudget(limit: 8, seed: 1)
+        let firstNs = ConnectBudgetTests.window
+        #expect(budget.beginRoll(nowNs: firstNs) == nil)
+        #expect(budget.beginRoll(nowNs: firstNs + 1)! > firstNs + 1)
+        budget.endRoll()
+        #expect(budget.beginRoll(nowNs: firstNs + 2) == nil)
+        budget.endRoll()
+        // Half of the attempts are for connections that are lost.
+        for _ in 0..<4 {
+            #expect(budget.take(nowNs: firstNs + 3) == nil)
+            budget.end(.opened, madeNs: firstNs + 3, nowNs: firstNs + 3)
+        }
+        #expect(budget.beginRoll(nowNs: firstNs + 4) != nil && budget.take(nowNs: firstNs + 4) == nil)
+        #expect(budget.beginRoll(nowNs: firstNs + 4 + ConnectBudgetTests.window) == nil)
+    }
+
     /// A process that crashes and is started again, and again.
     @Test func theLedgerOutlivesTheProcess() throws {
         var ledger: [UInt64] = []

@@ -10,10 +10,10 @@ struct SubscriptionTests {
 
     private func names(_ count: Int) -> [String] { (0..<count).map { "symbol\($0)usdt@kline_1m" } }
 
-    private func params(_ message: [UInt8]?) throws -> (id: Int64, names: [String]) {
+    private func params(_ message: [UInt8]?, _ method: String = "SUBSCRIBE") throws -> (id: Int64, names: [String]) {
         let message = try #require(message)
         let object = try #require(try JSONSerialization.jsonObject(with: Data(message)) as? [String: Any])
-        #expect(object["method"] as? String == "SUBSCRIBE")
+        #expect(object["method"] as? String == method)
         return (try #require(object["id"] as? NSNumber).int64Value, try #require(object["params"] as? [String]))
     }
 
@@ -160,6 +160,30 @@ struct SubscriptionTests {
         #expect(!subscription.isComplete)
         subscription.onResult(id: again.id)
         #expect(subscription.isComplete)
+    }
+
+    /// Given up and asked for anew, in this order, whatever else happens.
+    @Test func streamsAreAskedForAnew() throws {
+        let three = names(3)
+        func made() -> Subscription {
+            Subscription(streams: three, profile: .of(.spot), subscribeForm: .url, usesCombinedStreams: true)
+        }
+        var subscription = made()
+        subscription.renew([three[1], "other@kline_1m"])
+        #expect(try params(subscription.nextMessage(nowNs: 0), "UNSUBSCRIBE").names == [three[1]])
+        #expect(subscription.nextMessage(nowNs: 0) == nil && subscription.streams == three)
+        #expect(try params(subscription.nextMessage(nowNs: SubscriptionTests.second)).names == [three[1]])
+        // Its UNSUBSCRIBE has no answer: sent again it would undo what came behind it.
+        let lateNs = 60 * SubscriptionTests.second
+        #expect(subscription.requeueOverdue(nowNs: lateNs) == 2)
+        #expect(try params(subscription.nextMessage(nowNs: lateNs)).names == [three[1]])
+        #expect(subscription.nextMessage(nowNs: .max) == nil)
+        // Not wanted any more before it is its turn: given up once.
+        var stopped = made()
+        stopped.renew([three[0]])
+        stopped.change([three[0]], isWanted: false)
+        #expect(try params(stopped.nextMessage(nowNs: 0), "UNSUBSCRIBE").names == [three[0]])
+        #expect(stopped.nextMessage(nowNs: .max) == nil)
     }
 
     @Test func aRenewedOneAsksForWhatIsWantedNow() throws {

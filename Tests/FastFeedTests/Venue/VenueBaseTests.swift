@@ -37,7 +37,7 @@ struct VenueBaseTests {
 
     @Test func anEngineLeavesAStreamPathOut() throws {
         let plain = try configuration { $0.venue = try WebSocketEndpoint(url: "wss://h:1/ws") }
-        #expect("\(plain.venueEndpoint)" == "wss://h:1/")
+        #expect("\(plain.venueEndpoints)" == "[wss://h:1/]")
         try plain.validate()
         let engine = try Engine(plain)
         let line = try #require(engine.drainJournal().first)

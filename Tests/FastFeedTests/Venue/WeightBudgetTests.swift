@@ -21,7 +21,7 @@ struct WeightBudgetTests {
         }
         #expect(budget.take(1, nowMs: t0 + 59_999) == .wait(untilMs: t0 + minute))
         #expect(budget.take(1, nowMs: t0 + minute) == .granted)
-        #expect(budget.spent == 1)
+        #expect(budget.spent == 1 && budget.minuteEndMs == t0 + 2 * minute)
         #expect(budget.take(51, nowMs: t0) == .never)
     }
 

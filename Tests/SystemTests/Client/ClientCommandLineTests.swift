@@ -56,6 +56,79 @@ struct ClientCommandLineTests {
         service.stop()
     }
 
+    @Test("What is missing: a table, and 1 when something is; nothing but what the exchange lacks: 0")
+    func gaps() throws {
+        let service = try ScriptedService(server.endpoint)
+        let all = try run(["gaps"] + place)
+        let lines = all.out.split(separator: "\n")
+        #expect(all.status == 1 && lines.count == 4, "\(all.out) \(all.err)")
+        let table = [
+            "SYMBOL   INTERVAL  FROM (UTC)           UNTIL (UTC)           CANDLES  CAUSE     STATE     TRIES",
+            "btcusdt  1m        2026-09-21 14:14:00  2026-09-21 14:17:00         3  missed    healing       1",
+        ]
+        #expect(lines.prefix(2).map(String.init) == table, "\(all.out)")
+        #expect(lines[3] == "3 candles missing, 3 candles that the exchange lacks", "\(all.out)")
+        let one = try run(["gaps", "ethusdt", "1m", "--json"] + place)
+        #expect(one.status == 0, "\(one.err)")
+        #expect((try json(one.out)["gaps"] as? [[String: Any]])?.first?["state"] as? String == "absent")
+        #expect(try run(["gaps", "btcusdt", "7m"] + place).status == 2)
+        service.stop()
+    }
+
+    @Test("backfill waits until nothing of it is missing and Redis has it; --no-wait does not")
+    func backfill() throws {
+        // Listed the second time, gone from the fourth on.
+        let looks = Shared(0)
+        let service = try ScriptedService(server.endpoint) { command, request in
+            guard command == "gaps:list" else { return ScriptedService.wellBehaved(command, request) }
+            looks.withLock { $0 += 1 }
+            let isListed = looks.value == 2 || looks.value == 3
+            let listed = isListed ? ScriptedService.gap("btcusdt", "backfill", "healing", tries: 1) : ""
+            return [ScriptedService.ok(request, "\"gaps\":[\(listed)],\"more\":0")]
+        }
+        let asked = try run(["backfill", "btcusdt", "1m", "20", "--no-wait"] + place)
+        #expect((asked.status, asked.out, looks.value) == (0, "asked for the last 20 candles of btcusdt 1m\n", 0), "\(asked.err)")
+        looks.withLock { $0 = 1 }
+        let waited = try run(["backfill", "btcusdt", "1m", "20"] + place)
+        #expect((waited.status, waited.out) == (0, "btcusdt 1m: the last 20 candles are there, 3 were fetched\n"), "\(waited.err)")
+        #expect(looks.value == 4 && waited.err.isEmpty, "no progress is shown where there is no terminal")
+        service.stop()
+    }
+
+    @Test("backfill that does not come ends with 1")
+    func backfillInVain() throws {
+        let service = try ScriptedService(server.endpoint) { command, request in
+            switch command {
+            case "gaps:list": [ScriptedService.ok(request, "\"gaps\":[],\"more\":0")]
+            case "data:get": ScriptedService.wellBehaved(command, request).map { $0.replacing("\"redis\"", with: "\"completed\"") }
+            default: ScriptedService.wellBehaved(command, request)
+            }
+        }
+        let run = try run(["backfill", "btcusdt", "1m", "20", "--json", "--timeout", "1"] + place)
+        #expect(try run.status == 1 && json(run.out)["count"] as? Int == 20, "\(run.out) \(run.err)")
+        service.stop()
+    }
+
+    @Test("audit names what it finds and ends with 1 as long as it is there")
+    func audit() throws {
+        let looks = Shared(0)
+        let service = try ScriptedService(server.endpoint) { command, request in
+            if command == "data:audit" { looks.withLock { $0 += 1 } }
+            let answers = ScriptedService.wellBehaved(command, request)
+            // The third one, which looks whether it is repaired, finds nothing.
+            return looks.value == 3 ? answers.map { $0.replacing(/"findings":\[.*\],"more"/, with: "\"findings\":[],\"more\"") } : answers
+        }
+        let found = try run(["audit", "btcusdt", "1m"] + place)
+        #expect(found.status == 1, "\(found.err)")
+        #expect(found.out.contains("1790000040000-0  2026-09-21 14:14:00  different\n"), "\(found.out)")
+        #expect(found.out.hasSuffix("1 000 candles of btcusdt 1m compared: 1 different\n"), "\(found.out)")
+        let repaired = try run(["audit", "btcusdt", "1m", "--repair"] + place)
+        #expect(repaired.status == 0 && repaired.out.hasSuffix("1 different; repaired\n"), "\(repaired.out) \(repaired.err)")
+        let good = try run(["audit", "btcusdt", "1m", "--limit", "5"] + place)
+        #expect((good.status, good.out) == (0, "1 000 candles of btcusdt 1m compared: all as the exchange has them\n"), "\(good.err)")
+        service.stop()
+    }
+
     @Test("Wide characters take two columns")
     func wideNames() throws {
         let ids = ["1m_币安人生usdt", "plain", "1m_é", "1m_한글usdt"]
@@ -113,7 +186,9 @@ struct ClientCommandLineTests {
             ["monitor", "--every", "0"], ["list", "--timeout", "soon"], ["list", "--timeout", "0"], ["list", "--redis", "http://x"],
             ["list", "--key-prefix", "a{b"], ["list", "--redis", "embedded:/" + String(repeating: "x", count: 107)],
             ["list", "--redis", "redis://u:s3cret@127.0.0.1"], ["list", "--redis", "embedded"], ["list", "--redis-user", "x"],
-            ["list", "--redis-ca-file", "/proc/self/comm"], ["list", "extra"],
+            ["list", "--redis-ca-file", "/proc/self/comm"], ["list", "extra"], ["gaps", "btcusdt", "1x"],
+            ["backfill", "btcusdt", "1m"], ["backfill", "btcusdt", "1m", "0"], ["audit", "btcusdt"],
+            ["audit", "btcusdt", "1m", "--limit", "1501"],
         ])
     func usage(arguments: [String]) throws {
         let wrong = try run(arguments + (arguments.contains("--redis") ? [] : place))

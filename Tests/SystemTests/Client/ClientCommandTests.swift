@@ -39,14 +39,25 @@ struct ClientCommandTests {
         #expect(data.rows.count == 3 && data.source == .redis && data.tookMicroseconds == 312)
         #expect("\(data.rows[0].open)" == "50000.00000001" && data.rows[0].isClosed && !data.rows[2].isClosed)
         #expect(try await client.data(symbol: "btcusdt", interval: .m1, limit: 1_500).rows.count == 1_500)
+        let gaps = try await client.gaps()
+        #expect(gaps.gaps.map(\.symbol.name) == ["btcusdt", "ethusdt"] && gaps.gaps[0].cause == .missed && !gaps.isComplete)
+        #expect(try await client.gaps(symbol: "ethusdt", interval: .m1, fluxID: "x").isComplete)
+        try await client.backfill(symbol: "btcusdt", interval: .m1, count: 20)
+        let audit = try await client.audit(symbol: "btcusdt", interval: .m1)
+        #expect(audit.checked == 1_000 && audit.findings.map(\.kind) == [.different] && !audit.repaired)
+        #expect(try await client.audit(symbol: "btcusdt", interval: .m1, limit: 5, repair: true).repaired)
         let asked = service.heardRequests.map { $0.replacing(/"request_id":"[0-9a-f]{32}"/, with: "ID") }
         #expect(
-            asked.prefix(8) == [
+            asked == [
                 "{ID,\"symbols\":[\"ethusdt\",\"btcusdt\"],\"interval\":\"1m\",\"history\":10}",
                 "{ID,\"symbols\":[\"a\\\"\\u0001\"],\"interval\":\"1M\",\"name\":\"old\"}", "{ID,\"flux_id\":\"old\"}", "{ID}", "{ID}",
                 "{ID,\"flux_id\":\"1m_btcusdt-ethusdt\"}",
                 "{ID,\"symbol\":\"btcusdt\",\"interval\":\"1m\",\"limit\":3,\"start\":5,\"end\":6}",
-                "{ID,\"symbol\":\"btcusdt\",\"interval\":\"1m\",\"limit\":1500}",
+                "{ID,\"symbol\":\"btcusdt\",\"interval\":\"1m\",\"limit\":1500}", "{ID}",
+                "{ID,\"symbol\":\"ethusdt\",\"interval\":\"1m\",\"flux_id\":\"x\"}",
+                "{ID,\"symbol\":\"btcusdt\",\"interval\":\"1m\",\"count\":20}",
+                "{ID,\"symbol\":\"btcusdt\",\"interval\":\"1m\",\"repair\":false}",
+                "{ID,\"symbol\":\"btcusdt\",\"interval\":\"1m\",\"limit\":5,\"repair\":true}",
             ])
         let observer = try RedisClient.connect(server.endpoint)
         try await eventually(5, "no channel listened to") { try channels(observer).isEmpty }

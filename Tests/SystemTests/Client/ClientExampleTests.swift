@@ -51,4 +51,57 @@ struct ClientExampleTests {
             }
         }
     }
+
+    @Test("History and changes with one question (docs/continuity.md)")
+    func continuity() throws {
+        let server = try RedisServerProcess()
+        let writer = try RedisClient.connect(server.endpoint)
+        func write(_ minutes: [(Int, close: String)]) throws {
+            for (minute, close) in minutes {
+                #expect(try writer.command("XADD", "candles:{btcusdt}:1m", "\(minute * 60_000)-0", "close", close).text != nil)
+            }
+        }
+        try write([(1, "1.0"), (2, "2.0"), (3, "3.0"), (5, "5.0")])
+
+        let redis = try RedisClient.connect(server.endpoint)
+        let (candles, changes) = ("candles:{btcusdt}:1m", "changes:{btcusdt}:1m")
+        var history: [Int64: [String: String]] = [:]  // by open time
+        var newest = "0-0"
+        var changed = try redis.command("XREVRANGE", changes, "+", "-", "COUNT", "1").elements.first?.elements[0].text ?? "0-0"
+
+        func take(_ entry: RedisReply) {
+            guard let id = entry.elements[0].text, let open = Int64(id.prefix { $0 != "-" }) else { return }
+            history[open] = Dictionary(entry.elements[1].pairs) { $1 }
+        }
+        for entry in try redis.command("XRANGE", candles, "-", "+").elements {
+            take(entry)
+            newest = entry.elements[0].text ?? newest
+        }
+        #expect(history.keys.sorted() == [60_000, 120_000, 180_000, 300_000])
+
+        // As the service does it: one is removed, one corrected, one inserted, one is new.
+        _ = try writer.command("DEL", candles)
+        try write([(2, "2.0"), (3, "3.1"), (4, "4.0"), (5, "5.0"), (6, "6.0")])
+        for (minute, kind) in [(1, "removed"), (3, "corrected"), (4, "inserted")] {
+            let fields = ["open_time", "\(minute * 60_000)", "kind", kind, "revision", "0", "source", "backfill"]
+            #expect(try writer.command(["XADD", changes, "*"] + fields).text != nil)
+        }
+        while history[360_000] == nil {
+            let reply = try redis.command("XREAD", "BLOCK", "1000", "STREAMS", candles, changes, newest, changed)
+            for stream in reply.elements {
+                for entry in stream.elements[1].elements {
+                    let id = entry.elements[0].text ?? "0-0"
+                    if stream.elements[0].text == candles {
+                        take(entry)
+                        newest = id
+                    } else if let open = entry.elements[1].pairs.first(where: { $0.0 == "open_time" })?.1 {
+                        changed = id
+                        history[Int64(open) ?? 0] = nil
+                        for entry in try redis.command("XRANGE", candles, "\(open)-0", "\(open)-0").elements { take(entry) }
+                    }
+                }
+            }
+        }
+        #expect(history.mapValues { $0["close"] } == [120_000: "2.0", 180_000: "3.1", 240_000: "4.0", 300_000: "5.0", 360_000: "6.0"])
+    }
 }

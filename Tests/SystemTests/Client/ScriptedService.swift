@@ -95,6 +95,21 @@ final class ScriptedService: Sendable {
                     "\"symbol\":\"btcusdt\",\"interval\":\"1m\",\"source\":\"redis\",\"took_us\":312,\"rows\":[\(rows.joined(separator: ","))]"
                 )
             ]
+        case "gaps:list":
+            let absent = gap("ethusdt", "unstored", "absent", tries: 4)
+            let open = request["symbol"] == nil ? gap("btcusdt", "missed", "healing", tries: 1) + "," : ""
+            return [ok(request, "\"gaps\":[\(open)\(absent)],\"more\":0")]
+        case "data:backfill":
+            return [ok(request, "\"symbol\":\"btcusdt\",\"interval\":\"1m\",\"count\":\(request["count"]?.text ?? "")")]
+        case "data:audit":
+            let findings = request["limit"] == nil ? #"{"id":"1790000040000-0","finding":"different"}"# : ""
+            let repaired = request["repair"]?.bool ?? false
+            return [
+                ok(
+                    request,
+                    "\"symbol\":\"btcusdt\",\"interval\":\"1m\",\"checked\":1000,\"findings\":[\(findings)],\"more\":0,\"repaired\":\(repaired)"
+                )
+            ]
         default: return []
         }
     }
@@ -104,6 +119,10 @@ final class ScriptedService: Sendable {
 
     private static func fluxStatus(_ id: String) -> String {
         "\"flux_id\":\(id),\"state\":\"live\",\"symbols\":\"btcusdt,ethusdt\",\"interval\":\"1m\",\"origin\":\"command\",\"created_at\":1790000000000,\"last_update_at\":0,\"series\":2,\"series_live\":0,\"refused_symbols\":\"\",\"candles_total\":5,\"gaps_open\":0,\"history\":0"
+    }
+
+    static func gap(_ symbol: String, _ cause: String, _ state: String, tries: Int) -> String {
+        "{\"symbol\":\"\(symbol)\",\"interval\":\"1m\",\"from\":1790000040000,\"until\":1790000220000,\"candles\":3,\"cause\":\"\(cause)\",\"state\":\"\(state)\",\"tries\":\(tries)}"
     }
 
     static func candle(openTime: Int64, close: String = "50000.10000000", isClosed: Bool = false) -> String {

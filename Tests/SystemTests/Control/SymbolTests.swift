@@ -25,7 +25,8 @@ private final class SymbolRig {
         redis = try RedisServerProcess()
         client = try RedisClient.connect(redis.endpoint)
         place = ["--redis", "unix://\(redis.socketPath)"]
-        service = try ProgramRun(["run", "--venue-ws", venue.webSocketBase, "--venue-rest", venue.restBase] + place + arguments)
+        service = try ProgramRun(
+            ["run", "--venue-ws", venue.webSocketBase, "--venue-rest", venue.restBase, "--backfill", "0"] + place + arguments)
         #expect(service.shows("symbols of the exchange", within: 20), "\(service.errorText)")
     }
 
@@ -102,11 +103,11 @@ struct SymbolTests {
         let early = try rig.feedd("create", "bnbusdt", "1s")
         #expect(early.status == 1 && early.err.contains("the exchange has no symbol 'bnbusdt'"), "\(early)")
         try rig.venue.plan(SymbolChange("bnbusdt", .trading))
-        let before = rig.venue.statistics().restResponses
+        let before = rig.venue.statistics().rest.exchangeInfo.calls
         try eventually(30, "the new symbol: \(rig.service.errorText)") {
             try rig.feedd("create", "bnbusdt", "1s").out == "created 1s_bnbusdt\n"
         }
-        #expect(rig.venue.statistics().restResponses - before == 1, "the list was asked for once more")
+        #expect(rig.venue.statistics().rest.exchangeInfo.calls - before == 1, "the list was asked for once more")
         try eventually(30, "its candles: \(rig.service.errorText)") { try rig.closedCount("bnbusdt") > 0 }
         try rig.finish()
     }

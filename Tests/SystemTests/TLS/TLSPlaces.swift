@@ -68,7 +68,7 @@ final class TLSServer: TLSPlace {
             switch word {
             case "PING": Array("+PONG\r\n".utf8)
             case "CLIENT": Array(":7\r\n".utf8)
-            case "EVAL": Array("$-1\r\n".utf8)
+            case "EVAL", "SCRIPT": Array("$-1\r\n".utf8)
             default: [UInt8]()
             }
         }

@@ -1,0 +1,151 @@
+// Who waits for the healer, and what it has to say. The sink's thread alone; nothing of this is on the way of a forming state.
+
+/// What Redis has of a series.
+package struct CheckedSeries: Sendable {
+    package var handle: SeriesHandle
+    /// Open time of the newest stored candle; nil: nothing is stored.
+    package var newestMs: Int64?
+    /// Holes in what is stored or before it.
+    package var holes: [Gap]
+    /// Those of which Redis says that the exchange lacks them.
+    package var absent: [Gap]
+
+    package init(handle: SeriesHandle, newestMs: Int64?, holes: [Gap] = [], absent: [Gap] = []) {
+        (self.handle, self.newestMs, self.holes, self.absent) = (handle, newestMs, holes, absent)
+    }
+}
+
+/// A series that may need the healer's look.
+package struct WatchedSeries: Sendable, Equatable {
+    package var handle: SeriesHandle
+    /// Open time of the closed candle that must come next; nil before the first event.
+    package var nextClosedOpenMs: Int64?
+    /// Open time of the newest state, and its event; nil before the first event.
+    package var newestOpenMs: Int64?
+    package var newestEventMs: Int64?
+    package var newestTradeCount: Int64
+    /// When it was read from its socket (monotonic); 0 for never.
+    package var receivedNs: UInt64
+
+    package init(
+        handle: SeriesHandle, nextClosedOpenMs: Int64? = nil, newestOpenMs: Int64? = nil, newestEventMs: Int64? = nil,
+        newestTradeCount: Int64 = 0, receivedNs: UInt64 = 0
+    ) {
+        (self.handle, self.nextClosedOpenMs, self.newestOpenMs) = (handle, nextClosedOpenMs, newestOpenMs)
+        (self.newestEventMs, self.newestTradeCount, self.receivedNs) = (newestEventMs, newestTradeCount, receivedNs)
+    }
+}
+
+extension CandleTable {
+    // MARK: Waiting
+
+    mutating func park(_ record: UnsafePointer<CandleRecord>, _ id: Int, _ parsedAfterNs: UInt32) {
+        unsafe held.park(LateCandle(record.pointee, parsedAfterNs: parsedAfterNs), UInt32(id))
+        release(id)
+        if held.count > Limits.heldCandlesMax { releaseEverything() }
+    }
+
+    /// Lets go of what has no hole before it any more.
+    mutating func release(_ id: Int) {
+        guard let waiting = held[UInt32(id)], !waiting.isUnchecked, let series = names[id] else { return }
+        release(id, before: unsafe gaps.firstMissing(series, after: lastClosed.base[id].deliveredOpenMs) ?? .max)
+    }
+
+    /// As far as the queue has room: while Redis takes candles, none is pushed out of it.
+    private mutating func release(_ id: Int, before limitMs: Int64) {
+        deliverAll(held.take(UInt32(id), before: limitMs, most: closed.room), id)
+        if limitMs == .max && held[UInt32(id)]?.candles.isEmpty ?? true { endHold(id) }
+    }
+
+    /// Lets go of all that waits of a series, whatever is missing, at once.
+    mutating func releaseAll(_ id: Int) {
+        for candle in held.take(UInt32(id), before: .max) {
+            if closed.isFull { merge(candle) } else { deliverAll([candle], id) }
+        }
+        endHold(id)
+    }
+
+    package mutating func releaseEverything() { for id in held.ids { release(Int(id), before: .max) } }
+
+    /// Lets go of those who have waited long enough, or wait for nobody.
+    package mutating func releaseDue() {
+        if held.isEmpty { return }
+        if !held.holds { return releaseEverything() }
+        if held.isCrowded && !closed.isFull { for id in held.takeCrowded() { release(Int(id)) } }
+        for id in held.takeDue() { release(Int(id), before: .max) }
+    }
+
+    private mutating func endHold(_ id: Int) {
+        held.end(UInt32(id))
+        unsafe states.base[id].flags &= ~SeriesFlags.held
+    }
+
+    private mutating func deliverAll(_ candles: [LateCandle], _ id: Int) {
+        for candle in candles {
+            unsafe withUnsafePointer(to: candle.record) { unsafe deliver($0, id, candle.parsedAfterNs) }
+        }
+    }
+
+    // MARK: The healer's word
+
+    /// What of a series is stored in Redis: what lies between that and what has come is missing.
+    /// - Parameter queuedMs: by series id, the oldest candle in the queue: that is on its way, and not missing.
+    package mutating func take(_ checked: CheckedSeries, queuedMs: [UInt32: Int64]) {
+        guard isFollowed(checked.handle), let series = names[Int(checked.handle.id)] else { return }
+        let id = Int(checked.handle.id)
+        let (state, last) = unsafe (states.base + id, lastClosed.base + id)
+        if let newestMs = checked.newestMs { unsafe last.pointee.deliveredOpenMs = unsafe max(last.pointee.deliveredOpenMs, newestMs) }
+        for gap in checked.absent { gaps.add(gap) }
+        for gap in checked.holes { noteHole(from: gap.fromMs, until: gap.untilMs, id, gap.cause) }
+        if unsafe state.pointee.has(SeriesFlags.known) {
+            let keptMs = unsafe earliestKept(before: state.pointee.openTimeMs, series.interval)
+            let fromMs = unsafe checked.newestMs.map { series.interval.nextOpenTime(after: $0) } ?? oldestOpenMs.base[id]
+            let untilMs = unsafe min(state.pointee.nextClosedOpenMs, queuedMs[UInt32(id)] ?? .max, held.oldestMs(UInt32(id)))
+            noteHole(from: max(fromMs, keptMs), until: untilMs, id, .unstored)
+        } else if let newestMs = checked.newestMs {
+            unsafe last.pointee.openTimeMs = unsafe max(last.pointee.openTimeMs, newestMs)
+        }
+        held.noteChecked(UInt32(id))
+        release(id)
+    }
+
+    /// A hole that somebody wants filled.
+    package mutating func want(_ gap: Gap) {
+        guard let number = ids[gap.series], isFollowed(gap.series) else { return }
+        let (id, state) = unsafe (Int(number), states.base + Int(number))
+        guard gap.cause == .late, unsafe state.pointee.has(SeriesFlags.known) else {
+            return noteHole(from: gap.fromMs, until: gap.untilMs, id, gap.cause)
+        }
+        // It may have closed meanwhile.
+        unsafe noteHole(from: max(gap.fromMs, state.pointee.nextClosedOpenMs), until: gap.untilMs, id, .late)
+        unsafe state.pointee.nextClosedOpenMs = unsafe max(state.pointee.nextClosedOpenMs, gap.untilMs)
+    }
+
+    /// Holes of the series have changed: candles of it may go on.
+    package mutating func onGapsChanged(_ series: Series, newlyAbsent: Int) {
+        guard let id = ids[series] else { return }
+        let state = unsafe states.base + Int(id)
+        unsafe state.pointee.missing = unsafe UInt32(max(0, Int(state.pointee.missing) - newlyAbsent))
+        if unsafe state.pointee.has(SeriesFlags.held) { release(Int(id)) }
+    }
+
+    /// Series of which a bar should have closed before the instant, or of which nothing comes.
+    package func watched(beforeMs: Int64, nowNs: UInt64) -> [WatchedSeries] {
+        var found: [WatchedSeries] = []
+        for id in names.indices where unsafe states.base[id].has(SeriesFlags.active) {
+            let (state, newest) = unsafe (states.base[id], newest.base + id)
+            let handle = SeriesHandle(id: UInt32(id), generation: state.generation)
+            guard state.has(SeriesFlags.known) else {
+                found.append(WatchedSeries(handle: handle))
+                continue
+            }
+            let endMs = Interval(rawValue: state.interval)!.nextOpenTime(after: state.nextClosedOpenMs)
+            guard unsafe endMs <= beforeMs || nowNs &- newest.pointee.receivedNs >= Limits.watchSilenceNs else { continue }
+            unsafe found.append(
+                WatchedSeries(
+                    handle: handle, nextClosedOpenMs: state.nextClosedOpenMs, newestOpenMs: state.openTimeMs,
+                    newestEventMs: state.eventTimeMs, newestTradeCount: state.tradeCount, receivedNs: newest.pointee.receivedNs))
+        }
+        return found
+    }
+}

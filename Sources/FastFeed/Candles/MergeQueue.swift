@@ -1,0 +1,109 @@
+// Closed candles that cannot be appended, because their history has newer ones: a script puts each run of a series in its place. The
+// sink's thread alone. Bounded by `Limits.closedQueueCountMax`; full, the candle becomes a gap.
+
+package struct MergeQueue {
+    /// What one call of the script does.
+    package enum Run {
+        /// Candles of one series, ascending.
+        case candles([LateCandle])
+        /// Entries that are not candles of the exchange.
+        case removal(Series, ids: [String])
+    }
+
+    /// By series id, each ascending, of one bar the later word behind the earlier.
+    private var waiting: [UInt32: [LateCandle]] = [:]
+    /// Series in the order in which they came.
+    private var order: [UInt32] = []
+    private var removals: [(series: Series, ids: [String])] = []
+    /// Candles, those of runs on their way among them.
+    package private(set) var count = 0
+    /// Runs on their way, by series id; those of removals have none.
+    private var flying: [UInt32?: Int] = [:]
+
+    package init() {}
+
+    package var hasWaiting: Bool { !order.isEmpty || !removals.isEmpty }
+    package var isEmpty: Bool { count == 0 && removals.isEmpty && flying.isEmpty }
+    package var isFull: Bool { count >= Limits.closedQueueCountMax }
+
+    /// The id may not be given to another series.
+    package func mentions(_ id: UInt32) -> Bool { waiting[id] != nil || flying[id] != nil }
+
+    package mutating func put(_ candle: LateCandle) {
+        insert(candle)
+        count += 1
+    }
+
+    package mutating func remove(_ series: Series, ids: [String]) { removals.append((series, ids)) }
+
+    private mutating func insert(_ candle: LateCandle) {
+        let id = candle.record.seriesID
+        var list = waiting[id] ?? []
+        if list.isEmpty { order.append(id) }
+        let place = (list.lastIndex { $0.record.openTimeMs <= candle.record.openTimeMs } ?? -1) + 1
+        list.insert(candle, at: place)
+        waiting[id] = list
+    }
+
+    /// A later word on a bar: what waits of it says the same from now on.
+    package mutating func correct(_ candle: CandleRecord) {
+        guard let list = waiting[candle.seriesID] else { return }
+        for place in list.indices where list[place].record.openTimeMs == candle.openTimeMs {
+            waiting[candle.seriesID]![place].record = candle
+        }
+    }
+
+    /// The next run, of so many candles at most. It is on its way until `end` or `putBack`.
+    package mutating func take(most: Int) -> Run? {
+        if let (series, ids) = removals.first {
+            removals.removeFirst()
+            flying[nil, default: 0] += 1
+            return .removal(series, ids: ids)
+        }
+        guard most > 0, let id = order.first, let list = waiting[id] else { return nil }
+        // The script takes each bar once: a second word on it begins the next run.
+        var run: [LateCandle] = []
+        for candle in list {
+            guard run.count < most, candle.record.openTimeMs > run.last?.record.openTimeMs ?? .min else { break }
+            run.append(candle)
+        }
+        order.removeFirst()
+        if run.count < list.count {
+            waiting[id] = Array(list.dropFirst(run.count))
+            order.append(id)
+        } else {
+            waiting[id] = nil
+        }
+        flying[id, default: 0] += 1
+        return .candles(run)
+    }
+
+    /// The run came to nothing: it is to be sent again.
+    package mutating func putBack(_ run: Run) {
+        land(run)
+        switch run {
+        case .candles(let candles):
+            // Before what has come since: of one bar the earlier word first.
+            for candle in candles.reversed() {
+                let id = candle.record.seriesID
+                var list = waiting[id] ?? []
+                if list.isEmpty { order.append(id) }
+                list.insert(candle, at: list.firstIndex { $0.record.openTimeMs >= candle.record.openTimeMs } ?? list.count)
+                waiting[id] = list
+            }
+        case .removal(let series, let ids): removals.insert((series, ids), at: 0)
+        }
+    }
+
+    /// The run has been answered for good.
+    package mutating func end(_ run: Run) {
+        land(run)
+        if case .candles(let candles) = run { count -= candles.count }
+    }
+
+    private mutating func land(_ run: Run) {
+        var id: UInt32?
+        if case .candles(let candles) = run { id = candles[0].record.seriesID }
+        flying[id] = flying[id].flatMap { $0 > 1 ? $0 - 1 : nil }
+    }
+}
