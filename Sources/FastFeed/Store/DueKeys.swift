@@ -1,0 +1,26 @@
+// Which `gaps:*` are to be written anew, and when. The sink's thread alone. Bounded by the series: each waits once.
+
+/// Series whose holes are to be written, each once. A change of one that waits lets it wait for what was there at the change.
+struct DueKeys {
+    private var order: ArraySlice<Series> = []
+    private var afterHead: [Series: Int] = [:]
+    /// Where the queue's head must be for the first one; `.max`: there is none.
+    private(set) var dueHead = Int.max
+
+    var isEmpty: Bool { dueHead == .max }
+
+    mutating func add(_ series: Series, afterHead head: Int) {
+        if afterHead.updateValue(head, forKey: series) == nil { order.append(series) }
+        noteFirst()
+    }
+
+    /// The first one, once the queue's head has come so far.
+    func next(head: Int) -> Series? { dueHead <= head ? order.first : nil }
+
+    mutating func removeFirst() {
+        afterHead[order.removeFirst()] = nil
+        noteFirst()
+    }
+
+    private mutating func noteFirst() { dueHead = order.first.map { afterHead[$0]! } ?? .max }
+}
