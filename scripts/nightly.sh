@@ -12,7 +12,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 # name, about how many minutes on two cores, command.
 parts=(
     "tests       4  env FASTFEED_NIGHTLY=1 scripts/test.sh --filter BenchmarkSmokeTests"
-    "heal       50  env FASTFEED_NIGHTLY=1 scripts/test.sh --filter SystemTests.Heal"
+    "heal      130  env FASTFEED_NIGHTLY=1 scripts/test.sh --filter SystemTests.Heal"
     "simulate    5  scripts/simulate.sh 20000"
     "fuzz       13  scripts/fuzz.sh 60"
     "address    10  scripts/sanitize.sh address"

@@ -46,6 +46,7 @@ system='^SystemTests\.'
 # They measure, or count on a quiet machine.
 quiet="$system(AllocationTests|CommandLoadTests|LongRunTests|BenchmarkSmokeTests)/"
 faults="$system(FaultTests|RefusalTests)/"
+heal="$system(Heal|ConnectionTests)"
 service="$system(Access|Client|CommandLine|ConnectLedger|Discovery|Flux|Proxy|RedisServer|RedisSubscriber|ServiceDeath|SharedRedis|Symbol)"
 # Less than half a minute.
 written="^FastFeedTests\.MergeScript(Round)?Tests/|^SimulationTests\.ModelTests/|${system}WholePathTests/(every|history|updates)"
@@ -59,14 +60,15 @@ group units --skip "$system"
 # Most of these wait: for closed candles, for time-outs, for processes. Each takes less than half a core, and has one server at a time.
 group faults --no-parallel --filter "$faults" &
 group service --no-parallel --filter "$service" --skip "$quiet" &
-group system --no-parallel --filter "$system" --skip "$faults" --skip "$service" --skip "$quiet" &
+group heal --no-parallel --filter "$heal" &
+group system --no-parallel --filter "$system" --skip "$faults" --skip "$service" --skip "$heal" --skip "$quiet" &
 (
     for folder in "${others[@]:+${others[@]}}"; do
         PATH="$folder:$PATH" group "redis-${folder##*/}" --no-parallel --filter "$written"
     done
 ) &
 wait
-groups+=(faults service system)
+groups+=(faults service heal system)
 for folder in "${others[@]:+${others[@]}}"; do groups+=("redis-${folder##*/}"); done
 group quiet --no-parallel --filter "$quiet"
 sum

@@ -20,6 +20,8 @@ final class EngineProcess {
     /// By series: the readers that take its records. An exchange that has not heard an UNSUBSCRIBE may send them to others, too.
     private(set) var takers: [Set<Int>]
     private var relay: FaultyRelay?
+    /// What the control thread counts.
+    private let controlCounters = CounterBank()
     private let scenario: Scenario
     private let fault: PlantedFault?
 
@@ -161,6 +163,7 @@ final class EngineProcess {
         relay?.turn()
         guard let healer, healer.events.isWaiting else { return }
         for case .mute(let series, let times) in healer.events.takeAll() where placement.handle(series) != nil {
+            controlCounters.add(.muteStreams)
             offer(times > 1 ? placement.move(series) : placement.renewal([series]))
             tellHealer(following: [series])
         }
@@ -179,7 +182,9 @@ final class EngineProcess {
 
     var connectionCount: Int { placement.connectionCount + (scenario.isDoubled ? 1 : 0) }
     var isLive: Bool { counters[.connectionsLive] == connectionCount && sink.isConnected }
-    var counters: CounterSnapshot { CounterSnapshot(readers.map(\.counters) + [sink.counters] + (healer.map { [$0.counters] } ?? [])) }
+    var counters: CounterSnapshot {
+        CounterSnapshot(readers.map(\.counters) + [sink.counters, controlCounters] + (healer.map { [$0.counters] } ?? []))
+    }
 
     /// Live, and not on the board of those that are.
     var deafSeries: Series? {

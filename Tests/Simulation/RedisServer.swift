@@ -127,6 +127,7 @@ final class RedisServer {
             let reply = database.reply(command)
             if command[0] == "XLEN", reply == .integer(0) { onFoundEmpty(command[1]) }
             if case .error(let text) = reply, text.hasPrefix("ERR unknown command") { onUnknown(command) }
+            kernel.tell? { "redis answers: \(reply)".prefix(200).description }
             return reply
         }
     }

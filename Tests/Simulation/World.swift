@@ -37,6 +37,8 @@ public final class World {
     var complaints: [String] = []
     /// By history: when the healer has last found nothing in it.
     private(set) var emptyMs: [String: Int64] = [:]
+    /// When nothing was missing any more.
+    private(set) var wholeMs = Int64.max
     /// Candles that a script has put in front of newer ones.
     var insertedCount = 0
 
@@ -180,6 +182,8 @@ public final class World {
         let isWhole = turnUntil(kernel.nowNs + 900_000_000_000) { [unowned self] in
             process.isLive && lacksNothing(process) && !exchange.hasMute
         }
+        // A stream that is mute is noticed within some seconds.
+        wholeMs = exchange.nowMs - 5_000
         guard !isWhole else { return }
         let open = process.gaps.open.prefix(3).map { "\($0.series) \($0.fromMs)…\($0.untilMs) \($0.cause) \($0.state) \($0.tries)" }
         complain(

@@ -11,6 +11,8 @@ extension CandleTable {
         } else if unsafe open < oldestOpenMs.base[id] {
             guard unsafe takeMissing(record, id) || extendBackwards(to: open, id) else { return counters.add(.duplicates) }
         } else if unsafe open >= state.pointee.nextClosedOpenMs {
+            // Before the first event it may have been looked for.
+            _ = unsafe takeMissing(record, id)
             noteHole(upTo: open, id)
             unsafe checkTradeIDs(record, id)
         } else if unsafe takeMissing(record, id) {
@@ -73,15 +75,19 @@ extension CandleTable {
             counters.add(.closedQueueOverflow)
             return noteLost(candle.record, .overflow)
         }
-        merges.put(candle)
+        merges.put(candle, behind: closed.tail)
     }
 
     /// A closed candle that opens no later than one that was taken, and is not known to be missing: a repetition, unless the exchange made
     /// the event after all that were taken (then it corrects a bar, and Redis finds out whether anything is different), or bars of the
-    /// series do not keep to the grid.
-    private func saysSomethingNew(_ record: UnsafePointer<CandleRecord>, _ id: Int) -> Bool {
+    /// series do not keep to the grid, or the bar was healed because its event did not come in time.
+    private mutating func saysSomethingNew(_ record: UnsafePointer<CandleRecord>, _ id: Int) -> Bool {
         let (state, last) = unsafe (states.base + id, lastClosed.base[id])
         let open = unsafe record.pointee.openTimeMs
+        if let place = lateHealed[UInt32(id)]?.firstIndex(of: open) {
+            lateHealed[UInt32(id)]!.remove(at: place)
+            return true
+        }
         let isNewest = unsafe open == state.pointee.openTimeMs && state.pointee.has(SeriesFlags.newestClosed)
         if unsafe isNewest && record.pointee.hasSameValues(as: newest.base[id]) { return false }
         if unsafe record.pointee.eventTimeMs > last.eventTimeMs { return true }
@@ -105,19 +111,32 @@ extension CandleTable {
     /// True when the candle was missing; it is not any more.
     private mutating func takeMissing(_ record: UnsafePointer<CandleRecord>, _ id: Int) -> Bool {
         let state = unsafe states.base + id
-        guard unsafe state.pointee.missing > 0, let cause = unsafe gaps.fill(names[id]!, openTimeMs: record.pointee.openTimeMs) else {
+        guard unsafe lastClosed.base[id].hasListed, let gap = unsafe gaps.fill(names[id]!, openTimeMs: record.pointee.openTimeMs) else {
             return false
         }
-        unsafe state.pointee.missing -= 1
-        if cause != .backfill { counters.add(.gapCandlesFilled) }
-        if unsafe record.pointee.source == .backfill { counters.add(.gapCandlesHealed) }
+        // What the exchange's history lacks, its stream has brought.
+        guard gap.state != .absent else { return true }
+        if unsafe state.pointee.missing > 0 { unsafe state.pointee.missing -= 1 }
+        if gap.cause != .backfill { counters.add(.gapCandlesFilled) }
+        guard unsafe record.pointee.source == .backfill else { return true }
+        counters.add(.gapCandlesHealed)
+        if gap.cause == .late { unsafe noteLateHealed(record.pointee.openTimeMs, record.pointee.seriesID) }
         return true
+    }
+
+    /// Its own event may still come, and say something else.
+    private mutating func noteLateHealed(_ openMs: Int64, _ id: UInt32) {
+        var list = lateHealed[id] ?? []
+        if list.count == Limits.lateHealedMax { list.removeFirst() }
+        list.append(openMs)
+        lateHealed[id] = list
     }
 
     /// What the healer brings: a missing bar, one that has not closed in time, or what an audit puts right.
     private mutating func acceptHealed(_ record: UnsafePointer<CandleRecord>, _ id: Int) {
         let state = unsafe states.base + id
-        if unsafe takeMissing(record, id) { return }
+        _ = unsafe takeMissing(record, id)
+        // What lies between the two nobody may have asked for yet.
         guard unsafe state.pointee.has(SeriesFlags.known) else { return }
         unsafe noteHole(upTo: record.pointee.openTimeMs, id)
     }
@@ -152,6 +171,7 @@ extension CandleTable {
         guard from < until, let series = names[id] else { return }
         let count = gaps.add(Gap(series: series, fromMs: from, untilMs: until, cause: cause))
         guard count > 0 else { return }
+        unsafe lastClosed.base[id].hasListed = true
         if cause != .backfill {
             counters.add(.gapsSeen)
             counters.add(.gapCandlesMissing, count)
@@ -180,6 +200,7 @@ extension CandleTable {
         let state = unsafe states.base + Int(candle.seriesID)
         let until = series.interval.nextOpenTime(after: candle.openTimeMs)
         let count = gaps.add(Gap(series: series, fromMs: candle.openTimeMs, untilMs: until, cause: cause))
+        unsafe lastClosed.base[Int(candle.seriesID)].hasListed = true
         // As many as it can count, after a bar of a far future.
         unsafe state.pointee.missing = unsafe UInt32(clamping: Int64(state.pointee.missing) + Int64(count))
     }

@@ -5,6 +5,10 @@ package struct CheckedSeries: Sendable {
     package var handle: SeriesHandle
     /// Open time of the newest stored candle; nil: nothing is stored.
     package var newestMs: Int64?
+    /// Open time of the bar that has not closed yet.
+    package var presentMs = Int64.min
+    /// Open time of the oldest bar that is being fetched; `.max`: none is.
+    var wantedMs = Int64.max
     /// Holes in what is stored or before it.
     package var holes: [Gap]
     /// Those of which Redis says that the exchange lacks them.
@@ -18,7 +22,7 @@ package struct CheckedSeries: Sendable {
 /// A series that may need the healer's look.
 package struct WatchedSeries: Sendable, Equatable {
     package var handle: SeriesHandle
-    /// Open time of the closed candle that must come next; nil before the first event.
+    /// Open time of the closed candle that must come next; nil: nothing is stored and nothing has come.
     package var nextClosedOpenMs: Int64?
     /// Open time of the newest state, and its event; nil before the first event.
     package var newestOpenMs: Int64?
@@ -71,7 +75,7 @@ extension CandleTable {
     package mutating func releaseDue() {
         if held.isEmpty { return }
         if !held.holds { return releaseEverything() }
-        if held.isCrowded && !closed.isFull { for id in held.takeCrowded() { release(Int(id)) } }
+        if held.isCrowded && !closed.isFull { for (id, limitMs) in held.takeCrowded() { release(Int(id), before: limitMs) } }
         for id in held.takeDue() { release(Int(id), before: .max) }
     }
 
@@ -88,25 +92,63 @@ extension CandleTable {
 
     // MARK: The healer's word
 
-    /// What of a series is stored in Redis: what lies between that and what has come is missing.
-    /// - Parameter queuedMs: by series id, the oldest candle in the queue: that is on its way, and not missing.
-    package mutating func take(_ checked: CheckedSeries, queuedMs: [UInt32: Int64]) {
+    /// What of a series is stored in Redis: what lies between that and what has come is missing, unless it is on its way.
+    /// - Parameters:
+    ///   - queuedMs: open times of its candles in the queue (`queuedOpenTimes`).
+    ///   - refusedMs: open times of those that Redis has refused and that wait.
+    package mutating func take(_ checked: CheckedSeries, queuedMs: [Int64] = [], refusedMs: [Int64] = []) {
         guard isFollowed(checked.handle), let series = names[Int(checked.handle.id)] else { return }
         let id = Int(checked.handle.id)
         let (state, last) = unsafe (states.base + id, lastClosed.base + id)
+        let onTheWay = onTheWay(id, queuedMs + refusedMs)
         if let newestMs = checked.newestMs { unsafe last.pointee.deliveredOpenMs = unsafe max(last.pointee.deliveredOpenMs, newestMs) }
-        for gap in checked.absent { gaps.add(gap) }
-        for gap in checked.holes { noteHole(from: gap.fromMs, until: gap.untilMs, id, gap.cause) }
+        for gap in checked.absent { if gaps.add(gap) > 0 { unsafe last.pointee.hasListed = true } }
+        for gap in checked.holes { noteHole(from: gap.fromMs, until: gap.untilMs, id, gap.cause, sparing: onTheWay) }
+        // Where nothing is stored, what has come is the beginning.
+        let firstMs =
+            checked.newestMs.map { series.interval.nextOpenTime(after: $0) } ?? queuedMs.min() ?? .max
         if unsafe state.pointee.has(SeriesFlags.known) {
             let keptMs = unsafe earliestKept(before: state.pointee.openTimeMs, series.interval)
-            let fromMs = unsafe checked.newestMs.map { series.interval.nextOpenTime(after: $0) } ?? oldestOpenMs.base[id]
-            let untilMs = unsafe min(state.pointee.nextClosedOpenMs, queuedMs[UInt32(id)] ?? .max, held.oldestMs(UInt32(id)))
-            noteHole(from: max(fromMs, keptMs), until: untilMs, id, .unstored)
-        } else if let newestMs = checked.newestMs {
-            unsafe last.pointee.openTimeMs = unsafe max(last.pointee.openTimeMs, newestMs)
+            let fromMs = unsafe checked.newestMs == nil ? min(firstMs, oldestOpenMs.base[id]) : firstMs
+            unsafe noteHole(from: max(fromMs, keptMs), until: state.pointee.nextClosedOpenMs, id, .unstored, sparing: onTheWay)
+        } else {
+            // Nothing has come yet. The first event may be long in coming where nobody trades. A history that begins does so with the present
+            // bar; of three days nobody knows where that is.
+            let beginMs = series.interval == .d3 ? .min : series.interval.openTime(barsBack: 1, from: checked.presentMs)
+            unsafe last.pointee.openTimeMs = unsafe max(last.pointee.openTimeMs, checked.newestMs ?? beginMs)
+            let keptMs = earliestKept(before: checked.presentMs, series.interval)
+            noteHole(from: max(firstMs, keptMs), until: checked.presentMs, id, .unstored, sparing: onTheWay)
         }
         held.noteChecked(UInt32(id))
         release(id)
+    }
+
+    /// Bars that have come and that Redis has not acknowledged, by their beginning.
+    private func onTheWay(_ id: Int, _ others: [Int64]) -> [Range<Int64>] {
+        let interval = unsafe Interval(rawValue: states.base[id].interval)!
+        let waitingMs = held[UInt32(id)]?.candles.map(\.record.openTimeMs) ?? []
+        return (waitingMs + merges.openTimes(UInt32(id)) + others).sorted().map { $0..<interval.nextOpenTime(after: $0) }
+    }
+
+    /// Open times of these series' candles in the queue. A series that was stopped meanwhile has had more than one id. Reads the whole queue.
+    package func queuedOpenTimes(of wanted: Set<Series>) -> [Series: [Int64]] {
+        var openTimes: [Series: [Int64]] = [:]
+        for position in closed.head..<closed.tail where closed.state(position) != .acknowledged {
+            let candle = unsafe closed.candle(position)
+            guard let series = unsafe series(candle.pointee.seriesID), wanted.contains(series) else { continue }
+            unsafe openTimes[series, default: []].append(candle.pointee.openTimeMs)
+        }
+        return openTimes
+    }
+
+    private mutating func noteHole(from fromMs: Int64, until untilMs: Int64, _ id: Int, _ cause: Gap.Cause, sparing spared: [Range<Int64>])
+    {
+        var from = fromMs
+        for range in spared where from < range.upperBound && range.lowerBound < untilMs {
+            noteHole(from: from, until: range.lowerBound, id, cause)
+            from = range.upperBound
+        }
+        noteHole(from: from, until: untilMs, id, cause)
     }
 
     /// A hole that somebody wants filled.
@@ -122,11 +164,21 @@ extension CandleTable {
     }
 
     /// Holes of the series have changed: candles of it may go on.
-    package mutating func onGapsChanged(_ series: Series, newlyAbsent: Int) {
+    package mutating func onGapsChanged(_ series: Series) {
         guard let id = ids[series] else { return }
         let state = unsafe states.base + Int(id)
-        unsafe state.pointee.missing = unsafe UInt32(max(0, Int(state.pointee.missing) - newlyAbsent))
+        let tally = gaps.tally(of: series)
+        // The board has forgotten some when it was full.
+        let least = unsafe gaps.forgottenCount > 0 ? state.pointee.missing : 0
+        unsafe state.pointee.missing = max(UInt32(clamping: tally.missing), least)
+        unsafe lastClosed.base[Int(id)].hasListed = tally.isListed
         if unsafe state.pointee.has(SeriesFlags.held) { release(Int(id)) }
+    }
+
+    /// Behind what is stored. Nothing has come yet.
+    private func unheardOpenMs(_ id: Int) -> Int64? {
+        let newestMs = unsafe lastClosed.base[id].openTimeMs
+        return newestMs == .min ? nil : unsafe Interval(rawValue: states.base[id].interval)!.nextOpenTime(after: newestMs)
     }
 
     /// Series of which a bar should have closed before the instant, or of which nothing comes.
@@ -136,7 +188,7 @@ extension CandleTable {
             let (state, newest) = unsafe (states.base[id], newest.base + id)
             let handle = SeriesHandle(id: UInt32(id), generation: state.generation)
             guard state.has(SeriesFlags.known) else {
-                found.append(WatchedSeries(handle: handle))
+                found.append(WatchedSeries(handle: handle, nextClosedOpenMs: unheardOpenMs(id)))
                 continue
             }
             let endMs = Interval(rawValue: state.interval)!.nextOpenTime(after: state.nextClosedOpenMs)

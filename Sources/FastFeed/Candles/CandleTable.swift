@@ -19,6 +19,8 @@
     package var held = HeldCandles()
     /// Closed candles that are older than what their history has: the merge script puts them in their place.
     package var merges = MergeQueue()
+    /// By series id: open times of bars that were healed because their closing event did not come in time.
+    var lateHealed: [UInt32: [Int64]] = [:]
     /// Bars whose trade ids do not follow those of the bar before, for the healer. Bounded.
     package var suspects: [(handle: SeriesHandle, fromMs: Int64, untilMs: Int64)] = []
     /// Series with something to write, each once, in order of first touch.
@@ -48,6 +50,8 @@
         var chainTradeID: Int64 = -1
         /// After an outage the exchange has made bars that open between two places of the grid: a bar that is late may be a new one.
         var isOffGrid = false
+        /// Some of its bars are on the board of holes.
+        var hasListed = false
     }
 
     package init(seriesMax: Int = Limits.seriesCountMax, closedMax: Int = Limits.closedQueueCountMax, counters: CounterBank, gaps: GapBoard)
@@ -72,6 +76,7 @@
         precondition(Int(id) <= mask)
         while names.count <= Int(id) { names.append(nil) }
         names[Int(id)] = series
+        lateHealed[id] = nil
         ids[series] = id
         if unsafe !states.base[Int(id)].has(SeriesFlags.active) { counters.add(.seriesActive) }
         unsafe closedCounts.base[Int(id)] = 0

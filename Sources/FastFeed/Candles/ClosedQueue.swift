@@ -99,17 +99,6 @@
         if position >= head && state(position) == .sent { mark(position, .pending) }
     }
 
-    /// By series id, the oldest candle that waits. Reads the whole queue.
-    package func oldestOpenTimes() -> [UInt32: Int64] {
-        var oldest: [UInt32: Int64] = [:]
-        for position in head..<tail where state(position) != .acknowledged {
-            let candle = unsafe candles.base + (position & mask)
-            unsafe oldest[candle.pointee.seriesID, default: .max] = unsafe min(
-                oldest[candle.pointee.seriesID] ?? .max, candle.pointee.openTimeMs)
-        }
-        return oldest
-    }
-
     /// Lets go of everything acknowledged at the front.
     package mutating func advance() {
         while unsafe head < tail && states.base[head & mask] == EntryState.acknowledged.rawValue { head += 1 }

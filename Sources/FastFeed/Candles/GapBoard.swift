@@ -9,8 +9,8 @@ package final class GapBoard: Sendable {
         var gaps: [Series: [Gap]] = [:]
         var count = 0
         var forgottenCount = 0
-        /// Series whose holes have changed since `takeChanged`, and how many candles became absent by it.
-        var changed: [Series: Int] = [:]
+        /// Series whose holes have changed since `takeChanged`.
+        var changed: Set<Series> = []
         /// For the log: at most a few one by one, the others as a number.
         var news: (gaps: [Gap], more: Int) = ([], 0)
     }
@@ -65,7 +65,7 @@ package final class GapBoard: Sendable {
         }
         state.gaps[series] = gaps
         state.count += parts.count
-        state.changed[series, default: 0] += 0
+        state.changed.insert(series)
     }
 
     /// What has come since the last call, for the log.
@@ -77,26 +77,28 @@ package final class GapBoard: Sendable {
     }
 
     /// The candle has come: it is taken out, and what is left of its gap stays.
-    /// - Returns: why it was missing; nil when it was not, or when the exchange was thought to lack it.
-    package func fill(_ series: Series, openTimeMs: Int64) -> Gap.Cause? {
-        var cause: Gap.Cause?
+    /// - Returns: what was listed of it.
+    package func fill(_ series: Series, openTimeMs: Int64) -> Gap? {
+        var filled: Gap?
         replace(series, from: openTimeMs, until: series.interval.nextOpenTime(after: openTimeMs)) {
-            if $0.state != .absent { cause = $0.cause }
+            filled = $0
             return nil
         }
-        return cause
+        return filled
     }
 
     /// The exchange has no such bars: they are kept as absent.
     /// - Parameter isBeforeFirst: nor has it older ones. There a backfill ends.
     package func markAbsent(_ series: Series, fromMs: Int64, untilMs: Int64, isBeforeFirst: Bool = false) {
-        var count = 0
         replace(series, from: fromMs, until: untilMs) {
             if $0.state == .absent { return $0 }
-            count += $0.candleCount
             return isBeforeFirst && $0.cause == .backfill ? nil : $0.with(state: .absent)
         }
-        if count > 0 { state.withLock { $0.changed[series, default: 0] += count } }
+    }
+
+    /// These bars are stored after all.
+    package func remove(_ series: Series, fromMs: Int64, untilMs: Int64) {
+        replace(series, from: fromMs, until: untilMs) { _ in nil }
     }
 
     /// The healer asks for these bars, or has let go of them again.
@@ -122,7 +124,7 @@ package final class GapBoard: Sendable {
             guard gaps != listed else { return }
             state.count += gaps.count - listed.count
             state.gaps[series] = gaps.isEmpty ? nil : gaps
-            state.changed[series, default: 0] += 0
+            state.changed.insert(series)
             versions.add(1, ordering: .releasing)
         }
     }
@@ -156,13 +158,19 @@ package final class GapBoard: Sendable {
         }
     }
 
-    /// Series whose holes have changed since the last call, in one order in every run, and how many of their candles have become absent.
-    package func takeChanged() -> [(series: Series, newlyAbsent: Int)] {
+    /// Series whose holes have changed since the last call, in one order in every run.
+    package func takeChanged() -> [Series] {
         let changed = state.withLock { state in
-            defer { state.changed = [:] }
+            defer { state.changed = [] }
             return state.changed
         }
-        return changed.keys.sorted { $0.description < $1.description }.map { ($0, changed[$0]!) }
+        return changed.sorted { $0.description < $1.description }
+    }
+
+    /// How many candles of the series are missing and not absent, and whether there is any hole.
+    package func tally(of series: Series) -> (missing: Int, isListed: Bool) {
+        let gaps = gaps(of: series)
+        return (gaps.reduce(0) { $1.state == .absent ? $0 : $0 + $1.candleCount }, !gaps.isEmpty)
     }
 
     /// The holes of one series, by open time, absent ones among them.

@@ -20,8 +20,8 @@ package struct HeldCandles {
     }
 
     private var waiting: [UInt32: Waiting] = [:]
-    /// Series whose candles wait for nothing but room in the queue.
-    private var crowded: Set<UInt32> = []
+    /// Series whose candles wait for nothing but room in the queue: those before an open time.
+    private var crowded: [UInt32: Int64] = [:]
     /// Candles of all series.
     package private(set) var count = 0
     /// How long a series' candles may wait; 0: not at all.
@@ -67,11 +67,12 @@ package struct HeldCandles {
         guard let entry = waiting[id] else { return [] }
         let free = entry.candles.prefix { $0.record.openTimeMs < limitMs }
         let taken = free.prefix(max(most, 0))
-        if taken.count < free.count { crowded.insert(id) }
+        if taken.count < free.count { crowded[id] = limitMs }
         guard !taken.isEmpty else { return [] }
         waiting[id]!.candles.removeFirst(taken.count)
         // A hole before the others has been filled: they wait for another.
         waiting[id]!.sinceNs = nowNs
+        nextDueNs = min(nextDueNs, nowNs &+ holdNs)
         count -= taken.count
         return Array(taken)
     }
@@ -81,14 +82,14 @@ package struct HeldCandles {
     /// Nothing of the series waits any more.
     mutating func end(_ id: UInt32) {
         if let entry = waiting.removeValue(forKey: id) { count -= entry.candles.count }
-        crowded.remove(id)
+        crowded[id] = nil
         if waiting.isEmpty { nextDueNs = .max }
     }
 
     /// Those who have found no room.
-    mutating func takeCrowded() -> [UInt32] {
-        defer { crowded = [] }
-        return crowded.sorted()
+    mutating func takeCrowded() -> [(id: UInt32, limitMs: Int64)] {
+        defer { crowded = [:] }
+        return crowded.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
     var isCrowded: Bool { !crowded.isEmpty }

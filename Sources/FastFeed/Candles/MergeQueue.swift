@@ -17,21 +17,28 @@ package struct MergeQueue {
     private var removals: [(series: Series, ids: [String])] = []
     /// Candles, those of runs on their way among them.
     package private(set) var count = 0
+    /// Where the queue of closed candles must be before a run goes: what is older and still in it is to be appended, not inserted.
+    private var afterHead = 0
     /// Runs on their way, by series id; those of removals have none.
     private var flying: [UInt32?: Int] = [:]
 
     package init() {}
 
     package var hasWaiting: Bool { !order.isEmpty || !removals.isEmpty }
+    package func isDue(head: Int) -> Bool { hasWaiting && afterHead <= head }
     package var isEmpty: Bool { count == 0 && removals.isEmpty && flying.isEmpty }
     package var isFull: Bool { count >= Limits.closedQueueCountMax }
 
     /// The id may not be given to another series.
     package func mentions(_ id: UInt32) -> Bool { waiting[id] != nil || flying[id] != nil }
 
-    package mutating func put(_ candle: LateCandle) {
+    func openTimes(_ id: UInt32) -> [Int64] { waiting[id]?.map(\.record.openTimeMs) ?? [] }
+
+    /// - Parameter tail: of the queue of closed candles.
+    package mutating func put(_ candle: LateCandle, behind tail: Int = 0) {
         insert(candle)
         count += 1
+        afterHead = tail
     }
 
     package mutating func remove(_ series: Series, ids: [String]) { removals.append((series, ids)) }

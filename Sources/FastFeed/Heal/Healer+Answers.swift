@@ -56,20 +56,36 @@ extension Healer {
             let answerMs = rows.last?.eventTimeMs ?? clock()
             guard let settled = plan.settle(request, rows, listed: gaps.gaps(of: series), answerMs: answerMs, nowNs: nowNs) else { return }
             hand(settled.records, to: request.handle, for: request)
+            if silent.contains(request.handle), watch.learn(rows, series, request.handle, nowNs: nowNs) {
+                silent.removeAll { $0 == request.handle }
+            }
             for (range, tries) in settled.open {
                 gaps.mark(series, fromMs: range.lowerBound, untilMs: range.upperBound, .open, tries: tries)
             }
-            for range in settled.absent {
-                gaps.markAbsent(
-                    series, fromMs: range.lowerBound, untilMs: range.upperBound, isBeforeFirst: range.upperBound <= settled.oldestMs)
-            }
-            guard let first = settled.absent.first else { return }
-            send(.gapsChanged)
-            let count = settled.absent.reduce(0) { $0 + series.interval.barCount(from: $1.lowerBound, until: $1.upperBound) }
-            journal.note(
-                .info, "the exchange has no such bars", key: "absent \(series)", ("series", "\(series)"), ("count", "\(count)"),
-                ("from_ms", "\(first.lowerBound)"))
+            for range in settled.absent { noteAbsent(series, range, isBeforeFirst: range.upperBound <= settled.oldestMs) }
+            if !settled.absent.isEmpty { send(.gapsChanged) }
         }
+    }
+
+    /// What the exchange's history has not may all the same have come over its streams.
+    private func noteAbsent(_ series: Series, _ range: Range<Int64>, isBeforeFirst: Bool) {
+        let question = [
+            "XRANGE", schema.historyKey(series), "\(range.lowerBound)", "\(range.upperBound - 1)", "COUNT", "\(Limits.healPageBars)",
+        ]
+        // Where it cannot be known, it is asked for again.
+        guard let replies = store.ask([question]), replies.count == 1, HistoryCheck.trouble(replies[...]) == nil else {
+            return gaps.mark(series, fromMs: range.lowerBound, untilMs: range.upperBound, .open)
+        }
+        for entry in StoredEntry.entries(replies[0]) {
+            guard let openMs = HistoryEntry(id: entry.id, [])?.openTimeMs else { continue }
+            gaps.remove(series, fromMs: openMs, untilMs: series.interval.nextOpenTime(after: openMs))
+        }
+        gaps.markAbsent(series, fromMs: range.lowerBound, untilMs: range.upperBound, isBeforeFirst: isBeforeFirst)
+        let count = series.interval.barCount(from: range.lowerBound, until: range.upperBound) - Int64(replies[0].elements.count)
+        guard count > 0 else { return }
+        journal.note(
+            .info, "the exchange has no such bars", key: "absent \(series)", ("series", "\(series)"), ("count", "\(count)"),
+            ("from_ms", "\(range.lowerBound)"))
     }
 
     // MARK: Audits

@@ -36,7 +36,8 @@ struct CheckQueue {
     mutating func add(_ walk: Walk) { walks.append(walk) }
 
     mutating func takeBatch(nowNs: UInt64) -> [SeriesHandle] {
-        for (handle, trouble) in troubled where nowNs >= trouble.dueNs {
+        // The same order in every run.
+        for handle in troubled.keys.filter({ nowNs >= troubled[$0]!.dueNs }).sorted(by: { $0.id < $1.id }) {
             troubled[handle]!.dueNs = .max
             add(handle)
         }
@@ -55,6 +56,9 @@ struct CheckQueue {
     }
 
     mutating func forget(_ handle: SeriesHandle) { troubled[handle] = nil }
+
+    /// Redis is there anew, and may be another.
+    mutating func forgetTroubles() { troubled = [:] }
 
     mutating func takeWalk(nowNs: UInt64) -> Walk? { nowNs < notBeforeNs || walks.isEmpty ? nil : walks.removeFirst() }
 
@@ -98,7 +102,8 @@ extension Healer {
             }
             checks.forget(entry.handle)
             let (checked, needsWalk) = HistoryCheck.judge(
-                own, entry.series, entry.handle, nowMs: clock(), backfill: entry.backfill, history: settings.history)
+                own, entry.series, entry.handle, nowMs: clock(), backfill: entry.backfill, history: settings.history,
+                wantedMs: gaps.gaps(of: entry.series).first { $0.state != .absent }?.fromMs ?? .max)
             if needsWalk {
                 checks.add(CheckQueue.Walk(handle: entry.handle, checked: checked, backfill: entry.backfill, isBackfill: false))
             } else {

@@ -196,7 +196,9 @@ import Synchronization
 
     private func take(_ word: SinkWord) {
         switch word {
-        case .connected: checkAll()
+        case .connected:
+            checks.forgetTroubles()
+            checkAll()
         case .watched(let list):
             watchSentNs = nil
             // A watch that waits for a verdict comes at once.

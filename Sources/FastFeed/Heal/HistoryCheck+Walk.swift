@@ -30,6 +30,7 @@ extension HistoryCheck {
         package var checked: CheckedSeries {
             var checked = found
             checked.holes += holes.reversed()
+            checked.presentMs = window.presentMs
             return checked
         }
 
@@ -45,7 +46,7 @@ extension HistoryCheck {
                 if window.bar(open) < window.startMs { return }
             }
             if entries.count < Limits.historyPageEntries {
-                holes += window.backfill(before: oldestMs).filter { !found.holes.contains($0) }
+                holes += window.missing(before: oldestMs, found).filter { !found.holes.contains($0) }
             } else if pagesLeft > 0, let last = entries.last?.elements.first?.text {
                 start = "(" + last
             }

@@ -25,16 +25,18 @@ package enum HistoryCheck {
         return nil
     }
 
-    /// What there is and what is missing. The hole between the newest candle and the first live one is for the sink to see.
+    /// What there is and what is missing. What lies behind the newest candle is for the sink to see: some of it may be on its way.
     ///
     /// `absent` is to be noted before `holes`, which may cover it.
     /// - Parameters:
     ///   - nowMs: by the exchange's clock.
     ///   - backfill: bars before the present one that should be there, at most `history`.
+    ///   - wantedMs: open time of the oldest bar that is being fetched; what follows on it should be there, too.
     /// - Returns: `needsWalk`: there are holes whose place is not known, or an end of the stream is not to be believed. As long as
     ///   `newestMs` is nil then, only the walk knows it.
     package static func judge(
-        _ replies: ArraySlice<RedisReply>, _ series: Series, _ handle: SeriesHandle, nowMs: Int64, backfill: Int, history: Int
+        _ replies: ArraySlice<RedisReply>, _ series: Series, _ handle: SeriesHandle, nowMs: Int64, backfill: Int, history: Int,
+        wantedMs: Int64 = .max
     ) -> (checked: CheckedSeries, needsWalk: Bool) {
         var checked = CheckedSeries(handle: handle, newestMs: nil)
         let replies = Array(replies)
@@ -43,14 +45,15 @@ package enum HistoryCheck {
         let newest = replies[0].elements.first.flatMap(window.openTime(of:))
         let oldest = replies[1].elements.first.flatMap(window.openTime(of:))
         window.anchorMs = newest ?? oldest
-        checked.newestMs = newest
+        (checked.newestMs, checked.presentMs) = (newest, window.presentMs)
         for gap in window.listed(replies[3]) {
             if gap.state == .absent { checked.absent.append(gap) } else { checked.holes.append(gap.with(state: .open)) }
         }
-        if length == 0 { checked.holes += window.backfill(before: nil) }
+        checked.wantedMs = min(wantedMs, checked.holes.first?.fromMs ?? .max)
+        if length == 0 { checked.holes += window.missing(before: nil, checked) }
         guard length > 0 else { return (checked, false) }
         guard let newest, let oldest else { return (checked, true) }
-        checked.holes += window.backfill(before: oldest)
+        checked.holes += window.missing(before: oldest, checked)
         let (first, end) = (window.bar(oldest), series.interval.nextOpenTime(after: window.bar(newest)))
         let absent = checked.absent.reduce(0) { $0 + series.interval.barCount(from: max($1.fromMs, first), until: min($1.untilMs, end)) }
         return (checked, series.interval.barCount(from: first, until: end) != length + absent)
@@ -80,7 +83,7 @@ struct HistoryWindow {
 
     /// Open time of the bar that is not closed yet. Without an anchor nobody knows it of a three-day bar: then of the earliest that can be,
     /// so that what lies before it is closed.
-    private var presentMs: Int64 {
+    var presentMs: Int64 {
         let day = Interval.d1.openTime(containing: nowMs)
         if series.interval == .d3, anchorMs == nil { return Interval.d1.openTime(barsBack: 2, from: day) }
         return bar(nowMs)
@@ -97,9 +100,9 @@ struct HistoryWindow {
         return open
     }
 
-    /// The bars that should be there and lie before the oldest stored candle.
-    func backfill(before oldestMs: Int64?) -> [Gap] {
-        hole(from: back(backfill), until: min(presentMs, oldestMs.map(bar) ?? .max), .backfill)
+    /// The bars that should be there and lie before the oldest stored candle. (The board lists none of them twice.)
+    func missing(before oldestMs: Int64?, _ checked: CheckedSeries) -> [Gap] {
+        hole(from: min(back(backfill), checked.wantedMs), until: min(presentMs, oldestMs.map(bar) ?? .max), .backfill)
     }
 
     /// None where there is nothing between the two, as far as the history goes.

@@ -163,6 +163,21 @@ package struct WatchDesk {
 
     // MARK: Answers
 
+    /// Bars that were asked for because they are missing may show already what a question would.
+    /// - Returns: true when the question has its answer by it.
+    package mutating func learn(_ rows: [CandleRecord], _ series: Series, _ handle: SeriesHandle, nowNs: UInt64) -> Bool {
+        guard let state = states[handle.id], state.generation == handle.generation, state.isAsked, !rows.isEmpty else { return false }
+        guard state.known.map({ WatchDesk.hasMoved(rows, since: $0) }) ?? true else { return false }
+        take(rows, series, handle, nowNs: nowNs)
+        return true
+    }
+
+    private static func hasMoved(_ rows: [CandleRecord], since known: Bar) -> Bool {
+        rows.contains { row in
+            row.openTimeMs > known.openMs ? row.tradeCount > 0 : row.openTimeMs == known.openMs && row.tradeCount > known.tradeCount
+        }
+    }
+
     /// - Parameter rows: the series' two newest bars, by open time; nil: the question has failed.
     package mutating func take(_ rows: [CandleRecord]?, _ series: Series, _ handle: SeriesHandle, nowNs: UInt64) {
         guard var state = states[handle.id], state.generation == handle.generation, state.isAsked else { return }
@@ -178,10 +193,7 @@ package struct WatchDesk {
             state.nextQuestionNs = nowNs &+ 1_000_000_000
             return
         }
-        let hasMoved = rows!.contains { row in
-            row.openTimeMs > known.openMs ? row.tradeCount > 0 : row.openTimeMs == known.openMs && row.tradeCount > known.tradeCount
-        }
-        if hasMoved {
+        if WatchDesk.hasMoved(rows!, since: known) {
             state.movedNs = nowNs
             dueNs = min(dueNs, WatchDesk.verdictNs(nowNs, series.interval))
         } else {

@@ -82,6 +82,8 @@
         case mergeUpdate
         /// The holes of the series.
         case gaps(Series)
+        /// It has had its answer for good.
+        case settled
     }
 
     package func command(_ reply: Int) -> Command {

@@ -46,7 +46,7 @@ extension CandleWriter {
         if case .hash(let index) = command, verdict == .never || verdict == .apart {
             unsafe refuseHash(batch, index, owedNs: verdict == .apart ? nowNs : nil)
         }
-        if case .aside(let index) = command { unsafe settleAside(batch, batch.pointee.asides[index], verdict, nowNs) }
+        if case .aside(let index) = command { unsafe settleAside(batch, index, verdict, nowNs) }
         if command == .publish && verdict != .done { counters.add(.updatesRefused) }
         switch verdict {
         case .later where command == .publish, .elsewhere where command == .publish: break
@@ -112,7 +112,7 @@ extension CandleWriter {
             case .gaps(let series): return schema.gapsKey(series)
             case .merge(.removal(let series, _)): return schema.historyKey(series)
             case .merge(.candles(let candles)): return table.series(candles[0].record.seriesID).map(schema.historyKey) ?? ""
-            case .mergeUpdate: return ""
+            case .mergeUpdate, .settled: return ""
             }
         case .publish: return ""
         }
@@ -154,24 +154,28 @@ extension CandleWriter {
 
     // MARK: Asides
 
-    private mutating func settleAside(_ batch: UnsafeMutablePointer<Batch>, _ aside: Batch.Aside, _ verdict: ReplyVerdict, _ nowNs: UInt64)
-    {
+    private mutating func settleAside(_ batch: UnsafeMutablePointer<Batch>, _ index: Int, _ verdict: ReplyVerdict, _ nowNs: UInt64) {
+        let aside = unsafe batch.pointee.asides[index]
+        switch verdict {
+        // With its batch (`restore`), which is sent again.
+        case .later, .elsewhere, .reconnect: return
+        default: unsafe batch.pointee.asides[index] = .settled
+        }
         switch (aside, verdict) {
-        case (.removal(let series), .apart): owe([], removals: [series], nowNs)
-        case (.removal, _), (.gaps, _), (.mergeUpdate, .done): break
+        case (.removal(let series), .apart): owe(removals: [series], nowNs)
+        case (.gaps(let series), .apart): owe(gaps: [series], nowNs)
+        case (.removal, _), (.gaps, _), (.mergeUpdate, .done), (.settled, _): break
         case (.mergeUpdate, _): counters.add(.updatesRefused)
         case (.merge(let run), .done): unsafe endMerge(batch, run, nowNs)
         case (.merge(let run), .noScript):
             // Somebody has flushed the scripts: the source goes with the next one, and is known again.
             mergeSHA = nil
             table.merges.putBack(run)
-        case (.merge(let run), .apart), (.merge(let run), .never), (.merge(let run), .notNewest):
+        case (.merge(let run), _):
             table.merges.end(run)
             guard case .candles(let candles) = run else { return }
             for candle in candles where verdict != .apart || !refused.put(candle.record, nowNs: nowNs) { giveUp(candle.record) }
             if verdict == .never && !refused.isEmpty { takeBack(candles[0].record.seriesID, nowNs) }
-        // With its batch (`restore`), which is sent again.
-        case (.merge, .later), (.merge, .elsewhere), (.merge, .reconnect): break
         }
     }
 
@@ -224,7 +228,7 @@ extension CandleWriter {
             case .removal(let series): removals.append(series)
             case .gaps(let series): gapKeys.add(series, afterHead: table.closed.head)
             case .merge(let run): table.merges.putBack(run)
-            case .mergeUpdate: break
+            case .mergeUpdate, .settled: break
             }
         }
     }

@@ -44,7 +44,7 @@ import CShims
     var elsewhere = ElsewhereWatch()
     var refused: RefusedCandles
     /// What keys of newest states have refused, states and removals, and when it is tried again.
-    private var owed: (ids: Set<UInt32>, removals: Set<Series>, dueNs: UInt64) = ([], [], .max)
+    private var owed: (ids: Set<UInt32>, removals: Set<Series>, gaps: Set<Series>, dueNs: UInt64) = ([], [], [], .max)
     let schema: KeySchema
     private let gaps: GapBoard
     private let hasHealer: Bool
@@ -126,7 +126,7 @@ import CShims
     }
     private var hasUnwritten: Bool { table.dirtyCount > 0 || table.closed.unsentCount > 0 || hasAsides }
     private var hasAsides: Bool { !removals.isEmpty || mergeIsDue || gapKeyIsDue }
-    private var mergeIsDue: Bool { table.merges.hasWaiting && mergesDueNs == 0 && asidesInFlight == 0 }
+    private var mergeIsDue: Bool { mergesDueNs == 0 && asidesInFlight == 0 && table.merges.isDue(head: table.closed.head) }
     private var gapKeyIsDue: Bool { asidesInFlight == 0 && gapKeys.dueHead <= table.closed.head }
 
     /// Nothing is waiting anywhere.
@@ -223,16 +223,19 @@ import CShims
     }
 
     /// After a pause for all of them: another update may come first.
-    mutating func owe(_ ids: [UInt32], removals: [Series] = [], _ nowNs: UInt64) {
+    mutating func owe(_ ids: [UInt32] = [], removals: [Series] = [], gaps: [Series] = [], _ nowNs: UInt64) {
         if owed.dueNs == .max { owed.dueNs = nowNs + .ns(ms: Limits.refusedKeyPauseMs.lowerBound) }
         owed.ids.formUnion(ids)
         owed.removals.formUnion(removals)
+        owed.gaps.formUnion(gaps)
     }
 
     private mutating func writeOwed() {
-        for id in owed.ids { table.markDirty(Int(id)) }
-        removals += owed.removals
-        owed = ([], [], .max)
+        for id in owed.ids.sorted() { table.markDirty(Int(id)) }
+        // The same order in every run.
+        removals += owed.removals.sorted { $0.description < $1.description }
+        for series in owed.gaps.sorted(by: { $0.description < $1.description }) { gapKeys.add(series, afterHead: table.closed.head) }
+        owed = ([], [], [], .max)
     }
 
     /// What a key has refused, or what waits for a hole, goes now: nothing more will come, or another server may take it.
@@ -265,8 +268,8 @@ import CShims
     /// Holes have changed: who waits for them goes on, and Redis is told.
     private mutating func noteGaps() {
         gapsVersion = gaps.version
-        for (series, newlyAbsent) in gaps.takeChanged() {
-            table.onGapsChanged(series, newlyAbsent: newlyAbsent)
+        for series in gaps.takeChanged() {
+            table.onGapsChanged(series)
             gapKeys.add(series, afterHead: table.closed.tail)
         }
         let counts = gaps.counts
@@ -274,8 +277,11 @@ import CShims
     }
 
     mutating func take(_ checked: [CheckedSeries]) {
-        let queuedMs = table.closed.oldestOpenTimes()
-        for series in checked { table.take(series, queuedMs: queuedMs) }
+        let queuedMs = table.queuedOpenTimes(of: Set(checked.compactMap { table.series($0.handle.id) }))
+        for series in checked {
+            let id = series.handle.id
+            table.take(series, queuedMs: table.series(id).flatMap { queuedMs[$0] } ?? [], refusedMs: refused.openTimes(id))
+        }
     }
 
     /// What the healer brings, a little in each turn.

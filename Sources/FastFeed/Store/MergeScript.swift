@@ -61,7 +61,7 @@ package enum MergeScript {
               if not was then
                 same = false
               elseif name == 'first_trade_id' or name == 'last_trade_id' then
-                if value == '-1' then value = was elseif was ~= '-1' and was ~= value then same = false end
+                if value == '-1' and was:match('^%d+$') then value = was elseif was ~= '-1' and was ~= value then same = false end
               elseif was ~= value and name ~= 'source' and name ~= 'revision' then
                 same = false
               end

@@ -40,12 +40,15 @@ package struct RefusedCandles {
         return true
     }
 
+    func openTimes(_ id: UInt32) -> [Int64] { series[id]?.candles.map(\.openTimeMs) ?? [] }
+
     /// The candles that are to ask, one of each series whose pause is over, taken out.
     package mutating func takeDue(nowNs: UInt64, most: Int) -> [CandleRecord] {
         guard nowNs >= nextDueNs && most > 0 else { return [] }
         var due: [CandleRecord] = []
         nextDueNs = .max
-        for (id, waiting) in series where !waiting.isAsking && !waiting.candles.isEmpty {
+        // The same order in every run.
+        for (id, waiting) in series.sorted(by: { $0.key < $1.key }) where !waiting.isAsking && !waiting.candles.isEmpty {
             if waiting.dueNs <= nowNs && due.count < most {
                 series[id]!.isAsking = true
                 due.append(series[id]!.candles.removeFirst())

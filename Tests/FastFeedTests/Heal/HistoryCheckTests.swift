@@ -73,9 +73,9 @@ struct HistoryCheckTests {
                 gaps: [hole(4_820, 4_821, .late, .healing, tries: 2), hole(4_810, 4_811, .missed)], expectedNewest: 4_999,
                 holes: [hole(4_810, 4_811, .missed), hole(4_820, 4_821, .late, tries: 2)], walks: true),
             Case(
-                testDescription: "listed holes end where the history and the present do",
+                testDescription: "listed holes end where the history and the present do; without a history what follows is missing, too",
                 gaps: [hole(10, 20, .missed), hole(3_000, 3_400, .missed), hole(4_990, 9_000, .missed), hole(9_000, 9_001, .missed)],
-                backfill: 0, holes: [hole(3_372, 3_400, .missed), hole(4_990, 5_000, .missed)]),
+                backfill: 0, holes: [hole(3_372, 3_400, .missed), hole(4_990, 5_000, .missed), hole(3_372, 5_000, .backfill)]),
             Case(
                 testDescription: "an entry of the future is not the newest", newest: minute(5_002), oldest: minute(4_800), length: 201,
                 walks: true),

@@ -134,6 +134,12 @@ final class MergeRig {
             #expect(try rig.merge(candle(2)) == .integer(1), "\(strange)")
             #expect(try rig.entries().map(\.fields) == [RESPText.fields(candle(2), revision: 1), RESPText.fields(candle(3))])
         }
+        let strangeID = fields.map { $0 == "\(candle(2).firstTradeID)" ? "x" : $0 }
+        var rest = candle(2)
+        rest.firstTradeID = -1
+        _ = try rig.redis.command("DEL", rig.key)
+        _ = try rig.redis.command(["XADD", rig.key, "120000-0"] + strangeID)
+        #expect(try rig.merge(rest) == .integer(1), "what is no number is not kept")
         let turned = stride(from: 26, through: 0, by: -2).flatMap { fields[$0...($0 + 1)] }
         _ = try rig.redis.command("DEL", rig.key)
         _ = try rig.redis.command(["XADD", rig.key, "120000-0"] + turned)

@@ -96,15 +96,22 @@ struct HealFaultTests {
     /// One stream says nothing on the connection that it is on: it is subscribed anew, in the end elsewhere, and its hole is filled. Symbols
     /// that nobody trades are as silent, and nothing is done about them.
     @Test func aMuteStreamAmongQuietOnes() throws {
-        var options = HealTests.options(symbols: 40) { $0.auditPercent = 0 }
-        (options.simulator.quietSymbols, options.simulator.pushOnlyOnChange) = (10, true)
+        let quiet = Nightly.count(everyday: 10, nightly: 50)
+        var options = HealTests.options(symbols: Nightly.count(everyday: 40, nightly: 200)) { $0.auditPercent = 0 }
+        (options.simulator.quietSymbols, options.simulator.pushOnlyOnChange) = (quiet, true)
         (options.intervals, options.readerCount) = ([.s1, .m1], 2)
         let rig = try HealTests.rig(options)
-        rig.wait(seconds: 30, "candles on both connections") { rig.counters[.closedWritten] >= 120 && rig.counters[.connectionsLive] == 2 }
+        rig.wait(seconds: 30, "candles on both connections") {
+            rig.counters[.closedWritten] >= UInt64(3 * rig.venue.symbols.count) && rig.counters[.connectionsLive] == 2
+        }
         let (startMs, reconnects) = (rig.venue.virtualTimeMs, rig.counters[.reconnects])
         let symbol = rig.venue.symbols[0].symbol
         rig.venue.inject(Fault(.muteOnConnection, stream: "\(symbol)@kline_1s"))
-        rig.wait(seconds: 60, "subscribed anew, in the end elsewhere") { rig.counters[.muteStreams] >= 2 }
+        let mutedNs = MonotonicClock.nowNs()
+        rig.wait(seconds: 60, "subscribed anew") { rig.counters[.muteStreams] >= 1 }
+        let seconds = Double(MonotonicClock.nowNs() - mutedNs) / 1e9
+        print(String(format: "a mute stream among %d: subscribed anew after %.1f s", 2 * rig.venue.symbols.count, seconds))
+        rig.wait(seconds: 60, "once more, elsewhere") { rig.counters[.muteStreams] >= 2 }
         let mutes = rig.counters[.muteStreams]
         let key = Keys.history(symbol.name, .s1)
         func live() throws -> Int { try rig.client.command("XREVRANGE", key, "+", "-", "COUNT", "5").elements.count { $0.isLive } }
@@ -115,6 +122,39 @@ struct HealFaultTests {
             .filter { $0.0 == "series" }.map(\.1)
         #expect(!named.isEmpty && named.allSatisfy { $0 == "\(Series(symbol: symbol, interval: .s1))" }, "\(named)")
         #expect(rig.counters[.reconnects] == reconnects, "nothing of it costs a connection")
+        _ = rig.finish()
+        try rig.expectComplete(fromMs: startMs)
+        rig.expectBalance()
+    }
+
+    /// Symbols that nobody trades, for an hour by night: no connection, no subscription and few questions. So many that the whole service
+    /// asks about silent streams at most `Limits.silenceBurst` times at once and once in `Limits.silencePauseMs`, whatever their number.
+    @Test func quietSymbolsCostAQuestionNowAndThen() throws {
+        let quiet = 50
+        var options = HealTests.options(symbols: quiet + 12) { $0.auditPercent = 0 }
+        (options.simulator.quietSymbols, options.simulator.pushOnlyOnChange) = (quiet, true)
+        options.intervals = [.s1, .m1]
+        // The minute ends soon, so that streams fall silent once more.
+        options.simulator.startTimeMs = (WallClock.nowMs() / 60_000 + 1) * 60_000 - 3_000
+        let rig = try HealTests.rig(options)
+        rig.wait(seconds: 30, "candles, and what ended before the streams were there") {
+            rig.counters[.closedWritten] >= UInt64(rig.venue.symbols.count) && rig.counters[.connectionsLive] == 1
+                && rig.engine.openGaps.isEmpty
+        }
+        let (startedNs, startCalls) = (MonotonicClock.nowNs(), klineCalls(rig))
+        let (startMs, before) = (rig.venue.virtualTimeMs + 1_000, rig.counters)
+        let untilMs = startMs + Int64(Nightly.count(everyday: 6_000, nightly: 3_600_000))
+        rig.wait(seconds: Double(Nightly.count(everyday: 60, nightly: 3_700)), "a while") { rig.venue.virtualTimeMs >= untilMs }
+        let (counters, calls) = (rig.counters, klineCalls(rig) - startCalls)
+        let elapsedMs = Int((MonotonicClock.nowNs() - startedNs) / 1_000_000)
+        let calm = [CounterID.reconnects, .connectionsOpened, .subscribeRequests, .rollovers]
+        for id in calm { #expect(counters[id] == before[id], "\(id.name)") }
+        #expect(counters[.muteStreams] == 0)
+        // A bar that closes late on a busy machine is asked for, too, and perhaps more than once.
+        let allowed = Limits.silenceBurst + elapsedMs / Limits.silencePauseMs + 1 + 4 * Int(counters[.lateCloses])
+        print("quiet: \(calls) requests for candles in \(elapsedMs / 1_000) s, \(allowed) allowed")
+        #expect(calls > 0 && calls <= allowed, "\(calls) requests, \(allowed) allowed")
+        try rig.waitUntilComplete(fromMs: startMs)
         _ = rig.finish()
         try rig.expectComplete(fromMs: startMs)
         rig.expectBalance()

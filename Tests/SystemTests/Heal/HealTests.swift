@@ -1,5 +1,5 @@
-// Nothing is missing: what the streams never brought, or Redis has lost, comes from the exchange's REST interface, in order where there is
-// time. Local exchange, real redis-server, the engine or the real program.
+// Nothing is missing: what the streams never brought comes from the exchange's REST interface, in order where there is time. Local exchange,
+// real redis-server, the engine or the real program.
 
 import FastFeed
 import Foundation
@@ -77,27 +77,48 @@ struct HealTests {
     func connectionsAway(threading: ThreadingMode) throws {
         var options = HealTests.options(symbols: 60)
         (options.threading, options.readerCount) = (threading, 2)
+        try beAway(options, .s1, ms: 4_000)
+    }
+
+    /// The same of 300 series of a minute, over two closes.
+    @Test(.nightly) func connectionsAwayForMinutes() throws {
+        var options = HealTests.options(symbols: 300)
+        (options.intervals, options.readerCount) = ([.m1], 2)
+        options.redis.arguments = ["--slowlog-log-slower-than", "5000"]
+        try beAway(options, .m1, ms: 150_000)
+    }
+
+    private func beAway(_ options: Rig.Options, _ interval: Interval, ms: Int64) throws {
         let rig = try HealTests.rig(options)
-        let startMs = rig.venue.virtualTimeMs
-        rig.wait(seconds: 30, "candles") { rig.counters[.closedWritten] >= 120 }
+        let (startMs, symbols) = (rig.venue.virtualTimeMs, UInt64(rig.venue.symbols.count))
+        let barMs = try #require(interval.lengthMs)
+        rig.wait(seconds: 30 + 2 * Double(barMs) / 1_000, "candles") { rig.counters[.closedWritten] >= 2 * symbols }
         let reader = ["XREADGROUP", "GROUP", "tail", "one", "COUNT", "100000", "STREAMS"]
-        let keys = rig.venue.symbols.map { Keys.history($0.symbol.name, .s1) }
+        let keys = rig.venue.symbols.map { Keys.history($0.symbol.name, interval) }
         for key in keys { #expect(try rig.client.command("XGROUP", "CREATE", key, "tail", "0").text == "OK") }
-        rig.venue.inject(Fault(.refuseConnect, durationMs: 4_000))
+        rig.venue.inject(Fault(.refuseConnect, durationMs: ms))
         rig.venue.inject(Fault(.massDisconnect))
         rig.wait(seconds: 30, "away") { rig.counters[.connectionsLive] == 0 }
-        rig.wait(seconds: 30, "back") { rig.counters[.connectionsLive] == 2 }
+        rig.wait(seconds: 30 + Double(ms) / 1_000, "back") { rig.counters[.connectionsLive] == 2 }
+        let backNs = MonotonicClock.nowNs()
         try rig.waitUntilComplete(fromMs: startMs + 3_000)
-        #expect(rig.counters[.gapCandlesHealed] >= 60)
+        let (healed, seconds) = (rig.counters[.gapCandlesHealed], Double(MonotonicClock.nowNs() - backNs) / 1e9)
+        let slow = try rig.client.command("SLOWLOG", "LEN").integer ?? -1
+        print(String(format: "away: %d candles healed %.1f s after the return, %d slow commands", Int(healed), seconds, Int(slow)))
+        #expect(healed >= symbols)
         let (merges, written) = (rig.counters[.historyScripts], rig.counters[.closedWritten])
         #expect(merges == 0, "\(merges) of \(written) were not appended")
+        // No script may put an entry elsewhere than at the end without it.
+        #expect(try calls("xsetid", rig) == 0)
+        let spent = rig.venue.statistics().rest
+        #expect(spent.limited == 0 && spent.weightPeak <= 3_000, "\(spent)")
         // A group that reads forwards has each candle once, in order.
         let replies = try rig.client.command(reader + keys + keys.map { _ in ">" })
         for stream in replies.elements {
             let opens = (stream.elements.last?.elements ?? []).compactMap { $0.elements.first?.text }.compactMap {
                 HistoryEntry(id: $0, [])?.openTimeMs
             }
-            #expect(zip(opens, opens.dropFirst()).allSatisfy { $1 == $0 + 1_000 }, "\(stream.elements.first?.text ?? "")")
+            #expect(zip(opens, opens.dropFirst()).allSatisfy { $1 == $0 + barMs }, "\(stream.elements.first?.text ?? "")")
         }
         #expect(rig.engine.openGaps.isEmpty)
         #expect(try rig.client.command("KEYS", "gaps:*").strings.isEmpty)
@@ -120,30 +141,20 @@ struct HealTests {
         rig.expectBalance()
     }
 
-    /// Redis is started again and has nothing any more: the history is there again.
-    @Test func redisForgets() throws {
-        let rig = try HealTests.rig(HealTests.options { $0.backfill = 60 })
-        rig.wait(seconds: 30, "candles") { rig.counters[.closedWritten] >= 120 }
-        let startMs = rig.venue.virtualTimeMs - 30_000
-        try rig.waitUntilComplete(fromMs: startMs)
-        #expect(try rig.client.command("FLUSHALL").text == "OK")
-        rig.redis.kill9()
-        try rig.redis.restart()
-        rig.reconnectClient()
-        rig.wait(seconds: 30, "Redis back") { rig.engine.snapshot().isRedisConnected }
-        try rig.waitUntilComplete(fromMs: startMs)
-        _ = rig.finish()
-        try rig.expectComplete(fromMs: startMs)
-        rig.expectBalance()
-    }
-
     /// A new flux has its history from the start; candles of the stream come behind it.
     @Test func backfill() throws {
-        let rig = try HealTests.rig(HealTests.options(symbols: 40) { $0.backfill = 500 })
-        let startMs = rig.venue.virtualTimeMs - 490_000
-        rig.wait(seconds: 60, "backfilled") { rig.counters[.gapCandlesHealed] >= 40 * 490 }
-        try rig.waitUntilComplete(fromMs: startMs)
+        let symbols = Nightly.count(everyday: 40, nightly: 500)
+        let candles = Nightly.count(everyday: 500, nightly: 1_000)
+        let startedNs = MonotonicClock.nowNs()
+        let rig = try HealTests.rig(HealTests.options(symbols: symbols) { $0.backfill = candles })
+        let startMs = rig.venue.virtualTimeMs - Int64(candles - 10) * 1_000
+        let seconds = Double(Nightly.count(everyday: 60, nightly: 300))
+        rig.wait(seconds: seconds, "backfilled") { rig.counters[.gapCandlesHealed] >= UInt64(symbols * (candles - 10)) }
+        let tookSeconds = Double(MonotonicClock.nowNs() - startedNs) / 1e9
+        try rig.waitUntilComplete(fromMs: startMs, seconds: seconds)
         let spent = rig.venue.statistics().rest
+        print(
+            String(format: "backfill: %d series with %d candles in %.1f s, weight %d", symbols, candles, tookSeconds, spent.klines.weight))
         #expect(spent.limited == 0 && spent.weightPeak <= 3_000, "\(spent)")
         _ = rig.finish()
         try rig.expectComplete(fromMs: startMs)
@@ -154,6 +165,7 @@ struct HealTests {
     @Test func killed() throws {
         var simulator = SimulatorConfiguration()
         simulator.symbolCount = 60
+        if Nightly.isOn { simulator.pace = .openLoop(framesPerSecond: 20_000) }
         let venue = try VenueSimulator(configuration: simulator)
         try venue.start()
         let redis = try RedisServerProcess()
@@ -166,6 +178,8 @@ struct HealTests {
         func stored() throws -> Int {
             try client.command("XLEN", Keys.history(venue.symbols[0].symbol.name, .s1)).integer.map(Int.init) ?? 0
         }
+        func latest() throws -> [String] { try client.command("HGETALL", Keys.latest(.s1)).strings.sorted() }
+        var firstWrites: [Double] = []
         var random = SplitMix64(seed: 7)
         var run = try ProgramRun(command)
         try eventually(20, "candles: \(run.errorText)") { try stored() >= 2 }
@@ -175,10 +189,16 @@ struct HealTests {
             run.signal(SIGKILL)
             _ = run.end()
             if random.chance(50) { usleep(UInt32(random.below(2_000_000))) }
-            let before = try stored()
+            let (before, states) = (try stored(), try latest())
+            let startedNs = MonotonicClock.nowNs()
             run = try ProgramRun(command)
+            try eventually(20, "a state: \(run.errorText)") { try latest() != states }
+            firstWrites.append(Double(MonotonicClock.nowNs() - startedNs) / 1e9)
             try eventually(20, "candles: \(run.errorText)") { try stored() > before }
         }
+        firstWrites.sort()
+        let (median, worst) = (firstWrites[firstWrites.count / 2], firstWrites[firstWrites.count - 1])
+        print(String(format: "killed %d times: the first write %.2f s after exec, at worst %.2f s", firstWrites.count, median, worst))
         let untilMs = venue.virtualTimeMs
         var check = TruthCheck { try client.command($0) }
         try eventually(30, "all of them: \(check)") {

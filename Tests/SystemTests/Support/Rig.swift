@@ -52,8 +52,9 @@ final class Rig {
     }
 
     /// After Redis was killed and restarted.
-    func reconnectClient() {
-        do { client = try RedisClient.connect(redis.endpoint) } catch { Issue.record("\(error)") }
+    /// - Parameter successor: where another server has taken its place.
+    func reconnectClient(to successor: RedisEndpoint? = nil) {
+        do { client = try RedisClient.connect(successor ?? redis.endpoint) } catch { Issue.record("\(error)") }
     }
 
     var counters: CounterSnapshot { engine.snapshot().counters }

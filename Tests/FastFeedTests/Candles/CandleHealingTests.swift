@@ -1,0 +1,138 @@
+// What the table makes of the healer's word: which bars are missing, which are on their way, who waits, and for how long.
+
+import FastFeed
+import TestKit
+import Testing
+
+struct CandleHealingTests {
+    private static let minuteMs: Int64 = 60_000
+    private let series = Series(symbol: Symbol("btcusdt")!, interval: .m1)
+    private let handle = SeriesHandle(id: 0, generation: 1)
+    private let counters = CounterBank()
+    private let board = GapBoard()
+
+    /// - Parameter holdNs: 0: nothing waits.
+    private func table(closedMax: Int = 64, holdNs: UInt64 = 0) -> CandleTable {
+        var table = CandleTable(seriesMax: 8, closedMax: closedMax, counters: counters, gaps: board)
+        (table.held.holdNs, table.held.canHeal) = (holdNs, true)
+        table.follow(series, 0, generation: 1)
+        return table
+    }
+
+    private func accept(_ table: inout CandleTable, _ minutes: Int64..., closed: Bool = true, healed: Bool = false, event: Int64? = nil) {
+        for minute in minutes {
+            var record = CandleRecord()
+            (record.generation, record.intervalCode) = (1, Interval.m1.rawValue)
+            (record.openTimeMs, record.closeTimeMs) = (minute * Self.minuteMs, (minute + 1) * Self.minuteMs - 1)
+            (record.eventTimeMs, record.isClosed) = (event ?? (minute + 1) * Self.minuteMs, closed)
+            record.source = healed ? .backfill : .live
+            table.accept(&record)
+        }
+    }
+
+    /// The healer has looked: what is stored, up to the present minute.
+    private func check(_ table: inout CandleTable, newest: Int64?, present: Int64, holes: [Range<Int64>] = []) {
+        var checked = CheckedSeries(handle: handle, newestMs: newest.map { $0 * Self.minuteMs })
+        checked.presentMs = present * Self.minuteMs
+        checked.holes = holes.map {
+            Gap(series: series, fromMs: $0.lowerBound * Self.minuteMs, untilMs: $0.upperBound * Self.minuteMs, cause: .backfill)
+        }
+        table.take(checked, queuedMs: table.queuedOpenTimes(of: [series])[series] ?? [])
+        table.onGapsChanged(series)
+    }
+
+    private var missing: [Int64] {
+        board.open.flatMap { gap in stride(from: gap.fromMs, to: gap.untilMs, by: Int(Self.minuteMs)).map { $0 / Self.minuteMs } }
+    }
+
+    private func queued(_ table: borrowing CandleTable) -> [Int64] {
+        (0..<table.closed.count).map { table.closed.candle(table.closed.head + $0).pointee.openTimeMs / Self.minuteMs }
+    }
+
+    private func merged(_ table: inout CandleTable) -> [Int64] {
+        var opens: [Int64] = []
+        while case .candles(let run)? = table.merges.take(most: 100) { opens += run.map { $0.record.openTimeMs / Self.minuteMs } }
+        return opens
+    }
+
+    @Test("What lies between the newest stored candle and now is missing before anything has come")
+    func theTailIsMissing() {
+        var table = table()
+        check(&table, newest: 10, present: 14)
+        #expect(missing == [11, 12, 13])
+        accept(&table, 11, 13, healed: true)
+        // The stream's own word on a bar that was looked for; then a bar that nobody has looked for yet.
+        accept(&table, 12)
+        accept(&table, 15, closed: false)
+        #expect(missing == [14])
+        #expect(queued(table) == [11, 13] && merged(&table) == [12])
+    }
+
+    @Test("A history that begins, begins with the bar of that moment")
+    func aNewHistoryBegins() {
+        var table = table()
+        check(&table, newest: nil, present: 14)
+        #expect(missing == [])
+        accept(&table, 16, closed: false)
+        #expect(missing == [14, 15])
+    }
+
+    @Test("What is on its way to Redis is not missing, and what the exchange lacks and the stream brings is taken")
+    func onTheWay() {
+        var table = table()
+        accept(&table, 20, 21, 23)
+        check(&table, newest: nil, present: 24, holes: [15..<24])
+        #expect(missing == [15, 16, 17, 18, 19, 22])
+        board.markAbsent(series, fromMs: 22 * Self.minuteMs, untilMs: 23 * Self.minuteMs)
+        table.onGapsChanged(series)
+        accept(&table, 22)
+        #expect(merged(&table) == [22] && board.gaps(of: series).allSatisfy { $0.state != .absent })
+        #expect(counters.value(.duplicates) == 0)
+    }
+
+    @Test("A closing event that comes after its bar was healed may say something else, however late it is")
+    func theLateEventItself() {
+        var table = table()
+        accept(&table, 10, 11)
+        table.want(Gap(series: series, fromMs: 12 * Self.minuteMs, untilMs: 13 * Self.minuteMs, cause: .late))
+        accept(&table, 12, healed: true)
+        accept(&table, 13, 14, 15)
+        #expect(merged(&table).isEmpty && counters.value(.duplicates) == 0)
+        accept(&table, 12)
+        #expect(merged(&table) == [12])
+        accept(&table, 12, 11)
+        #expect(merged(&table).isEmpty && counters.value(.duplicates) == 2)
+    }
+
+    @Test("Candles that have waited long enough go as the queue has room, and none is left behind")
+    func noneIsLeftWaiting() {
+        var table = table(closedMax: 16, holdNs: 1_000)
+        table.held.nowNs = 1
+        // The healer has not looked: everything waits.
+        for minute in 0..<40 as Range<Int64> { accept(&table, minute) }
+        #expect(queued(table) == [] && table.held.count == 40)
+        var seen: [Int64] = []
+        for turn in 1...4 as ClosedRange<UInt64> {
+            table.held.nowNs = 1 + turn * 1_000
+            table.releaseDue()
+            seen += queued(table)
+            for position in table.closed.head..<table.closed.tail { table.closed.mark(position, .acknowledged) }
+            table.closed.advance()
+        }
+        #expect(seen == Array(0..<40) && table.held.count == 0)
+    }
+
+    @Test("A series that is followed anew owes nothing to the holes that it had before")
+    func anotherLife() {
+        var table = table()
+        accept(&table, 10, 14)
+        board.markAbsent(series, fromMs: 11 * Self.minuteMs, untilMs: 13 * Self.minuteMs)
+        table.unfollow(0)
+        table.follow(series, 0, generation: 1)
+        accept(&table, 20, 23)
+        for series in board.takeChanged() { table.onGapsChanged(series) }
+        #expect(missing == [21, 22])
+        accept(&table, 21, 22, healed: true)
+        #expect(missing == [])
+    }
+}
