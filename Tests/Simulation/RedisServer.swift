@@ -27,8 +27,8 @@ final class RedisServer {
     private var isCalm = false
     /// Called when it has forgotten something.
     var onForgot: () -> Void = {}
-    /// Called when somebody who asks finds nothing in a stream.
-    var onFoundEmpty: (_ key: String) -> Void = { _ in }
+    /// Called when somebody asks how long a stream is.
+    var onLooked: (_ key: String, _ isEmpty: Bool) -> Void = { _, _ in }
     /// Called around each script on a series' history.
     var onScript: (_ key: String, _ before: RedisDatabase, _ after: inout RedisDatabase) -> Void = { _, _, _ in }
 
@@ -125,7 +125,7 @@ final class RedisServer {
         if now < refusesUntilNs { return commands.map { _ in .error(refusal) } }
         return commands.map { command in
             let reply = database.reply(command)
-            if command[0] == "XLEN", reply == .integer(0) { onFoundEmpty(command[1]) }
+            if command[0] == "XLEN", let length = reply.integer { onLooked(command[1], length == 0) }
             if case .error(let text) = reply, text.hasPrefix("ERR unknown command") { onUnknown(command) }
             kernel.tell? { "redis answers: \(reply)".prefix(200).description }
             return reply

@@ -64,8 +64,8 @@ extension World {
         let isSmooth =
             healing.lossNs == nil && healing.killNs == nil && scenario.redisFaultNs == nil && scenario.processPauseNs == nil
             && !isChanging(index)
-        let foundEmptyMs = emptyMs[schema.historyKey(scenario.series[index])] ?? .min
-        let fromMs = isSmooth ? Exchange.baseMs + 4_000 : max(settledMs, foundEmptyMs)
+        let lookMs = lookedMs[schema.historyKey(scenario.series[index])] ?? .min
+        let fromMs = isSmooth ? Exchange.baseMs + 4_000 : max(settledMs, lookMs)
         return interval.openTime(containing: fromMs) - Int64(healing.backfill) * interval.lengthMs!
     }
 

@@ -35,7 +35,8 @@ public final class World {
     private var hasHealerEnded = false
     let ledger: Ledger
     var complaints: [String] = []
-    /// By history: when the healer has last found nothing in it.
+    /// By history: when the healer has last looked at it, and when it has last found nothing in it.
+    private(set) var lookedMs: [String: Int64] = [:]
     private(set) var emptyMs: [String: Int64] = [:]
     /// When nothing was missing any more.
     private(set) var wholeMs = Int64.max
@@ -84,7 +85,10 @@ public final class World {
             for (series, openMs) in ledger.onPublish(channel: $0, message: $1) { onClosedPublished(series, openMs) }
         }
         redis.onUnknown = { [unowned self] in complain("a command nobody knows: \($0.prefix(3).map { $0.prefix(60) })") }
-        redis.onFoundEmpty = { [unowned self] in emptyMs[$0] = exchange.nowMs }
+        redis.onLooked = { [unowned self] key, isEmpty in
+            lookedMs[key] = exchange.nowMs
+            if isEmpty { emptyMs[key] = exchange.nowMs }
+        }
         redis.onForgot = { [unowned self] in ledger.onForgotten() }
         redis.onScript = { [unowned self] key, before, after in onScript(key, before, &after) }
     }
@@ -140,7 +144,9 @@ public final class World {
             complain("not live again: \(counters[.connectionsLive]) of \(process?.connectionCount ?? 0)")
         }
         guard let process else { return outcome }
-        if process.isLive, let deaf = process.deafSeries { complain("\(deaf) is on a connection that is not on the board") }
+        if process.isLive, let deaf = process.deafSeries {
+            complain("\(deaf) is on a connection that is not on the board, at \(exchange.nowMs)")
+        }
         let settledMs = exchange.nowMs
         if scenario.healing != nil { turnUntilWhole(process) }
         turnUntil(kernel.nowNs + 5_000_000_000) { false }

@@ -139,10 +139,13 @@ package enum Limits {
     package static let gapCountMax = 16_384
     /// Closed candles that wait for a hole before them, of all series. Beyond: nothing waits any more.
     package static let heldCandlesMax = 16_384
-    /// Healed candles taken in one turn, and how many closed ones may wait for Redis meanwhile: live ones must not wait behind them.
-    package static let healRecordsPerTurnMax = 128
+    /// Live candles must not wait behind healed ones: so many are taken in one turn, each makes the next turn wait so long, and none is
+    /// taken while so many closed ones wait for Redis. 25,000 a second at most.
+    package static let healRecordsPerTurnMax = 8
+    package static let healRecordPaceNs: UInt64 = 40_000
+    package static let healPendingMax = 64
     /// Candles of one call of the merge script, and of all calls in one batch: what they take must not be felt.
-    package static let mergeRunMax = 250
+    package static let mergeRunMax = 16
     /// The longest pause behind it.
     package static let mergePauseNsMax: UInt64 = 50_000_000
     /// Bytes of one call beside its candles, the script among them where the server does not know it yet.

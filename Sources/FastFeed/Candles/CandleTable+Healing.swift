@@ -5,6 +5,8 @@ package struct CheckedSeries: Sendable {
     package var handle: SeriesHandle
     /// Open time of the newest stored candle; nil: nothing is stored.
     package var newestMs: Int64?
+    /// Of the oldest, where it is known.
+    package var oldestMs: Int64?
     /// Open time of the bar that has not closed yet.
     package var presentMs = Int64.min
     /// Open time of the oldest bar that is being fetched; `.max`: none is.
@@ -104,11 +106,13 @@ extension CandleTable {
         if let newestMs = checked.newestMs { unsafe last.pointee.deliveredOpenMs = unsafe max(last.pointee.deliveredOpenMs, newestMs) }
         for gap in checked.absent { if gaps.add(gap) > 0 { unsafe last.pointee.hasListed = true } }
         for gap in checked.holes { noteHole(from: gap.fromMs, until: gap.untilMs, id, gap.cause, sparing: onTheWay) }
-        // Where nothing is stored, what has come is the beginning.
-        let firstMs =
-            checked.newestMs.map { series.interval.nextOpenTime(after: $0) } ?? queuedMs.min() ?? .max
-        if unsafe state.pointee.has(SeriesFlags.known) {
-            let keptMs = unsafe earliestKept(before: state.pointee.openTimeMs, series.interval)
+        let isKnown = unsafe state.pointee.has(SeriesFlags.known)
+        let keptMs = unsafe earliestKept(before: isKnown ? state.pointee.openTimeMs : checked.presentMs, series.interval)
+        // Where nothing is stored, what has come is the beginning; and what is on its way may be older than what is stored.
+        let earliestMs = onTheWay.first?.lowerBound ?? .max
+        if let oldestMs = checked.oldestMs { noteHole(from: max(earliestMs, keptMs), until: oldestMs, id, .unstored, sparing: onTheWay) }
+        let firstMs = checked.newestMs.map { series.interval.nextOpenTime(after: $0) } ?? earliestMs
+        if isKnown {
             let fromMs = unsafe checked.newestMs == nil ? min(firstMs, oldestOpenMs.base[id]) : firstMs
             unsafe noteHole(from: max(fromMs, keptMs), until: state.pointee.nextClosedOpenMs, id, .unstored, sparing: onTheWay)
         } else {
@@ -116,7 +120,6 @@ extension CandleTable {
             // bar; of three days nobody knows where that is.
             let beginMs = series.interval == .d3 ? .min : series.interval.openTime(barsBack: 1, from: checked.presentMs)
             unsafe last.pointee.openTimeMs = unsafe max(last.pointee.openTimeMs, checked.newestMs ?? beginMs)
-            let keptMs = earliestKept(before: checked.presentMs, series.interval)
             noteHole(from: max(firstMs, keptMs), until: checked.presentMs, id, .unstored, sparing: onTheWay)
         }
         held.noteChecked(UInt32(id))

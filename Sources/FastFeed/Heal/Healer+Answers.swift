@@ -62,19 +62,20 @@ extension Healer {
             for (range, tries) in settled.open {
                 gaps.mark(series, fromMs: range.lowerBound, untilMs: range.upperBound, .open, tries: tries)
             }
-            for range in settled.absent { noteAbsent(series, range, isBeforeFirst: range.upperBound <= settled.oldestMs) }
+            for range in settled.absent { noteAbsent(request, range, isBeforeFirst: range.upperBound <= settled.oldestMs, nowNs) }
             if !settled.absent.isEmpty { send(.gapsChanged) }
         }
     }
 
     /// What the exchange's history has not may all the same have come over its streams.
-    private func noteAbsent(_ series: Series, _ range: Range<Int64>, isBeforeFirst: Bool) {
+    private func noteAbsent(_ request: HealPlan.Request, _ range: Range<Int64>, isBeforeFirst: Bool, _ nowNs: UInt64) {
+        let series = request.series
         let question = [
             "XRANGE", schema.historyKey(series), "\(range.lowerBound)", "\(range.upperBound - 1)", "COUNT", "\(Limits.healPageBars)",
         ]
-        // Where it cannot be known, it is asked for again.
-        guard let replies = store.ask([question]), replies.count == 1, HistoryCheck.trouble(replies[...]) == nil else {
-            return gaps.mark(series, fromMs: range.lowerBound, untilMs: range.upperBound, .open)
+        guard let replies = store.ask([question]), replies.count == 1 else {
+            gaps.mark(series, fromMs: range.lowerBound, untilMs: range.upperBound, .open)
+            return plan.postpone(request.handle, range, nowNs: nowNs)
         }
         for entry in StoredEntry.entries(replies[0]) {
             guard let openMs = HistoryEntry(id: entry.id, [])?.openTimeMs else { continue }

@@ -53,6 +53,7 @@ package enum HistoryCheck {
         if length == 0 { checked.holes += window.missing(before: nil, checked) }
         guard length > 0 else { return (checked, false) }
         guard let newest, let oldest else { return (checked, true) }
+        checked.oldestMs = oldest
         checked.holes += window.missing(before: oldest, checked)
         let (first, end) = (window.bar(oldest), series.interval.nextOpenTime(after: window.bar(newest)))
         let absent = checked.absent.reduce(0) { $0 + series.interval.barCount(from: max($1.fromMs, first), until: min($1.untilMs, end)) }

@@ -7,7 +7,7 @@ import CShims
     var table: CandleTable
     var builder: BatchBuilder
     var link: RedisLink
-    private let consumers: FixedSlots<SPSCRing<CandleRecord>.Consumer>
+    let consumers: FixedSlots<SPSCRing<CandleRecord>.Consumer>
     /// Batches in flight, oldest first, as a ring of reusable ones.
     let batches: FixedSlots<Batch>
     var firstBatch = 0
@@ -24,9 +24,11 @@ import CShims
     var removals: [Series] = []
     /// Series whose holes are to be written anew, once the queue's head has passed: a hole ends when Redis has its last candle.
     var gapKeys = DueKeys()
-    private var gapsVersion = 0
+    var gapsVersion = 0
     /// The merge script is paced: Redis is to spend a quarter of its time on it at most.
     var mergesDueNs: UInt64 = 0
+    /// When healed candles are taken again; 0: now.
+    var healDueNs: UInt64 = 0
     /// The merge script's name on this server; nil: its source is sent.
     var mergeSHA: String?
     /// A batch with asides is on its way: the next ones wait for its end.
@@ -46,8 +48,8 @@ import CShims
     /// What keys of newest states have refused, states and removals, and when it is tried again.
     private var owed: (ids: Set<UInt32>, removals: Set<Series>, gaps: Set<Series>, dueNs: UInt64) = ([], [], [], .max)
     let schema: KeySchema
-    private let gaps: GapBoard
-    private let hasHealer: Bool
+    let gaps: GapBoard
+    let hasHealer: Bool
     /// For the healer.
     let words: Mailbox<SinkWord>
     let counters: CounterBank
@@ -126,7 +128,7 @@ import CShims
     }
     private var hasUnwritten: Bool { table.dirtyCount > 0 || table.closed.unsentCount > 0 || hasAsides }
     private var hasAsides: Bool { !removals.isEmpty || mergeIsDue || gapKeyIsDue }
-    private var mergeIsDue: Bool { mergesDueNs == 0 && asidesInFlight == 0 && table.merges.isDue(head: table.closed.head) }
+    var mergeIsDue: Bool { mergesDueNs == 0 && asidesInFlight == 0 && table.merges.isDue(head: table.closed.head) }
     private var gapKeyIsDue: Bool { asidesInFlight == 0 && gapKeys.dueHead <= table.closed.head }
 
     /// Nothing is waiting anywhere.
@@ -144,8 +146,8 @@ import CShims
     }
     private var hasHealedRecords: Bool { unsafe hasHealer && consumers.base[consumers.count - 1].available() > 0 }
     /// Live candles must not wait behind what the healer brings.
-    private var canTakeHealed: Bool {
-        link.isReady && !table.closed.isFull && table.closed.pendingCount + table.merges.count < Limits.healRecordsPerTurnMax
+    var canTakeHealed: Bool {
+        healDueNs == 0 && link.isReady && !table.closed.isFull && table.closed.pendingCount + table.merges.count < Limits.healPendingMax
     }
 
     var formingUnwritten: Int {
@@ -161,6 +163,7 @@ import CShims
 
     mutating func turn(nowNs: UInt64, port: PollerPort) {
         table.held.nowNs = nowNs
+        if healDueNs != 0 && nowNs >= healDueNs { healDueNs = 0 }
         takeRecords()
         table.releaseDue()
         if gaps.version != gapsVersion { noteGaps() }
@@ -213,6 +216,7 @@ import CShims
             if !table.closed.isFull { nextDeadlineNs = min(nextDeadlineNs, refused.nextDueNs) }
             nextDeadlineNs = min(nextDeadlineNs, owed.dueNs)
             if table.merges.hasWaiting && mergesDueNs != 0 { nextDeadlineNs = min(nextDeadlineNs, mergesDueNs) }
+            if healDueNs != 0 && hasHealedRecords { nextDeadlineNs = min(nextDeadlineNs, healDueNs) }
         }
         nextDeadlineNs = min(nextDeadlineNs, table.held.nextDueNs)
     }
@@ -263,41 +267,6 @@ import CShims
         troubles.clear(.redis)
     }
 
-    // MARK: Healing
-
-    /// Holes have changed: who waits for them goes on, and Redis is told.
-    private mutating func noteGaps() {
-        gapsVersion = gaps.version
-        for series in gaps.takeChanged() {
-            table.onGapsChanged(series)
-            gapKeys.add(series, afterHead: table.closed.tail)
-        }
-        let counts = gaps.counts
-        counters.set(.gapsOpen, counts.open)
-    }
-
-    mutating func take(_ checked: [CheckedSeries]) {
-        let queuedMs = table.queuedOpenTimes(of: Set(checked.compactMap { table.series($0.handle.id) }))
-        for series in checked {
-            let id = series.handle.id
-            table.take(series, queuedMs: table.series(id).flatMap { queuedMs[$0] } ?? [], refusedMs: refused.openTimes(id))
-        }
-    }
-
-    /// What the healer brings, a little in each turn.
-    private mutating func takeHealed(_ consumer: UnsafeMutablePointer<SPSCRing<CandleRecord>.Consumer>) {
-        guard canTakeHealed else { return }
-        let most = unsafe min(consumer.pointee.available(), Limits.healRecordsPerTurnMax)
-        var count = 0
-        while count < most, !table.closed.isFull {
-            unsafe table.accept(consumer.pointee.record(count))
-            count += 1
-        }
-        guard count > 0 else { return }
-        unsafe consumer.pointee.free(count)
-        counters.add(.healRecords, count)
-    }
-
     /// Takes all records that the rings show now.
     private mutating func takeRecords() {
         var taken = 0
@@ -325,12 +294,6 @@ import CShims
         }
         if taken > 0 { counters.add(.recordsTaken, taken) }
         if !table.suspects.isEmpty { tellSuspects() }
-    }
-
-    @inline(never)
-    private mutating func tellSuspects() {
-        if hasHealer { for bar in table.suspects { _ = words.offer(.suspect(bar.handle, fromMs: bar.fromMs, untilMs: bar.untilMs)) } }
-        table.suspects = []
     }
 
     // MARK: Writing
@@ -364,35 +327,6 @@ import CShims
         batchCount &+= 1
         counters.add(.batchesSent)
         return true
-    }
-
-    @inline(never)
-    private mutating func buildAsides(_ batch: inout Batch) {
-        if mergeIsDue { buildMerges(&batch) }
-        var count = 0
-        while count < Limits.gapKeysPerBatchMax, let series = gapKeys.next(head: table.closed.head) {
-            guard builder.writeGaps(series, gaps.gaps(of: series), to: &batch) else { break }
-            gapKeys.removeFirst()
-            count += 1
-        }
-        let taken = removals.prefix(Limits.removalsPerBatchMax)
-        for (place, series) in taken.enumerated() {
-            // Who came back meanwhile writes the field again.
-            guard table.isFollowed(series) || builder.remove(series, from: &batch) else {
-                removals.removeFirst(place)
-                return asidesInFlight += batch.asides.isEmpty ? 0 : 1
-            }
-        }
-        removals.removeFirst(taken.count)
-        if !batch.asides.isEmpty { asidesInFlight += 1 }
-    }
-
-    private mutating func buildMerges(_ batch: inout Batch) {
-        var left = Limits.mergeRunMax
-        while left > 0, builder.mergeRoom > 0, let run = table.merges.take(most: min(left, builder.mergeRoom)) {
-            if case .candles(let candles) = run { left -= candles.count } else { left -= 1 }
-            builder.writeMerge(run, table, sha: mergeSHA, to: &batch)
-        }
     }
 
     private mutating func sendRest(_ nowNs: UInt64, _ port: PollerPort) {

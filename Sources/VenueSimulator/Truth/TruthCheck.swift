@@ -217,12 +217,23 @@ package struct TruthCheck: CustomStringConvertible {
                 let stored = text.flatMap { try? JSONValue(parsing: Array($0.utf8)) }.flatMap(TruthCheck.members)
                 let expected = TruthCheck.members(CandleRow.json(state.candle, state.series))!
                 if stored == expected || mayBeEarlier && stored.map({ isEarlier($0, expected, state) }) ?? false { continue }
+                if let stored, try isHealed(stored, state) { continue }
                 latestWrong += 1
                 note("\(key) \(state.series.symbol): stored \(stored.map { TruthCheck.difference($0, expected) } ?? text ?? "nothing")")
             }
             extra += held.count
             if let symbol = held.keys.min() { note("never announced: \(key) \(symbol)") }
         }
+    }
+
+    /// The newest candle of the history, which the exchange closed without being heard.
+    private func isHealed(_ stored: [String: String], _ state: LatestState) throws -> Bool {
+        guard let open = stored[CandleField.openTime].flatMap({ Int64($0) }), open == newestStoredMs[state.series],
+            open >= state.candle.openTimeMs, stored[CandleField.source.rawValue] == CandleSource.backfill.name
+        else { return false }
+        let id = HistoryEntry.id(openTimeMs: open)
+        let entry = try ask(["XRANGE", schema.historyKey(state.series), id, id]).elements.first?.elements.last?.pairs ?? []
+        return !entry.isEmpty && entry.allSatisfy { stored[$0.0] == $0.1 }
     }
 
     /// What was stored before the exchange's last words: older than they, and not older than the history.
