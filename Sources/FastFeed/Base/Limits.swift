@@ -144,10 +144,12 @@ package enum Limits {
     package static let healRecordsPerTurnMax = 8
     package static let healRecordPaceNs: UInt64 = 40_000
     package static let healPendingMax = 64
-    /// Candles of one call of the merge script, and of all calls in one batch: what they take must not be felt.
-    package static let mergeRunMax = 16
+    /// Candles of one call of the merge script, and of all calls in one batch: what they take must not be felt. Each call costs what lies
+    /// behind its candles, too: with much of that more of them go at once.
+    package static let mergeRunMin = 16
+    package static let mergeRunMax = 250
     /// The longest pause behind it.
-    package static let mergePauseNsMax: UInt64 = 50_000_000
+    package static let mergePauseNsMax: UInt64 = 200_000_000
     /// Bytes of one call beside its candles, the script among them where the server does not know it yet.
     package static let mergeHeadBytesMax = 16 * 1024
     /// Bytes of what is rare in a batch: merges, holes, removals.

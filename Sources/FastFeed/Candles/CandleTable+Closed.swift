@@ -144,10 +144,12 @@ extension CandleTable {
     /// The first event of a series: its history may end before.
     mutating func continueHistory(_ id: Int) {
         let (state, last) = unsafe (states.base + id, lastClosed.base[id])
-        guard last.openTimeMs > .min else { return }
         let interval = unsafe Interval(rawValue: state.pointee.interval)!
         let open = unsafe state.pointee.openTimeMs
-        let next = interval.nextOpenTime(after: last.openTimeMs)
+        // Where nothing is stored only the clock has said where the history begins. It may be ahead.
+        let lastMs = last.openTimeMs > .min ? last.openTimeMs : last.beforeFirstMs < open ? last.beforeFirstMs : .min
+        guard lastMs > .min else { return }
+        let next = interval.nextOpenTime(after: lastMs)
         unsafe state.pointee.nextClosedOpenMs = max(next, earliestKept(before: open, interval))
         noteHole(upTo: open, id, .unstored)
     }

@@ -118,8 +118,9 @@ extension CandleTable {
         } else {
             // Nothing has come yet. The first event may be long in coming where nobody trades. A history that begins does so with the present
             // bar; of three days nobody knows where that is.
-            let beginMs = series.interval == .d3 ? .min : series.interval.openTime(barsBack: 1, from: checked.presentMs)
-            unsafe last.pointee.openTimeMs = unsafe max(last.pointee.openTimeMs, checked.newestMs ?? beginMs)
+            let begins = checked.newestMs == nil && series.interval != .d3
+            unsafe last.pointee.beforeFirstMs = begins ? series.interval.openTime(barsBack: 1, from: checked.presentMs) : .min
+            unsafe last.pointee.openTimeMs = unsafe max(last.pointee.openTimeMs, checked.newestMs ?? .min)
             noteHole(from: max(firstMs, keptMs), until: checked.presentMs, id, .unstored, sparing: onTheWay)
         }
         held.noteChecked(UInt32(id))
@@ -136,10 +137,11 @@ extension CandleTable {
     /// Open times of these series' candles in the queue. A series that was stopped meanwhile has had more than one id. Reads the whole queue.
     package func queuedOpenTimes(of wanted: Set<Series>) -> [Series: [Int64]] {
         var openTimes: [Series: [Int64]] = [:]
+        let isWanted = names.map { $0.map(wanted.contains) ?? false }
         for position in closed.head..<closed.tail where closed.state(position) != .acknowledged {
             let candle = unsafe closed.candle(position)
-            guard let series = unsafe series(candle.pointee.seriesID), wanted.contains(series) else { continue }
-            unsafe openTimes[series, default: []].append(candle.pointee.openTimeMs)
+            guard unsafe isWanted[Int(candle.pointee.seriesID)] else { continue }
+            unsafe openTimes[names[Int(candle.pointee.seriesID)]!, default: []].append(candle.pointee.openTimeMs)
         }
         return openTimes
     }
@@ -180,8 +182,16 @@ extension CandleTable {
 
     /// Behind what is stored. Nothing has come yet.
     private func unheardOpenMs(_ id: Int) -> Int64? {
-        let newestMs = unsafe lastClosed.base[id].openTimeMs
+        let newestMs = unsafe max(lastClosed.base[id].openTimeMs, lastClosed.base[id].beforeFirstMs)
         return newestMs == .min ? nil : unsafe Interval(rawValue: states.base[id].interval)!.nextOpenTime(after: newestMs)
+    }
+
+    /// How many candles the next call of the merge script should have.
+    var mergeRunLength: Int {
+        guard let first = merges.first, let series = series(first.seriesID) else { return Limits.mergeRunMin }
+        let newestMs = unsafe lastClosed.base[Int(first.seriesID)].deliveredOpenMs
+        let behind = first.openTimeMs < newestMs ? series.interval.barCount(from: first.openTimeMs, until: newestMs) : 0
+        return Int(min(max(behind, Int64(Limits.mergeRunMin)), Int64(Limits.mergeRunMax)))
     }
 
     /// Series of which a bar should have closed before the instant, or of which nothing comes.

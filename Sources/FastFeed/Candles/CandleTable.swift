@@ -45,6 +45,8 @@
         var eventTimeMs = Int64.min
         /// The latest open time that is in the history, or on its way there.
         var deliveredOpenMs = Int64.min
+        /// Of a history that begins, open time of the bar before its first; `.min`: not known.
+        var beforeFirstMs = Int64.min
         /// Where the chain of trade ids stands: the bar that comes next, and the last id before it (−1: not known).
         var chainOpenMs = Int64.min
         var chainTradeID: Int64 = -1

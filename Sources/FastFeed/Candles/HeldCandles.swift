@@ -77,8 +77,6 @@ package struct HeldCandles {
         return Array(taken)
     }
 
-    func oldestMs(_ id: UInt32) -> Int64 { waiting[id]?.candles.first?.record.openTimeMs ?? .max }
-
     /// Nothing of the series waits any more.
     mutating func end(_ id: UInt32) {
         if let entry = waiting.removeValue(forKey: id) { count -= entry.candles.count }

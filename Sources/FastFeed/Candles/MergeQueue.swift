@@ -32,6 +32,9 @@ package struct MergeQueue {
     /// The id may not be given to another series.
     package func mentions(_ id: UInt32) -> Bool { waiting[id] != nil || flying[id] != nil }
 
+    /// The oldest candle of the next run.
+    var first: CandleRecord? { order.first.flatMap { waiting[$0]?.first?.record } }
+
     func openTimes(_ id: UInt32) -> [Int64] { waiting[id]?.map(\.record.openTimeMs) ?? [] }
 
     /// - Parameter tail: of the queue of closed candles.

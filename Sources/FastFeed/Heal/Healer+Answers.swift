@@ -73,13 +73,16 @@ extension Healer {
         let question = [
             "XRANGE", schema.historyKey(series), "\(range.lowerBound)", "\(range.upperBound - 1)", "COUNT", "\(Limits.healPageBars)",
         ]
-        guard let replies = store.ask([question]), replies.count == 1 else {
+        let replies = store.ask([question]) ?? []
+        // A key of another type has none of them.
+        guard replies.count == 1, HistoryCheck.trouble(replies[...])?.hasPrefix("WRONGTYPE") ?? true else {
             gaps.mark(series, fromMs: range.lowerBound, untilMs: range.upperBound, .open)
             return plan.postpone(request.handle, range, nowNs: nowNs)
         }
         for entry in StoredEntry.entries(replies[0]) {
             guard let openMs = HistoryEntry(id: entry.id, [])?.openTimeMs else { continue }
-            gaps.remove(series, fromMs: openMs, untilMs: series.interval.nextOpenTime(after: openMs))
+            let barMs = series.interval.openTime(containing: openMs, anchorMs: range.lowerBound)
+            gaps.remove(series, fromMs: barMs, untilMs: series.interval.nextOpenTime(after: barMs))
         }
         gaps.markAbsent(series, fromMs: range.lowerBound, untilMs: range.upperBound, isBeforeFirst: isBeforeFirst)
         let count = series.interval.barCount(from: range.lowerBound, until: range.upperBound) - Int64(replies[0].elements.count)

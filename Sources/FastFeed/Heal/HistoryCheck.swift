@@ -40,8 +40,9 @@ package enum HistoryCheck {
     ) -> (checked: CheckedSeries, needsWalk: Bool) {
         var checked = CheckedSeries(handle: handle, newestMs: nil)
         let replies = Array(replies)
-        guard replies.count == questionCount, let length = replies[2].integer else { return (checked, false) }
         var window = HistoryWindow(series, nowMs: nowMs, backfill: backfill, history: history)
+        checked.presentMs = window.presentMs
+        guard replies.count == questionCount, let length = replies[2].integer else { return (checked, false) }
         let newest = replies[0].elements.first.flatMap(window.openTime(of:))
         let oldest = replies[1].elements.first.flatMap(window.openTime(of:))
         window.anchorMs = newest ?? oldest

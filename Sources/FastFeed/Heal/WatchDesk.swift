@@ -166,8 +166,8 @@ package struct WatchDesk {
     /// Bars that were asked for because they are missing may show already what a question would.
     /// - Returns: true when the question has its answer by it.
     package mutating func learn(_ rows: [CandleRecord], _ series: Series, _ handle: SeriesHandle, nowNs: UInt64) -> Bool {
-        guard let state = states[handle.id], state.generation == handle.generation, state.isAsked, !rows.isEmpty else { return false }
-        guard state.known.map({ WatchDesk.hasMoved(rows, since: $0) }) ?? true else { return false }
+        guard let state = states[handle.id], state.generation == handle.generation, state.isAsked else { return false }
+        guard let known = state.known, WatchDesk.hasMoved(rows, since: known) else { return false }
         take(rows, series, handle, nowNs: nowNs)
         return true
     }

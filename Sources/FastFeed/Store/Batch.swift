@@ -86,6 +86,12 @@
         case settled
     }
 
+    /// A message for whoever listens: nothing depends on it.
+    func isPublish(_ command: Command) -> Bool {
+        if case .aside(let index) = command, case .mergeUpdate = asides[index] { return true }
+        return command == .publish
+    }
+
     package func command(_ reply: Int) -> Command {
         if reply < closedCount { return .closed(reply) }
         if reply < closedCount + hashCount { return .hash(reply - closedCount) }

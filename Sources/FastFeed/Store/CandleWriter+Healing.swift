@@ -49,6 +49,11 @@ extension CandleWriter {
         if mergeIsDue { buildMerges(&batch) }
         var count = 0
         while count < Limits.gapKeysPerBatchMax, let series = gapKeys.next(head: table.closed.head) {
+            // What Redis says of the holes of one that was stopped stays.
+            guard table.isFollowed(series) else {
+                gapKeys.removeFirst()
+                continue
+            }
             guard builder.writeGaps(series, gaps.gaps(of: series), to: &batch) else { break }
             gapKeys.removeFirst()
             count += 1
@@ -66,7 +71,7 @@ extension CandleWriter {
     }
 
     mutating func buildMerges(_ batch: inout Batch) {
-        var left = Limits.mergeRunMax
+        var left = table.mergeRunLength
         while left > 0, builder.mergeRoom > 0, let run = table.merges.take(most: min(left, builder.mergeRoom)) {
             if case .candles(let candles) = run { left -= candles.count } else { left -= 1 }
             builder.writeMerge(run, table, sha: mergeSHA, to: &batch)

@@ -38,6 +38,7 @@ extension CandleWriter {
         let batch = unsafe batches.base + firstBatch
         let command = unsafe batch.pointee.command(batch.pointee.answered)
         unsafe batch.pointee.answered &+= 1
+        let isPublish = unsafe batch.pointee.isPublish(command)
         var verdict = ReplyVerdict.done
         if unsafe reply.pointee.isError { verdict = unsafe judge(reply, command, batch) }
         if case .closed(let index) = command {
@@ -47,9 +48,9 @@ extension CandleWriter {
             unsafe refuseHash(batch, index, owedNs: verdict == .apart ? nowNs : nil)
         }
         if case .aside(let index) = command { unsafe settleAside(batch, index, verdict, nowNs) }
-        if command == .publish && verdict != .done { counters.add(.updatesRefused) }
+        if isPublish && verdict != .done { counters.add(.updatesRefused) }
         switch verdict {
-        case .later where command == .publish, .elsewhere where command == .publish: break
+        case .later where isPublish, .elsewhere where isPublish: break
         case .later, .elsewhere:
             unsafe batch.pointee.mustRetry = true
             isRefusing = true
@@ -164,8 +165,7 @@ extension CandleWriter {
         switch (aside, verdict) {
         case (.removal(let series), .apart): owe(removals: [series], nowNs)
         case (.gaps(let series), .apart): owe(gaps: [series], nowNs)
-        case (.removal, _), (.gaps, _), (.mergeUpdate, .done), (.settled, _): break
-        case (.mergeUpdate, _): counters.add(.updatesRefused)
+        case (.removal, _), (.gaps, _), (.mergeUpdate, _), (.settled, _): break
         case (.merge(let run), .done): unsafe endMerge(batch, run, nowNs)
         case (.merge(let run), .noScript):
             // Somebody has flushed the scripts: the source goes with the next one, and is known again.

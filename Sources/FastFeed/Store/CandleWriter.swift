@@ -45,8 +45,9 @@ import CShims
     var isRefusing = false
     var elsewhere = ElsewhereWatch()
     var refused: RefusedCandles
-    /// What keys of newest states have refused, states and removals, and when it is tried again.
+    /// What keys have refused: newest states, removals and lists of holes, and when it is tried again.
     private var owed: (ids: Set<UInt32>, removals: Set<Series>, gaps: Set<Series>, dueNs: UInt64) = ([], [], [], .max)
+    private var owedBackoff: Backoff
     let schema: KeySchema
     let gaps: GapBoard
     let hasHealer: Bool
@@ -81,6 +82,7 @@ import CShims
         batches = FixedSlots(count: batchesMax) { _ in Batch(capacity: settings.batchSize) }
         retryBackoff = Backoff(Limits.redisBackoffMs, seed: settings.seed ^ 1)
         refused = RefusedCandles(seed: settings.seed ^ 2)
+        owedBackoff = Backoff(Limits.refusedKeyPauseMs, seed: settings.seed ^ 3)
         schema = settings.schema
         coalesces = settings.coalesces
         hasHealer = settings.healHoldMs != nil
@@ -115,7 +117,10 @@ import CShims
     }
 
     /// Something can be done without waiting.
-    func hasWork() -> Bool { canTake && hasLiveRecords || canTakeHealed && hasHealedRecords || canBuild && hasUnwritten }
+    func hasWork() -> Bool {
+        canTake && hasLiveRecords || canTakeHealed && hasHealedRecords || canBuild && hasUnwritten
+            || table.held.isCrowded && !table.closed.isFull
+    }
 
     /// The queue of closed candles may overflow only while Redis is away or refuses; otherwise the rings wait.
     private var canTake: Bool { !isBlocked && (isAway || !table.closed.isFull) }
@@ -134,7 +139,7 @@ import CShims
     /// Nothing is waiting anywhere.
     var isSettled: Bool {
         batchCount == 0 && !hasUnwritten && table.closed.count == 0 && refused.count == 0 && table.merges.isEmpty && gapKeys.isEmpty
-            && owed.dueNs == .max && !hasRecords
+            && owed.ids.isEmpty && owed.removals.isEmpty && table.held.count == 0 && !hasRecords
     }
 
     private var hasRecords: Bool { hasLiveRecords || hasHealedRecords }
@@ -216,7 +221,7 @@ import CShims
             if !table.closed.isFull { nextDeadlineNs = min(nextDeadlineNs, refused.nextDueNs) }
             nextDeadlineNs = min(nextDeadlineNs, owed.dueNs)
             if table.merges.hasWaiting && mergesDueNs != 0 { nextDeadlineNs = min(nextDeadlineNs, mergesDueNs) }
-            if healDueNs != 0 && hasHealedRecords { nextDeadlineNs = min(nextDeadlineNs, healDueNs) }
+            if healDueNs != 0 { nextDeadlineNs = min(nextDeadlineNs, healDueNs) }
         }
         nextDeadlineNs = min(nextDeadlineNs, table.held.nextDueNs)
     }
@@ -228,7 +233,7 @@ import CShims
 
     /// After a pause for all of them: another update may come first.
     mutating func owe(_ ids: [UInt32] = [], removals: [Series] = [], gaps: [Series] = [], _ nowNs: UInt64) {
-        if owed.dueNs == .max { owed.dueNs = nowNs + .ns(ms: Limits.refusedKeyPauseMs.lowerBound) }
+        if owed.dueNs == .max { owed.dueNs = nowNs + owedBackoff.nextDelayNs() }
         owed.ids.formUnion(ids)
         owed.removals.formUnion(removals)
         owed.gaps.formUnion(gaps)
@@ -263,6 +268,7 @@ import CShims
     @inline(never)
     mutating func endTrouble() {
         guard refused.isEmpty, owed.dueNs == .max else { return }
+        owedBackoff.succeeded()
         hasTrouble = false
         troubles.clear(.redis)
     }

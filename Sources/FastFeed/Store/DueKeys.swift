@@ -1,6 +1,6 @@
 // Which `gaps:*` are to be written anew, and when. The sink's thread alone. Bounded by the series: each waits once.
 
-/// Series whose holes are to be written, each once. A change of one that waits lets it wait for what was there at the change.
+/// Series whose holes are to be written, each once. A change of one that waits lets it wait for what was there at the later change.
 struct DueKeys {
     private var order: ArraySlice<Series> = []
     private var afterHead: [Series: Int] = [:]
@@ -10,7 +10,7 @@ struct DueKeys {
     var isEmpty: Bool { dueHead == .max }
 
     mutating func add(_ series: Series, afterHead head: Int) {
-        if afterHead.updateValue(head, forKey: series) == nil { order.append(series) }
+        if afterHead.updateValue(max(head, afterHead[series] ?? 0), forKey: series) == nil { order.append(series) }
         noteFirst()
     }
 

@@ -41,7 +41,7 @@ package enum SinkCommand: Sendable {
     case gapsChanged
     /// A hole that somebody wants filled.
     case want(Gap)
-    /// Say which series' bars should have closed before this instant, and of which nothing has come (`HealCommand.watched`).
+    /// Say which series' bars should have closed before this instant, and of which nothing has come (`SinkWord.watched`).
     case watch(beforeMs: Int64)
     /// Entries of a history that are not candles of the exchange.
     case removeEntries(Series, ids: [String])

@@ -169,7 +169,8 @@ struct HealTests {
         let venue = try VenueSimulator(configuration: simulator)
         try venue.start()
         let redis = try RedisServerProcess()
-        let client = try RedisClient.connect(redis.endpoint)
+        // A disk that is busy stops a server that logs what it takes.
+        let client = try RedisClient.connect(redis.endpoint, timeout: .seconds(60))
         let symbols = venue.symbols.map(\.symbol.name).joined(separator: ",")
         let command = [
             "run", "--flux", "\(symbols):1s", "--venue-ws", venue.webSocketBase, "--venue-rest", venue.restBase, "--redis",
