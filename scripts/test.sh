@@ -45,8 +45,8 @@ rm -f "$logs"/*
 system='^SystemTests\.'
 # They measure, or count on a quiet machine.
 quiet="$system(AllocationTests|CommandLoadTests|LongRunTests|BenchmarkSmokeTests)/"
-faults="$system(FaultTests|RefusalTests)/"
-heal="$system(Heal|ConnectionTests)"
+faults="$system(FaultTests|RefusalTests|ConnectionTests)/"
+heal="${system}Heal"
 service="$system(Access|Client|CommandLine|ConnectLedger|Discovery|Flux|Proxy|RedisServer|RedisSubscriber|ServiceDeath|SharedRedis|Symbol)"
 # Less than half a minute.
 written="^FastFeedTests\.MergeScript(Round)?Tests/|^SimulationTests\.ModelTests/|${system}WholePathTests/(every|history|updates)"

@@ -14,10 +14,11 @@ extension RedisServerProcess {
     /// Options go through a file, not arguments: a password must not show in the process list.
     private func writeConfiguration() throws(FeedError) {
         let quoted = RedisServerProcess.quoted
+        // A server that is killed has written what it has acknowledged, synced or not; a sync would stop it while the disk is busy.
         let lines =
             [
                 "daemonize no", "port 0", "bind 127.0.0.1", "protected-mode yes", "unixsocket \(quoted(socketPath))", "unixsocketperm 700",
-                "dir \(quoted(directory))", "logfile \(quoted(logPath))", "save \"\"", "appendonly yes", "appendfsync everysec",
+                "dir \(quoted(directory))", "logfile \(quoted(logPath))", "save \"\"", "appendonly yes", "appendfsync no",
             ] + (options.password.map { ["requirepass \(quoted($0))"] } ?? [])
         let path = directory + "/redis.conf"
         let file = try RedisServerProcess.openFile(path, O_WRONLY | O_CREAT | O_TRUNC)

@@ -80,7 +80,7 @@ extension CandleTable {
 
     /// A closed candle that opens no later than one that was taken, and is not known to be missing: a repetition, unless the exchange made
     /// the event after all that were taken (then it corrects a bar, and Redis finds out whether anything is different), or bars of the
-    /// series do not keep to the grid, or the bar was healed because its event did not come in time.
+    /// series do not keep to the grid, or the bar was healed before its event came.
     private mutating func saysSomethingNew(_ record: UnsafePointer<CandleRecord>, _ id: Int) -> Bool {
         let (state, last) = unsafe (states.base + id, lastClosed.base[id])
         let open = unsafe record.pointee.openTimeMs
@@ -120,7 +120,7 @@ extension CandleTable {
         if gap.cause != .backfill { counters.add(.gapCandlesFilled) }
         guard unsafe record.pointee.source == .backfill else { return true }
         counters.add(.gapCandlesHealed)
-        if gap.cause == .late { unsafe noteLateHealed(record.pointee.openTimeMs, record.pointee.seriesID) }
+        if gap.cause == .late || gap.cause == .missed { unsafe noteLateHealed(record.pointee.openTimeMs, record.pointee.seriesID) }
         return true
     }
 

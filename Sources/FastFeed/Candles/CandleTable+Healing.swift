@@ -116,9 +116,9 @@ extension CandleTable {
             let fromMs = unsafe checked.newestMs == nil ? min(firstMs, oldestOpenMs.base[id]) : firstMs
             unsafe noteHole(from: max(fromMs, keptMs), until: state.pointee.nextClosedOpenMs, id, .unstored, sparing: onTheWay)
         } else {
-            // Nothing has come yet. The first event may be long in coming where nobody trades. A history that begins does so with the present
-            // bar; of three days nobody knows where that is.
-            let begins = checked.newestMs == nil && series.interval != .d3
+            // Nothing has come yet. The first event may be long in coming where nobody trades. Behind a backfill a history goes on with the
+            // present bar; of three days nobody knows where that is.
+            let begins = checked.newestMs == nil && !checked.holes.isEmpty && series.interval != .d3
             unsafe last.pointee.beforeFirstMs = begins ? series.interval.openTime(barsBack: 1, from: checked.presentMs) : .min
             unsafe last.pointee.openTimeMs = unsafe max(last.pointee.openTimeMs, checked.newestMs ?? .min)
             noteHole(from: max(firstMs, keptMs), until: checked.presentMs, id, .unstored, sparing: onTheWay)

@@ -45,7 +45,7 @@
         var eventTimeMs = Int64.min
         /// The latest open time that is in the history, or on its way there.
         var deliveredOpenMs = Int64.min
-        /// Of a history that begins, open time of the bar before its first; `.min`: not known.
+        /// Of a history that begins behind a backfill, open time of the bar before its first live one; `.min`: not known.
         var beforeFirstMs = Int64.min
         /// Where the chain of trade ids stands: the bar that comes next, and the last id before it (−1: not known).
         var chainOpenMs = Int64.min

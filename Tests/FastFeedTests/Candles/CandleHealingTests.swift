@@ -68,13 +68,14 @@ struct CandleHealingTests {
         #expect(queued(table) == [11, 13] && merged(&table) == [12])
     }
 
-    @Test("A history that begins, begins with the bar of that moment")
-    func aNewHistoryBegins() {
+    @Test(
+        "Behind a backfill a history goes on with the bar of that moment; without, it begins with what comes", arguments: [0, 2] as [Int64])
+    func aNewHistoryBegins(backfill: Int64) {
         var table = table()
-        check(&table, newest: nil, present: 14)
-        #expect(missing == [])
+        check(&table, newest: nil, present: 14, holes: backfill > 0 ? [14 - backfill..<14] : [])
+        #expect(missing == (backfill > 0 ? [12, 13] : []))
         accept(&table, 16, closed: false)
-        #expect(missing == [14, 15])
+        #expect(missing == (backfill > 0 ? [12, 13, 14, 15] : []))
     }
 
     @Test("What is on its way to Redis is not missing, and what the exchange lacks and the stream brings is taken")
@@ -90,13 +91,17 @@ struct CandleHealingTests {
         #expect(counters.value(.duplicates) == 0)
     }
 
-    @Test("A closing event that comes after its bar was healed may say something else, however late it is")
-    func theLateEventItself() {
+    @Test("A closing event that comes after its bar was healed may say something else, however late it is", arguments: [true, false])
+    func theLateEventItself(isWatched: Bool) {
         var table = table()
         accept(&table, 10, 11)
-        table.want(Gap(series: series, fromMs: 12 * Self.minuteMs, untilMs: 13 * Self.minuteMs, cause: .late))
+        // Told by the watch, or seen by the next one's close.
+        if isWatched { table.want(Gap(series: series, fromMs: 12 * Self.minuteMs, untilMs: 13 * Self.minuteMs, cause: .late)) }
+        if !isWatched { accept(&table, 13) }
         accept(&table, 12, healed: true)
-        accept(&table, 13, 14, 15)
+        if isWatched { accept(&table, 13) }
+        accept(&table, 14, 15)
+        if !isWatched { #expect(merged(&table) == [12]) }
         #expect(merged(&table).isEmpty && counters.value(.duplicates) == 0)
         accept(&table, 12)
         #expect(merged(&table) == [12])
