@@ -68,12 +68,14 @@ let package = Package(
         .target(name: "FastFeed", dependencies: ["CShims"], swiftSettings: strict),
         // A redis-server of our own (`--redis embedded`, the demo, tests): whoever only talks to one starts no process.
         .target(name: "RedisServer", dependencies: ["FastFeed"], swiftSettings: strict),
+        // feedd's HTTP server over libmicrohttpd, which is loaded when it is wanted, and its page, embedded.
+        .target(name: "COps", exclude: ["page"]),
         .target(name: "CAuthority", linkerSettings: [.linkedLibrary("crypto")]),
         .target(name: "VenueSimulator", dependencies: ["FastFeed", "CAuthority"], swiftSettings: strict),
         .executableTarget(
             name: "feedd",
             dependencies: [
-                "FastFeed", "RedisServer", "VenueSimulator",
+                "COps", "FastFeed", "RedisServer", "VenueSimulator",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Configuration", package: "swift-configuration"),

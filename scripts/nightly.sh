@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What takes too long for every change: long tests of healing, fuzzing, many worlds, sanitizers, the comparisons with C++, the trials.
+# What takes too long for every change: long tests of healing, fuzzing, many worlds, sanitizers, comparisons with C++, trials, alerts.
 # Goes on after a failure, says at the end what took how long, and fails if anything failed. A part that cannot run here is skipped, aloud.
 #
 #   scripts/nightly.sh [PART…]     without any, all of them, in the order of the list below
@@ -28,6 +28,8 @@ parts=(
     "servers     7  scripts/redis-versions.sh"
     "arm64       1  scripts/check-arm64.sh"
     "autobahn    2  scripts/autobahn.sh"
+    "alerts     10  scripts/alerts.sh"
+    "page        4  scripts/page.sh"
 )
 
 if [ "${1:-}" = --list ]; then

@@ -2,13 +2,13 @@
 # Installs what FastFeed needs beside Swift, on Debian and Ubuntu. Does nothing, quickly, when all is there.
 #
 #   scripts/setup.sh           what it needs
-#   scripts/setup.sh --tests   and the proxies that some tests are for: where they are not to be had, those are skipped, aloud
+#   scripts/setup.sh --tests   and the programs that some tests are for: where they are not to be had, those are skipped, aloud
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 command -v swift >/dev/null || fail "swift is not in PATH: install Swift 6.2 or newer from https://www.swift.org/install/linux/"
 
-packages=(libhiredis-dev libcurl4-openssl-dev libssl-dev libjemalloc-dev libsimdjson-dev openssl redis-server valgrind)
+packages=(libhiredis-dev libcurl4-openssl-dev libssl-dev libjemalloc-dev libsimdjson-dev libmicrohttpd-dev openssl redis-server valgrind)
 missing=()
 for package in "${packages[@]}"; do
     [ "$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null || true)" = "install ok installed" ] || missing+=("$package")
@@ -19,11 +19,11 @@ if command -v redis-server >/dev/null; then
     for package in "${missing[@]:+${missing[@]}}"; do [ "$package" = redis-server ] || kept+=("$package"); done
     missing=("${kept[@]:+${kept[@]}}")
 fi
-proxies=()
+others=()
 if [ "${1:-}" = --tests ]; then
-    for package in tinyproxy microsocks; do command -v $package >/dev/null || proxies+=("$package"); done
+    for package in tinyproxy microsocks prometheus; do command -v $package >/dev/null || others+=("$package"); done
 fi
-[ $((${#missing[@]} + ${#proxies[@]})) -gt 0 ] || exit 0
+[ $((${#missing[@]} + ${#others[@]})) -gt 0 ] || exit 0
 
 sudo=()
 [ "$(id -u)" -eq 0 ] || sudo=(sudo)
@@ -51,12 +51,12 @@ if [ ${#missing[@]} -gt 0 ]; then
     install_all "${missing[@]}"
     case " ${missing[*]} " in *" redis-server "*) disable redis-server ;; esac
 fi
-if [ ${#proxies[@]} -gt 0 ]; then
+if [ ${#others[@]} -gt 0 ]; then
     # Nobody is asked for a password for what is not needed.
     [ ${#sudo[@]} -eq 0 ] || sudo=(sudo -n)
-    if install_all "${proxies[@]}" >/dev/null 2>&1 </dev/null; then
-        disable "${proxies[@]}"
+    if install_all "${others[@]}" >/dev/null 2>&1 </dev/null; then
+        disable "${others[@]}"
     else
-        say "${proxies[*]}: skipped, apt-get cannot get them here"
+        say "${others[*]}: skipped, apt-get cannot get them here"
     fi
 fi

@@ -31,7 +31,8 @@ struct Feedd: ParsableCommand {
             CommandGroup(
                 name: "Client",
                 subcommands: [
-                    List.self, Create.self, Stop.self, Status.self, DataCommand.self, Gaps.self, Backfill.self, Audit.self, Monitor.self,
+                    List.self, Create.self, Stop.self, Status.self, Health.self, DataCommand.self, Gaps.self, Backfill.self, Audit.self,
+                    Monitor.self,
                     Watch.self,
                 ])
         ]

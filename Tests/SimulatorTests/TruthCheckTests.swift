@@ -14,7 +14,8 @@ private final class PaperStore {
         func strings(_ list: [String]) -> RedisReply { .array(list.map { .bytes(Array($0.utf8)) }) }
         switch command[0] {
         case "XRANGE":
-            return .array((histories[command[1]] ?? []).map { .array([.bytes(Array($0.id.utf8)), strings($0.fields)]) })
+            let entries = (histories[command[1]] ?? []).filter { command[2] == "-" || $0.id == command[2] }
+            return .array(entries.map { .array([.bytes(Array($0.id.utf8)), strings($0.fields)]) })
         case "HGETALL": return strings((latest[command[1]] ?? [:]).flatMap { [$0.key, $0.value] })
         case "KEYS": return strings(Array(histories.keys) + latest.keys + others.keys)
         case "TTL": return .integer(others[command[1]] ?? -2)
@@ -50,9 +51,9 @@ struct TruthCheckTests {
     private func fields(_ minute: Int64) -> [String] { TruthCheck.fields(candle(minute)).flatMap { [$0.key, $0.value] } }
 
     /// The newest state as it is written to `latest:1m`.
-    private func json(_ minute: Int64, close: String? = nil) -> String {
+    private func json(_ minute: Int64, close: String? = nil, source: String? = nil) -> String {
         let members = CandleField.allCases.map { field in
-            let text = field == .close ? close ?? field.text(of: candle(minute)) : field.text(of: candle(minute))
+            let text = (field == .close ? close : field == .source ? source : nil) ?? field.text(of: candle(minute))
             return "\"\(field.rawValue)\":" + (field.isInteger ? text : "\"\(text)\"")
         }
         return "{\"symbol\":\"btcusdt\",\"interval\":\"1m\",\"open_time\":\(minute * 60_000),\"event_time\":\(minute * 60_000 + 60_003),"
@@ -219,6 +220,20 @@ struct TruthCheckTests {
         for text in bad + [good.replacing(flag, with: "\"closed\":\"false\""), good.replacing(flag, with: "\(flag),\(flag)")] {
             store.latest["latest:1m"]!["btcusdt"] = text
             #expect(try check(mayBeEarlier: true).latestWrong == 1, "\(text)")
+        }
+    }
+
+    /// A bar that closed while nobody listened: REST has brought it, and it is the newest state until the next event.
+    @Test func theNewestStateMayBeHealed() throws {
+        fill()
+        store.histories[Self.key]!.append(("1200000-0", fields(20, [.source: "backfill"])))
+        let healed = [ClosedCandle(series: series, candle: candle(20), delivered: false)]
+        store.latest["latest:1m"]!["btcusdt"] = json(20, source: "backfill")
+        #expect(try check(closed(10..<20) + healed).isFlawless)
+        // Other than in the history, or not from REST.
+        for text in [json(20, close: "7", source: "backfill"), json(20, source: "built")] {
+            store.latest["latest:1m"]!["btcusdt"] = text
+            #expect(try check(closed(10..<20) + healed).latestWrong == 1)
         }
     }
 

@@ -39,7 +39,8 @@ final class ProgramRun {
         let inherited = ProcessInfo.processInfo.environment.filter {
             ["PATH", "TMPDIR"].contains($0.key) || $0.key.hasSuffix("SAN_OPTIONS")
         }
-        process.environment = inherited.merging(environment) { $1 }
+        // One ops server has its usual place; many of these programs run at a time.
+        process.environment = inherited.merging(["FEEDD_OPS": "off"]) { $1 }.merging(environment) { $1 }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = try FileHandle(forWritingTo: output)
         process.standardError = try FileHandle(forWritingTo: errors)

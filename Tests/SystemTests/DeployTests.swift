@@ -17,7 +17,7 @@ struct DeployTests {
     @Test("Each file is one that a test knows")
     func everyFile() throws {
         let names = try FileManager.default.contentsOfDirectory(atPath: DeployTests.folder.path).sorted()
-        #expect(names == ["redis-acl.conf"])
+        #expect(names == ["grafana", "prometheus", "redis-acl.conf"])
     }
 
     @Test("A redis-server takes the users as its aclfile, and nobody else gets in")
@@ -28,7 +28,7 @@ struct DeployTests {
         (options.user, options.password) = ("feed-reader", "change-me-reader")
         let server = try RedisServerProcess(options)
         defer { server.stop() }
-        for user in ["service", "client", "reader"] {
+        for user in ["service", "client", "reader", "ops"] {
             var endpoint = server.endpoint
             (endpoint.user, endpoint.password) = ("feed-\(user)", "change-me-\(user)")
             #expect(try RedisClient.connect(endpoint).command("PING").text == "PONG", "\(user)")

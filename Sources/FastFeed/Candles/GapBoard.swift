@@ -193,6 +193,28 @@ package final class GapBoard: Sendable {
 
     package var forgottenCount: Int { state.withLock { $0.forgottenCount } }
 
+    /// Candles of all holes.
+    package struct Tally: Sendable, Equatable {
+        /// Missed, and not filled yet.
+        package var open = 0
+        /// Older ones that somebody wants as well.
+        package var backfill = 0
+        /// The exchange lacks them.
+        package var absent = 0
+    }
+
+    package var tally: Tally {
+        state.withLock { state in
+            state.gaps.values.joined().reduce(into: Tally()) { sum, gap in
+                switch (gap.state, gap.cause) {
+                case (.absent, _): sum.absent += gap.candleCount
+                case (_, .backfill): sum.backfill += gap.candleCount
+                default: sum.open += gap.candleCount
+                }
+            }
+        }
+    }
+
     /// How many holes are listed, by whether the exchange lacks them.
     package var counts: (open: Int, absent: Int) {
         state.withLock { state in

@@ -56,6 +56,8 @@ package struct SeriesReport: Sendable, Equatable {
     package var receivedNs: UInt64
     package var closedCount: UInt64
     package var missingCount: UInt32
+    /// Kline events that update messages have stood for.
+    package var updateCount: UInt64 = 0
 
     package init(eventTimeMs: Int64 = 0, receivedNs: UInt64 = 0, closedCount: UInt64 = 0, missingCount: UInt32 = 0) {
         (self.eventTimeMs, self.receivedNs, self.closedCount, self.missingCount) = (eventTimeMs, receivedNs, closedCount, missingCount)

@@ -45,7 +45,7 @@ package enum CandleField: String, CaseIterable, Sendable {
     }
 
     /// Nil for a text that is not a whole number where one must be.
-    fileprivate func json(_ text: String) -> JSONValue? { isInteger ? Int64(text).map { .integer($0) } : .string(text) }
+    package func json(_ text: String) -> JSONValue? { isInteger ? Int64(text).map { .integer($0) } : .string(text) }
 
     /// All names and texts, in order.
     package static func texts(_ candle: CandleRecord) -> [(String, String)] { allCases.map { ($0.rawValue, $0.text(of: candle)) } }

@@ -29,11 +29,17 @@ struct AnswerBook {
         return nil
     }
 
-    mutating func end(_ key: RequestKey, _ answer: String, isKept: Bool) {
-        guard let record = records[key] else { return }
+    /// - Returns: when the request came; nil for one that was not carried out.
+    mutating func end(_ key: RequestKey, _ answer: String, isKept: Bool) -> UInt64? {
+        guard let record = records[key] else { return nil }
+        defer { forgetOrKeep(key, answer, record.sinceNs, isKept) }
+        return record.sinceNs
+    }
+
+    private mutating func forgetOrKeep(_ key: RequestKey, _ answer: String, _ sinceNs: UInt64, _ isKept: Bool) {
         if isKept && answer.utf8.count <= AnswerBook.answerBytesMax {
             bytes += answer.utf8.count
-            records[key] = (.answered(answer), record.sinceNs)
+            records[key] = (.answered(answer), sinceNs)
         } else {
             records[key] = nil
         }

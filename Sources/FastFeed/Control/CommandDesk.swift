@@ -13,11 +13,13 @@ package struct CommandDesk {
     private let schema: KeySchema
     private let counters: CounterBank
     private let journal: Journal
+    /// How long each kind of command took, from its message to its answer. Of those that were carried out.
+    private let durations: [CommandKind: LatencyHistogram]
     private var answers = AnswerBook()
     private var rate = RateLimit()
 
-    package init(schema: KeySchema, counters: CounterBank, journal: Journal) {
-        (self.schema, self.counters, self.journal) = (schema, counters, journal)
+    package init(schema: KeySchema, counters: CounterBank, durations: [CommandKind: LatencyHistogram] = [:], journal: Journal) {
+        (self.schema, self.counters, self.durations, self.journal) = (schema, counters, durations, journal)
     }
 
     /// Where requests come.
@@ -57,14 +59,16 @@ package struct CommandDesk {
     }
 
     /// The one answer to a request, as it is to be published.
-    package mutating func answer(_ key: RequestKey, _ result: CommandResult) -> [String] {
+    package mutating func answer(
+        _ key: RequestKey, _ result: CommandResult, nowNs: UInt64 = MonotonicClock.nowNs()
+    ) -> [String] {
         var isKept = true
         if case .failure(let error) = result {
             counters.add(.commandsRefused)
             isKept = error.code != .busy && error.code != .internal
         }
         let text = result.text(requestID: key.id)
-        answers.end(key, text, isKept: isKept)
+        if let sinceNs = answers.end(key, text, isKept: isKept) { durations[key.kind]?.record(nowNs &- min(sinceNs, nowNs)) }
         return publication(key, text)
     }
 

@@ -110,7 +110,7 @@ extension Control {
         line.flush()
         if !wasResumed { warnOfStrangers() }
         // Else Redis is slow, or the line is lost: a later turn tries again.
-        guard line.isReady, line.listen(isWanted: { isWanted }), let reading = readRegistry() else { return }
+        guard line.isReady, line.listen(isWanted: { waitsOn() }), let reading = readRegistry() else { return }
         let keeper = reading[0].text
         let isTheirs = keeper != nil && keeper != lease.owner
         resume(reading, endsOthers: isTheirs)

@@ -6,8 +6,10 @@ import Glibc
 import Synchronization
 
 package final class Control: @unchecked Sendable {
-    // Shared: `stopping`, `wakeUp`, `counters`, `exchangeAnswers`. All else is the control thread's alone once it runs.
+    // Shared: `stopping`, `wakeUp`, `counters`, `meter`, `durations`, `exchangeAnswers`. All else is the control thread's alone once it runs.
     package let counters = CounterBank()
+    package let meter: ThreadMeter
+    package let durations = Dictionary(uniqueKeysWithValues: CommandKind.allCases.map { ($0, LatencyHistogram()) })
     /// One answer for each question, and questions are bounded: it is never full.
     package let exchangeAnswers: Mailbox<ExchangeAnswer>
     private let stopping = Atomic<Bool>(false)
@@ -41,7 +43,7 @@ package final class Control: @unchecked Sendable {
     ) throws(SystemError) {
         (self.engine, self.fluxes, self.journal) = (engine, fluxes, journal)
         ledger = ConnectLedger(key: schema.connectsKey, nowNs: MonotonicClock.nowNs(), nowMs: WallClock.nowMs())
-        commands = CommandDesk(schema: schema, counters: counters, journal: journal)
+        commands = CommandDesk(schema: schema, counters: counters, durations: durations, journal: journal)
         line = RedisLine(redis, channels: commands.channels, journal: journal, seed: seed)
         data = DataDesk(schema: schema)
         heal = HealDesk(market: schema.market, gaps: engine.gaps)
@@ -51,6 +53,7 @@ package final class Control: @unchecked Sendable {
         lease = Lease(key: schema.leaseKey, lifeMs: leaseMs, host: StatusDesk.hostName, pid: getpid(), nonce: seed)
         upkeep = Upkeep(schema: schema)
         wakeUp = try WakeUp()
+        meter = ThreadMeter(name: "control", wakeUp: wakeUp)
         exchangeAnswers = Mailbox(capacity: Limits.dataQuestionsMax + 1, receiver: wakeUp)
         for reader in engine.readers { reader.refusedStreams.setReceiver(wakeUp) }
         engine.sink.events.setReceiver(wakeUp)
@@ -59,7 +62,7 @@ package final class Control: @unchecked Sendable {
     }
 
     package func start() throws(SystemError) {
-        thread = try PinnedThread.start(name: "control") { [self] in run() }
+        thread = try PinnedThread.start(name: meter.name) { [self] in run() }
     }
 
     /// Says `stopped` and ends the thread: at once, unless Redis does not answer. Then the question that is being asked has its second
@@ -75,9 +78,16 @@ package final class Control: @unchecked Sendable {
     /// False once the thread is to end: then nothing is begun that waits.
     var isWanted: Bool { !stopping.load(ordering: .acquiring) }
 
+    /// Asked while it waits for a connection: that is not standing still.
+    func waitsOn() -> Bool {
+        meter.add(0)
+        return isWanted
+    }
+
     private func run() {
         while !stopping.load(ordering: .acquiring) {
-            let isNew = line.connectIfDue(nowNs, isWanted: { isWanted })
+            let turnNs = nowNs
+            let isNew = line.connectIfDue(nowNs, isWanted: { waitsOn() })
             keepLedger()
             if isNew { greetRedis() }
             line.takeReplies()
@@ -90,6 +100,7 @@ package final class Control: @unchecked Sendable {
             takeWaiters()
             askWhatIsDue()
             line.flush()
+            meter.add(nowNs &- turnNs)
             wait()
         }
         if isServing && lease.isHeld(nowNs) {
@@ -182,7 +193,8 @@ package final class Control: @unchecked Sendable {
     private func takeStandings(_ reports: [SeriesReport]) {
         guard let figures = engine.figures() else { return }
         let (nowNs, nowMs) = (nowNs, WallClock.nowMs())
-        status.takeStandings(reports, fluxes, figures, nowNs: nowNs, nowMs: nowMs)
+        status.takeStandings(
+            reports, fluxes, figures, isConnected: line.isReady, isRegistryRead: fluxes.isResumed, nowNs: nowNs, nowMs: nowMs)
         if let behindMs = status.clockDifferenceMs { engine.clock.learn(behindMs: behindMs) }
         if let apartMs = status.clockDifferenceMs, apartMs.magnitude > Limits.clockDifferenceMs.magnitude {
             journal.note(

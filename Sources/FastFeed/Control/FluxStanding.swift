@@ -7,6 +7,7 @@ package struct FluxStanding: Equatable, Sendable {
     package var candlesTotal: UInt64 = 0
     package var gapsOpen: UInt64 = 0
     package var seriesLive = 0
+    package var updatesTotal: UInt64 = 0
 
     /// Before anything is known.
     package init() {}
@@ -24,6 +25,7 @@ package struct FluxStanding: Equatable, Sendable {
         for report in reports {
             candlesTotal += report.closedCount
             gapsOpen += UInt64(report.missingCount)
+            updatesTotal += report.updateCount
             guard report.receivedNs > 0 else { continue }
             let ageNs = nowNs &- min(report.receivedNs, nowNs)
             if ageNs / 1_000_000 <= FluxStanding.staleAfterMs(interval) { seriesLive += 1 }

@@ -13,21 +13,38 @@ package struct FluxOnBoard: Sendable {
     }
 }
 
+/// The service as it was last judged.
+package struct ServiceOnBoard: Sendable {
+    package var state = ServiceState.starting
+    /// When (monotonic), 0 for never: long ago means that control hangs.
+    package var judgedNs: UInt64 = 0
+    package var connectionsWanted = 0
+    /// Control's own connection to Redis.
+    package var isRedisConnected = false
+    /// The fluxes of the registry are taken up.
+    package var isRegistryRead = false
+
+    package init(
+        state: ServiceState = .starting, judgedNs: UInt64 = 0, connectionsWanted: Int = 0, isRedisConnected: Bool = false,
+        isRegistryRead: Bool = false
+    ) {
+        (self.state, self.judgedNs, self.connectionsWanted) = (state, judgedNs, connectionsWanted)
+        (self.isRedisConnected, self.isRegistryRead) = (isRedisConnected, isRegistryRead)
+    }
+}
+
 package final class StandingsBoard: Sendable {
     private struct State {
-        var service = ServiceState.starting
+        var service = ServiceOnBoard()
         /// By id.
         var fluxes: [String: FluxOnBoard] = [:]
-        var judgedNs: UInt64 = 0
     }
 
     private let state = Lock(State())
 
     package init() {}
 
-    package var service: ServiceState { state.withLock { $0.service } }
-    /// When the service was last judged (monotonic), 0 for never: long ago means that control hangs.
-    package var judgedNs: UInt64 { state.withLock { $0.judgedNs } }
+    package var service: ServiceOnBoard { state.withLock { $0.service } }
     /// By their ids.
     package var fluxes: [FluxOnBoard] { state.withLock { Array($0.fluxes.values) }.sorted { $0.flux.id < $1.flux.id } }
     package subscript(id: String) -> FluxOnBoard? { state.withLock { $0.fluxes[id] } }
@@ -36,5 +53,5 @@ package final class StandingsBoard: Sendable {
 
     func show(_ flux: FluxOnBoard) { state.withLock { $0.fluxes[flux.flux.id] = flux } }
     func remove(_ id: String) { state.withLock { $0.fluxes[id] = nil } }
-    func show(_ service: ServiceState, nowNs: UInt64) { state.withLock { ($0.service, $0.judgedNs) = (service, nowNs) } }
+    func show(_ service: ServiceOnBoard) { state.withLock { $0.service = service } }
 }

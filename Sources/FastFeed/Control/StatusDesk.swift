@@ -52,7 +52,8 @@ package struct StatusDesk {
 
     /// Judges what the sink says; the board shows it.
     package mutating func takeStandings(
-        _ reports: [SeriesReport], _ book: FluxBook, _ figures: EngineHandles.Figures, nowNs: UInt64, nowMs: Int64
+        _ reports: [SeriesReport], _ book: FluxBook, _ figures: EngineHandles.Figures, isConnected: Bool = true,
+        isRegistryRead: Bool = true, nowNs: UInt64, nowMs: Int64
     ) {
         guard let list = asked.take(), reports.count == list.reduce(0, { $0 + $1.symbols.count }) else { return }
         var rest = reports[...]
@@ -73,7 +74,10 @@ package struct StatusDesk {
             standing.seriesLive = series.reduce(0) { $0 + $1.1.seriesLive }
             board.show(FluxOnBoard(flux: flux, standing: standing, series: series))
         }
-        board.show(state(book, figures, nowMs), nowNs: nowNs)
+        board.show(
+            ServiceOnBoard(
+                state: state(book, figures, nowMs), judgedNs: nowNs, connectionsWanted: book.placement.connectionCount,
+                isRedisConnected: isConnected, isRegistryRead: isRegistryRead))
         if let newest = reports.max(by: { $0.receivedNs < $1.receivedNs }), newest.receivedNs > 0 {
             clockDifferenceMs = newest.receivedMs(nowNs: nowNs, nowMs: nowMs) - newest.eventTimeMs
         }
@@ -113,7 +117,7 @@ package struct StatusDesk {
 
     /// The service has ended, and that was meant: what Redis must be told.
     package mutating func end(_ book: FluxBook, nowNs: UInt64, nowMs: Int64) -> [[String]] {
-        board.show(.stopped, nowNs: nowNs)
+        board.show(ServiceOnBoard(state: .stopped, judgedNs: nowNs))
         let last = [(Field.state, ServiceState.stopped.rawValue), (Field.heartbeatAt, String(nowMs))]
         return write(schema.serviceStatusKey, last, expirySeconds: StatusDesk.lastExpirySeconds) + book.list.flatMap { end($0) }
     }

@@ -52,6 +52,7 @@ public final class Engine: Sendable {
     private let readers: [Reader]
     private let sink: Sink
     private let threading: ThreadingMode
+    private let rings: [SPSCRing<CandleRecord>]
     private let runners = Lock<[AgentRunner]>([])
     /// Nil where the exchange is not asked.
     private let healing = Lock<Healing?>(nil)
@@ -74,9 +75,10 @@ public final class Engine: Sendable {
         let cores = Cores.allowed()
         threading = configuration.threading ?? (cores.count < 3 ? .shared : .dedicated)
         let seed = SystemRandom.word()
-        let rings = (0..<configuration.readerCount).map { _ in SPSCRing<CandleRecord>(zeroed: Limits.ringRecordCount) }
+        rings = (0..<configuration.readerCount).map { _ in SPSCRing<CandleRecord>(zeroed: Limits.ringRecordCount) }
         let settings = try Engine.readerSettings(configuration, seed: seed)
         budget = ConnectBudget(seed: seed ^ 0xB)
+        let rings = rings
         readers = rings.enumerated().map { [journal, troubles, connections, budget] in
             Reader(
                 index: $0, settings: settings, ring: $1, journal: journal, budget: budget, troubles: troubles, board: connections)
@@ -156,8 +158,8 @@ public final class Engine: Sendable {
 
     private func startThreads() throws(SystemError) -> [AgentRunner] {
         func start(_ agents: [any Agent], name: String? = nil, core: Int? = nil) throws(SystemError) -> AgentRunner {
-            let runner = try AgentRunner(agents: agents, idle: configuration.idle)
-            try runner.start(name: name, core: core)
+            let runner = try AgentRunner(agents: agents, name: name, idle: configuration.idle)
+            try runner.start(core: core)
             return runner
         }
         guard threading == .dedicated else { return [try start(readers + [sink], name: "feed")] }
@@ -267,10 +269,16 @@ public final class Engine: Sendable {
         return sum
     }
 
+    /// 0 before the start.
+    private var uptimeNs: UInt64 {
+        let (startedNs, nowNs) = (startedNs.load(ordering: .relaxed), MonotonicClock.nowNs())
+        return startedNs == 0 ? 0 : nowNs &- min(startedNs, nowNs)
+    }
+
     public func snapshot() -> EngineSnapshot {
         let heapAllocatedBytes = HeapStatistics.allocatedBytes()
         return EngineSnapshot(
-            uptimeNs: MonotonicClock.nowNs() - startedNs.load(ordering: .relaxed),
+            uptimeNs: uptimeNs,
             counters: counters,
             latency: sink.latency.total.snapshot(),
             stages: sink.latency.snapshot(),
@@ -283,6 +291,44 @@ public final class Engine: Sendable {
     /// Closed candles acknowledged so far, and when the newest acknowledgement was seen (monotonic). Two words, read one after
     /// the other.
     package var closedAcks: (count: UInt64, newestNs: UInt64) { (sink.counters.value(.closedWritten), sink.latency.closedAckNs) }
+
+    // MARK: For the ops server
+
+    /// All threads that must go on: those of the data path, the healer's and control's.
+    package var threads: [ThreadMeter] {
+        (runners.withLock { $0 } + [healing.withLock { $0?.runner }].compactMap(\.self)).map(\.meter)
+            + [control.withLock { $0?.meter }].compactMap(\.self)
+    }
+
+    /// Of each reader's ring, how many records are in it.
+    package var ringCounts: [Int] { rings.map(\.count) }
+
+    package var delays: (closed: HistogramSnapshot, exchange: HistogramSnapshot) {
+        (sink.latency.closedDelay.snapshot(), sink.latency.exchangeDelay.snapshot())
+    }
+
+    /// For how long the oldest closed candle in the queue has waited; 0 when it is empty.
+    package var oldestPendingNs: UInt64 {
+        let (oldestNs, nowNs) = (sink.latency.oldestPendingNs, MonotonicClock.nowNs())
+        return oldestNs == 0 ? 0 : nowNs &- min(oldestNs, nowNs)
+    }
+
+    /// How long each kind of command took until its answer.
+    package func commandDurations(_ kind: CommandKind) -> HistogramSnapshot? { control.withLock { $0 }?.durations[kind]?.snapshot() }
+
+    package var restStatistics: RestStatistics? { healing.withLock { $0 }?.rest.statistics }
+
+    /// Candles of holes that are listed, by what becomes of them.
+    package var gapTally: GapBoard.Tally { gaps.tally }
+
+    /// All holes, by open time, absent ones among them.
+    package var allGaps: [Gap] { gaps.all }
+
+    /// The connections to the exchange, as their readers said it the last time; and asks them to say it again.
+    package func connectionReports() -> [ConnectionReport] {
+        for reader in readers where !reader.isStopped { _ = reader.commands.offer(.describe) }
+        return connections.reports
+    }
 
     /// The gaps not filled yet, those of the oldest candles first.
     public var openGaps: [Gap] { gaps.open }

@@ -6,6 +6,8 @@ public enum CounterID: Int, CaseIterable, Sendable {
     // Wire and readers
     case bytesReceived, messagesReceived, noticesReceived, layoutMisses
     case connectionsOpened, connectionsClosed, connectFailures, reconnects, rollovers
+    case endedByPeer, endedByNetwork, endedBySilence, endedByViolation, endedByRollover, endedByStop
+    case connectFailedDns, connectFailedTcp, connectFailedProxy, connectFailedTls, connectFailedHttp, connectFailedTimeout
     case protocolViolations, subscribeRequests, subscribeErrors, backPressureStalls
     // Rejections: one per reason
     case rejectedMalformed, rejectedNotUTF8, rejectedMissing, rejectedType, rejectedLong, rejectedNumber
@@ -50,6 +52,18 @@ public enum CounterID: Int, CaseIterable, Sendable {
         case .connectionsOpened: ("connections", "Exchange connections that completed TCP, TLS and upgrade.")
         case .connectionsClosed: ("connections", "Exchange connections that ended, whoever ended them.")
         case .connectFailures: ("attempts", "Attempts that ended before the upgrade was complete.")
+        case .endedByPeer: ("connections", "Of those that ended: the exchange closed them.")
+        case .endedByNetwork: ("connections", "Of those that ended: a read or a write failed.")
+        case .endedBySilence: ("connections", "Of those that ended: nothing came for too long.")
+        case .endedByViolation: ("connections", "Of those that ended: closed by us, see `protocol_violations`.")
+        case .endedByRollover: ("connections", "Of those that ended: another had taken their place.")
+        case .endedByStop: ("connections", "Of those that ended: nobody wanted their streams any more.")
+        case .connectFailedDns: ("attempts", "Of the failed attempts: the name was not resolved.")
+        case .connectFailedTcp: ("attempts", "Of the failed attempts: no address could be reached.")
+        case .connectFailedProxy: ("attempts", "Of the failed attempts: the proxy did not connect us.")
+        case .connectFailedTls: ("attempts", "Of the failed attempts: the TLS handshake failed.")
+        case .connectFailedHttp: ("attempts", "Of the failed attempts: the upgrade was refused.")
+        case .connectFailedTimeout: ("attempts", "Of the failed attempts: no answer in time.")
         case .reconnects: ("attempts", "Attempts after the first one of a connection.")
         case .rollovers: ("connections", "Connections replaced by a new one before they ended (age, shutdown notice).")
         case .protocolViolations: ("connections", "Connections closed by us because the peer broke RFC 6455 or a limit.")

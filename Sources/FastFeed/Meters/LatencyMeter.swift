@@ -25,7 +25,12 @@ package final class LatencyMeter: Sendable {
     private let parsedToTaken = LatencyHistogram()
     private let takenToWritten = LatencyHistogram()
     private let writtenToAck = LatencyHistogram()
+    /// From a bar's end to the acknowledgement of its closed candle, and from an event to its socket: by two machines' clocks, so that
+    /// less than nothing counts as nothing. Of closed live candles each; of events one a turn and reader.
+    package let closedDelay = LatencyHistogram()
+    package let exchangeDelay = LatencyHistogram()
     private let closedAck = Atomic<UInt64>(0)
+    private let oldestPending = Atomic<UInt64>(0)
 
     package init() {}
 
@@ -52,6 +57,12 @@ package final class LatencyMeter: Sendable {
 
     /// When the newest acknowledgement of a closed candle was seen, monotonic; 0 for never.
     package var closedAckNs: UInt64 { closedAck.load(ordering: .relaxed) }
+
+    /// Owner thread only: since when the oldest closed candle in the queue waits; 0 for none.
+    @inline(__always)
+    package func noteOldestPending(_ sinceNs: UInt64) { oldestPending.store(sinceNs, ordering: .relaxed) }
+
+    package var oldestPendingNs: UInt64 { oldestPending.load(ordering: .relaxed) }
 
     package func snapshot() -> StageSnapshots {
         StageSnapshots([socketToParsed, parsedToTaken, takenToWritten, writtenToAck].map { $0.snapshot() })

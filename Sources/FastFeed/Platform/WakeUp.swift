@@ -49,6 +49,9 @@ package final class WakeUp: Sendable {
         if entries[0].revents != 0 { drain() }
     }
 
+    /// The same with nothing to wait for but a waker.
+    package func park(untilNs: UInt64, unless hasNews: () -> Bool) { park([], untilNs: untilNs, unless: hasNews) }
+
     /// Waker: call after publishing.
     @inline(__always)
     package func signal() {

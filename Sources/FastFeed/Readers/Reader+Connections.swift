@@ -41,7 +41,9 @@ extension Reader {
     }
 
     func disconnect(_ key: ConnectionKey, _ nowNs: UInt64) {
-        for slot in 0..<connections.count where connections[slot].key == key && !connections[slot].isRetired { leave(slot, nowNs) }
+        for slot in 0..<connections.count where connections[slot].key == key && !connections[slot].isRetired {
+            leave(slot, .endedByStop, nowNs)
+        }
     }
 
     // MARK: Turning
@@ -61,9 +63,11 @@ extension Reader {
         case .pending: timersDueNs = min(timersDueNs, connections[slot].nextDeadlineNs(nowNs: nowNs))
         case .failed(let reason, let retryAfter):
             counters.add(.connectFailures)
+            counters.add(connections[slot].failure)
             endAttempt(slot, .failed(connections[slot].reach), nowNs)
             let delayNs = min(
                 retryAfter == nil ? budget.longestPauseNs : .max, connections[slot].backoff.nextDelayNs(atLeastSeconds: retryAfter ?? 0))
+            connections[slot].lastLoss = reason
             troubles.note(.connection(label(slot)), reason)
             // Alike from its beginning on: a page may have a number of its own for each request in it.
             journal.note(
@@ -115,13 +119,14 @@ extension Reader {
         switch unsafe connections[slot].socket!.read(into: buffer.base, count: bytesMax) {
         case .bytes(let count):
             connections[slot].lastReceivedNs = nowNs
+            connections[slot].bytesReceived &+= UInt64(count)
             counters.add(.bytesReceived, count)
             decode(count, slot, nowNs)
             if count == bytesMax || connections[slot].hasPending { markReady(slot) }
             if connections[slot].writeFailure != nil { readOut(slot, nowNs) }
-        case .wouldBlock: if let reason = connections[slot].writeFailure { lose(slot, reason, nowNs) }
-        case .endOfStream: lose(slot, "the exchange ended the connection without a close frame (1006)", nowNs)
-        case .failed(let code): lose(slot, connections[slot].socket!.describe(code), nowNs)
+        case .wouldBlock: if let reason = connections[slot].writeFailure { lose(slot, reason, .endedByNetwork, nowNs) }
+        case .endOfStream: lose(slot, "the exchange ended the connection without a close frame (1006)", .endedByPeer, nowNs)
+        case .failed(let code): lose(slot, connections[slot].socket!.describe(code), .endedByNetwork, nowNs)
         }
     }
 
@@ -136,7 +141,7 @@ extension Reader {
     private func readOut(_ slot: Int, _ nowNs: UInt64) {
         connections[slot].readsAfterFailure += 1
         guard connections[slot].readsAfterFailure < Limits.readsAfterWriteFailureMax else {
-            return lose(slot, connections[slot].writeFailure!, nowNs)
+            return lose(slot, connections[slot].writeFailure!, .endedByNetwork, nowNs)
         }
         markReady(slot)
     }
@@ -237,14 +242,15 @@ extension Reader {
     }
 
     private func onClose(_ slot: Int, _ code: UInt16, _ reason: String, _ nowNs: UInt64) {
-        guard connections[slot].phase != .closing else { return lose(slot, "closed as we asked", nowNs) }
+        guard connections[slot].phase != .closing else { return lose(slot, "closed as we asked", .endedByPeer, nowNs) }
         connections[slot].socket!.close(code: code, nowNs: nowNs)
-        lose(slot, "close \(code)\(reason.isEmpty ? "" : " '\(reason)'")", nowNs)
+        lose(slot, "close \(code)\(reason.isEmpty ? "" : " '\(reason)'")", .endedByPeer, nowNs)
     }
 
     private func violate(_ slot: Int, _ code: UInt16, _ reason: String, _ nowNs: UInt64) {
         counters.add(.protocolViolations)
         connections[slot].lossReason = "protocol violation: \(reason) (closed with \(code))"
+        connections[slot].ending = .endedByViolation
         connections[slot].socket!.decoder.finish()
         // What still comes is read and forgotten until the peer ends TCP or the time is up: closing with unread bytes
         // would turn into a reset that swallows our close frame.
@@ -255,9 +261,11 @@ extension Reader {
     // MARK: Endings
 
     /// The connection is no more. It is opened again unless another has taken its place.
-    func lose(_ slot: Int, _ reason: String, _ nowNs: UInt64) {
+    /// - Parameter ending: what it counts as, unless we have begun to close it ourselves.
+    func lose(_ slot: Int, _ reason: String, _ ending: CounterID, _ nowNs: UInt64) {
         guard connections[slot].phase != nil else { return }
         counters.add(.connectionsClosed)
+        counters.add(connections[slot].ending ?? ending)
         guard !connections[slot].isRetired else {
             vacate(slot, retryAtNs: .max)
             return finishStopIfDone()
@@ -268,6 +276,7 @@ extension Reader {
         if ageNs >= UInt64.ns(ms: Limits.connectionProvenMs) { connections[slot].backoff.succeeded() }
         let delayNs = connections[slot].backoff.nextDelayNs()
         let reason = connections[slot].lossReason ?? reason
+        connections[slot].lastLoss = reason
         troubles.note(.connection(label(slot)), reason)
         journal.note(
             .warning, "connection to the exchange lost",
@@ -289,7 +298,7 @@ extension Reader {
         }
         connections[slot].socket?.drop()
         connections[slot].socket = nil
-        connections[slot].lossReason = nil
+        (connections[slot].lossReason, connections[slot].ending) = (nil, nil)
         connections[slot].writeFailure = nil
         connections[slot].readsAfterFailure = 0
         connections[slot].generation &+= 1
@@ -337,13 +346,14 @@ extension Reader {
             connections[old].predecessor = nil
             counters.add(.rollovers)
             journal.note(.info, "connection replaced", ("old", label(old)), ("new", label(slot)))
-            leave(old, nowNs)
+            leave(old, .endedByRollover, nowNs)
         }
     }
 
     /// For good: closes properly what is open and drops what is not yet.
-    func leave(_ slot: Int, _ nowNs: UInt64) {
+    func leave(_ slot: Int, _ ending: CounterID, _ nowNs: UInt64) {
         retire(slot)
+        connections[slot].ending = connections[slot].ending ?? ending
         setLost(slot)
         connections[slot].socket?.close(code: 1000, nowNs: nowNs)
         if connections[slot].phase == .closed { vacate(slot, retryAtNs: .max) }

@@ -22,7 +22,9 @@ extension Reader {
             // What waits unread may hold closed candles, unless the connection is one that we believe nothing any more.
             let isHeard = connections[slot].lossReason == nil
             guard !connections[slot].isStalled, !(isHeard && connections[slot].isReady) else { return }
-            if nowNs >= connections[slot].nextDeadlineNs(nowNs: nowNs) { lose(slot, "no answer to our close frame", nowNs) }
+            if nowNs >= connections[slot].nextDeadlineNs(nowNs: nowNs) {
+                lose(slot, "no answer to our close frame", .endedBySilence, nowNs)
+            }
         case .closed: break
         }
     }
@@ -65,7 +67,7 @@ extension Reader {
         guard !connections[slot].isStalled else { return }
         let silentNs = nowNs &- connections[slot].lastReceivedNs
         if silentNs >= UInt64.ns(ms: Limits.venueSilenceDropMs) {
-            lose(slot, "silent for \(Limits.venueSilenceDropMs / 1_000) s", nowNs)
+            lose(slot, "silent for \(Limits.venueSilenceDropMs / 1_000) s", .endedBySilence, nowNs)
         } else if silentNs >= UInt64.ns(ms: Limits.venueSilencePingMs),
             nowNs &- connections[slot].lastPingNs >= UInt64.ns(ms: Limits.venueSilencePingMs)
         {
@@ -96,7 +98,7 @@ extension Reader {
     /// The new one does not become live: others have their turn, and the old one goes on.
     private func giveUpRoll(_ slot: Int, _ nowNs: UInt64) {
         journal.note(.warning, "a connection could not be replaced in time; it goes on", ("connection", label(slot)))
-        while let successor = connections[slot].successor, !connections[successor].isRetired { leave(successor, nowNs) }
+        while let successor = connections[slot].successor, !connections[successor].isRetired { leave(successor, .endedByRollover, nowNs) }
         connections[slot].successor = nil
         endRoll()
         connections[slot].rollAtNs = nowNs + .ns(ms: Limits.rollPauseMs)

@@ -148,14 +148,24 @@ package struct ReaderSettings: Sendable {
         case .unsubscribe(let key, let streams): change(key, nowNs) { $0.change(streams, isWanted: false) }
         case .renew(let key, let streams): change(key, nowNs) { $0.renew(streams) }
         case .disconnect(let key): disconnect(key, nowNs)
+        case .describe: return describe()
         case .stop: stop(nowNs)
         }
         timersDueNs = 0
     }
 
+    private func describe() {
+        var reports: [ConnectionReport] = []
+        for slot in 0..<connections.count where !connections[slot].isRetired || connections[slot].phase != nil {
+            let host = settings.hosts[connections[slot].host].base.authority
+            reports.append(connections[slot].report(label: label(slot), host: "\(host)"))
+        }
+        board.show(reports, of: index)
+    }
+
     private func stop(_ nowNs: UInt64) {
         isStopping = true
-        for slot in 0..<connections.count { leave(slot, nowNs) }
+        for slot in 0..<connections.count { leave(slot, .endedByStop, nowNs) }
         finishStopIfDone()
     }
 

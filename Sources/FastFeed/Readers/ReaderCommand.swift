@@ -21,6 +21,8 @@ package enum ReaderCommand: Sendable {
     case renew(ConnectionKey, streams: [String])
     /// Close the connection properly and do not open it again.
     case disconnect(ConnectionKey)
+    /// Say on the board how the connections stand.
+    case describe
     /// Close every connection properly and open none again. What the exchange sends before it has answered is still taken.
     case stop
 }

@@ -14,6 +14,9 @@ struct ReaderConnection: ~Copyable {
     /// When to try again, in a phase without a socket.
     var retryAtNs: UInt64 = 0
     var openedNs: UInt64 = 0
+    var bytesReceived: UInt64 = 0
+    /// Why it ended the last time.
+    var lastLoss = ""
     var lastReceivedNs: UInt64 = 0
     /// When the last klines came, and how many connections before this one were replaced because none came.
     var lastKlineNs: UInt64 = 0
@@ -32,6 +35,8 @@ struct ReaderConnection: ~Copyable {
     var isStalled = false
     /// Why we are closing, where it is our decision.
     var lossReason: String?
+    /// What its end counts as, where that is our decision, too.
+    var ending: CounterID?
     /// Why nothing can be sent any more; what has arrived is still being read.
     var writeFailure: String?
     var readsAfterFailure = 0
@@ -62,11 +67,48 @@ struct ReaderConnection: ~Copyable {
         }
     }
 
+    private var socketFailure: WebSocketConnection.Failure? {
+        switch socket {
+        case .none: nil
+        case .some(let socket): socket.failure
+        }
+    }
+
+    /// What the failed attempt counts as.
+    var failure: CounterID {
+        switch socketFailure {
+        case .name: .connectFailedDns
+        case .tcp, nil: .connectFailedTcp
+        case .proxy: .connectFailedProxy
+        case .tls: .connectFailedTls
+        case .upgrade: .connectFailedHttp
+        case .timeout: .connectFailedTimeout
+        }
+    }
+
     /// How far the failed attempt has come.
     var reach: WebSocketConnection.Reach {
         switch socket {
         case .none: .noAnswer
         case .some(let socket): socket.reach
+        }
+    }
+
+    func report(label: String, host: String) -> ConnectionReport {
+        ConnectionReport(
+            label: label, host: host, state: stateName, streams: subscription.streams.count, attempts: attempts,
+            openedNs: isOpen ? openedNs : 0, lastReceivedNs: lastReceivedNs, rollAtNs: rollAtNs, bytesReceived: bytesReceived,
+            lastLoss: lastLoss)
+    }
+
+    private var stateName: String {
+        if isLive { return "live" }
+        return switch phase {
+        case .dialing: "dialing"
+        case .upgrading: "upgrading"
+        case .open: "subscribing"
+        case .closing: "closing"
+        case .closed, nil: "waiting"
         }
     }
 

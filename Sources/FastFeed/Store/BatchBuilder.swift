@@ -50,6 +50,9 @@
         followedMax = max(followedMax, Int(id) + 1)
     }
 
+    /// Kline events of a series that update messages have stood for.
+    func updateCount(_ id: UInt32) -> UInt64 { unsafe texts.base[Int(id)].updateCount }
+
     /// Builds the next batch alone. False when there is nothing to write.
     package mutating func build(_ table: inout CandleTable, into batch: inout Batch) -> Bool {
         begin()
@@ -200,6 +203,7 @@
             let state = unsafe table.states.base + id
             writeUpdate(id, table)
             unsafe state.pointee.flags &= ~(SeriesFlags.inBatch | SeriesFlags.newestIsChained)
+            unsafe texts.base[id].updateCount &+= UInt64(state.pointee.updates)
             unsafe state.pointee.updates = 0
             unsafe (state.pointee.batchClosedFirst, state.pointee.batchClosedLast, state.pointee.batchClosedCount) = (.max, .max, 0)
             batch.publishCount &+= 1

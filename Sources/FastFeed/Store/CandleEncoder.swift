@@ -60,55 +60,47 @@ package enum CandleEncoder {
 
     /// The fourteen fields as name and value bulk strings.
     static func putFields(_ candle: UnsafePointer<CandleRecord>, to out: inout ByteWriter) {
-        out.putBulk("open")
+        unsafe put(candle, withNames: true, to: &out)
+    }
+
+    /// The fourteen values alone, as bulk strings: what the merge script takes.
+    static func putValues(_ candle: UnsafePointer<CandleRecord>, to out: inout ByteWriter) {
+        unsafe put(candle, withNames: false, to: &out)
+    }
+
+    @inline(__always)
+    private static func put(_ candle: UnsafePointer<CandleRecord>, withNames: Bool, to out: inout ByteWriter) {
+        if withNames { out.putBulk("open") }
         unsafe out.putBulk(candle.pointee.open)
-        out.putBulk("high")
+        if withNames { out.putBulk("high") }
         unsafe out.putBulk(candle.pointee.high)
-        out.putBulk("low")
+        if withNames { out.putBulk("low") }
         unsafe out.putBulk(candle.pointee.low)
-        out.putBulk("close")
+        if withNames { out.putBulk("close") }
         unsafe out.putBulk(candle.pointee.close)
-        out.putBulk("volume")
+        if withNames { out.putBulk("volume") }
         unsafe out.putBulk(candle.pointee.volume)
-        out.putBulk("close_time")
+        if withNames { out.putBulk("close_time") }
         unsafe out.putBulk(candle.pointee.closeTimeMs)
-        out.putBulk("quote_volume")
+        if withNames { out.putBulk("quote_volume") }
         unsafe out.putBulk(candle.pointee.quoteVolume)
-        out.putBulk("count")
+        if withNames { out.putBulk("count") }
         unsafe out.putBulk(candle.pointee.tradeCount)
-        out.putBulk("taker_buy_volume")
+        if withNames { out.putBulk("taker_buy_volume") }
         unsafe out.putBulk(candle.pointee.takerBuyVolume)
-        out.putBulk("taker_buy_quote_volume")
+        if withNames { out.putBulk("taker_buy_quote_volume") }
         unsafe out.putBulk(candle.pointee.takerBuyQuoteVolume)
-        out.putBulk("first_trade_id")
+        if withNames { out.putBulk("first_trade_id") }
         unsafe out.putBulk(candle.pointee.firstTradeID)
-        out.putBulk("last_trade_id")
+        if withNames { out.putBulk("last_trade_id") }
         unsafe out.putBulk(candle.pointee.lastTradeID)
-        out.putBulk("source")
+        if withNames { out.putBulk("source") }
         switch unsafe candle.pointee.source {
         case .live: out.putBulk("live")
         case .backfill: out.putBulk("backfill")
         case .built: out.putBulk("built")
         }
-        out.putBulk("revision")
-        out.putBulk(Int64(0))
-    }
-
-    /// The fourteen values alone, as bulk strings: what the merge script takes.
-    static func putValues(_ candle: UnsafePointer<CandleRecord>, to out: inout ByteWriter) {
-        unsafe out.putBulk(candle.pointee.open)
-        unsafe out.putBulk(candle.pointee.high)
-        unsafe out.putBulk(candle.pointee.low)
-        unsafe out.putBulk(candle.pointee.close)
-        unsafe out.putBulk(candle.pointee.volume)
-        unsafe out.putBulk(candle.pointee.closeTimeMs)
-        unsafe out.putBulk(candle.pointee.quoteVolume)
-        unsafe out.putBulk(candle.pointee.tradeCount)
-        unsafe out.putBulk(candle.pointee.takerBuyVolume)
-        unsafe out.putBulk(candle.pointee.takerBuyQuoteVolume)
-        unsafe out.putBulk(candle.pointee.firstTradeID)
-        unsafe out.putBulk(candle.pointee.lastTradeID)
-        unsafe RESP.bulk(candle.pointee.source.name).withUnsafeBufferPointer { unsafe out.put($0) }
+        if withNames { out.putBulk("revision") }
         out.putBulk(Int64(0))
     }
 }

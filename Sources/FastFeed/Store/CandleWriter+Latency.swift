@@ -3,21 +3,33 @@
 extension CandleWriter {
     @inline(__always)
     func recordClosed(_ batch: UnsafeMutablePointer<Batch>, _ index: Int, ackNs: UInt64) {
-        unsafe recordClosed(batch, batch.pointee.closedReceivedNs.base[index], batch.pointee.closedParsedAfterNs.base[index], ackNs: ackNs)
+        let closeTimeMs = unsafe table.closed.candle(batch.pointee.closedPositions.base[index]).pointee.closeTimeMs
+        unsafe recordClosed(
+            batch, batch.pointee.closedReceivedNs.base[index], batch.pointee.closedParsedAfterNs.base[index], closeTimeMs, ackNs: ackNs)
     }
 
     func recordMerged(_ batch: UnsafeMutablePointer<Batch>, _ candle: LateCandle, ackNs: UInt64) {
-        unsafe recordClosed(batch, candle.record.receivedNs, candle.parsedAfterNs, ackNs: ackNs)
+        unsafe recordClosed(batch, candle.record.receivedNs, candle.parsedAfterNs, candle.record.closeTimeMs, ackNs: ackNs)
     }
 
     /// What the healer has brought was never received, and has no latency.
     @inline(__always)
-    private func recordClosed(_ batch: UnsafeMutablePointer<Batch>, _ receivedNs: UInt64, _ parsedAfterNs: UInt32, ackNs: UInt64) {
+    private func recordClosed(
+        _ batch: UnsafeMutablePointer<Batch>, _ receivedNs: UInt64, _ parsedAfterNs: UInt32, _ closeTimeMs: Int64, ackNs: UInt64
+    ) {
         guard receivedNs != 0 else { return counters.add(.healedWritten) }
         let (takenNs, writtenNs) = unsafe (batch.pointee.takenNs, batch.pointee.writtenNs)
         latency.recordStates(receivedNs: receivedNs, parsedAfterNs: parsedAfterNs, takenNs: takenNs, ackNs: ackNs, count: 1)
         latency.recordBatch(takenNs: takenNs, writtenNs: writtenNs, ackNs: ackNs, count: 1)
         latency.noteClosed(ackNs: ackNs)
+        // A bar ends with its last millisecond.
+        latency.closedDelay.record(sinceNs(closeTimeMs &+ 1, ackNs))
+    }
+
+    /// From an instant of the exchange's clock (Unix ms) until one of ours.
+    @inline(__always)
+    func sinceNs(_ theirMs: Int64, _ nowNs: UInt64) -> UInt64 {
+        UInt64(max(0, Int64(bitPattern: nowNs) &+ wallOffsetNs &- theirMs &* 1_000_000))
     }
 
     /// How many forming states the batch has written. Those that were read together mostly stand together, and cost one record.

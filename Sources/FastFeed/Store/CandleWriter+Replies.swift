@@ -232,4 +232,53 @@ extension CandleWriter {
             }
         }
     }
+
+    // MARK: What was refused, again
+
+    /// What was refused by its key and has waited is tried again. The script puts it in its place, whatever has come since.
+    mutating func askAgain(_ nowNs: UInt64) {
+        for candle in refused.takeDue(nowNs: nowNs, most: Limits.mergeRunMax) { table.merge(LateCandle(candle)) }
+    }
+
+    /// After a pause for all of them: another update may come first.
+    mutating func owe(_ ids: [UInt32] = [], removals: [Series] = [], gaps: [Series] = [], _ nowNs: UInt64) {
+        if owed.dueNs == .max { owed.dueNs = nowNs + owedBackoff.nextDelayNs() }
+        owed.ids.formUnion(ids)
+        owed.removals.formUnion(removals)
+        owed.gaps.formUnion(gaps)
+    }
+
+    mutating func writeOwed() {
+        for id in owed.ids.sorted() { table.markDirty(Int(id)) }
+        // The same order in every run.
+        removals += owed.removals.sorted { $0.description < $1.description }
+        for series in owed.gaps.sorted(by: { $0.description < $1.description }) { gapKeys.add(series, afterHead: table.closed.head) }
+        owed = ([], [], [], .max)
+    }
+
+    /// What a key has refused, or what waits for a hole, goes now: nothing more will come, or another server may take it.
+    mutating func askNow() {
+        refused.askNow()
+        writeOwed()
+    }
+
+    /// Nothing more will come: nothing waits for anything any more.
+    mutating func drain() {
+        table.held.canHeal = false
+        askNow()
+    }
+
+    mutating func noteTrouble(_ reason: String) {
+        hasTrouble = true
+        troubles.note(.redis, reason)
+    }
+
+    /// A batch was taken whole; a key that is refused may still have something to wait for.
+    @inline(never)
+    mutating func endTrouble() {
+        guard refused.isEmpty, owed.dueNs == .max else { return }
+        owedBackoff.succeeded()
+        hasTrouble = false
+        troubles.clear(.redis)
+    }
 }

@@ -20,6 +20,11 @@ import CShims
     private var unwrittenCount = 0
     /// Batches answered or given up since the start.
     var endedCount = 0
+    /// What is to be added to a monotonic instant to make it one of the wall clock; looked at once a second.
+    private(set) var wallOffsetNs: Int64 = 0
+    private var wallDueNs: UInt64 = 0
+    /// The queue's head, and since when it is that.
+    private var oldest: (head: Int, sinceNs: UInt64) = (-1, 0)
     /// Stopped series whose field in `latest:*` is to be removed.
     var removals: [Series] = []
     /// Series whose holes are to be written anew, once the queue's head has passed: a hole ends when Redis has its last candle.
@@ -46,8 +51,8 @@ import CShims
     var elsewhere = ElsewhereWatch()
     var refused: RefusedCandles
     /// What keys have refused: newest states, removals and lists of holes, and when it is tried again.
-    private var owed: (ids: Set<UInt32>, removals: Set<Series>, gaps: Set<Series>, dueNs: UInt64) = ([], [], [], .max)
-    private var owedBackoff: Backoff
+    var owed: (ids: Set<UInt32>, removals: Set<Series>, gaps: Set<Series>, dueNs: UInt64) = ([], [], [], .max)
+    var owedBackoff: Backoff
     let schema: KeySchema
     let gaps: GapBoard
     let hasHealer: Bool
@@ -56,9 +61,9 @@ import CShims
     let counters: CounterBank
     let latency: LatencyMeter
     let journal: Journal
-    private let troubles: TroubleBoard
+    let troubles: TroubleBoard
     /// Redis has refused something since the last recovery.
-    private(set) var hasTrouble = false
+    var hasTrouble = false
     private let coalesces: Bool
     private let replyTimeoutNs: UInt64
     private(set) var nextDeadlineNs: UInt64 = 0
@@ -94,6 +99,13 @@ import CShims
     mutating func follow(_ series: Series, _ handle: SeriesHandle) {
         table.follow(series, handle.id, generation: handle.generation)
         builder.follow(series, handle.id)
+    }
+
+    /// How a series stands, for status.
+    func report(_ id: UInt32) -> SeriesReport {
+        var report = table.report(id)
+        if Int(id) < table.seriesCount { report.updateCount = builder.updateCount(id) }
+        return report
     }
 
     /// Takes no more records of a series and removes its newest state; its history stays.
@@ -169,6 +181,10 @@ import CShims
     mutating func turn(nowNs: UInt64, port: PollerPort) {
         table.held.nowNs = nowNs
         if healDueNs != 0 && nowNs >= healDueNs { healDueNs = 0 }
+        if nowNs >= wallDueNs {
+            wallOffsetNs = WallClock.nowMs() &* 1_000_000 &- Int64(bitPattern: MonotonicClock.nowNs())
+            wallDueNs = nowNs + 1_000_000_000
+        }
         takeRecords()
         table.releaseDue()
         if gaps.version != gapsVersion { noteGaps() }
@@ -184,7 +200,18 @@ import CShims
             }
         }
         counters.set(.closedPending, table.closed.pendingCount + refused.count + table.merges.count + table.held.count)
+        noteOldestPending(nowNs)
         scheduleNext(nowNs)
+    }
+
+    /// Since when the queue's head waits. (What is held for a hole, or apart for its key, is not counted here.)
+    private mutating func noteOldestPending(_ nowNs: UInt64) {
+        if table.closed.count == 0 {
+            oldest = (-1, 0)
+        } else if table.closed.head != oldest.head {
+            oldest = (table.closed.head, nowNs)
+        }
+        latency.noteOldestPending(oldest.sinceNs)
     }
 
     private mutating func turnReady(_ nowNs: UInt64, _ port: PollerPort) {
@@ -226,53 +253,6 @@ import CShims
         nextDeadlineNs = min(nextDeadlineNs, table.held.nextDueNs)
     }
 
-    /// What was refused by its key and has waited is tried again. The script puts it in its place, whatever has come since.
-    private mutating func askAgain(_ nowNs: UInt64) {
-        for candle in refused.takeDue(nowNs: nowNs, most: Limits.mergeRunMax) { table.merge(LateCandle(candle)) }
-    }
-
-    /// After a pause for all of them: another update may come first.
-    mutating func owe(_ ids: [UInt32] = [], removals: [Series] = [], gaps: [Series] = [], _ nowNs: UInt64) {
-        if owed.dueNs == .max { owed.dueNs = nowNs + owedBackoff.nextDelayNs() }
-        owed.ids.formUnion(ids)
-        owed.removals.formUnion(removals)
-        owed.gaps.formUnion(gaps)
-    }
-
-    private mutating func writeOwed() {
-        for id in owed.ids.sorted() { table.markDirty(Int(id)) }
-        // The same order in every run.
-        removals += owed.removals.sorted { $0.description < $1.description }
-        for series in owed.gaps.sorted(by: { $0.description < $1.description }) { gapKeys.add(series, afterHead: table.closed.head) }
-        owed = ([], [], [], .max)
-    }
-
-    /// What a key has refused, or what waits for a hole, goes now: nothing more will come, or another server may take it.
-    mutating func askNow() {
-        refused.askNow()
-        writeOwed()
-    }
-
-    /// Nothing more will come: nothing waits for anything any more.
-    mutating func drain() {
-        table.held.canHeal = false
-        askNow()
-    }
-
-    mutating func noteTrouble(_ reason: String) {
-        hasTrouble = true
-        troubles.note(.redis, reason)
-    }
-
-    /// A batch was taken whole; a key that is refused may still have something to wait for.
-    @inline(never)
-    mutating func endTrouble() {
-        guard refused.isEmpty, owed.dueNs == .max else { return }
-        owedBackoff.succeeded()
-        hasTrouble = false
-        troubles.clear(.redis)
-    }
-
     /// Takes all records that the rings show now.
     private mutating func takeRecords() {
         var taken = 0
@@ -295,7 +275,11 @@ import CShims
                 unsafe table.accept(record, parsedAfterNs: consumer.pointee.stamp(done))
                 done &+= 1
             }
-            if done > 0 { unsafe consumer.pointee.free(done) }
+            if done > 0 {
+                let newest = unsafe consumer.pointee.record(done &- 1)
+                unsafe latency.exchangeDelay.record(sinceNs(newest.pointee.eventTimeMs, newest.pointee.receivedNs))
+                unsafe consumer.pointee.free(done)
+            }
             taken &+= done
         }
         if taken > 0 { counters.add(.recordsTaken, taken) }

@@ -6,6 +6,8 @@
     private let storage: UnsafeMutablePointer<UInt8>?
     /// Where each piece ends, one behind the other: 16 bytes a series instead of 72.
     private let ends: (append: UInt16, publish: UInt16, json: UInt16, field: UInt16)
+    /// Kline events that update messages have stood for: beside what is read for each message anyway.
+    var updateCount: UInt64 = 0
 
     /// `*34 XADD key MAXLEN ~ n`, up to the entry id.
     var append: UnsafeBufferPointer<UInt8> { unsafe piece(0, ends.append) }

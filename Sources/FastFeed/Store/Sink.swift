@@ -141,7 +141,7 @@ package enum SinkWord: Sendable {
         switch command {
         case .follow(let list): for (series, handle) in list { writer.value.follow(series, handle) }
         case .unfollow(let list): for handle in list { writer.value.unfollow(handle) }
-        case .report(let ids): _ = events.offer(.report(ids.map { writer.value.table.report($0) }))
+        case .report(let ids): _ = events.offer(.report(ids.map { writer.value.report($0) }))
         case .rewriteNewest: writer.value.table.markAllDirty()
         case .checked(let list): writer.value.take(list)
         case .gapsChanged: break

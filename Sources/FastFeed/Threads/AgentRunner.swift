@@ -12,22 +12,25 @@ package final class AgentRunner: @unchecked Sendable {
     private let idle: IdleStrategy
     private let stopping = Atomic<Bool>(false)
     private let allocated = Atomic<UInt64>(0)
+    package let meter: ThreadMeter
     private var thread: PinnedThread?
 
     /// The token of the wake-up descriptor; no agent has this number.
     private static let wakeToken = PollToken(agent: 255, generation: 0, slot: 0)
 
-    package init(agents: [any Agent], idle: IdleStrategy) throws(SystemError) {
+    /// - Parameter name: of its thread; nil: the first agent's.
+    package init(agents: [any Agent], name: String? = nil, idle: IdleStrategy) throws(SystemError) {
         precondition(!agents.isEmpty && agents.count < 255)
         self.agents = agents
         self.idle = idle
         poller = try Poller()
         wakeUp = try WakeUp()
+        meter = ThreadMeter(name: name ?? agents[0].roleName, wakeUp: wakeUp)
         try poller.add(wakeUp.descriptorNumber, .readable, token: AgentRunner.wakeToken)
     }
 
-    package func start(name: String? = nil, core: Int? = nil) throws(SystemError) {
-        thread = try PinnedThread.start(name: name ?? agents[0].roleName, core: core) { self.run() }
+    package func start(core: Int? = nil) throws(SystemError) {
+        thread = try PinnedThread.start(name: meter.name, core: core) { self.run() }
     }
 
     /// Bytes the thread has ever allocated, as of its last turn: constant while nothing but data flows.
@@ -69,6 +72,7 @@ package final class AgentRunner: @unchecked Sendable {
         }
         for agent in agents { agent.doWork(nowNs: nowNs) }
         allocated.store(HeapStatistics.threadAllocatedBytes() ?? 0, ordering: .relaxed)
+        meter.add(MonotonicClock.nowNs() &- nowNs)
         if case .pause(let nanoseconds) = idle, ready > 0 { usleep(UInt32(nanoseconds / 1_000)) }
     }
 

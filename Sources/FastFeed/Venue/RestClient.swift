@@ -107,6 +107,8 @@ package struct RestStatistics: Sendable, Equatable {
     package var weightAllowed = 0
     /// The whole address's, as the exchange counts it.
     package var weightReported = 0
+    /// The exchange has refused (429, 418): nothing is asked before this, Unix ms.
+    package var blockedUntilMs: Int64 = .min
     /// The end of that minute, Unix ms.
     var weightUntilMs: Int64 = .min
 

@@ -45,6 +45,7 @@ struct RestWorker: ~Copyable {
             while let answer = transport.take() { settle(answer) }
             (statistics.weightSpent, statistics.weightReported) = (budget.spent, budget.reported)
             (statistics.weightAllowed, statistics.weightUntilMs) = (budget.share, budget.minuteEndMs)
+            statistics.blockedUntilMs = budget.closedUntilMs
         }
         transport.close()
         callBack()
@@ -88,7 +89,7 @@ struct RestWorker: ~Copyable {
         waiting.removeAll(where: isLate)
         for call in late {
             let isLimited = openMs > now || call.lastReason.isEmpty
-            complete(call, isLimited ? .limited(waitMs: max(0, openMs - now)) : .unavailable(call.lastReason))
+            complete(call, isLimited ? .limited(waitMs: max(openMs, now) - now) : .unavailable(call.lastReason))
         }
     }
 

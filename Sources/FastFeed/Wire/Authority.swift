@@ -9,7 +9,7 @@ public struct Authority: Sendable, Equatable, CustomStringConvertible {
     public init(host: String, port: UInt16) { (self.host, self.port) = (host, port) }
 
     /// Reads `host`, `host:port`, `[v6]` or `[v6]:port`; nil when the text is none of them.
-    init?(_ text: Substring, portElse: UInt16) {
+    package init?(_ text: Substring, portElse: UInt16) {
         var name = text
         var rest = Substring()
         if text.first == "[" {
@@ -109,7 +109,7 @@ package struct URLKind: Sendable {
         return (names[0].isEmpty ? nil : names[0], names.dropFirst().first)
     }
 
-    private static func percentDecoded(_ text: Substring) -> String? {
+    package static func percentDecoded(_ text: Substring) -> String? {
         let parts = text.split(separator: "%", omittingEmptySubsequences: false)
         var bytes = Array(parts[0].utf8)
         for part in parts.dropFirst() {

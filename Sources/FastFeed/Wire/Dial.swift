@@ -99,6 +99,16 @@ package struct Dial: ~Copyable {
         }
     }
 
+    /// Of an attempt that failed: where.
+    var failure: WebSocketConnection.Failure {
+        switch phase {
+        case .resolving: .name
+        case .connecting: options.proxy == nil ? .tcp : .proxy
+        case .tunneling: .proxy
+        case .securing: .tls
+        }
+    }
+
     /// The phase, for a sentence.
     var progress: String { phase == .connecting ? options.proxy.map { "connecting to the proxy \($0)" } ?? "connecting" : "\(phase)" }
 

@@ -38,6 +38,11 @@ package struct ConnectionOptions: Sendable {
     }
 
     package private(set) var reach = Reach.noAnswer
+
+    /// Where an attempt failed.
+    package enum Failure: Sendable { case name, tcp, proxy, tls, upgrade, timeout }
+
+    package private(set) var failure: Failure?
     package var decoder: FrameDecoder
     package private(set) var outbox: Outbox
     /// Bytes that came together with the upgrade's answer; `read` hands them out first.
@@ -123,8 +128,10 @@ extension WebSocketConnection {
         if step == .pending, nowNs >= deadlineNs {
             let progress = phase == .dialing ? dial.progress : "\(phase)"
             step = .failed("no answer within \(options.handshakeTimeoutMs) ms (\(progress))")
+            failure = .timeout
         }
         if case .failed = step {
+            failure = failure ?? (phase == .upgrading ? .upgrade : dial.failure)
             reach = phase == .upgrading ? .server : dial.isUnheard ? .here : .noAnswer
             phase = .closed
             socket = nil

@@ -229,11 +229,11 @@ package struct TruthCheck: CustomStringConvertible {
     /// The newest candle of the history, which the exchange closed without being heard.
     private func isHealed(_ stored: [String: String], _ state: LatestState) throws -> Bool {
         guard let open = stored[CandleField.openTime].flatMap({ Int64($0) }), open == newestStoredMs[state.series],
-            open >= state.candle.openTimeMs, stored[CandleField.source.rawValue] == CandleSource.backfill.name
+            open >= state.candle.openTimeMs, stored[CandleField.source.rawValue] == JSONValue.string(CandleSource.backfill.name).text
         else { return false }
         let id = HistoryEntry.id(openTimeMs: open)
         let entry = try ask(["XRANGE", schema.historyKey(state.series), id, id]).elements.first?.elements.last?.pairs ?? []
-        return !entry.isEmpty && entry.allSatisfy { stored[$0.0] == $0.1 }
+        return !entry.isEmpty && entry.allSatisfy { stored[$0.0] == CandleField(rawValue: $0.0)?.json($0.1)?.text }
     }
 
     /// What was stored before the exchange's last words: older than they, and not older than the history.

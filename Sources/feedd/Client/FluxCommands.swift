@@ -104,7 +104,9 @@ struct Stop: ParsableCommand {
 }
 
 struct Status: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Show the status of the service, or of one flux.")
+    static let configuration = CommandConfiguration(
+        abstract: "Show the status of the service, or of one flux.",
+        discussion: "Ends with 1 when the service is degraded, or the flux is stale: for scripts.")
 
     @Argument(help: ArgumentHelp("The flux's id. (default: the service)", valueName: "id"))
     var id: String?
@@ -115,9 +117,13 @@ struct Status: ParsableCommand {
         let id = id
         try ClientSession.run(options) { session in
             if let id {
-                try await session.show(.status(of: id)) { Status.lines($0.members, ClientText.style($0.flux.state)) }
+                let answer = try await session.client.ask(.status(of: id))
+                try session.show(answer) { Status.lines($0.members, ClientText.style($0.flux.state)) }
+                if answer.value.flux.state == .stale { throw ExitCode(Failure.refused) }
             } else {
-                try await session.show(.status) { Status.lines($0.members, ClientText.style($0.state)) }
+                let answer = try await session.client.ask(.status)
+                try session.show(answer) { Status.lines($0.members, ClientText.style($0.state)) }
+                if answer.value.state == .degraded { throw ExitCode(Failure.refused) }
             }
         }
     }

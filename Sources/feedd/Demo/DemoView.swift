@@ -8,6 +8,7 @@ struct DemoView {
     private let speed: Double
     private let seriesCount: Int
     private let socketPath: String
+    private let opsURL: String?
     private let keys: KeySchema
     private let firstSeries: Series
     private let columns: [DemoColumn]
@@ -17,6 +18,7 @@ struct DemoView {
         speed = world.speed
         seriesCount = world.configuration.seriesList.count
         socketPath = world.redis.socketPath
+        opsURL = world.ops?.url
         keys = world.configuration.schema
         firstSeries = Series(symbol: world.symbols[0], interval: world.shownInterval)
         columns = DemoColumn.all(world.shownInterval)
@@ -131,7 +133,7 @@ struct DemoView {
             (redis, "HGET \(keys.latestKey(firstSeries.market, firstSeries.interval)) \(firstSeries.symbol)"),
             (redis, "XREVRANGE \(keys.historyKey(firstSeries)) + - COUNT 3"),
             (redis, "SUBSCRIBE \(keys.updatesChannel(firstSeries))"),
-        ]
+        ] + (opsURL.map { [("in a browser", $0)] } ?? [])
     }
 
     // MARK: Lines

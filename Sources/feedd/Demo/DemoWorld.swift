@@ -14,6 +14,8 @@ final class DemoWorld {
     /// What the table shows.
     let shownInterval: Interval
     private let logger: Logger
+    /// Nil where it cannot be.
+    private(set) var ops: OpsServer?
 
     /// - Parameter logsToFile: beside the data instead of over the view.
     init(symbols: Int, intervals: String, speed: Double, logsToFile: Bool) throws {
@@ -49,12 +51,21 @@ final class DemoWorld {
         engine = try Engine(configuration)
     }
 
-    func start() throws { try engine.start() }
+    func start() throws {
+        var plan = OpsPlan()
+        // Several demos may run.
+        plan.port = 0
+        ops = try OpsServer.make(plan, engine, configuration, settings: []) { logger.warning("\($0)") }
+        try engine.start()
+        try ops?.start()
+    }
 
-    func drainLog() { logger.drain(engine) }
+    func drainLog() { logger.drain(engine, to: ops?.warnings) }
 
     func stopEngine() -> StopReport {
+        ops?.beginStop()
         let left = engine.stop(timeout: .seconds(3))
+        ops?.stop()
         drainLog()
         return left
     }

@@ -167,9 +167,11 @@ enum LogFields {
 
 extension Logger {
     /// What the engine's agents have noted since the last time.
-    func drain(_ engine: Engine) {
+    /// - Parameter board: where warnings are shown as well.
+    func drain(_ engine: Engine, to board: WarningBoard? = nil) {
         let lost = LogSink.standardError.takeLost()
         if lost > 0 {
+            board?.noteDropped(lost)
             warning(
                 "log lines were lost: nobody took them in time, or they could not be written", metadata: ["count": .stringConvertible(lost)]
             )
@@ -178,6 +180,9 @@ extension Logger {
             var fields = Logger.Metadata()
             for (key, value) in line.fields { fields[key] = Int(value).map { .stringConvertible($0) } ?? .string(value) }
             if line.suppressed > 0 { fields["suppressed"] = .stringConvertible(line.suppressed) }
+            if line.level >= .warning {
+                board?.note(.init(atMs: WallClock.nowMs(), level: "\(line.level)", message: line.message, fields: line.fields))
+            }
             log(level: line.level.logLevel, "\(line.message)", metadata: fields)
         }
     }

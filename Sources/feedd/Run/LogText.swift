@@ -19,6 +19,11 @@ enum LogText {
         return safe
     }
 
+    /// Several lines, each escaped.
+    static func lines(_ text: String) -> String {
+        text.split(separator: "\n", omittingEmptySubsequences: true).map { escaped(String($0)) + "\n" }.joined()
+    }
+
     /// A field's value: quoted when it would be hard to tell where it ends.
     static func field(_ text: String) -> String {
         let safe = escaped(text)

@@ -29,8 +29,9 @@ struct Run: ParsableCommand {
 
     func run() throws {
         try parent.apply()
-        let plan = try ConfigurationLoader.load(flags: options.values, environment: ProcessInfo.processInfo.environment)
-        var service = try Service(plan)
+        let environment = ProcessInfo.processInfo.environment
+        let plan = try ConfigurationLoader.load(flags: options.values, environment: environment)
+        var service = try Service(plan, Notify(environment))
         try service.run()
     }
 }
@@ -41,6 +42,9 @@ struct Service {
     private let logger: Logger
     private let redis: RedisServerProcess?
     private let engine: Engine
+    private let configuration: EngineConfiguration
+    private var supervisor: SupervisorTalk
+    private var ops: OpsServer?
     private var reporter: Reporter
     private var nextRedisStartNs: UInt64 = 0
 
@@ -51,8 +55,9 @@ struct Service {
     /// memory that this took is not used again.
     private static let startNs: [UInt64] = [2_000_000_000, 60_000_000_000]
 
-    init(_ plan: RunPlan) throws {
+    init(_ plan: RunPlan, _ notify: Notify) throws {
         self.plan = plan
+        supervisor = SupervisorTalk(notify)
         logger = Log.make(plan.logFormat, level: plan.logLevel)
         for remark in plan.remarks { logger.warning("\(remark)") }
         var configuration = plan.engine
@@ -74,6 +79,7 @@ struct Service {
                 metadata: ["socket": .string(server.socketPath), "pid": .stringConvertible(server.pid ?? 0), "data": .string(lifetime)])
         }
         engine = try Engine(configuration)
+        self.configuration = configuration
         reporter = Reporter(format: plan.logFormat)
         var start: Logger.Metadata = [
             "series": .stringConvertible(configuration.seriesList.count),
@@ -90,7 +96,14 @@ struct Service {
     }
 
     mutating func run() throws {
+        let logger = logger
+        if let ops = plan.ops {
+            // Before the engine: a place that is taken ends the program before it has begun.
+            self.ops = try OpsServer.make(ops, engine, configuration, settings: plan.settings) { logger.warning("\($0)") }
+        }
         try engine.start()
+        try ops?.start()
+        if let url = ops?.url { logger.info("page, metrics and probes", metadata: ["url": .string(url)]) }
         // An embedded Redis is nowhere in particular: commands without --redis find it by this.
         let announcement = redis.flatMap {
             Discovery.announce($0.endpoint, keyPrefix: plan.engine.keyPrefix, market: plan.engine.market)
@@ -102,7 +115,8 @@ struct Service {
         var reason: String?
         while reason == nil {
             reason = Signals.wait(milliseconds: 100)
-            logger.drain(engine)
+            logger.drain(engine, to: ops?.warnings)
+            supervisor.turn(engine, ops)
             if let due = giveBackNs.first, MonotonicClock.nowNs() >= due {
                 giveBackNs.removeFirst()
                 ProcessMemory.giveBackStart()
@@ -134,9 +148,12 @@ struct Service {
     /// - Throws: when closed candles that came are not in Redis: a supervisor shall see it.
     private mutating func stop(_ reason: String) throws {
         logger.info("stopping: \(reason)")
+        supervisor.end()
+        ops?.beginStop()
         Signals.endAtOnceOnNext()
         let left = engine.stop(timeout: Service.flushTimeout)
         logger.drain(engine)
+        ops?.stop()
         reporter.report(engine.snapshot(), to: logger, isFinal: true)
         redis?.stop(timeoutMs: Service.redisStopTimeoutMs)
         if left.isClean && left.closedLost == 0 {

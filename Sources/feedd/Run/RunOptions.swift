@@ -133,6 +133,33 @@ struct RunOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Seconds between reports; 0: only at the end. (default: 10)", valueName: "s"))
     var reportSeconds: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Where the page, metrics and probes are served, 127.0.0.1:8090 say, port 0 for a free one; or off. (default: 127.0.0.1:8090, if it is free)",
+            valueName: "address:port"))
+    var ops: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Names by which that server is reached besides localhost and its address, separated by commas: others are refused.",
+            valueName: "names"))
+    var opsHost: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "File whose first line is a token, 16 bytes or more. Who does not send it gets /livez and /readyz only; who does may also create and stop fluxes.",
+            valueName: "file"))
+    var opsTokenFile: String?
+
+    @Option(help: ArgumentHelp("Redis ACL user that the ops server reads with. (default: the service's)", valueName: "name"))
+    var opsRedisUser: String?
+
+    @Option(help: ArgumentHelp("File whose first line is that user's password.", valueName: "file"))
+    var opsRedisPasswordFile: String?
+
+    @Option(help: ArgumentHelp("Fluxes with series of their own in /metrics, the oldest ones, 0 to 250. (default: 150)", valueName: "n"))
+    var metricsFluxes: String?
+
     @Option(help: ArgumentHelp("text, or json: one object per line. (default: text)", valueName: "format"))
     var logFormat: String?
 
@@ -158,7 +185,9 @@ struct RunOptions: ParsableArguments {
                 (.connectionLifetime, connectionLifetime), (.readers, readers), (.threading, threading), (.idle, idle),
                 (.redis, redis), (.batchSize, batchSize), (.history, history), (.backfill, backfill),
                 (.healHold, healHold), (.closeGrace, closeGrace), (.auditPercent, auditPercent), (.closedQueue, closedQueue),
-                (.leaseSeconds, leaseSeconds), (.reportSeconds, reportSeconds),
+                (.leaseSeconds, leaseSeconds), (.ops, ops), (.opsHost, opsHost), (.opsTokenFile, opsTokenFile),
+                (.opsRedisUser, opsRedisUser), (.opsRedisPasswordFile, opsRedisPasswordFile), (.metricsFluxes, metricsFluxes),
+                (.reportSeconds, reportSeconds),
                 (.logFormat, logFormat), (.logLevel, logLevel), (.config, config),
             ]
         for case (let setting, let text?) in texts { values[setting] = text }

@@ -18,9 +18,13 @@ enum RedisPlace {
 struct RunPlan {
     var engine = EngineConfiguration()
     var redis = RedisPlace.endpoint(.local)
+    /// Nil: no ops server.
+    var ops: OpsPlan? = OpsPlan()
     var reportSeconds = 10
     var logFormat = LogFormat.text
     var logLevel = Logger.Level.info
+    /// What is set, for the ops server to show.
+    var settings: [(String, String)] = []
     /// Things to say once the log is there.
     var remarks: [String] = []
 }
@@ -30,6 +34,7 @@ enum ConfigurationLoader {
         let settings = try Settings(flags: flags, environment: environment)
         var plan = RunPlan()
         plan.remarks = settings.unknownVariables.map { "the environment variable \($0) means nothing to feedd" }
+        plan.settings = settings.shown
         try readProgram(settings, &plan)
         try readFluxes(settings, &plan.engine)
         try readVenue(settings, &plan.engine)
@@ -38,6 +43,7 @@ enum ConfigurationLoader {
         plan.redis = try readRedis(settings)
         try readStore(settings, &plan.engine)
         try readHealing(settings, &plan.engine)
+        try readOps(settings, &plan)
         try plan.engine.validate()
         return plan
     }
@@ -165,6 +171,66 @@ enum ConfigurationLoader {
         engine.healHold = try settings.seconds(.healHold) ?? engine.healHold
         engine.closeGrace = try settings.seconds(.closeGrace) ?? engine.closeGrace
         engine.auditPercent = try settings.integer(.auditPercent) ?? engine.auditPercent
+    }
+
+    // MARK: Ops
+
+    private static func readOps(_ settings: Settings, _ plan: inout RunPlan) throws {
+        var ops = OpsPlan()
+        if let found = try settings[.ops] {
+            if found.text == "off" {
+                for setting in [Setting.opsHost, .opsTokenFile, .opsRedisUser, .opsRedisPasswordFile, .metricsFluxes] {
+                    if let other = try settings[setting] { throw Failure.usage("\(other.origin) has no meaning with \(found.origin) off") }
+                }
+                plan.ops = nil
+                return
+            }
+            (ops.address, ops.port, ops.isDefault) = try opsPlace(found)
+        }
+        ops.rules = try readRules(settings, address: ops.address)
+        ops.redisUser = try settings.text(.opsRedisUser)
+        ops.redisPassword = try settings.file(.opsRedisPasswordFile).map(readPassword)
+        guard (ops.redisUser == nil) == (ops.redisPassword == nil) else {
+            throw Failure.usage("ops-redis-user and ops-redis-password-file belong together: one of them is missing")
+        }
+        if let count = try settings.integer(.metricsFluxes) {
+            guard (0...OpsLimits.fluxesExportedMax).contains(count) else {
+                throw Failure.usage("metrics-fluxes must be 0 to \(OpsLimits.fluxesExportedMax), not \(count)")
+            }
+            ops.fluxesExportedMax = count
+        }
+        plan.ops = ops
+    }
+
+    /// Host and port; port 0 is a free one.
+    static func opsPlace(_ found: Found) throws -> (address: String, port: UInt16, isDefault: Bool) {
+        let isFree = found.text.hasSuffix(":0")
+        let text = isFree ? String(found.text.dropLast(2)) : found.text
+        let parsed = Authority(text[...], portElse: isFree ? 1 : 0)
+        guard let place = parsed, place.numericAddress != nil || place.host == "localhost" else {
+            throw found.refused("must be an address and a port, as in 127.0.0.1:8090 or [::1]:8090, or off")
+        }
+        return (place.host == "localhost" ? "127.0.0.1" : place.host, isFree ? 0 : place.port, false)
+    }
+
+    private static func readRules(_ settings: Settings, address: String) throws -> AccessRules {
+        var rules = AccessRules()
+        rules.token = try settings.file(.opsTokenFile).map(readPassword)
+        if let token = rules.token, token.utf8.count < 16 {
+            throw Failure.usage("the token of ops-token-file is shorter than 16 bytes: anybody could guess it")
+        }
+        if let found = try settings[.opsHost] {
+            let names = found.text.split(separator: ",").map { $0.trimmingPrefix(while: { $0 == " " }) }
+            for name in names {
+                guard let host = AccessRules.name(of: String(name)) else { throw found.refused("'\(name)' is not a host's name") }
+                rules.hosts.insert(host)
+            }
+        }
+        let isLoopback = SocketAddress(numericHost: address, port: 0)?.isLoopback ?? false
+        guard isLoopback || rules.token != nil else {
+            throw Failure.usage("--ops \(address) can be reached from other machines: that needs --ops-token-file")
+        }
+        return rules
     }
 
     // MARK: Redis

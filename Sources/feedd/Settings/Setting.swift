@@ -32,6 +32,12 @@ enum Setting: String, CaseIterable {
     case closedQueue = "closed-queue"
     case noCoalesce = "no-coalesce"
     case reportSeconds = "report-seconds"
+    case ops
+    case opsHost = "ops-host"
+    case opsTokenFile = "ops-token-file"
+    case opsRedisUser = "ops-redis-user"
+    case opsRedisPasswordFile = "ops-redis-password-file"
+    case metricsFluxes = "metrics-fluxes"
     case logFormat = "log-format"
     case logLevel = "log-level"
     /// Of the commands that talk to a running service.

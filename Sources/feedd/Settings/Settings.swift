@@ -64,6 +64,15 @@ struct Settings {
         }
     }
 
+    /// What is set, and where it comes from, for people; what may hold a secret is left out.
+    var shown: [(String, String)] {
+        let secret: Set<Setting> = [.redis, .proxy]
+        return Setting.allCases.compactMap { setting in
+            guard let found = try? self[setting] else { return nil }
+            return (setting.rawValue, (secret.contains(setting) ? "(set)" : found.text) + " (\(found.origin))")
+        }
+    }
+
     func text(_ setting: Setting) throws -> String? { try self[setting]?.text }
 
     func integer(_ setting: Setting) throws -> Int? {

@@ -15,7 +15,7 @@ struct PlacementTests {
             case .unsubscribe(let key, let names): (key, "unsubscribe", names)
             case .renew(let key, let names): (key, "renew", names)
             case .disconnect(let key): (key, "disconnect", [])
-            case .follow, .unfollow, .stop: nil
+            case .follow, .unfollow, .describe, .stop: nil
             }
         }
     }
@@ -208,7 +208,7 @@ private struct PlacementModel {
         case .subscribe(let key, let names): carried[key]!.names.formUnion(names)
         case .unsubscribe(let key, let names): carried[key]!.names.subtract(names)
         case .disconnect(let key): #expect(carried.removeValue(forKey: key)?.reader == reader)
-        case .renew, .stop: break
+        case .renew, .describe, .stop: break
         }
     }
 }

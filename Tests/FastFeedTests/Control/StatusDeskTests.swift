@@ -156,10 +156,10 @@ struct StatusDeskTests {
 
     @Test func theBoardShowsFluxesAndSeries() throws {
         var rig = try StatusRig()
-        #expect(rig.board.fluxes.isEmpty && rig.board.judgedNs == 0 && rig.board.service == .starting)
+        #expect(rig.board.fluxes.isEmpty && rig.board.service.judgedNs == 0 && rig.board.service.state == .starting)
         _ = rig.ask()
         rig.take(count: 3, closed: 5)
-        #expect(rig.board.service == .live && rig.board.judgedNs == rig.nowNs)
+        #expect(rig.board.service.state == .live && rig.board.service.judgedNs == rig.nowNs)
         #expect(rig.board.fluxes.map(\.flux) == [rig.one, rig.two])
         let shown = try #require(rig.board["one"])
         #expect(shown.standing.state == .live && shown.standing.candlesTotal == 10)
@@ -234,7 +234,7 @@ struct StatusDeskTests {
         let last = rig.desk.end(rig.book, nowNs: 7, nowMs: 8)
         #expect(last[0] == ["HSET", "status:service", "state", "stopped", "heartbeat_at", "8"] && last[1][2] == "60")
         #expect(last.count == 4 && last[2] == ["HSET", "status:flux:one", "state", "stopped"])
-        #expect(rig.board.service == .stopped && rig.board.judgedNs == 7 && rig.board.fluxes.isEmpty)
+        #expect(rig.board.service.state == .stopped && rig.board.service.judgedNs == 7 && rig.board.fluxes.isEmpty)
     }
 
     /// Numbers are numbers and names are texts, whatever they look like.

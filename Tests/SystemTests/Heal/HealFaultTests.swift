@@ -193,6 +193,8 @@ struct HealFaultTests {
                 rig.venue.inject(Fault(.drop))
                 rig.wait(seconds: 20, "the cut noticed") { rig.counters[.connectionsClosed] > closed }
             }
+            // Who is cut often waits the longer before it comes back.
+            rig.wait(seconds: 90, "the last one back") { rig.counters[.connectionsLive] == UInt64(redundancy) }
             rig.wait(seconds: 60, "more candles") { rig.counters[.closedWritten] >= written + UInt64((Nightly.isOn ? 20 : 4) * symbols) }
             let perCandle = Double(engineNs() - cpuNs) / Double(rig.counters[.closedWritten] - written)
             try rig.waitUntilComplete(fromMs: startMs)
@@ -232,7 +234,9 @@ struct HealFaultTests {
         for (place, step) in steps.enumerated() { #expect((step == "connection replaced") == (place % 2 == 1), "\(place): \(step)") }
         #expect(!steps.isEmpty && rig.counters[.reconnects] == 0)
         try rig.waitUntilComplete(fromMs: startMs)
-        #expect(rig.counters[.gapsSeen] == 0 && klineCalls(rig) == calls, "\(klineCalls(rig) - calls) requests for candles")
+        // A machine that stands still for seconds makes bars late, and those are asked for; a roll makes none.
+        let asked = klineCalls(rig) - calls
+        #expect(rig.counters[.gapsSeen] == 0 && (asked == 0 || rig.counters[.lateCloses] > 0), "\(asked) requests for candles")
         _ = rig.finish()
         try rig.expectComplete(fromMs: startMs)
         rig.expectBalance()

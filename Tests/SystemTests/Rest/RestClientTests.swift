@@ -121,6 +121,14 @@ import VenueSimulator
         #expect(rig.client.statistics.sent == sent)
     }
 
+    /// Its time is over before it was its turn, and the exchange has never limited anything.
+    @Test func noTimeLeft() throws {
+        let rig = try RestRig()
+        let result = try rig.client.get(rig.series, patienceMs: 0)
+        #expect(result.reason == .limited(waitMs: 0), "\(result)")
+        #expect(rig.client.statistics.sent == 0)
+    }
+
     // MARK: Faults
 
     @Test(arguments: [
