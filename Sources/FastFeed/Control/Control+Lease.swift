@@ -79,6 +79,8 @@ extension Control {
     // MARK: What must be in Redis
 
     private func lookAfterKeys() {
+        // What was posted goes before the question whether it is there.
+        line.flush()
         guard line.isReady else { return }
         let questions = upkeep.questions(
             registry: isServing && lease.isHeld(nowNs) ? fluxes : nil, keeper: lease.keeper,

@@ -23,6 +23,9 @@ struct OpsViewTests {
         #expect(overview["latency"]?["count"]?.integer ?? 0 > 0 && overview["steps"]?.array?.count == 4)
         try eventually(10, "points") { try rig.get("/api/overview").json["points"]?["at"]?.array?.count ?? 0 >= 2 }
 
+        // A fresh Redis has lost nothing.
+        #expect(!rig.program.errorText.contains("Redis has lost"), "\(rig.program.errorText)")
+
         let fluxes = try #require(try rig.get("/api/fluxes").json["fluxes"]?.array)
         let id = try #require(fluxes.first?[Field.fluxID]?.string)
         let flux = try rig.get("/api/fluxes/\(id)").json
