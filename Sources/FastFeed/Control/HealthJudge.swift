@@ -59,9 +59,9 @@ package struct WedgeWatch: Sendable {
     package init() {}
 
     package mutating func silentNs(_ counters: CounterSnapshot, isConnected: Bool, nowNs: UInt64) -> UInt64 {
-        // Records that have been taken and have not come to an end.
-        let waiting = counters[.recordsTaken] &+ counters[.healRecords] &- CounterSnapshot.ends.reduce(0) { $0 &+ counters[$1] }
-        let isWaiting = isConnected && Int64(bitPattern: waiting) > 0 && counters[.repliesReceived] == replies
+        // What is held for a hole before it is not Redis's to answer.
+        let waiting = counters.unaccounted &- Int64(clamping: counters[.closedHeld])
+        let isWaiting = isConnected && waiting > 0 && counters[.repliesReceived] == replies
         if !isWaiting { (replies, sinceNs) = (counters[.repliesReceived], nowNs) }
         return nowNs &- sinceNs
     }

@@ -16,8 +16,8 @@ final class CommandBridge: Sendable {
 
     func close() { client.withLock { $0.take() }?.close() }
 
-    /// - Returns: true: whoever asks has a bound of his own.
-    func ask<Answer>(_ number: UInt64, _ request: ClientRequest<Answer>) -> Bool {
+    /// Who asks keeps the bound.
+    func ask<Answer>(_ number: UInt64, _ request: ClientRequest<Answer>) {
         Task {
             let answer: HTTPAnswer
             do throws(FluxError) {
@@ -28,7 +28,6 @@ final class CommandBridge: Sendable {
             }
             _ = answers.offer((number, answer))
         }
-        return true
     }
 
     private func connected() async throws(FluxError) -> FluxClient {

@@ -8,7 +8,6 @@ import FastFeed
 enum Metrics {
     /// What the ops server knows of itself.
     struct OwnFigures {
-        var version = FastFeedVersion.text
         var answers: [Int: UInt64] = [:]
         var (connections, streams) = (0, 0)
         var evicted: UInt64 = 0
@@ -76,7 +75,7 @@ enum Metrics {
 
     static func text(_ facts: OpsFacts, _ own: OwnFigures) -> String {
         var out = MetricsText()
-        writeProcess(facts, own, &out)
+        writeProcess(facts, &out)
         writeBanks(facts.snapshot.counters, &out)
         writeGauges(facts, own, &out)
         writeHistograms(facts, own, &out)
@@ -87,10 +86,10 @@ enum Metrics {
         return out.text
     }
 
-    private static func writeProcess(_ facts: OpsFacts, _ own: OwnFigures, _ out: inout MetricsText) {
+    private static func writeProcess(_ facts: OpsFacts, _ out: inout MetricsText) {
         let figures = ProcessFigures()
         out.begin("feedd_build_info", .gauge, "Which program this is.")
-        out.add(1, "\(label("version", own.version)),\(label("simd", KlineParser.kernel))")
+        out.add(1, "\(label("version", FastFeedVersion.text)),\(label("simd", KlineParser.kernel))")
         out.single("process_start_time_seconds", .gauge, "Start of the process, Unix seconds.", ProcessFigures.startSeconds)
         out.single("process_cpu_seconds_total", .counter, "CPU time, user and system.", figures.cpuSeconds)
         out.single("process_resident_memory_bytes", .gauge, "Resident memory.", facts.snapshot.residentBytes)

@@ -5,7 +5,7 @@ import FastFeed
 import Synchronization
 
 final class OpsAgent: Agent, @unchecked Sendable {
-    // Everything is its thread's alone, except `isStopping` and `health`, which are made for sharing.
+    // Everything is its thread's alone, except `stopping` and `health`, which are made for sharing.
     private let http: HTTPServer
     private let engine: Engine
     private let plan: OpsPlan
@@ -135,14 +135,14 @@ final class OpsAgent: Agent, @unchecked Sendable {
         request.answer(answer)
     }
 
-    /// - Parameter ask: false when too many wait.
-    private func wait(_ request: HTTPRequest, _ ask: (UInt64) -> Bool) {
-        lastNumber += 1
+    private func wait(_ request: HTTPRequest, _ ask: (UInt64) -> Void) {
         // The bound of all queues behind: none of them is ever full.
-        guard waiting.count < OpsLimits.lookUpsMax, ask(lastNumber) else {
+        guard waiting.count < OpsLimits.lookUpsMax else {
             return finish(request, .refusal(503, "too many questions wait; try again in a second"))
         }
+        lastNumber += 1
         waiting[lastNumber] = request
+        ask(lastNumber)
     }
 
     private func write(_ request: HTTPRequest, _ head: RequestHead, _ body: () -> Void) {

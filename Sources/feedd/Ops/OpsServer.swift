@@ -52,7 +52,7 @@ final class OpsServer {
                 throw Failure(Failure.refused, "--ops \(Authority(host: plan.address, port: plan.port)): \(error.sentence)")
             }
             warn(
-                "no metrics and probes: \(error.sentence); --ops names another place than \(OpsPlan.standard), --ops off says that none is wanted"
+                "no page, metrics and probes: \(error.sentence); --ops names another place than \(OpsPlan.standard), --ops off says that none is wanted"
             )
             return nil
         }

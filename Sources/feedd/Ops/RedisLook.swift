@@ -72,8 +72,8 @@ final class RedisLook: Sendable {
         thread.withLock { $0.take() }?.join()
     }
 
-    /// False when too many wait.
-    func ask(_ question: Question) -> Bool { questions.offer(question) }
+    /// Who asks keeps the bound.
+    func ask(_ question: Question) { _ = questions.offer(question) }
 
     // MARK: Its thread
 
@@ -141,7 +141,7 @@ final class RedisLook: Sendable {
         guard parts.count >= 4 else { return .null }
         let words = parts[3].strings.prefix(8).map { Ascii.printable($0.utf8, limit: 80) }
         return .members([
-            ("id", .integer(parts[0].integer ?? 0)), ("at", .integer((parts[1].integer ?? 0) * 1_000)),
+            ("id", .integer(parts[0].integer ?? 0)), ("at", .integer((parts[1].integer ?? 0) &* 1_000)),
             ("took_us", .integer(parts[2].integer ?? 0)), ("command", .string(words.joined(separator: " "))),
         ])
     }
@@ -150,7 +150,7 @@ final class RedisLook: Sendable {
         let parts = reply.elements
         guard parts.count >= 4 else { return .null }
         return .members([
-            ("event", .string(parts[0].text ?? "")), ("at", .integer((parts[1].integer ?? 0) * 1_000)),
+            ("event", .string(parts[0].text ?? "")), ("at", .integer((parts[1].integer ?? 0) &* 1_000)),
             ("latest_ms", .integer(parts[2].integer ?? 0)), ("worst_ms", .integer(parts[3].integer ?? 0)),
         ])
     }

@@ -27,7 +27,7 @@ struct RedisInfo: Sendable {
     /// How far its slowest replica is behind, in bytes; 0 without one.
     var replicationLag: UInt64 {
         guard let offset = number("master_repl_offset") else { return 0 }
-        let acknowledged = (0..<(number("connected_slaves") ?? 0)).compactMap { index -> UInt64? in
+        let acknowledged = (0..<min(number("connected_slaves") ?? 0, 64)).compactMap { index -> UInt64? in
             let parts = fields["slave\(index)"]?.split(separator: ",").map { $0.split(separator: "=", maxSplits: 1) }
             return parts?.first { $0.first == "offset" }.flatMap { $0.count == 2 ? UInt64($0[1]) : nil }
         }
@@ -40,8 +40,8 @@ struct RedisInfo: Sendable {
         if !isAOFEnabled { found.append("Redis writes no log of its own (appendonly no): a crash loses what it has acknowledged") }
         if !isLastWriteGood { found.append("Redis cannot write its log: it loses what it acknowledges when it crashes") }
         if !policy.isEmpty && policy != "noeviction" { found.append("maxmemory-policy \(policy) evicts candles when memory is short") }
-        if let used = number("used_memory"), let most = number("maxmemory"), most > 0, used * 10 > most * 9 {
-            found.append("Redis uses \(used * 100 / most) % of its maxmemory")
+        if let used = number("used_memory"), let most = number("maxmemory"), most > 0, used > most / 10 * 9 {
+            found.append("Redis uses more than 90 % of its maxmemory")
         }
         return found
     }

@@ -44,12 +44,16 @@ struct HealthJudgeTests {
 
     @Test func whatCountsAsStandingStill() {
         var watch = WedgeWatch()
-        func silent(_ taken: UInt64, written: UInt64, rejected: UInt64 = 0, replies: UInt64, connected: Bool = true, _ nowNs: UInt64)
+        func silent(
+            _ taken: UInt64, written: UInt64, rejected: UInt64 = 0, held: UInt64 = 0, replies: UInt64, connected: Bool = true,
+            _ nowNs: UInt64
+        )
             -> UInt64
         {
             let counters = CounterSnapshot { id in
                 switch id {
-                case .recordsTaken: taken
+                case .messagesReceived: taken
+                case .closedHeld: held
                 case .candlesWritten: written
                 case .redisRejected: rejected
                 case .repliesReceived: replies
@@ -63,6 +67,8 @@ struct HealthJudgeTests {
         #expect(silent(5, written: 4, rejected: 1, replies: 9, 200) == 0 && silent(5, written: 4, rejected: 1, replies: 9, 300) == 0)
         // Something waits and nothing is said.
         #expect(silent(6, written: 5, replies: 9, 400) == 100 && silent(7, written: 5, replies: 9, 500) == 200)
+        // What waits for a hole waits for the exchange.
+        #expect(silent(7, written: 5, held: 2, replies: 9, 550) == 0)
         // A refusal is an answer.
         #expect(silent(8, written: 5, replies: 10, 600) == 0)
         // Away is not wedged.
