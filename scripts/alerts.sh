@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The alerts, fired by real faults: Prometheus, a local exchange, redis-server and feedd. First a minute in which nothing is wrong and no
-# alert may fire, pending ones included, and every query of rules and dashboard has data. Then each fault: its alert fires, its companions
-# may, any other is a failure; after the fault's end all must clear. Skipped, aloud, where prometheus is not installed.
+# The alerts, fired by real faults: Prometheus, a local exchange, redis-server and feedd. First three minutes in which nothing is wrong
+# and no alert may fire, pending ones included, and every query of rules and dashboard has data. Then each fault: its alert fires, its
+# companions may, any other is a failure; after the fault's end all must clear. Skipped, aloud, where prometheus is not to be had.
 #
-#   scripts/alerts.sh [ALERT…]     only the faults of these alerts; without any, all of them: about ten minutes
+#   scripts/alerts.sh [ALERT…]     only the faults of these alerts; without any, all of them: about eleven minutes
 #   scripts/alerts.sh --list       the faults and what may fire beside their alert
 #
 # A scrape takes place each second, and minutes are shortened by one factor, in `for:` and inside [ ] alone, to four scrapes at least.
@@ -13,7 +13,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 factor=50
 scrapes_min=4
-clean_seconds=60
+clean_seconds=180
 
 # alert, and who may fire with it.
 faults=(
@@ -47,8 +47,8 @@ if [ "${1:-}" = --list ]; then
     exit
 fi
 for name in "$@"; do printf '%s\n' "${faults[@]}" | grep -qE "^$name( |\$)" || fail "no fault '$name'; see: $0 --list"; done
-if ! command -v prometheus >/dev/null || ! command -v promtool >/dev/null; then
-    say "skipped: prometheus is not installed; with it (RUNLEVEL=1 apt-get install prometheus) each alert is fired by its fault"
+if ! optional prometheus; then
+    say "skipped: no alert is fired by its fault without prometheus"
     exit 0
 fi
 
@@ -71,52 +71,7 @@ rm -rf "$logs"
 mkdir -p "$logs"
 work=$(mktemp -d)
 started=$SECONDS
-
-# MARK: Processes. Each has a name, its id in `pids` and its words in $logs/NAME.log.
-
-declare -A pids=()
-# shellcheck disable=SC2317
-end_all() {
-    local pid
-    trap '' INT TERM
-    for pid in "${pids[@]}"; do kill -CONT "$pid" 2>/dev/null || true; done
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-    for _ in $(seq 80); do
-        kill -0 "${pids[@]}" 2>/dev/null || break
-        sleep 0.1
-    done
-    for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
-    wait 2>/dev/null || true
-    rm -rf "$work"
-}
-trap end_all EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-# start NAME COMMAND…
-start() {
-    local name=$1
-    shift
-    "$@" >>"$logs/$name.log" 2>&1 </dev/null &
-    pids[$name]=$!
-}
-# end NAME [SIGNAL]: and waits for its end.
-end() {
-    local pid=${pids[$1]}
-    unset "pids[$1]"
-    kill "-${2:-TERM}" "$pid"
-    wait "$pid" 2>/dev/null || true
-}
-# eventually SECONDS COMMAND…
-eventually() {
-    local until=$((SECONDS + $1))
-    shift
-    until "$@"; do
-        [ $SECONDS -lt $until ] || return 1
-        sleep 0.2
-    done
-}
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+source scripts/processes.sh
 
 redis="unix://$work/redis.sock"
 redis() { timeout 5 redis-cli -s "$work/redis.sock" "$@"; }
@@ -202,12 +157,6 @@ is_firing() { alerts firing | grep -qx "$1"; }
 # Twice: what ends may hide, for one evaluation, what begins.
 all_clear() { no_alert && sleep 1.2 && no_alert; }
 no_alert() { local now; now=$(alerts) && [ -z "$now" ]; }
-alive() {
-    local name
-    for name in "${!pids[@]}"; do
-        kill -0 "${pids[$name]}" 2>/dev/null || fail "$name has ended: $(tail -n 3 "$logs/$name.log")"
-    done
-}
 
 # MARK: Faults. begin_ALERT makes one, again_ALERT is called about twice a second until the alert fires, end_ALERT mends it.
 

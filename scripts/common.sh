@@ -68,3 +68,39 @@ pip_into() {
         --target "$folder" "$@" >"$folder.log" 2>&1 </dev/null || return 1
     printf '%s\n' "$wanted" >"$folder/packages"
 }
+
+# What some tests are for: proxies, Prometheus. Without them those are skipped, aloud.
+for_tests=(tinyproxy microsocks prometheus)
+
+# is_installed PACKAGE: or a program of that name, from elsewhere.
+is_installed() { command -v "$1" >/dev/null || [ "$(dpkg-query -W -f='${Status}' "$1" 2>/dev/null || true)" = "install ok installed" ]; }
+
+# apt_install PACKAGE…: by apt-get; a service that comes with one does not run. Where `sudo` is set, by its words. The package lists of a fresh
+# image are empty or old: they are refreshed when the first try fails.
+apt_install() {
+    local package
+    apt_get_install "$@" 2>/dev/null || { "${sudo[@]:+${sudo[@]}}" apt-get update -qq && apt_get_install "$@"; } || return 1
+    for package in "$@"; do
+        # RUNLEVEL=1 is not asked everywhere.
+        if command -v systemctl >/dev/null && systemctl is-active --quiet "$package" 2>/dev/null; then
+            "${sudo[@]:+${sudo[@]}}" systemctl disable --now "$package" >/dev/null 2>&1 || true
+        fi
+    done
+}
+apt_get_install() {
+    "${sudo[@]:+${sudo[@]}}" env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# optional PACKAGE…: what only some tests are for. Installs what is missing, where nobody must be asked for a password for that. What is
+# not to be had is named, and false is the answer: whoever needs it skips, aloud.
+optional() {
+    local package missing=() sudo=()
+    for package in "$@"; do is_installed "$package" || missing+=("$package"); done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    [ "$(id -u)" -eq 0 ] || sudo=(sudo -n)
+    if ! apt_install "${missing[@]}" >/dev/null 2>&1 </dev/null; then
+        say "${missing[*]}: apt-get cannot get this here; what needs it is skipped"
+        return 1
+    fi
+}

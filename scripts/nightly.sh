@@ -28,8 +28,14 @@ parts=(
     "servers     7  scripts/redis-versions.sh"
     "arm64       1  scripts/check-arm64.sh"
     "autobahn    2  scripts/autobahn.sh"
-    "alerts     10  scripts/alerts.sh"
+    "alerts     11  scripts/alerts.sh"
+    "ops-load    8  scripts/ops-load.sh"
+    "seccomp     9  scripts/seccomp.sh"
     "page        4  scripts/page.sh"
+    "deploy      4  scripts/deploy-test.sh files redis nginx backup"
+    "image       4  scripts/deploy-test.sh image"
+    "upgrade     5  scripts/deploy-test.sh upgrade"
+    "package     3  scripts/package-test.sh"
 )
 
 if [ "${1:-}" = --list ]; then

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ from playwright.sync_api import sync_playwright
 
 HOSTILE = '<img src=x onerror="window.pwned=1">\u202e\u2066' + "x" * 4000
 TOKEN = "a token of the page's test"
+PAGE_BYTES_MAX = 90_000
+PICTURE_BYTES_MAX = 150_000
 LIVE_MS = 2000  # Within this a view shows data of now.
 # At twelve times the speed a bar of a minute closes every five seconds.
 SERIES = ("btcusdt", "1m")
@@ -36,7 +39,8 @@ VIEWS = {
     "fluxes": ("#/fluxes", rows),
     "flux": ("#/flux/{flux}", "/\\d/.test(document.querySelector('a.tile .figure').textContent)"),
     "series": ("#/series/btcusdt/1m", "document.querySelectorAll('#newest tbody tr').length >= 20"),
-    "find": ("#/find/btc", rows),
+    "find": ("#/symbols/btc", rows),
+    "symbols": ("#/symbols", rows),
     "gaps": ("#/gaps", "/\\d of 3,000/.test(document.querySelector('main').textContent)"),
     "redis": ("#/redis", "document.querySelector('main .state').textContent === 'up'"),
     "keys": ("#/redis/latest/latest%3A1m", "document.querySelector('main').textContent.includes('open_time')"),
@@ -114,14 +118,22 @@ class World:
         places = {kind: re.search(kind + r"://\S+", self.log("exchange"))[0] for kind in ("ws", "http")}
         Path(f"{self.work}/token").write_text(TOKEN + "\n")
         names = "btcusdt,ethusdt,bnbusdt,solusdt,xrpusdt,adausdt"
-        self.url = self.start_service("feedd", places, "--flux", f"{names}:1m,5m", "--flux", "btcusdt,ethusdt:1s")
+        self.plan = [places, "--flux", f"{names}:1m,5m", "--flux", "btcusdt,ethusdt:1s"]
+        self.url = self.start_service("feedd", *self.plan)
         self.guarded = self.start_service("guarded", places, "--ops-token-file", f"{self.work}/token", "--key-prefix", "second:",
                                           "--backfill", "0")
         eventually(lambda: self.api("/api/overview")["service"]["ready"], "the service is ready", 30)
+        eventually(lambda: self.symbols() >= 12, "the exchange's symbols are listed")
         eventually(lambda: len(self.api("/api/candles/btcusdt/1m?limit=300")["rows"]) == 300, "there are 300 candles", 30)
 
-    def start_service(self, name, places, *flags):
-        port = free_port()
+    def restart_service(self, seconds):
+        """Ends the service that shows, and starts it again, at the same place, after so long."""
+        self.stop("feedd")
+        time.sleep(seconds)
+        self.start_service("feedd", *self.plan, port=int(self.url.rsplit(":", 1)[1]))
+
+    def start_service(self, name, places, *flags, port=None):
+        port = port or free_port()
         self.start(name, self.feedd, "run", "--venue-ws", places["ws"], "--venue-rest", places["http"],
                    "--redis", f"unix://{self.socket}", "--ops", f"127.0.0.1:{port}", *flags)
         url = f"http://127.0.0.1:{port}"
@@ -140,6 +152,19 @@ class World:
     def api(self, path):
         with urllib.request.urlopen(self.url + path, timeout=10) as answer:
             return json.load(answer)
+
+    def symbols(self):
+        try:
+            return self.api("/api/symbols?limit=1000")["total"]
+        except urllib.error.HTTPError:
+            return 0  # not asked for yet
+
+    def does(self, command):
+        """A command as the page shows it, by the real feedd."""
+        program, *words = command.split()
+        check(program == "feedd", f"not a command of feedd: {command}")
+        done = subprocess.run([self.feedd, *words, "--redis", f"unix://{self.socket}"], capture_output=True, text=True, timeout=60)
+        check(done.returncode == 0, f"'{command}' ends with {done.returncode}: {done.stdout}{done.stderr}")
 
     def end(self):
         for name in reversed(list(self.processes)):
@@ -160,7 +185,11 @@ class Browser:
         page = context.new_page()
         self.watch(page, url, allowed)
         page.home = url + "/"
-        yield page
+        try:
+            yield page
+        except BaseException:
+            print("\n".join(self.trouble), file=sys.stderr)
+            raise
         context.close()
         check(not self.trouble, "\n".join(self.trouble))
 
@@ -246,8 +275,13 @@ def hostile(world, browser, shots):
         page.goto(page.home + "#/redis/cache")
         page.get_by_role("link", name=key[:50]).first.click()
         page.get_by_role("heading", name=key[:50]).wait_for()
-        page.goto(page.home + "#/find/" + "%3Cimg%20src%3Dx%20onerror%3D%22window.pwned%3D1%22%3E")
+        page.goto(page.home + "#/symbols/" + "%3Cimg%20src%3Dx%20onerror%3D%22window.pwned%3D1%22%3E")
         page.get_by_text("No flux follows").wait_for()
+        page.get_by_text("A symbol has letters, digits and _").wait_for()
+        page.goto(page.home + "#/series/%3Cimg%3E/1m")
+        page.get_by_text("There is no such series").wait_for()
+        page.goto(page.home + "#/constructor")
+        page.get_by_role("heading", name="Overview").wait_for()
         check(page.evaluate("window.pwned") is None, "a name was taken for markup")
         check(page.evaluate("document.querySelectorAll('main img').length") == 0, "a name became an element")
         page.screenshot(path=f"{shots}/hostile.png")
@@ -456,10 +490,10 @@ def recovery(world, browser, shots):
         check(page.evaluate("window.sameDocument"), "the page was loaded again")
         page.screenshot(path=f"{shots}/redis-back.png", full_page=True)
         os.kill(world.processes["feedd"].pid, signal.SIGSTOP)
-        wait(page, "!document.querySelector('#cut').hidden", "a red bar while no data comes", 15)
+        wait(page, "document.querySelector('#cut').textContent", "a red bar while no data comes", 15)
         page.screenshot(path=f"{shots}/cut.png")
         os.kill(world.processes["feedd"].pid, signal.SIGCONT)
-        wait(page, "document.querySelector('#cut').hidden", "the red bar goes when data comes again", 15)
+        wait(page, "!document.querySelector('#cut').textContent", "the red bar goes when data comes again", 15)
         check("Data comes again" in page.inner_text("#spoken"), "who does not see is not told that data comes again")
     print("recovery: Redis was killed and started, feedd stood still; the page said so, and went on without being loaded again")
 
@@ -497,6 +531,20 @@ def tabs(world, browser, shots):
     print("tabs: eight of them load, one at a time holds a stream")
 
 
+def answer_to_question(page, is_yes, button):
+    """Presses a button and answers what the browser asks then; returns the question."""
+    asked = []
+
+    def answer(dialog):
+        asked.append(dialog.message)
+        dialog.accept() if is_yes else dialog.dismiss()
+
+    page.once("dialog", answer)
+    page.get_by_role("button", name=button).click()
+    check(asked, f"'{button}' does not ask")
+    return asked[0]
+
+
 def login(world, browser, shots):
     with browser.tab(url=world.guarded, allowed=("status of 401", "status of 400")) as page:
         page.goto(page.home + "#/fluxes")
@@ -509,22 +557,113 @@ def login(world, browser, shots):
         page.get_by_label("Token").fill(TOKEN)
         page.get_by_role("button", name="Log in").click()
         page.get_by_label("Symbols").fill("ethusdt, solusdt")
-        page.get_by_role("button", name="Create").click()
         page.screenshot(path=f"{shots}/create.png")
-        page.get_by_role("button", name="Yes, follow ethusdt, solusdt at 1m").click()
+        asked = answer_to_question(page, False, "Create …")
+        check(asked == "Follow ethusdt, solusdt at 1m?", f"it asks: {asked}")
+        check("1m_" not in page.inner_text("main"), "a flux was created without a yes")
+        answer_to_question(page, True, "Create …")
         page.locator("a.tile", has_text="solusdt").wait_for(timeout=10000)
-        page.get_by_role("button", name="Stop …").click()
         page.screenshot(path=f"{shots}/stop.png", full_page=True)
         for violation in Axe().run(page).response["violations"]:
             fail(f"axe, with a session: {violation['id']}: {violation['nodes'][0]['html']}")
-        page.get_by_role("button", name="Yes, stop it").click()
+        answer_to_question(page, True, "Stop …")
         wait(page, "location.hash === '#/fluxes' && document.querySelector('main').textContent.includes('No flux.')", "the flux is gone")
         page.get_by_role("button", name="Log out").click()
+        page.get_by_label("Token").fill(TOKEN)
+        page.get_by_role("button", name="Log in").click()
+        page.goto(page.home + "#/series/btcusdt/1m")
+        page.locator(".chart").wait_for()
+        page.context.clear_cookies()
         page.get_by_label("Token").wait_for()
-    print("login: a wrong token, the right one, a flux created and stopped in two steps, out again")
+        page.wait_for_timeout(500)
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.wait_for_timeout(1500)
+        check(not asked, f"behind the login the page goes on asking: {asked}")
+    print("login: a wrong token, the right one, a flux created and stopped in two steps, out; nothing is asked behind the login")
 
 
-PARTS = [views, hostile, chart, keyboard, cache, tabs, login, recovery]
+def symbols(world, browser, shots):
+    """The catalogue of the exchange, and the command that follows what is shown of it."""
+    with browser.tab() as page:
+        visit(page, "symbols", "")
+        cells = "[...document.querySelectorAll('main tbody tr')].map((line) => [...line.cells].map((cell) => cell.textContent))"
+        wait(page, f"{cells}.some((line) => line[0] === 'btcusdt' && line[1].split(' ').includes('1m'))", "btcusdt is marked as followed")
+        shown = "document.querySelector('main code').offsetParent && document.querySelector('main code').textContent"
+        named = page.evaluate(shown)
+        check("btcusdt" in named and "--top" not in named, f"without a quote asset symbols are named: {named}")
+        world.does(named)
+        page.get_by_role("button", name="volume").focus()
+        volumes = []
+        for _ in range(2):
+            page.keyboard.press("Enter")
+            volumes.append([int(line[5].replace(",", "")) for line in page.evaluate(cells)])
+        check(volumes[0] == sorted(volumes[0], reverse=True) and volumes[1] == sorted(volumes[1]), f"volumes are not in order: {volumes}")
+        page.fill("#quote", "usdt")
+        wait(page, f"/^feedd create --top \\d+ --quote USDT 1m$/.test({shown})", "the quote asset's command")
+        world.does(page.evaluate(shown))
+        page.screenshot(path=f"{shots}/symbols-quote.png", full_page=True)
+        page.select_option("#status", "HALT")
+        wait(page, f"!{shown} && {cells}.length === 0", "nothing is traded, and no command is shown")
+        page.select_option("#status", "any")
+        page.fill("#search", "btc/usdt")
+        page.get_by_text("A symbol has letters, digits and _").wait_for()
+        page.fill("#search", "btcu")
+        wait(page, f"{cells}.length > 0 && {cells}.every((line) => line[0].includes('btcu'))", "a search among the symbols")
+        page.get_by_role("link", name="btcusdt").first.click()
+        wait(page, VIEWS["series"][1], "a symbol leads to its series")
+    print(f"symbols: {world.symbols()} of them, marked, in order by the keyboard, filtered, with the command to follow them")
+
+
+def night(world, browser, shots):
+    """Somebody who has never seen the page asks for the hole that was there while the service was away."""
+    world.restart_service(15)
+    eventually(lambda: world.api("/api/overview")["service"]["ready"], "the service is ready again", 30)
+
+    def is_told():
+        ended = world.api("/api/gaps")["ended"]
+        return any((gap["symbol"], gap["interval"], gap["cause"]) == (*SERIES, "unstored") and gap["candles"] > 1 for gap in ended)
+
+    eventually(is_told, "the hole is filled, and told", 30)
+    with browser.tab() as page:
+        visit(page, "overview", "")
+        page.get_by_label("Find a symbol").fill("btcu")
+        page.keyboard.press("Enter")
+        page.locator("tr", has_text="1m").get_by_role("link", name="btcusdt").first.click()
+        wait(page, VIEWS["series"][1], "the series")
+        line = page.locator("table", has_text="what became of it").locator("tbody tr", has_text="feedd was down").first
+        check("fetched from the exchange" in line.inner_text(), f"it is not said how the hole ended: {line.inner_text()}")
+        line.get_by_role("button").click()
+        wait(page, "document.querySelector('.exact').textContent.includes('was missing: unstored: feedd was down')", "the chart stands at the hole")
+        page.screenshot(path=f"{shots}/night.png", full_page=True)
+    print("night: from the overview by a search to the series, its hole, the reason and how it ended")
+
+
+# What docs/operations.md shows: views, how wide, and in which theme.
+PICTURES = {"overview": (1100, "dark"), "series": (1100, "light"), "cache": (1100, "light"), "flux": (360, "dark")}
+
+
+def record(world, browser):
+    os.makedirs("docs/page", exist_ok=True)
+    for view, (width, scheme) in PICTURES.items():
+        with browser.tab(width, scheme) as page:
+            visit(page, view, flux_of(world))
+            if view == "cache":
+                for limit in (60, 60, 80):
+                    search(page, limit)
+            if view == "series":
+                # Closer, so that the healed hole of `night` is seen.
+                for _ in range(2):
+                    page.get_by_role("button", name="Larger").click()
+            page.wait_for_timeout(1500)
+            file = f"docs/page/{view}.png"
+            page.screenshot(path=file)
+            size = os.path.getsize(file)
+            check(size <= PICTURE_BYTES_MAX, f"{file} has {size} bytes, and may have {PICTURE_BYTES_MAX}")
+    print("four pictures are in docs/page: look at them")
+
+
+PARTS = [views, hostile, chart, keyboard, cache, symbols, tabs, login, recovery, night]
 
 
 def main():
@@ -540,6 +679,8 @@ def main():
     os.makedirs(options.shots, exist_ok=True)
     work = tempfile.mkdtemp(prefix="feedd-page-")
     world = World(options.feedd, work)
+    size = sum(file.stat().st_size for file in Path("Sources/COps/page").iterdir())
+    check(size <= PAGE_BYTES_MAX, f"the page has {size} bytes, and may have {PAGE_BYTES_MAX}")
     try:
         world.start_all()
         with sync_playwright() as playwright:
@@ -548,11 +689,9 @@ def main():
             for part in PARTS:
                 if part.__name__ in wanted:
                     part(world, browser, options.shots)
+            if options.record:
+                record(world, browser)
             started.close()
-        if options.record:
-            os.makedirs("docs/page", exist_ok=True)
-            for name in ("overview-dark-1440", "series-light-1440", "cache-light-1440", "flux-dark-360"):
-                shutil.copy(f"{options.shots}/{name}.png", f"docs/page/{name}.png")
     finally:
         world.end()
         shutil.rmtree(work, ignore_errors=True)

@@ -9,11 +9,11 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-browser=$(command -v chromium-headless-shell || command -v chromium || true)
-if [ -z "$browser" ]; then
-    say "skipped: no chromium-headless-shell here (Debian: apt-get install chromium-headless-shell)"
+if ! command -v chromium >/dev/null && ! optional chromium-headless-shell; then
+    say "skipped: no browser"
     exit 0
 fi
+browser=$(command -v chromium-headless-shell || command -v chromium)
 packages="$PWD/.build/python/page"
 if ! pip_into "$packages" playwright==1.65.2 axe-playwright-python==0.1.8; then
     say "skipped: pip cannot get playwright and axe-playwright-python ($packages.log)"

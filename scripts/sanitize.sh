@@ -17,7 +17,8 @@ case $kind in
     *) fail "usage: $(basename "$0") thread|address|both [arguments of swift test]" ;;
 esac
 shift
-scripts/setup.sh --tests
+scripts/setup.sh
+optional "${for_tests[@]}" || true
 
 export TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1 ${TSAN_OPTIONS:-}"
 # Leaks are not looked for: what the Swift runtime and the test library keep for the life of the process is

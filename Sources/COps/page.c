@@ -31,6 +31,10 @@ static const uint8_t redis_js[] = {
 #embed "page/redis.js"
 };
 
+static const uint8_t symbols_js[] = {
+#embed "page/symbols.js"
+};
+
 #define HTML "text/html; charset=utf-8"
 #define CSS "text/css; charset=utf-8"
 #define SCRIPT "text/javascript; charset=utf-8"
@@ -49,6 +53,7 @@ static const struct {
     FILE_OF(series_js, "series.js", SCRIPT),
     FILE_OF(chart_js, "chart.js", SCRIPT),
     FILE_OF(redis_js, "redis.js", SCRIPT),
+    FILE_OF(symbols_js, "symbols.js", SCRIPT),
 };
 
 const uint8_t *ops_page_file(const char *name, size_t *length, const char **type) {

@@ -1,5 +1,5 @@
-// Klines by the same stage 2 as the stream's (kline_values.h): every token is visited once. exchangeInfo, rare and
-// read in a few places only, by simdjson's DOM, which validates all of it.
+// Klines by the same stage 2 as the stream's (kline_values.h): every token is visited once. exchangeInfo and the 24 h tickers, rare
+// and read in a few places only, by simdjson's DOM, which validates all of them.
 
 #include "ff_rest_json.h"
 #include "kline_values.h"
@@ -127,6 +127,27 @@ bool is_symbol(std::string_view text) {
     return true;
 }
 
+/// A member that is a symbol or an asset, into its field; its length, 0 when it is neither.
+template <size_t N> uint8_t take_name(simdjson::dom::object entry, const char *key, char (&to)[N]) {
+    std::string_view text;
+    if (entry[key].get_string().get(text) || text.size() > N || !is_symbol(text)) return 0;
+    memcpy(to, text.data(), text.size());
+    return uint8_t(text.size());
+}
+
+/// The root of an answer.
+ff_kline_result parse_root(simdjson::dom::parser &parser, const char *bytes, size_t length, simdjson::dom::element &root) {
+    auto error = parser.parse(bytes, length, false).get(root);
+    if (error) return error == simdjson::UTF8_ERROR ? FF_KLINE_NOT_UTF8 : FF_KLINE_MALFORMED;
+    return FF_KLINE;
+}
+
+size_t count_of(simdjson::dom::array list) {
+    size_t count = 0;  // array.size() saturates at 24 bits
+    for (simdjson::dom::element each : list) { (void)each; count++; }
+    return count;
+}
+
 /// One entry of `symbols`.
 ff_kline_result take_instrument(simdjson::dom::element element, ff_exchange_info *out) {
     simdjson::dom::object entry;
@@ -146,6 +167,8 @@ ff_kline_result take_instrument(simdjson::dom::element element, ff_exchange_info
     memcpy(instrument.status, state.data(), state.size());
     instrument.symbol_length = uint8_t(name.size());
     instrument.status_length = uint8_t(state.size());
+    instrument.base_length = take_name(entry, "baseAsset", instrument.base);
+    instrument.quote_length = take_name(entry, "quoteAsset", instrument.quote);
     out->count++;
     return FF_KLINE;
 }
@@ -170,17 +193,15 @@ extern "C" ff_kline_result ff_exchange_info_parse(const char *bytes, size_t leng
     *out = {nullptr, 0, 0, -1, -1};
     simdjson::dom::parser parser;
     simdjson::dom::element root;
-    auto error = parser.parse(bytes, length, false).get(root);
-    if (error) return error == simdjson::UTF8_ERROR ? FF_KLINE_NOT_UTF8 : FF_KLINE_MALFORMED;
+    ff_kline_result parsed = parse_root(parser, bytes, length, root);
+    if (parsed != FF_KLINE) return parsed;
     simdjson::dom::object document;
     simdjson::dom::element list;
     simdjson::dom::array symbols;
     if (root.get_object().get(document)) return FF_KLINE_TYPE;
     if (document["symbols"].get(list)) return FF_KLINE_MISSING;
     if (list.get_array().get(symbols)) return FF_KLINE_TYPE;
-    size_t capacity = 0;  // array.size() saturates at 24 bits
-    for (simdjson::dom::element each : symbols) { (void)each; capacity++; }
-    out->instruments = static_cast<ff_instrument *>(calloc(capacity + 1, sizeof(ff_instrument)));
+    out->instruments = static_cast<ff_instrument *>(calloc(count_of(symbols) + 1, sizeof(ff_instrument)));
     if (out->instruments == nullptr) return FF_KLINE_LONG;
     for (simdjson::dom::element element : symbols) {
         ff_kline_result result = take_instrument(element, out);
@@ -196,4 +217,60 @@ extern "C" ff_kline_result ff_exchange_info_parse(const char *bytes, size_t leng
 extern "C" void ff_exchange_info_free(ff_exchange_info *info) {
     free(info->instruments);
     info->instruments = nullptr;
+}
+
+// MARK: 24 h tickers
+
+namespace {
+
+/// A member that is a decimal as text: `-?digits[.digits]`, at most 31 bytes.
+bool take_decimal_text(simdjson::dom::object entry, const char *key, ff_decimal &to) {
+    std::string_view text;
+    if (entry[key].get_string().get(text) || text.size() > sizeof to.text) return false;
+    size_t digits = 0, points = 0;
+    for (size_t i = !text.empty() && text[0] == '-'; i < text.size(); i++) {
+        if (text[i] == '.' && digits > 0 && points == 0) points++, digits = 0;
+        else if (is_digit(uint8_t(text[i]))) digits++;
+        else return false;
+    }
+    if (digits == 0) return false;
+    memcpy(to.text, text.data(), text.size());
+    to.length = uint8_t(text.size());
+    return true;
+}
+
+bool take_ticker(simdjson::dom::element element, ff_ticker &row) {
+    simdjson::dom::object entry;
+    if (element.get_object().get(entry)) return false;
+    row.symbol_length = take_name(entry, "symbol", row.symbol);
+    return row.symbol_length > 0 && take_decimal_text(entry, "lastPrice", row.last_price) &&
+           take_decimal_text(entry, "priceChangePercent", row.price_change_percent) &&
+           take_decimal_text(entry, "quoteVolume", row.quote_volume) && !entry["count"].get_int64().get(row.count) && row.count >= 0;
+}
+
+}  // namespace
+
+extern "C" ff_kline_result ff_tickers_parse(const char *bytes, size_t length, size_t rows_max, ff_tickers *out) {
+    *out = {nullptr, 0, 0};
+    simdjson::dom::parser parser;
+    simdjson::dom::element root;
+    ff_kline_result parsed = parse_root(parser, bytes, length, root);
+    if (parsed != FF_KLINE) return parsed;
+    simdjson::dom::array list;
+    if (root.get_array().get(list)) return FF_KLINE_TYPE;
+    size_t count = count_of(list);
+    if (count > rows_max) return FF_KLINE_LONG;
+    out->rows = static_cast<ff_ticker *>(calloc(count + 1, sizeof(ff_ticker)));
+    if (out->rows == nullptr) return FF_KLINE_LONG;
+    for (simdjson::dom::element element : list) {
+        ff_ticker row = {};
+        if (take_ticker(element, row)) out->rows[out->count++] = row;
+        else out->skipped++;
+    }
+    return FF_KLINE;
+}
+
+extern "C" void ff_tickers_free(ff_tickers *tickers) {
+    free(tickers->rows);
+    tickers->rows = nullptr;
 }

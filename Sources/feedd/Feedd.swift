@@ -23,6 +23,7 @@ struct Feedd: ParsableCommand {
 
             Talk to a running service:
               feedd create btcusdt,ethusdt 1m
+              feedd create --top 100 --quote USDT 1m
               feedd watch btcusdt 1m
             """,
         version: "feedd \(FastFeedVersion.text)",
@@ -31,9 +32,8 @@ struct Feedd: ParsableCommand {
             CommandGroup(
                 name: "Client",
                 subcommands: [
-                    List.self, Create.self, Stop.self, Status.self, Health.self, DataCommand.self, Gaps.self, Backfill.self, Audit.self,
-                    Monitor.self,
-                    Watch.self,
+                    List.self, Create.self, Stop.self, Status.self, Health.self, DataCommand.self, SymbolsCommand.self, Gaps.self,
+                    Backfill.self, Audit.self, Monitor.self, Watch.self,
                 ])
         ]
     )

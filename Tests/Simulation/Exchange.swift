@@ -186,8 +186,10 @@ final class Exchange {
         connection.mute()
     }
 
-    /// Some stream brings nothing.
-    var hasMute: Bool { connections.contains(where: \.hasMute) }
+    /// Its stream brings nothing. (Another connection may carry it as well: where a stream was given up and that was refused.)
+    func isMute(_ series: Int) -> Bool {
+        connections.contains { $0.isMute(series) } && !connections.contains { $0.carries(series) }
+    }
 
     /// Another process reads from now on.
     func forgetReaders() { (messagesRead, noticesRead, rejectedRead) = (0, 0, [:]) }

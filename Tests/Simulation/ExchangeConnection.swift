@@ -228,7 +228,7 @@ final class ExchangeConnection: LinkHandler {
 
     func fallSilent() { isDeaf = true }
 
-    var hasMute: Bool { !muted.isEmpty }
+    func isMute(_ series: Int) -> Bool { isOpen && muted.contains(series) }
 
     func mute() {
         guard let index = streams.sorted().randomElement(using: &exchange.random) else { return }

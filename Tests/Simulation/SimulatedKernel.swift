@@ -107,6 +107,7 @@ final class SimulatedKernel: VirtualKernel {
     var tell: ((() -> String) -> Void)?
     private var links: [Int32: Link] = [:]
     private var watched: [Link] = []
+    private var opened: [Link] = []
     private var nextNumber: Int32 = 1
     private let listen: (SocketAddress) -> Acceptance
     private let latencyNs: ClosedRange<UInt64>
@@ -119,6 +120,12 @@ final class SimulatedKernel: VirtualKernel {
     }
 
     func note(_ word: UInt64) { trace = SplitMix64.mix(trace ^ word &+ nowNs) }
+
+    /// The world is over: what was going to happen holds all of it and is held by it, and so do the two sides of a connection.
+    func end() {
+        for link in opened { link.handler = nil }
+        (events, links, watched, opened) = (EventQueue(), [:], [], [])
+    }
 
     // MARK: Time
 
@@ -137,6 +144,7 @@ final class SimulatedKernel: VirtualKernel {
 
     func connect(to address: SocketAddress) throws(SystemError) -> Int32 {
         let link = Link(nextNumber, self)
+        opened.append(link)
         nextNumber += 1
         links[link.number] = link
         switch listen(address) {

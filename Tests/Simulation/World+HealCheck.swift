@@ -66,7 +66,9 @@ extension World {
             && !isChanging(index)
         let lookMs = lookedMs[schema.historyKey(scenario.series[index])] ?? .min
         let fromMs = isSmooth ? Exchange.baseMs + 4_000 : max(settledMs, lookMs)
-        return interval.openTime(containing: fromMs) - Int64(healing.backfill) * interval.lengthMs!
+        let wantedMs = interval.openTime(containing: fromMs) - Int64(healing.backfill) * interval.lengthMs!
+        // Without a backfill a history begins with the first event, and a subscription may have to be asked for twice.
+        return healing.backfill > 0 ? wantedMs : max(wantedMs, ledger.firstOpenMs[index] ?? .max)
     }
 
     private func isChanging(_ index: Int) -> Bool { index >= scenario.series.count - scenario.changingCount }

@@ -29,6 +29,8 @@ public final class World {
     var random: SplitMix64
     private var turns = 0
     private var isSpinning = false
+    /// When the present second has begun, and how many turns there were before it.
+    private var second: (startNs: UInt64, turns: Int) = (0, 0)
     /// The agent that is being turned.
     private var turning = 0
     /// The healer's thread has ended, as at a stop.
@@ -50,6 +52,7 @@ public final class World {
         let world = World(Scenario(seed: seed), fault)
         if let tell { world.kernel.tell = { [unowned world] in tell("\(Double(world.kernel.nowNs / 1_000) / 1e6) \($0())") } }
         world.kernel.tell? { "\(world.scenario)" }
+        defer { world.kernel.end() }
         return world.run()
     }
 
@@ -186,7 +189,7 @@ public final class World {
         if !isHeard { complain("a series from which nothing is heard") }
         turnUntil(kernel.nowNs + 20_000_000_000) { false }
         let isWhole = turnUntil(kernel.nowNs + 900_000_000_000) { [unowned self] in
-            process.isLive && lacksNothing(process) && !exchange.hasMute
+            process.isLive && lacksNothing(process) && !followed.contains(where: exchange.isMute)
         }
         // A stream that is mute is noticed within some seconds.
         wholeMs = exchange.nowMs - 5_000
@@ -194,7 +197,7 @@ public final class World {
         let open = process.gaps.open.prefix(3).map { "\($0.series) \($0.fromMs)…\($0.untilMs) \($0.cause) \($0.state) \($0.tries)" }
         complain(
             "not healed: \(open), \(counters[.closedHeld]) held, \(counters[.closedPending]) pending, live \(process.isLive), "
-                + "mute \(exchange.hasMute)")
+                + "mute \(followed.filter(exchange.isMute))")
     }
 
     private var outcome: Outcome {
@@ -218,7 +221,9 @@ public final class World {
                 continue
             }
             turns += 1
-            guard turns < 2_000_000 else {
+            if kernel.nowNs &- second.startNs >= 1_000_000_000 { second = (kernel.nowNs, turns) }
+            // A turn takes about ten microseconds: an agent that turns for nothing has a hundred thousand in a second.
+            guard turns - second.turns < 50_000 else {
                 if isSpinning { return false }
                 isSpinning = true
                 complain("agents turn without end: \(runnable.map { why(process, $0) }.joined(separator: ", "))")

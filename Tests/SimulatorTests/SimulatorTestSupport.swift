@@ -56,11 +56,11 @@ struct RestWorld {
     var rest: RestResponder
     private var histories: [BarHistory]
 
-    init(_ configuration: SimulatorConfiguration) {
+    init(_ configuration: SimulatorConfiguration, historyMinutes: Int64 = 180) {
         let specs = SymbolSpec.list(
             seed: configuration.seed, market: configuration.market, count: configuration.symbolCount, illiquidEvery: 4)
         rest = RestResponder(configuration: configuration, symbols: specs)
-        histories = specs.map { BarHistory(Tape(spec: $0, listingMs: testStartMs - 180 * 60_000)) }
+        histories = specs.map { BarHistory(Tape(spec: $0, listingMs: testStartMs - historyMinutes * 60_000)) }
     }
 
     mutating func get(

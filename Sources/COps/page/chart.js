@@ -1,11 +1,11 @@
-// The candle chart: a canvas, drawn again as a whole when something has changed, at most once a frame. A slot is a bar's place in time:
-// { open, row } or, where bars are missing, { open, until, missing, hole }. Numbers are only for drawing: what is read is the server's text.
+// The candle chart: a canvas, drawn as a whole, at most once a frame. A slot is a bar's place in time: { open, row, ended } or, where bars
+// are missing, { open, until, missing, hole }. Numbers are only for drawing: what is read is the server's text.
 
 import { h, instant, trimmed } from './dom.js';
 
 const unitMs = { s: 1000, m: 60e3, h: 3600e3, d: 86400e3, w: 7 * 86400e3 };
 
-/** The open time of the bar behind the one at `open`; months are as long as the calendar says. */
+/** When the next bar opens; months are as long as the calendar says. */
 export function next(open, interval) {
 	const size = parseInt(interval, 10);
 	const unit = interval.slice(-1);
@@ -14,23 +14,25 @@ export function next(open, interval) {
 	return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + size, 1);
 }
 
+/** From the first of `newer` on, they are what there is. */
+export const merged = (rows, newer, most) => (newer.length ? [...rows.filter((row) => row.open_time < newer[0].open_time), ...newer].slice(-most) : rows);
+
 // A hole of a night would push all candles out of sight: it is as wide as this many bars.
 const holeSlotsMax = 12;
 
 /** Rows by open time, with a place for each that is missing between them, and behind them if a hole is listed there. */
-export function slotsOf(rows, holes, interval) {
+export function slotsOf(rows, holes, interval, ended = []) {
 	const slots = [];
 	const gap = (open, until) => {
 		let missing = 0;
 		for (let at = open; at < until && missing < 1e6; at = next(at, interval)) missing += 1;
-		const hole = holes.find((one) => one.from < until && one.until > open);
-		const slot = { open, until, missing, hole };
-		for (let turn = 0; turn < Math.min(missing, holeSlotsMax); turn += 1) slots.push(slot);
+		const slot = { open, until, missing, hole: holes.find((one) => one.from < until && one.until > open) };
+		slots.push(...Array(Math.min(missing, holeSlotsMax)).fill(slot));
 	};
 	let expected = null;
 	for (const row of rows) {
 		if (expected !== null && row.open_time > expected) gap(expected, row.open_time);
-		slots.push({ open: row.open_time, row });
+		slots.push({ open: row.open_time, row, ended: ended.find((one) => one.from <= row.open_time && row.open_time < one.until) });
 		expected = next(row.open_time, interval);
 	}
 	const behind = holes.find((one) => expected !== null && one.from >= expected);
@@ -43,42 +45,29 @@ const axisHeight = 22;
 const stripHeight = 14;
 
 export class CandleChart {
-	/**
-	 * @param describe the text of a slot, for who does not see
-	 * @param onCursor gets the slot under the cross-hair, or null
-	 * @param onEdge is called when older candles are wanted
-	 */
 	constructor(label, describe, onCursor, onEdge) {
-		Object.assign(this, { describe, onCursor, onEdge, slots: [], right: 0, count: 300, cursor: -1, pointerY: null, pointers: new Map() });
+		Object.assign(this, { describe, onCursor, onEdge, slots: [], right: 0, count: 300, cursor: -1, pointerY: null, held: null });
 		this.canvas = h('canvas', { 'aria-hidden': 'true' });
 		// A slider is what it is for the keyboard: a place in a row, with a text for each.
 		this.element = h('div', {
 			class: 'chart', tabindex: 0, role: 'slider', 'aria-label': label, 'aria-valuemin': 0, 'aria-valuemax': 0, 'aria-valuenow': 0,
-				'aria-valuetext': 'no candle chosen',
-			onpointerleave: () => this.leave(),
+			'aria-valuetext': 'no candle chosen',
 		}, this.canvas);
-		for (const [name, act] of Object.entries({ keydown: 'key', wheel: 'wheel', pointerdown: 'down', pointermove: 'move', pointerup: 'up',
-			pointercancel: 'up' })) {
-			this.element.addEventListener(name, (event) => this[act](event));
+		for (const type of ['keydown', 'wheel', 'pointerdown', 'pointermove', 'pointerup', 'pointercancel', 'pointerleave']) {
+			this.element.addEventListener(type, (event) => event.isPrimary !== false && this[type](event));
 		}
 		this.context = this.canvas.getContext('2d');
 		this.sizes = new ResizeObserver(() => this.resize());
 		this.sizes.observe(this.element);
-		this.onTheme = () => {
-			this.colours = null;
-			this.redraw();
-		};
-		document.addEventListener('theme', this.onTheme);
 	}
 
 	close() {
 		this.sizes.disconnect();
-		document.removeEventListener('theme', this.onTheme);
 		cancelAnimationFrame(this.frame);
 	}
 
 	resize() {
-		const ratio = devicePixelRatio || 1;
+		const ratio = devicePixelRatio;
 		[this.width, this.height] = [this.element.clientWidth, this.element.clientHeight];
 		[this.canvas.width, this.canvas.height] = [this.width * ratio, this.height * ratio];
 		this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -90,25 +79,21 @@ export class CandleChart {
 	get follows() { return this.right >= this.slots.length; }
 
 	show(slots) {
-		const follows = this.follows || this.slots.length === 0;
-		const held = this.slots[this.cursor];
-		const anchor = this.slots[Math.max(0, Math.ceil(this.right) - 1)];
-		const beyond = this.right - this.slots.length;
+		const [follows, held, at] = [this.follows, this.slots[this.cursor], Math.max(0, Math.ceil(this.right) - 1)];
+		const anchor = this.slots[at];
 		this.slots = slots;
 		const place = (slot) => slots.findLastIndex((one) => one.open <= slot.open);
-		if (follows) this.right = slots.length + Math.max(0, beyond);
-		else if (anchor) this.right += place(anchor) - (Math.ceil(this.right) - 1);
+		this.right = follows ? slots.length : this.right + place(anchor) - at;
 		this.cursor = held ? place(held) : -1;
 		this.clamp();
-		this.element.setAttribute('aria-valuemax', slots.length);
-		if (held) this.onCursor(this.slots[this.cursor] ?? null);
+		this.element.ariaValueMax = slots.length;
+		if (held) this.onCursor(this.slots[this.cursor]);
 		this.redraw();
 	}
 
 	clamp() {
 		this.count = Math.min(countMax, Math.max(countMin, this.count));
-		// Half a screen of nothing may stand on the right, and some candles stay in sight on the left.
-		this.right = Math.min(this.slots.length + this.count / 2, Math.max(Math.min(10, this.slots.length), this.right));
+		this.right = Math.min(this.slots.length, Math.max(10, this.right));
 	}
 
 	redraw() {
@@ -119,8 +104,6 @@ export class CandleChart {
 		});
 	}
 
-	// Moving about
-
 	pan(slots) {
 		this.right += slots;
 		this.clamp();
@@ -128,7 +111,6 @@ export class CandleChart {
 		this.redraw();
 	}
 
-	/** @param x the place that stays where it is, in points */
 	zoom(factor, x = this.plot) {
 		const share = (this.plot - x) / this.plot;
 		const before = this.count;
@@ -138,34 +120,34 @@ export class CandleChart {
 		this.pan(0);
 	}
 
-	newest() {
-		this.right = this.slots.length;
+	goTo(from, until) {
+		const [first, last] = [from, until].map((at) => this.slots.findIndex((slot) => slot.open >= at || slot.until > at));
+		if (first < 0) return;
+		this.right = (first + (last < 0 ? this.slots.length : last) + this.count) / 2;
 		this.pan(0);
+		this.point(first);
 	}
 
 	point(index, y = null) {
 		this.cursor = Math.min(this.slots.length - 1, Math.max(-1, index));
 		this.pointerY = y;
-		const slot = this.slots[this.cursor] ?? null;
-		this.element.setAttribute('aria-valuenow', this.cursor + 1);
-		this.element.setAttribute('aria-valuetext', slot ? this.describe(slot) : 'no candle chosen');
+		const slot = this.slots[this.cursor];
+		this.element.ariaValueNow = this.cursor + 1;
+		this.element.ariaValueText = slot ? this.describe(slot) : 'no candle chosen';
 		this.onCursor(slot);
 		this.redraw();
 	}
 
-	key(event) {
-		if (event.altKey || event.ctrlKey || event.metaKey) return;
+	keydown(event) {
+		if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey && event.key !== '+') return;
 		const last = this.slots.length - 1;
 		const at = this.cursor < 0 ? last + 1 : this.cursor;
 		const page = Math.max(1, Math.round(this.count / 10));
 		const moves = { ArrowLeft: at - 1, ArrowRight: at + 1, PageUp: at - page, PageDown: at + page, Home: 0, End: last };
-		if (event.shiftKey && event.key.startsWith('Arrow')) this.pan(event.key === 'ArrowLeft' ? -page : event.key === 'ArrowRight' ? page : 0);
-		else if (event.key in moves) {
+		if (event.key in moves) {
 			// Out of sight, the chart follows the cross-hair.
 			this.point(Math.max(0, moves[event.key]));
-			if (this.cursor < this.right - this.count) this.pan(this.cursor - (this.right - this.count));
-			else if (this.cursor > this.right - 1) this.pan(this.cursor + 1 - this.right);
-			else if (this.cursor < 20) this.onEdge();
+			this.pan(Math.min(0, this.cursor - this.right + this.count) || Math.max(0, this.cursor + 1 - this.right));
 		} else if (event.key === '+' || event.key === 'ArrowUp') this.zoom(0.8);
 		else if (event.key === '-' || event.key === 'ArrowDown') this.zoom(1.25);
 		else if (event.key === 'Escape') this.point(-1);
@@ -174,66 +156,56 @@ export class CandleChart {
 	}
 
 	wheel(event) {
-		// Who scrolls the page past the chart does not want to be caught by it: it zooms when it has been chosen.
+		// Who scrolls the page past the chart is not caught by it: it zooms when it has been chosen.
 		const isSideways = Math.abs(event.deltaX) > Math.abs(event.deltaY);
 		if (!isSideways && document.activeElement !== this.element && !event.ctrlKey) return;
 		event.preventDefault();
 		if (isSideways) this.pan((event.deltaX * this.count) / this.plot);
-		else this.zoom(Math.exp(Math.sign(event.deltaY) * Math.min(0.3, Math.abs(event.deltaY) / 500)), this.offset(event)[0]);
+		else this.zoom(Math.exp(Math.max(-0.3, Math.min(0.3, event.deltaY / 500))), this.offset(event)[0]);
 	}
 
 	offset(event) {
-		const box = this.element.getBoundingClientRect();
-		return [event.clientX - box.left, event.clientY - box.top];
+		const { left, top } = this.element.getBoundingClientRect();
+		return [event.clientX - left, event.clientY - top];
 	}
 
-	slotAt(x) { return Math.floor(this.right - (this.plot - x) / (this.plot / this.count)); }
+	slotAt(x) { return x > this.plot ? -1 : Math.floor(this.right - (this.plot - x) / (this.plot / this.count)); }
 
-	down(event) {
+	pointerdown(event) {
 		this.element.setPointerCapture(event.pointerId);
-		this.pointers.set(event.pointerId, this.offset(event));
-		this.dragged = 0;
+		[this.held, this.dragged] = [this.offset(event), 0];
 	}
 
-	move(event) {
+	pointermove(event) {
 		const [x, y] = this.offset(event);
-		const before = this.pointers.get(event.pointerId);
-		if (!before) {
-			if (event.pointerType === 'mouse') this.point(x > this.plot ? -1 : this.slotAt(x), y);
-			return;
-		}
-		this.pointers.set(event.pointerId, [x, y]);
-		if (this.pointers.size === 2) {
-			const other = [...this.pointers].find(([id]) => id !== event.pointerId)[1];
-			const [was, is] = [Math.abs(before[0] - other[0]), Math.abs(x - other[0])];
-			if (was > 10 && is > 10) this.zoom(was / is, (x + other[0]) / 2);
-			this.dragged += 10;
-		} else {
-			this.dragged += Math.abs(x - before[0]);
-			if (this.dragged > 4) this.pan(((before[0] - x) * this.count) / this.plot);
-		}
+		if (!this.held) return event.pointerType === 'mouse' && this.point(this.slotAt(x), y);
+		const away = this.held[0] - x;
+		this.held = [x, y];
+		this.dragged += Math.abs(away);
+		if (this.dragged > 4) this.pan((away * this.count) / this.plot);
 	}
 
-	up(event) {
-		const place = this.pointers.get(event.pointerId);
-		this.pointers.delete(event.pointerId);
-		if (place && this.dragged <= 4 && event.type === 'pointerup') this.point(place[0] > this.plot ? -1 : this.slotAt(place[0]), place[1]);
+	pointerup() {
+		if (this.held && this.dragged <= 4) this.point(this.slotAt(this.held[0]), this.held[1]);
+		this.held = null;
 	}
 
-	leave() {
-		if (this.pointers.size === 0 && this.pointerY !== null) this.point(-1);
-	}
+	pointercancel() { this.held = null; }
 
-	// Drawing
+	pointerleave() {
+		if (!this.held && this.pointerY !== null) this.point(-1);
+	}
 
 	/** What the style sheet says now: a canvas knows no custom properties. */
 	get palette() {
-		if (!this.colours) {
+		const { theme } = document.documentElement.dataset;
+		if (this.theme !== theme) {
+			this.theme = theme;
 			const read = (name) => {
 				this.canvas.style.setProperty('color', `var(--${name})`);
 				return getComputedStyle(this.canvas).color;
 			};
-			this.colours = Object.fromEntries(['card', 'line', 'text', 'quiet', 'up', 'down', 'warn', 'link'].map((name) => [name, read(name)]));
+			this.colours = Object.fromEntries(['card', 'line', 'text', 'quiet', 'good', 'bad', 'warn', 'link'].map((name) => [name, read(name)]));
 			this.font = `11px ${getComputedStyle(this.element).fontFamily}`;
 			this.hatch = this.makeHatch();
 		}
@@ -241,16 +213,10 @@ export class CandleChart {
 	}
 
 	makeHatch() {
-		const tile = h('canvas', { width: 8, height: 8 });
+		const tile = h('canvas', { width: 6, height: 6 });
 		const context = tile.getContext('2d');
-		context.strokeStyle = this.colours.warn;
-		context.lineWidth = 1.2;
-		context.beginPath();
-		for (const shift of [-8, 0, 8]) {
-			context.moveTo(shift - 1, 9);
-			context.lineTo(shift + 9, -1);
-		}
-		context.stroke();
+		context.fillStyle = this.colours.warn;
+		for (let at = 0; at < 6; at += 1) context.fillRect(at, 5 - at, 1, 1);
 		return this.context.createPattern(tile, 'repeat');
 	}
 
@@ -346,15 +312,16 @@ export class CandleChart {
 		this.context.lineTo(toX, toY);
 	}
 
-	drawHoles({ first, last, x, slotWidth, base }) {
+	drawHoles({ first, last, x, slotWidth, base, priceHeight }) {
 		const { context: c, palette, slots } = this;
 		for (let index = first; index <= last; index += 1) {
 			const slot = slots[index];
+			c.fillStyle = this.hatch;
+			if (slot.ended) c.fillRect(x(index) - slotWidth / 2, priceHeight, slotWidth, stripHeight);
 			if (slot.row) continue;
 			const from = index;
 			while (index < last && slots[index + 1] === slot) index += 1;
 			const [left, wide] = [x(from) - slotWidth / 2, (index - from + 1) * slotWidth];
-			c.fillStyle = this.hatch;
 			c.fillRect(left, 0, wide, base);
 			if (wide > 30) this.label(String(slot.missing), left + wide / 2 - 14, 12, palette.warn, 28);
 		}
@@ -362,57 +329,45 @@ export class CandleChart {
 
 	drawCandles({ first, last, x, y, slotWidth, base, priceHeight, volume }) {
 		const { context: c, palette, slots } = this;
-		const body = Math.max(1, Math.min(slotWidth * 0.72, 24));
-		for (const isUp of [true, false]) {
-			// One path a colour: a stroke for each candle would cost a hundred times as much.
-			c.fillStyle = c.strokeStyle = isUp ? palette.up : palette.down;
-			c.beginPath();
-			const bodies = [];
-			for (let index = first; index <= last; index += 1) {
-				const row = slots[index].row;
-				if (!row || (+row.close >= +row.open) !== isUp) continue;
-				const wick = slotWidth > 3 ? Math.round(x(index)) + 0.5 : x(index);
-				const [top, bottom] = [y(Math.max(+row.open, +row.close)), y(Math.min(+row.open, +row.close))];
-				this.line(wick, y(+row.high), wick, top);
-				this.line(wick, bottom, wick, y(+row.low));
-				bodies.push([wick - body / 2, top, Math.max(1, bottom - top), volume(+row.volume), row.closed]);
-			}
-			c.stroke();
-			for (const [left, top, tall, sold, isClosed] of bodies) {
-				c.globalAlpha = 0.45;
-				c.fillRect(left, base - sold, body, sold);
-				// A forming candle is pale. Rising ones are hollow where there is room, so that colour is not all that tells.
-				if (isClosed) c.globalAlpha = 1;
-				if (isUp && body > 4) c.strokeRect(left + 0.5, top, body - 1, tall);
-				else c.fillRect(left, top, body, tall);
-			}
-			c.globalAlpha = 1;
-		}
-		const dot = slotWidth > 2.5 ? 2 : 1;
+		const [body, dot] = [Math.max(1, Math.min(slotWidth * 0.72, 24)), slotWidth > 2.5 ? 2 : 1];
+		const ringed = [];
 		for (let index = first; index <= last; index += 1) {
-			const row = slots[index].row;
+			const { row } = slots[index];
 			if (!row) continue;
-			if (row.source === 'backfill') {
-				c.fillStyle = palette.link;
-				c.fillRect(Math.round(x(index) - dot / 2), priceHeight + stripHeight / 2, dot, dot);
-			}
-			if (row.revision > 0) {
-				c.strokeStyle = palette.warn;
-				c.lineWidth = 2;
-				c.beginPath();
-				c.arc(x(index), y((+row.open + +row.close) / 2), Math.max(6, body * 0.8), 0, 7);
-				c.stroke();
-				c.lineWidth = 1;
-			}
+			const isUp = +row.close >= +row.open;
+			const wick = slotWidth > 3 ? Math.round(x(index)) + 0.5 : x(index);
+			const [high, top, bottom, low] = [row.high, isUp ? row.close : row.open, isUp ? row.open : row.close, row.low].map((price) => y(+price));
+			const [left, tall, sold] = [wick - body / 2, Math.max(1, bottom - top), volume(+row.volume)];
+			c.fillStyle = c.strokeStyle = isUp ? palette.good : palette.bad;
+			c.fillRect(wick - 0.5, high, 1, top - high);
+			c.fillRect(wick - 0.5, bottom, 1, low - bottom);
+			c.globalAlpha = 0.45;
+			c.fillRect(left, base - sold, body, sold);
+			// A forming candle is pale. Rising ones are hollow where there is room, so that colour is not all that tells.
+			if (row.closed) c.globalAlpha = 1;
+			if (isUp && body > 4) c.strokeRect(left + 0.5, top, body - 1, tall);
+			else c.fillRect(left, top, body, tall);
+			c.globalAlpha = 1;
+			if (row.revision > 0) ringed.push([x(index), (top + bottom) / 2]);
+			if (row.source !== 'backfill') continue;
+			c.fillStyle = palette.link;
+			c.fillRect(Math.round(x(index) - dot / 2), priceHeight + stripHeight / 2, dot, dot);
 		}
+		c.strokeStyle = palette.warn;
+		c.lineWidth = 2;
+		for (const [at, middle] of ringed) {
+			c.beginPath();
+			c.arc(at, middle, Math.max(6, body * 0.8), 0, 7);
+			c.stroke();
+		}
+		c.lineWidth = 1;
 	}
 
-	/** A line at the newest price, with its exact text. */
 	drawNewest({ y, priceHeight }) {
 		const row = this.slots.findLast((slot) => slot.row).row;
 		const at = Math.round(y(+row.close)) + 0.5;
 		if (at < 0 || at > priceHeight) return;
-		const colour = this.palette[+row.close >= +row.open ? 'up' : 'down'];
+		const colour = this.palette[+row.close >= +row.open ? 'good' : 'bad'];
 		this.dashed(colour, () => this.line(0, at, this.plot, at));
 		this.label(trimmed(row.close), this.plot + 1, at, colour);
 	}

@@ -2,26 +2,28 @@
 
 const svgSpace = 'http://www.w3.org/2000/svg';
 
-function fill(node, attributes, children) {
-	for (const [name, value] of Object.entries(attributes ?? {})) {
+/** Attributes may be a class alone, those that begin with `on` are listeners; children are nodes, texts, or have an `element`. */
+export function fill(node, attributes, children) {
+	if (typeof attributes === 'string') attributes = { class: attributes };
+	for (const [name, value] of Object.entries(attributes)) {
 		if (name.startsWith('on')) node.addEventListener(name.slice(2), value);
 		else if (value === true) node.setAttribute(name, '');
 		else if (value !== false && value != null) node.setAttribute(name, value);
 	}
-	node.append(...children.filter((child) => child != null));
+	node.append(...children.flat(9).filter(Boolean).map((child) => child.element ?? child));
 	return node;
 }
 
-/** An element; `onclick` and the like are listeners, children are nodes or texts. */
-export const h = (name, attributes, ...children) => fill(document.createElement(name), attributes, children);
-export const svg = (name, attributes, ...children) => fill(document.createElementNS(svgSpace, name), attributes, children);
+export const h = (name, attributes = {}, ...children) => fill(document.createElement(name), attributes, children);
+const svg = (name, attributes, ...children) => fill(document.createElementNS(svgSpace, name), attributes, children);
+const box = (name, kind) => (...children) => h(name, kind, children);
 
-/** Touches the document only when something changes: a selection stays, and nothing is laid out again. */
+/** What is the same is not touched: a selection stays, nothing is laid out. */
 export function say(node, text) {
 	if (node.textContent !== text) node.textContent = text;
 }
 
-// Figures. What is exact stays the server's text; only what is measured is rounded.
+// Figures. What is exact stays the server's text; what is measured is rounded.
 
 export const escaped = encodeURIComponent;
 export const none = '–';
@@ -44,7 +46,6 @@ export function bytes(value) {
 	return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** A length of time in its two largest units. */
 export function duration(seconds) {
 	if (seconds == null) return none;
 	if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
@@ -61,24 +62,22 @@ export const age = (ms) => duration(Math.max(0, ms) / 1000);
 const iso = (ms) => (Number.isFinite(ms) && Math.abs(ms) < 8e15 ? new Date(ms).toISOString() : '');
 export const clock = (ms) => (ms ? iso(ms).slice(11, 19) : none);
 export const instant = (ms) => (ms ? iso(ms).slice(0, 19).replace('T', ' ') : none);
-/** An exact decimal without its idle zeros. It stays a text. */
-export const trimmed = (text) => (text.includes('.') ? text.replace(/\.?0+$/, '') : text);
+export const trimmed = (text) => (text?.includes('.') ? text.replace(/\.?0+$/, '') : text);
 
 const tones = {
-	good: ['live', 'up', 'redis', 'cache'], busy: ['starting', 'healing', 'open', 'connecting', 'waiting', 'subscribing', 'unhealthy', 'exchange',
-		'completed'],
-	bad: ['degraded', 'stale', 'down', 'error', 'warning'],
+	good: ['live', 'up', 'redis', 'cache', 'TRADING', 'fetched', 'arrived', 'stored'],
+	busy: ['starting', 'healing', 'open', 'connecting', 'waiting', 'subscribing', 'unhealthy', 'exchange', 'completed', 'unfollowed'],
+	bad: ['degraded', 'stale', 'down', 'error', 'critical', 'warning'],
 };
 
 /** How something stands: the style sheet adds shape and colour to the word. */
 export function badge(node, word) {
 	say(node, word);
-	const tone = Object.keys(tones).find((name) => tones[name].includes(word)) ?? '';
-	if (node.dataset.tone !== tone) node.dataset.tone = tone;
+	node.dataset.tone = Object.keys(tones).find((name) => tones[name].includes(word)) ?? '';
 }
-export const newBadge = () => h('span', { class: 'state' });
+export const newBadge = () => h('span', 'state');
 
-// Tables. What is shown of a row is a member's name, [a name, how it is written] or a function; figures are grouped, and nothing is a dash.
+// What is shown of a row is a member's name, [a name, how it is written] or a function; figures are grouped, and nothing is a dash.
 
 const shown = (of, row) => {
 	const value = typeof of === 'function' ? of(row) : Array.isArray(of) ? of[1](row[of[0]]) : row[of];
@@ -86,23 +85,34 @@ const shown = (of, row) => {
 };
 
 /**
- * A table that is updated in place, so that focus, selection and scrolling stay.
- * A column is [name, what it shows, how, and a link or what its button does]; `how` is of the words right, long (may break), wide (not on
- * small screens), state, button.
+ * A table that is updated in place, so that focus, selection and scrolling stay. A column is [name, what it shows, how, and a link or what
+ * its button does]; `how` is of the words right, long (may break), wide (not on small screens), state, button, sort. `key` tells
+ * rows apart.
  */
 export class Table {
-	constructor(caption, columns, key, empty = 'Nothing.') {
-		Object.assign(this, { columns, key, rows: new Map(), body: h('tbody'), empty: h('p', { class: 'quiet' }, empty) });
-		this.table = h('table', {}, h('caption', { class: 'hidden' }, caption),
-			h('thead', {}, h('tr', {}, ...columns.map(([name, , how]) => h('th', { scope: 'col', class: how?.replace('state', '') }, name)))), this.body);
+	constructor(caption, columns, empty = 'Nothing.', key = [columns[0][1]].flat()[0]) {
+		Object.assign(this, { columns, key, rows: new Map(), body: h('tbody'), empty: quiet(empty), all: [], max: Infinity });
+		this.heads = columns.map(([name, , how], index) => h('th', { scope: 'col', class: how },
+			how?.includes('sort') ? button(name, () => this.sort(index)) : name));
+		this.table = h('table', {}, h('caption', 'hidden', caption), h('thead', {}, h('tr', {}, this.heads)), this.body);
 		this.element = h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': caption }, this.table, this.empty);
 	}
 
+	sort(index) {
+		const order = this.heads[index].ariaSort === 'descending' ? 'ascending' : 'descending';
+		for (const head of this.heads) head.ariaSort = null;
+		this.heads[index].ariaSort = order;
+		const [member, sign] = [[this.columns[index][1]].flat()[0], order === 'ascending' ? 1 : -1];
+		this.order = (a, b) => sign * (a[member] - b[member] || (a[member] > b[member]) - (a[member] < b[member]));
+		this.show(this.all);
+	}
+
 	show(rows) {
+		this.all = rows;
 		const seen = new Set();
 		let place = this.body.firstChild;
-		for (const row of rows) {
-			const key = String(typeof this.key === 'function' ? this.key(row) : row[this.key]);
+		for (const row of (this.order ? [...rows].sort(this.order) : rows).slice(0, this.max)) {
+			const key = String(shown(this.key, row));
 			if (seen.has(key)) continue;
 			seen.add(key);
 			let line = this.rows.get(key);
@@ -115,7 +125,9 @@ export class Table {
 				const [inner, text] = [line.cells[index], shown(of, row)];
 				if (how.includes('state')) badge(inner, text);
 				else say(inner, text);
-				if (inner.tagName === 'A' && inner.getAttribute('href') !== link(row)) inner.setAttribute('href', link(row));
+				const to = inner.tagName === 'A' && link(row);
+				if (to) inner.setAttribute('href', to);
+				else inner.removeAttribute('href');
 			});
 		}
 		for (const [key, line] of this.rows) {
@@ -131,28 +143,26 @@ export class Table {
 		const line = {};
 		line.cells = this.columns.map(([, , how = '', link]) => (how.includes('button') ? button('', () => link(line.row))
 			: link ? h('a') : how.includes('state') ? newBadge() : h('span')));
-		line.element = h('tr', {}, ...line.cells.map((cell, index) => h('td', { class: this.columns[index][2]?.replace('state', '') }, cell)));
+		line.element = h('tr', {}, line.cells.map((cell, index) => h('td', this.columns[index][2] ?? '', cell)));
 		return line;
 	}
 }
 
 const shownMax = 200;
-let filters = 0;
 
-/** A table of which one sees what contains a text. */
 export class Filtered {
-	constructor(caption, columns, key, empty, hint, words) {
-		Object.assign(this, { table: new Table(caption, columns, key, empty), words, more: h('p', { class: 'quiet' }), all: [] });
-		const id = `filter-${filters += 1}`;
-		this.filter = entry(id, { placeholder: hint, oninput: () => this.show(this.all) });
-		this.parts = [h('div', { class: 'row' }, field('Filter', this.filter)), tall(this.table.element), this.more];
+	constructor(caption, columns, empty, hint, words, key) {
+		Object.assign(this, { table: new Table(caption, columns, empty, key), words, more: quiet(), all: [] });
+		this.table.max = shownMax;
+		this.filter = entry(null, { placeholder: hint, oninput: () => this.show(this.all) });
+		this.parts = [inRow(field('Filter', this.filter)), tall(this.table), this.more];
 	}
 
 	show(rows) {
 		this.all = rows;
 		const text = this.filter.value.trim().toLowerCase();
 		const found = text ? rows.filter((row) => this.words(row).toLowerCase().includes(text)) : rows;
-		this.table.show(found.slice(0, shownMax));
+		this.table.show(found);
 		say(this.more, found.length > shownMax ? `And ${count(found.length - shownMax)} more: the filter narrows them.` : '');
 	}
 }
@@ -162,7 +172,7 @@ export class Facts {
 	constructor(facts) {
 		this.facts = facts;
 		this.values = facts.map(() => h('dd', {}, none));
-		this.element = h('dl', { class: 'facts' }, ...facts.map(([name], index) => h('div', {}, h('dt', {}, name), this.values[index])));
+		this.element = h('dl', 'facts', facts.map(([name], index) => h('div', {}, h('dt', {}, name), this.values[index])));
 	}
 
 	show(data) {
@@ -173,7 +183,6 @@ export class Facts {
 	}
 }
 
-/** How fast totals grow, by what they belong to. */
 export class Rates {
 	constructor() { this.known = new Map(); }
 
@@ -186,28 +195,49 @@ export class Rates {
 		this.known.set(key, { now, total, rate });
 		return rate;
 	}
+
+	keep(keys) { for (const key of this.known.keys()) if (!keys.includes(key)) this.known.delete(key); }
 }
 
-export const card = (title, ...children) => h('section', { class: 'card' }, h('h2', {}, ...[title].flat()), ...children);
-/** Cards beside each other where there is room. */
-export const beside = (...cards) => h('div', { class: 'beside' }, ...cards);
-export const quiet = (...children) => h('p', { class: 'quiet' }, ...children);
-/** An input with what it is called above it. */
-export const field = (words, input) => h('label', { for: input.id }, words, input);
+export const card = (title, ...children) => h('section', 'card', h('h2', {}, title), children);
+export const [beside, inRow, tall, quiet] = [box('div', 'beside'), box('div', 'row'), box('div', 'tall'), box('p', 'quiet')];
+export const status = (words) => h('p', { class: 'quiet', role: 'status' }, words);
+export const form = (act, ...children) => h('form', {
+	class: 'row',
+	onsubmit: (event) => {
+		event.preventDefault();
+		act();
+	},
+}, children);
+/** What the service takes for a symbol or for a part of one. */
+export const isSymbol = (text) => /^(?!.*[\p{DI}\u1161-\u11ff])[\p{L}\p{N}_]+$/u.test(text) && new TextEncoder().encode(text).length <= 32;
+export const symbolRule = 'A symbol has letters, digits and _, at most 32 bytes';
+export const field = (words, input) => h('label', {}, words, input);
 export const entry = (id, more) => h('input', { id, autocomplete: 'off', spellcheck: 'false', ...more });
-export const tall = (node) => h('div', { class: 'tall' }, node);
+export async function told(node, act) {
+	try {
+		await act();
+	} catch (error) {
+		say(node, `${error.message}.`);
+	}
+}
 export const button = (words, onclick, more) => h('button', { type: 'button', onclick, ...more }, words);
+export const details = (title, child) => h('details', {}, h('summary', {}, title), child);
+export const bar = (share) => '▆'.repeat(Math.ceil(Math.min(share || 0, 1) * 12));
 
-/** What is folded; `ask` is called when somebody looks. */
-export function details(title, ask, ...children) {
-	const element = h('details', {}, h('summary', {}, title), ...children);
-	element.addEventListener('toggle', () => element.open && ask?.());
-	return element;
+export function copyable(name) {
+	const code = h('code');
+	const copy = button('Copy', () => {
+		getSelection().selectAllChildren(code);
+		// Old, but there over plain HTTP, unlike the clipboard.
+		say(copy, document.execCommand('copy') ? 'Copied' : 'Marked');
+		setTimeout(() => say(copy, 'Copy'), 2000);
+	}, { 'aria-label': `Copy ${name}` });
+	return { code, copy };
 }
 
 // Drawings. Each stands beside its figures or a table, so they are hidden from who does not see.
 
-/** A line of the last values. */
 export class Spark {
 	constructor() {
 		this.line = svg('polyline', { class: 'line', 'vector-effect': 'non-scaling-stroke' });
@@ -220,11 +250,8 @@ export class Spark {
 		const low = fromZero ? 0 : Math.min(...known);
 		const high = Math.max(...known);
 		const scale = high > low ? 26 / (high - low) : 0;
-		const points = [];
-		values.forEach((value, index) => {
-			if (value == null) return;
-			points.push(`${((index * 100) / (values.length - 1)).toFixed(1)},${(28 - (value - low) * scale).toFixed(1)}`);
-		});
+		const points = values.map((value, index) => (value == null ? ''
+			: `${((index * 100) / (values.length - 1)).toFixed(1)},${(28 - (value - low) * scale).toFixed(1)}`));
 		this.line.setAttribute('points', points.join(' '));
 	}
 }

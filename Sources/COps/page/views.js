@@ -1,100 +1,77 @@
-// All views but those of a series and of Redis. A view is { title, parts, stream, show(data), tick(), close(), gone() }: `stream` names
-// the events that feed it, if they are not called as the view.
+// Most of the views. A view is { title, parts, stream, show(data), tick(), close(), gone() }; `stream` names its events, if not it itself.
 
+import { merged, next } from './chart.js';
 import {
-	badge, beside, bytes, card, clock, count, details, duration, entry, escaped, Facts, field, Filtered, h, instant, micros,
-	newBadge, none, percent, quiet, rate, Rates, say, Spark, Table, tall, trimmed,
+	age, badge, bar, beside, bytes, card, clock, count, details, duration, entry, escaped, Facts, field, Filtered, form, h, instant, micros,
+	newBadge, none, percent, quiet, rate, Rates, say, Spark, status, Table, tall, told, trimmed,
 } from './dom.js';
 
-const seriesLink = (row) => `#/series/${escaped(row.symbol)}/${row.interval}`;
-const fluxLink = (row) => `#/flux/${escaped(row.flux_id)}`;
+export const seriesLink = (row) => `#/series/${escaped(row.symbol)}/${row.interval}`;
+export const fluxLink = (row) => `#/flux/${escaped(row.flux_id)}`;
+const standing = (page) => [['age', ['last_update_at', page.since], 'right'], ['candles', 'candles_total', 'right wide'], ['missing', 'gaps_open', 'right']];
+export const seriesColumns = (page) => [
+	['symbol', 'symbol', '', seriesLink], ['interval', 'interval'], ['state', 'state', 'state'], ['updates', 'updates_total', 'right wide'], ...standing(page),
+];
 // Trouble first.
 const ranks = ['stale', 'healing', 'starting', 'halted', 'delisted', 'stopped'];
 const rank = (state) => (ranks.indexOf(state) + 1 || 99);
 
 const causes = {
-	missed: 'the connection was away', late: 'should have closed, and has not', unstored: 'not in Redis when the service looked',
-	overflow: 'Redis was away for too long', refused: 'Redis refused them', backfill: 'older ones, asked for',
+	missed: 'the connection to the exchange was lost, or it left them out', late: 'their time was over, and the exchange had not closed them',
+	unstored: 'feedd was down, or Redis has lost them', overflow: 'Redis was away for longer than feedd can hold candles',
+	refused: 'Redis refused to take them', backfill: 'older ones that somebody asked for',
 };
-/** Why candles are missing, in words. */
-export const why = (gap) => (gap.state === 'absent' ? 'the exchange has no such bar' : causes[gap.cause] ? `${gap.cause}: ${causes[gap.cause]}` : gap.cause);
+const endings = {
+	fetched: 'fetched from the exchange', arrived: 'came over the stream after all', stored: 'found in Redis', unfollowed: 'not filled: its flux was stopped',
+};
+export const why = (gap) => (gap.state === 'absent' ? `the exchange has no such bars; ${gap.cause}` : `${gap.cause}: ${causes[gap.cause] ?? none}`);
 
 class FluxList extends Filtered {
 	constructor(page) {
 		super('Fluxes', [
 			['flux', 'flux_id', 'long', fluxLink], ['state', 'state', 'state'], ['interval', 'interval'],
 			['symbols live', (flux) => `${flux.series_live} of ${flux.series}`, 'right'],
-			['age', ['last_update_at', page.since], 'right'], ['upd/s', (flux) => rate(this.rates.of(flux.flux_id, flux.updates_total)), 'right'],
-			['candles', 'candles_total', 'right wide'], ['missing', 'gaps_open', 'right'],
-			['silent', (flux) => flux.silent.join(' ') + (flux.series_stale > flux.silent.length ? ' …' : ''), 'long wide'],
-		], 'flux_id', 'No flux. One begins with --flux or feedd create.', 'id, state, silent symbol',
+			['upd/s', (flux) => rate(this.rates.of(flux.flux_id, flux.updates_total)), 'right'], ...standing(page),
+			['silent', ({ silent, series_stale }) => silent.join(' ') + (series_stale > silent.length ? ' …' : ''), 'long wide'],
+		], 'No flux. One begins with --flux or feedd create.', 'id, state, symbol',
 		(flux) => `${flux.flux_id} ${flux.state} ${flux.silent.join(' ')}`);
 		this.rates = new Rates();
 	}
 
 	show(fluxes) {
+		this.rates.keep(fluxes.map((flux) => flux.flux_id));
 		super.show([...fluxes].sort((a, b) => rank(a.state) - rank(b.state) || b.gaps_open - a.gaps_open || (a.flux_id < b.flux_id ? -1 : 1)));
 	}
 }
 
-// Overview
-
-const stepNames = { socket_to_parsed: 'socket → parsed', parsed_to_taken: 'parsed → taken', taken_to_written: 'taken → written',
-	written_to_ack: 'written → acknowledged' };
-
-/** Columns by logarithms, since a handful of slow ones is what one looks for; p50, p99 and p99.9 stand over theirs. */
+/** Bars by logarithms: a handful of slow ones is what one looks for. */
 class Latency {
 	constructor() {
-		this.columns = h('div', { class: 'columns', 'aria-hidden': 'true' });
 		this.words = quiet();
-		this.table = new Table('Latencies of the last minute',
-			[['up to', (bar) => (bar.le_us ? micros(bar.le_us) : 'longer')], ['states', 'count', 'right']], 'le_us');
-		this.parts = [this.words, this.columns, details('As a table', null, this.table.element)];
+		this.table = new Table('Latencies of the last minute', [['up to', (one) => (one.le_us ? micros(one.le_us) : 'longer'), 'right'],
+			['states', 'count', 'right'], ['logarithm', ['share', bar], 'bars'], ['quantile', 'mark']], 'None in this minute.');
+		this.parts = [this.words, this.table];
 	}
 
 	show(latency) {
 		const bars = [...latency.bars, { le_us: 0, count: latency.beyond }];
-		while (this.columns.childElementCount < bars.length) {
-			const edge = bars[this.columns.childElementCount].le_us;
-			this.columns.append(h('div', {}, h('b'), h('i'), h('span', {}, edge ? micros(edge).replace(/\.0*(?= )/, '') : '∞')));
-		}
 		const most = Math.log10(1 + Math.max(...bars.map((bar) => bar.count), 9));
-		const marks = [['p50', latency.p50_us], ['p99', latency.p99_us], ['p99.9', latency.p999_us]].map(([name, value]) =>
-			[name, bars.findIndex((bar) => value != null && (value <= bar.le_us || bar.le_us === 0))]);
-		bars.forEach((bar, index) => {
-			const [name, fill] = this.columns.children[index].children;
-			fill.style.setProperty('height', `${(Math.log10(1 + bar.count) / most) * 75}%`);
-			say(name, marks.findLast((one) => one[1] === index)?.[0] ?? '');
-		});
-		say(this.words, `p50 ${micros(latency.p50_us)}, p99 ${micros(latency.p99_us)}, p99.9 ${micros(latency.p999_us)} of ${count(latency.count)} states, socket to acknowledgement; heights are logarithmic.`);
-		this.table.show(bars);
+		const marks = [['p50', latency.p50_us], ['p99', latency.p99_us], ['p99.9', latency.p999_us]];
+		let below = -1;
+		for (const bar of bars) {
+			const own = marks.filter(([, value]) => value != null && value > below && (value <= bar.le_us || !bar.le_us));
+			Object.assign(bar, { share: Math.log10(1 + bar.count) / most, mark: own.map(([name]) => name).join(' ') });
+			below = bar.le_us;
+		}
+		say(this.words, `${marks.map(([name, value]) => `${name} ${micros(value)}`).join(', ')} of ${count(latency.count)} states, socket to Redis’s word`);
+		this.table.show(bars.slice(bars.findIndex((bar) => bar.count), bars.findLastIndex((bar) => bar.count) + 1));
 	}
 }
 
-/** The four steps: a stack for p50 and one for p99, and their table. */
-class Steps {
-	constructor() {
-		this.stacks = ['p50_us', 'p99_us'].map((member) => ({ member, spans: [1, 2, 3, 4].map((kind) => h('span', { 'data-kind': kind })) }));
-		this.table = new Table('The four steps', [['step', (step) => stepNames[step.name] ?? step.name], ['p50', ['p50_us', micros], 'right'],
-			['p99', ['p99_us', micros], 'right']], 'name');
-		this.table.table.classList.add('keyed');
-		this.parts = [...this.stacks.flatMap((stack, index) => [h('div', { class: 'quiet' }, ['p50', 'p99'][index]),
-			h('div', { class: 'stack', 'aria-hidden': 'true' }, ...stack.spans)]), this.table.element];
-	}
-
-	show(steps) {
-		for (const { member, spans } of this.stacks) steps.forEach((step, index) => spans[index]?.style.setProperty('flex', `${step[member] ?? 0} 0 0`));
-		this.table.show(steps);
-	}
-}
-
-/** A figure and its last ten minutes. */
 class Tile {
-	constructor(name, unit = '') {
-		this.value = h('span');
-		this.spark = new Spark();
-		this.element = h('div', { class: 'tile' }, h('div', { class: 'quiet' }, name), h('div', { class: 'figure' }, this.value, h('small', {}, unit)),
-			this.spark.element);
+	constructor(name) {
+		[this.value, this.spark] = [h('div', 'figure'), new Spark()];
+		this.element = h('div', 'tile', h('div', 'quiet', name), this.value, this.spark);
 	}
 
 	show(text, values, isBad = false) {
@@ -111,35 +88,38 @@ function joined(known, newest) {
 
 export function overview(page) {
 	let points = null;
-	const [messages, candles, p99] = [new Tile('messages', ' /s'), new Tile('candles written', ' /s'), new Tile('latency p99')];
-	const [pending, missing, redis] = [new Tile('closed, waiting'), new Tile('candles missing'), new Tile('Redis')];
-	const [latency, steps, fluxes] = [new Latency(), new Steps(), new FluxList(page)];
+	const tiles = ['messages/s', 'candles written/s', 'latency p99', 'closed, waiting', 'candles missing', 'Redis'].map((name) => new Tile(name));
+	const [latency, fluxes] = [new Latency(), new FluxList(page)];
+	const steps = new Table('The four steps', [['step', (step) => step.name.replaceAll('_', ' ')],
+		['p50', ['p50_us', micros], 'right'], ['p99', ['p99_us', micros], 'right'], ['share of p99', ['share', bar], 'bars']]);
 	const warnings = new Table('Warnings', [
 		['time', ['at', clock]], ['level', 'level', 'state'], ['message', 'message', 'long'],
 		['fields', (line) => Object.entries(line.fields).map((field) => field.join('=')).join('  '), 'long wide'],
-	], (line) => `${line.at} ${line.message} ${Object.values(line.fields)}`, 'No warning since the start.');
+	], 'No warning since the start.', (line) => `${line.at} ${line.message} ${Object.values(line.fields)}`);
 	const minutes = new Table('The last ten minutes', [
 		['time', ['at', clock]], ['messages/s', ['messages', rate], 'right'], ['candles/s', ['candles', rate], 'right'],
 		['p99', ['p99_us', micros], 'right'], ['waiting', 'pending', 'right'], ['missing', 'gap_candles_open', 'right'],
 		['Redis', (row) => (row.redis_up ? 'up' : 'down'), 'wide'],
-	], 'at');
-	const fold = details('As a table', null, tall(minutes.element));
+	]);
+	const fold = details('As a table', tall(minutes));
 	return {
 		title: 'Overview',
-		parts: [h('div', { class: 'tiles six' }, ...[messages, candles, p99, pending, missing, redis].map((tile) => tile.element)), fold,
-			beside(card('Latency, last minute', ...latency.parts), card('Where the time goes', ...steps.parts)),
-			card('Fluxes', ...fluxes.parts), card('Newest warnings', tall(warnings.element))],
+		parts: [h('div', 'tiles six', tiles), fold,
+			beside(card('Latency, last minute', latency.parts), card('Where the time goes', steps)),
+			card('Fluxes', fluxes.parts), card('Newest warnings', tall(warnings))],
 		show(data) {
 			const { now } = data;
 			points = points && data.points.at.length <= 1 ? joined(points, data.points) : data.points;
-			messages.show(rate(now.messages_per_second), points.messages, now.connections_live < now.connections_wanted);
-			candles.show(rate(now.candles_per_second), points.candles);
-			p99.show(micros(points.p99_us.at(-1)), points.p99_us);
-			pending.show(count(now.closed_pending), points.pending, now.closed_pending > 1000);
-			missing.show(count(now.gap_candles_open), points.gap_candles_open, now.gap_candles_open > 0);
-			redis.show(now.redis_connected ? 'up' : 'away', points.redis_up.map(Number), !now.redis_connected);
+			[
+				[rate(now.messages_per_second), points.messages, now.connections_live < now.connections_wanted],
+				[rate(now.candles_per_second), points.candles], [micros(points.p99_us.at(-1)), points.p99_us],
+				[count(now.closed_pending), points.pending, now.closed_pending > 1000],
+				[count(now.gap_candles_open), points.gap_candles_open, now.gap_candles_open > 0],
+				[now.redis_connected ? 'up' : 'away', points.redis_up.map(Number), !now.redis_connected],
+			].forEach((shown, index) => tiles[index].show(...shown));
 			latency.show(data.latency);
-			steps.show(data.steps);
+			const sum = data.steps.reduce((all, step) => all + step.p99_us, 0);
+			steps.show(data.steps.map((step) => ({ ...step, share: step.p99_us / sum })));
 			fluxes.show(data.fluxes);
 			warnings.show(data.warnings);
 			if (!fold.open) return;
@@ -149,93 +129,73 @@ export function overview(page) {
 	};
 }
 
-// Fluxes
-
 export function fluxes(page) {
 	const list = new FluxList(page);
-	return { title: 'Fluxes', parts: [card('All fluxes', ...list.parts), createCard(page)], show: (data) => list.show(data.fluxes) };
+	return { title: 'Fluxes', parts: [card('All fluxes', list.parts), createCard(page)], show: (data) => list.show(data.fluxes) };
 }
 
-const noSession = (command) => quiet('This page only shows. Started with --ops-token-file FILE, feedd asks for that token here, and who has logged in may create and stop fluxes. Until then: ', h('code', {}, command));
+const noSession = (command) => quiet('Where feedd has --ops-token-file, who has logged in does that here. Else: ', h('code', {}, command));
 
-/** What changes something takes two steps: a button, and another that says what it will do. */
-function twoSteps(words, question, act) {
-	const says = h('p', { role: 'status' });
-	const sure = h('button', { type: 'button', class: 'danger', hidden: true, onclick: async () => {
-		sure.hidden = true;
-		try {
-			location.hash = await act();
-		} catch (error) {
-			say(says, `${error.message}.`);
-		}
-	} });
-	const first = h('button', { onclick: (event) => {
-		event.preventDefault();
-		say(says, '');
-		say(sure, question());
-		sure.hidden = !sure.hidden;
-		sure.focus();
-	} }, words);
-	return { buttons: [first, sure], says };
+function twoSteps(title, words, question, act, ...fields) {
+	const says = status();
+	return card(title, form(() => {
+		if (confirm(question())) told(says, async () => { location.hash = await act(); });
+	}, fields, h('button', {}, words)), says);
 }
 
 function createCard(page) {
-	if (!page.hasSession) return card('Create a flux', noSession('feedd create btcusdt,ethusdt 1m'));
-	const symbols = entry('symbols', { placeholder: 'btcusdt,ethusdt' });
+	if (!page.service.may_write) return card('Create a flux', noSession('feedd create btcusdt,ethusdt 1m'));
+	const symbols = entry('symbols', { placeholder: 'btcusdt,ethusdt', required: true });
 	const interval = intervalChoice('1m');
 	const names = () => symbols.value.toLowerCase().split(/[\s,]+/).filter(Boolean);
-	const { buttons, says } = twoSteps('Create …', () => `Yes, follow ${names().join(', ')} at ${interval.value}`,
-		async () => fluxLink(await page.ask('/api/fluxes', { symbols: names(), interval: interval.value })));
-	return card('Create a flux', h('form', { class: 'row' }, field('Symbols', symbols), field('Interval', interval), ...buttons), says);
+	return twoSteps('Create a flux', 'Create …', () => `Follow ${names().join(', ')} at ${interval.value}?`,
+		async () => fluxLink(await page.ask('/api/fluxes', { symbols: names(), interval: interval.value })),
+		field('Symbols', symbols), field('Interval', interval));
 }
 
 function stopCard(page, id) {
-	if (!page.hasSession) return card('Stop this flux', noSession(`feedd stop ${id}`));
-	const { buttons, says } = twoSteps('Stop …', () => 'Yes, stop it; what is stored stays in Redis', async () => {
+	if (!page.service.may_write) return card('Stop this flux', noSession(`feedd stop ${id}`));
+	return twoSteps('Stop this flux', 'Stop …', () => `Stop ${id}? What is stored stays in Redis.`, async () => {
 		await page.ask(`/api/fluxes/${escaped(id)}/stop`, {});
 		return '#/fluxes';
 	});
-	return card('Stop this flux', h('div', { class: 'row' }, ...buttons), says);
 }
 
-const intervals = ['1s', '1m', '3m', '5m', '15m', '30m', '1h', '2h', '4h', '6h', '8h', '12h', '1d', '3d', '1w', '1M'];
+export const intervals = ['1s', '1m', '3m', '5m', '15m', '30m', '1h', '2h', '4h', '6h', '8h', '12h', '1d', '3d', '1w', '1M'];
 export const intervalChoice = (chosen) => h('select', { id: 'interval' },
-	...intervals.map((token) => h('option', { selected: token === chosen }, token)));
+	intervals.map((token) => h('option', { selected: token === chosen }, token)));
 
-// A flux: a tile a symbol. Only tiles in sight ask for candles, so that a flux of a thousand symbols costs as much as one of ten.
+// A flux: a tile a symbol. What is in sight asks for candles once, and for all newest states at a time.
 
-const [closes, tileMs, tilesAtATime] = [61, 2000, 4];
+const [closes, tileMs] = [61, 1000];
 
 class SymbolTile {
 	constructor(row) {
-		Object.assign(this, { rows: [], askedAt: -1e9, isSeen: false, path: `/api/candles/${escaped(row.symbol)}/${row.interval}` });
-		[this.price, this.change, this.age] = [h('span', {}, none), h('span'), h('span', { class: 'quiet' })];
+		Object.assign(this, { symbol: row.symbol, interval: row.interval, rows: [] });
+		[this.price, this.change, this.age] = [h('span', {}, none), h('span'), h('span', 'quiet')];
 		[this.state, this.spark] = [newBadge(), new Spark()];
 		this.element = h('a', { class: 'tile', href: seriesLink(row), 'data-symbol': row.symbol },
-			h('div', { class: 'pair' }, h('b', {}, row.symbol), this.change),
-			h('div', { class: 'figure' }, this.price), this.spark.element, h('div', { class: 'pair' }, this.state, this.age));
+			h('div', 'pair', h('b', {}, row.symbol), this.change),
+			h('div', 'figure', this.price), this.spark, h('div', 'pair', this.state, this.age));
 	}
 
-	async ask(page) {
-		this.askedAt = performance.now();
-		try {
-			for (const row of (await page.ask(`${this.path}?limit=${this.rows.length ? 2 : closes}`)).rows) {
-				while (this.rows.at(-1)?.open_time >= row.open_time) this.rows.pop();
-				this.rows.push(row);
-			}
-		} catch {
-			// Redis is away, or busy: later.
-			this.askedAt += 3000;
-		}
-		this.rows.splice(0, Math.max(0, this.rows.length - closes));
-		if (!this.rows.length) return;
+	take(rows) {
+		if (!rows.length) return;
+		const last = this.rows.at(-1);
+		// A bar was left out: all of them are asked for again.
+		if (last && rows[0].open_time > next(last.open_time, this.interval)) this.isWhole = false;
+		this.rows = merged(this.rows, rows, closes);
 		const values = this.rows.map((row) => Number(row.close));
 		const change = values.at(-1) / values[0] - 1;
 		say(this.price, trimmed(this.rows.at(-1).close));
-		say(this.change, `${change < 0 ? '▼' : '▲'} ${percent(Math.abs(change))}`);
-		this.change.className = change < 0 ? 'down' : 'up';
+		showChange(this.change, change);
 		this.spark.show(values, false);
 	}
+}
+
+export function showChange(node, change, words = '') {
+	say(node, `${change < 0 ? '▼' : '▲'} ${percent(Math.abs(change))}${words}`);
+	node.className = change < 0 ? 'down' : 'up';
 }
 
 export function flux(page, id) {
@@ -245,31 +205,45 @@ export function flux(page, id) {
 		['candles', 'candles_total'], ['missing', 'gaps_open', (one) => one.gaps_open > 0], ['comes from', 'origin'],
 		['created', ['created_at', instant]],
 	]);
-	const [tiles, room] = [new Map(), h('div', { class: 'tiles' })];
-	const sight = new IntersectionObserver((entries) => entries.forEach((entry) => { tiles.get(entry.target.dataset.symbol).isSeen = entry.isIntersecting; }));
-	const table = new Table('Symbols', [
-		['symbol', 'symbol', '', seriesLink], ['state', 'state', 'state'], ['close', (row) => tiles.get(row.symbol).rows.at(-1)?.close, 'right'],
-		['age', ['last_update_at', page.since], 'right'],
-		['candles', 'candles_total', 'right wide'], ['updates', 'updates_total', 'right wide'], ['missing', 'gaps_open', 'right'],
-	], 'symbol');
-	const [holes, gone] = [gapTable(), h('p', { class: 'bar warn', hidden: true }, 'There is no such flux, or not any more.')];
-	let underWay = 0;
-	const timer = setInterval(async () => {
-		if (document.hidden || underWay >= tilesAtATime) return;
-		const due = [...tiles.values()].filter((tile) => tile.isSeen && performance.now() - tile.askedAt > tileMs).sort((a,
-			b) => a.askedAt - b.askedAt)[0];
-		if (!due) return;
-		underWay += 1;
-		await due.ask(page);
-		underWay -= 1;
-	}, 50);
+	const [tiles, room] = [new Map(), h('div', 'tiles')];
+	const sight = new IntersectionObserver((entries) => {
+		for (const { target, isIntersecting } of entries) tiles.get(target.dataset.symbol).isSeen = isIntersecting;
+		turn();
+	});
+	const table = new Table('Symbols', [...seriesColumns(page), ['close', (row) => tiles.get(row.symbol).rows.at(-1)?.close, 'right']]);
+	const [holes, stop] = [new Holes('Its holes'), stopCard(page, id)];
+	const gone = h('p', 'bar warn');
+	let isBusy = false;
+	stop.hidden = true;
+
+	// Redis may be away, or busy: later.
+	async function turn() {
+		if (isBusy) return;
+		isBusy = true;
+		await read().catch(() => {});
+		isBusy = false;
+	}
+
+	async function read() {
+		const seen = [...tiles.values()].filter((tile) => tile.isSeen).slice(0, 200);
+		if (!seen.length) return;
+		const { latest } = await page.ask(`/api/latest?interval=${seen[0].interval}&symbols=${seen.map((tile) => escaped(tile.symbol))}`);
+		for (const tile of seen) if (latest[tile.symbol]) tile.take([latest[tile.symbol]]);
+		for (const tile of seen.filter((one) => !one.isWhole && one.isSeen)) {
+			tile.take((await page.ask(`/api/candles/${escaped(tile.symbol)}/${tile.interval}?limit=${closes}`)).rows);
+			tile.isWhole = true;
+		}
+	}
+
+	page.repeat(tileMs, turn);
 	return {
 		title: `Flux ${id}`,
 		stream: { name: 'flux', id },
-		parts: [gone, card('How it stands', facts.element), room, details('The symbols as a table', null, table.element),
-			card('Its holes', holes.element), stopCard(page, id)],
+		parts: [gone, card('How it stands', facts), room, details('The symbols as a table', table),
+			holes, stop],
 		show(data) {
-			gone.hidden = true;
+			say(gone, '');
+			stop.hidden = false;
 			facts.show(data);
 			for (const row of data.symbols) {
 				row.interval = data.interval;
@@ -283,79 +257,48 @@ export function flux(page, id) {
 				say(tile.age, page.since(row.last_update_at));
 			}
 			table.show(data.symbols);
-			holes.show(data.gaps);
+			holes.show(data);
 		},
-		gone() { gone.hidden = false; },
-		close() {
-			clearInterval(timer);
-			sight.disconnect();
+		gone() {
+			say(gone, 'There is no such flux, or not any more.');
+			stop.hidden = true;
 		},
+		close: () => sight.disconnect(),
 	};
 }
 
-// Who looks for a symbol does not know its flux.
+export const course = (gap) => (gap.ending ? `${endings[gap.ending] ?? gap.ending} at ${instant(gap.ended_at)}`
+	: `asked for ${gap.tries}×${gap.next ? `, again at ${clock(gap.next)}` : ''}`);
 
-const fluxesAskedMax = 100;
+export class Holes {
+	constructor(title, go) {
+		this.list = new Filtered('Holes', [['series', (gap) => `${gap.symbol} ${gap.interval}`, '', seriesLink], ['state', 'state', 'state'],
+			['from', ['from', instant], go && 'button', go], ['until', ['until', instant], 'wide'], ['candles', 'candles', 'right'], ['cause', why, 'long'],
+			['seen', ['since', instant], 'wide'], ['what became of it', course, 'long']], 'No hole: every closed candle is there.', 'symbol, state, cause',
+		(gap) => Object.values(gap).join(' ') + why(gap), (gap) => `${gap.symbol} ${gap.interval} ${gap.from} ${gap.ended_at}`);
+		this.more = quiet();
+		this.element = card(title, this.list.parts, this.more);
+	}
 
-export function find(page, text = '') {
-	const says = h('p', { class: 'quiet', role: 'status' }, 'Looking …');
-	const table = new Table(`Series of ${text}`, [
-		['symbol', 'symbol', '', seriesLink], ['interval', 'interval'], ['state', 'state', 'state'], ['age', ['last_update_at', page.since], 'right'],
-		['missing', 'gaps_open', 'right'], ['flux', 'flux_id', 'wide', fluxLink],
-	], (row) => `${row.symbol} ${row.flux_id}`, '');
-	let isOpen = true;
-	(async () => {
-		const [found, list] = [[], (await page.ask('/api/fluxes')).fluxes];
-		for (const { flux_id } of list.slice(0, fluxesAskedMax)) {
-			const answer = await page.ask(`/api/fluxes/${escaped(flux_id)}`).catch(() => ({ symbols: [] }));
-			if (!isOpen) return;
-			found.push(...answer.symbols.filter((row) => row.symbol.includes(text.toLowerCase())).map((row) => ({ ...row, flux_id,
-				interval: answer.interval })));
-			table.show(found.slice(0, 200));
-		}
-		const among = list.length > fluxesAskedMax ? ` in the first ${fluxesAskedMax} fluxes` : '';
-		say(says, found.length ? `${count(found.length)} series${among}.` : `No flux follows a symbol with “${text}”${among}.`);
-	})().catch((error) => say(says, `${error.message}.`));
-	return { title: `Find ${text}`, parts: [card('Series', says, table.element)], stream: { name: 'fluxes' }, close() { isOpen = false; } };
+	show({ gaps, more, ended }) {
+		this.list.show([...gaps, ...ended.map((gap) => ({ ...gap, state: gap.ending }))]);
+		say(this.more, `${more ? `${count(more)} further ones are not listed. ` : ''}Ended ones are those since feedd was started.`);
+	}
 }
 
-// Gaps
-
-const gapColumns = [
-	['series', (gap) => `${gap.symbol} ${gap.interval}`, '', seriesLink], ['state', 'state', 'state'], ['from', ['from', instant]],
-	['until', ['until', instant], 'wide'],
-	['candles', 'candles', 'right'], ['cause', why, 'long'], ['asked', (gap) => `${gap.tries}×`, 'right wide'],
-];
-const gapKey = (gap) => `${gap.symbol} ${gap.interval} ${gap.from}`;
-const noGap = 'No hole: every closed candle is there.';
-export const gapTable = () => new Table('Holes', gapColumns, gapKey, noGap);
-
 export function gaps(page) {
-	const left = (data) => data.rest.blocked_until - page.now();
 	const facts = new Facts([
 		['missing now', 'open', (data) => data.open > 0], ['older, to be fetched', 'backfill'], ['the exchange lacks', 'absent'],
 		['healed since the start', 'healed'], ['holes not listed', 'unlisted'],
-		['exchange refuses for', (data) => (left(data) > 0 ? duration(left(data) / 1000) : 'no'), (data) => left(data) > 0],
+		['weight of this minute', ({ rest }) => `${count(rest.weight_used)} of ${count(rest.weight_allowed)} ${bar(rest.weight_used / rest.weight_allowed)}`],
+		['of the address', ({ rest }) => rest.weight_of_address], ['exchange refuses for', ({ rest }) => page.until(rest.blocked_until), ({ rest }) => rest.blocked_until > 0],
 	]);
-	const [weight, words] = [h('progress', { max: 1, value: 0, 'aria-label': 'REST weight' }), h('span', { class: 'quiet' })];
-	const list = new Filtered('Holes', gapColumns, gapKey, noGap, 'symbol, state, cause',
-		(gap) => `${gap.symbol} ${gap.interval} ${gap.state} ${gap.cause}`);
+	const holes = new Holes('Holes, and what became of them');
 	return {
 		title: 'Gaps',
-		parts: [card('Missing candles', facts.element), card('REST weight', h('p', {}, weight, ' ', words)),
-			card('Holes', ...list.parts,
-			quiet('Healed holes leave this list. The view of a series tells what was put in later.'))],
-		show(data) {
-			facts.show(data);
-			const { rest } = data;
-			weight.value = rest.weight_allowed > 0 ? rest.weight_used / rest.weight_allowed : 0;
-			say(words, `${count(rest.weight_used)} of ${count(rest.weight_allowed)} weight in this minute; the address: ${count(rest.weight_of_address)}`);
-			list.show(data.gaps);
-		},
+		parts: [card('Missing candles, and REST', facts), holes], show: (data) => [facts, holes].forEach((part) => part.show(data)),
 	};
 }
-
-// Connections
 
 export function connections(page) {
 	const [rates, says] = [new Rates(), quiet()];
@@ -364,19 +307,18 @@ export function connections(page) {
 		['age', ['opened_at', page.since], 'right'],
 		['rate', (one) => `${bytes(Math.round(rates.of(one.connection, one.received_bytes) ?? 0))}/s`, 'right'],
 		['silence', ['last_received_at', page.since], 'right'], ['attempts', 'attempts', 'right wide'],
-		['replaced in', (one) => (one.replaced_at ? duration((one.replaced_at - page.now()) / 1000) : none), 'right wide'],
+		['replaced in', ['replaced_at', page.until], 'right wide'],
 		['last loss', (one) => one.last_loss || none, 'long'],
-	], 'connection', 'None so far.');
+	], 'None so far.');
 	return {
-		title: 'Connections', parts: [card('To the exchange', says, table.element)],
+		title: 'Connections', parts: [card('To the exchange', says, table)],
 		show(data) {
 			say(says, `${data.live} of ${data.wanted} are open and subscribed.`);
+			rates.keep(data.connections.map((one) => one.connection));
 			table.show(data.connections);
 		},
 	};
 }
-
-// System
 
 export function system() {
 	const rates = new Rates();
@@ -384,28 +326,27 @@ export function system() {
 	const facts = new Facts([
 		['version', (data) => data.service.version], ['vector instructions', 'simd'], ['process', (data) => String(data.service.pid)],
 		['up', (data) => duration(data.service.uptime_seconds)], ['resident memory', ['resident_bytes', bytes]],
-		['live allocations', ['heap_allocated_bytes', bytes]], ['address space', ['virtual_bytes', bytes]],
+		['live allocations', ['heap_allocated_bytes', bytes]],
 		['of a processor', (data) => percent(rates.of('', Number(data.cpu_seconds)) ?? NaN)],
 		['descriptors', (data) => `${count(data.open_descriptors)} of ${count(data.max_descriptors)}`],
+		['records in rings', (data) => `${data.rings.join(', ')} of ${count(data.ring_capacity)}`],
 		['log lines lost', 'log_lines_dropped', (data) => data.log_lines_dropped > 0],
 	]);
 	const threads = new Table('Threads', [
 		['thread', 'name'], ['busy', (one) => share(one.name, one.busy_ms), 'right'],
-		['since the start', (one) => duration(one.busy_ms / 1000), 'right wide'],
-		['does not answer for', (one) => (one.stalled_ms ? duration(one.stalled_ms / 1000) : none), 'right'],
-	], 'name');
-	const rings = new Table('Rings', [['reader', 'reader'], ['records', 'records', 'right'], ['room for', 'room', 'right']], 'reader');
-	const settings = new Table('Settings', [['setting', (one) => one[0]], ['value', (one) => one[1], 'long']], (one) => one[0], 'The demo has none.');
+		['since the start', ['busy_ms', age], 'right wide'],
+		['does not answer for', ['stalled_ms', (ms) => (ms ? age(ms) : none)], 'right'],
+	]);
+	const settings = new Table('Settings', [['setting', (one) => one[0]], ['value', (one) => one[1], 'long']], 'The demo has none.');
 	const counters = new Filtered('Counters', [['counter', 'name'], ['value', 'value', 'right'], ['unit', 'unit', 'wide'],
-		['what it counts', 'sentence', 'long']], 'name', 'None.', 'part of a name', (one) => one.name);
+		['what it counts', 'sentence', 'long']], 'None.', 'part of a name', (one) => one.name);
 	return {
 		title: 'System',
-		parts: [card('Process', facts.element), beside(card('Threads', threads.element), card('Between readers and sink', rings.element)),
-			card('Settings, without secrets', settings.element), card('Counters', ...counters.parts)],
+		parts: [card('Process', facts), card('Threads', threads), card('Settings, without secrets', settings),
+			card('Counters', counters.parts)],
 		show(data) {
 			facts.show(data);
 			threads.show(data.threads);
-			rings.show(data.rings.map((records, reader) => ({ reader, records, room: data.ring_capacity })));
 			settings.show(Object.entries(data.settings));
 			counters.show(data.counters);
 		},

@@ -15,4 +15,8 @@ uint64_t ff_heap_thread_allocated(void);
 /// seconds later, and only in threads that go on allocating.
 void ff_heap_give_back(void);
 
+/// From now on what the calling thread frees goes back to the system at once; such threads share one arena. For threads that need much
+/// at a time and seldom: by itself jemalloc keeps it for them. Nothing without jemalloc.
+void ff_heap_lean_thread(void);
+
 #endif

@@ -1,5 +1,5 @@
 // Answers of the exchange's REST interface through simdjson: one call per answer. Control path: these may
-// allocate. `bytes` must be readable for FF_JSON_PADDING more in both.
+// allocate. `bytes` must be readable for FF_JSON_PADDING more in all of them.
 #ifndef FF_REST_JSON_H
 #define FF_REST_JSON_H
 
@@ -25,7 +25,9 @@ ff_kline_result ff_klines_parse(const char *bytes, size_t length, ff_candle *row
 typedef struct ff_instrument {
     char symbol[32];  ///< upper case, [A-Z0-9_] and what is not ASCII, in UTF-8
     char status[30];  ///< as the exchange has it
+    char base[32], quote[32];  ///< of the same bytes as a symbol
     uint8_t symbol_length, status_length;
+    uint8_t base_length, quote_length;  ///< 0 when absent, or not 1 to 32 bytes of these
 } ff_instrument;
 
 typedef struct ff_exchange_info {
@@ -40,6 +42,25 @@ typedef struct ff_exchange_info {
 /// freed with ff_exchange_info_free.
 ff_kline_result ff_exchange_info_parse(const char *bytes, size_t length, ff_exchange_info *out);
 void ff_exchange_info_free(ff_exchange_info *info);
+
+/// What was traded of a symbol in the last 24 hours.
+typedef struct ff_ticker {
+    char symbol[32];  ///< as in ff_instrument
+    ff_decimal last_price, price_change_percent, quote_volume;
+    int64_t count;  ///< trades
+    uint8_t symbol_length;
+} ff_ticker;
+
+typedef struct ff_tickers {
+    ff_ticker *rows;
+    size_t count;
+    size_t skipped;  ///< rows that lack something, or whose values are not what they should be
+} ff_tickers;
+
+/// Reads the 24 h tickers of all symbols: an array of objects. Unknown members are ignored, but the whole text is
+/// validated. More than `rows_max` rows are refused (FF_KLINE_LONG). On FF_KLINE `out` is to be freed with ff_tickers_free.
+ff_kline_result ff_tickers_parse(const char *bytes, size_t length, size_t rows_max, ff_tickers *out);
+void ff_tickers_free(ff_tickers *tickers);
 
 #ifdef __cplusplus
 }

@@ -19,7 +19,7 @@ extension JSONValue {
         case .bool(let truth): out += truth ? "true" : "false"
         case .integer(let value): out += String(value)
         case .unsigned(let value): out += String(value)
-        case .number(let text): out += text
+        case .number(let text), .rendered(let text): out += text
         case .string(let text): out += JSONValue.quoted(text)
         case .array(let values):
             out += "["
@@ -41,6 +41,8 @@ extension JSONValue {
 
     /// Text as JSON, quoted and escaped.
     package static func quoted(_ text: String) -> String {
+        let isPlain = text.utf8.allSatisfy { $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
+        if isPlain { return "\"" + text + "\"" }
         var result = "\""
         for scalar in text.unicodeScalars {
             switch scalar {

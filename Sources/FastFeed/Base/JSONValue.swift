@@ -14,6 +14,8 @@ package indirect enum JSONValue: Equatable, Sendable {
     case array([JSONValue])
     /// Members in order; a key may come twice. `end` is the column behind the value.
     case object([Member])
+    /// JSON already, on one line: only to be written.
+    case rendered(String)
 
     package struct Member: Equatable, Sendable {
         package let key: String

@@ -137,6 +137,17 @@ package enum Limits {
     package static let removalsPerBatchMax = 64
     /// Gaps remembered one by one; beyond, they are only counted.
     package static let gapCountMax = 16_384
+    /// Closed candles that are kept after Redis has acknowledged them: so many at first, and at most (20 MB; the oldest go first). A power
+    /// of two each.
+    package static let storedCandlesFirst = 256
+    package static let storedCandlesMax = 65_536
+    /// How long.
+    package static let rewriteMs: ClosedRange<Int> = 0...600_000
+    /// Ended ones that are remembered (200 KB), and among how many of them a neighbour is looked for. Beyond: the oldest go.
+    package static let gapsEndedMax = 1_024
+    package static let gapsEndedJoinMax = 256
+    /// The later one of two that are one was seen so long after the end of the other, at most.
+    package static let gapsEndedJoinMs: Int64 = 60_000
     /// Closed candles that wait for a hole before them, of all series. Beyond: nothing waits any more.
     package static let heldCandlesMax = 16_384
     /// Live candles must not wait behind healed ones: so many are taken in one turn, each makes the next turn wait so long, and none is
@@ -270,6 +281,16 @@ package enum Limits {
     package static let symbolListWaitNs: UInt64 = 4_000_000_000
     /// Commands that wait for the list. Beyond: judged at once by what is known.
     package static let symbolWaitersMax = 1_000
+    /// Symbols of the catalogue, more than twice as many as the exchange has ever listed. Beyond: left out, counted in the log. One script
+    /// replaces an index of so many.
+    package static let catalogueSymbolsMax = 8_192
+    /// Rows of the 24 h tickers. Beyond: the answer is refused.
+    package static let dayTickersMax = 2 * catalogueSymbolsMax
+    /// Members of one command that writes the catalogue, and commands in one turn: neither must be felt.
+    package static let catalogueChunkMax = 500
+    package static let catalogueWritesPerTurnMax = 64
+    /// Rows of one answer: below a MiB.
+    package static let symbolsListedMax = 1_500
     /// Symbols remembered as delisted. Beyond: as if they had never been listed.
     package static let delistedCountMax = 65_536
     /// Refused symbols of one flux that the log names; the others are counted.

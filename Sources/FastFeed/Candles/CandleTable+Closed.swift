@@ -111,14 +111,14 @@ extension CandleTable {
     /// True when the candle was missing; it is not any more.
     private mutating func takeMissing(_ record: UnsafePointer<CandleRecord>, _ id: Int) -> Bool {
         let state = unsafe states.base + id
-        guard unsafe lastClosed.base[id].hasListed, let gap = unsafe gaps.fill(names[id]!, openTimeMs: record.pointee.openTimeMs) else {
-            return false
-        }
+        guard unsafe lastClosed.base[id].hasListed else { return false }
+        let isFetched = unsafe record.pointee.source == .backfill
+        guard let gap = unsafe gaps.fill(names[id]!, openTimeMs: record.pointee.openTimeMs, isFetched: isFetched) else { return false }
         // What the exchange's history lacks, its stream has brought.
         guard gap.state != .absent else { return true }
         if unsafe state.pointee.missing > 0 { unsafe state.pointee.missing -= 1 }
         if gap.cause != .backfill { counters.add(.gapCandlesFilled) }
-        guard unsafe record.pointee.source == .backfill else { return true }
+        guard isFetched else { return true }
         counters.add(.gapCandlesHealed)
         if gap.cause == .late || gap.cause == .missed { unsafe noteLateHealed(record.pointee.openTimeMs, record.pointee.seriesID) }
         return true

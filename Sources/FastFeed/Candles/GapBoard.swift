@@ -1,5 +1,6 @@
 // Holes in series' closed candles, until they are filled. The sink adds and fills (rarely), the healer says how far it is with them,
-// any thread reads. Past its bound holes are only counted: the healer's next look at the history finds them again.
+// any thread reads. Past its bound holes are only counted: the healer's next look at the history finds them again. Of those that have
+// ended it keeps the newest, for who asks in the morning what was missing in the night.
 
 import Synchronization
 
@@ -13,6 +14,8 @@ package final class GapBoard: Sendable {
         var changed: Set<Series> = []
         /// For the log: at most a few one by one, the others as a number.
         var news: (gaps: [Gap], more: Int) = ([], 0)
+        /// By when they ended.
+        var ended: [EndedGap] = []
     }
 
     private static let newsCountMax = 16
@@ -29,8 +32,10 @@ package final class GapBoard: Sendable {
     @discardableResult
     package func add(_ gap: Gap) -> Int {
         state.withLock { state in
-            let parts = GapBoard.uncovered(gap, by: state.gaps[gap.series] ?? [])
+            var parts = GapBoard.uncovered(gap, by: state.gaps[gap.series] ?? [])
             guard !parts.isEmpty else { return 0 }
+            let nowMs = WallClock.nowMs()
+            for index in parts.indices { parts[index].seenMs = nowMs }
             defer { versions.add(1, ordering: .releasing) }
             for part in parts where part.cause != .backfill && part.state != .absent {
                 if state.news.gaps.count < GapBoard.newsCountMax { state.news.gaps.append(part) } else { state.news.more += 1 }
@@ -77,10 +82,11 @@ package final class GapBoard: Sendable {
     }
 
     /// The candle has come: it is taken out, and what is left of its gap stays.
+    /// - Parameter isFetched: the healer has brought it.
     /// - Returns: what was listed of it.
-    package func fill(_ series: Series, openTimeMs: Int64) -> Gap? {
+    package func fill(_ series: Series, openTimeMs: Int64, isFetched: Bool = true) -> Gap? {
         var filled: Gap?
-        replace(series, from: openTimeMs, until: series.interval.nextOpenTime(after: openTimeMs)) {
+        replace(series, from: openTimeMs, until: series.interval.nextOpenTime(after: openTimeMs), ending: isFetched ? .fetched : .arrived) {
             filled = $0
             return nil
         }
@@ -98,16 +104,24 @@ package final class GapBoard: Sendable {
 
     /// These bars are stored after all.
     package func remove(_ series: Series, fromMs: Int64, untilMs: Int64) {
-        replace(series, from: fromMs, until: untilMs) { _ in nil }
+        replace(series, from: fromMs, until: untilMs, ending: .stored) { _ in nil }
     }
 
     /// The healer asks for these bars, or has let go of them again.
-    package func mark(_ series: Series, fromMs: Int64, untilMs: Int64, _ word: Gap.State, tries: Int? = nil) {
-        replace(series, from: fromMs, until: untilMs) { $0.state == .absent ? $0 : $0.with(state: word, tries: tries) }
+    /// - Parameter pauseMs: it does not ask again before.
+    package func mark(_ series: Series, fromMs: Int64, untilMs: Int64, _ word: Gap.State, tries: Int? = nil, pauseMs: Int64 = 0) {
+        let nextMs = pauseMs > 0 ? WallClock.nowMs() + pauseMs : 0
+        replace(series, from: fromMs, until: untilMs) {
+            guard $0.state != .absent else { return $0 }
+            var gap = $0.with(state: word, tries: tries)
+            gap.nextMs = nextMs
+            return gap
+        }
     }
 
     /// Replaces what of the series' holes lies in the range; the rest stays.
-    private func replace(_ series: Series, from: Int64, until: Int64, _ change: (Gap) -> Gap?) {
+    /// - Parameter ending: how a part ends for which there is none any more.
+    private func replace(_ series: Series, from: Int64, until: Int64, ending: EndedGap.Ending? = nil, _ change: (Gap) -> Gap?) {
         state.withLock { state in
             guard let listed = state.gaps[series], listed.contains(where: { $0.fromMs < until && from < $0.untilMs }) else { return }
             var gaps: [Gap] = []
@@ -117,7 +131,12 @@ package final class GapBoard: Sendable {
                     continue
                 }
                 if gap.fromMs < from { gaps.append(gap.with(untilMs: from)) }
-                if let changed = change(gap.with(fromMs: max(gap.fromMs, from), untilMs: min(gap.untilMs, until))) { gaps.append(changed) }
+                let part = gap.with(fromMs: max(gap.fromMs, from), untilMs: min(gap.untilMs, until))
+                if let changed = change(part) {
+                    gaps.append(changed)
+                } else if let ending {
+                    GapBoard.note(EndedGap(gap: part, ending: ending, endedMs: WallClock.nowMs()), &state)
+                }
                 if until < gap.untilMs { gaps.append(gap.with(fromMs: until)) }
             }
             gaps = GapBoard.joined(gaps)
@@ -135,6 +154,8 @@ package final class GapBoard: Sendable {
         for gap in gaps {
             if let last = result.last, last.untilMs == gap.fromMs, last.with(untilMs: gap.untilMs) == gap.with(fromMs: last.fromMs) {
                 result[result.count - 1] = last.with(untilMs: gap.untilMs)
+                result[result.count - 1].seenMs = min(last.seenMs, gap.seenMs)
+                result[result.count - 1].nextMs = last.nextMs == 0 || gap.nextMs == 0 ? 0 : min(last.nextMs, gap.nextMs)
             } else {
                 result.append(gap)
             }
@@ -142,11 +163,32 @@ package final class GapBoard: Sendable {
         return result
     }
 
+    /// Bars of one hole end one by one: neighbours are one. Older candles that somebody wanted as well are nobody's loss.
+    private static func note(_ ended: EndedGap, _ state: inout State) {
+        guard ended.gap.cause != .backfill else { return }
+        let newest = state.ended.indices.suffix(Limits.gapsEndedJoinMax).reversed()
+        if let place = newest.first(where: { state.ended[$0].takes(ended) }) {
+            var grown = state.ended.remove(at: place)
+            grown.take(ended)
+            // It may have closed the space to another one.
+            note(grown, &state)
+        } else {
+            if state.ended.count >= Limits.gapsEndedMax { state.ended.removeFirst(state.ended.count / 8) }
+            state.ended.append(ended)
+        }
+    }
+
+    /// Holes that have ended, newest endings first.
+    package var ended: [EndedGap] { state.withLock { $0.ended }.sorted { $0.endedMs > $1.endedMs } }
+
     /// The series is followed no more: nobody heals it. What Redis says of its holes stays.
     package func forget(_ series: Series) {
         state.withLock { state in
             guard let gaps = state.gaps.removeValue(forKey: series) else { return }
             state.count -= gaps.count
+            for gap in gaps where gap.state != .absent {
+                GapBoard.note(EndedGap(gap: gap, ending: .unfollowed, endedMs: WallClock.nowMs()), &state)
+            }
             versions.add(1, ordering: .releasing)
         }
     }

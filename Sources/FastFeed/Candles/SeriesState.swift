@@ -58,6 +58,8 @@ package struct SeriesReport: Sendable, Equatable {
     package var missingCount: UInt32
     /// Kline events that update messages have stood for.
     package var updateCount: UInt64 = 0
+    /// Nothing is to come, because nobody trades it: the healer's finding, which the sink does not know.
+    package var isQuiet = false
 
     package init(eventTimeMs: Int64 = 0, receivedNs: UInt64 = 0, closedCount: UInt64 = 0, missingCount: UInt32 = 0) {
         (self.eventTimeMs, self.receivedNs, self.closedCount, self.missingCount) = (eventTimeMs, receivedNs, closedCount, missingCount)

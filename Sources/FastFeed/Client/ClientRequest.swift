@@ -77,6 +77,16 @@ extension ClientRequest {
     }
 }
 
+extension ClientRequest<ListedSymbols> {
+    package static func symbols(search: String?, quote: String?, status: String?, limit: Int?) -> ClientRequest {
+        let members: [(String, JSONValue?)] = [
+            (Field.quote, quote.map { .string($0) }), (Field.status, status.map { .string($0) }),
+            (Field.search, search.map { .string($0) }), (Field.limit, limit.map { .integer(Int64($0)) }),
+        ]
+        return ClientRequest(.listSymbols, members, read: ListedSymbols.init)
+    }
+}
+
 extension ClientRequest<[FluxSummary]> {
     package static var list: ClientRequest {
         ClientRequest(.listFluxes) { value throws(Malformed) in try value.list(Field.fluxes, of: FluxSummary.init) }

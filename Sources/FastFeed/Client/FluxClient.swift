@@ -133,6 +133,21 @@ public final class FluxClient: Sendable {
         try await ask(.audit(symbol: symbol, interval: interval, limit: limit, repair: repair)).value
     }
 
+    /// What the exchange lists, by falling 24 h volume in the quote asset, then by name. The service asks for the list hourly and for the
+    /// figures every five minutes.
+    /// - Parameters:
+    ///   - search: only names that have this in them.
+    ///   - quote: only this quote asset, `USDT`; without it volumes of different assets are side by side.
+    ///   - status: the exchange's word, or `any`; the service's default is `TRADING`.
+    ///   - limit: at most so many, 1 to 1500; the service's default is 100.
+    /// - Throws: `.refused` with the code `.busy` when the exchange's list has not come yet, with `.internal` when the service does not
+    ///   ask the exchange.
+    public func symbols(
+        search: String? = nil, quote: String? = nil, status: String? = nil, limit: Int? = nil
+    ) async throws(FluxError) -> ListedSymbols {
+        try await ask(.symbols(search: search, quote: quote, status: status, limit: limit)).value
+    }
+
     /// Listens to a series. When this returns, Redis has confirmed: everything published from now on comes. It only listens:
     /// without a flux that has the series, nothing comes.
     public func updates(symbol: String, interval: Interval) async throws(FluxError) -> FluxUpdates {

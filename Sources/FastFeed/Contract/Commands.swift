@@ -33,6 +33,7 @@ package enum CommandKind: String, CaseIterable, Sendable {
     case listGaps = "gaps:list"
     case backfill = "data:backfill"
     case audit = "data:audit"
+    case listSymbols = "symbols:list"
 
     /// Fields it may have besides `request_id`.
     package var fields: [String] {
@@ -45,6 +46,7 @@ package enum CommandKind: String, CaseIterable, Sendable {
         case .listGaps: [Field.symbol, Field.interval, Field.fluxID]
         case .backfill: [Field.symbol, Field.interval, Field.count]
         case .audit: [Field.symbol, Field.interval, Field.limit, Field.repair]
+        case .listSymbols: [Field.quote, Field.status, Field.search, Field.limit]
         }
     }
 }
@@ -65,6 +67,10 @@ package enum Field {
     package static let gaps = "gaps", more = "more", from = "from", until = "until", cause = "cause", tries = "tries"
     package static let count = "count", repair = "repair", checked = "checked", findings = "findings", id = "id"
     package static let finding = "finding", repaired = "repaired"
+    // What the exchange lists.
+    package static let base = "base", quote = "quote", search = "search", total = "total", updatedAt = "updated_at"
+    package static let lastPrice = "last_price", priceChangePercent = "price_change_percent", quoteVolume = "quote_volume",
+        trades = "trades"
     // The service.
     package static let state = "state", version = "version", pid = "pid", host = "host", market = "market"
     package static let startedAt = "started_at", heartbeatAt = "heartbeat_at", series = "series"

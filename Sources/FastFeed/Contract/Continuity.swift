@@ -34,12 +34,12 @@ extension GapSummary {
             tries: try value.number(Field.tries))
     }
 
-    package var json: JSONValue {
-        .members([
+    package var members: [(String, JSONValue)] {
+        [
             (Field.symbol, .string(symbol.name)), (Field.interval, .string(interval.token)), (Field.from, .integer(from)),
             (Field.until, .integer(until)), (Field.candles, .integer(candles)), (Field.cause, .string(cause?.rawValue ?? "")),
             (Field.state, .string(state?.rawValue ?? "")), (Field.tries, .integer(tries)),
-        ])
+        ]
     }
 }
 
@@ -66,7 +66,7 @@ extension GapList {
         self.init(gaps: try value.list(Field.gaps, of: GapSummary.init), more: try value.number(Field.more))
     }
 
-    package var members: [(String, JSONValue)] { [(Field.gaps, .array(gaps.map(\.json))), (Field.more, .integer(more))] }
+    package var members: [(String, JSONValue)] { [(Field.gaps, .array(gaps.map { .members($0.members) })), (Field.more, .integer(more))] }
 }
 
 /// The answer to `audit`: the stored candles of a series against the exchange's own history.

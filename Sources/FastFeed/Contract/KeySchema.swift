@@ -46,6 +46,12 @@ package struct KeySchema: Sendable {
     package var keeperKey: String { leaseKey + ":keeper" }
     /// When the exchange was asked for a connection, newest first, Unix ms: `connects`, `connects:um`.
     package var connectsKey: String { String(own("connects").dropLast()) }
+    // What the exchange lists. One hash tag for all of it, so that its sets can be intersected on a cluster, too.
+    private var listTag: String { "{\(market.keyPrefix)symbols}" }
+    /// The hash of an instrument: `symbol:{symbols}:btcusdt`, `symbol:{um:symbols}:btcusdt`.
+    package func listedKey(_ symbol: Symbol) -> String { "\(prefix)symbol:\(listTag):\(symbol)" }
+    /// An index of instruments: `symbols:{symbols}:all`, `symbols:{um:symbols}:quote:usdt`.
+    package func listIndexKey(_ index: ListIndex) -> String { "\(prefix)symbols:\(listTag):\(index.name)" }
     /// The channel of updates: `updates:{btcusdt}:1m`.
     package func updatesChannel(_ series: Series) -> String { "\(prefix)updates:\(tag(series)):\(series.interval.token)" }
     /// The pattern of all channels of updates, whatever the market.
@@ -56,4 +62,33 @@ package struct KeySchema: Sendable {
     package func responseChannel(_ kind: CommandKind, requestID: String) -> String { own("responses") + "\(kind.rawValue):\(requestID)" }
     /// The pattern of all answers' channels.
     package var responsesPattern: String { own("responses") + "*" }
+}
+
+/// An index of the exchange's instruments: which of them there are, or in which order.
+package enum ListIndex: Hashable, Sendable {
+    /// Every instrument.
+    case all
+    /// The names of quote assets and of statuses that have a set.
+    case quotes, statuses
+    case quote(String)
+    case status(String)
+    /// The sorted set: its scores are volumes in the quote asset.
+    case byVolume
+    /// When the exchange said the figures, Unix ms: a text.
+    case updatedAt
+    /// An index while a script makes it: it takes another's place when it is whole.
+    case next
+
+    var name: String {
+        switch self {
+        case .all: "all"
+        case .quotes: "quotes"
+        case .statuses: "statuses"
+        case .quote(let asset): "quote:\(asset)"
+        case .status(let word): "status:\(word)"
+        case .byVolume: "by_volume"
+        case .updatedAt: "updated_at"
+        case .next: "next"
+        }
+    }
 }

@@ -9,6 +9,7 @@ package enum Command: Equatable, Sendable {
     case listGaps(symbol: Symbol?, interval: Interval?, fluxID: String?)
     case backfill(symbol: Symbol, interval: Interval, count: Int)
     case audit(symbol: Symbol, interval: Interval, count: Int, repairs: Bool)
+    case listSymbols(SymbolQuery)
 }
 
 /// What an answer belongs to.
@@ -96,7 +97,25 @@ package struct CommandRequest: Sendable {
             let limit = try integer(request, Field.limit, 1...Int64(rowsMax)) ?? auditDefault
             let repairs = try request.optional(Field.repair, "true or false", \.bool) ?? false
             return .audit(symbol: try symbol(request), interval: try interval(request), count: Int(limit), repairs: repairs)
+        case .listSymbols:
+            let limit = try integer(request, Field.limit, 1...Int64(Limits.symbolsListedMax)) ?? Int64(SymbolQuery.limitDefault)
+            let (quote, search) = (try part(request, Field.quote), try part(request, Field.search))
+            return .listSymbols(SymbolQuery(quote: quote, status: try status(request), search: search, limit: Int(limit)))
         }
+    }
+
+    /// What a symbol may be a part of, or be made of.
+    private static func part(_ request: JSONValue, _ key: String) throws(Malformed) -> Symbol? {
+        try request.optional(key, "1 to \(Symbol.lengthMax) bytes of letters, digits and _") { $0.string.flatMap { Symbol($0) } }
+    }
+
+    /// Nil for any.
+    private static func status(_ request: JSONValue) throws(Malformed) -> String? {
+        let word = try request.optional(Field.status, "1 to 32 of A-Z 0-9 _, or any") { member in
+            member.string.flatMap { Symbol($0) }.flatMap { $0.name.utf8.allSatisfy { $0 < 0x80 } ? $0 : nil }
+        }
+        guard let word else { return SymbolQuery.statusDefault }
+        return word.name == "any" ? nil : word.upperCased
     }
 
     private static func ifThere<Value>(_ request: JSONValue, _ key: String, _ read: (JSONValue) throws -> Value) throws -> Value? {

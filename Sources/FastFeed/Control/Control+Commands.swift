@@ -3,13 +3,17 @@
 /// What the exchange has said to control's questions, from the REST client's thread.
 package enum ExchangeAnswer: Sendable {
     case symbols(Result<ExchangeInformation, RestFailure>)
+    case figures(Result<DayTickers, RestFailure>)
     case candles(DataQuery, Result<[CandleRecord], RestFailure>)
 }
 
 extension Control {
     /// - Parameter mayWait: for the exchange's list, when that decides.
     func carryOut(_ request: RequestKey, _ command: Command, mayWait: Bool = true) {
-        if mayWait, isForExchange(command), symbols.postpone(request, command, nowNs: nowNs) { return }
+        if mayWait, isForExchange(command) {
+            if symbols.postpone(request, command, nowNs: nowNs) { return }
+            if case .listSymbols(let query) = command, catalogue.postpone(request, query, nowNs: nowNs) { return }
+        }
         let result: CommandResult
         do throws(CommandError) {
             guard let members = try outcome(request, command) else { return }
@@ -55,6 +59,7 @@ extension Control {
                 throw Control.healerIsBusy
             }
             return nil
+        case .listSymbols(let query): return try listSymbols(query)
         }
     }
 

@@ -13,6 +13,7 @@ extension Control {
     /// The line stands (again).
     func greetRedis() {
         let wasServing = isServing
+        catalogue.index.forget()
         beat()
         if wasServing && isServing && lease.isHeld(nowNs) {
             // A Redis that has come back empty is told again.
@@ -97,6 +98,7 @@ extension Control {
         // Refused by a full mailbox, it is seen again.
         if lost.contains(.latest) { _ = engine.sink.commands.offer(.rewriteNewest) }
         status.forgetWritten()
+        catalogue.index.doubt()
     }
 
     /// Who keeps it comes last: named there, the registry is whole.
@@ -120,6 +122,7 @@ extension Control {
         if let keeper = lease.keeper { line.post([fluxes.keeperEntry(keeper)]) }
         isServing = true
         status.forgetWritten()
+        catalogue.index.forget()
         noteServing()
     }
 
@@ -127,8 +130,10 @@ extension Control {
         line.stopListening()
         (isServing, registryReading) = (false, [])
         // Whoever has the lease now has not heard them, so this answer is the only one; and has not carried them out, nor do we.
-        for waiter in symbols.takeWaiters(nowNs: .max, max: .max) {
-            line.post([commands.answer(waiter.request, .failure(CommandError(.busy, "the service has lost its lease; try again")))])
+        let waiting =
+            symbols.takeWaiters(nowNs: .max, max: .max).map(\.request) + catalogue.takeWaiters(nowNs: .max, max: .max).map(\.request)
+        for request in waiting {
+            line.post([commands.answer(request, .failure(CommandError(.busy, "the service has lost its lease; try again")))])
         }
     }
 

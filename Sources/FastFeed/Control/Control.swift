@@ -22,6 +22,7 @@ package final class Control: @unchecked Sendable {
     var commands: CommandDesk
     var fluxes: FluxBook
     var symbols = SymbolList()
+    var catalogue: Catalogue
     var data: DataDesk
     var heal: HealDesk
     var status: StatusDesk
@@ -46,6 +47,7 @@ package final class Control: @unchecked Sendable {
         commands = CommandDesk(schema: schema, counters: counters, durations: durations, journal: journal)
         line = RedisLine(redis, channels: commands.channels, journal: journal, seed: seed)
         data = DataDesk(schema: schema)
+        catalogue = Catalogue(schema: schema)
         heal = HealDesk(market: schema.market, gaps: engine.gaps)
         status = StatusDesk(
             schema: schema, board: engine.standings, troubles: engine.troubles, healing: engine.healer == nil ? nil : engine.gaps,
@@ -54,7 +56,7 @@ package final class Control: @unchecked Sendable {
         upkeep = Upkeep(schema: schema)
         wakeUp = try WakeUp()
         meter = ThreadMeter(name: "control", wakeUp: wakeUp)
-        exchangeAnswers = Mailbox(capacity: Limits.dataQuestionsMax + 1, receiver: wakeUp)
+        exchangeAnswers = Mailbox(capacity: Limits.dataQuestionsMax + 2, receiver: wakeUp)
         for reader in engine.readers { reader.refusedStreams.setReceiver(wakeUp) }
         engine.sink.events.setReceiver(wakeUp)
         engine.healer?.events.setReceiver(wakeUp)
@@ -98,6 +100,7 @@ package final class Control: @unchecked Sendable {
             takeEvents()
             takeExchangeAnswers()
             takeWaiters()
+            keepCatalogue()
             askWhatIsDue()
             line.flush()
             meter.add(nowNs &- turnNs)
@@ -110,7 +113,7 @@ package final class Control: @unchecked Sendable {
     }
 
     private func wait() {
-        let waitersNs = isServing && lease.isHeld(nowNs) ? symbols.waitersDueNs : .max
+        let waitersNs = isServing && lease.isHeld(nowNs) ? min(symbols.waitersDueNs, catalogue.workDueNs) : .max
         let beatNs = line.isReady ? min(lease.dueNs, waitersNs) : .max
         wakeUp.park(line.pollEntries, untilNs: min(line.dueNs, status.dueNs, beatNs)) {
             stopping.load(ordering: .acquiring) || engine.haveSaidSomething || exchangeAnswers.isWaiting
@@ -194,7 +197,8 @@ package final class Control: @unchecked Sendable {
         guard let figures = engine.figures() else { return }
         let (nowNs, nowMs) = (nowNs, WallClock.nowMs())
         status.takeStandings(
-            reports, fluxes, figures, isConnected: line.isReady, isRegistryRead: fluxes.isResumed, nowNs: nowNs, nowMs: nowMs)
+            reports, fluxes, figures, quiet: engine.healer?.quiet.withLock { $0 } ?? [], isConnected: line.isReady,
+            isRegistryRead: fluxes.isResumed, nowNs: nowNs, nowMs: nowMs)
         if let behindMs = status.clockDifferenceMs { engine.clock.learn(behindMs: behindMs) }
         if let apartMs = status.clockDifferenceMs, apartMs.magnitude > Limits.clockDifferenceMs.magnitude {
             journal.note(
@@ -208,6 +212,7 @@ package final class Control: @unchecked Sendable {
         for answer in exchangeAnswers.takeAll() {
             switch answer {
             case .symbols(let result): learnSymbols(result)
+            case .figures(let result): learnFigures(result)
             case .candles(let query, let result):
                 let stored = storedRows(query)
                 let (answers, cached) = data.answerWaiters(query, result, stored: stored, nowMs: engine.clock.nowMs, nowNs: nowNs)
@@ -224,12 +229,15 @@ package final class Control: @unchecked Sendable {
             learnSymbols(.failure(.unavailable("the exchange lists no symbols")))
         case .success(let found):
             symbols.learn(found.instruments, nowNs: nowNs)
+            let left = catalogue.learn(found.instruments)
             for change in fluxes.judge(by: symbols) { engine.tell(change) }
             status.markDue()
             journal.note(
-                .info, "symbols of the exchange", key: "symbols", ("count", "\(found.instruments.count)"), ("skipped", "\(found.skipped)"))
+                .info, "symbols of the exchange", key: "symbols", ("count", "\(found.instruments.count - left)"),
+                ("skipped", "\(found.skipped + left)"))
         case .failure(let failure):
             symbols.fail(nowNs: nowNs)
+            catalogue.failList()
             journal.note(
                 .warning, "no list of symbols comes; names are checked by the last one, or by their form", key: "no-symbols",
                 ("reason", "\(failure)"))
@@ -248,8 +256,11 @@ package final class Control: @unchecked Sendable {
     }
 
     private func askWhatIsDue() {
-        if let rest = engine.rest, symbols.isDue(nowNs, isWatched: fluxes.waitsForList) {
-            rest.exchangeInfo(patienceMs: 50_000) { [exchangeAnswers] in _ = exchangeAnswers.offer(.symbols($0)) }
+        if let rest = engine.rest {
+            if symbols.isDue(nowNs, isWatched: fluxes.waitsForList) {
+                rest.exchangeInfo(patienceMs: 50_000) { [exchangeAnswers] in _ = exchangeAnswers.offer(.symbols($0)) }
+            }
+            askForFigures(rest)
         }
         if let ids = status.question(fluxes, nowNs: nowNs), !engine.sink.commands.offer(.report(ids: ids)) { status.askLater(nowNs) }
     }

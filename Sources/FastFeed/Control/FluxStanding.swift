@@ -21,19 +21,23 @@ package struct FluxStanding: Equatable, Sendable {
         _ interval: Interval, _ reports: ArraySlice<SeriesReport>, refused: [RefusedSymbol], isHealing: Bool = false, ageMs: Int64,
         nowNs: UInt64, nowMs: Int64
     ) {
-        var newestNs: UInt64 = 0
+        var (newestNs, quietCount): (UInt64, Int) = (0, 0)
         for report in reports {
             candlesTotal += report.closedCount
             gapsOpen += UInt64(report.missingCount)
             updatesTotal += report.updateCount
+            if report.isQuiet { quietCount += 1 }
             guard report.receivedNs > 0 else { continue }
             let ageNs = nowNs &- min(report.receivedNs, nowNs)
-            if ageNs / 1_000_000 <= FluxStanding.staleAfterMs(interval) { seriesLive += 1 }
+            if !report.isQuiet && ageNs / 1_000_000 <= FluxStanding.staleAfterMs(interval) { seriesLive += 1 }
             lastUpdateMs = max(lastUpdateMs, report.receivedMs(nowNs: nowNs, nowMs: nowMs))
             newestNs = max(newestNs, report.receivedNs)
         }
+        // What is as it should be, though nothing comes.
+        seriesLive += quietCount
         let silentMs = newestNs == 0 ? ageMs : Int64(clamping: (nowNs &- min(newestNs, nowNs)) / 1_000_000)
-        let isSilent = silentMs > FluxStanding.staleAfterMs(interval)
+        let isExplained = quietCount > 0 && seriesLive + refused.count >= reports.count
+        let isSilent = !isExplained && silentMs > FluxStanding.staleAfterMs(interval)
         if isSilent || seriesLive == 0, refused.count == reports.count, let ended = FluxState(ended: refused) {
             (state, seriesLive) = (ended, 0)
         } else if isSilent {
@@ -45,8 +49,8 @@ package struct FluxStanding: Equatable, Sendable {
         }
     }
 
-    /// A flux whose newest update is older than this is stale: a bar's end is due each minute at the latest, and each
-    /// second on the shortest interval.
+    /// A flux whose newest update is older than this is stale, unless nobody trades any of its symbols: a bar's end is due each minute at the
+    /// latest, and each second on the shortest interval.
     private static func staleAfterMs(_ interval: Interval) -> Int64 { min(interval.lengthMs ?? 60_000, 60_000) + 15_000 }
 }
 

@@ -107,10 +107,8 @@ package struct Lease {
     /// Refused whenever it is asked: by rights, by a server without scripts, by a value of another type under the key. All other words may
     /// be said of a server that is away, and two that went without the lease for a moment would answer twice.
     private static func isLasting(_ message: String) -> Bool {
-        if message.hasPrefix("ERR unknown command") { return true }
-        // What a script may not do has no word in front. Servers before 7.0 put the words behind the script's place.
-        if ["user executing the script can't", "ACL failure in script"].contains(where: message.contains) { return true }
-        return message.split(separator: " ").contains { ["NOPERM", "-NOPERM", "WRONGTYPE", "-WRONGTYPE"].contains($0) }
+        if message.hasPrefix("ERR unknown command") || RedisReply.isForbidden(message) { return true }
+        return message.split(separator: " ").contains { $0 == "WRONGTYPE" || $0 == "-WRONGTYPE" }
     }
 
     /// - Parameters:

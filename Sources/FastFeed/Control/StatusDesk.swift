@@ -51,15 +51,16 @@ package struct StatusDesk {
     package mutating func askLater(_ nowNs: UInt64) { (asked, refreshDueNs) = (nil, nowNs + 1_000_000) }
 
     /// Judges what the sink says; the board shows it.
+    /// - Parameter quiet: series of which nothing is to come now, because nobody trades them.
     package mutating func takeStandings(
-        _ reports: [SeriesReport], _ book: FluxBook, _ figures: EngineHandles.Figures, isConnected: Bool = true,
+        _ reports: [SeriesReport], _ book: FluxBook, _ figures: EngineHandles.Figures, quiet: Set<Series> = [], isConnected: Bool = true,
         isRegistryRead: Bool = true, nowNs: UInt64, nowMs: Int64
     ) {
         guard let list = asked.take(), reports.count == list.reduce(0, { $0 + $1.symbols.count }) else { return }
         var rest = reports[...]
         let healing = healing?.seriesHealing ?? []
         for flux in list {
-            let part = rest.prefix(flux.symbols.count)
+            var part = rest.prefix(flux.symbols.count)
             rest = rest.dropFirst(part.count)
             guard book.holds(flux) else { continue }
             let (refused, ageMs) = (book.refusedSymbols(of: flux), nowMs - max(flux.createdAtMs, startedAtMs))
@@ -69,6 +70,11 @@ package struct StatusDesk {
             }
             let reasons = Dictionary(refused.map { ($0.symbol, $0) }) { $1 }
             let hurt = healing.isEmpty ? [] : Set(flux.series(book.market).filter(healing.contains).map(\.symbol))
+            if !quiet.isEmpty {
+                for (place, one) in zip(part.indices, flux.series(book.market)) {
+                    part[place].isQuiet = reasons[one.symbol] == nil && quiet.contains(one)
+                }
+            }
             let series = zip(flux.symbols, part).map { ($0, judge([$1], reasons[$0].map { [$0] } ?? [], hurt.contains($0))) }
             var standing = judge(part, refused, !hurt.isEmpty)
             standing.seriesLive = series.reduce(0) { $0 + $1.1.seriesLive }

@@ -67,7 +67,7 @@ package struct Upkeep {
     private mutating func latestChecks(_ standings: [FluxOnBoard]) -> [Check] {
         var states: [Interval: [Symbol: Int64]] = [:]
         for one in standings {
-            for (symbol, standing) in one.series where standing.seriesLive > 0 {
+            for (symbol, standing) in one.series where standing.seriesLive > 0 && standing.lastUpdateMs > 0 {
                 states[one.flux.interval, default: [:]][symbol] = standing.lastUpdateMs
             }
         }

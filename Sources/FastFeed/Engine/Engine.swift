@@ -72,8 +72,7 @@ public final class Engine: Sendable {
         Limits.verify()
         try configuration.validate()
         self.configuration = configuration
-        let cores = Cores.allowed()
-        threading = configuration.threading ?? (cores.count < 3 ? .shared : .dedicated)
+        threading = configuration.threading ?? (Cores.usableCount() < 3 ? .shared : .dedicated)
         let seed = SystemRandom.word()
         rings = (0..<configuration.readerCount).map { _ in SPSCRing<CandleRecord>(zeroed: Limits.ringRecordCount) }
         let settings = try Engine.readerSettings(configuration, seed: seed)
@@ -127,6 +126,7 @@ public final class Engine: Sendable {
             batchSize: configuration.batchSize, coalesces: configuration.coalesces, seed: seed ^ 0x51)
         settings.closedMax = configuration.closedQueueCount
         settings.replyTimeoutMs = configuration.redisReplyTimeoutMs
+        settings.rewriteMs = configuration.rewrite.milliseconds
         settings.healHoldMs = configuration.heals ? configuration.healHold.milliseconds : nil
         return settings
     }
@@ -163,9 +163,10 @@ public final class Engine: Sendable {
             return runner
         }
         guard threading == .dedicated else { return [try start(readers + [sink], name: "feed")] }
-        // The sink takes the last core, readers the first ones; with fewer cores than threads nothing is pinned.
+        // The sink takes the last core, readers the first ones; with fewer cores than threads nothing is pinned. Under a quota neither:
+        // the cores are shared with other containers, and each of them would take the same ones.
         let cores = Cores.allowed()
-        let pins = cores.count > readers.count
+        let pins = cores.count > readers.count && Cores.usableCount() == cores.count
         var started = [try start([sink], core: pins ? cores.last : nil)]
         for (index, reader) in readers.enumerated() {
             reader.sinkWakeUp = started[0].wakeUp
@@ -323,6 +324,11 @@ public final class Engine: Sendable {
 
     /// All holes, by open time, absent ones among them.
     package var allGaps: [Gap] { gaps.all }
+
+    package func gaps(of series: Series) -> [Gap] { gaps.gaps(of: series) }
+
+    /// Holes that have ended, newest endings first.
+    package var endedGaps: [EndedGap] { gaps.ended }
 
     /// The connections to the exchange, as their readers said it the last time; and asks them to say it again.
     package func connectionReports() -> [ConnectionReport] {

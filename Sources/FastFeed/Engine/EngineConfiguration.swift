@@ -107,6 +107,9 @@ public struct EngineConfiguration: Sendable {
     public var closeGrace = Duration.seconds(2)
     /// What the comparison of histories with the exchange's own may take of the exchange's weight limit, in percent, at most 20; 0: none.
     public var auditPercent = 5
+    /// After a new connection to Redis, closed candles that it had acknowledged so lately are written once more, at most ten minutes; zero:
+    /// none. A failover may lose what a server has acknowledged.
+    public var rewrite = Duration.seconds(60)
     /// Closed candles that may wait while Redis is away, a power of two; beyond, the oldest become gaps.
     public var closedQueueCount = Limits.closedQueueCountMax
     /// Off: every update is written (for comparison).
@@ -127,6 +130,7 @@ public struct EngineConfiguration: Sendable {
         try check((0...history).contains(heal.backfill), "backfill must be 0 to \(history) (history), not \(heal.backfill)")
         try check(Limits.healHoldMs.contains(heal.holdMs), "heal-hold must be 0 to 300 seconds")
         try check(Limits.closeGraceMs.contains(heal.closeGraceMs), "close-grace must be 0.5 to 60 seconds")
+        try check(Limits.rewriteMs.contains(rewrite.milliseconds), "rewrite-seconds must be 0 to 600")
         try check(Limits.auditPercent.contains(auditPercent), "audit-percent must be 0 to 20, not \(auditPercent)")
         try check((1...1_024).contains(streamsPerConnectionMax), "streams-per-connection must be 1 to 1024, not \(streamsPerConnectionMax)")
         try check(Limits.redundancy.contains(redundancy), "redundancy must be 1 or 2, not \(redundancy)")

@@ -109,6 +109,14 @@ extension HealPlan {
         return tries
     }
 
+    /// For how long, ms, the bar that opens at `fromMs` is not asked for, as far as that is known.
+    package func pauseMs(_ handle: SeriesHandle, fromMs: Int64, nowNs: UInt64) -> Int64 {
+        guard let lane = lanes[handle.id], lane.handle == handle else { return 0 }
+        let pause = lane.pauses.first { $0.fromMs <= fromMs && fromMs < $0.untilMs }
+        let untilNs = max(pausedUntilNs, lane.quietUntilNs, pause?.overNs ?? 0)
+        return Int64(clamping: (untilNs - min(untilNs, nowNs)) / 1_000_000)
+    }
+
     /// Any question of ours has failed. True when the exchange as a whole cannot be asked: then all wait. Several that were under way at
     /// once are one failure.
     package mutating func noteFailure(_ failure: RestFailure, nowNs: UInt64) -> Bool {

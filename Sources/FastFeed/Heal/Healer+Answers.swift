@@ -48,7 +48,7 @@ extension Healer {
         switch result {
         case .failure(let failure):
             let tries = plan.fail(request, failure, isOutage: isOutage, nowNs: nowNs)
-            gaps.mark(series, fromMs: request.fromMs, untilMs: request.untilMs, .open, tries: tries)
+            reopen(request, request.fromMs..<request.untilMs, tries, nowNs)
             if isOutage { return }
             journal.note(
                 .warning, "missing candles cannot be had", key: "heal \(series)", ("series", "\(series)"), ("reason", "\(failure)"))
@@ -59,12 +59,16 @@ extension Healer {
             if silent.contains(request.handle), watch.learn(rows, series, request.handle, nowNs: nowNs) {
                 silent.removeAll { $0 == request.handle }
             }
-            for (range, tries) in settled.open {
-                gaps.mark(series, fromMs: range.lowerBound, untilMs: range.upperBound, .open, tries: tries)
-            }
+            for (range, tries) in settled.open { reopen(request, range, tries, nowNs) }
             for range in settled.absent { noteAbsent(request, range, isBeforeFirst: range.upperBound <= settled.oldestMs, nowNs) }
             if !settled.absent.isEmpty { send(.gapsChanged) }
         }
+    }
+
+    private func reopen(_ request: HealPlan.Request, _ range: Range<Int64>, _ tries: Int, _ nowNs: UInt64) {
+        gaps.mark(
+            request.series, fromMs: range.lowerBound, untilMs: range.upperBound, .open, tries: tries,
+            pauseMs: plan.pauseMs(request.handle, fromMs: range.lowerBound, nowNs: nowNs))
     }
 
     /// What the exchange's history has not may all the same have come over its streams.

@@ -10,6 +10,9 @@ import Synchronization
     package let counters = CounterBank()
     package let commands = Mailbox<HealCommand>(capacity: Limits.commandCountMax)
     package let events = Mailbox<HealEvent>(capacity: Limits.commandCountMax)
+    /// Series of which nothing comes because nobody trades them, as the exchange says. (Its lock: the healer writes, control reads.)
+    package let quiet = Lock<Set<Series>>([])
+    private var shownQuiet: [UInt32: Series] = [:]
     /// The thread that takes the records, if it is not this one.
     package var sinkWakeUp: WakeUp?
 
@@ -265,6 +268,11 @@ import Synchronization
             }
         }
         if watch.dueNs != .max { nextWatchNs = min(nextWatchNs, max(watch.dueNs, nowNs)) }
+        if watch.quiet != shownQuiet {
+            shownQuiet = watch.quiet
+            let series = Set(shownQuiet.values)
+            quiet.withLock { $0 = series }
+        }
     }
 
     // MARK: Asking

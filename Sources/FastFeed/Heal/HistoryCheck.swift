@@ -57,8 +57,9 @@ package enum HistoryCheck {
         checked.oldestMs = oldest
         checked.holes += window.missing(before: oldest, checked)
         let (first, end) = (window.bar(oldest), series.interval.nextOpenTime(after: window.bar(newest)))
-        let absent = checked.absent.reduce(0) { $0 + series.interval.barCount(from: max($1.fromMs, first), until: min($1.untilMs, end)) }
-        return (checked, series.interval.barCount(from: first, until: end) != length + absent)
+        // Another may have stored what is listed as absent: then the number of entries does not tell.
+        let isSure = !checked.absent.contains { $0.untilMs > first && $0.fromMs < end }
+        return (checked, !isSure || series.interval.barCount(from: first, until: end) != length)
     }
 }
 

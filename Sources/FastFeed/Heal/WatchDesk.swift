@@ -35,6 +35,8 @@ package struct WatchDesk {
         var questions = 0
         var nextQuestionNs: UInt64 = 0
         var pauseMs = Limits.silenceAgainMs.lowerBound
+        /// When the exchange's answer has shown that nobody trades it; 0: it has not.
+        var quietNs: UInt64 = 0
         /// The exchange's answer showed trades that we have not heard of.
         var movedNs: UInt64?
         /// The longest silence of late that an event has ended.
@@ -44,6 +46,8 @@ package struct WatchDesk {
     }
 
     private var states: [UInt32: State] = [:]
+    /// By series id: those of which nothing comes and nothing is to come, as the exchange says, because nobody trades them.
+    package private(set) var quiet: [UInt32: Series] = [:]
     /// Questions that may be asked now, in the time that one takes.
     private var allowanceNs = WatchDesk.allowanceMaxNs
     private var lookedNs: UInt64 = 0
@@ -57,7 +61,12 @@ package struct WatchDesk {
     package init() {}
 
     package mutating func unfollow(_ handle: SeriesHandle) {
-        if states[handle.id]?.generation == handle.generation { states[handle.id] = nil }
+        if states[handle.id]?.generation == handle.generation { (states[handle.id], quiet[handle.id]) = (nil, nil) }
+    }
+
+    /// An answer is good for twice the time in which each silent series has its question.
+    private var quietForNs: UInt64 {
+        2 * .ns(ms: max(Limits.silenceAgainMs.upperBound, UInt64(quiet.count) * UInt64(Limits.silencePauseMs)))
     }
 
     /// How often a series' stream brings news where there are any.
@@ -84,6 +93,7 @@ package struct WatchDesk {
             if let liveSinceNs {
                 let liveSinceMs = nowMs - Int64((max(nowNs, liveSinceNs) - liveSinceNs) / 1_000_000)
                 verdicts += WatchDesk.overdue(watched, series, &state, nowNs, untilMs: nowMs - Int64(graceMs), liveSinceMs)
+                if watched.receivedNs != state.receivedNs || nowNs &- state.quietNs > quietForNs { quiet[watched.handle.id] = nil }
                 WatchDesk.noteEvent(watched, &state, liveSinceNs)
                 switch WatchDesk.judge(watched, series, &state, nowNs, liveSinceNs) {
                 case .mute?: verdicts.append(.mute(series, times: state.mutes))
@@ -93,7 +103,7 @@ package struct WatchDesk {
                 if let movedNs = state.movedNs { dueNs = min(dueNs, WatchDesk.verdictNs(movedNs, series.interval)) }
             } else {
                 // What an outage hides says nothing of the stream.
-                (state.movedNs, state.known) = (nil, nil)
+                (state.movedNs, state.known, quiet[watched.handle.id]) = (nil, nil, nil)
             }
             states[watched.handle.id] = state
         }
@@ -183,6 +193,7 @@ package struct WatchDesk {
         guard var state = states[handle.id], state.generation == handle.generation, state.isAsked else { return }
         defer { states[handle.id] = state }
         state.isAsked = false
+        quiet[handle.id] = nil
         guard let newest = rows?.last else {
             state.nextQuestionNs = nowNs &+ .ns(ms: Limits.silenceAgainMs.lowerBound)
             return
@@ -199,6 +210,8 @@ package struct WatchDesk {
         } else {
             state.nextQuestionNs = nowNs &+ .ns(ms: state.pauseMs)
             state.pauseMs = min(state.pauseMs * 2, Limits.silenceAgainMs.upperBound)
+            state.quietNs = nowNs
+            quiet[handle.id] = series
         }
     }
 }

@@ -34,6 +34,19 @@ public struct DecimalText: BitwiseCopyable, Sendable, Hashable {
 
     public static func == (a: DecimalText, b: DecimalText) -> Bool { a.words == b.words }
 
+    /// Bytes that sort as the values do, exactly: `9.5` before `10`, and `1.0` like `1`.
+    package var orderKey: [UInt8] {
+        let (zero, bytes) = (UInt8(ascii: "0"), Array(description.utf8))
+        let parts = bytes.split(separator: UInt8(ascii: "."), maxSplits: 1, omittingEmptySubsequences: false)
+        // Without the zeros that say nothing. As many digits before the point, then digit by digit.
+        let whole = parts[0].drop { $0 == UInt8(ascii: "-") || $0 == zero }
+        var fraction = parts.count > 1 ? parts[1] : []
+        while fraction.last == zero { fraction.removeLast() }
+        let magnitude = [UInt8(whole.count)] + whole + fraction
+        guard bytes.first == UInt8(ascii: "-"), magnitude != [0] else { return [1] + magnitude }
+        return [0] + magnitude.map { ~$0 } + [.max]
+    }
+
     public func hash(into hasher: inout Hasher) {
         unsafe withUnsafeBytes(of: words) { unsafe hasher.combine(bytes: $0) }
     }

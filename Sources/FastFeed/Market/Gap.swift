@@ -34,6 +34,10 @@ public struct Gap: Sendable, Equatable {
     public internal(set) var state: State
     /// Times the exchange was asked for it.
     public internal(set) var tries: Int
+    /// When it was noted, Unix ms; 0: not known. This and the next are news of the hole, not the hole: equality passes over them.
+    package internal(set) var seenMs: Int64 = 0
+    /// The exchange is not asked for it again before, Unix ms; 0: nothing stands against it.
+    package internal(set) var nextMs: Int64 = 0
 
     package init(series: Series, fromMs: Int64, untilMs: Int64, cause: Cause, state: State = .open, tries: Int = 0) {
         (self.series, self.fromMs, self.untilMs, self.cause) = (series, fromMs, untilMs, cause)
@@ -42,11 +46,52 @@ public struct Gap: Sendable, Equatable {
 
     /// The same hole between other bounds.
     package func with(fromMs: Int64? = nil, untilMs: Int64? = nil, state: State? = nil, tries: Int? = nil) -> Gap {
-        Gap(
+        var gap = Gap(
             series: series, fromMs: fromMs ?? self.fromMs, untilMs: untilMs ?? self.untilMs, cause: cause, state: state ?? self.state,
             tries: tries ?? self.tries)
+        (gap.seenMs, gap.nextMs) = (seenMs, nextMs)
+        return gap
+    }
+
+    public static func == (a: Gap, b: Gap) -> Bool {
+        a.series == b.series && a.fromMs == b.fromMs && a.untilMs == b.untilMs && a.cause == b.cause && a.state == b.state
+            && a.tries == b.tries
     }
 
     /// Open times in it.
     public var candleCount: Int { Int(series.interval.barCount(from: fromMs, until: untilMs)) }
+}
+
+/// A hole, or a part of one, that is none any more.
+package struct EndedGap: Sendable {
+    package enum Ending: String, Sendable, CaseIterable {
+        /// The exchange's REST interface had its candles.
+        case fetched
+        /// Its candles came over the stream after all.
+        case arrived
+        /// A closer look has found its candles in Redis.
+        case stored
+        /// Its series is followed no more: it is still there, and nobody fills it.
+        case unfollowed
+    }
+
+    package private(set) var gap: Gap
+    package let ending: Ending
+    package private(set) var endedMs: Int64
+
+    package init(gap: Gap, ending: Ending, endedMs: Int64) { (self.gap, self.ending, self.endedMs) = (gap, ending, endedMs) }
+
+    /// True for a neighbour that ended in the same way, in the same night.
+    func takes(_ other: EndedGap) -> Bool {
+        let isOneTime = max(gap.seenMs, other.gap.seenMs) <= min(endedMs, other.endedMs) + Limits.gapsEndedJoinMs
+        return isOneTime && ending == other.ending && (gap.untilMs == other.gap.fromMs || other.gap.untilMs == gap.fromMs)
+            && gap.cause == other.gap.cause && gap.series == other.gap.series
+    }
+
+    mutating func take(_ other: EndedGap) {
+        let seenMs = min(gap.seenMs, other.gap.seenMs)
+        gap = gap.with(
+            fromMs: min(gap.fromMs, other.gap.fromMs), untilMs: max(gap.untilMs, other.gap.untilMs), tries: max(gap.tries, other.gap.tries))
+        (gap.seenMs, endedMs) = (seenMs, other.endedMs)
+    }
 }

@@ -20,6 +20,7 @@ public enum CounterID: Int, CaseIterable, Sendable {
     case lateCloses, muteStreams, auditChecked, auditMismatches
     // Store
     case candlesWritten, closedWritten, batchesSent, bytesSent, repliesReceived, redisReconnects
+    case closedAgain, closedAgainMissing
     case redisErrorsRetried, redisRejected, closedRejected, historyScripts, updatesRefused, closedPending, seriesActive, connectionsLive
     // Control
     case commandsReceived, commandsAnswered, commandsRefused, commandsRepeated, commandsUnanswered, cacheHits, cacheMisses
@@ -115,6 +116,8 @@ public enum CounterID: Int, CaseIterable, Sendable {
         case .closedRejected: ("candles", "Of these, closed candles; each is a gap.")
         case .historyScripts:
             ("scripts", "Calls of the merge script: runs of closed candles that were present already, corrected, or put in their place.")
+        case .closedAgain: ("candles", "Acknowledged candles that were written once more, because the connection to Redis was a new one.")
+        case .closedAgainMissing: ("candles", "Of these, candles that Redis had lost.")
         case .updatesRefused: ("replies", "Update messages that Redis refused to publish; the candles themselves are stored.")
         case .closedPending: ("candles", "Closed candles not yet acknowledged.")
         case .seriesActive: ("series", "Series followed.")

@@ -47,15 +47,22 @@ import Synchronization
     }
 
     package func snapshot() -> HistogramSnapshot {
-        HistogramSnapshot(counts: (0..<LatencyHistogram.bucketCount).map { unsafe cells[$0].load(ordering: .relaxed) })
+        let isUsed = { (bucket: Int) in unsafe self.cells[bucket].load(ordering: .relaxed) > 0 }
+        let all = 0..<LatencyHistogram.bucketCount
+        guard let first = all.first(where: isUsed), let last = all.last(where: isUsed) else {
+            return HistogramSnapshot(first: 0, counts: [])
+        }
+        return HistogramSnapshot(first: first, counts: (first...last).map { unsafe cells[$0].load(ordering: .relaxed) })
     }
 }
 
 /// A copy of a histogram; the difference of two is the time between them.
 public struct HistogramSnapshot: Sendable {
+    /// From the first bucket that holds something to the last one: a third of all, as a rule. Who looks back keeps many of these.
+    private let first: Int
     private let counts: [UInt64]
 
-    init(counts: [UInt64]) { self.counts = counts }
+    fileprivate init(first: Int, counts: [UInt64]) { (self.first, self.counts) = (first, counts) }
 
     public var count: UInt64 { counts.reduce(0, &+) }
 
@@ -67,18 +74,24 @@ public struct HistogramSnapshot: Sendable {
         var seen: UInt64 = 0
         for (index, bucketCount) in counts.enumerated() {
             seen += bucketCount
-            if seen >= rank { return LatencyHistogram.upperBound(of: index) }
+            if seen >= rank { return LatencyHistogram.upperBound(of: first + index) }
         }
         return nil
     }
 
     /// The buckets that hold something, smallest values first: the largest value of each, and how many there are.
     public var buckets: [(upperBoundNs: UInt64, count: UInt64)] {
-        counts.indices.compactMap { counts[$0] == 0 ? nil : (LatencyHistogram.upperBound(of: $0), counts[$0]) }
+        counts.indices.compactMap { counts[$0] == 0 ? nil : (LatencyHistogram.upperBound(of: first + $0), counts[$0]) }
     }
 
+    /// - Parameter earlier: of the same histogram, so that it holds nothing where `later` does not.
     package static func - (later: HistogramSnapshot, earlier: HistogramSnapshot) -> HistogramSnapshot {
-        HistogramSnapshot(counts: zip(later.counts, earlier.counts).map { $0 &- $1 })
+        let offset = later.first - earlier.first
+        let counts = later.counts.indices.map { index in
+            let other = index + offset
+            return later.counts[index] &- (earlier.counts.indices.contains(other) ? earlier.counts[other] : 0)
+        }
+        return HistogramSnapshot(first: later.first, counts: counts)
     }
 }
 

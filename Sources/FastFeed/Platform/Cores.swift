@@ -12,6 +12,11 @@ package enum Cores {
         return cores.map(Int.init)
     }
 
+    /// How many may work at once: a control group's quota may be smaller than the number of cores.
+    package static func usableCount() -> Int {
+        min(allowed().count, ProcessorQuota().processors() ?? .max)
+    }
+
     /// Binds a thread of any process; one that has ended meanwhile needs no core.
     package static func bind(thread: Int32, to core: Int) throws(SystemError) {
         let code = ff_thread_bind(thread, Int32(core))

@@ -12,6 +12,9 @@ package enum ProcessMemory {
         ff_release_code()
         ff_heap_give_back()
     }
+
+    /// The calling thread keeps nothing of what it frees. For threads that need much at a time and seldom.
+    package static func keepNothing() { ff_heap_lean_thread() }
 }
 
 /// The allocator's own figures, where the program has chosen jemalloc; nil where it has not.

@@ -27,4 +27,11 @@ public enum RedisReply: Sendable, Equatable {
             return (name, value)
         }
     }
+
+    /// True for an error's text that says: this user has no right to that. It says so until its rights are changed.
+    package static func isForbidden(_ message: String) -> Bool {
+        // What a script may not do has no word in front. Servers before 7.0 put the words behind the script's place.
+        if ["user executing the script can't", "ACL failure in script"].contains(where: message.contains) { return true }
+        return message.split(separator: " ").contains { $0 == "NOPERM" || $0 == "-NOPERM" }
+    }
 }

@@ -80,6 +80,8 @@
         case merge(MergeQueue.Run)
         /// What it does is published.
         case mergeUpdate
+        /// The merge script for candles of one series that Redis has acknowledged before.
+        case again([CandleRecord])
         /// The holes of the series.
         case gaps(Series)
         /// It has had its answer for good.

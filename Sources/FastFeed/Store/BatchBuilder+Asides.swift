@@ -38,19 +38,30 @@ extension BatchBuilder {
         case .candles(let candles):
             guard let first = candles.first, let series = table.series(first.record.seriesID) else { preconditionFailure("an empty run") }
             writeMergeHead(series, sha, count: candles.count)
-            for candle in candles {
-                unsafe withUnsafePointer(to: candle.record) {
-                    unsafe out.putBulkHead(DigitWriter.digitCount($0.pointee.openTimeMs.magnitude) + 2)
-                    unsafe out.put($0.pointee.openTimeMs)
-                    out.put("-0\r\n")
-                    unsafe CandleEncoder.putValues($0, to: &out)
-                }
-            }
+            for candle in candles { writeMerged(candle.record) }
             batch.asides.append(.merge(run))
             writeMergeUpdate(candles, Int(first.record.seriesID))
             batch.asides.append(.mergeUpdate)
         }
         asideRoom -= out.count - from
+    }
+
+    /// A run that Redis had acknowledged goes there once more. Who listens has heard it. `mergeRoom` was looked at.
+    package mutating func writeAgain(_ records: [CandleRecord], _ series: Series, sha: String?, to batch: inout Batch) {
+        let from = out.count
+        writeMergeHead(series, sha, count: records.count)
+        for record in records { writeMerged(record) }
+        batch.asides.append(.again(records))
+        asideRoom -= out.count - from
+    }
+
+    private mutating func writeMerged(_ record: CandleRecord) {
+        unsafe withUnsafePointer(to: record) {
+            unsafe out.putBulkHead(DigitWriter.digitCount($0.pointee.openTimeMs.magnitude) + 2)
+            unsafe out.put($0.pointee.openTimeMs)
+            out.put("-0\r\n")
+            unsafe CandleEncoder.putValues($0, to: &out)
+        }
     }
 
     private mutating func writeMergeHead(_ series: Series, _ sha: String?, count: Int) {

@@ -81,6 +81,13 @@
         return true
     }
 
+    /// A batch of nothing but asides.
+    @inline(never)
+    func appendNothing(into batch: inout Batch) -> Bool {
+        batch.clear()
+        return false
+    }
+
     // MARK: Closed candles
 
     /// Unsent closed candles in the order they came; each is one command, and is chained to its series for the

@@ -46,6 +46,7 @@ extension CandleWriter {
 
     @inline(never)
     mutating func buildAsides(_ batch: inout Batch) {
+        guard again.isEmpty else { return buildAgain(&batch) }
         if mergeIsDue { buildMerges(&batch) }
         var count = 0
         while count < Limits.gapKeysPerBatchMax, let series = gapKeys.next(head: table.closed.head) {
@@ -68,6 +69,41 @@ extension CandleWriter {
         }
         removals.removeFirst(taken.count)
         if !batch.asides.isEmpty { asidesInFlight += 1 }
+    }
+
+    // MARK: Again
+
+    /// A new connection: the server behind it may have lost what was acknowledged.
+    mutating func beginRewriting() {
+        for run in stored.runs(nowNs: table.held.nowNs, most: Limits.mergeRunMax).reversed() where table.isFollowed(run.series) {
+            again.append(run.candles)
+        }
+        (isRewriting, rewritten) = (true, (0, 0))
+        if again.isEmpty { endRewriting() }
+    }
+
+    private mutating func buildAgain(_ batch: inout Batch) {
+        while let run = again.last, builder.mergeRoom >= run.count {
+            again.removeLast()
+            guard let series = table.series(run[0].seriesID),
+                table.isFollowed(SeriesHandle(id: run[0].seriesID, generation: run[0].generation))
+            else { continue }
+            builder.writeAgain(run, series, sha: mergeSHA, to: &batch)
+        }
+        if !batch.asides.isEmpty { asidesInFlight += 1 }
+    }
+
+    /// All of it is there. Now the healer may look.
+    mutating func endRewriting() {
+        isRewriting = false
+        counters.add(.closedAgain, rewritten.count)
+        if rewritten.missing > 0 {
+            counters.add(.closedAgainMissing, rewritten.missing)
+            journal.note(
+                .warning, "Redis had lost candles that it had acknowledged; they are there again", key: "redis-again",
+                ("candles", "\(rewritten.missing)"))
+        }
+        if hasHealer { _ = words.offer(.connected) }
     }
 
     mutating func buildMerges(_ batch: inout Batch) {

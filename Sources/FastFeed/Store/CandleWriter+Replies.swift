@@ -47,7 +47,7 @@ extension CandleWriter {
         if case .hash(let index) = command, verdict == .never || verdict == .apart {
             unsafe refuseHash(batch, index, owedNs: verdict == .apart ? nowNs : nil)
         }
-        if case .aside(let index) = command { unsafe settleAside(batch, index, verdict, nowNs) }
+        if case .aside(let index) = command { unsafe settleAside(batch, index, verdict, Int(clamping: reply.pointee.integer), nowNs) }
         if isPublish && verdict != .done { counters.add(.updatesRefused) }
         switch verdict {
         case .later where isPublish, .elsewhere where isPublish: break
@@ -113,6 +113,7 @@ extension CandleWriter {
             case .gaps(let series): return schema.gapsKey(series)
             case .merge(.removal(let series, _)): return schema.historyKey(series)
             case .merge(.candles(let candles)): return table.series(candles[0].record.seriesID).map(schema.historyKey) ?? ""
+            case .again(let records): return table.series(records[0].seriesID).map(schema.historyKey) ?? ""
             case .mergeUpdate, .settled: return ""
             }
         case .publish: return ""
@@ -125,6 +126,7 @@ extension CandleWriter {
         switch verdict {
         case .done:
             table.closed.mark(position, .acknowledged)
+            unsafe stored.put(table.closed.candle(position).pointee, nowNs: nowNs)
             counters.add(.closedWritten)
             counters.add(.candlesWritten)
             unsafe recordClosed(batch, index, ackNs: nowNs)
@@ -155,7 +157,10 @@ extension CandleWriter {
 
     // MARK: Asides
 
-    private mutating func settleAside(_ batch: UnsafeMutablePointer<Batch>, _ index: Int, _ verdict: ReplyVerdict, _ nowNs: UInt64) {
+    /// - Parameter changes: of the history, as the merge script counts them.
+    private mutating func settleAside(
+        _ batch: UnsafeMutablePointer<Batch>, _ index: Int, _ verdict: ReplyVerdict, _ changes: Int, _ nowNs: UInt64
+    ) {
         let aside = unsafe batch.pointee.asides[index]
         switch verdict {
         // With its batch (`restore`), which is sent again.
@@ -166,6 +171,14 @@ extension CandleWriter {
         case (.removal(let series), .apart): owe(removals: [series], nowNs)
         case (.gaps(let series), .apart): owe(gaps: [series], nowNs)
         case (.removal, _), (.gaps, _), (.mergeUpdate, _), (.settled, _): break
+        case (.again(let records), .done):
+            rewritten.count += records.count
+            rewritten.missing += max(0, changes)
+        case (.again(let records), .noScript):
+            mergeSHA = nil
+            again.append(records)
+        // The key is refused, or scripts are: what is missing there the healer finds.
+        case (.again, _): break
         case (.merge(let run), .done): unsafe endMerge(batch, run, nowNs)
         case (.merge(let run), .noScript):
             // Somebody has flushed the scripts: the source goes with the next one, and is known again.
@@ -188,7 +201,11 @@ extension CandleWriter {
         guard case .candles(let candles) = run else { return }
         counters.add(.closedWritten, candles.count)
         counters.add(.candlesWritten, candles.count)
-        for candle in candles { unsafe recordMerged(batch, candle, ackNs: nowNs) }
+        for candle in candles {
+            unsafe recordMerged(batch, candle, ackNs: nowNs)
+            stored.correct(candle.record)
+            stored.put(candle.record, nowNs: nowNs)
+        }
         if !refused.isEmpty { takeBack(candles[0].record.seriesID, nowNs) }
     }
 
@@ -212,7 +229,10 @@ extension CandleWriter {
             counters.add(.candlesWritten, written)
         }
         table.closed.advance()
-        if unsafe !batch.pointee.asides.isEmpty { asidesInFlight -= 1 }
+        if unsafe !batch.pointee.asides.isEmpty {
+            asidesInFlight -= 1
+            if isRewriting && again.isEmpty && asidesInFlight == 0 { endRewriting() }
+        }
         unsafe candlesInFlight &-= batch.pointee.candleCount
         firstBatch = (firstBatch &+ 1) % batches.count
         batchCount &-= 1
@@ -228,6 +248,7 @@ extension CandleWriter {
             case .removal(let series): removals.append(series)
             case .gaps(let series): gapKeys.add(series, afterHead: table.closed.head)
             case .merge(let run): table.merges.putBack(run)
+            case .again(let records): again.append(records)
             case .mergeUpdate, .settled: break
             }
         }

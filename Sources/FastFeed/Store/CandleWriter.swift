@@ -36,6 +36,13 @@ import CShims
     var healDueNs: UInt64 = 0
     /// The merge script's name on this server; nil: its source is sent.
     var mergeSHA: String?
+    /// What Redis has acknowledged a moment ago; and what of it is to be written again on this connection, the next run last.
+    var stored: StoredCandles
+    var again: [[CandleRecord]] = []
+    /// Not all of that has been answered.
+    var isRewriting = false
+    /// What has been, on this connection: candles, and how many of them Redis had not.
+    var rewritten = (count: 0, missing: 0)
     /// A batch with asides is on its way: the next ones wait for its end.
     var asidesInFlight = 0
     /// Stopped series ids that may still be mentioned by a batch or a closed candle built before.
@@ -76,6 +83,7 @@ import CShims
         table.historyMax = settings.history
         table.held.holdNs = .ns(ms: settings.healHoldMs ?? 0)
         table.held.canHeal = settings.healHoldMs != nil
+        stored = StoredCandles(keepNs: .ns(ms: settings.rewriteMs))
         let batchesMax = settings.coalesces ? Limits.batchesInFlightMax : Limits.uncoalescedBatchesInFlightMax
         builder = BatchBuilder(
             schema: settings.schema, history: settings.history, market: settings.market, batchSize: settings.batchSize,
@@ -137,21 +145,24 @@ import CShims
     /// The queue of closed candles may overflow only while Redis is away or refuses; otherwise the rings wait.
     private var canTake: Bool { !isBlocked && (isAway || !table.closed.isFull) }
     private var isAway: Bool { !link.isReady || isRefusing }
-    private var canBuild: Bool { link.isReady && unsentCount == 0 && batchCount < batches.count && pausedUntilNs == 0 && !isBusy }
+    private var canBuild: Bool {
+        link.isReady && unsentCount == 0 && batchCount < batches.count && pausedUntilNs == 0 && !isBusy
+            && (again.isEmpty || asidesInFlight == 0)
+    }
     /// Redis has so much to do that what is written now would only wait there. Here a state may still become a newer one.
     /// (Closed candles do not become fewer by waiting: when they are many, nothing waits.)
     private var isBusy: Bool {
         coalesces && candlesInFlight >= Limits.candlesInFlightSoftMax && table.closed.unsentCount < Limits.candlesInFlightSoftMax
     }
     private var hasUnwritten: Bool { table.dirtyCount > 0 || table.closed.unsentCount > 0 || hasAsides }
-    private var hasAsides: Bool { !removals.isEmpty || mergeIsDue || gapKeyIsDue }
+    private var hasAsides: Bool { !again.isEmpty || !removals.isEmpty || mergeIsDue || gapKeyIsDue }
     var mergeIsDue: Bool { mergesDueNs == 0 && asidesInFlight == 0 && table.merges.isDue(head: table.closed.head) }
     private var gapKeyIsDue: Bool { asidesInFlight == 0 && gapKeys.dueHead <= table.closed.head }
 
     /// Nothing is waiting anywhere.
     var isSettled: Bool {
         batchCount == 0 && !hasUnwritten && table.closed.count == 0 && refused.count == 0 && table.merges.isEmpty && gapKeys.isEmpty
-            && owed.ids.isEmpty && owed.removals.isEmpty && table.held.count == 0 && !hasRecords
+            && owed.ids.isEmpty && owed.removals.isEmpty && table.held.count == 0 && !isRewriting && !hasRecords
     }
 
     private var hasRecords: Bool { hasLiveRecords || hasHealedRecords }
@@ -250,7 +261,8 @@ import CShims
             if table.merges.hasWaiting && mergesDueNs != 0 { nextDeadlineNs = min(nextDeadlineNs, mergesDueNs) }
             if healDueNs != 0 { nextDeadlineNs = min(nextDeadlineNs, healDueNs) }
         }
-        nextDeadlineNs = min(nextDeadlineNs, table.held.nextDueNs)
+        // Nor for what is held.
+        if !table.closed.isFull { nextDeadlineNs = min(nextDeadlineNs, table.held.nextDueNs) }
     }
 
     /// Takes all records that the rings show now.
@@ -307,7 +319,8 @@ import CShims
     private mutating func buildBatch(_ nowNs: UInt64, _ port: PollerPort) -> Bool {
         let batch = unsafe batches.base + (firstBatch &+ batchCount) % batches.count
         let takenNs = port.poller.nowNs
-        let isBuilt = unsafe builder.append(&table, into: &batch.pointee)
+        // What Redis had acknowledged goes before what is new, so that a history grows in order.
+        let isBuilt = unsafe again.isEmpty ? builder.append(&table, into: &batch.pointee) : builder.appendNothing(into: &batch.pointee)
         if hasAsides { unsafe buildAsides(&batch.pointee) }
         guard unsafe isBuilt || !batch.pointee.asides.isEmpty else { return false }
         unsafe batch.pointee.sentNs = nowNs
@@ -356,12 +369,12 @@ import CShims
                 .warning, "Redis refuses scripts: candles that come late cannot be put in their place", key: "redis-scripts",
                 ("reply", refusal))
         }
-        // What Redis knows may be older than what it acknowledged (a failover, a restart without its log): the
-        // newest states are written again, and every closed candle it has not acknowledged. The healer looks at the rest.
+        // What Redis knows may be older than what it acknowledged (a failover, a restart without its log): the newest states are written
+        // again, every closed candle it has not acknowledged, and those it has acknowledged a moment ago. The healer looks at the rest.
         mergeSHA = link.scriptSHA
-        if hasHealer { _ = words.offer(.connected) }
         table.markAllDirty()
         table.closed.rewind()
+        beginRewriting()
         askNow()
         (unsentFrom, unsentCount, unwrittenCount, pausedUntilNs, isRefusing) = (0, 0, 0, 0, false)
         elsewhere = ElsewhereWatch()
@@ -376,6 +389,7 @@ import CShims
         for index in 0..<batchCount { unsafe restore(batches.base + (firstBatch + index) % batches.count) }
         endedCount &+= batchCount
         (batchCount, candlesInFlight, asidesInFlight, unsentFrom, unsentCount, unwrittenCount) = (0, 0, 0, 0, 0, 0)
+        (again, isRewriting) = ([], false)
         mergesDueNs = 0
         table.closed.rewind()
         let delayNs = link.lose(nowNs: nowNs, peerIsGone: peerIsGone)

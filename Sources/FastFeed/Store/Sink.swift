@@ -18,6 +18,8 @@ package struct SinkSettings: Sendable {
     package var replyTimeoutMs = Limits.redisReplyTimeoutMs
     /// A healer is there: closed candles wait so long for a hole before them. Nil: nobody heals.
     package var healHoldMs: Int?
+    /// Closed candles that were acknowledged so lately are written again on a new connection.
+    package var rewriteMs = 60_000
 
     package init(
         redis: RedisLinkSettings, market: Market, schema: KeySchema, history: Int, batchSize: Int, coalesces: Bool, seed: UInt64

@@ -1,6 +1,6 @@
 // The exchange's REST interface as other code sees it: ask from any thread, be called back on the client's.
 
-/// Market data over HTTP: klines and the list of instruments, within the exchange's weight limits.
+/// Market data over HTTP: klines, the list of instruments and their 24 h figures, within the exchange's weight limits.
 ///
 /// One thread of its own. Completions run on it, so they should be short; each call is completed exactly once. A call
 /// that cannot be taken (`.busy`, `.badRequest`, after `stop`) is completed at once, on the caller's thread.
@@ -72,6 +72,14 @@ package final class RestClient: Sendable {
         offer(.exchangeInfo(completion), patienceMs)
     }
 
+    /// What was traded of every symbol in the last 24 hours. It gives way: to all other calls, and at more than half of what we may spend
+    /// in a minute it waits for the next one.
+    package func dayTickers(
+        patienceMs: Int64? = nil, completion: @escaping @Sendable (Result<DayTickers, RestFailure>) -> Void
+    ) {
+        offer(.dayTickers(completion), patienceMs)
+    }
+
     private func offer(_ question: RestQuestion, _ patienceMs: Int64?) {
         let patience = min(max(patienceMs ?? settings.patienceMs, 0), 4 * 86_400_000)
         if let refusal = inbox.offer(RestCall(question: question, deadlineMs: clock.nowMs() + patience)) { question.fail(refusal) }
@@ -119,11 +127,16 @@ package struct RestStatistics: Sendable, Equatable {
 enum RestQuestion: Sendable {
     case klines(Series, KlinePages, @Sendable (Result<[CandleRecord], RestFailure>) -> Void)
     case exchangeInfo(@Sendable (Result<ExchangeInformation, RestFailure>) -> Void)
+    case dayTickers(@Sendable (Result<DayTickers, RestFailure>) -> Void)
+
+    /// What nobody waits for gives way.
+    var givesWay: Bool { if case .dayTickers = self { true } else { false } }
 
     func fail(_ reason: RestFailure) {
         switch self {
         case .klines(_, _, let completion): completion(.failure(reason))
         case .exchangeInfo(let completion): completion(.failure(reason))
+        case .dayTickers(let completion): completion(.failure(reason))
         }
     }
 }

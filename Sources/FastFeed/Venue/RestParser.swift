@@ -48,11 +48,11 @@ package enum RestParser {
 
     /// - Parameter bytes: with `Limits.paddingBytes` readable behind them.
     package static func exchangeInfo(_ bytes: UnsafeRawBufferPointer) -> Result<ExchangeInformation, RestFailure> {
-        guard let base = unsafe bytes.baseAddress?.assumingMemoryBound(to: CChar.self), unsafe !bytes.isEmpty else {
+        guard let text = unsafe bytes.baseAddress?.assumingMemoryBound(to: CChar.self), unsafe !bytes.isEmpty else {
             return .failure(.malformed("exchangeInfo: empty"))
         }
         var info = unsafe ff_exchange_info()
-        let result = unsafe ff_exchange_info_parse(base, bytes.count, &info)
+        let result = unsafe ff_exchange_info_parse(text, bytes.count, &info)
         guard result == FF_KLINE else { return .failure(.malformed("exchangeInfo: " + reason(result))) }
         defer { unsafe ff_exchange_info_free(&info) }
         var instruments: [Instrument] = []
@@ -60,16 +60,48 @@ package enum RestParser {
         var seen = Set<Symbol>()
         for index in 0..<(unsafe info.count) {
             let raw = unsafe info.instruments[index]
-            let name = unsafe withUnsafeBytes(of: raw.symbol) { unsafe String(decoding: $0.prefix(Int(raw.symbol_length)), as: UTF8.self) }
             let status = unsafe withUnsafeBytes(of: raw.status) { unsafe word($0.prefix(Int(raw.status_length))) }
-            guard let symbol = Symbol(name), seen.insert(symbol).inserted else { continue }
-            instruments.append(Instrument(symbol: symbol, status: status))
+            guard let symbol = name(raw.symbol, raw.symbol_length), seen.insert(symbol).inserted else { continue }
+            let (base, quote) = (name(raw.base, raw.base_length), name(raw.quote, raw.quote_length))
+            instruments.append(
+                Instrument(symbol: symbol, status: status, base: base?.upperCased ?? "", quote: quote?.upperCased ?? ""))
         }
         let skipped = unsafe Int(info.skipped) + Int(info.count) - instruments.count
         let information = unsafe ExchangeInformation(
             instruments: instruments, skipped: skipped, serverTimeMs: info.server_time >= 0 ? info.server_time : nil,
             weightPerMinute: info.weight_per_minute > 0 ? Int(info.weight_per_minute) : nil)
         return .success(information)
+    }
+
+    /// - Parameter bytes: with `Limits.paddingBytes` readable behind them.
+    package static func dayTickers(_ bytes: UnsafeRawBufferPointer) -> Result<DayTickers, RestFailure> {
+        guard let text = unsafe bytes.baseAddress?.assumingMemoryBound(to: CChar.self), unsafe !bytes.isEmpty else {
+            return .failure(.malformed("tickers: empty"))
+        }
+        var list = unsafe ff_tickers()
+        let result = unsafe ff_tickers_parse(text, bytes.count, Limits.dayTickersMax, &list)
+        guard result == FF_KLINE else { return .failure(.malformed("tickers: " + reason(result))) }
+        defer { unsafe ff_tickers_free(&list) }
+        var figures: [Symbol: DayFigures] = [:]
+        unsafe figures.reserveCapacity(list.count)
+        for index in 0..<(unsafe list.count) {
+            let raw = unsafe list.rows[index]
+            guard let symbol = name(raw.symbol, raw.symbol_length), figures[symbol] == nil else { continue }
+            figures[symbol] = DayFigures(
+                lastPrice: decimal(raw.last_price), priceChangePercent: decimal(raw.price_change_percent),
+                quoteVolume: decimal(raw.quote_volume), tradeCount: raw.count)
+        }
+        return unsafe .success(DayTickers(figures: figures, skipped: Int(list.skipped) + Int(list.count) - figures.count))
+    }
+
+    /// Text of a fixed field and its length; nil when it does not have the form of a symbol.
+    private static func name<Bytes>(_ field: Bytes, _ length: UInt8) -> Symbol? {
+        unsafe withUnsafeBytes(of: field) { unsafe Symbol(String(decoding: $0.prefix(Int(length)), as: UTF8.self)) }
+    }
+
+    /// They share their layout.
+    private static func decimal(_ text: ff_decimal) -> DecimalText {
+        unsafe withUnsafeBytes(of: text) { unsafe $0.loadUnaligned(as: DecimalText.self) }
     }
 
     /// A status as it can stand in lists and in front of marks; another text says nothing that we know.

@@ -60,8 +60,9 @@ package struct RestSettings: Sendable {
     package var candleCountMax = 50_000
     /// Decompressed bytes of an answer with klines: the longest (1500 rows of 12 fields) stays below 600 KB.
     package var klinesBytesMax = 1 << 20
-    /// Decompressed bytes of any other answer; an exchangeInfo has several megabytes.
+    /// Decompressed bytes of an exchangeInfo, which has several megabytes, and of the tickers of all symbols, which have two.
     package var exchangeInfoBytesMax = 48 << 20
+    package var dayTickersBytesMax = 8 << 20
     /// All headers of an answer.
     package var headerBytesMax = 64 << 10
     /// Plain http to another machine.
@@ -77,8 +78,32 @@ package struct Instrument: Sendable, Equatable {
     package let symbol: Symbol
     /// `TRADING`, `BREAK`, `HALT` and others; new ones may come. Letters, digits and `_`; `UNKNOWN` for another text.
     package let status: String
+    /// The assets, `BTC` and `USDT`: each has the form of a symbol, in upper case. Empty for another text, or none.
+    package let base, quote: String
 
-    package init(symbol: Symbol, status: String) { (self.symbol, self.status) = (symbol, status) }
+    package init(symbol: Symbol, status: String, base: String = "", quote: String = "") {
+        (self.symbol, self.status, self.base, self.quote) = (symbol, status, base, quote)
+    }
+}
+
+/// What was traded of a symbol in the last 24 hours, in the exchange's own text.
+package struct DayFigures: Sendable, Equatable {
+    package let lastPrice, priceChangePercent, quoteVolume: DecimalText
+    package let tradeCount: Int64
+
+    package init(lastPrice: DecimalText, priceChangePercent: DecimalText, quoteVolume: DecimalText, tradeCount: Int64) {
+        (self.lastPrice, self.priceChangePercent) = (lastPrice, priceChangePercent)
+        (self.quoteVolume, self.tradeCount) = (quoteVolume, tradeCount)
+    }
+}
+
+/// The 24 h tickers of all symbols, `Limits.dayTickersMax` at most.
+package struct DayTickers: Sendable, Equatable {
+    package let figures: [Symbol: DayFigures]
+    /// Rows left out: something is missing or not what it should be, or the symbol came before.
+    package let skipped: Int
+
+    package init(figures: [Symbol: DayFigures], skipped: Int) { (self.figures, self.skipped) = (figures, skipped) }
 }
 
 package struct ExchangeInformation: Sendable, Equatable {

@@ -60,22 +60,25 @@ struct RestWorker: ~Copyable {
 
     // MARK: Sending
 
-    /// Sends in order as far as places, pauses and weight allow. When to look again.
+    /// Sends in order as far as places, pauses and weight allow; first what does not give way. When to look again.
     private mutating func startWhatMay() -> Int64 {
         let now = clock.nowMs()
         expire(now)
         var wakeMs = waiting.map(\.deadlineMs).min() ?? .max
-        while let call = waiting.first, flying.count < settings.concurrencyMax {
+        while let next = waiting.firstIndex(where: { !$0.question.givesWay }) ?? waiting.indices.first,
+            flying.count < settings.concurrencyMax
+        {
             guard now >= pausedUntilMs else { return min(wakeMs, pausedUntilMs) }
+            let call = waiting[next]
             let request = request(for: call.question)
-            switch budget.take(request.weight, nowMs: now) {
-            case .granted: send(waiting.removeFirst(), request, now)
+            switch budget.take(request.weight, givesWay: call.question.givesWay, nowMs: now) {
+            case .granted: send(waiting.remove(at: next), request, now)
             case .wait(let untilMs):
                 wakeMs = min(wakeMs, untilMs)
                 // A call whose deadline is before that instant fails now.
                 guard call.deadlineMs < untilMs else { return wakeMs }
-                complete(waiting.removeFirst(), .limited(waitMs: untilMs - now))
-            case .never: complete(waiting.removeFirst(), .limited(waitMs: .max))
+                complete(waiting.remove(at: next), .limited(waitMs: untilMs - now))
+            case .never: complete(waiting.remove(at: next), .limited(waitMs: .max))
             }
         }
         return wakeMs
@@ -99,6 +102,7 @@ struct RestWorker: ~Copyable {
             let page = pages.nextPage
             return (profile.klinesTarget(series, page), profile.klinesWeight(limit: page.limit), settings.klinesBytesMax)
         case .exchangeInfo: return (profile.exchangeInfoTarget, profile.exchangeInfoWeight, settings.exchangeInfoBytesMax)
+        case .dayTickers: return (profile.dayTickersTarget, profile.dayTickersWeight, settings.dayTickersBytesMax)
         }
     }
 
@@ -168,6 +172,10 @@ struct RestWorker: ~Copyable {
             let result = unsafe answer.withBody { unsafe RestParser.exchangeInfo($0) }
             if case .failure(let reason) = result { return complete(call, reason) }
             if case .success(let information) = result, let limit = information.weightPerMinute { budget.onPublished(limit: limit) }
+            finished.append { completion(result) }
+        case .dayTickers(let completion):
+            let result = unsafe answer.withBody { unsafe RestParser.dayTickers($0) }
+            if case .failure(let reason) = result { return complete(call, reason) }
             finished.append { completion(result) }
         }
     }

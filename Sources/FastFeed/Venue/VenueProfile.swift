@@ -82,6 +82,10 @@ package struct VenueProfile: Sendable {
     /// Without the permission sets, which are most of the spot answer and which nobody here reads.
     var exchangeInfoTarget: String { market == .um ? "/fapi/v1/exchangeInfo" : "/api/v3/exchangeInfo?showPermissionSets=false" }
 
+    /// Of all symbols: of one or a few it costs less.
+    var dayTickersWeight: Int { market == .um ? 40 : 80 }
+    var dayTickersTarget: String { market == .um ? "/fapi/v1/ticker/24hr" : "/api/v3/ticker/24hr" }
+
     /// Nil when the market has these klines.
     func refusal(of series: Series) -> String? {
         if series.market != market { return "\(series) is not of the \(market.rawValue) market" }

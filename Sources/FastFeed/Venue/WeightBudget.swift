@@ -49,11 +49,13 @@ package struct WeightBudget: Sendable, Equatable {
     private var ceiling: Int { limit * 9 / 10 }
 
     /// Asks to spend.
-    package mutating func take(_ weight: Int, nowMs: Int64) -> Admission {
-        guard weight <= share else { return .never }
+    /// - Parameter givesWay: the last half of our share in this minute is for others.
+    package mutating func take(_ weight: Int, givesWay: Bool = false, nowMs: Int64) -> Admission {
+        let most = givesWay ? share / 2 : share
+        guard weight <= most else { return .never }
         guard nowMs >= closedUntilMs else { return .wait(untilMs: closedUntilMs) }
         roll(nowMs)
-        guard spent + weight <= share, max(reported + inFlight, spent) + weight <= ceiling else {
+        guard spent + weight <= most, max(reported + inFlight, spent) + weight <= ceiling else {
             return .wait(untilMs: (minute + 1) * WeightBudget.windowMs)
         }
         spent += weight

@@ -21,7 +21,7 @@ package struct RestResponder {
     }
 
     private enum Endpoint {
-        case ping, time, exchangeInfo, klines
+        case ping, time, exchangeInfo, klines, dayTickers
 
         var tally: WritableKeyPath<RestTally, RestTally.Spent> {
             switch self {
@@ -29,6 +29,7 @@ package struct RestResponder {
             case .time: \.time
             case .exchangeInfo: \.exchangeInfo
             case .klines: \.klines
+            case .dayTickers: \.dayTickers
             }
         }
     }
@@ -106,6 +107,7 @@ package struct RestResponder {
                 body = Array("{\"serverTime\":\(nowMs * perMs)}".utf8)
             case .exchangeInfo: body = try exchangeInfo(target.query, nowMs: nowMs)
             case .klines: body = try klines(target.query, nowMs: nowMs, perMs: perMs, histories: &histories)
+            case .dayTickers: body = try dayTickers(target.query, nowMs: nowMs, perMs: perMs, histories: &histories)
             }
             response = HTTPResponse(200)
             response.body = body
@@ -124,6 +126,7 @@ package struct RestResponder {
         case "exchangeInfo": .exchangeInfo
         case "klines": .klines
         case "uiKlines": configuration.market == .spot ? .klines : nil
+        case "ticker/24hr": .dayTickers
         default: nil
         }
     }
@@ -140,6 +143,14 @@ package struct RestResponder {
             case ..<500: return 2
             case ...1_000: return 5
             default: return 10
+            }
+        case (.dayTickers, .um): return target.value("symbol") == nil ? 40 : 1
+        case (.dayTickers, .spot):
+            guard target.value("symbol") == nil else { return 2 }
+            switch target.value("symbols").map({ $0.utf8.count { $0 == UInt8(ascii: ",") } + 1 }) ?? .max {
+            case ...20: return 2
+            case ...100: return 40
+            default: return 80
             }
         }
     }
@@ -214,28 +225,52 @@ package struct RestResponder {
     // MARK: Exchange information
 
     private func exchangeInfo(_ query: [(key: String, value: String)], nowMs: Int64) throws(RestError) -> [UInt8] {
-        let market = configuration.market
-        var chosen = symbols.indices.filter { state(of: $0) != .unlisted }
-        if market == .spot {
+        var chosen = Array(symbols.indices)
+        if configuration.market == .spot {
             try KlinesQuery.requireKnown(query, ["symbol", "symbols", "permissions", "symbolStatus", "showPermissionSets"])
-            if let one = query.first(where: { $0.key == "symbol" })?.value {
-                chosen = [try KlinesQuery.symbol(one, in: symbolIndexes)]
-            } else if let list = query.first(where: { $0.key == "symbols" })?.value {
-                guard let parsed = try? JSONValue(parsing: Array(list.utf8)), case .array(let names) = parsed, !names.isEmpty else {
-                    throw .illegal("symbols", range: "^\\[(\"[A-Z0-9-_.]{1,20}\"(,\"[A-Z0-9-_.]{1,20}\")*)?\\]$")
-                }
-                chosen = []
-                for name in names {
-                    guard case .string(let text) = name else { throw .notValid("symbols") }
-                    chosen.append(try KlinesQuery.symbol(text, in: symbolIndexes))
-                }
-                if Set(chosen).count < chosen.count {
-                    throw RestError(code: -1151, message: "Symbol is present multiple times in the list.")
-                }
+            chosen = try self.chosen(query)
+        }
+        let rows = chosen.filter { state(of: $0) != .unlisted }.map { (symbols[$0], state(of: $0)) }
+        return Array(ExchangeInfo.text(of: rows, configuration: configuration, nowMs: nowMs).utf8)
+    }
+
+    /// Those that `symbol` or `symbols` name, else all that are listed.
+    private func chosen(_ query: [(key: String, value: String)]) throws(RestError) -> [Int] {
+        var chosen: [Int] = []
+        if let one = query.first(where: { $0.key == "symbol" })?.value {
+            chosen = [try KlinesQuery.symbol(one, in: symbolIndexes)]
+        } else if let list = query.first(where: { $0.key == "symbols" })?.value {
+            guard let parsed = try? JSONValue(parsing: Array(list.utf8)), case .array(let names) = parsed, !names.isEmpty else {
+                throw .illegal("symbols", range: "^\\[(\"[A-Z0-9-_.]{1,20}\"(,\"[A-Z0-9-_.]{1,20}\")*)?\\]$")
             }
+            for name in names {
+                guard case .string(let text) = name else { throw .notValid("symbols") }
+                chosen.append(try KlinesQuery.symbol(text, in: symbolIndexes))
+            }
+            if Set(chosen).count < chosen.count {
+                throw RestError(code: -1151, message: "Symbol is present multiple times in the list.")
+            }
+        } else {
+            return symbols.indices.filter { state(of: $0) != .unlisted }
         }
         guard chosen.allSatisfy({ state(of: $0) != .unlisted }) else { throw .badSymbol }
-        let rows = chosen.map { (symbols[$0], state(of: $0)) }
-        return Array(ExchangeInfo.text(of: rows, configuration: configuration, nowMs: nowMs).utf8)
+        return chosen
+    }
+
+    // MARK: 24 h tickers
+
+    private func dayTickers(
+        _ query: [(key: String, value: String)], nowMs: Int64, perMs: Int64, histories: inout [BarHistory]
+    ) throws(RestError) -> [UInt8] {
+        let market = configuration.market
+        try KlinesQuery.requireKnown(query, market == .um ? ["symbol"] : ["symbol", "symbols", "type"])
+        let type = query.first { $0.key == "type" }?.value ?? "FULL"
+        guard ["FULL", "MINI"].contains(type) else { throw .notValid("type") }
+        let rows = try chosen(query).map { index in
+            DayTicker(symbols[index], market: market, history: &histories[index], nowMs: nowMs)
+                .text(market: market, isMini: type == "MINI", perMs: perMs)
+        }
+        let isOne = query.contains { $0.key == "symbol" }
+        return Array((isOne ? rows[0] : "[" + rows.joined(separator: ",") + "]").utf8)
     }
 }

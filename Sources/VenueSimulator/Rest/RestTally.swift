@@ -13,6 +13,7 @@ package struct RestTally: Sendable, Equatable {
     package var exchangeInfo = Spent()
     /// With uiKlines.
     package var klines = Spent()
+    package var dayTickers = Spent()
     /// Answers 429 and 418, for the limit or for a fault.
     package var limited = 0
     package var banned = 0
@@ -23,6 +24,6 @@ package struct RestTally: Sendable, Equatable {
 
     package init() {}
 
-    package var calls: Int { ping.calls + time.calls + exchangeInfo.calls + klines.calls }
-    package var weight: Int { ping.weight + time.weight + exchangeInfo.weight + klines.weight }
+    package var calls: Int { ping.calls + time.calls + exchangeInfo.calls + klines.calls + dayTickers.calls }
+    package var weight: Int { ping.weight + time.weight + exchangeInfo.weight + klines.weight + dayTickers.weight }
 }

@@ -2,18 +2,20 @@
 //
 // The sums of whole minutes are kept once computed, so that long bars and repeated pages cost a merge
 // per minute rather than a walk over every trade. A kept sum and a walk give the same numbers; the
-// store is bounded per symbol, and what does not fit is walked.
+// store is bounded per symbol, and what does not fit is walked. Hours of the last day are kept apart: for a day's sum of every symbol.
 
 import FastFeed
 
 package struct BarHistory {
-    private static let minuteMs: Int64 = 60_000
+    private static let (minuteMs, hourMs): (Int64, Int64) = (60_000, 3_600_000)
     /// Per symbol: two weeks of minutes, about 2.5 MB.
     package static let keptMinutesMax = 20_160
 
     package let tape: Tape
     private var minutes: [TradeSum] = []
     private let firstMinute: Int64
+    /// By number; those that a sum has asked for last.
+    private var hours: [Int64: TradeSum] = [:]
     /// When the symbol did not trade. Kept sums are the tape's and know nothing of it.
     var pauses = TradingPauses()
 
@@ -93,16 +95,45 @@ package struct BarHistory {
 
     /// Everything traded in `[fromMs, untilMs)`.
     package mutating func sum(fromMs: Int64, untilMs: Int64) -> TradeSum {
+        sum(fromMs: fromMs, untilMs: untilMs, byHours: false)
+    }
+
+    /// The same for a range of hours that is asked for again and again as it moves on: of the minutes nothing is kept.
+    mutating func hourlySum(fromMs: Int64, untilMs: Int64) -> TradeSum {
+        let firstHour = fromMs / BarHistory.hourMs
+        hours = hours.filter { $0.key >= firstHour }
+        return sum(fromMs: fromMs, untilMs: untilMs, byHours: true)
+    }
+
+    private mutating func sum(fromMs: Int64, untilMs: Int64, byHours: Bool) -> TradeSum {
+        func part(_ from: Int64, _ until: Int64) -> TradeSum {
+            byHours ? tapeHours(fromMs: from, untilMs: until) : tapeSum(fromMs: from, untilMs: until)
+        }
         var total = TradeSum()
         var (at, withheld) = (max(fromMs, tape.listingMs), Int64(0))
         for pause in pauses.list where at < untilMs {
             if pause.fromMs > at {
-                total.merge(tapeSum(fromMs: at, untilMs: min(untilMs, pause.fromMs)).withIDs(loweredBy: withheld))
+                total.merge(part(at, min(untilMs, pause.fromMs)).withIDs(loweredBy: withheld))
             }
             (at, withheld) = (max(at, pause.untilMs), pause.removed)
         }
         guard at < untilMs else { return total }
-        total.merge(tapeSum(fromMs: at, untilMs: untilMs).withIDs(loweredBy: withheld))
+        total.merge(part(at, untilMs).withIDs(loweredBy: withheld))
+        return total
+    }
+
+    /// As if there were no pauses.
+    private mutating func tapeHours(fromMs: Int64, untilMs: Int64) -> TradeSum {
+        let from = max(fromMs, tape.listingMs)
+        let (first, end) = ((from + BarHistory.hourMs - 1) / BarHistory.hourMs, untilMs / BarHistory.hourMs)
+        guard end > first else { return tape.sum(fromMs: from, untilMs: untilMs) }
+        var total = tape.sum(fromMs: from, untilMs: first * BarHistory.hourMs)
+        for hour in first..<end {
+            let sum = hours[hour] ?? tape.sum(fromMs: hour * BarHistory.hourMs, untilMs: (hour + 1) * BarHistory.hourMs)
+            hours[hour] = sum
+            total.merge(sum)
+        }
+        total.merge(tape.sum(fromMs: end * BarHistory.hourMs, untilMs: untilMs))
         return total
     }
 

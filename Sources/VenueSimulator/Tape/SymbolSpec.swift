@@ -82,6 +82,9 @@ extension SymbolSpec {
         }
     }
 
+    /// What a further instrument's name may end with.
+    private static let quotes = ["usdt", "usdc", "btc", "eth", "eur"]
+
     /// All instruments of a configuration.
     static func list(_ configuration: SimulatorConfiguration) -> [SymbolSpec] {
         let (market, count) = (configuration.market, configuration.symbolCount)
@@ -89,8 +92,9 @@ extension SymbolSpec {
         return specs
             + configuration.extraSymbols.enumerated().map { index, symbol in
                 let key = SplitMix64.mix(configuration.seed &* 0x2545_F491_4F6C_DD1D &+ UInt64(index) &+ 1 << 41)
-                let base = symbol.name.hasSuffix("usdt") ? String(symbol.upperCased.dropLast(4)) : symbol.upperCased
-                return generated(symbol, base: base, key: key, illiquid: false)
+                let quote = quotes.first { symbol.name.hasSuffix($0) && symbol.name != $0 }
+                let base = String(symbol.upperCased.dropLast(quote?.count ?? 0))
+                return generated(symbol, base: base, quote: quote ?? "usdt", key: key, illiquid: false)
             }
     }
 
@@ -114,11 +118,13 @@ extension SymbolSpec {
         return generated(Symbol(base + "usdt")!, base: base, key: key, illiquid: illiquid)
     }
 
-    private static func generated(_ symbol: Symbol, base: String, key: UInt64, illiquid: Bool) -> SymbolSpec {
+    private static func generated(
+        _ symbol: Symbol, base: String, quote: String = "usdt", key: UInt64, illiquid: Bool
+    ) -> SymbolSpec {
         let priceDecimals = 2 + Int(key & 3)
         return SymbolSpec(
             symbol: symbol,
-            baseAsset: base, quoteAsset: "USDT",
+            baseAsset: base, quoteAsset: quote.uppercased(),
             priceDecimals: priceDecimals, tickUnits: (key >> 2) & 7 == 0 ? 5 : 1,
             quantityDecimals: Int((key >> 5) % 3), lotUnits: 1,
             basePrice: 1_000 + Int64((key >> 8) % 90_000), typicalLots: 50 + Int64((key >> 28) % 2_000),

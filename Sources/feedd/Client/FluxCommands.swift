@@ -44,15 +44,25 @@ struct Create: ParsableCommand {
             Prints the flux's id. A flux that is there already is found, not made twice. A symbol that the exchange does not have is
             refused. One that is halted (BREAK, say) is taken, and named with its status: it may come back.
 
+            With --top the symbols are those of the moment with the most volume in the last 24 hours. The flux keeps them, whatever
+            becomes of their volume.
+
               feedd create btcusdt,ethusdt 1m
               feedd create btcusdt 1h --name bitcoin --history 500
+              feedd create --top 100 --quote USDT 1m --name top
             """)
 
-    @Argument(help: "Symbols, separated by commas: btcusdt,ethusdt.")
-    var symbols: String
+    @Argument(help: "Symbols, separated by commas: btcusdt,ethusdt. Not with --top.")
+    var symbols: String?
 
     @Argument(help: ArgumentHelp(ClientArguments.intervalHelp), completion: ClientArguments.intervalCompletion)
-    var interval: String
+    var interval: String?
+
+    @Option(help: ArgumentHelp("So many symbols, by their 24 h volume, in place of names: 1 to 1500.", valueName: "n"))
+    var top: Int?
+
+    @Option(help: ArgumentHelp("With --top: of this quote asset, USDT.", valueName: "asset"))
+    var quote: String?
 
     @Option(help: ArgumentHelp("The flux's id. (default: made from interval and symbols)", valueName: "name"))
     var name: String?
@@ -62,14 +72,51 @@ struct Create: ParsableCommand {
 
     @OptionGroup var options: ClientOptions
 
+    /// What the flux is to have.
+    private enum Wanted {
+        case named([String])
+        case highest(Int, quote: String)
+    }
+
     func run() throws {
-        let interval = try ClientArguments.interval(interval)
-        let symbols = symbols.split(separator: ",", omittingEmptySubsequences: true).map { String($0) }
-        guard !symbols.isEmpty else { throw Failure.usage("no symbol: as in feedd create btcusdt,ethusdt 1m") }
-        let request = ClientRequest.create(symbols: symbols, interval: interval, name: name, history: history)
-        try ClientSession.run(options) { session in
-            try await session.show(request, lines: Create.lines)
+        let (wanted, interval) = try read()
+        try ClientSession.run(options) { [name, history] session in
+            let symbols =
+                switch wanted {
+                case .named(let names): names
+                case .highest(let count, let quote): try await Create.highest(count, of: quote, session)
+                }
+            try await session.show(.create(symbols: symbols, interval: interval, name: name, history: history), lines: Create.lines)
         }
+    }
+
+    private func read() throws -> (wanted: Wanted, interval: Interval) {
+        guard let top else {
+            guard quote == nil else { throw Failure.usage("--quote has no meaning without --top") }
+            guard let symbols, let interval else {
+                throw Failure.usage("a symbol and an interval are needed: as in feedd create btcusdt,ethusdt 1m")
+            }
+            let names = symbols.split(separator: ",", omittingEmptySubsequences: true).map { String($0) }
+            guard !names.isEmpty else { throw Failure.usage("no symbol: as in feedd create btcusdt,ethusdt 1m") }
+            return (.named(names), try ClientArguments.interval(interval))
+        }
+        guard (1...Limits.symbolsListedMax).contains(top) else {
+            throw Failure.usage("--top must be 1 to \(Limits.symbolsListedMax), not \(top)")
+        }
+        guard let quote else { throw Failure.usage("--top needs --quote: volumes in different quote assets do not compare") }
+        guard let token = symbols, interval == nil else {
+            throw Failure.usage("--top takes the place of symbols: as in feedd create --top 100 --quote USDT 1m")
+        }
+        return (.highest(top, quote: quote), try ClientArguments.interval(token))
+    }
+
+    private static func highest(_ count: Int, of quote: String, _ session: ClientSession) async throws -> [String] {
+        let found = try await session.client.symbols(quote: quote, limit: count).symbols
+        guard !found.isEmpty else { throw Failure(Failure.refused, "the exchange trades nothing against '\(quote)'") }
+        guard found.contains(where: { $0.quoteVolume != nil }) else {
+            throw Failure(Failure.refused, "the exchange's 24 h volumes have not come yet; try again later")
+        }
+        return found.map(\.symbol.name)
     }
 
     private static func lines(_ flux: CreatedFlux) -> [String] {

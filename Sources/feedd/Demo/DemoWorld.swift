@@ -14,6 +14,7 @@ final class DemoWorld {
     /// What the table shows.
     let shownInterval: Interval
     private let logger: Logger
+    private let warnings = WarningBoard()
     /// Nil where it cannot be.
     private(set) var ops: OpsServer?
 
@@ -35,7 +36,7 @@ final class DemoWorld {
         try simulator.start()
         redis = try RedisServerProcess()
         let sink = logsToFile ? try LogSink(file: redis.directory + "/feedd.log") : .standardError
-        logger = Log.make(.text, level: logsToFile ? .debug : .warning, to: sink)
+        logger = Log.make(.text, level: logsToFile ? .debug : .warning, to: sink, board: warnings)
         var configuration = EngineConfiguration()
         let names = simulator.symbols.map(\.symbol.name).joined(separator: ",")
         let flux = try FluxDefinition("\(names):\(intervals)")
@@ -55,12 +56,12 @@ final class DemoWorld {
         var plan = OpsPlan()
         // Several demos may run.
         plan.port = 0
-        ops = try OpsServer.make(plan, engine, configuration, settings: []) { logger.warning("\($0)") }
+        ops = try OpsServer.make(plan, engine, configuration, warnings, settings: []) { logger.warning("\($0)") }
         try engine.start()
         try ops?.start()
     }
 
-    func drainLog() { logger.drain(engine, to: ops?.warnings) }
+    func drainLog() { logger.drain(engine, warnings) }
 
     func stopEngine() -> StopReport {
         ops?.beginStop()

@@ -214,6 +214,9 @@ enum OpsLimits {
     static let lookUpsMax = 16
     static let (fluxesExported, fluxesExportedMax) = (150, 250)
     static let pointsMax = 600
+    /// Symbols of one question; series and ended holes in one answer.
+    static let symbolsMax = 200
+    static let (foundMax, endedMax) = (200, 200)
     static let warningsMax = 50
     static let sessionsMax = 32
 }

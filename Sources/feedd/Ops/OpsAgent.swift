@@ -13,6 +13,7 @@ final class OpsAgent: Agent, @unchecked Sendable {
     private let bridge: CommandBridge
     private let warnings: WarningBoard
     private let settings: [(String, String)]
+    private let place: OpsPlace
     private var watch: OpsWatch
     private var history = OpsHistory()
     private var facts: OpsFacts
@@ -33,10 +34,11 @@ final class OpsAgent: Agent, @unchecked Sendable {
 
     init(
         _ http: HTTPServer, _ engine: Engine, _ plan: OpsPlan, _ look: RedisLook, _ bridge: CommandBridge, _ warnings: WarningBoard,
-        closedQueueMax: Int, settings: [(String, String)]
+        closedQueueMax: Int, settings: [(String, String)], schema: KeySchema, redis: RedisEndpoint
     ) {
         (self.http, self.engine, self.plan, self.look, self.bridge) = (http, engine, plan, look, bridge)
         (self.warnings, self.settings) = (warnings, settings)
+        place = OpsPlace(schema: schema, redis: "\(redis)", mayWrite: plan.rules.token != nil)
         watch = OpsWatch(engine)
         facts = watch.look(look.sight)
         own.fluxesExportedMax = plan.fluxesExportedMax
@@ -53,6 +55,7 @@ final class OpsAgent: Agent, @unchecked Sendable {
     var roleName: String { "ops" }
 
     func onStart(_ port: PollerPort) {
+        ProcessMemory.keepNothing()
         look.answers.setReceiver(port.wakeUp)
         bridge.answers.setReceiver(port.wakeUp)
         do throws(SystemError) {
@@ -60,6 +63,9 @@ final class OpsAgent: Agent, @unchecked Sendable {
         } catch {
             preconditionFailure("a descriptor of our own cannot be polled: \(error)")
         }
+        // The first text and the first JSON bind symbols and look types up, which touches 2 MB of code for this once. Now it is in time
+        // for what the start gives back.
+        _ = (metrics(), json(.overview))
     }
 
     func onReady(_ token: PollToken, _ readiness: Readiness, nowNs: UInt64) { isReady = true }
@@ -121,6 +127,8 @@ final class OpsAgent: Agent, @unchecked Sendable {
             wait(request) { look.ask(RedisLook.Question(number: $0, lookUp: lookUp)) }
         case .search(let symbol, let interval, let limit):
             wait(request) { bridge.ask($0, .data(symbol: symbol, interval: interval, limit: limit, start: nil, end: nil)) }
+        case .symbols(let search, let quote, let status, let limit):
+            wait(request) { bridge.ask($0, .symbols(search: search, quote: quote, status: status, limit: limit)) }
         case .login: finish(request, login(head, request.body, nowNs))
         case .logout:
             sessions.end(head)
@@ -197,15 +205,27 @@ final class OpsAgent: Agent, @unchecked Sendable {
 
     /// - Parameter isEvent: one of a stream that has brought what came before.
     private func json(_ view: OpsView, isEvent: Bool = false) -> JSONValue? {
+        members(view, isEvent: isEvent).map { .members([("service", OpsViews.service(facts, place))] + $0) }
+    }
+
+    private func members(_ view: OpsView, isEvent: Bool) -> [(String, JSONValue)]? {
         switch view {
         case .overview: OpsViews.overview(facts, history, warnings.lines, isWhole: !isEvent)
         case .fluxes: OpsViews.fluxes(facts)
-        case .flux(let id): engine.standings[id].map { OpsViews.flux($0, engine.allGaps) }
-        case .gaps: OpsViews.gaps(facts, engine.allGaps)
+        case .flux(let id): engine.standings[id].map { OpsViews.flux($0, engine.allGaps, engine.endedGaps) }
+        case .find(let text): OpsViews.find(facts, text)
+        case .followed(let symbols): OpsViews.followed(facts, symbols)
+        case .series(let symbol, let interval):
+            OpsViews.series(facts, own(symbol, interval), engine.gaps(of: own(symbol, interval)), engine.endedGaps)
+        case .gaps: OpsViews.gaps(facts, engine.allGaps, engine.endedGaps)
         case .connections: OpsViews.connections(facts, connectionReports())
         case .redis: OpsViews.redis(look.sight)
         case .system: OpsViews.system(facts, settings: settings, logLinesDropped: warnings.dropped)
         }
+    }
+
+    private func own(_ symbol: Symbol, _ interval: Interval) -> Series {
+        Series(market: place.schema.market, symbol: symbol, interval: interval)
     }
 
     /// Readers are asked once a tick, however many want to know.

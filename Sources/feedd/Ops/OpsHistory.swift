@@ -14,14 +14,14 @@ struct OpsHistory {
 
     private(set) var points: [Point] = []
     private var last: EngineSnapshot?
-    /// Readings of the latency meters, one each five seconds.
+    /// Readings of the latency meters, one each ten seconds.
     private var readings: [(atNs: UInt64, latency: HistogramSnapshot, stages: StageSnapshots)] = []
 
     mutating func add(_ facts: OpsFacts) {
         let now = facts.snapshot
-        if readings.last.map({ facts.nowNs &- $0.atNs >= 5_000_000_000 }) ?? true {
+        if readings.last.map({ facts.nowNs &- $0.atNs >= 10_000_000_000 }) ?? true {
             readings.append((facts.nowNs, now.latency, now.stages))
-            if readings.count > 13 { readings.removeFirst() }
+            if readings.count > 7 { readings.removeFirst() }
         }
         defer { last = now }
         guard let last, now.uptimeNs > last.uptimeNs else { return }
@@ -36,11 +36,9 @@ struct OpsHistory {
         if points.count > OpsLimits.pointsMax { points.removeFirst() }
     }
 
-    /// Of the last minute, or since the start.
+    /// Of the last minute; nothing where nothing was written in it.
     func minute(_ facts: OpsFacts) -> (latency: HistogramSnapshot, stages: StageSnapshots) {
-        guard let first = readings.first, facts.snapshot.latency.count > first.latency.count else {
-            return (facts.snapshot.latency, facts.snapshot.stages)
-        }
+        guard let first = readings.first else { return (facts.snapshot.latency, facts.snapshot.stages) }
         return (facts.snapshot.latency - first.latency, facts.snapshot.stages - first.stages)
     }
 }

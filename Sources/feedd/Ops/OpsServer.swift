@@ -16,6 +16,7 @@ struct OpsPlan {
     /// Nil: the service's own.
     var redisUser: String?
     var redisPassword: String?
+    var redisPasswordFile: String?
     var fluxesExportedMax = OpsLimits.fluxesExported
 
     /// How a server that listens on this address is reached from its own machine.
@@ -34,19 +35,20 @@ final class OpsServer {
     private let runner: AgentRunner
     private let look: RedisLook
     private let bridge: CommandBridge
-    let warnings: WarningBoard
     /// Where a browser on this machine finds it.
     let url: String
 
     /// Takes its place; answers once it is started.
     /// - Parameters:
+    ///   - warnings: where the log's are noted.
     ///   - settings: what is in force, for `/api/system`. No secrets.
     /// - Throws: a `Failure`. Nil when nobody has asked for it and it cannot be: `warn` says it.
     static func make(
-        _ plan: OpsPlan, _ engine: Engine, _ configuration: EngineConfiguration, settings: [(String, String)], warn: (String) -> Void
+        _ plan: OpsPlan, _ engine: Engine, _ configuration: EngineConfiguration, _ warnings: WarningBoard,
+        settings: [(String, String)], warn: (String) -> Void
     ) throws -> OpsServer? {
         do {
-            return try OpsServer(plan, engine, configuration, settings)
+            return try OpsServer(plan, engine, configuration, warnings, settings)
         } catch let error as HTTPServer.StartError {
             guard plan.isDefault else {
                 throw Failure(Failure.refused, "--ops \(Authority(host: plan.address, port: plan.port)): \(error.sentence)")
@@ -59,17 +61,19 @@ final class OpsServer {
     }
 
     private init(
-        _ plan: OpsPlan, _ engine: Engine, _ configuration: EngineConfiguration, _ settings: [(String, String)]
+        _ plan: OpsPlan, _ engine: Engine, _ configuration: EngineConfiguration, _ warnings: WarningBoard, _ settings: [(String, String)]
     ) throws {
         http = try HTTPServer(address: plan.address, port: plan.port)
         url = "http://\(Authority(host: OpsPlan.host(here: plan.address), port: http.port))/"
         var redis = configuration.redis
-        if let user = plan.redisUser { (redis.user, redis.password) = (user, plan.redisPassword) }
+        if let user = plan.redisUser {
+            (redis.user, redis.password, redis.passwordFile) = (user, plan.redisPassword, plan.redisPasswordFile)
+        }
         look = try RedisLook(redis, configuration.schema)
         bridge = CommandBridge(configuration.redis, keyPrefix: configuration.keyPrefix, market: configuration.market)
-        warnings = WarningBoard()
         agent = OpsAgent(
-            http, engine, plan, look, bridge, warnings, closedQueueMax: configuration.closedQueueCount, settings: settings)
+            http, engine, plan, look, bridge, warnings, closedQueueMax: configuration.closedQueueCount, settings: settings,
+            schema: configuration.schema, redis: configuration.redis)
         runner = try AgentRunner(agents: [agent], idle: .park)
         agent.follow(runner.meter)
     }

@@ -1,4 +1,4 @@
-// What `/api/…` and `/events` say, as JSON. Decimals stay texts; instants are Unix ms, latencies µs. Pure.
+// What `/api/…` and `/events` say, as members of JSON. Decimals stay texts; instants are Unix ms, latencies µs. Pure.
 
 import FastFeed
 import Glibc
@@ -13,11 +13,10 @@ enum OpsViews {
     /// - Parameter isWhole: with the points of ten minutes; else with the newest alone.
     static func overview(
         _ facts: OpsFacts, _ history: OpsHistory, _ warnings: [WarningBoard.Line], isWhole: Bool = true
-    ) -> JSONValue {
+    ) -> [(String, JSONValue)] {
         let (minute, last) = (history.minute(facts), history.points.last)
         let counters = facts.snapshot.counters
-        return .members([
-            ("service", service(facts)),
+        return [
             (
                 "now",
                 .members([
@@ -46,17 +45,19 @@ enum OpsViews {
             ("points", points(isWhole ? history.points : history.points.suffix(1))),
             ("fluxes", .array(facts.fluxes.map(flux))),
             ("warnings", .array(warnings.map(warning))),
-        ])
+        ]
     }
 
-    private static func service(_ facts: OpsFacts) -> JSONValue {
+    /// What every answer has: how the service stands, where its keys are, and what this reader may.
+    static func service(_ facts: OpsFacts, _ place: OpsPlace) -> JSONValue {
         .members([
             ("state", .string(facts.service.state.rawValue)), ("version", .string(FastFeedVersion.text)),
             ("pid", .integer(Int64(getpid()))), ("uptime_seconds", count(facts.snapshot.uptimeNs / 1_000_000_000)),
             ("live", .bool(facts.health.isGood(.live))), ("ready", .bool(facts.health.isGood(.ready))),
             ("healthy", .bool(facts.health.isGood(.healthy))),
             ("complaints", .array(facts.health.checks.filter { $0.verdict != .ok }.map { .string("\($0.name): \($0.sentence)") })),
-            ("now", .integer(facts.nowMs)),
+            ("now", .integer(facts.nowMs)), ("market", .string(place.schema.market.rawValue)), ("key_prefix", .string(place.schema.prefix)),
+            ("redis", .string(place.redis)), ("may_write", .bool(place.mayWrite)),
         ])
     }
 
@@ -111,29 +112,86 @@ enum OpsViews {
         ]
     }
 
-    static func fluxes(_ facts: OpsFacts) -> JSONValue { .members([(Field.fluxes, .array(facts.fluxes.map(flux)))]) }
+    static func fluxes(_ facts: OpsFacts) -> [(String, JSONValue)] { [(Field.fluxes, .array(facts.fluxes.map(flux)))] }
 
-    static func flux(_ one: FluxOnBoard, _ gaps: [Gap]) -> JSONValue {
+    static func flux(_ one: FluxOnBoard, _ gaps: [Gap], _ ended: [EndedGap]) -> [(String, JSONValue)] {
         let symbols = Set(one.flux.symbols)
-        let own = gaps.filter { $0.series.interval == one.flux.interval && symbols.contains($0.series.symbol) }
-        let series = one.series.map { symbol, standing in
-            JSONValue.members([
-                (Field.symbol, .string(symbol.name)), (Field.state, .string(standing.state.rawValue)),
-                (Field.lastUpdateAt, .integer(standing.lastUpdateMs)), (Field.candlesTotal, count(standing.candlesTotal)),
-                ("updates_total", count(standing.updatesTotal)), (Field.gapsOpen, count(standing.gapsOpen)),
-            ])
+        func isOwn(_ gap: Gap) -> Bool { gap.series.interval == one.flux.interval && symbols.contains(gap.series.symbol) }
+        let series = one.series.map { JSONValue.members(seriesMembers($0.symbol, $0.standing)) }
+        return fluxMembers(one) + [("symbols", .array(series))] + holes(gaps.filter(isOwn), ended.filter { isOwn($0.gap) })
+    }
+
+    private static func seriesMembers(_ symbol: Symbol, _ standing: FluxStanding) -> [(String, JSONValue)] {
+        [
+            (Field.symbol, .string(symbol.name)), (Field.state, .string(standing.state.rawValue)),
+            (Field.lastUpdateAt, .integer(standing.lastUpdateMs)), (Field.candlesTotal, count(standing.candlesTotal)),
+            ("updates_total", count(standing.updatesTotal)), (Field.gapsOpen, count(standing.gapsOpen)),
+        ]
+    }
+
+    private struct Found {
+        let symbol: Symbol
+        let one: FluxOnBoard
+        let standing: FluxStanding
+
+        var json: JSONValue {
+            .members(
+                [(Field.interval, .string(one.flux.interval.token)), (Field.fluxID, .string(one.flux.id))]
+                    + seriesMembers(symbol, standing))
         }
-        return .members(fluxMembers(one) + [("symbols", .array(series)), (Field.gaps, list(own))])
+    }
+
+    /// The symbol of that name first, then those that begin so, then those that have it in them.
+    static func find(_ facts: OpsFacts, _ text: String) -> [(String, JSONValue)] {
+        func rank(_ name: String) -> Int? {
+            name == text ? 0 : name.hasPrefix(text) ? 1 : name.utf8.contains(text.utf8) ? 2 : nil
+        }
+        var (found, ranks): ([(rank: Int, series: Found)], [Symbol: Int?]) = ([], [:])
+        for one in facts.fluxes {
+            for (symbol, standing) in one.series {
+                let known = ranks[symbol] ?? rank(symbol.name)
+                ranks[symbol] = known
+                if let known { found.append((known, Found(symbol: symbol, one: one, standing: standing))) }
+            }
+        }
+        func order(_ one: (rank: Int, series: Found)) -> (Int, Symbol, UInt8) {
+            (one.rank, one.series.symbol, one.series.one.flux.interval.rawValue)
+        }
+        found.sort { order($0) < order($1) }
+        let shown = found.prefix(OpsLimits.foundMax)
+        return [(Field.series, .array(shown.map(\.series.json))), (Field.more, .integer(Int64(found.count - shown.count)))]
+    }
+
+    static func followed(_ facts: OpsFacts, _ symbols: [Symbol]) -> [(String, JSONValue)] {
+        var intervals: [Symbol: Set<Interval>] = Dictionary(symbols.map { ($0, []) }) { first, _ in first }
+        for one in facts.fluxes {
+            for symbol in one.flux.symbols where intervals[symbol] != nil { intervals[symbol]!.insert(one.flux.interval) }
+        }
+        let lists = intervals.filter { !$0.value.isEmpty }.sorted { $0.key < $1.key }
+        return [
+            (
+                "followed",
+                .members(lists.map { ($0.key.name, .array($0.value.sorted { $0.rawValue < $1.rawValue }.map { .string($0.token) })) })
+            )
+        ]
+    }
+
+    /// One series: the fluxes that follow it, its holes.
+    static func series(_ facts: OpsFacts, _ series: Series, _ gaps: [Gap], _ ended: [EndedGap]) -> [(String, JSONValue)] {
+        let found = facts.fluxes.filter { $0.flux.interval == series.interval }.compactMap { one in
+            one.series.first { $0.symbol == series.symbol }.map { Found(symbol: $0.symbol, one: one, standing: $0.standing) }
+        }
+        return [(Field.fluxes, .array(found.map(\.json)))] + holes(gaps, ended.filter { $0.gap.series == series })
     }
 
     // MARK: Gaps, connections
 
-    static func gaps(_ facts: OpsFacts, _ gaps: [Gap]) -> JSONValue {
+    static func gaps(_ facts: OpsFacts, _ gaps: [Gap], _ ended: [EndedGap]) -> [(String, JSONValue)] {
         let rest = facts.rest ?? RestStatistics()
-        return .members([
+        return [
             ("open", .integer(Int64(facts.gaps.open))), ("backfill", .integer(Int64(facts.gaps.backfill))),
             ("absent", .integer(Int64(facts.gaps.absent))), ("unlisted", .integer(Int64(facts.unlistedGaps))),
-            ("healed", count(facts.snapshot.counters[.gapCandlesHealed])), (Field.gaps, list(gaps)),
+            ("healed", count(facts.snapshot.counters[.gapCandlesHealed])),
             (
                 "rest",
                 .members([
@@ -142,13 +200,31 @@ enum OpsViews {
                     ("blocked_until", .integer(rest.blockedUntilMs > facts.nowMs ? rest.blockedUntilMs : 0)),
                 ])
             ),
-        ])
+        ] + holes(gaps, ended)
     }
 
-    /// Those that may still be filled first.
-    private static func list(_ gaps: [Gap]) -> JSONValue { .array(GapList(of: gaps).gaps.map(\.json)) }
+    /// Those that may still be filled first; and those that have ended, the newest.
+    private static func holes(_ gaps: [Gap], _ ended: [EndedGap]) -> [(String, JSONValue)] {
+        let ordered = gaps.filter { $0.state != .absent } + gaps.filter { $0.state == .absent }
+        let listed = ordered.prefix(Limits.gapsListedMax)
+        return [
+            (Field.gaps, .array(listed.map { .members(members($0) + [("next", .integer($0.nextMs))]) })),
+            (Field.more, .integer(Int64(ordered.count - listed.count))),
+            (
+                "ended",
+                .array(
+                    ended.prefix(OpsLimits.endedMax).map { one in
+                        .members(
+                            members(one.gap).filter { $0.0 != Field.state }
+                                + [("ending", .string(one.ending.rawValue)), ("ended_at", .integer(one.endedMs))])
+                    })
+            ),
+        ]
+    }
 
-    static func connections(_ facts: OpsFacts, _ reports: [ConnectionReport]) -> JSONValue {
+    private static func members(_ gap: Gap) -> [(String, JSONValue)] { GapSummary(gap).members + [("since", .integer(gap.seenMs))] }
+
+    static func connections(_ facts: OpsFacts, _ reports: [ConnectionReport]) -> [(String, JSONValue)] {
         func instant(_ ns: UInt64) -> JSONValue {
             ns == 0 || ns == .max ? .integer(0) : .integer(facts.nowMs - (Int64(clamping: facts.nowNs) - Int64(clamping: ns)) / 1_000_000)
         }
@@ -161,15 +237,15 @@ enum OpsViews {
                 ("last_loss", .string(report.lastLoss)),
             ])
         }
-        return .members([
+        return [
             ("live", count(facts.snapshot.counters[.connectionsLive])), ("wanted", .integer(Int64(facts.service.connectionsWanted))),
             ("connections", .array(list)),
-        ])
+        ]
     }
 
     // MARK: Redis, system
 
-    static func redis(_ sight: RedisSight) -> JSONValue {
+    static func redis(_ sight: RedisSight) -> [(String, JSONValue)] {
         let info = sight.info
         func number(_ name: String) -> (String, JSONValue) { (name, info?.number(name).map { count($0) } ?? .null) }
         func text(_ name: String) -> (String, JSONValue) { (name, info?[name].map { .string($0) } ?? .null) }
@@ -180,21 +256,18 @@ enum OpsViews {
             "master_repl_offset",
         ]
         let texts = ["redis_version", "role", "maxmemory_policy", "aof_enabled", "aof_last_write_status", "aof_last_bgrewrite_status"]
-        return .members(
-            [
-                ("connected", .bool(sight.isConnected)), ("reason", sight.reason.map { .string($0) } ?? .null),
-                ("seen_at", .integer(sight.seenMs)),
-            ]
-                + texts.map(text) + numbers.map(number)
-                + [
-                    ("replication_lag_bytes", info.map { count($0.replicationLag) } ?? .null),
-                    ("remarks", .array((info?.remarks ?? []).map { .string($0) })),
-                    ("slow_commands", sight.slowCount.map { count($0) } ?? .null), ("slow_log", .array(sight.slowLog)),
-                    ("latency_events", .array(sight.latencyEvents)),
-                ])
+        return [
+            ("connected", .bool(sight.isConnected)), ("reason", sight.reason.map { .string($0) } ?? .null),
+            ("seen_at", .integer(sight.seenMs)),
+        ] + texts.map(text) + numbers.map(number) + [
+            ("replication_lag_bytes", info.map { count($0.replicationLag) } ?? .null),
+            ("remarks", .array((info?.remarks ?? []).map { .string($0) })),
+            ("slow_commands", sight.slowCount.map { count($0) } ?? .null), ("slow_log", .array(sight.slowLog)),
+            ("latency_events", .array(sight.latencyEvents)),
+        ]
     }
 
-    static func system(_ facts: OpsFacts, settings: [(String, String)], logLinesDropped: UInt64) -> JSONValue {
+    static func system(_ facts: OpsFacts, settings: [(String, String)], logLinesDropped: UInt64) -> [(String, JSONValue)] {
         let process = ProcessFigures()
         let counters = CounterID.allCases.map { id in
             JSONValue.members([
@@ -208,8 +281,8 @@ enum OpsViews {
                 ("stalled_ms", count(thread.stalledNs / 1_000_000)),
             ])
         }
-        return .members([
-            ("service", service(facts)), ("simd", .string(KlineParser.kernel)), ("threads", .array(threads)),
+        return [
+            ("simd", .string(KlineParser.kernel)), ("threads", .array(threads)),
             ("rings", .array(facts.ringCounts.map { .integer(Int64(max(0, $0))) })),
             ("ring_capacity", .integer(Int64(Limits.ringRecordCount))),
             ("resident_bytes", count(facts.snapshot.residentBytes)), ("virtual_bytes", count(process.virtualBytes)),
@@ -217,6 +290,14 @@ enum OpsViews {
             ("cpu_seconds", .number("\(process.cpuSeconds)")), ("open_descriptors", .integer(Int64(process.openDescriptors))),
             ("max_descriptors", count(process.maxDescriptors)), ("log_lines_dropped", count(logLinesDropped)),
             ("settings", .members(settings.map { ($0.0, .string($0.1)) })), ("counters", .array(counters)),
-        ])
+        ]
     }
+}
+
+/// Where the service's data is, and whether who may ask may also change something: with a token both need it, without nobody may.
+struct OpsPlace {
+    let schema: KeySchema
+    /// Without credentials.
+    let redis: String
+    let mayWrite: Bool
 }

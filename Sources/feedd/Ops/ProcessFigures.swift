@@ -10,14 +10,12 @@ struct ProcessFigures {
 
     /// Unix seconds, the same for the whole life.
     static let startSeconds: Double = {
-        // The fields of /proc/self/stat behind the program's name, which may contain anything.
-        guard let stat = text("/proc/self/stat"), let name = stat.lastIndex(of: ")"), let boot = text("/proc/stat") else { return 0 }
+        // The fields of /proc/self/stat behind the program's name, which may contain anything. /proc/stat, which has the time of the boot,
+        // is hidden from a hardened service.
+        guard let stat = text("/proc/self/stat"), let name = stat.lastIndex(of: ")") else { return 0 }
         let fields = stat[stat.index(after: name)...].split(separator: " ")
-        let bootLine = boot.split(separator: "\n").first { $0.hasPrefix("btime ") }
-        guard fields.count > 19, let ticks = Double(fields[19]), let bootSeconds = bootLine.flatMap({ Double($0.dropFirst(6)) }) else {
-            return 0
-        }
-        return bootSeconds + ticks / Double(sysconf(Int32(_SC_CLK_TCK)))
+        guard fields.count > 19, let ticks = Double(fields[19]) else { return 0 }
+        return seconds(CLOCK_REALTIME) - seconds(CLOCK_BOOTTIME) + ticks / Double(sysconf(Int32(_SC_CLK_TCK)))
     }()
 
     init() {
@@ -37,6 +35,12 @@ struct ProcessFigures {
         var limit = rlimit()
         unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         maxDescriptors = UInt64(limit.rlim_cur)
+    }
+
+    private static func seconds(_ clock: clockid_t) -> Double {
+        var now = timespec()
+        unsafe clock_gettime(clock, &now)
+        return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
     }
 
     private static func text(_ path: String) -> String? {

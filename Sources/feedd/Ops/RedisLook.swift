@@ -11,14 +11,31 @@ enum LookUp: Sendable {
     /// A page of the keys of a group.
     case keys(KeyGroup, cursor: UInt64)
     case key(String)
+    /// The newest state of each.
+    case latest([Symbol], Interval)
 }
 
 /// What a key of the schema belongs to.
 enum KeyGroup: String, CaseIterable, Sendable {
-    case candles, gaps, changes, latest, cache, service
+    case candles, gaps, changes, latest, cache, symbols, service
 
     /// What its keys begin with, behind the prefix, up to a colon or their end.
-    private var words: Set<Substring> { self == .service ? ["fluxes", "status", "lease", "connects"] : [rawValue[...]] }
+    private var words: Set<Substring> {
+        switch self {
+        case .service: ["fluxes", "status", "lease", "connects"]
+        case .symbols: ["symbols", "symbol"]
+        default: [rawValue[...]]
+        }
+    }
+
+    /// What SCAN may leave out.
+    var pattern: String {
+        switch self {
+        case .service: "*"
+        case .symbols: "symbol*"
+        default: rawValue + ":*"
+        }
+    }
 
     static func holds(_ key: String, prefix: String) -> KeyGroup? {
         guard key.hasPrefix(prefix) else { return nil }
@@ -57,7 +74,10 @@ final class RedisLook: Sendable {
     var sight: RedisSight { seen.withLock { $0 } }
 
     func start() throws(SystemError) {
-        let started = try PinnedThread.start(name: "ops-redis") { [self] in run() }
+        let started = try PinnedThread.start(name: "ops-redis") { [self] in
+            ProcessMemory.keepNothing()
+            run()
+        }
         thread.withLock { $0 = started }
     }
 
@@ -177,6 +197,7 @@ final class RedisLook: Sendable {
             try candles(Series(market: schema.market, symbol: symbol, interval: interval), limit, endMs, client)
         case .keys(let group, let cursor): try keys(group, cursor, client)
         case .key(let name): try key(name, client)
+        case .latest(let symbols, let interval): try latest(symbols, interval, client)
         }
     }
 
@@ -196,12 +217,23 @@ final class RedisLook: Sendable {
         }
     }
 
+    private func latest(_ symbols: [Symbol], _ interval: Interval, _ client: RedisClient) throws(FeedError) -> HTTPAnswer {
+        let reply = try client.command(["HMGET", schema.latestKey(schema.market, interval)] + symbols.map(\.name))
+        if case .error(let message) = reply { return .refusal(502, message) }
+        // What is not there, or not ours, is left out.
+        let states = zip(symbols, reply.elements).compactMap { symbol, state -> (String, JSONValue)? in
+            guard let bytes = state.bytes, let row = try? JSONValue(parsing: bytes), CandleRow.openTimeMs(row) != nil else { return nil }
+            return (symbol.name, row)
+        }
+        return HTTPAnswer(json: .members([(Field.interval, .string(interval.token)), ("latest", .members(states))]))
+    }
+
     // MARK: Keys
 
     private func keys(_ group: KeyGroup, _ cursor: UInt64, _ client: RedisClient) throws(FeedError) -> HTTPAnswer {
         // Redis reads a pattern; what of the prefix would mean something there is quoted.
         let prefix = schema.prefix.flatMap { "*?[]\\".contains($0) ? "\\\($0)" : "\($0)" }
-        let pattern = String(prefix) + (group == .service ? "*" : group.rawValue + ":*")
+        let pattern = String(prefix) + group.pattern
         let reply = try client.command(["SCAN", String(cursor), "MATCH", pattern, "COUNT", "200"])
         if case .error(let message) = reply { return .refusal(502, message) }
         let parts = reply.elements
@@ -234,9 +266,10 @@ final class RedisLook: Sendable {
             case "hash": [["HLEN", name], ["HSCAN", name, "0", "COUNT", most]]
             case "string": [["STRLEN", name], ["GETRANGE", name, "0", String(RedisLook.valueBytesMax - 1)]]
             case "list": [["LLEN", name], ["LRANGE", name, "0", String(RedisLook.valuesMax - 1)]]
+            case "set": [["SCARD", name], ["SSCAN", name, "0", "COUNT", most]]
+            case "zset": [["ZCARD", name], ["ZREVRANGE", name, "0", String(RedisLook.valuesMax - 1), "WITHSCORES"]]
             default: []
             }
-        if questions.isEmpty && type == "none" { return .refusal(404, "there is no such key") }
         let replies = try client.pipeline(questions)
         return HTTPAnswer(
             json: .members([
@@ -270,6 +303,11 @@ final class RedisLook: Sendable {
             for index in stride(from: 0, to: min(flat.count - 1, 2 * RedisLook.valuesMax), by: 2) where left > 0 {
                 rows.append(.members([("field", text(flat[index])), ("value", text(flat[index + 1]))]))
             }
+        case "zset":
+            for index in stride(from: 0, to: reply.elements.count - 1, by: 2) where left > 0 {
+                rows.append(.members([("value", text(reply.elements[index])), ("score", text(reply.elements[index + 1]))]))
+            }
+        case "set": rows = (reply.elements.last?.elements ?? []).prefix(RedisLook.valuesMax).map(text)
         case "string": rows.append(text(reply))
         default: rows = reply.elements.prefix(RedisLook.valuesMax).map(text)
         }

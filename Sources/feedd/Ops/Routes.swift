@@ -11,6 +11,7 @@ enum Route {
     case events(OpsView)
     case lookUp(LookUp)
     case search(symbol: String, interval: Interval, limit: Int)
+    case symbols(search: String?, quote: String?, status: String?, limit: Int)
     case login, logout
     case createFlux
     case stopFlux(String)
@@ -92,12 +93,24 @@ enum Route {
             }
             guard let cursor = UInt64(query("cursor") ?? "0") else { throw Refusal(400, "cursor is not a number") }
             return .lookUp(.keys(group, cursor: cursor))
+        case ("latest", 1):
+            guard let interval = Interval(token: query("interval") ?? "") else { throw Refusal(400, "that is not an interval, as in 1m") }
+            return .lookUp(.latest(try symbols(query("symbols")), interval))
+        case ("followed", 1): return .view(.followed(try symbols(query("symbols"))))
+        case ("find", 1): return .view(try view("find", id: query("symbol")))
+        case ("series", 3):
+            let (symbol, interval) = try series(parts[1], parts[2])
+            return .view(.series(symbol, interval))
         case ("key", 1):
             guard let name = query("name"), (1...512).contains(name.utf8.count) else { throw Refusal(400, "name is missing or too long") }
             return .lookUp(.key(name))
         case ("search", 1):
             let (symbol, interval) = try series(query("symbol") ?? "", query("interval") ?? "")
             return .search(symbol: symbol.name, interval: interval, limit: try limit(query("limit")))
+        case ("symbols", 1):
+            // An empty field of a form is one that nobody has filled in.
+            func given(_ name: String) -> String? { query(name).flatMap { $0.isEmpty ? nil : $0 } }
+            return .symbols(search: given("search"), quote: given("quote"), status: given("status"), limit: try limit(given("limit")))
         case (let name, 1): return .view(try view(name, id: nil))
         default: throw Refusal(404, "there is nothing here")
         }
@@ -108,6 +121,18 @@ enum Route {
             guard let id, isFluxID(id) else { throw Refusal(404, "there is no such flux") }
             return .flux(id)
         }
+        if name == "find" {
+            let text = (id ?? "").utf8.map { Ascii.isLetter($0) ? $0 | 0x20 : $0 }
+            guard (1...512).contains(text.count) else { throw Refusal(400, "a part of a symbol is missing, or too long") }
+            return .find(String(decoding: text, as: UTF8.self))
+        }
+        if name == "series" {
+            let parts = (id ?? "").split(separator: "@", maxSplits: 1).map(String.init)
+            guard parts.count == 2, let symbol = Symbol(parts[0]), let interval = Interval(token: parts[1]) else {
+                throw Refusal(400, "id must be a series, as in btcusdt@1m")
+            }
+            return .series(symbol, interval)
+        }
         guard let view = OpsView.named[name] else { throw Refusal(404, "there is nothing here") }
         return view
     }
@@ -116,6 +141,15 @@ enum Route {
         guard let name = decoded(symbol).flatMap({ Symbol($0) }) else { throw Refusal(400, "that is not a symbol, as in btcusdt") }
         guard let interval = Interval(token: token) else { throw Refusal(400, "that is not an interval, as in 1m") }
         return (name, interval)
+    }
+
+    private static func symbols(_ list: String?) throws(Refusal) -> [Symbol] {
+        let names = (list ?? "").split(separator: ",", maxSplits: OpsLimits.symbolsMax)
+        let symbols = names.compactMap { Symbol($0) }
+        guard (1...OpsLimits.symbolsMax).contains(names.count), symbols.count == names.count else {
+            throw Refusal(400, "symbols must be 1 to \(OpsLimits.symbolsMax) of them, as in btcusdt,ethusdt")
+        }
+        return symbols
     }
 
     private static func limit(_ text: String?) throws(Refusal) -> Int {
@@ -146,6 +180,11 @@ enum Route {
 enum OpsView: Hashable, Sendable {
     case overview, fluxes, gaps, connections, redis, system
     case flux(String)
+    /// Series whose symbol has this in it, and the fluxes that follow them.
+    case find(String)
+    case series(Symbol, Interval)
+    /// At which intervals these are followed.
+    case followed([Symbol])
 
     static let named: [String: OpsView] = [
         "overview": .overview, "fluxes": .fluxes, "gaps": .gaps, "connections": .connections, "redis": .redis, "system": .system,
@@ -154,6 +193,9 @@ enum OpsView: Hashable, Sendable {
     var name: String {
         switch self {
         case .flux: "flux"
+        case .find: "find"
+        case .series: "series"
+        case .followed: "followed"
         default: OpsView.named.first { $0.value == self }?.key ?? ""
         }
     }

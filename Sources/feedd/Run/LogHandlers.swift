@@ -63,15 +63,35 @@ final class LogSink: Sendable {
 }
 
 enum Log {
-    static func make(_ format: LogFormat, level: Logger.Level, to sink: LogSink = .standardError) -> Logger {
-        var logger = Logger(label: "feedd") { _ in
+    /// - Parameter board: where warnings are shown as well, whatever the level.
+    static func make(_ format: LogFormat, level: Logger.Level, to sink: LogSink = .standardError, board: WarningBoard) -> Logger {
+        var handler: any LogHandler =
             switch format {
             case .text: TextLogHandler(sink: sink)
             case .json: JSONLogHandler(sink: sink)
             }
-        }
-        logger.logLevel = level
-        return logger
+        handler.logLevel = level
+        return Logger(label: "feedd") { _ in MultiplexLogHandler([handler, BoardLogHandler(board: board)]) }
+    }
+}
+
+/// Notes warnings and errors for the page.
+struct BoardLogHandler: LogHandler {
+    var logLevel = Logger.Level.warning
+    var metadata = Logger.Metadata()
+    var metadataProvider: Logger.MetadataProvider?
+    private let board: WarningBoard
+
+    init(board: WarningBoard) { self.board = board }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        let fields = LogFields.merged(metadata, event).map { ($0.key, $0.value.description) }
+        board.note(.init(atMs: WallClock.nowMs(), level: event.level.rawValue, message: event.message.description, fields: fields))
     }
 }
 
@@ -167,11 +187,11 @@ enum LogFields {
 
 extension Logger {
     /// What the engine's agents have noted since the last time.
-    /// - Parameter board: where warnings are shown as well.
-    func drain(_ engine: Engine, to board: WarningBoard? = nil) {
+    /// - Parameter board: which counts the lines that were lost.
+    func drain(_ engine: Engine, _ board: WarningBoard) {
         let lost = LogSink.standardError.takeLost()
         if lost > 0 {
-            board?.noteDropped(lost)
+            board.noteDropped(lost)
             warning(
                 "log lines were lost: nobody took them in time, or they could not be written", metadata: ["count": .stringConvertible(lost)]
             )
@@ -180,9 +200,6 @@ extension Logger {
             var fields = Logger.Metadata()
             for (key, value) in line.fields { fields[key] = Int(value).map { .stringConvertible($0) } ?? .string(value) }
             if line.suppressed > 0 { fields["suppressed"] = .stringConvertible(line.suppressed) }
-            if line.level >= .warning {
-                board?.note(.init(atMs: WallClock.nowMs(), level: "\(line.level)", message: line.message, fields: line.fields))
-            }
             log(level: line.level.logLevel, "\(line.message)", metadata: fields)
         }
     }

@@ -40,6 +40,7 @@ struct Run: ParsableCommand {
 struct Service {
     private let plan: RunPlan
     private let logger: Logger
+    private let warnings = WarningBoard()
     private let redis: RedisServerProcess?
     private let engine: Engine
     private let configuration: EngineConfiguration
@@ -58,7 +59,7 @@ struct Service {
     init(_ plan: RunPlan, _ notify: Notify) throws {
         self.plan = plan
         supervisor = SupervisorTalk(notify)
-        logger = Log.make(plan.logFormat, level: plan.logLevel)
+        logger = Log.make(plan.logFormat, level: plan.logLevel, board: warnings)
         for remark in plan.remarks { logger.warning("\(remark)") }
         var configuration = plan.engine
         switch plan.redis {
@@ -99,7 +100,7 @@ struct Service {
         let logger = logger
         if let ops = plan.ops {
             // Before the engine: a place that is taken ends the program before it has begun.
-            self.ops = try OpsServer.make(ops, engine, configuration, settings: plan.settings) { logger.warning("\($0)") }
+            self.ops = try OpsServer.make(ops, engine, configuration, warnings, settings: plan.settings) { logger.warning("\($0)") }
         }
         try engine.start()
         try ops?.start()
@@ -115,7 +116,7 @@ struct Service {
         var reason: String?
         while reason == nil {
             reason = Signals.wait(milliseconds: 100)
-            logger.drain(engine, to: ops?.warnings)
+            logger.drain(engine, warnings)
             supervisor.turn(engine, ops)
             if let due = giveBackNs.first, MonotonicClock.nowNs() >= due {
                 giveBackNs.removeFirst()
@@ -152,7 +153,7 @@ struct Service {
         ops?.beginStop()
         Signals.endAtOnceOnNext()
         let left = engine.stop(timeout: Service.flushTimeout)
-        logger.drain(engine)
+        logger.drain(engine, warnings)
         ops?.stop()
         reporter.report(engine.snapshot(), to: logger, isFinal: true)
         redis?.stop(timeoutMs: Service.redisStopTimeoutMs)

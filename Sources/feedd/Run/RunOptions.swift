@@ -117,6 +117,12 @@ struct RunOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "After a new connection to Redis, candles that it had acknowledged so lately are written once more, 0 to 600. (default: 60)",
+            valueName: "s"))
+    var rewriteSeconds: String?
+
+    @Option(
+        help: ArgumentHelp(
             "Closed candles that wait while Redis is away, a power of two; beyond, the oldest become gaps. (default: 131072)",
             valueName: "n"))
     var closedQueue: String?
@@ -184,7 +190,8 @@ struct RunOptions: ParsableArguments {
                 (.streamsPerConnection, streamsPerConnection), (.redundancy, redundancy),
                 (.connectionLifetime, connectionLifetime), (.readers, readers), (.threading, threading), (.idle, idle),
                 (.redis, redis), (.batchSize, batchSize), (.history, history), (.backfill, backfill),
-                (.healHold, healHold), (.closeGrace, closeGrace), (.auditPercent, auditPercent), (.closedQueue, closedQueue),
+                (.healHold, healHold), (.closeGrace, closeGrace), (.rewriteSeconds, rewriteSeconds), (.auditPercent, auditPercent),
+                (.closedQueue, closedQueue),
                 (.leaseSeconds, leaseSeconds), (.ops, ops), (.opsHost, opsHost), (.opsTokenFile, opsTokenFile),
                 (.opsRedisUser, opsRedisUser), (.opsRedisPasswordFile, opsRedisPasswordFile), (.metricsFluxes, metricsFluxes),
                 (.reportSeconds, reportSeconds),

@@ -169,6 +169,7 @@ enum ConfigurationLoader {
     private static func readHealing(_ settings: Settings, _ engine: inout EngineConfiguration) throws {
         engine.backfill = try settings.integer(.backfill)
         engine.healHold = try settings.seconds(.healHold) ?? engine.healHold
+        engine.rewrite = try settings.seconds(.rewriteSeconds) ?? engine.rewrite
         engine.closeGrace = try settings.seconds(.closeGrace) ?? engine.closeGrace
         engine.auditPercent = try settings.integer(.auditPercent) ?? engine.auditPercent
     }
@@ -189,7 +190,8 @@ enum ConfigurationLoader {
         }
         ops.rules = try readRules(settings, address: ops.address)
         ops.redisUser = try settings.text(.opsRedisUser)
-        ops.redisPassword = try settings.file(.opsRedisPasswordFile).map(readPassword)
+        ops.redisPasswordFile = try settings.file(.opsRedisPasswordFile)
+        ops.redisPassword = try ops.redisPasswordFile.map(readPassword)
         guard (ops.redisUser == nil) == (ops.redisPassword == nil) else {
             throw Failure.usage("ops-redis-user and ops-redis-password-file belong together: one of them is missing")
         }

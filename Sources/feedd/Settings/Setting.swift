@@ -28,6 +28,7 @@ enum Setting: String, CaseIterable {
     case healHold = "heal-hold"
     case closeGrace = "close-grace"
     case auditPercent = "audit-percent"
+    case rewriteSeconds = "rewrite-seconds"
     case leaseSeconds = "lease-seconds"
     case closedQueue = "closed-queue"
     case noCoalesce = "no-coalesce"

@@ -63,12 +63,20 @@ struct EnvelopeTests {
         #expect(
             CommandKind.allCases.map { keys.commandChannel($0) } == [
                 "p:commands:flux:create", "p:commands:flux:stop", "p:commands:flux:list", "p:commands:data:get", "p:commands:status:get",
-                "p:commands:gaps:list", "p:commands:data:backfill", "p:commands:data:audit",
+                "p:commands:gaps:list", "p:commands:data:backfill", "p:commands:data:audit", "p:commands:symbols:list",
             ])
         #expect(keys.responseChannel(.getData, requestID: "7") == "p:responses:data:get:7" && keys.responsesPattern == "p:responses:*")
         // A market's service has its own.
         let um = KeySchema(prefix: "p:", market: .um)
         #expect(um.fluxesKey == "p:fluxes:um" && um.serviceStatusKey == "p:status:um:service" && um.leaseKey == "p:lease:um:service")
+        #expect(
+            keys.listedKey(series.symbol) == "p:symbol:{symbols}:btcusdt" && um.listedKey(series.symbol) == "p:symbol:{um:symbols}:btcusdt")
+        let indexes: [ListIndex] = [.all, .quotes, .statuses, .quote("usdt"), .status("trading"), .byVolume]
+        #expect(
+            indexes.map { um.listIndexKey($0).replacing("p:symbols:{um:symbols}:", with: "") } == [
+                "all", "quotes", "statuses", "quote:usdt", "status:trading", "by_volume",
+            ])
+        #expect(keys.listIndexKey(.all) == "p:symbols:{symbols}:all")
         #expect(um.keeperKey == "p:lease:um:service:keeper")
         #expect(um.fluxStatusKey("a") == "p:status:um:flux:a")
         #expect(um.commandChannel(.createFlux) == "p:commands:um:flux:create")

@@ -39,6 +39,11 @@ struct CommandRequestTests {
         #expect(
             try command(.audit, "{\(series),\"limit\":1500,\"repair\":true}")
                 == .audit(symbol: btc, interval: .m1, count: 1_500, repairs: true))
+        #expect(try command(.listSymbols, #"{"request_id":"1"}"#) == .listSymbols(SymbolQuery(status: "TRADING", limit: 100)))
+        #expect(
+            try command(.listSymbols, #"{"request_id":"1","quote":"usdt","status":"break","search":"BTC_","limit":1500}"#)
+                == .listSymbols(SymbolQuery(quote: Symbol("usdt"), status: "BREAK", search: Symbol("btc_"), limit: 1_500)))
+        #expect(try command(.listSymbols, #"{"request_id":"1","status":"any"}"#) == .listSymbols(SymbolQuery(status: nil)))
     }
 
     static let refused: [(CommandKind, String, String, String?)] = [
@@ -74,6 +79,12 @@ struct CommandRequestTests {
         (.audit, #"{"request_id":"1","symbol":"a","interval":"1m","limit":1501}"#, "bad_request", "1"),
         (.audit, #"{"request_id":"1","symbol":"a","interval":"1m","repair":1}"#, "bad_request", "1"),
         (.audit, #"{"request_id":"1","symbol":"a"}"#, "bad_request", "1"),
+        (.listSymbols, #"{"request_id":"1","limit":1501}"#, "bad_request", "1"),
+        (.listSymbols, #"{"request_id":"1","quote":""}"#, "bad_request", "1"),
+        (.listSymbols, #"{"request_id":"1","quote":7}"#, "bad_request", "1"),
+        (.listSymbols, #"{"request_id":"1","search":"a*"}"#, "bad_request", "1"),
+        (.listSymbols, #"{"request_id":"1","status":"停"}"#, "bad_request", "1"),
+        (.listSymbols, #"{"request_id":"1","symbol":"btcusdt"}"#, "bad_request", "1"),
         (.getData, #"{"request_id":"1","symbol":"a","interval":"1m","limit":0}"#, "bad_request", "1"),
         (.getData, #"{"request_id":"1","symbol":"a","interval":"1m","limit":1501}"#, "bad_request", "1"),
         (.getData, #"{"request_id":"1","symbol":"a","interval":"1m","start":6,"end":5}"#, "bad_request", "1"),

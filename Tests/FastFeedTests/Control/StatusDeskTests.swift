@@ -47,6 +47,21 @@ struct StandingTests {
         #expect(state([76], StandingTests.refused(.delisted, 1)) == .delisted)
     }
 
+    /// Nobody trades it, as the exchange says: it is live though nothing comes.
+    @Test func quiet() {
+        func state(_ heard: [UInt64?], quiet: Int) -> (FluxState, Int) {
+            var reports = heard.map(StandingTests.report)
+            for place in 0..<quiet { reports[place].isQuiet = true }
+            let standing = FluxStanding(
+                .h1, reports[...], refused: [], ageMs: 100_000, nowNs: StandingTests.nowNs, nowMs: 3_601_000)
+            return (standing.state, standing.seriesLive)
+        }
+        #expect(state([600], quiet: 1) == (.live, 1) && state([600], quiet: 0) == (.stale, 0))
+        #expect(state([nil], quiet: 1) == (.live, 1) && state([600, 600], quiet: 2) == (.live, 2))
+        #expect(state([5], quiet: 1) == (.live, 1) && state([600, 5], quiet: 1) == (.live, 2))
+        #expect(state([600, 600], quiet: 1) == (.stale, 1), "one that is quiet explains no other")
+    }
+
     private static func refused(_ reason: RefusedSymbol.Reason, _ count: Int) -> [RefusedSymbol] {
         (0..<count).map { RefusedSymbol(Symbol("s\($0)")!, reason) }
     }
@@ -166,6 +181,24 @@ struct StatusDeskTests {
         #expect(shown.series.map(\.symbol.name) == ["btcusdt", "ethusdt"])
         #expect(shown.series.allSatisfy { $0.standing.state == .live && $0.standing.candlesTotal == 5 })
         #expect(try #require(rig.board["two"]).series.count == 1)
+    }
+
+    @Test func aSeriesThatNobodyTradesIsSeenAsSuch() throws {
+        var rig = try StatusRig()
+        var quiet = Set(rig.one.series(.spot).suffix(1))
+        func look() {
+            _ = rig.ask()
+            rig.desk.takeStandings(
+                Array(repeating: SeriesReport(receivedNs: 1, closedCount: 1), count: 3), rig.book, StatusRig.figures, quiet: quiet,
+                nowNs: rig.nowNs, nowMs: rig.nowMs)
+            rig.seconds += 2
+        }
+        look()
+        #expect(rig.board["one"]?.standing.state == .stale && rig.board["one"]?.standing.seriesLive == 1)
+        #expect(rig.board["one"]?.series.map(\.standing.state) == [.stale, .live] && rig.board["two"]?.standing.state == .stale)
+        quiet = Set(rig.one.series(.spot))
+        look()
+        #expect(rig.board["one"]?.standing.state == .live && rig.board["two"]?.standing.state == .live, "both follow it")
     }
 
     /// A hole is seen in its flux and its series alone; older candles that somebody wants, and what the exchange lacks, are none.

@@ -61,9 +61,10 @@ struct HistoryCheckTests {
                 testDescription: "one inside is missing", newest: minute(4_999), oldest: minute(4_800), length: 199,
                 expectedNewest: 4_999, walks: true),
             Case(
-                testDescription: "the exchange lacks it", newest: minute(4_999), oldest: minute(4_800), length: 197,
+                testDescription: "the exchange lacks it, and another may have stored it", newest: minute(4_999), oldest: minute(4_800),
+                length: 197,
                 gaps: [hole(4_810, 4_813, .unstored, .absent, tries: 3)], expectedNewest: 4_999,
-                absent: [hole(4_810, 4_813, .unstored, .absent, tries: 3)]),
+                absent: [hole(4_810, 4_813, .unstored, .absent, tries: 3)], walks: true),
             Case(
                 testDescription: "what the exchange lacks before the history explains nothing inside", newest: minute(4_999),
                 oldest: minute(4_800), length: 199, gaps: [hole(4_700, 4_701, .missed, .absent)], expectedNewest: 4_999,

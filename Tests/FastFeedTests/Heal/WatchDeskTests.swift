@@ -19,6 +19,7 @@ private struct DeskRig {
     var trades: Int64 = 0
     var verdicts: [WatchDesk.Verdict] = []
     var questions = 0
+    var answers = true
     var mutes: [(afterNs: UInt64, times: Int)] = []
 
     /// An event comes: the newest state is the exchange's.
@@ -45,6 +46,7 @@ private struct DeskRig {
                 questions += 1
                 var row = CandleRecord()
                 (row.openTimeMs, row.tradeCount) = (barMs, trades)
+                guard answers else { break }
                 desk.take([row], name, handle, nowNs: nowNs)
             case .mute(_, let times): mutes.append((nowNs - 1_000 * second, times))
             case .overdue: break
@@ -90,6 +92,22 @@ struct WatchDeskTests {
         #expect(rig.mutes.isEmpty)
         // 4, 8 … 256 s, then every five minutes.
         #expect((15...20).contains(rig.questions))
+        #expect(rig.desk.quiet == [0: name])
+        // Its connection goes, or somebody trades and nothing comes of it: that is not quiet any more.
+        var other = rig
+        other.liveSinceNs = nil
+        other.step()
+        #expect(other.desk.quiet.isEmpty)
+        // Nobody answers any more: what was true is not believed for ever.
+        other = rig
+        other.answers = false
+        for _ in 0..<100 { other.step() }
+        #expect(!other.desk.quiet.isEmpty)
+        for _ in 0..<1_200 { other.step() }
+        #expect(other.desk.quiet.isEmpty)
+        rig.trades += 1
+        for _ in 0..<600 { rig.step() }
+        #expect(rig.desk.quiet.isEmpty && !rig.mutes.isEmpty)
     }
 
     @Test func aTradeNowAndThenIsNotAMuteStream() {

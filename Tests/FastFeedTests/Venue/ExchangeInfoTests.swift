@@ -23,6 +23,23 @@ struct ExchangeInfoTests {
         #expect(try parse(#"{"symbols":[{"symbol":"BTCUSD_PERP","contractStatus":"TRADING"}]}"#).get().instruments[0].status == "TRADING")
     }
 
+    /// An asset becomes part of a key.
+    @Test func assets() throws {
+        func assets(_ text: String) throws -> [String] {
+            let one = try parse(#"{"symbols":[{"symbol":"A","status":"S"\#(text)}]}"#).get().instruments[0]
+            return [one.base, one.quote]
+        }
+        #expect(try assets(#","baseAsset":"1000SATS","quoteAsset":"USDT""#) == ["1000SATS", "USDT"])
+        #expect(try assets(#","baseAsset":"币安人生","quoteAsset":"\u9f99""#) == ["币安人生", "龙"])
+        for bad in [
+            #""""#, #""usdt""#, #""US DT""#, #""{A}""#, #""*""#, #""A:B""#, #""A\n""#, "\"\(String(repeating: "X", count: 33))\"", "1",
+            "null",
+        ] {
+            #expect(try assets(",\"baseAsset\":\(bad),\"quoteAsset\":\(bad)") == ["", ""], "\(bad)")
+        }
+        #expect(try assets("") == ["", ""])
+    }
+
     /// A status becomes part of lists with commas and marks.
     @Test(arguments: ["A,B", "A:B", "A B", "É", "\\u0000", "\\n"])
     func statusesThatAreNone(status: String) throws {

@@ -25,6 +25,13 @@ struct WeightBudgetTests {
         #expect(budget.take(51, nowMs: t0) == .never)
     }
 
+    @Test func whatGivesWayLeavesHalf() {
+        var budget = WeightBudget(limit: 100, percent: 50)
+        #expect(budget.take(20, givesWay: true, nowMs: t0) == .granted)
+        #expect(budget.take(6, givesWay: true, nowMs: t0) == .wait(untilMs: t0 + minute) && budget.take(6, nowMs: t0) == .granted)
+        #expect(budget.take(26, givesWay: true, nowMs: t0) == .never)
+    }
+
     /// Whatever happens, no minute of ours has more than the share, and no sliding minute more than twice that.
     @Test(arguments: seeds) func neverAboveTheShare(seed: UInt64) {
         var random = SplitMix64(seed: seed)

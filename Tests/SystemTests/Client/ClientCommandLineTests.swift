@@ -56,6 +56,37 @@ struct ClientCommandLineTests {
         service.stop()
     }
 
+    @Test("What the exchange lists: a table; and a flux of the first of them")
+    func symbols() throws {
+        let service = try ScriptedService(server.endpoint)
+        let all = try run(["symbols", "--quote", "USDT"] + place)
+        let lines = all.out.split(separator: "\n").map(String.init)
+        #expect(all.status == 0 && lines.count == 4, "\(all.out) \(all.err)")
+        #expect(
+            Array(lines.prefix(3)) == [
+                "SYMBOL   BASE/QUOTE  STATUS            PRICE   CHANGE   VOLUME (QUOTE)   TRADES",
+                "btcusdt  BTC/USDT    TRADING  50000.10000000   -1.25%            1.23G    1 234",
+                "newusdt  NEW/USDT    TRADING               –        –                –        –",
+            ], "\(all.out)")
+        #expect(lines.last?.hasPrefix("2 of 2 symbols, figures of the last 24 h, ") == true, "\(all.out)")
+        let one = try run(["symbols", "btc", "--top", "1", "--json"] + place)
+        #expect(try (json(one.out)["symbols"] as? [Any])?.count == 1 && json(one.out)["total"] as? Int == 2, "\(one.err)")
+        let created = try run(["create", "--top", "2", "--quote", "USDT", "1m", "--history", "5"] + place)
+        #expect((created.status, created.out) == (0, "created 1m_btcusdt-newusdt\n"), "\(created.err)")
+        #expect(service.heardRequests.last?.hasSuffix(#""symbols":["btcusdt","newusdt"],"interval":"1m","history":5}"#) == true)
+        for wrong in [
+            ["symbols", "--top", "0"], ["symbols", "--top", "1501"], ["symbols", "--quote", "a/b", "c", "d"],
+            ["create", "--top", "2", "1m"],
+            ["create", "--top", "0", "--quote", "USDT", "1m"], ["create", "--top", "2", "--quote", "USDT", "btcusdt", "1m"],
+            ["create", "--top", "2", "--quote", "USDT"], ["create", "--top", "2", "--quote", "USDT", "7m"],
+            ["create", "--quote", "USDT", "btcusdt", "1m"],
+        ] {
+            let refused = try run(wrong + place)
+            #expect(refused.status == 2 && refused.out.isEmpty, "\(wrong): \(refused)")
+        }
+        service.stop()
+    }
+
     @Test("What is missing: a table, and 1 when something is; nothing but what the exchange lacks: 0")
     func gaps() throws {
         let service = try ScriptedService(server.endpoint)

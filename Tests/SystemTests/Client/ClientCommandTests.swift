@@ -46,6 +46,12 @@ struct ClientCommandTests {
         let audit = try await client.audit(symbol: "btcusdt", interval: .m1)
         #expect(audit.checked == 1_000 && audit.findings.map(\.kind) == [.different] && !audit.repaired)
         #expect(try await client.audit(symbol: "btcusdt", interval: .m1, limit: 5, repair: true).repaired)
+        let listed = try await client.symbols()
+        #expect(listed.symbols.map(\.symbol.name) == ["btcusdt", "newusdt"] && listed.total == 2 && listed.updatedAt == 1_790_000_000_000)
+        let first = listed.symbols[0]
+        #expect((first.base, first.quote, first.status, first.trades) == ("BTC", "USDT", "TRADING", 1_234))
+        #expect(first.quoteVolume?.description == "1234567890.5" && listed.symbols[1].quoteVolume == nil && listed.symbols[1].trades == nil)
+        #expect(try await client.symbols(search: "b", quote: "USDT", status: "any", limit: 1).symbols.count == 1)
         let asked = service.heardRequests.map { $0.replacing(/"request_id":"[0-9a-f]{32}"/, with: "ID") }
         #expect(
             asked == [
@@ -57,7 +63,8 @@ struct ClientCommandTests {
                 "{ID,\"symbol\":\"ethusdt\",\"interval\":\"1m\",\"flux_id\":\"x\"}",
                 "{ID,\"symbol\":\"btcusdt\",\"interval\":\"1m\",\"count\":20}",
                 "{ID,\"symbol\":\"btcusdt\",\"interval\":\"1m\",\"repair\":false}",
-                "{ID,\"symbol\":\"btcusdt\",\"interval\":\"1m\",\"limit\":5,\"repair\":true}",
+                "{ID,\"symbol\":\"btcusdt\",\"interval\":\"1m\",\"limit\":5,\"repair\":true}", "{ID}",
+                "{ID,\"quote\":\"USDT\",\"status\":\"any\",\"search\":\"b\",\"limit\":1}",
             ])
         let observer = try RedisClient.connect(server.endpoint)
         try await eventually(5, "no channel listened to") { try channels(observer).isEmpty }

@@ -110,6 +110,14 @@ final class ScriptedService: Sendable {
                     "\"symbol\":\"btcusdt\",\"interval\":\"1m\",\"checked\":1000,\"findings\":[\(findings)],\"more\":0,\"repaired\":\(repaired)"
                 )
             ]
+        case "symbols:list":
+            let day = #""last_price":"50000.10000000","price_change_percent":"-1.250","quote_volume":"1234567890.5","trades":1234"#
+            let none = #""last_price":null,"price_change_percent":null,"quote_volume":null,"trades":null"#
+            let rows = [("btcusdt", "BTC", day), ("newusdt", "NEW", none)].map { symbol, base, figures in
+                #"{"symbol":"\#(symbol)","base":"\#(base)","quote":"USDT","status":"TRADING",\#(figures)}"#
+            }
+            let listed = rows.prefix(Int(request["limit"]?.integer ?? 100)).joined(separator: ",")
+            return [ok(request, "\"symbols\":[\(listed)],\"total\":2,\"updated_at\":1790000000000")]
         default: return []
         }
     }

@@ -26,14 +26,61 @@ struct AccessTests {
         return endpoint
     }
 
-    @Test func threeRolesSuffice() throws {
-        let redis = try RedisServerProcess()
-        defer { redis.stop() }
+    private static func admin(of redis: RedisServerProcess) throws -> RedisClient {
         let admin = try RedisClient.connect(redis.endpoint)
-        for user in try AccessTests.users() {
+        for user in try users() {
             let reply = try admin.command(["ACL", "SETUSER"] + user)
             #expect(reply.text == "OK", "\(user[0]): \(reply)")
         }
+        return admin
+    }
+
+    /// The exchange's symbols: written by the one, looked through by the others.
+    @Test func theCatalogue() throws {
+        let redis = try RedisServerProcess()
+        defer { redis.stop() }
+        let admin = try AccessTests.admin(of: redis)
+        var simulator = SimulatorConfiguration()
+        simulator.symbolCount = 3
+        let venue = try VenueSimulator(configuration: simulator)
+        try venue.start()
+        defer { venue.stop() }
+        var configuration = EngineConfiguration()
+        configuration.takesCommands = true
+        configuration.venue = try WebSocketEndpoint(url: venue.webSocketBase)
+        configuration.venueREST = try RestEndpoint(url: venue.restBase)
+        configuration.redis = AccessTests.endpoint(redis.endpoint, "service")
+        let engine = try Engine(configuration)
+        try engine.start()
+        let (volumes, quote) = (Keys.schema.listIndexKey(.byVolume), Keys.schema.listIndexKey(.quote("usdt")))
+        try eventually(20, "the symbols") { try admin.command("EXISTS", volumes, Keys.schema.listIndexKey(.updatedAt)).integer == 2 }
+        #expect(try admin.command("ZCARD", volumes).integer == 3)
+        for user in ["client", "reader"] {
+            let client = try RedisClient.connect(AccessTests.endpoint(redis.endpoint, user))
+            for question in [
+                ["ZREVRANGE", volumes, "0", "9"], ["ZINTER", "2", volumes, quote, "WEIGHTS", "1", "0"], ["SMEMBERS", quote],
+                ["SINTER", quote, Keys.schema.listIndexKey(.status("trading"))],
+            ] { #expect(try client.command(question).elements.count == 3, "\(user) \(question)") }
+            #expect(try Int64(client.command("GET", Keys.schema.listIndexKey(.updatedAt)).text ?? "") ?? 0 > 0, "\(user)")
+            #expect(try client.command("HGET", Keys.schema.listedKey(Symbol("btcusdt")!), "quote").text == "USDT")
+        }
+        #expect(try CommandCaller(AccessTests.endpoint(redis.endpoint, "client")).call("symbols:list")["total"] as? Int == 3)
+        #expect(engine.stop().isClean)
+        let log = try admin.command("ACL", "LOG").elements
+        #expect(log.isEmpty, "\(log.first.map { "\($0)" } ?? "")")
+        for user in ["client", "reader", "ops"] {
+            let reply = try RedisClient.connect(AccessTests.endpoint(redis.endpoint, user)).command("SADD", quote, "x")
+            guard case .error(let message) = reply, message.hasPrefix("NOPERM") else {
+                Issue.record("the \(user) may write: \(reply)")
+                continue
+            }
+        }
+    }
+
+    @Test func threeRolesSuffice() throws {
+        let redis = try RedisServerProcess()
+        defer { redis.stop() }
+        let admin = try AccessTests.admin(of: redis)
         var simulator = SimulatorConfiguration()
         simulator.symbolCount = 3
         simulator.pushPeriodMs = 100

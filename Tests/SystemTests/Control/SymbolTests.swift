@@ -8,7 +8,7 @@ import Testing
 import VenueSimulator
 
 /// A local exchange, a redis-server, and `feedd run` between them.
-private final class SymbolRig {
+final class SymbolRig {
     let venue: VenueSimulator
     let redis: RedisServerProcess
     let client: RedisClient

@@ -12,7 +12,9 @@ struct OpsAccessTests {
     private static let paths = [
         "/", "/livez", "/readyz", "/healthz", "/metrics", "/events?view=overview", "/api/overview", "/api/fluxes", "/api/fluxes/x",
         "/api/candles/btcusdt/1m", "/api/gaps", "/api/connections", "/api/redis", "/api/keys?group=candles", "/api/key?name=fluxes",
-        "/api/search?symbol=btcusdt&interval=1m", "/api/system", "/login", "/logout", "/nothing", "/assets/none.js",
+        "/api/search?symbol=btcusdt&interval=1m", "/api/symbols?quote=USDT", "/api/system", "/api/find?symbol=btc",
+        "/api/series/btcusdt/1m", "/api/latest?interval=1m&symbols=btcusdt", "/api/followed?symbols=btcusdt", "/login", "/logout",
+        "/nothing", "/assets/none.js",
     ]
 
     @Test func foreignHostsAreRefusedEverywhere() throws {

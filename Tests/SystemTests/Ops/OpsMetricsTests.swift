@@ -2,6 +2,7 @@
 
 import FastFeed
 import Foundation
+import RedisServer
 import TestKit
 import Testing
 import VenueSimulator
@@ -44,6 +45,18 @@ private struct Scrape {
     var keys: Set<String> { Set(samples.map { $0.name + $0.labels }) }
     func sum(_ name: String) -> Double { samples.filter { $0.name == name }.reduce(0) { $0 + $1.value } }
     func value(_ name: String, _ labels: String = "") -> Double? { samples.first { $0.name == name && $0.labels == labels }?.value }
+
+    /// Where Prometheus's `histogram_quantile` looks for it, in seconds: it draws a straight line through this bucket.
+    func bucket(_ share: Double, _ name: String, _ label: String = "") -> ClosedRange<Double>? {
+        let buckets = samples.filter { $0.name == name + "_bucket" && (label.isEmpty || $0.labels.contains(label)) }
+        var lower = 0.0
+        for bucket in buckets {
+            guard let upper = bucket.labels.firstMatch(of: /le="([^"]+)"/).flatMap({ Double($0.1) }) else { return nil }
+            if bucket.value > 0, bucket.value >= share * buckets.last!.value { return lower...upper }
+            lower = upper
+        }
+        return nil
+    }
 
     func labelNames(_ family: String) -> Set<String> {
         let texts = samples.filter { self.family($0.name) == family }.map(\.labels)
@@ -151,6 +164,31 @@ struct OpsMetricsTests {
         #expect(found.value("feedd_latency_seconds_count") == written)
         for step in LatencyStage.allCases {
             #expect(found.value("feedd_latency_step_seconds_count", "{step=\"\(step.name)\"}") == written, "\(step)")
+        }
+        try quantilesAgree(rig)
+    }
+
+    /// What Prometheus finds in the buckets is what `feedd status` says, to a bucket. Nothing is written any more, but the status has its beat.
+    private func quantilesAgree(_ rig: OpsRig) throws {
+        let found = try scrape(rig)
+        var wrong: [String] = []
+        try eventually(20, "quantiles that agree: \(wrong)") {
+            let run = try ProgramRun(["status", "--json", "--redis", "unix://\(rig.redis.socketPath)"])
+            // 1: the exchange is gone.
+            guard [0, 1].contains(run.end()) else { return false }
+            let status = try JSONValue(parsing: Array(run.outputText.utf8))
+            wrong = []
+            for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
+                for step in [nil] + LatencyStage.allCases.map({ Optional($0.name) }) {
+                    let field = Field.latency(name, stage: step)
+                    let bucket = found.bucket(
+                        share, step == nil ? "feedd_latency_seconds" : "feedd_latency_step_seconds", step.map { "step=\"\($0)\"" } ?? "")
+                    let seconds = status[field]?.integer.map { Double($0) / 1e6 }
+                    if let bucket, let seconds, bucket.contains(seconds) { continue }
+                    wrong.append("\(field): \(seconds ?? -1) s, in the bucket \(bucket.map { "\($0)" } ?? "none")")
+                }
+            }
+            return wrong.isEmpty
         }
     }
 

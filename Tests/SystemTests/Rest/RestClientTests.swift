@@ -101,6 +101,41 @@ import VenueSimulator
         #expect(information.instruments.allSatisfy { $0.status == "TRADING" } && information.weightPerMinute == 6_000)
     }
 
+    @Test(arguments: [Market.spot, .um]) func dayTickersAreTheExchanges(market: Market) throws {
+        let rig = try RestRig { $0.market = market }
+        let tickers = try rig.client.tickers().get()
+        #expect(Set(tickers.figures.keys) == Set(rig.venue.symbols.map(\.symbol)) && tickers.skipped == 0)
+        let figures = try #require(tickers.figures[rig.series.symbol])
+        #expect(figures.tradeCount > 0 && figures.quoteVolume.description.contains(".") && figures.lastPrice != DecimalText())
+        #expect(rig.venue.statistics().rest.dayTickers.weight == (market == .um ? 40 : 80))
+    }
+
+    @Test func dayTickersThatMayNotCome() throws {
+        var settings = quickSettings
+        settings.dayTickersBytesMax = 500
+        let short = try RestRig(settings)
+        let reason = try short.client.tickers().reason
+        guard case .malformed = reason else {
+            Issue.record("longer than they may be: \(String(describing: reason))")
+            return
+        }
+        settings.weightPercent = 1
+        let poor = try RestRig(settings)
+        #expect(try poor.client.tickers().reason == .limited(waitMs: .max), "a share that never suffices")
+        #expect(poor.client.statistics.sent == 0)
+    }
+
+    /// They take the first half of the share, and leave the rest of the minute to what somebody waits for.
+    @Test func dayTickersGiveWay() throws {
+        var settings = quickSettings
+        settings.weightPercent = 3
+        let rig = try RestRig(settings)
+        // One of these at the latest is not the first of its minute.
+        let results = try (0..<3).map { _ in try rig.client.tickers(patienceMs: 200) }
+        #expect(results.contains { if case .failure(.limited) = $0 { true } else { false } }, "\(results.map(\.isFailure))")
+        #expect(try rig.client.get(rig.series, limit: 5, patienceMs: 200).get().count == 5)
+    }
+
     @Test func refusals() throws {
         let rig = try RestRig()
         #expect(try rig.client.get(Series(symbol: Symbol("nosuchusdt")!, interval: .m1)).reason == .unknownSymbol)

@@ -39,6 +39,12 @@ extension RestClient {
         klines(series, startMs: startMs, endMs: endMs, limit: limit, patienceMs: patienceMs, completion: promise.completion)
         return try promise.wait()
     }
+
+    func tickers(patienceMs: Int64? = nil) throws -> Result<DayTickers, RestFailure> {
+        let promise = Promise<Result<DayTickers, RestFailure>>()
+        dayTickers(patienceMs: patienceMs, completion: promise.completion)
+        return try promise.wait()
+    }
 }
 
 /// Impatient: what takes seconds in earnest takes milliseconds here.

@@ -8,10 +8,10 @@ import Testing
 import VenueSimulator
 
 extension Trait where Self == ConditionTrait {
-    /// Runs where both programs are: scripts/setup.sh installs them where it can.
+    /// Runs where both programs are: scripts/test.sh installs them where it can.
     static var withProxies: Self {
         .enabled(
-            if: ProxyProcess.Kind.allCases.allSatisfy { $0.path != nil }, "tinyproxy and microsocks are not installed: scripts/setup.sh")
+            if: ProxyProcess.Kind.allCases.allSatisfy { $0.path != nil }, "tinyproxy and microsocks are not installed")
     }
 }
 

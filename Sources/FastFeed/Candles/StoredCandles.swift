@@ -1,0 +1,80 @@
+// Closed candles that Redis has acknowledged a moment ago. A failover may lose what a server has acknowledged: after each new connection
+// they are written again. What the stream has brought, and not what the healer has: that he finds anew. The sink's thread alone. Bounded
+// by time and by `Limits.storedCandlesMax`; the memory is reserved for that and touched as far as the busiest moment needs.
+
+@safe package struct StoredCandles: ~Copyable {
+    private struct Entry: BitwiseCopyable {
+        var record: CandleRecord
+        let storedNs: UInt64
+    }
+
+    /// A ring in the first `size` cells: the oldest at `head`.
+    private let entries = MappedArray<Entry>(zeroed: Limits.storedCandlesMax)
+    private var size = Limits.storedCandlesFirst
+    private var head = 0
+    package private(set) var count = 0
+    /// How long they are kept; 0: not at all.
+    package let keepNs: UInt64
+    /// None of them ended before this.
+    private var earliestCloseMs = Int64.max
+
+    package init(keepNs: UInt64) { self.keepNs = keepNs }
+
+    private func entry(_ index: Int) -> UnsafeMutablePointer<Entry> { unsafe entries.base + (head + index) & (size - 1) }
+
+    package mutating func put(_ record: CandleRecord, nowNs: UInt64) {
+        guard keepNs > 0, record.source == .live else { return }
+        forgetOld(nowNs)
+        if count == size { makeRoom() }
+        unsafe entry(count).pointee = Entry(record: record, storedNs: nowNs)
+        count += 1
+        earliestCloseMs = min(earliestCloseMs, record.closeTimeMs)
+    }
+
+    private mutating func forgetOld(_ nowNs: UInt64) {
+        while count > 0, unsafe nowNs &- entry(0).pointee.storedNs > keepNs { dropOldest() }
+        if count == 0 { earliestCloseMs = .max }
+    }
+
+    private mutating func dropOldest() { (head, count) = ((head + 1) & (size - 1), count - 1) }
+
+    private mutating func makeRoom() {
+        if size == Limits.storedCandlesMax { return dropOldest() }
+        // What stands before the oldest goes behind the newest.
+        for index in 0..<head { unsafe entries.base[size + index] = unsafe entries.base[index] }
+        size *= 2
+    }
+
+    /// Redis has a later word on a bar: what is kept of it says the same from now on.
+    package mutating func correct(_ record: CandleRecord) {
+        guard record.closeTimeMs >= earliestCloseMs else { return }
+        for index in (0..<count).reversed() {
+            let kept = unsafe entry(index)
+            if unsafe kept.pointee.record.seriesID == record.seriesID && kept.pointee.record.openTimeMs == record.openTimeMs {
+                unsafe kept.pointee.record = record
+            }
+        }
+    }
+
+    /// All that is kept, as runs of one series each, ascending, in the order in which the series came; of one bar the last word.
+    package mutating func runs(nowNs: UInt64, most: Int) -> [(series: SeriesHandle, candles: [CandleRecord])] {
+        forgetOld(nowNs)
+        var order: [SeriesHandle] = []
+        var bySeries: [SeriesHandle: [CandleRecord]] = [:]
+        for index in 0..<count {
+            let record = unsafe entry(index).pointee.record
+            let handle = SeriesHandle(id: record.seriesID, generation: record.generation)
+            if bySeries[handle] == nil { order.append(handle) }
+            let end = (bySeries[handle]?.lastIndex { $0.openTimeMs <= record.openTimeMs } ?? -1) + 1
+            if end > 0, bySeries[handle]![end - 1].openTimeMs == record.openTimeMs {
+                bySeries[handle]![end - 1] = record
+            } else {
+                bySeries[handle, default: []].insert(record, at: end)
+            }
+        }
+        return order.flatMap { handle in
+            let list = bySeries[handle]!
+            return stride(from: 0, to: list.count, by: most).map { (handle, Array(list[$0..<min($0 + most, list.count)])) }
+        }
+    }
+}

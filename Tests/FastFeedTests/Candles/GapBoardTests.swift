@@ -1,0 +1,65 @@
+// What the board of holes remembers: since when a hole is there, when it is asked for again, and what became of those that are gone.
+
+import FastFeed
+import Testing
+
+struct GapBoardTests {
+    private let board = GapBoard()
+    private let minute: Int64 = 60_000
+    private let btc = Series(symbol: Symbol("btcusdt")!, interval: .m1)
+
+    private func add(_ bars: Range<Int64>, _ cause: Gap.Cause = .missed, _ series: Series? = nil) {
+        board.add(Gap(series: series ?? btc, fromMs: bars.lowerBound * minute, untilMs: bars.upperBound * minute, cause: cause))
+    }
+
+    private func fill(_ bars: Range<Int64>, isFetched: Bool = true) {
+        for bar in bars { _ = board.fill(btc, openTimeMs: bar * minute, isFetched: isFetched) }
+    }
+
+    private var ended: [String] {
+        board.ended.map { "\($0.gap.fromMs / minute)..<\($0.gap.untilMs / minute) \($0.gap.cause) \($0.ending)" }.sorted()
+    }
+
+    @Test func whatBecameOfHoles() throws {
+        add(10..<20)
+        add(30..<33, .unstored)
+        add(40..<45, .backfill)
+        add(50..<52, .late, Series(symbol: Symbol("ethusdt")!, interval: .m1))
+        fill(12..<15)
+        #expect(ended == ["12..<15 missed fetched"] && board.gaps(of: btc).map(\.candleCount) == [2, 5, 3, 5])
+        // One hole, however many bars of it end one by one, and in which order.
+        fill(10..<12)
+        fill(15..<19)
+        fill(19..<20, isFetched: false)
+        board.remove(btc, fromMs: 30 * minute, untilMs: 33 * minute)
+        fill(40..<45)
+        board.forget(Series(symbol: Symbol("ethusdt")!, interval: .m1))
+        #expect(ended == ["10..<19 missed fetched", "19..<20 missed arrived", "30..<33 unstored stored", "50..<52 late unfollowed"])
+        let first = try #require(board.ended.first { $0.gap.fromMs == 10 * minute })
+        #expect(first.gap.seenMs > 0 && first.gap.seenMs <= first.endedMs)
+        // What the exchange lacks has not ended.
+        add(60..<61)
+        board.markAbsent(btc, fromMs: 60 * minute, untilMs: 61 * minute)
+        #expect(ended.count == 4)
+    }
+
+    @Test func theEndedOnesAreBounded() {
+        for bar in 0..<Int64(Limits.gapsEndedMax + 10) {
+            add(2 * bar..<2 * bar + 1)
+            fill(2 * bar..<2 * bar + 1)
+        }
+        #expect(board.ended.count <= Limits.gapsEndedMax && board.ended.count > Limits.gapsEndedMax / 2)
+        #expect(board.ended.contains { $0.gap.fromMs == 2 * Int64(Limits.gapsEndedMax + 9) * minute }, "the newest stay")
+    }
+
+    @Test func whenItIsAskedForAgain() {
+        add(10..<12)
+        let before = WallClock.nowMs()
+        board.mark(btc, fromMs: 10 * minute, untilMs: 12 * minute, .healing)
+        #expect(board.open.map(\.nextMs) == [0])
+        board.mark(btc, fromMs: 10 * minute, untilMs: 12 * minute, .open, tries: 1, pauseMs: 4_000)
+        #expect(board.open.allSatisfy { $0.nextMs >= before + 4_000 && $0.seenMs <= before } && board.open.count == 1)
+        // News of a hole are not the hole.
+        #expect(board.open == [Gap(series: btc, fromMs: 10 * minute, untilMs: 12 * minute, cause: .missed, state: .open, tries: 1)])
+    }
+}
