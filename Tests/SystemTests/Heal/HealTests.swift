@@ -120,8 +120,10 @@ struct HealTests {
             }
             #expect(zip(opens, opens.dropFirst()).allSatisfy { $1 == $0 + barMs }, "\(stream.elements.first?.text ?? "")")
         }
-        #expect(rig.engine.openGaps.isEmpty)
-        #expect(try rig.client.command("KEYS", "gaps:*").strings.isEmpty)
+        // On a busy machine a bar may be late just now.
+        rig.wait(seconds: 30, "no hole, and none in Redis") {
+            rig.engine.openGaps.isEmpty && (try? rig.client.command("KEYS", "gaps:*").strings.isEmpty) ?? false
+        }
         _ = rig.finish()
         rig.expectBalance()
     }
