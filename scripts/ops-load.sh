@@ -10,7 +10,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-# KiB: with the server against without, at rest, after 200 scrapes, after 1,000 connections; and under load against before it.
+# KiB: with the server against without, at rest, after 200 scrapes; after 1,000 connections, and under load against before it, the second.
 memory_kib_max=3584
 load_memory_kib_max=4096
 # ms of CPU for a scrape, one flux of 300 series; ms until one is answered beside the load.
@@ -150,7 +150,7 @@ cost() {
     late_off=$(<"$work/late-off")
     holds "memory, after more than a minute" $(($(<"$work/late-on") - late_off)) $memory_kib_max KiB
     holds "memory, and 200 scrapes" $(($(<"$work/late-scrapes") - late_off)) $memory_kib_max KiB
-    holds "memory, and 1,000 connections" $(($(<"$work/late-connections") - late_off)) $memory_kib_max KiB
+    holds "memory, and 1,000 connections" $(($(<"$work/late-connections") - late_off)) $load_memory_kib_max KiB
     holds "CPU in 10 s: $(column on 2) ms against $(column off 2) ms" "$(percent "$(column on 2)" "$(column off 2)")" $cpu_percent_max %
     holds "CPU of a scrape" "$(awk '{ print $1 / 200 }' "$work/scrapes" | median)" $scrape_cpu_ms_max ms
     holds "p50: $(column on 3) µs against $(column off 3) µs" "$(percent "$(column on 3)" "$(column off 3)")" $latency_percent_max %
