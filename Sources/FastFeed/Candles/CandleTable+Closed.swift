@@ -30,6 +30,7 @@ extension CandleTable {
         }
         let interval = unsafe Interval(rawValue: state.pointee.interval)!
         unsafe state.pointee.nextClosedOpenMs = unsafe max(state.pointee.nextClosedOpenMs, interval.nextOpenTime(after: open))
+        unsafe last.pointee.earliestMs = unsafe min(last.pointee.earliestMs, open)
         unsafe last.pointee.openTimeMs = unsafe max(last.pointee.openTimeMs, open)
         unsafe last.pointee.eventTimeMs = unsafe max(last.pointee.eventTimeMs, record.pointee.eventTimeMs)
         if !interval.isOnGrid(open) { unsafe last.pointee.isOffGrid = true }

@@ -108,13 +108,12 @@ extension CandleTable {
         for gap in checked.holes { noteHole(from: gap.fromMs, until: gap.untilMs, id, gap.cause, sparing: onTheWay) }
         let isKnown = unsafe state.pointee.has(SeriesFlags.known)
         let keptMs = unsafe earliestKept(before: isKnown ? state.pointee.openTimeMs : checked.presentMs, series.interval)
-        // Where nothing is stored, what has come is the beginning; and what is on its way may be older than what is stored.
-        let earliestMs = onTheWay.first?.lowerBound ?? .max
+        // What has come since the beginning is stored, or on its way: what lies before the oldest stored one Redis has lost.
+        let earliestMs = unsafe min(onTheWay.first?.lowerBound ?? .max, last.pointee.earliestMs, isKnown ? oldestOpenMs.base[id] : .max)
         if let oldestMs = checked.oldestMs { noteHole(from: max(earliestMs, keptMs), until: oldestMs, id, .unstored, sparing: onTheWay) }
         let firstMs = checked.newestMs.map { series.interval.nextOpenTime(after: $0) } ?? earliestMs
         if isKnown {
-            let fromMs = unsafe checked.newestMs == nil ? min(firstMs, oldestOpenMs.base[id]) : firstMs
-            unsafe noteHole(from: max(fromMs, keptMs), until: state.pointee.nextClosedOpenMs, id, .unstored, sparing: onTheWay)
+            unsafe noteHole(from: max(firstMs, keptMs), until: state.pointee.nextClosedOpenMs, id, .unstored, sparing: onTheWay)
         } else {
             // Nothing has come yet. The first event may be long in coming where nobody trades. Behind a backfill a history goes on with the
             // present bar; of three days nobody knows where that is.

@@ -43,6 +43,8 @@
         /// The latest open time that was taken, and the latest event.
         var openTimeMs = Int64.min
         var eventTimeMs = Int64.min
+        /// The earliest open time that was taken.
+        var earliestMs = Int64.max
         /// The latest open time that is in the history, or on its way there.
         var deliveredOpenMs = Int64.min
         /// Of a history that begins behind a backfill, open time of the bar before its first live one; `.min`: not known.

@@ -90,7 +90,12 @@ extension CandleWriter {
             else { continue }
             builder.writeAgain(run, series, sha: mergeSHA, to: &batch)
         }
-        if !batch.asides.isEmpty { asidesInFlight += 1 }
+        if !batch.asides.isEmpty {
+            asidesInFlight += 1
+        } else if again.isEmpty {
+            // What was left is of series that were stopped meanwhile.
+            endRewriting()
+        }
     }
 
     /// All of it is there. Now the healer may look.

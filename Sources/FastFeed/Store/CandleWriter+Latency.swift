@@ -1,6 +1,16 @@
 // The ways of acknowledged states into the latency meter. Thread: the sink's.
 
 extension CandleWriter {
+    /// Since when the queue's head waits. (What is held for a hole, or apart for its key, is not counted here.)
+    mutating func noteOldestPending(_ nowNs: UInt64) {
+        if table.closed.count == 0 {
+            oldest = (-1, 0)
+        } else if table.closed.head != oldest.head {
+            oldest = (table.closed.head, nowNs)
+        }
+        latency.noteOldestPending(oldest.sinceNs)
+    }
+
     @inline(__always)
     func recordClosed(_ batch: UnsafeMutablePointer<Batch>, _ index: Int, ackNs: UInt64) {
         let closeTimeMs = unsafe table.closed.candle(batch.pointee.closedPositions.base[index]).pointee.closeTimeMs

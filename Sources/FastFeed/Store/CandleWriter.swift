@@ -24,7 +24,7 @@ import CShims
     private(set) var wallOffsetNs: Int64 = 0
     private var wallDueNs: UInt64 = 0
     /// The queue's head, and since when it is that.
-    private var oldest: (head: Int, sinceNs: UInt64) = (-1, 0)
+    var oldest: (head: Int, sinceNs: UInt64) = (-1, 0)
     /// Stopped series whose field in `latest:*` is to be removed.
     var removals: [Series] = []
     /// Series whose holes are to be written anew, once the queue's head has passed: a hole ends when Redis has its last candle.
@@ -215,16 +215,6 @@ import CShims
         scheduleNext(nowNs)
     }
 
-    /// Since when the queue's head waits. (What is held for a hole, or apart for its key, is not counted here.)
-    private mutating func noteOldestPending(_ nowNs: UInt64) {
-        if table.closed.count == 0 {
-            oldest = (-1, 0)
-        } else if table.closed.head != oldest.head {
-            oldest = (table.closed.head, nowNs)
-        }
-        latency.noteOldestPending(oldest.sinceNs)
-    }
-
     private mutating func turnReady(_ nowNs: UInt64, _ port: PollerPort) {
         if isReadable {
             isReadable = false
@@ -374,6 +364,9 @@ import CShims
         mergeSHA = link.scriptSHA
         table.markAllDirty()
         table.closed.rewind()
+        for series in Set(gaps.all.map(\.series)).sorted(by: { $0.description < $1.description }) {
+            gapKeys.add(series, afterHead: table.closed.head)
+        }
         beginRewriting()
         askNow()
         (unsentFrom, unsentCount, unwrittenCount, pausedUntilNs, isRefusing) = (0, 0, 0, 0, false)

@@ -91,6 +91,22 @@ struct CandleHealingTests {
         #expect(counters.value(.duplicates) == 0)
     }
 
+    @Test("A Redis that comes back with less has lost what was taken before what it has, whether it was live or fetched")
+    func whatRedisHasLost() {
+        var table = table()
+        check(&table, newest: nil, present: 20, holes: [17..<20])
+        accept(&table, 17, 18, 19, healed: true)
+        accept(&table, 20, 21)
+        for position in table.closed.head..<table.closed.tail { table.closed.mark(position, .acknowledged) }
+        table.closed.advance()
+        _ = merged(&table)
+        #expect(missing == [])
+        var checked = CheckedSeries(handle: handle, newestMs: 21 * Self.minuteMs)
+        (checked.oldestMs, checked.presentMs) = (20 * Self.minuteMs, 22 * Self.minuteMs)
+        table.take(checked)
+        #expect(missing == [17, 18, 19])
+    }
+
     @Test("A closing event that comes after its bar was healed may say something else, however late it is", arguments: [true, false])
     func theLateEventItself(isWatched: Bool) {
         var table = table()
