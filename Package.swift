@@ -24,6 +24,26 @@ let strict: [SwiftSetting] = base + [.strictMemorySafety()]
 /// the unit tests are, too (millions of cases against slow parsers: 57 s without), and the simulated worlds.
 let waiting: [SwiftSetting] = base + [.unsafeFlags(["-Onone", "-gline-tables-only"])]
 
+/// Under a sanitizer (scripts/sanitize.sh) C has the sanitizer's own checks and no others.
+let isSanitized = Context.environment["FASTFEED_SANITIZER"] != nil
+
+/// C and C++, in a release build: a stack that is overwritten and a copy beyond a known size end the program. (Without the optimiser
+/// glibc has no such checks, and warns.)
+let guards: [String] = isSanitized ? [] : ["-fstack-protector-strong", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=3"]
+let guardedC: [CSetting] = [.unsafeFlags(guards, .when(configuration: .release))]
+let guardedCXX: [CXXSetting] = [.unsafeFlags(guards, .when(configuration: .release))]
+
+/// All addresses of libraries are resolved at the start; then the table of them cannot be written any more.
+let readOnlyTables: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "relro", "-Xlinker", "-z", "-Xlinker", "now"])]
+
+/// The commit, for Sources/COps/build.c. scripts/common.sh tells it; a symbol of the linker, so that another commit compiles nothing anew.
+let commit: [LinkerSetting] =
+    if let number = Context.environment["FASTFEED_COMMIT"], !number.isEmpty, number.count <= 16, number.allSatisfy(\.isHexDigit) {
+        [.unsafeFlags(["-Xlinker", "--defsym=ff_commit=0x\(number)"])]
+    } else {
+        []
+    }
+
 /// LLVM's linker, which comes with Swift: it does not repeat glibc's warnings about functions that Foundation never calls for us
 /// (`tempnam` and the like, linked in with the rest of an object).
 let linker: [LinkerSetting] = [.unsafeFlags(["-use-ld=lld"])]
@@ -34,7 +54,7 @@ let jemalloc: [LinkerSetting] = linker + [.linkedLibrary("jemalloc")]
 /// One file that runs without Swift on the machine, in a third of the memory. Not under a sanitizer (scripts/sanitize.sh): the static
 /// library's link line hides the sanitizer's malloc from libc, which would then allocate what the sanitizer frees.
 let standalone: [LinkerSetting] =
-    Context.environment["FASTFEED_SANITIZER"] != nil
+    isSanitized
     ? []
     : [
         .unsafeFlags(["-static-stdlib"]),
@@ -59,6 +79,8 @@ let package = Package(
     targets: [
         .target(
             name: "CShims",
+            cSettings: guardedC,
+            cxxSettings: guardedCXX,
             linkerSettings: [
                 .linkedLibrary("hiredis"),
                 .linkedLibrary("ssl"),
@@ -71,8 +93,8 @@ let package = Package(
         // A redis-server of our own (`--redis embedded`, the demo, tests): whoever only talks to one starts no process.
         .target(name: "RedisServer", dependencies: ["FastFeed"], swiftSettings: strict),
         // feedd's HTTP server over libmicrohttpd, which is loaded when it is wanted, and its page, embedded.
-        .target(name: "COps", exclude: ["page"]),
-        .target(name: "CAuthority", linkerSettings: [.linkedLibrary("crypto")]),
+        .target(name: "COps", exclude: ["page"], cSettings: guardedC),
+        .target(name: "CAuthority", cSettings: guardedC, linkerSettings: [.linkedLibrary("crypto")]),
         .target(name: "VenueSimulator", dependencies: ["FastFeed", "CAuthority"], swiftSettings: strict),
         .executableTarget(
             name: "feedd",
@@ -83,7 +105,7 @@ let package = Package(
                 .product(name: "Configuration", package: "swift-configuration"),
             ],
             swiftSettings: strict,
-            linkerSettings: jemalloc + standalone
+            linkerSettings: jemalloc + standalone + readOnlyTables + commit
         ),
         .executableTarget(
             name: "Benchmarks",

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Memory and CPU of feedd from ten series to ten thousand, over one to ten connections and one and two readers (perf/README.md);
-# about ten minutes.
+# about twelve minutes.
 #
 #   perf/scale.sh [--record] [FILTER and flags of `Benchmarks scale`…]
 #

@@ -15,7 +15,7 @@ factor=50
 scrapes_min=4
 clean_seconds=180
 
-# alert, and who may fire with it.
+# alert, and who may fire with it. FeeddSentinelsSilent has no fault here: there are no Sentinels.
 faults=(
     "FeeddDown"
     "FeeddRestarting"

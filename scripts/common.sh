@@ -11,7 +11,15 @@ built=.build/release
 
 # swift_build [FLAGS]: the one invocation of all scripts. SwiftPM builds everything again when a flag differs, and by default a terminal
 # is one: it colours the compiler's diagnostics.
-swift_build() { swift build -c release --no-color-diagnostics "$@"; }
+swift_build() { FASTFEED_COMMIT=${FASTFEED_COMMIT-$(commit_number)} swift build -c release --no-color-diagnostics "$@"; }
+
+# The commit as `feedd --version` is told it, by the linker (Package.swift): hexadecimal, 1 or, where files differ from it, 2, and then
+# the commit. Empty without one.
+commit_number() {
+    local said
+    said=$(git describe --always --dirty --exclude '*' 2>/dev/null) || return 0
+    case $said in *-dirty) echo "2${said%-dirty}" ;; *) echo "1$said" ;; esac
+}
 
 # take_flags NAME ARGUMENT…: `flags` becomes the arguments but --record, and `record` where today's record goes, without
 # suffix, if --record was among them.

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # What deploy/ ships, run for real: the files checked by their own tools, the image built and run, Redis with its configurations, nginx,
-# backup and restore, an upgrade and the way back. A part that cannot run here is skipped, aloud. (The package: scripts/package-test.sh.)
+# backup and restore, an upgrade and the way back, a release. A part that cannot run here is skipped, aloud. (The package: scripts/package-test.sh.)
 #
-#   scripts/deploy-test.sh [PART…]     files image redis nginx backup upgrade; without any, all of them
+#   scripts/deploy-test.sh [PART…]     files image redis nginx backup upgrade release; without any, all of them
 #
 # FEEDD=PROGRAM takes that one instead of building; OLD=PROGRAM is the version that `upgrade` comes from, else it builds one, once.
 # The parts are in scripts/deploy-test/. What all said: .build/deploy/logs/.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-parts=(files image redis nginx backup upgrade)
+parts=(files image redis nginx backup upgrade release)
 for name in "$@"; do [[ " ${parts[*]} " == *" $name "* ]] || fail "no part '$name'; there are: ${parts[*]}"; done
 wants() { [ -z "$wanted" ] || [[ " $wanted " == *" $1 "* ]]; }
 wanted="$*"
@@ -64,7 +64,10 @@ admin() { local name=$1; shift; timeout 5 redis-cli -s "$work/$name.sock" --user
 as() { local user=$1; shift; REDISCLI_AUTH=$(cat "$work/secrets/redis-$user") timeout 5 redis-cli --user "feed-$user" "$@"; }
 says() { local wanted=$1; shift; [ "$("$@" | tr -d '\r' | tail -n 1)" = "$wanted" ]; }
 contains() { local wanted=$1 said; shift; said=$("$@" 2>&1 || true); grep -q -- "$wanted" <<<"$said"; }
-nobody_was_refused() { [ -z "$(admin "$1" ACL LOG)" ]; }
+nobody_was_refused() {
+    local said
+    said=$(admin "$1" ACL LOG) && [ -z "$said" ] || { echo "$said"; return 1; }
+}
 
 start_exchange() {
     rm -f "$logs/exchange.log"

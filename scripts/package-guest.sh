@@ -80,7 +80,7 @@ for secret in /etc/feedd/secrets/redis-service /etc/feedd/secrets/token; do
 done
 holds "no secret in the journal"
 equal "it has its own secrets alone" "$(cd /run/credentials/feedd.service && find . -type f -size +1c -printf '%f\n' | sort | tr '\n' ' ')" \
-    "config secrets_redis-ops secrets_redis-service secrets_token "
+    "config secrets_redis-ops secrets_redis-search secrets_redis-service secrets_token "
 
 # Over Redis's socket, which belongs to the group redis.
 mkdir -p /etc/systemd/system/feedd.service.d
@@ -95,19 +95,20 @@ mkdir /tmp/tls
 cd /tmp/tls
 {
     openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj "/CN=redis authority" -keyout ca.key -out ca.crt
-    for name in redis client; do
+    for name in redis-1 client; do
         openssl req -newkey rsa:2048 -nodes -subj "/CN=$name" -keyout $name.key -out $name.csr
         openssl x509 -req -in $name.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 825 \
             -extfile <(echo "subjectAltName=DNS:$name.example.org") -out $name.crt
     done
 } >/tmp/openssl.log 2>&1
 cp /etc/feedd/feedd.json /tmp/socket.json
-install -D -m 640 -g redis -t /etc/redis/tls ca.crt redis.crt redis.key
+install -D -m 640 -g redis -t /etc/redis/tls ca.crt
+for kind in crt key; do install -m 640 -g redis redis-1.$kind /etc/redis/tls/redis.$kind; done
 install -m 640 -g redis /usr/share/feedd/redis/tls.conf /etc/redis/tls.conf
 echo 'include /etc/redis/tls.conf' >>/etc/redis/redis.conf
 install -m 600 -t /etc/feedd/secrets ca.crt client.crt client.key
 secrets=/run/credentials/feedd.service/secrets
-sed -i "s,unix:///run/redis/redis-server.sock\",rediss://redis.example.org:6379\"\,\n  \"redis-ca-file\": \"${secrets}_ca.crt\"\,\n  \"redis-cert-file\": \"${secrets}_client.crt\"\,\n  \"redis-key-file\": \"${secrets}_client.key\"," /etc/feedd/feedd.json
+sed -i "s,unix:///run/redis/redis-server.sock\",rediss://redis-1.example.org:6379\"\,\n  \"redis-ca-file\": \"${secrets}_ca.crt\"\,\n  \"redis-cert-file\": \"${secrets}_client.crt\"\,\n  \"redis-key-file\": \"${secrets}_client.key\"," /etc/feedd/feedd.json
 systemctl restart redis-server feedd
 eventually 20 "over TLS" feedd health --ready
 [ -z "$(redis-cli -p 6379 PING 2>/dev/null)" ] || fail "Redis answers without TLS"

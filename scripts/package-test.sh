@@ -39,7 +39,7 @@ root=$(mktemp -d)
 # Nothing of it outlives this script: it ends with the machine's own init.
 trap 'rm -rf "$root"' EXIT
 tar -xf "$folder/root.tar" -C "$root"
-printf '127.0.0.1 localhost redis.example.org\n::1 localhost\n' >"$root/etc/hosts"
+printf '127.0.0.1 localhost redis-1.example.org\n::1 localhost\n' >"$root/etc/hosts"
 install -m 644 "$package" "$root/feedd.deb"
 install -m 755 scripts/package-guest.sh "$root/package-guest.sh"
 cat >"$root/etc/systemd/system/package-guest.service" <<'END'

@@ -23,12 +23,12 @@ rm -rf "$folder"/*.deb "$source"
 mkdir -p "$source"/{completions/{bash,zsh,fish},man,docs}
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
-version=$("$program" --version | grep -oE '[0-9]+(\.[0-9]+)+')
+version=$("$program" --version | cut -d ' ' -f 2)
 
 install -m 755 "$program" "$source/feedd"
 cp deploy/feedd.json deploy/redis-acl.conf deploy/nginx.conf scripts/{backup,restore,secrets}.sh "$source/"
 cp -r deploy/redis deploy/prometheus deploy/grafana "$source/"
-cp README.md docs/*.md "$source/docs/"
+cp README.md SECURITY.md docs/*.md "$source/docs/"
 "$program" --generate-completion-script bash | sed '1{/^#!/d}' >"$source/completions/bash/feedd"
 "$program" --generate-completion-script zsh >"$source/completions/zsh/_feedd"
 "$program" --generate-completion-script fish >"$source/completions/fish/feedd.fish"

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Passwords for the Redis users, the page's token, and the users.acl that Redis reads, which has their sums alone. What is there is kept.
+# Passwords for the users of Redis and of Sentinel, the page's token, and two files made with them: users.acl, which Redis reads and which
+# has sums alone, and sentinel.conf, which has those passwords that Sentinel itself must say. Passwords that are there are kept.
 #
 #   secrets.sh [--containers] FOLDER
 #
-# redis-service, redis-client, redis-reader, redis-worker, redis-ops, redis-replica, redis-sentinel, token, users.acl. Folder and files are
-# their owner's alone. With --containers whoever is handed a file may read it (Docker hands over the file as it is, and a container runs as
-# somebody else); the folder is its owner's alone all the same.
+# redis-service, redis-client, redis-reader, redis-worker, redis-ops, redis-replica, redis-sentinel, redis-search and redis-peer (who may
+# ask Sentinels), token, users.acl, sentinel.conf. What a proxy asks for is not made here. Folder and files are their owner's alone. With
+# --containers whoever is handed a file may read it (Docker hands over the file as it is, and a container runs as somebody else); the folder
+# is its owner's alone all the same.
 set -euo pipefail
 
 mode=600
@@ -22,15 +24,27 @@ cd "$1"
 
 random() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
 [ -s token ] || printf '%s\n' "$(random)" >token
-sed -E 's/[[:space:]]+$//' "$rights/redis-acl.conf" "$rights/redis/replication-acl.conf" | while IFS= read -r line; do
-    if [[ $line =~ \>change-me-([a-z]+) ]]; then
-        file=redis-${BASH_REMATCH[1]}
-        [ -s "$file" ] || printf '%s\n' "$(random)" >"$file"
-        sum=$(head -n 1 "$file" | tr -d '\n' | sha256sum)
-        line=${line/"${BASH_REMATCH[0]}"/"#${sum%% *}"}
-    fi
-    printf '%s\n' "$line"
-done >users.acl.new
-mv users.acl.new users.acl
-chmod "$mode" token redis-* users.acl
-printf 'in %s: %s\n' "$PWD" "$(echo token redis-* users.acl)"
+
+# with_passwords FILE…: the text, a password in place of each `change-me-NAME`, its sum in place of `>change-me-NAME`.
+placeholder='(>?)change-me-([a-z]+)'
+with_passwords() {
+    local line file word
+    sed -E 's/[[:space:]]+$//' "$@" | while IFS= read -r line; do
+        if [[ $line =~ $placeholder ]]; then
+            file=redis-${BASH_REMATCH[2]}
+            [ -s "$file" ] || printf '%s\n' "$(random)" >"$file"
+            word=$(head -n 1 "$file")
+            if [ -n "${BASH_REMATCH[1]}" ]; then
+                word=$(printf %s "$word" | sha256sum)
+                word="#${word%% *}"
+            fi
+            line=${line/"${BASH_REMATCH[0]}"/"$word"}
+        fi
+        printf '%s\n' "$line"
+    done
+}
+with_passwords "$rights/redis-acl.conf" "$rights/redis/replication-acl.conf" >users.acl.new
+with_passwords "$rights/redis/sentinel.conf" >sentinel.conf.new
+for file in users.acl sentinel.conf; do mv $file.new $file; done
+chmod "$mode" token redis-* users.acl sentinel.conf
+printf 'in %s: %s\n' "$PWD" "$(echo token redis-* users.acl sentinel.conf)"

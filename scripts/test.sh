@@ -39,6 +39,7 @@ if [ -z "$quick" ]; then
     done
     step "hot path" scripts/check-hot-path.sh
     step "instructions" scripts/check-instructions.sh
+    step "hardening" scripts/check-hardening.sh
 fi
 mkdir -p "$logs"
 rm -f "$logs"/*

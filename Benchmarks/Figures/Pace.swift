@@ -49,8 +49,10 @@ enum Figure {
         "frames": ("frames/s", .higher), "frames-per-core": ("frames/s", .higher), "states": ("states/s", .higher),
         "written": ("states/frame", .neither), "cpu": ("us/frame", .lower), "cpu-above-ws": ("us/frame", .lower),
         "cpu-share": ("% of a core", .lower), "redis-cpu": ("us/frame", .lower), "exchange-cpu": ("us/frame", .neither),
+        "redis-cpu-share": ("% of a core", .lower), "redis-rss": ("MB", .lower), "stored": ("candles", .neither),
         "rss": ("MiB", .lower), "anonymous": ("MB", .lower), "heap": ("MB", .lower),
-        "connections": ("connections", .neither), "p50": ("us", .lower), "p99": ("us", .lower), "last": ("us", .lower),
+        "connections": ("connections", .neither), "p50": ("us", .lower), "p99": ("us", .lower), "p99.9": ("us", .lower),
+        "last": ("us", .lower),
         "lateness-p99": ("us", .neither), "fast": ("ns/message", .lower), "um": ("ns/message", .lower), "fallback": ("ns/message", .lower),
     ]
 

@@ -63,8 +63,9 @@ struct ProcessSample: Codable {
         let memory = Surroundings.text("/proc/\(pid)/smaps_rollup").split(separator: "\n").map { $0.split(separator: " ") }
         func bytes(_ name: String) -> Int { (memory.first { $0.first == name[...] }?.dropFirst().first.flatMap { Int($0) } ?? 0) * 1_024 }
         (residentBytes, anonymousBytes) = (bytes("Rss:"), bytes("Anonymous:"))
+        // `feedd` lets nobody look into it who is not root.
+        guard residentBytes > 0 else { throw FeedError(.system, "/proc/\(pid)/smaps_rollup says nothing: that of feedd is for root alone") }
         (descriptors, threads) = (try count("fd"), try count("task"))
-        guard residentBytes > 0 else { throw FeedError(.system, "/proc/\(pid) is not as expected") }
         cpuSeconds = Double(try ProcessorTime.ofProcess(pid)) / 1e9
     }
 }

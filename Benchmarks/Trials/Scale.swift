@@ -70,32 +70,41 @@ struct ScaleCase {
     /// Threads of their own also on two cores.
     var isDedicated = false
     var streamsPerConnection = 1_024
+    /// A row of the capacity sheet: so many frames a second for each series, and Redis by TCP with its log, as it is shipped.
+    var times: Int?
 
     /// Series are symbols at five intervals; of the paced ones a fifth closes each second.
     static let intervals: [Load: [Interval]] = [.paced: [.s1, .m1, .m5, .m15, .h1], .saturated: [.m1, .m3, .m5, .m15, .m30]]
 
-    /// Sizes with one reader and with two; and a thousand series over two, four and eight connections.
+    /// Sizes with one reader and with two; a thousand series over two, four and eight connections; and the capacity sheet.
     static func all(isQuick: Bool) -> [ScaleCase] {
-        let counts = [10, 100, 300, 1_000, 10_000].filter { !isQuick || $0 <= 1_000 }
+        func sizes(_ counts: [Int]) -> [Int] { counts.filter { !isQuick || $0 <= 1_000 } }
+        let counts = sizes([10, 100, 300, 1_000, 10_000])
+        let sheet = sizes([300, 1_500, 5_000]).flatMap { series in
+            [1, 5, 10].map { ScaleCase(load: .paced, series: series, readers: 1, times: $0) }
+        }
         return Load.allCases.flatMap { load in
             [(1, false), (2, false), (2, true)].flatMap { readers, isDedicated in
                 counts.map { ScaleCase(load: load, series: $0, readers: readers, isDedicated: isDedicated) }
             }
                 + [500, 250, 125].map { ScaleCase(load: load, series: 1_000, readers: 1, streamsPerConnection: $0) }
-        }
+        } + sheet
     }
 
     var name: String { "\(load.rawValue)/\(series)/\(variant)" }
     var variant: String {
         "readers-\(readers)\(isDedicated ? "-dedicated" : "")\(streamsPerConnection == 1_024 ? "" : "/connections-\(setup.connections)")"
+            + (times.map { "/times-\($0)" } ?? "")
     }
 
     var setup: Setup {
         let intervals = ScaleCase.intervals[load]!
-        var setup = Setup(load == .paced ? .openLoop(series) : .flatOut(), symbols: series / intervals.count, intervals: intervals)
+        var setup = Setup(
+            load == .paced ? .openLoop(series * (times ?? 1)) : .flatOut(), symbols: series / intervals.count, intervals: intervals)
         setup.feedd = isDedicated ? ["--threading", "dedicated"] : []
         (setup.readers, setup.streamsPerConnection) = (readers, streamsPerConnection)
         (setup.endsInTheMiddle, setup.subscribes) = (true, load == .paced)
+        if times != nil { (setup.redis, setup.redisArguments) = (.tcp, ["--appendonly", "yes", "--appendfsync", "everysec"]) }
         return setup
     }
 
@@ -106,16 +115,19 @@ struct ScaleCase {
             try run.rig.read(run.feedd)
         }
         let pace = try Pace(from: looks.before, to: looks.after)
-        let now = try run.standing()
+        let (now, redis) = (try run.standing(), try ProcessSample(pid: run.rig.redis.live()))
         let total = try run.prove()
         guard total[.closedWritten] > 0 else { throw FeedError(.venue, "no candle closed: nothing is proven") }
         guard run.reconnects == 0 else { throw FeedError(.venue, "\(run.reconnects) reconnects in the middle of the run") }
-        let latency = run.rig.subscriber?.result().sinceDue.measure("").values.filter { ["p50", "p99"].contains($0.key) } ?? [:]
+        let seen = run.rig.subscriber?.result()
+        var latency = seen?.sinceDue.measure("").values.filter { ["p50", "p99", "p99.9"].contains($0.key) } ?? [:]
+        latency["lateness-p99"] = seen?.exchangeLateness.measure("").values["p99"]
         return pace.figures.merging(latency) { $1 }.merging(
             [
                 "cpu-share": pace.cpuSeconds(\.programNs) * 100 / pace.seconds, "rss": now.process.residentBytes.megabytes,
+                "redis-cpu-share": pace.cpuSeconds(\.redisNs) * 100 / pace.seconds, "redis-rss": redis.residentBytes.megabytes,
                 "anonymous": now.process.anonymousBytes.megabytes, "heap": now.report.heapBytes.megabytes,
-                "connections": Double(setup.connections),
+                "connections": Double(setup.connections), "stored": Double(total[.closedWritten]),
             ], uniquingKeysWith: { $1 })
     }
 }
@@ -125,7 +137,9 @@ struct ScaleTable {
     private var cases: [ScaleCase] = []
     private var rounds = Rounds()
 
-    private static let columns = ["connections", "frames", "written", "cpu", "cpu-share", "redis-cpu", "rss", "anonymous", "p50", "p99"]
+    private static let columns = [
+        "connections", "frames", "written", "cpu", "cpu-share", "redis-cpu", "rss", "anonymous", "p50", "p99", "p99.9",
+    ]
     /// Goal 8.
     private static let residentAt300Max = 20.0
     private static let bytesPerSeriesMax = 1_600.0

@@ -189,7 +189,7 @@ int64_t weight_limit(simdjson::dom::object document) {
 
 }  // namespace
 
-extern "C" ff_kline_result ff_exchange_info_parse(const char *bytes, size_t length, ff_exchange_info *out) {
+extern "C" ff_kline_result ff_exchange_info_parse(const char *bytes, size_t length, size_t rows_max, ff_exchange_info *out) {
     *out = {nullptr, 0, 0, -1, -1};
     simdjson::dom::parser parser;
     simdjson::dom::element root;
@@ -201,7 +201,9 @@ extern "C" ff_kline_result ff_exchange_info_parse(const char *bytes, size_t leng
     if (root.get_object().get(document)) return FF_KLINE_TYPE;
     if (document["symbols"].get(list)) return FF_KLINE_MISSING;
     if (list.get_array().get(symbols)) return FF_KLINE_TYPE;
-    out->instruments = static_cast<ff_instrument *>(calloc(count_of(symbols) + 1, sizeof(ff_instrument)));
+    size_t count = count_of(symbols);
+    if (count > rows_max) return FF_KLINE_LONG;
+    out->instruments = static_cast<ff_instrument *>(calloc(count + 1, sizeof(ff_instrument)));
     if (out->instruments == nullptr) return FF_KLINE_LONG;
     for (simdjson::dom::element element : symbols) {
         ff_kline_result result = take_instrument(element, out);

@@ -93,6 +93,8 @@ int ff_allowed_cores(int *cores, int capacity) {
     return count;
 }
 
+void ff_refuse_core_dumps(void) { prctl(PR_SET_DUMPABLE, 0UL, 0UL, 0UL, 0UL); }
+
 void ff_thread_precise_timers(void) { prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); }
 
 int ff_end_with_parent(int parent) {

@@ -26,7 +26,7 @@ struct Feedd: ParsableCommand {
               feedd create --top 100 --quote USDT 1m
               feedd watch btcusdt 1m
             """,
-        version: "feedd \(FastFeedVersion.text)",
+        version: "feedd \(Build.text)",
         subcommands: [Run.self, Simulate.self, Demo.self],
         groupedSubcommands: [
             CommandGroup(
@@ -39,6 +39,8 @@ struct Feedd: ParsableCommand {
     )
 
     static func main() {
+        // Before there is a password to read.
+        ProcessMemory.refuseCoreDumps()
         // Before the first thread is made: threads inherit what is blocked.
         Signals.claim()
         Terminal.claimStandardDescriptors()

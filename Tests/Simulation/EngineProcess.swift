@@ -71,7 +71,7 @@ final class EngineProcess {
     }
 
     private static func sinkSettings(_ scenario: Scenario, _ schema: KeySchema, _ fault: PlantedFault?) -> SinkSettings {
-        let place: ServerPlace = scenario.usesUnixSocket ? .unix(path: "/redis") : .tcp(Authority(host: "127.0.0.1", port: 6_379))
+        let place: RedisEndpoint.Place = scenario.usesUnixSocket ? .unix(path: "/redis") : .tcp(Authority(host: "127.0.0.1", port: 6_379))
         var settings = SinkSettings(
             redis: try! RedisLinkSettings(RedisEndpoint(place: place)), market: .spot, schema: schema, history: history,
             batchSize: scenario.batchSize, coalesces: scenario.coalesces, seed: scenario.seed ^ 0x51)

@@ -97,7 +97,10 @@ final class Ledger {
         return healed.json(series[index]) == json ? healed : nil
     }
 
-    func onOther(_ state: KlineState, differs: Bool) { others[state.series][state.openMs] = differs }
+    /// A Redis that forgets may have an earlier word of the other.
+    func onOther(_ state: KlineState, differs: Bool) {
+        if differs || others[state.series][state.openMs] == nil { others[state.series][state.openMs] = differs }
+    }
 
     /// `latest:*` never goes back, and never holds a state that was not received.
     func onNewest(key: String, field: String, json: String) {

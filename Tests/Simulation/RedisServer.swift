@@ -74,7 +74,11 @@ final class RedisServer {
 
     fileprivate func answer(_ command: [String], _ connection: RedisConnection) -> String {
         let answer = decide(command, connection)
-        kernel.tell? { "redis: \(command.prefix(6).map { $0.prefix(40) }.joined(separator: " ")) → \(answer.prefix(24).dropLast(2))" }
+        kernel.tell? {
+            let ids = command.dropFirst(6).filter { command[0] == "EVALSHA" && $0.hasSuffix("-0") }
+            let words = command.prefix(6).map { $0.prefix(40) } + ids.map { $0.prefix(40) }
+            return "redis: \(words.joined(separator: " ")) → \(answer.prefix(24).dropLast(2))"
+        }
         return answer
     }
 

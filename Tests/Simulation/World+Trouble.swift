@@ -66,6 +66,7 @@ extension World {
         let values = stride(from: 1, to: fields.count, by: 2).map { fields[$0] } + ["0"]
         _ = redis.database.run(["EVAL", "", "2", key, schema.changesKey(series), "100000", "1000", "\(state.openMs)-0"] + values)
         ledger.onOther(state, differs: differs)
+        kernel.tell? { "another writes \(series) \(state.openMs)\(differs ? ", wrong" : "")" }
     }
 
     private func database(holds state: KlineState, _ key: String) -> Bool {

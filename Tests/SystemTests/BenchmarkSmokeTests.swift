@@ -142,7 +142,7 @@ struct BenchmarkSmokeTests {
 
     /// The reference runs, and stores what the exchange said: the comparison with the truth is part of the run. The cost of TLS is
     /// a difference of two cases of the same round.
-    @Test(.nightly) func theReferenceIsComparedWith() throws {
+    @Test(.nightly, .looksIntoProgram) func theReferenceIsComparedWith() throws {
         let outcome = try run(
             "reference", "saturated,every-update,wss", "--rounds", "1", "--seconds", "0.7", "--reference", reference(), "--json",
             within: 120)
@@ -182,14 +182,14 @@ struct BenchmarkSmokeTests {
     }
 
     /// Not a measurement: memory is judged over minutes (`scripts/churn.sh`).
-    @Test(.nightly) func nothingIsLeftOfFluxes() throws {
+    @Test(.nightly, .looksIntoProgram) func nothingIsLeftOfFluxes() throws {
         let outcome = try run("churn", "--minutes", "0.1", "--every-ms", "100", within: 120)
         let text = String(decoding: outcome.output, as: UTF8.self)
         #expect(outcome.code == 0 && text.contains("churn: all holds"), "\(text)\(outcome.errors)")
     }
 
     /// Memory and CPU of a hundred series with two readers, and the picture of it.
-    @Test(.nightly) func theScaleRunsAndIsDrawn() throws {
+    @Test(.nightly, .looksIntoProgram) func theScaleRunsAndIsDrawn() throws {
         let scratch = try TemporaryDirectory()
         let file = scratch.path + "/scale.json"
         let outcome = try run("scale", "100/readers-2", "--quick", "--json", "--out", file, within: 120)
@@ -206,21 +206,40 @@ struct BenchmarkSmokeTests {
             let frames = try #require(value(byName["scale/paced/100/\(readers)/frames"], "median"))
             #expect(frames > 50 && frames < 200, "\(frames) frames/s")
         }
-        let chart = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../perf/scale-chart.py").standardized
-        let picture = Process()
-        picture.executableURL = chart
-        picture.arguments = [file]
-        let output = Pipe()
-        picture.standardOutput = output
-        try picture.run()
-        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        picture.waitUntilExit()
-        #expect(picture.terminationStatus == 0 && text.hasPrefix("<svg") && text.hasSuffix("</svg>\n"))
+        let text = try drawn(by: "scale-chart.py", file)
+        #expect(text.hasPrefix("<svg") && text.hasSuffix("</svg>\n"))
         #expect(text.contains("<circle") && !text.contains("not measured"))
     }
 
+    /// A row of the capacity sheet, for the size that is tried quickly.
+    @Test(.nightly, .looksIntoProgram) func theCapacitySheetIsWritten() throws {
+        let scratch = try TemporaryDirectory()
+        let file = scratch.path + "/capacity.json"
+        let outcome = try run("scale", "times-5", "--quick", "--json", "--out", file, within: 120)
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        let (document, _) = try results(outcome)
+        #expect((document["failures"] as? [Any])?.isEmpty == true)
+        let lines = try drawn(by: "capacity-sheet.py", file).split(separator: "\n").filter { $0.hasPrefix("|") }
+        let cells = lines.last?.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) } ?? []
+        #expect(lines.count == 3 && cells.count == 13 && cells.prefix(2) == ["300", "5"] && !cells.contains(""), "\(lines)")
+    }
+
+    /// What a script of perf/ makes of a document.
+    private func drawn(by script: String, _ file: String) throws -> String {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../perf/\(script)").standardized
+        process.arguments = [file]
+        let output = Pipe()
+        process.standardOutput = output
+        try process.run()
+        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0, "\(text)")
+        return text
+    }
+
     /// Not a measurement: a minute of it is `perf/overload.sh`.
-    @Test(.nightly) func anOverloadLosesNothing() throws {
+    @Test(.nightly, .looksIntoProgram) func anOverloadLosesNothing() throws {
         let scratch = try TemporaryDirectory()
         let file = scratch.path + "/overload.json"
         let outcome = try run("overload", "--quick", "--record", file, within: 120)
@@ -232,7 +251,7 @@ struct BenchmarkSmokeTests {
     }
 
     /// Not a measurement: a hundred million frames are `perf/endurance.sh`.
-    @Test(.nightly) func manyFramesAllocateNothing() throws {
+    @Test(.nightly, .looksIntoProgram) func manyFramesAllocateNothing() throws {
         let outcome = try run("endurance", "--frames", "5000000", "--warm-up", "1", "--heap-frames", "1000000", within: 120)
         let text = String(decoding: outcome.output, as: UTF8.self)
         #expect(outcome.code == 0 && text.contains("endurance: all holds"), "\(text)\(outcome.errors)")

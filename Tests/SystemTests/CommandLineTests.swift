@@ -145,6 +145,14 @@ struct CommandLineRefusalTests {
         (flux + ["--redis-user", ""], "--redis-user ''"),
         (flux + ["--redis-ca-file", "/proc/self/comm"], "rediss://"),
         (flux + ["--redis", "rediss://127.0.0.1", "--redis-cert-file", "/proc/self/comm"], "redis-key-file"),
+        (flux + ["--redis", "redis+sentinel://a,b"], "the name under which they watch the primary"),
+        (flux + ["--redis", "redis+sentinel://:s3cret@a,b/feedd"], "--redis has a password in its URL"),
+        (flux + ["--sentinel-user", "feed"], "--sentinel-user needs Sentinels: a redis+sentinel:// URL"),
+        (flux + ["--redis", "redis+sentinel://a/feedd", "--sentinel-user", "feed"], "--sentinel-password-file"),
+        (flux + ["--read-from", "replica"], "read-from replica needs Sentinels"),
+        (flux + ["--read-from", "anywhere"], "--read-from 'anywhere'"),
+        (flux + ["--redis-replica", "redis://127.0.0.1:6380"], "redis-replica has no meaning without read-from replica"),
+        (flux + ["--redis", "embedded", "--read-from", "replica"], "--read-from has no meaning with an embedded Redis"),
         (flux + ["--key-prefix", "a{b"], "key-prefix"),
         (flux + ["--batch-size", "many"], "--batch-size 'many'"),
         (flux + ["--batch-size", "0"], "batch-size"),
@@ -195,6 +203,14 @@ struct CommandLineRefusalTests {
         #expect(run.end() == 0)
         #expect(!run.outputText.isEmpty)
         #expect(run.errorText.isEmpty)
+    }
+
+    @Test("Its version, and its commit where the build knew it")
+    func version() throws {
+        let run = try ProgramRun(["--version"])
+        #expect(run.end() == 0)
+        let said = try #require(run.outputText.wholeMatch(of: /feedd ([0-9.]+)(?: \([0-9a-f]{4,15}(?:-dirty)?\))?\n/))
+        #expect(said.1 == FastFeedVersion.text)
     }
 
     @Test("A password in a URL on the command line is refused and never shown")

@@ -1,4 +1,4 @@
-// Tests that take too long for every change. Any thread.
+// Tests that cannot run everywhere, or take too long for every change. Any thread.
 
 import Foundation
 import Testing
@@ -7,6 +7,11 @@ extension Trait where Self == ConditionTrait {
     /// Runs where FASTFEED_NIGHTLY is set: scripts/nightly.sh does.
     static var nightly: Self {
         .enabled(if: Nightly.isOn, "takes long: scripts/nightly.sh tests")
+    }
+
+    /// Reads what `/proc` shows of the real program's memory or descriptors.
+    static var looksIntoProgram: Self {
+        .enabled(if: geteuid() == 0, "only root may look into feedd, which leaves no core")
     }
 }
 

@@ -127,7 +127,7 @@ struct OutputTests {
     }
 
     /// The log of a daemon that was started with its descriptors closed must not end up in a socket.
-    @Test("A service without standard descriptors")
+    @Test("A service without standard descriptors", .looksIntoProgram)
     func noDescriptors() throws {
         let client = try RedisClient.connect(server.endpoint)
         let run = try ProgramRun(

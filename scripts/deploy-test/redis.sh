@@ -1,16 +1,17 @@
-# Redis with its configurations: users, a replica, a failover, TLS. Sourced by deploy-test.sh.
+# Redis with its configurations: users, a replica, failovers, TLS, both at once. Sourced by deploy-test.sh.
 
 part_redis() {
     if ! has redis-server || ! has redis-cli || ! has openssl; then skip "redis-server, redis-cli or openssl is not installed"; return; fi
     make_users
+    # The page, too, as who may ask what it shows.
     service+=(--redis-password-file "$work/secrets/redis-service")
+    service+=(--ops-redis-user feed-ops --ops-redis-password-file "$work/secrets/redis-ops")
     start_exchange
     start_redis primary
     [ "$(admin primary CONFIG GET maxmemory-policy appendonly save | tr '\n' ' ')" = "appendonly yes save  maxmemory-policy noeviction " ] ||
         [ "$(admin primary CONFIG GET maxmemory-policy | tail -n 1)" = noeviction ] || fail "redis.conf is not what it says"
     holds "nobody without a name" contains NOAUTH redis-cli -p "$redis_port" PING
-    start_feedd feedd --redis "redis://127.0.0.1:$redis_port" "${service[@]}" --flux btcusdt,ethusdt:1s \
-        --ops-redis-user feed-ops --ops-redis-password-file "$work/secrets/redis-ops"
+    start_feedd feedd --redis "redis://127.0.0.1:$redis_port" "${service[@]}" --flux btcusdt,ethusdt:1s
     holds "feedd: ready, with a password" is_ready
     holds "candles are stored" stored primary 3
     holds "client: it is answered" "$program" list --redis "redis://127.0.0.1:$redis_port" --redis-user feed-client \
@@ -39,6 +40,7 @@ part_redis() {
     replication
     end feedd
     tls
+    sentinel_over_tls
     end exchange
 }
 
@@ -52,6 +54,8 @@ narrow_client() {
         eventually 30 contains NOPERM as client -p "$redis_port" PUBLISH "$channel" x || fail "a narrow client may publish to $channel"
     done
     admin primary ACL LOG RESET >/dev/null
+    # Redis 7.0 ends all connections when it loads users, those of the service, too: for a moment nobody hears commands.
+    holds "client, narrow: the service is there again" "$program" list "${client[@]}"
     "$program" create bnbusdt 1s "${client[@]}" >>"$logs/checks.log" 2>&1 || fail "a narrow client cannot create: $logs/checks.log"
     holds "client, narrow: it is answered" contains bnbusdt "$program" list "${client[@]}"
     holds "client, narrow: it watches" contains close timeout 5 "$program" watch bnbusdt 1s "${client[@]}"
@@ -68,26 +72,46 @@ replication() {
     holds "replica: it follows" contains '^master_link_status:up' admin replica INFO replication
     holds "replica: it has the candles" stored replica 3
     holds "replica: nobody writes" contains READONLY admin replica SET x 1
-    local sentinels=()
-    for number in 1 2 3; do
-        mkdir "$work/sentinel-$number"
-        sed -E "s/^port .*/port $(free_port)/; s,^dir .*,dir $work/sentinel-$number,; s/^(sentinel monitor feedd 127.0.0.1) 6379/\1 $primary_port/
-            s/change-me-sentinel/$(cat "$work/secrets/redis-sentinel")/; s/(down-after-milliseconds feedd) .*/\1 1000/" \
-            deploy/redis/sentinel.conf >"$work/sentinel-$number/sentinel.conf"
-        sentinels+=("$(sed -n 's/^port //p' "$work/sentinel-$number/sentinel.conf")")
-        start "sentinel-$number" redis-server "$work/sentinel-$number/sentinel.conf" --sentinel
-    done
-    holds "sentinel: three see the replica and each other" contains '^.*num-other-sentinels 2' one_line redis-cli -p "${sentinels[0]}" \
-        SENTINEL master feedd
-    holds "sentinel: and the replica" contains 'num-slaves 1' one_line redis-cli -p "${sentinels[0]}" SENTINEL master feedd
+    start_sentinels 127.0.0.1 "$primary_port"
+    holds_sentinels redis-cli
+    start_feedd follower --redis "redis+sentinel://$(sentinel_places 127.0.0.1)/feedd" "${service[@]}" \
+        --flux btcusdt:1s
+    holds "feedd: it finds the primary by its Sentinels" is_ready
     holds "no user was refused anything" nobody_was_refused primary
     compose_replica "$primary_port"
     end primary KILL
     holds "the primary is gone: the replica takes its place" contains '^role:master' admin replica INFO replication
+    holds "feedd: it follows" contains '^feedd_redis_failovers_total 1' curl -s "http://$ops/metrics"
+    holds "feedd: and is ready" is_ready
+    end follower
     holds "no user was refused anything there" nobody_was_refused replica
     for number in 1 2 3; do end "sentinel-$number"; done
     end replica
     redis_port=0
+}
+# start_sentinels HOST PORT [LINE…]: three that watch it, by secrets.sh's file; `sentinels` are their ports. PORT in a line: their own.
+start_sentinels() {
+    local number folder port line
+    sentinels=()
+    for number in 1 2 3; do
+        folder=$work/sentinel-$number
+        rm -rf "$folder"
+        mkdir "$folder"
+        port=$(free_port)
+        sed -E "s/^port .*/port $port/; s,^dir .*,dir $folder,; s/^(sentinel monitor feedd) .* 2$/\1 $1 $2 2/
+            s/(down-after-milliseconds feedd) .*/\1 1000/" "$work/secrets/sentinel.conf" >"$folder/sentinel.conf"
+        # With users, where these are wanted.
+        [ $# -eq 2 ] || sed -i -E 's/^#(user|sentinel) /\1 /' "$folder/sentinel.conf"
+        for line in "${@:3}"; do echo "${line//PORT/$port}" >>"$folder/sentinel.conf"; done
+        sentinels+=("$port")
+        start "sentinel-$number" redis-server "$folder/sentinel.conf" --sentinel
+    done
+}
+sentinel_places() { printf '%s\n' "${sentinels[@]/#/$1:}" | paste -sd,; }
+# holds_sentinels COMMAND…: redis-cli, as who may ask.
+holds_sentinels() {
+    holds "sentinel: three see each other" contains '^.*num-other-sentinels 2' one_line "$@" -p "${sentinels[0]}" SENTINEL master feedd
+    holds "sentinel: and the replica" contains 'num-slaves 1' one_line "$@" -p "${sentinels[0]}" SENTINEL master feedd
 }
 # The replica of compose.yaml, by its own command line with other paths: Redis itself gets the container's signals.
 compose_replica() {
@@ -135,4 +159,49 @@ tls() {
     end misnamed
     end secure
     redis_port=0
+}
+
+# As above, by TLS alone, with users at the Sentinels, and certificates that have a name in them and no address.
+sentinel_over_tls() {
+    local files line cli port trust sentinels
+    files=("tls-cert-file $work/tls/redis.crt" "tls-key-file $work/tls/redis.key" "tls-ca-cert-file $work/tls/ca.crt")
+    cli=(redis-cli -h localhost --tls --cacert "$work/tls/ca.crt" --cert "$work/tls/client.crt" --key "$work/tls/client.key")
+    trust=(--redis-ca-file "$work/tls/ca.crt" --redis-cert-file "$work/tls/client.crt" --redis-key-file "$work/tls/client.key")
+    start_secure first
+    port=$redis_port
+    start_secure second --replicaof localhost "$port"
+    holds "TLS, replica: it follows" contains '^master_link_status:up' admin second INFO replication
+    start_sentinels localhost "$port" "include $PWD/deploy/redis/sentinel-tls.conf" "tls-port PORT" "${files[@]}"
+    holds "TLS, sentinel: nobody without a name" contains NOAUTH "${cli[@]}" -p "${sentinels[0]}" SENTINEL master feedd
+    holds_sentinels env REDISCLI_AUTH="$(cat "$work/secrets/redis-peer")" "${cli[@]}" --user feed-peer
+    start_feedd follower --redis "rediss+sentinel://$(sentinel_places localhost)/feedd" "${service[@]}" "${trust[@]}" --flux btcusdt:1s \
+        --sentinel-user feed-search --sentinel-password-file "$work/secrets/redis-search"
+    holds "TLS, feedd: it finds the primary by its Sentinels" is_ready
+    holds "TLS, feedd: candles at the replica" stored second 2
+    end first KILL
+    holds "TLS, the primary is gone: the replica takes its place" contains '^role:master' admin second INFO replication
+    holds "TLS, feedd: it follows" contains '^feedd_redis_failovers_total 1' curl -s "http://$ops/metrics"
+    holds "TLS, feedd: and is ready" is_ready
+    redis_port=$port
+    start_secure first
+    holds "TLS, the old primary comes back: as a replica" contains '^master_link_status:up' admin first INFO replication
+    for line in 1 2 3; do
+        contains '^user feed-search ' cat "$work/sentinel-$line/sentinel.conf" || fail "sentinel-$line has lost its users"
+    done
+    end follower
+    holds "TLS, no user was refused anything" nobody_was_refused second
+    for line in 1 2 3; do end "sentinel-$line"; done
+    end first
+    end second
+    redis_port=0
+}
+# start_secure NAME FLAGS…: a server of `sentinel_over_tls`; with a port of its own, but where `redis_port` says which.
+start_secure() {
+    local name=$1
+    shift
+    [ "$name" = first ] || redis_port=$(free_port)
+    [ "$redis_port" != 0 ] || redis_port=$(free_port)
+    start_redis "$name" --include "$PWD/deploy/redis/tls.conf" --tls-port "$redis_port" --tls-cert-file "$work/tls/redis.crt" \
+        --tls-key-file "$work/tls/redis.key" --tls-ca-cert-file "$work/tls/ca.crt" --masteruser feed-replica \
+        --masterauth "$(cat "$work/secrets/redis-replica")" --replica-announce-ip localhost --repl-diskless-sync-delay 0 "$@"
 }

@@ -17,7 +17,7 @@ older_version() {
     git archive "$commit" | tar -x -C "$folder/source" || fail "the tree of $commit cannot be had"
     # The same versions of what it depends on: what is here already.
     [ ! -e Package.resolved ] || cp Package.resolved "$folder/source/"
-    step "the version of $commit" swift_build --package-path "$folder/source" --scratch-path "$folder/build" --product feedd
+    FASTFEED_COMMIT=1$commit step "the version of $commit" swift_build --package-path "$folder/source" --scratch-path "$folder/build" --product feedd
     cp "$folder/build/release/feedd" "$OLD" || fail "the version of $commit is not where it should be"
     rm -rf "$folder/source" "$folder/build"
 }

@@ -38,9 +38,10 @@ typedef struct ff_exchange_info {
     int64_t weight_per_minute; ///< the limit REQUEST_WEIGHT per 1 MINUTE; -1 when absent
 } ff_exchange_info;
 
-/// Reads an exchangeInfo. Unknown members are ignored, but the whole text is validated. On FF_KLINE `out` is to be
+/// Reads an exchangeInfo. Unknown members are ignored, but the whole text is validated. More than `rows_max` symbols are refused
+/// (FF_KLINE_LONG). On FF_KLINE `out` is to be
 /// freed with ff_exchange_info_free.
-ff_kline_result ff_exchange_info_parse(const char *bytes, size_t length, ff_exchange_info *out);
+ff_kline_result ff_exchange_info_parse(const char *bytes, size_t length, size_t rows_max, ff_exchange_info *out);
 void ff_exchange_info_free(ff_exchange_info *info);
 
 /// What was traded of a symbol in the last 24 hours.

@@ -62,6 +62,10 @@ void ff_map_discard(void *memory, size_t bytes);
 /// start needed does not.
 void ff_release_code(void);
 
+/// No core is written of this process, whatever its limits and the system's collector; only root's debuggers read its memory.
+/// What it starts by exec is its own affair.
+void ff_refuse_core_dumps(void);
+
 /// Resident set size in bytes, from /proc/self/statm; 0 if unreadable.
 uint64_t ff_resident_bytes(void);
 

@@ -46,6 +46,9 @@ package enum Limits {
     package static let pongsPerReadMax = 16
     /// How long an address of a name may say nothing to a connection before the next one is tried.
     package static let addressPatienceMs = 1_000
+    /// Names that are being looked up at a time, each on a thread (the service's unit allows 64). Beyond: the question fails, and is asked
+    /// again like one that nobody has answered.
+    package static let resolverThreadsMax = 32
     /// After our close frame, how long the peer may take to answer it.
     package static let closeTimeoutMs = 2_000
     /// A peer that says nothing for this long is asked by the kernel, so often, and is gone when it does not answer so many times.
@@ -133,6 +136,21 @@ package enum Limits {
     package static let redisElsewhereMs = 2_000
     /// The longest pause until then.
     package static let redisElsewherePauseMs = 250
+    /// Sentinels of one URL; each has so long to answer, connecting included.
+    package static let sentinelsMax = 16
+    package static let sentinelTimeoutMs = 300
+    /// A server that they have named and that is not the primary, yet or any more, is asked again so soon.
+    package static let primaryPauseMs = 200
+    /// How often a Sentinel is asked for the primary, and a replica how well it follows.
+    package static let redisWatchMs = 1_000
+    /// So many such rounds without an answer of use, and the log says why.
+    package static let redisOutageRounds = 10
+    /// Replicas that are looked at; and when one may be read from: it has heard of its primary in the last seconds, and was asked for
+    /// that a moment ago. It has so long to answer, then the primary is asked.
+    package static let replicasMax = 8
+    package static let replicaSilenceSeconds: UInt64 = 2
+    package static let replicaTrustNs: UInt64 = 3_000_000_000
+    package static let replicaTimeoutMs = 500
     /// Stopped series whose field in `latest:*` is removed by one batch; the others wait for the next.
     package static let removalsPerBatchMax = 64
     /// Gaps remembered one by one; beyond, they are only counted.
@@ -284,6 +302,8 @@ package enum Limits {
     /// Symbols of the catalogue, more than twice as many as the exchange has ever listed. Beyond: left out, counted in the log. One script
     /// replaces an index of so many.
     package static let catalogueSymbolsMax = 8_192
+    /// Entries of a list of symbols (10 MB). A longer one is refused.
+    package static let instrumentsMax = 65_536
     /// Rows of the 24 h tickers. Beyond: the answer is refused.
     package static let dayTickersMax = 2 * catalogueSymbolsMax
     /// Members of one command that writes the catalogue, and commands in one turn: neither must be felt.
@@ -319,6 +339,8 @@ package enum Limits {
     package static let leaseRetryMs = 1_000
     /// Entries of the registry that are looked at each time it is asked whether Redis still has it; the others have their turn later.
     package static let registryChecksMax = 32
+    /// Stopped fluxes that are erased again in a registry that may be from before. Older ones stay erased as far as Redis keeps it.
+    package static let erasedFluxesMax = 1_024
 
     /// Asserts what the parts rely on.
     package static func verify() {

@@ -124,6 +124,11 @@
     }
 
     package func series(_ id: UInt32) -> Series? { Int(id) < names.count ? names[Int(id)] : nil }
+    /// Followed, or stopped and not yet another one's id.
+    package func series(_ handle: SeriesHandle) -> Series? { self.handle(handle.id) == handle ? series(handle.id) : nil }
+    func handle(_ id: UInt32) -> SeriesHandle? {
+        Int(id) < names.count ? unsafe SeriesHandle(id: id, generation: states.base[Int(id)].generation) : nil
+    }
     package var seriesCount: Int { names.count }
 
     /// How a series stands, for status.

@@ -173,7 +173,9 @@ struct ClientLoop {
     /// `slave`, host, port, how its link stands. A server that will not say is believed.
     private mutating func takeRole(_ reply: RedisReply) {
         let words = reply.elements.map(\.text)
-        guard words.count > 3, words[0] == "slave", ["connect", "connecting"].contains(words[3]) else { return }
+        guard words.count > 3, words[0] == "slave" else { return }
+        // Where Sentinels know the master, a replica is none of our business.
+        guard endpoint.sentinels != nil || ["connect", "connecting"].contains(words[3]) else { return }
         lose("\(endpoint) is a replica that does not reach its master")
     }
 

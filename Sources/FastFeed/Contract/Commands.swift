@@ -79,6 +79,8 @@ package enum Field {
         clockDifference = "clock_difference_ms"
     package static let restWeightUsed = "rest_weight_used", restWeightAllowed = "rest_weight_allowed",
         restWeightOfAddress = "rest_weight_of_address"
+    package static let redisMode = "redis_mode", redisPrimary = "redis_primary", redisReplicas = "redis_replicas",
+        redisReplicaLag = "redis_replica_lag_bytes"
 
     /// `exchange_error`: why a part does not work.
     package static func reason(_ part: ServicePart) -> String { "\(part.rawValue)_error" }

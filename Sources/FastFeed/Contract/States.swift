@@ -94,6 +94,8 @@ public enum FluxOrigin: String, CaseIterable, Sendable {
 /// Where the rows of `data` come from.
 public enum DataSource: String, CaseIterable, Sendable {
     case redis
+    /// A replica of Redis, at most a moment behind it.
+    case replica
     /// What the exchange said a moment ago.
     case cache
     case exchange

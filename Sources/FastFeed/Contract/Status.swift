@@ -81,6 +81,9 @@ public struct ServiceStatus: Sendable, Equatable {
     public let startedAt, heartbeatAt: Int64
     /// Of each part that does not work, the newest; gone when the part works again.
     public let troubles: [Trouble]
+    /// `single`, or `sentinel`; and where the server is that is written to, `host:port` or a path. Empty while nobody knows, and of a service
+    /// that does not say it.
+    public let redisMode, redisPrimary: String
     /// Counters, gauges and latencies (µs) by name, in the service's order: the list grows with the service.
     public let figures: [Figure]
 
@@ -93,7 +96,10 @@ extension ServiceStatus: StatusMembers {
 
     package init(_ value: JSONValue) throws(Malformed) {
         let head =
-            [Field.state, Field.version, Field.pid, Field.host, Field.market, Field.startedAt, Field.heartbeatAt]
+            [
+                Field.state, Field.version, Field.pid, Field.host, Field.market, Field.startedAt, Field.heartbeatAt, Field.redisMode,
+                Field.redisPrimary,
+            ]
             + ServicePart.allCases.flatMap { [Field.reason($0), Field.reasonAt($0)] }
         let others = (value.members ?? []).filter { !head.contains($0.key) }
         var troubles: [Trouble] = []
@@ -106,6 +112,8 @@ extension ServiceStatus: StatusMembers {
             pid: Int32(clamping: try value.number(Field.pid)), host: try value.text(Field.host),
             market: Market(rawValue: try value.text(Field.market)), startedAt: try value.number(Field.startedAt),
             heartbeatAt: try value.number(Field.heartbeatAt), troubles: troubles,
+            redisMode: try value.optional(Field.redisMode, "a text", \.string) ?? "",
+            redisPrimary: try value.optional(Field.redisPrimary, "a text", \.string) ?? "",
             figures: others.compactMap { member in
                 if member.value == ServiceStatus.unmeasured { return Figure(member.key, nil) }
                 return member.value.integer.map { Figure(member.key, UInt64(clamping: $0)) }
@@ -113,6 +121,7 @@ extension ServiceStatus: StatusMembers {
     }
 
     package var members: [(String, JSONValue)] {
+        let redis: [(String, JSONValue)] = [(Field.redisMode, .string(redisMode)), (Field.redisPrimary, .string(redisPrimary))]
         let errors = ServicePart.allCases.flatMap { part -> [(String, JSONValue)] in
             let trouble = troubles.first { $0.part == part }
             return [(Field.reason(part), .string(trouble?.reason ?? "")), (Field.reasonAt(part), .integer(trouble?.at ?? 0))]
@@ -121,6 +130,6 @@ extension ServiceStatus: StatusMembers {
             (Field.state, .string(state?.rawValue ?? "")), (Field.version, .string(version)), (Field.pid, .integer(Int64(pid))),
             (Field.host, .string(host)), (Field.market, .string(market?.rawValue ?? "")), (Field.startedAt, .integer(startedAt)),
             (Field.heartbeatAt, .integer(heartbeatAt)),
-        ] + errors + figures.map { ($0.name, $0.value.map { .integer(Int64(clamping: $0)) } ?? ServiceStatus.unmeasured) }
+        ] + errors + redis + figures.map { ($0.name, $0.value.map { .integer(Int64(clamping: $0)) } ?? ServiceStatus.unmeasured) }
     }
 }

@@ -71,6 +71,7 @@ extension Control {
         if let entry {
             try keep(entry, undo: fluxes.erasure(flux))
             engine.tell(try fluxes.add(flux))
+            erased.removeAll { $0.id == flux.id }
             _ = fluxes.judge(flux, by: symbols)
             status.markDue()
             journal.note(.info, "flux created", ("flux_id", flux.id), ("series", "\(flux.symbols.count)"))
@@ -79,7 +80,10 @@ extension Control {
     }
 
     private func stop(_ flux: Flux) throws(CommandError) -> [(String, JSONValue)] {
-        if flux.origin == .command { try keep(fluxes.erasure(flux), undo: fluxes.entry(flux)) }
+        if flux.origin == .command {
+            try keep(fluxes.erasure(flux), undo: fluxes.entry(flux))
+            erased = erased.suffix(Limits.erasedFluxesMax - 1) + [flux]
+        }
         engine.tell(fluxes.remove(flux))
         line.post(status.end(flux))
         journal.note(.info, "flux stopped", ("flux_id", flux.id))
@@ -131,6 +135,14 @@ extension Control {
         return try? data.storedRows(query, replies)
     }
 
+    /// What a replica has; nil where none may be asked, where it does not answer, and where it lacks a bar that the primary may have.
+    private func replicaRows(_ query: DataQuery, nowNs: UInt64) -> [JSONValue]? {
+        guard let replies = replica?.ask(data.storedQuestion(query)), let rows = try? data.storedRows(query, replies),
+            data.isWhole(rows, query, nowMs: engine.clock.nowMs, nowNs: nowNs)
+        else { return nil }
+        return rows
+    }
+
     private func isFollowed(_ series: Series) -> Bool { fluxes.placement.handle(series) != nil }
 
     /// Nil when the exchange must be asked.
@@ -142,6 +154,7 @@ extension Control {
         }
         var stored: [JSONValue]?
         if engine.rest == nil || isFollowed(query.series) {
+            if let rows = replicaRows(query, nowNs: startedNs) { return answer(.replica, rows) }
             guard let replies = line.ask(data.storedQuestion(query)) else { throw Control.redisIsAway }
             let rows = try data.storedRows(query, replies)
             if data.isWhole(rows, query, nowMs: engine.clock.nowMs, nowNs: startedNs) { return answer(.redis, rows) }

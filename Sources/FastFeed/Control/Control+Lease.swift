@@ -14,6 +14,7 @@ extension Control {
     func greetRedis() {
         let wasServing = isServing
         catalogue.index.forget()
+        mayAskInfo = true
         beat()
         if wasServing && isServing && lease.isHeld(nowNs) {
             // A Redis that has come back empty is told again.
@@ -86,7 +87,13 @@ extension Control {
         let questions = upkeep.questions(
             registry: isServing && lease.isHeld(nowNs) ? fluxes : nil, keeper: lease.keeper,
             standings: engine.sink.isConnected ? engine.standings.fluxes : nil)
-        if !questions.isEmpty, let replies = line.ask(questions) { restore(upkeep.losses(replies)) }
+        guard let replies = line.ask(questions + (mayAskInfo ? [ReplicationInfo.question] : [])) else { return }
+        if mayAskInfo, let reply = replies.last {
+            status.redis = RedisStanding(redis, replicas: reply.text.map(ReplicationInfo.init))
+            // Each time would be noted there.
+            if case .error(let message) = reply, message.hasPrefix("NOPERM") { mayAskInfo = false }
+        }
+        restore(upkeep.losses(replies.prefix(questions.count)))
     }
 
     private func restore(_ lost: [Upkeep.Thing]) {
@@ -103,7 +110,7 @@ extension Control {
 
     /// Who keeps it comes last: named there, the registry is whole.
     private func postRegistry() {
-        line.post(fluxes.registry)
+        line.post(erased.map(fluxes.erasure) + fluxes.registry)
         if let keeper = lease.keeper { line.post([fluxes.keeperEntry(keeper)]) }
     }
 
@@ -114,9 +121,18 @@ extension Control {
         line.flush()
         if !wasResumed { warnOfStrangers() }
         // Else Redis is slow, or the line is lost: a later turn tries again.
-        guard line.isReady, line.listen(isWanted: { waitsOn() }), let reading = readRegistry() else { return }
+        guard line.isReady, line.listen(isWanted: { waitsOn() }), var reading = readRegistry() else { return }
         let keeper = reading[0].text
         let isTheirs = keeper != nil && keeper != lease.owner
+        if isTheirs {
+            erased = []
+        } else if !erased.isEmpty {
+            // It is ours, and may be from before they were stopped.
+            line.post(erased.map(fluxes.erasure))
+            line.flush()
+            guard line.isReady, let anew = readRegistry() else { return }
+            reading = anew
+        }
         resume(reading, endsOthers: isTheirs)
         if wasResumed && !isTheirs { line.post(fluxes.registry) }
         if let keeper = lease.keeper { line.post([fluxes.keeperEntry(keeper)]) }

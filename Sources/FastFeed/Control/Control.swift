@@ -24,16 +24,23 @@ package final class Control: @unchecked Sendable {
     var symbols = SymbolList()
     var catalogue: Catalogue
     var data: DataDesk
+    /// Nil: the primary alone is read from.
+    var replica: ReplicaReader?
+    let redis: RedisEndpoint
     var heal: HealDesk
     var status: StatusDesk
     var lease: Lease
     /// When the lease was asked for by a question that Redis answers late.
     var lateLeaseNs: UInt64?
     var upkeep: Upkeep
+    /// Redis lets this user ask for INFO, as far as is known of this connection.
+    var mayAskInfo = true
     /// Commands are taken, the status is written, the registry is ours.
     var isServing = false
     /// What a standby has read last: who keeps the registry, and its entries.
     var registryReading: [RedisReply] = []
+    /// Fluxes that were stopped last: a failover may have lost that.
+    var erased: [Flux] = []
     private var ledger: ConnectLedger
     /// The subscriber was not read to its end: it may hold messages that the socket does not show.
     private var mayHoldMoreCommands = false
@@ -47,11 +54,14 @@ package final class Control: @unchecked Sendable {
         commands = CommandDesk(schema: schema, counters: counters, durations: durations, journal: journal)
         line = RedisLine(redis, channels: commands.channels, journal: journal, seed: seed)
         data = DataDesk(schema: schema)
+        replica = engine.replicas.map(ReplicaReader.init)
+        self.redis = redis
         catalogue = Catalogue(schema: schema)
         heal = HealDesk(market: schema.market, gaps: engine.gaps)
         status = StatusDesk(
             schema: schema, board: engine.standings, troubles: engine.troubles, healing: engine.healer == nil ? nil : engine.gaps,
             startedAtMs: WallClock.nowMs())
+        status.redis = RedisStanding(redis)
         lease = Lease(key: schema.leaseKey, lifeMs: leaseMs, host: StatusDesk.hostName, pid: getpid(), nonce: seed)
         upkeep = Upkeep(schema: schema)
         wakeUp = try WakeUp()
@@ -75,6 +85,9 @@ package final class Control: @unchecked Sendable {
         thread?.join()
         thread = nil
     }
+
+    /// Any thread: Redis's primary is another server now. The line sees it when it is turned.
+    package func noteMove() { wakeUp.signal() }
 
     var nowNs: UInt64 { MonotonicClock.nowNs() }
     /// False once the thread is to end: then nothing is begun that waits.
@@ -116,7 +129,7 @@ package final class Control: @unchecked Sendable {
         let waitersNs = isServing && lease.isHeld(nowNs) ? min(symbols.waitersDueNs, catalogue.workDueNs) : .max
         let beatNs = line.isReady ? min(lease.dueNs, waitersNs) : .max
         wakeUp.park(line.pollEntries, untilNs: min(line.dueNs, status.dueNs, beatNs)) {
-            stopping.load(ordering: .acquiring) || engine.haveSaidSomething || exchangeAnswers.isWaiting
+            stopping.load(ordering: .acquiring) || line.isOutdated || engine.haveSaidSomething || exchangeAnswers.isWaiting
                 || mayHoldMoreCommands && line.isReady
         }
     }
@@ -196,6 +209,7 @@ package final class Control: @unchecked Sendable {
     private func takeStandings(_ reports: [SeriesReport]) {
         guard let figures = engine.figures() else { return }
         let (nowNs, nowMs) = (nowNs, WallClock.nowMs())
+        status.redis = RedisStanding(redis, replicas: status.redis.replicas)
         status.takeStandings(
             reports, fluxes, figures, quiet: engine.healer?.quiet.withLock { $0 } ?? [], isConnected: line.isReady,
             isRegistryRead: fluxes.isResumed, nowNs: nowNs, nowMs: nowMs)

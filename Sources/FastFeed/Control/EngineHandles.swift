@@ -21,6 +21,8 @@ package struct EngineHandles: Sendable {
     package var standings: StandingsBoard
     /// Why something of the engine does not work.
     package var troubles: TroubleBoard
+    /// Which replica `data:get` may ask; nil: the primary is read from.
+    package var replicas: ReplicaBoard?
     /// Nil once the engine is gone.
     package var figures: @Sendable () -> Figures?
 

@@ -29,15 +29,19 @@ package struct RedisLine {
     private var givenUp: (number: Int, reply: RedisReply?)?
     /// When the last reply came, or the first command was sent that has none.
     private var heardNs: UInt64 = 0
-    private var elsewhere = ElsewhereWatch()
+    private var elsewhere: ElsewhereWatch
 
     package init(_ endpoint: RedisEndpoint, channels: [String], journal: Journal, seed: UInt64) {
         (self.endpoint, self.channels, self.journal) = (endpoint, channels, journal)
         backoff = Backoff(Limits.redisBackoffMs, seed: seed)
+        elsewhere = ElsewhereWatch(isFound: endpoint.sentinels != nil)
     }
 
     /// True while Redis takes and answers what it is sent: only then requests are taken.
     package var isReady: Bool { connection?.wantsWrite == false && repliedCount >= lateCount }
+
+    /// Another server is Redis's primary now, as its Sentinels say.
+    package var isOutdated: Bool { connection?.isOutdated ?? false || subscriber?.isOutdated ?? false }
 
     // MARK: Coming and going
 
@@ -57,6 +61,10 @@ package struct RedisLine {
     }
 
     private mutating func subscribe(timeoutMs: Int, _ isWanted: () -> Bool) throws(FeedError) {
+        if isOutdated {
+            subscriber?.close()
+            subscriber = nil
+        }
         guard isListening, subscriber == nil else { return }
         subscriber = try RedisSubscriber.connect(
             endpoint, timeoutMs: timeoutMs, messageBytesMax: CommandRequest.bytesMax, isWanted: isWanted)
@@ -126,6 +134,8 @@ package struct RedisLine {
 
     /// Takes what Redis says to what was posted. A Redis that says nothing is taken for dead after a while.
     package mutating func takeReplies() {
+        // Both connections: the other one is as useless.
+        if connection != nil && isOutdated { return loseSubscriber("another server is Redis's primary now") }
         while let reply = nextReply(untilNs: 0) { pass(reply) }
         if repliedCount < sentCount && MonotonicClock.nowNs() &- heardNs >= Limits.controlSilenceNs { lose("Redis does not answer") }
     }
@@ -143,7 +153,7 @@ package struct RedisLine {
             if case .error(let message) = reply, ReplyVerdict(error: message) == .elsewhere, elsewhere.note(heardNs) {
                 // Both connections: what is asked by the new master's clients is not heard here.
                 loseSubscriber("Redis goes on saying: \(message)")
-                elsewhere = ElsewhereWatch()
+                elsewhere.end()
             }
             return reply
         }

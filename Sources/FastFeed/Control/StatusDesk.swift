@@ -21,6 +21,8 @@ package struct StatusDesk {
     private var refreshDueNs: UInt64 = 0
     /// How far the exchange's clock was from ours when the newest update came (its way included), behind or ahead. Nil before the first.
     package private(set) var clockDifferenceMs: Int64?
+    /// Where Redis is, and what it has said of its replicas.
+    package var redis = RedisStanding()
 
     package init(
         schema: KeySchema, board: StandingsBoard, troubles: TroubleBoard = TroubleBoard(), healing: GapBoard? = nil, startedAtMs: Int64
@@ -159,7 +161,8 @@ package struct StatusDesk {
     private static let shown: [CounterID] = [
         .connectionsLive, .reconnects, .duplicates, .coalesced, .candlesWritten, .closedWritten, .closedPending, .gapsSeen,
         .gapCandlesMissing, .gapCandlesFilled, .gapsOpen, .gapCandlesHealed, .gapCandlesAbsent, .closedHeld, .lateCloses, .muteStreams,
-        .tradeIDBreaks, .auditChecked, .auditMismatches, .redisReconnects, .commandsReceived, .commandsRefused, .commandsUnanswered,
+        .tradeIDBreaks, .auditChecked, .auditMismatches, .redisReconnects, .redisFailovers, .closedAgain, .closedAgainMissing,
+        .commandsReceived, .commandsRefused, .commandsUnanswered,
         .cacheHits,
         .cacheMisses, .mailboxRefusals,
     ]
@@ -175,6 +178,8 @@ package struct StatusDesk {
         ]
         list.append(.init(Field.refusedSymbols, UInt64(book.refusedCount)))
         list.append(.init(Field.clockDifference, clockDifferenceMs.map { $0.magnitude }))
+        list.append(.init(Field.redisReplicas, redis.replicas.map { UInt64($0.replicaCount) }))
+        list.append(.init(Field.redisReplicaLag, redis.replicas?.lagBytes))
         list += StatusDesk.shown.map { .init($0.name, counters[$0]) }
         if let rest = figures.rest {
             list += [
@@ -189,7 +194,8 @@ package struct StatusDesk {
         }
         return ServiceStatus(
             state: state(book, figures, nowMs), version: FastFeedVersion.text, pid: getpid(), host: StatusDesk.hostName,
-            market: book.market, startedAt: startedAtMs, heartbeatAt: nowMs, troubles: troublesNow, figures: list)
+            market: book.market, startedAt: startedAtMs, heartbeatAt: nowMs, troubles: troublesNow,
+            redisMode: redis.mode, redisPrimary: redis.primary, figures: list)
     }
 
     private var troublesNow: [ServiceStatus.Trouble] {

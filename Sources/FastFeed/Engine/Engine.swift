@@ -60,6 +60,9 @@ public final class Engine: Sendable {
     /// The exchange's.
     private let clock = ExchangeClock()
     private let control = Lock<Control?>(nil)
+    /// Nil where Redis is one server, and the only one that is read from.
+    private let watch = Lock<RedisWatch?>(nil)
+    private let replicas: ReplicaBoard?
     /// How the service, each flux and each series stands. Empty unless commands are taken.
     package let standings = StandingsBoard()
     /// What the configuration asks for, until control takes it over.
@@ -72,6 +75,7 @@ public final class Engine: Sendable {
         Limits.verify()
         try configuration.validate()
         self.configuration = configuration
+        replicas = configuration.readFrom == .replica ? ReplicaBoard() : nil
         threading = configuration.threading ?? (Cores.usableCount() < 3 ? .shared : .dedicated)
         let seed = SystemRandom.word()
         rings = (0..<configuration.readerCount).map { _ in SPSCRing<CandleRecord>(zeroed: Limits.ringRecordCount) }
@@ -151,6 +155,7 @@ public final class Engine: Sendable {
             runners.withLock { $0 = started }
             if let rest { try startHealer(rest) }
             if configuration.takesCommands { try startControl() }
+            try startWatch()
         } catch {
             throw FeedError(.system, "cannot start threads: \(error)")
         }
@@ -173,6 +178,19 @@ public final class Engine: Sendable {
             started.append(try start([reader], core: pins ? cores[index] : nil))
         }
         return started
+    }
+
+    /// Where servers change their roles, all that write learn it from one place.
+    private func startWatch() throws(SystemError) {
+        guard configuration.redis.sentinels != nil || replicas != nil else { return }
+        let made = try RedisWatch(configuration.redis, replica: configuration.redisReplica, board: replicas, journal: journal) {
+            [weak self] in
+            guard let self else { return true }
+            control.withLock { $0 }?.noteMove()
+            return sink.commands.offer(.followPrimary)
+        }
+        try made.start()
+        watch.withLock { $0 = made }
     }
 
     /// On a thread of its own: it waits for Redis.
@@ -204,7 +222,7 @@ public final class Engine: Sendable {
         let healing = healing.withLock { $0 }
         let handles = EngineHandles(
             readers: readers, sink: sink, budget: budget, rest: healing?.rest, healer: healing?.healer, heal: configuration.heal,
-            gaps: gaps, clock: clock, standings: standings, troubles: troubles,
+            gaps: gaps, clock: clock, standings: standings, troubles: troubles, replicas: replicas,
             figures: { [weak self] in
                 self.map {
                     (
@@ -242,6 +260,7 @@ public final class Engine: Sendable {
         let report = StopReport(
             closedUnwritten: Int(counters[.closedPending]), closedLost: Int(counters.closedLost),
             formingUnwritten: sink.isDrained ? 0 : sink.formingUnwritten)
+        watch.withLock { $0.take() }?.stop()
         for runner in running.reversed() { runner.stop() }
         runners.withLock { $0 = [] }
         return report
@@ -295,11 +314,19 @@ public final class Engine: Sendable {
 
     // MARK: For the ops server
 
-    /// All threads that must go on: those of the data path, the healer's and control's.
+    /// All threads that must go on: those of the data path, the healer's, control's, and the one that watches Redis's servers.
     package var threads: [ThreadMeter] {
         (runners.withLock { $0 } + [healing.withLock { $0?.runner }].compactMap(\.self)).map(\.meter)
-            + [control.withLock { $0?.meter }].compactMap(\.self)
+            + [control.withLock { $0?.meter }, watch.withLock { $0?.meter }].compactMap(\.self)
     }
+
+    /// Sentinels of the URL, and of these the ones whose last word was believed.
+    package var sentinels: (named: Int, answering: Int) {
+        (configuration.redis.sentinels?.addresses.count ?? 0, watch.withLock { $0?.answeringCount } ?? 0)
+    }
+
+    /// One follows closely enough that `data:get` asks it.
+    package var isReplicaRead: Bool { replicas?.replica(nowNs: MonotonicClock.nowNs()) != nil }
 
     /// Of each reader's ring, how many records are in it.
     package var ringCounts: [Int] { rings.map(\.count) }

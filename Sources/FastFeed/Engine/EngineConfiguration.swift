@@ -9,6 +9,13 @@ public enum ThreadingMode: String, CaseIterable, Sendable {
     case shared
 }
 
+/// Which servers of Redis the service reads candles from when it is asked for data.
+public enum ReadFrom: String, CaseIterable, Sendable {
+    case primary
+    /// A replica that follows the primary; the primary while there is none.
+    case replica
+}
+
 /// Symbols to follow, each at each of the intervals.
 public struct FluxDefinition: Sendable, Hashable {
     public var symbols: [Symbol]
@@ -93,6 +100,9 @@ public struct EngineConfiguration: Sendable {
 
     // Redis
     public var redis = RedisEndpoint.local
+    public var readFrom = ReadFrom.primary
+    /// One that is read from, besides those that Sentinels know.
+    public var redisReplica: RedisEndpoint?
     public var keyPrefix = ""
     /// Candle states per pipelined batch, at most.
     public var batchSize = 1_500
@@ -144,9 +154,22 @@ public struct EngineConfiguration: Sendable {
         }
         try checkVenue()
         try check(redis.user == nil || redis.password != nil, "a Redis user is named, but no password")
+        try checkReplica()
         try check(
             placement.fits(seriesList),
             "\(seriesList.count) series are more than \(readerCount) readers take; raise streams-per-connection or readers")
+    }
+
+    private func checkReplica() throws(FeedError) {
+        func check(_ ok: Bool, _ sentence: String) throws(FeedError) { if !ok { throw FeedError(.configuration, sentence) } }
+        if let redisReplica {
+            try check(readFrom == .replica, "redis-replica has no meaning without read-from replica")
+            try check(redisReplica.sentinels == nil, "redis-replica must be one server: redis://, rediss:// or unix://")
+        } else {
+            try check(
+                readFrom == .primary || redis.sentinels != nil,
+                "read-from replica needs Sentinels that know the replicas (redis+sentinel://…), or redis-replica")
+        }
     }
 
     /// Of nothing yet.

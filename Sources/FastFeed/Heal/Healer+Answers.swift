@@ -74,12 +74,14 @@ extension Healer {
     /// What the exchange's history has not may all the same have come over its streams.
     private func noteAbsent(_ request: HealPlan.Request, _ range: Range<Int64>, isBeforeFirst: Bool, _ nowNs: UInt64) {
         let series = request.series
-        let question = [
-            "XRANGE", schema.historyKey(series), "\(range.lowerBound)", "\(range.upperBound - 1)", "COUNT", "\(Limits.healPageBars)",
-        ]
-        let replies = store.ask([question]) ?? []
+        let key = schema.historyKey(series)
+        let replies =
+            store.ask([
+                ["XRANGE", key, "\(range.lowerBound)", "\(range.upperBound - 1)", "COUNT", "\(Limits.healPageBars)"],
+                ["XREVRANGE", key, "\(max(0, range.lowerBound - 1))", "-", "COUNT", "1"],
+            ]) ?? []
         // A key of another type has none of them.
-        guard replies.count == 1, HistoryCheck.trouble(replies[...])?.hasPrefix("WRONGTYPE") ?? true else {
+        guard replies.count == 2, HistoryCheck.trouble(replies[...])?.hasPrefix("WRONGTYPE") ?? true else {
             gaps.mark(series, fromMs: range.lowerBound, untilMs: range.upperBound, .open)
             return plan.postpone(request.handle, range, nowNs: nowNs)
         }
@@ -88,6 +90,8 @@ extension Healer {
             let barMs = series.interval.openTime(containing: openMs, anchorMs: range.lowerBound)
             gaps.remove(series, fromMs: barMs, untilMs: series.interval.nextOpenTime(after: barMs))
         }
+        // Redis may have older bars than the exchange.
+        let isBeforeFirst = isBeforeFirst && replies[1].elements.isEmpty
         gaps.markAbsent(series, fromMs: range.lowerBound, untilMs: range.upperBound, isBeforeFirst: isBeforeFirst)
         let count = series.interval.barCount(from: range.lowerBound, until: range.upperBound) - Int64(replies[0].elements.count)
         guard count > 0 else { return }

@@ -20,7 +20,7 @@ public enum CounterID: Int, CaseIterable, Sendable {
     case lateCloses, muteStreams, auditChecked, auditMismatches
     // Store
     case candlesWritten, closedWritten, batchesSent, bytesSent, repliesReceived, redisReconnects
-    case closedAgain, closedAgainMissing
+    case closedAgain, closedAgainMissing, redisFailovers
     case redisErrorsRetried, redisRejected, closedRejected, historyScripts, updatesRefused, closedPending, seriesActive, connectionsLive
     // Control
     case commandsReceived, commandsAnswered, commandsRefused, commandsRepeated, commandsUnanswered, cacheHits, cacheMisses
@@ -117,6 +117,7 @@ public enum CounterID: Int, CaseIterable, Sendable {
         case .historyScripts:
             ("scripts", "Calls of the merge script: runs of closed candles that were present already, corrected, or put in their place.")
         case .closedAgain: ("candles", "Acknowledged candles that were written once more, because the connection to Redis was a new one.")
+        case .redisFailovers: ("connections", "Connections to Redis that led to another primary than the one before, as its Sentinels say.")
         case .closedAgainMissing: ("candles", "Of these, candles that Redis had lost.")
         case .updatesRefused: ("replies", "Update messages that Redis refused to publish; the candles themselves are stored.")
         case .closedPending: ("candles", "Closed candles not yet acknowledged.")

@@ -13,6 +13,9 @@ package enum ProcessMemory {
         ff_heap_give_back()
     }
 
+    /// A core would hold passwords: none is written of this process, and nobody but root reads its memory.
+    package static func refuseCoreDumps() { ff_refuse_core_dumps() }
+
     /// The calling thread keeps nothing of what it frees. For threads that need much at a time and seldom.
     package static func keepNothing() { ff_heap_lean_thread() }
 }

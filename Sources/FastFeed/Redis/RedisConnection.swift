@@ -19,9 +19,14 @@ package final class RedisConnection {
     /// Why the connection is of no more use.
     private(set) var loss: String?
     private let input = PaddedBuffer(count: 64 * 1024)
+    /// Where Sentinels say which server is the primary: this connection's, and what they say now.
+    private let named: (primary: NamedPrimary, board: PrimaryBoard)?
 
-    private init(_ transport: consuming Transport, stringBytesMax: Int, outboxBytesMax: Int) {
+    private init(
+        _ transport: consuming Transport, _ named: (NamedPrimary, PrimaryBoard)?, stringBytesMax: Int, outboxBytesMax: Int
+    ) {
         self.transport = transport
+        self.named = named
         parser = ReplyParser(stringBytesMax: stringBytesMax)
         outbox = Outbox(bytesMax: outboxBytesMax)
     }
@@ -37,19 +42,56 @@ package final class RedisConnection {
         outboxBytesMax: Int = Limits.redisOutboxBytesMax, isWanted: () -> Bool = { true }
     ) throws(FeedError) -> RedisConnection {
         let deadlineNs = MonotonicClock.nowNs() + .ns(ms: timeoutMs)
-        let transport = try open(endpoint, timeoutMs, untilNs: deadlineNs, isWanted)
-        let connection = RedisConnection(transport, stringBytesMax: stringBytesMax, outboxBytesMax: outboxBytesMax)
-        let greeting = endpoint.greeting
-        _ = connection.send(greeting)
-        for _ in greeting {
-            switch connection.answer(untilNs: deadlineNs, isWanted) {
-            case .reply(.error(let message)): throw endpoint.refusal(message)
+        while true {
+            let primary = try endpoint.findPrimary(untilNs: deadlineNs, isWanted: isWanted)
+            let transport = try open(endpoint, primary, timeoutMs, untilNs: deadlineNs, isWanted)
+            let named = primary.flatMap { primary in endpoint.sentinels.map { (primary, $0.board) } }
+            let connection = RedisConnection(transport, named, stringBytesMax: stringBytesMax, outboxBytesMax: outboxBytesMax)
+            if try connection.greet(endpoint, timeoutMs, untilNs: deadlineNs, isWanted) { return connection }
+            // Not yet, or not any more.
+            connection.close()
+            guard MonotonicClock.nowNs() + .ns(ms: Limits.primaryPauseMs) < deadlineNs, isWanted() else {
+                throw FeedError(.redis, "cannot connect to \(endpoint.name(primary)): it is not the primary")
+            }
+            usleep(UInt32(Limits.primaryPauseMs * 1_000))
+        }
+    }
+
+    /// - Returns: false when it should be the primary and is not.
+    private func greet(
+        _ endpoint: RedisEndpoint, _ timeoutMs: Int, untilNs: UInt64, _ isWanted: () -> Bool
+    ) throws(FeedError) -> Bool {
+        let (greeting, name) = (endpoint.greeting, endpoint.name(named?.primary))
+        _ = send(greeting + (named == nil ? [] : [["ROLE"]]))
+        for index in 0..<(greeting.count + (named == nil ? 0 : 1)) {
+            switch answer(untilNs: untilNs, isWanted) {
+            // Who may not ask believes it: a replica refuses what is written.
+            case .reply(let reply) where index == greeting.count:
+                if case .error = reply { return true }
+                return reply.elements.first?.text == "master"
+            case .reply(.error(let message)): throw endpoint.refusal(message, of: named?.primary)
             case .reply: continue
-            case .nothing: throw FeedError(.redis, "cannot connect to \(endpoint): no answer within \(timeoutMs) ms (greeting)")
-            case .lost(let reason): throw FeedError(.redis, "cannot connect to \(endpoint): \(reason)")
+            case .nothing: throw FeedError(.redis, "cannot connect to \(name): no answer within \(timeoutMs) ms (greeting)")
+            case .lost(let reason): throw FeedError(.redis, "cannot connect to \(name): \(reason)")
             }
         }
-        return connection
+        return true
+    }
+
+    /// The Sentinels name another server now: what is written here is lost.
+    var isOutdated: Bool { named.map { $0.board.primary != $0.primary } ?? false }
+
+    /// The replies to these commands, error replies among them; blocks.
+    /// - Throws: one sentence; the connection is of no more use.
+    package func ask(_ commands: [[String]], untilNs: UInt64) throws(FeedError) -> [RedisReply] {
+        guard send(commands) else { throw FeedError(.redis, loss ?? "too many bytes for one command to Redis") }
+        return try commands.map { _ throws(FeedError) in
+            switch next(untilNs: max(1, untilNs)) {
+            case .reply(let reply): return reply
+            case .nothing: throw FeedError(.redis, "no answer in time")
+            case .lost(let reason): throw FeedError(.redis, reason)
+            }
+        }
     }
 
     /// Asks, before anything is started, whether a server is one that can be written to.
@@ -67,24 +109,26 @@ package final class RedisConnection {
         guard connection.send(ServerIdentity.question), case .reply(let reply) = connection.next(timeoutMs: timeoutMs),
             let refusal = reply.text.flatMap({ ServerIdentity(reply: $0).refusal })
         else { return }
-        throw FeedError(.configuration, "\(endpoint): \(refusal)")
+        throw FeedError(.configuration, "\(endpoint.name(connection.named?.primary)): \(refusal)")
     }
 
     /// A connected and, where wanted, secured socket, before the first command.
     private static func open(
-        _ endpoint: RedisEndpoint, _ timeoutMs: Int, untilNs: UInt64, _ isWanted: () -> Bool
+        _ endpoint: RedisEndpoint, _ primary: NamedPrimary?, _ timeoutMs: Int, untilNs: UInt64, _ isWanted: () -> Bool
     ) throws(FeedError) -> Transport {
         var dial = Dial(
-            endpoint.place, Dial.Options(tls: try endpoint.tlsContext(), patienceNs: .ns(ms: min(timeoutMs / 3, Limits.addressPatienceMs))),
+            endpoint.server(primary),
+            Dial.Options(tls: try endpoint.tlsContext(), patienceNs: .ns(ms: min(timeoutMs / 3, Limits.addressPatienceMs))),
             port: nil)
         while true {
             let nowNs = MonotonicClock.nowNs()
             switch dial.turn(nowNs: nowNs) {
             case .connected(let socket): return socket.transport
-            case .failed(let reason): throw FeedError(.redis, "cannot connect to \(endpoint): \(reason)")
+            case .failed(let reason): throw FeedError(.redis, "cannot connect to \(endpoint.name(primary)): \(reason)")
             case .pending:
                 guard nowNs < untilNs && isWanted() else {
-                    throw FeedError(.redis, "cannot connect to \(endpoint): no answer within \(timeoutMs) ms (\(dial.phase))")
+                    throw FeedError(
+                        .redis, "cannot connect to \(endpoint.name(primary)): no answer within \(timeoutMs) ms (\(dial.phase))")
                 }
                 let turnNs = min(untilNs, dial.nextTurnNs(nowNs: nowNs), nowNs + 100_000_000)
                 PolledTransport.wait(dial.number, dial.interest, nowNs: nowNs, untilNs: turnNs)
@@ -131,6 +175,7 @@ package final class RedisConnection {
     /// - Parameter untilNs: 0 for now.
     private func next(untilNs: UInt64) -> Event {
         var isLate = false
+        if isOutdated, loss == nil { return lose("another server is Redis's primary now") }
         while true {
             switch parser.next() {
             case .reply(let reply): return .reply(reply)

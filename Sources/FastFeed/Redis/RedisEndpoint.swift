@@ -1,8 +1,15 @@
 // Where Redis is, parsed once from `--redis`. A plain value, any thread.
 
-/// A Redis server: TCP, TLS or Unix socket, credentials and database.
+/// A Redis server: TCP, TLS or Unix socket, credentials and database; or the Sentinels that say which server it is.
 public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
-    public var place: ServerPlace
+    public enum Place: Sendable, Equatable {
+        case tcp(Authority)
+        case unix(path: String)
+        /// Which server is the primary, they say.
+        case sentinel(Sentinels)
+    }
+
+    public var place: Place
     /// TLS with verified chain and host name.
     public var isSecure = false
     /// PEM file of the authority to trust instead of the system's store.
@@ -18,15 +25,17 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
     public var passwordFile: String?
     public var database = 0
 
-    public init(place: ServerPlace) { self.place = place }
+    public init(place: Place) { self.place = place }
 
     public static let local = RedisEndpoint(place: .tcp(Authority(host: "127.0.0.1", port: 6379)))
 
+    static let schemesListed = "redis://, rediss://, redis+sentinel://, rediss+sentinel:// or unix://"
     private static let kind = URLKind(
-        name: "Redis URL", schemes: ["redis://": 6379, "rediss://": 6379], schemesListed: "redis://, rediss:// or unix://",
-        endMarks: "/", hasCredentials: true)
+        name: "Redis URL", schemes: ["redis://": 6379, "rediss://": 6379], schemesListed: schemesListed, endMarks: "/",
+        hasCredentials: true)
 
-    /// - Parameter url: `redis://[user:pass@]host[:port][/db]`, `rediss://…` or `unix:///path[?db=n]`.
+    /// - Parameter url: `redis://[user:pass@]host[:port][/db]`, `rediss://…`, `unix:///path[?db=n]`, or with Sentinels
+    ///   `redis+sentinel://[user:pass@]host[:port],host[:port]…/name[/db]`, `rediss+sentinel://…`.
     /// - Throws: one sentence; it never repeats the URL's password.
     public init(url: String) throws(FeedError) {
         func refusal(_ why: String) -> FeedError { RedisEndpoint.kind.refusal(url, why) }
@@ -45,6 +54,10 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
             }
             return
         }
+        if RedisEndpoint.isSentinelURL(url) {
+            self = try RedisEndpoint(sentinelURL: url)
+            return
+        }
         let parts = try RedisEndpoint.kind.parse(url)
         self.init(place: .tcp(parts.authority))
         isSecure = parts.scheme == "rediss://"
@@ -58,7 +71,7 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
         }
     }
 
-    private static func database(_ text: Substring) -> Int? {
+    static func database(_ text: Substring) -> Int? {
         guard text.utf8.count <= 5, text.utf8.allSatisfy(Ascii.isDigit) else { return nil }
         return Int(text)
     }
@@ -68,10 +81,26 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
         switch place {
         case .tcp(let authority): "\(isSecure ? "rediss" : "redis")://\(authority)/\(database)"
         case .unix(let path): "unix://\(path)" + (database == 0 ? "" : "?db=\(database)")
+        case .sentinel(let sentinels):
+            "\(isSecure ? "rediss" : "redis")+sentinel://\(sentinels.addresses.map(\.description).joined(separator: ","))"
+                + "/\(sentinels.name)/\(database)"
         }
     }
 
+    /// The same with the server that the Sentinels have named.
+    func name(_ primary: NamedPrimary?) -> String { primary.map { "\(self), primary \($0)" } ?? description }
+
     // MARK: Opening
+
+    /// - Parameter primary: what the Sentinels have named, where there are any.
+    func server(_ primary: NamedPrimary?) -> ServerPlace {
+        switch place {
+        case .tcp(let authority): .tcp(authority)
+        case .unix(let path): .unix(path: path)
+        case .sentinel:
+            if let primary { .tcp(primary.authority) } else { preconditionFailure("which server is the primary was not asked") }
+        }
+    }
 
     /// What TLS needs; nil for a plain connection. The files are read here.
     /// - Throws: one sentence naming the certificate or key that cannot be used.
@@ -79,7 +108,8 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
         guard isSecure else { return nil }
         if case .unix = place { throw FeedError(.configuration, "TLS needs a host name, not a socket path") }
         return try TLSContext.client(
-            authorityFile: authorityFile, certificateFile: certificateFile, keyFile: keyFile, setting: "--redis-ca-file")
+            authorityFile: authorityFile, certificateFile: certificateFile, keyFile: keyFile, setting: "--redis-ca-file",
+            namedBy: sentinels == nil ? nil : "the Sentinels")
     }
 
     /// AUTH, where there is a password. Its file is read here.
@@ -93,9 +123,10 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
     var greeting: [[String]] { authentication + selection + [["PING"]] }
 
     /// What an error reply to the greeting means: a setting that is wrong, or a server that is not ready.
-    func refusal(_ reply: String) -> FeedError {
+    func refusal(_ reply: String, of primary: NamedPrimary? = nil) -> FeedError {
+        let name = name(primary)
         if reply.hasPrefix("ERR DB index") || reply.hasPrefix("ERR invalid DB index") {
-            return FeedError(.configuration, "\(self): the server has no database \(database) (\(reply))")
+            return FeedError(.configuration, "\(name): the server has no database \(database) (\(reply))")
         }
         let isLasting =
             switch reply.prefix(while: { $0 != " " }) {
@@ -104,6 +135,6 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
                 ["ERR AUTH", "ERR Client sent AUTH", "ERR invalid password", "ERR SELECT is not allowed"].contains(where: reply.hasPrefix)
             default: false
             }
-        return FeedError(isLasting ? .configuration : .redis, "\(self) says: \(reply)")
+        return FeedError(isLasting ? .configuration : .redis, "\(name) says: \(reply)")
     }
 }

@@ -1,6 +1,6 @@
-// The data connection to Redis: connect, TLS, AUTH, SELECT, and then bytes both ways. Its owner's thread, which turns it;
-// never waits for the network. A password's file is read each time when it connects: from a disk, never from a pipe. Comes back for
-// ever after a loss.
+// The data connection to Redis: find the primary where Sentinels know it, connect, TLS, AUTH, SELECT, and then bytes both ways. Its
+// owner's thread, which turns it; never waits for the network. A password's file is read each time when it connects: from a disk, never
+// from a pipe. Comes back for ever after a loss.
 
 import CShims
 import Glibc
@@ -25,6 +25,8 @@ package struct RedisLinkSettings: Sendable {
     enum Phase: Equatable {
         /// Waiting to try (again) at an instant.
         case waiting
+        /// The Sentinels are asked.
+        case finding
         case dialing, greeting, ready
     }
 
@@ -43,6 +45,13 @@ package struct RedisLinkSettings: Sendable {
     private var hasAskedToKill = false
 
     private let settings: RedisLinkSettings
+    private var query: PrimaryQuery?
+    /// Where Sentinels say which server that is: the one we are connected to, or are about to be; and the one before.
+    private var (primary, lastPrimary): (NamedPrimary?, NamedPrimary?) = (nil, nil)
+    /// Since the connection before, another server has become the primary.
+    private(set) var hasMoved = false
+    /// The server that was named is not the primary yet, or not any more.
+    private var isTooEarly = false
     private var dial: Dial?
     private var socket: PolledTransport?
     private var reader = ReplyReader()
@@ -54,7 +63,7 @@ package struct RedisLinkSettings: Sendable {
     /// The script's name on this server; nil where it may not be loaded.
     private(set) var scriptSHA: String?
     /// What the answers to the greeting mean, in order.
-    private enum GreetingReply { case mustSucceed, mayFail, clientID, identity, script }
+    private enum GreetingReply { case mustSucceed, mayFail, clientID, identity, role, script }
     private var greetingReplies: [GreetingReply] = []
     private var greeting = Outbox(bytesMax: 64 * 1024)
     private var deadlineNs: UInt64 = .max
@@ -71,7 +80,7 @@ package struct RedisLinkSettings: Sendable {
     func nextDeadlineNs(nowNs: UInt64) -> UInt64 {
         switch phase {
         case .waiting: retryAtNs
-        case .dialing, .greeting: min(deadlineNs, opening(nowNs).nextTurnNs)
+        case .finding, .dialing, .greeting: min(deadlineNs, opening(nowNs).nextTurnNs)
         case .ready: .max
         }
     }
@@ -83,6 +92,16 @@ package struct RedisLinkSettings: Sendable {
         if phase == .waiting {
             guard nowNs >= retryAtNs else { return .pending }
             begin(nowNs: nowNs, port: port)
+        }
+        if phase == .finding {
+            switch query!.answer {
+            case nil: break
+            case .failure(let error): return .failed(error.message)
+            case .success(let found):
+                // Others may have heard of a later one meanwhile.
+                (primary, query) = (settings.endpoint.sentinels?.board.primary ?? found, nil)
+                beginDial(port)
+            }
         }
         if phase == .dialing {
             switch dial!.turn(nowNs: nowNs) {
@@ -102,7 +121,7 @@ package struct RedisLinkSettings: Sendable {
     private func opening(_ nowNs: UInt64) -> (phase: String, nextTurnNs: UInt64) {
         switch dial {
         case .some(let dial): ("\(dial.phase)", dial.nextTurnNs(nowNs: nowNs))
-        case .none: ("\(phase)", .max)
+        case .none: ("\(phase)", phase == .finding ? nowNs + .ns(ms: 5) : .max)
         }
     }
 
@@ -110,9 +129,16 @@ package struct RedisLinkSettings: Sendable {
         deadlineNs = nowNs + .ns(ms: settings.connectTimeoutMs)
         reader = ReplyReader()
         generation &+= 1
+        isTooEarly = false
+        guard settings.endpoint.sentinels != nil else { return beginDial(port) }
+        query = PrimaryQuery(settings.endpoint, timeoutMs: settings.connectTimeoutMs)
+        phase = .finding
+    }
+
+    private mutating func beginDial(_ port: PollerPort) {
         dial = Dial(
-            settings.endpoint.place, Dial.Options(tls: settings.tls, attempt: attempts, patienceNs: .ns(ms: Limits.addressPatienceMs)),
-            port: port,
+            settings.endpoint.server(primary),
+            Dial.Options(tls: settings.tls, attempt: attempts, patienceNs: .ns(ms: Limits.addressPatienceMs)), port: port,
             token: port.token(slot: 0, generation: generation))
         attempts += 1
         phase = .dialing
@@ -128,6 +154,8 @@ package struct RedisLinkSettings: Sendable {
         ask(
             (endpoint.authentication + endpoint.selection).map { ($0, .mustSucceed) }
                 + [(["CLIENT", "ID"], .clientID), (ServerIdentity.question, .identity)]
+                // The data path keeps of an array's reply its length alone, so ROLE is of no use here.
+                + (primary == nil ? [] : [(ReplicationInfo.question, .role)])
                 + (settings.script.map { [(["SCRIPT", "LOAD", $0], .script)] } ?? []) + [(["PING"], .mustSucceed)])
     }
 
@@ -162,6 +190,10 @@ package struct RedisLinkSettings: Sendable {
                 let identity = unsafe reply.pointee.isError ? nil : ServerIdentity(reply: reply.pointee.message)
                 if let refusal = identity?.refusal { return .failed("Redis cannot be used: \(refusal)") }
                 run = identity?.run
+            case .role:
+                // Who may not ask believes it: a replica refuses what is written.
+                isTooEarly = unsafe !reply.pointee.isError && reply.pointee.message.contains("role:slave")
+                if isTooEarly { return .failed("\(primary!) is not Redis's primary") }
             case .script: scriptSHA = unsafe reply.pointee.isError ? nil : reply.pointee.message
             case .mustSucceed: if unsafe reply.pointee.isError { return unsafe .failed("Redis says: \(reply.pointee.message)") }
             }
@@ -174,14 +206,27 @@ package struct RedisLinkSettings: Sendable {
             ask([(["CLIENT", "KILL", "ID", String(old.number)], .mayFail)])
             return greet()
         }
+        isTooEarly = isOutdated
+        if isTooEarly { return .failed("another server is Redis's primary now") }
         abandoned = nil
         isAnotherRun = lastRun != nil && run != nil && lastRun != run
         lastRun = run ?? lastRun
+        hasMoved = lastPrimary != nil && lastPrimary != primary
+        lastPrimary = primary
         phase = .ready
         attempts = 0
         backoff.succeeded()
         return .opened
     }
+
+    /// The Sentinels name another server than the one we are connected to, or try to be.
+    var isOutdated: Bool {
+        guard let sentinels = settings.endpoint.sentinels, phase != .waiting, phase != .finding else { return false }
+        return sentinels.board.primary != primary
+    }
+
+    /// The next attempt needs no pause: there is news of the primary.
+    mutating func tryNow() { if phase == .waiting && retryAtNs != .max { retryAtNs = 0 } }
 
     // MARK: Ready
 
@@ -241,7 +286,8 @@ package struct RedisLinkSettings: Sendable {
             abandoned = peerIsGone ? nil : mine
         }
         generation &+= 1
-        let delayNs = backoff.nextDelayNs()
+        // A failover takes its time, and ends at once.
+        let delayNs = isTooEarly ? .ns(ms: Limits.primaryPauseMs) : backoff.nextDelayNs()
         end(retryAtNs: nowNs + delayNs)
         return delayNs
     }
@@ -252,6 +298,7 @@ package struct RedisLinkSettings: Sendable {
     }
 
     private mutating func end(retryAtNs: UInt64) {
+        (query, primary) = (nil, nil)
         dial = nil
         socket = nil
         phase = .waiting

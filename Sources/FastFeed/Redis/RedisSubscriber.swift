@@ -117,5 +117,7 @@ package final class RedisSubscriber {
         }
     }
 
+    var isOutdated: Bool { connection.isOutdated }
+
     package func close() { connection.close() }
 }

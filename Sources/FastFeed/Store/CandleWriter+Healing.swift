@@ -75,9 +75,7 @@ extension CandleWriter {
 
     /// A new connection: the server behind it may have lost what was acknowledged.
     mutating func beginRewriting() {
-        for run in stored.runs(nowNs: table.held.nowNs, most: Limits.mergeRunMax).reversed() where table.isFollowed(run.series) {
-            again.append(run.candles)
-        }
+        again = stored.runs(nowNs: table.held.nowNs, most: Limits.mergeRunMax).reversed().map(\.candles)
         (isRewriting, rewritten) = (true, (0, 0))
         if again.isEmpty { endRewriting() }
     }
@@ -85,16 +83,31 @@ extension CandleWriter {
     private mutating func buildAgain(_ batch: inout Batch) {
         while let run = again.last, builder.mergeRoom >= run.count {
             again.removeLast()
-            guard let series = table.series(run[0].seriesID),
-                table.isFollowed(SeriesHandle(id: run[0].seriesID, generation: run[0].generation))
-            else { continue }
+            guard let series = series(of: run) else { continue }
             builder.writeAgain(run, series, sha: mergeSHA, to: &batch)
         }
         if !batch.asides.isEmpty {
             asidesInFlight += 1
         } else if again.isEmpty {
-            // What was left is of series that were stopped meanwhile.
+            // What was left has no name any more.
             endRewriting()
+        }
+    }
+
+    /// Of candles that are written again: followed, stopped, or one whose id another series has now.
+    func series(of run: [CandleRecord]) -> Series? {
+        let handle = SeriesHandle(id: run[0].seriesID, generation: run[0].generation)
+        return table.series(handle) ?? former[handle]?.series
+    }
+
+    /// Before their ids are given out anew. Bound: as many as there are ids; the candles of further ones are not written again.
+    mutating func keepNames(_ released: [UInt32]) {
+        guard stored.keepNs > 0, !released.isEmpty else { return }
+        let nowNs = table.held.nowNs
+        former = former.filter { $0.value.untilNs > nowNs }
+        for id in released where former.count < Limits.seriesCountMax {
+            guard let handle = table.handle(id), let series = table.series(id) else { continue }
+            former[handle] = (series, nowNs + stored.keepNs)
         }
     }
 

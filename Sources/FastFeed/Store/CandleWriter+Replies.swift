@@ -113,7 +113,7 @@ extension CandleWriter {
             case .gaps(let series): return schema.gapsKey(series)
             case .merge(.removal(let series, _)): return schema.historyKey(series)
             case .merge(.candles(let candles)): return table.series(candles[0].record.seriesID).map(schema.historyKey) ?? ""
-            case .again(let records): return table.series(records[0].seriesID).map(schema.historyKey) ?? ""
+            case .again(let records): return series(of: records).map(schema.historyKey) ?? ""
             case .mergeUpdate, .settled: return ""
             }
         case .publish: return ""
@@ -169,6 +169,9 @@ extension CandleWriter {
         }
         switch (aside, verdict) {
         case (.removal(let series), .apart): owe(removals: [series], nowNs)
+        case (.removal(let series), .done):
+            if removed.count >= Limits.seriesCountMax { removed = removed.filter { $0.value > nowNs } }
+            if removed.count < Limits.seriesCountMax { removed[series] = nowNs + stored.keepNs }
         case (.gaps(let series), .apart): owe(gaps: [series], nowNs)
         case (.removal, _), (.gaps, _), (.mergeUpdate, _), (.settled, _): break
         case (.again(let records), .done):
@@ -223,7 +226,8 @@ extension CandleWriter {
         if unsafe batch.pointee.mustRetry {
             unsafe restore(batch)
         } else {
-            (isRefusing, elsewhere) = (false, ElsewhereWatch())
+            isRefusing = false
+            elsewhere.end()
             if hasTrouble { endTrouble() }
             let written = unsafe recordForming(batch, ackNs: nowNs)
             counters.add(.candlesWritten, written)

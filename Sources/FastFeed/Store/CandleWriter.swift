@@ -14,10 +14,10 @@ import CShims
     var batchCount = 0
     /// Candles of the batches in flight.
     var candlesInFlight = 0
-    private var unsentFrom = 0
-    private var unsentCount = 0
+    var unsentFrom = 0
+    var unsentCount = 0
     /// The newest batches of which the kernel has not the last byte.
-    private var unwrittenCount = 0
+    var unwrittenCount = 0
     /// Batches answered or given up since the start.
     var endedCount = 0
     /// What is to be added to a monotonic instant to make it one of the wall clock; looked at once a second.
@@ -27,6 +27,8 @@ import CShims
     var oldest: (head: Int, sinceNs: UInt64) = (-1, 0)
     /// Stopped series whose field in `latest:*` is to be removed.
     var removals: [Series] = []
+    /// Those whose field was removed a moment ago, and until when that may have to be done again. Bound: as many as there are ids.
+    var removed: [Series: UInt64] = [:]
     /// Series whose holes are to be written anew, once the queue's head has passed: a hole ends when Redis has its last candle.
     var gapKeys = DueKeys()
     var gapsVersion = 0
@@ -39,6 +41,8 @@ import CShims
     /// What Redis has acknowledged a moment ago; and what of it is to be written again on this connection, the next run last.
     var stored: StoredCandles
     var again: [[CandleRecord]] = []
+    /// Whose ids those were that have been released while their candles may have to be written again.
+    var former: [SeriesHandle: (series: Series, untilNs: UInt64)] = [:]
     /// Not all of that has been answered.
     var isRewriting = false
     /// What has been, on this connection: candles, and how many of them Redis had not.
@@ -52,10 +56,10 @@ import CShims
     /// The poller says that there are replies, or something to say about the connection.
     var isReadable = false
     /// Without coalescing: the next record must wait until the state before it is in a batch.
-    private var isBlocked = false
+    var isBlocked = false
     /// Redis is there and refuses what it is given, for now.
     var isRefusing = false
-    var elsewhere = ElsewhereWatch()
+    var elsewhere: ElsewhereWatch
     var refused: RefusedCandles
     /// What keys have refused: newest states, removals and lists of holes, and when it is tried again.
     var owed: (ids: Set<UInt32>, removals: Set<Series>, gaps: Set<Series>, dueNs: UInt64) = ([], [], [], .max)
@@ -91,6 +95,7 @@ import CShims
         var redis = settings.redis
         redis.script = MergeScript.source
         link = RedisLink(redis, seed: settings.seed)
+        elsewhere = ElsewhereWatch(isFound: redis.endpoint.sentinels != nil)
         consumers = FixedSlots(count: rings.count) { SPSCRing.Consumer(rings[$0]) }
         batches = FixedSlots(count: batchesMax) { _ in Batch(capacity: settings.batchSize) }
         retryBackoff = Backoff(Limits.redisBackoffMs, seed: settings.seed ^ 1)
@@ -133,6 +138,7 @@ import CShims
         }.count
         let released = retiring.prefix(count).map(\.id)
         retiring.removeFirst(count)
+        keepNames(released)
         return released
     }
 
@@ -342,54 +348,5 @@ import CShims
             guard unsafe batch.pointee.end <= unsentFrom else { return }
             unwrittenCount &-= 1
         }
-    }
-
-    // MARK: Connection
-
-    private mutating func onConnected() {
-        journal.note(.info, "connected to Redis", key: "redis-connected")
-        if link.isAnotherRun {
-            journal.note(
-                .notice,
-                "Redis was started again, or another server answers: candles that it had acknowledged and not kept are missing there",
-                key: "redis-run")
-        }
-        if let refusal = link.scriptRefusal {
-            journal.note(
-                .warning, "Redis refuses scripts: candles that come late cannot be put in their place", key: "redis-scripts",
-                ("reply", refusal))
-        }
-        // What Redis knows may be older than what it acknowledged (a failover, a restart without its log): the newest states are written
-        // again, every closed candle it has not acknowledged, and those it has acknowledged a moment ago. The healer looks at the rest.
-        mergeSHA = link.scriptSHA
-        table.markAllDirty()
-        table.closed.rewind()
-        for series in Set(gaps.all.map(\.series)).sorted(by: { $0.description < $1.description }) {
-            gapKeys.add(series, afterHead: table.closed.head)
-        }
-        beginRewriting()
-        askNow()
-        (unsentFrom, unsentCount, unwrittenCount, pausedUntilNs, isRefusing) = (0, 0, 0, 0, false)
-        elsewhere = ElsewhereWatch()
-        isReadable = true
-        hasTrouble = false
-        troubles.clear(.redis)
-    }
-
-    mutating func lose(_ reason: String, _ nowNs: UInt64, peerIsGone: Bool = false) {
-        let wasReady = link.isReady
-        isBlocked = false
-        for index in 0..<batchCount { unsafe restore(batches.base + (firstBatch + index) % batches.count) }
-        endedCount &+= batchCount
-        (batchCount, candlesInFlight, asidesInFlight, unsentFrom, unsentCount, unwrittenCount) = (0, 0, 0, 0, 0, 0)
-        (again, isRewriting) = ([], false)
-        mergesDueNs = 0
-        table.closed.rewind()
-        let delayNs = link.lose(nowNs: nowNs, peerIsGone: peerIsGone)
-        counters.add(.redisReconnects)
-        troubles.note(.redis, reason)
-        journal.note(
-            .warning, wasReady ? "connection to Redis lost" : "cannot connect to Redis", key: "redis-lost:\(reason)",
-            ("reason", reason), ("retry_in_ms", "\(delayNs / 1_000_000)"))
     }
 }

@@ -58,15 +58,19 @@ package enum ReplyVerdict: Equatable {
 
 /// How long a server has refused because of what it is: a replica that was the master stays one until somebody looks for the new master.
 package struct ElsewhereWatch {
+    private let patienceNs: UInt64
     private var (firstNs, lastNs): (UInt64, UInt64) = (0, 0)
 
-    package init() {}
+    /// - Parameter isFound: Sentinels say where the primary is, and they are asked at once. A name may need a while to lead elsewhere.
+    package init(isFound: Bool = false) { patienceNs = isFound ? 0 : .ns(ms: Limits.redisElsewhereMs) }
 
-    /// One more such answer. True once they have come for `Limits.redisElsewhereMs`: then the server's name is to be asked for again.
+    /// One more such answer. True once they have come for that long: then it is to be asked again where the server is.
     package mutating func note(_ nowNs: UInt64) -> Bool {
         // After a long silence a new story begins.
-        if nowNs &- lastNs > 4 * .ns(ms: Limits.redisElsewhereMs) { firstNs = nowNs }
+        if nowNs &- lastNs > 4 * patienceNs { firstNs = nowNs }
         lastNs = nowNs
-        return nowNs &- firstNs >= .ns(ms: Limits.redisElsewhereMs)
+        return nowNs &- firstNs >= patienceNs
     }
+
+    package mutating func end() { (firstNs, lastNs) = (0, 0) }
 }

@@ -45,6 +45,8 @@ package enum SinkCommand: Sendable {
     case want(Gap)
     /// Say which series' bars should have closed before this instant, and of which nothing has come (`SinkWord.watched`).
     case watch(beforeMs: Int64)
+    /// Redis's primary is another server, perhaps.
+    case followPrimary
     /// Entries of a history that are not candles of the exchange.
     case removeEntries(Series, ids: [String])
     /// Nothing more will come: write all there is and say so.
@@ -151,6 +153,7 @@ package enum SinkWord: Sendable {
         case .watch(let beforeMs):
             _ = words.offer(.watched(writer.value.table.watched(beforeMs: beforeMs, nowNs: writer.value.table.held.nowNs)))
         case .removeEntries(let series, let ids): writer.value.table.merges.remove(series, ids: ids)
+        case .followPrimary: writer.value.followPrimary(MonotonicClock.nowNs())
         case .drain:
             isDraining = true
             writer.value.drain()

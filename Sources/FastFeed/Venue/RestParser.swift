@@ -52,7 +52,7 @@ package enum RestParser {
             return .failure(.malformed("exchangeInfo: empty"))
         }
         var info = unsafe ff_exchange_info()
-        let result = unsafe ff_exchange_info_parse(text, bytes.count, &info)
+        let result = unsafe ff_exchange_info_parse(text, bytes.count, Limits.instrumentsMax, &info)
         guard result == FF_KLINE else { return .failure(.malformed("exchangeInfo: " + reason(result))) }
         defer { unsafe ff_exchange_info_free(&info) }
         var instruments: [Instrument] = []

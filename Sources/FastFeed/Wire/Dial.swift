@@ -128,10 +128,12 @@ package struct Dial: ~Copyable {
         case .done: return .connected(socket.take()!)
         case .wantRead: socket!.setInterest(.readable)
         case .wantWrite: socket!.setInterest([.readable, .writable])
-        case .failed(let reason): return .failed(options.tls?.advised(reason) ?? reason)
+        case .failed(let reason): return .failed(options.tls?.advised(reason, host: host) ?? reason)
         }
         return .pending
     }
+
+    private var host: String? { if case .tcp(let authority) = place { authority.host } else { nil } }
 
     private mutating func resolve(_ nowNs: UInt64) -> String? {
         if let query {

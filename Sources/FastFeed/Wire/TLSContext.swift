@@ -7,10 +7,12 @@ import CShims
     let pointer: OpaquePointer
     /// What names an authority instead of the system's store; nil where the store is not asked.
     private let otherwise: String?
+    /// Who has told the server's address, where that was nobody who set us up.
+    private let namedBy: String?
 
-    private init(_ pointer: OpaquePointer, otherwise: String?) {
+    private init(_ pointer: OpaquePointer, otherwise: String?, namedBy: String?) {
         unsafe self.pointer = unsafe pointer
-        self.otherwise = otherwise
+        (self.otherwise, self.namedBy) = (otherwise, namedBy)
     }
 
     deinit { unsafe ff_tls_context_free(pointer) }
@@ -19,12 +21,15 @@ import CShims
     /// system's store; the host name is checked by every session. Revocation lists (CRL) in `authorityFile` are heeded:
     /// with any there, a chain is refused when one of its certificates is revoked or its issuer has no current list in
     /// the file. Without any, revocation is not checked. The file is read once, here.
-    /// - Parameter setting: what a person names the authority's file with.
+    /// - Parameters:
+    ///   - setting: what a person names the authority's file with.
+    ///   - namedBy: the Sentinels, where they say where the server is.
     /// - Throws: a sentence naming the unreadable file.
     package static func client(
-        authorityFile: String? = nil, certificateFile: String? = nil, keyFile: String? = nil, setting: String = "--ca-file"
+        authorityFile: String? = nil, certificateFile: String? = nil, keyFile: String? = nil, setting: String = "--ca-file",
+        namedBy: String? = nil
     ) throws(FeedError) -> TLSContext {
-        try unsafe make(otherwise: authorityFile == nil ? setting : nil) { error, size in
+        try unsafe make(otherwise: authorityFile == nil ? setting : nil, namedBy: namedBy) { error, size in
             unsafe ff_tls_client_context(authorityFile, certificateFile, keyFile, error, size)
         }
     }
@@ -38,8 +43,16 @@ import CShims
         }
     }
 
-    /// The reason of a failed handshake, with what can be done where the system's store did not know the peer's authority.
-    package func advised(_ reason: String) -> String {
+    /// The reason of a failed handshake, with what can be done where the system's store did not know the peer's authority, or where the
+    /// certificate is for another name than we were told.
+    /// - Parameter host: who was to show the certificate.
+    package func advised(_ reason: String, host: String? = nil) -> String {
+        if let namedBy, let host {
+            let advice =
+                reason.contains("mismatch")
+                ? "; \(namedBy) name it so: `announce-hostnames yes` there, or put '\(host)' into the certificate" : ""
+            return "\(host): " + advised(reason) + advice
+        }
         guard let otherwise, TLSContext.unknownIssuers.contains(where: { reason.contains($0) }) else { return reason }
         guard ff_tls_has_system_store() == 0 else {
             return reason + ": its authority is not in the system's certificate store; name its file with \(otherwise)"
@@ -51,13 +64,13 @@ import CShims
     private static let unknownIssuers = ["unable to get local issuer certificate", "self-signed certificate in certificate chain"]
 
     private static func make(
-        otherwise: String?, _ body: (UnsafeMutablePointer<CChar>, Int) -> OpaquePointer?
+        otherwise: String?, namedBy: String? = nil, _ body: (UnsafeMutablePointer<CChar>, Int) -> OpaquePointer?
     ) throws(FeedError) -> TLSContext {
         var error = [CChar](repeating: 0, count: 256)
         let made = unsafe error.withUnsafeMutableBufferPointer { unsafe body($0.baseAddress!, $0.count) }
         guard let made = unsafe made else {
             throw FeedError(.tls, Ascii.printable(error.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, limit: 256))
         }
-        return unsafe TLSContext(made, otherwise: otherwise)
+        return unsafe TLSContext(made, otherwise: otherwise, namedBy: namedBy)
     }
 }

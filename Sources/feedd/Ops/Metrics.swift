@@ -56,6 +56,8 @@ enum Metrics {
             (.closedWritten, "feedd_closed_candles_written_total", nil), (.batchesSent, "feedd_batches_total", nil),
             (.bytesSent, "feedd_sent_bytes_total", nil), (.repliesReceived, "feedd_replies_total", nil),
             (.historyScripts, "feedd_history_scripts_total", nil), (.redisReconnects, "feedd_redis_reconnects_total", nil),
+            (.redisFailovers, "feedd_redis_failovers_total", nil), (.closedAgain, "feedd_closed_candles_again_total", nil),
+            (.closedAgainMissing, "feedd_closed_candles_again_missing_total", nil),
             (.redisErrorsRetried, "feedd_redis_errors_retried_total", nil), (.redisRejected, "feedd_candles_rejected_total", nil),
             (.closedRejected, "feedd_closed_candles_rejected_total", nil), (.updatesRefused, "feedd_updates_refused_total", nil),
             (.commandsReceived, "feedd_commands_received_total", nil), (.commandsAnswered, "feedd_commands_answered_total", nil),
@@ -89,7 +91,10 @@ enum Metrics {
     private static func writeProcess(_ facts: OpsFacts, _ out: inout MetricsText) {
         let figures = ProcessFigures()
         out.begin("feedd_build_info", .gauge, "Which program this is.")
-        out.add(1, "\(label("version", FastFeedVersion.text)),\(label("simd", KlineParser.kernel))")
+        let labels = [
+            label("version", FastFeedVersion.text), label("commit", Build.commit ?? "unknown"), label("simd", KlineParser.kernel),
+        ]
+        out.add(1, labels.joined(separator: ","))
         out.single("process_start_time_seconds", .gauge, "Start of the process, Unix seconds.", ProcessFigures.startSeconds)
         out.single("process_cpu_seconds_total", .counter, "CPU time, user and system.", figures.cpuSeconds)
         out.single("process_resident_memory_bytes", .gauge, "Resident memory.", facts.snapshot.residentBytes)
@@ -229,6 +234,11 @@ enum Metrics {
         out.add(facts.snapshot.isRedisConnected, label("link", "data"))
         out.add(facts.service.isRedisConnected, label("link", "control"))
         out.add(facts.redis.isConnected, label("link", "ops"))
+        out.single("feedd_redis_sentinels", .gauge, "Sentinels that are asked for the primary.", UInt64(facts.sentinels.named))
+        out.single(
+            "feedd_redis_sentinels_answering", .gauge, "Of these, those whose last word was believed.", UInt64(facts.sentinels.answering))
+        out.begin("feedd_redis_replica_read", .gauge, "1 while a replica follows closely enough to be read from.")
+        out.add(facts.isReplicaRead)
         guard let info = facts.redis.info else { return }
         func gauge(_ name: String, _ field: String, _ help: String) {
             out.single("feedd_redis_" + name, .gauge, help, info.number(field) ?? 0)

@@ -38,7 +38,7 @@ final class OpsAgent: Agent, @unchecked Sendable {
     ) {
         (self.http, self.engine, self.plan, self.look, self.bridge) = (http, engine, plan, look, bridge)
         (self.warnings, self.settings) = (warnings, settings)
-        place = OpsPlace(schema: schema, redis: "\(redis)", mayWrite: plan.rules.token != nil)
+        place = OpsPlace(schema: schema, redis: redis, mayWrite: plan.rules.token != nil)
         watch = OpsWatch(engine)
         facts = watch.look(look.sight)
         own.fluxesExportedMax = plan.fluxesExportedMax
@@ -219,7 +219,7 @@ final class OpsAgent: Agent, @unchecked Sendable {
             OpsViews.series(facts, own(symbol, interval), engine.gaps(of: own(symbol, interval)), engine.endedGaps)
         case .gaps: OpsViews.gaps(facts, engine.allGaps, engine.endedGaps)
         case .connections: OpsViews.connections(facts, connectionReports())
-        case .redis: OpsViews.redis(look.sight)
+        case .redis: OpsViews.redis(look.sight, RedisStanding(place.redis), facts.snapshot.counters)
         case .system: OpsViews.system(facts, settings: settings, logLinesDropped: warnings.dropped)
         }
     }

@@ -17,6 +17,8 @@ struct OpsFacts {
     var gaps: GapBoard.Tally
     var unlistedGaps: Int
     var rest: RestStatistics?
+    var sentinels: (named: Int, answering: Int)
+    var isReplicaRead: Bool
     var redis: RedisSight
     var health: HealthReport
 }
@@ -84,7 +86,9 @@ struct OpsWatch {
         var facts = OpsFacts(
             nowNs: nowNs, nowMs: nowMs, snapshot: snapshot, delays: engine.delays, threads: threads + own, ringCounts: engine.ringCounts,
             oldestPendingNs: engine.oldestPendingNs, service: service, fluxes: fluxes, series: tally.series, gaps: engine.gapTally,
-            unlistedGaps: engine.unlistedGaps, rest: engine.restStatistics, redis: redis, health: HealthReport(checks: []))
+            unlistedGaps: engine.unlistedGaps, rest: engine.restStatistics, sentinels: engine.sentinels,
+            isReplicaRead: engine.isReplicaRead,
+            redis: redis, health: HealthReport(checks: []))
         facts.health = HealthJudge.judge(health(facts))
         return facts
     }

@@ -57,7 +57,7 @@ enum OpsViews {
             ("healthy", .bool(facts.health.isGood(.healthy))),
             ("complaints", .array(facts.health.checks.filter { $0.verdict != .ok }.map { .string("\($0.name): \($0.sentence)") })),
             ("now", .integer(facts.nowMs)), ("market", .string(place.schema.market.rawValue)), ("key_prefix", .string(place.schema.prefix)),
-            ("redis", .string(place.redis)), ("may_write", .bool(place.mayWrite)),
+            ("redis", .string("\(place.redis)")), ("may_write", .bool(place.mayWrite)),
         ])
     }
 
@@ -245,7 +245,7 @@ enum OpsViews {
 
     // MARK: Redis, system
 
-    static func redis(_ sight: RedisSight) -> [(String, JSONValue)] {
+    static func redis(_ sight: RedisSight, _ standing: RedisStanding, _ counters: CounterSnapshot) -> [(String, JSONValue)] {
         let info = sight.info
         func number(_ name: String) -> (String, JSONValue) { (name, info?.number(name).map { count($0) } ?? .null) }
         func text(_ name: String) -> (String, JSONValue) { (name, info?[name].map { .string($0) } ?? .null) }
@@ -258,7 +258,9 @@ enum OpsViews {
         let texts = ["redis_version", "role", "maxmemory_policy", "aof_enabled", "aof_last_write_status", "aof_last_bgrewrite_status"]
         return [
             ("connected", .bool(sight.isConnected)), ("reason", sight.reason.map { .string($0) } ?? .null),
-            ("seen_at", .integer(sight.seenMs)),
+            ("seen_at", .integer(sight.seenMs)), ("mode", .string(standing.mode)), ("primary", .string(standing.primary)),
+            ("failovers", count(counters[.redisFailovers])), ("closed_again", count(counters[.closedAgain])),
+            ("closed_again_missing", count(counters[.closedAgainMissing])),
         ] + texts.map(text) + numbers.map(number) + [
             ("replication_lag_bytes", info.map { count($0.replicationLag) } ?? .null),
             ("remarks", .array((info?.remarks ?? []).map { .string($0) })),
@@ -297,7 +299,7 @@ enum OpsViews {
 /// Where the service's data is, and whether who may ask may also change something: with a token both need it, without nobody may.
 struct OpsPlace {
     let schema: KeySchema
-    /// Without credentials.
-    let redis: String
+    /// Shown without credentials.
+    let redis: RedisEndpoint
     let mayWrite: Bool
 }

@@ -5,8 +5,10 @@ import FastFeed
 /// The fields of INFO.
 struct RedisInfo: Sendable {
     private let fields: [String: String]
+    private let replication: ReplicationInfo
 
     init(_ text: String) {
+        replication = ReplicationInfo(text)
         var fields: [String: String] = [:]
         for line in text.split(whereSeparator: \.isNewline) where !line.hasPrefix("#") {
             guard let colon = line.firstIndex(of: ":") else { continue }
@@ -25,14 +27,7 @@ struct RedisInfo: Sendable {
     var isLastWriteGood: Bool { fields["aof_last_write_status"] != "err" }
 
     /// How far its slowest replica is behind, in bytes; 0 without one.
-    var replicationLag: UInt64 {
-        guard let offset = number("master_repl_offset") else { return 0 }
-        let acknowledged = (0..<min(number("connected_slaves") ?? 0, 64)).compactMap { index -> UInt64? in
-            let parts = fields["slave\(index)"]?.split(separator: ",").map { $0.split(separator: "=", maxSplits: 1) }
-            return parts?.first { $0.first == "offset" }.flatMap { $0.count == 2 ? UInt64($0[1]) : nil }
-        }
-        return offset - min(offset, acknowledged.min() ?? offset)
-    }
+    var replicationLag: UInt64 { replication.lagBytes }
 
     /// What is risky, in sentences.
     var remarks: [String] {

@@ -81,11 +81,23 @@ struct RunOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "redis://[user@]host:port/db, rediss://…, unix:///path, or embedded[:DIR]. A password does not belong here. (default: redis://127.0.0.1:6379)",
+            "redis://[user@]host:port/db, rediss://…, unix:///path, redis+sentinel://[user@]host,host,host/NAME/db (the Sentinels say which server is the primary), rediss+sentinel://…, or embedded[:DIR]. A password does not belong here. (default: redis://127.0.0.1:6379)",
             valueName: "url"))
     var redis: String?
 
     @OptionGroup var connection: RedisOptions
+
+    @Option(
+        help: ArgumentHelp(
+            "Where data:get reads candles: primary, or replica: one that follows its primary closely, else the primary. (default: primary)",
+            valueName: "server"))
+    var readFrom: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "A replica to read from, besides those that Sentinels know: redis://host:port, with the same user, password and TLS files.",
+            valueName: "url"))
+    var redisReplica: String?
 
     @Option(help: ArgumentHelp("Candle states per pipelined batch, at most. (default: 1500)", valueName: "n"))
     var batchSize: String?
@@ -189,7 +201,8 @@ struct RunOptions: ParsableArguments {
                 (.proxyPasswordFile, proxyPasswordFile), (.subscribe, subscribe),
                 (.streamsPerConnection, streamsPerConnection), (.redundancy, redundancy),
                 (.connectionLifetime, connectionLifetime), (.readers, readers), (.threading, threading), (.idle, idle),
-                (.redis, redis), (.batchSize, batchSize), (.history, history), (.backfill, backfill),
+                (.redis, redis), (.readFrom, readFrom), (.redisReplica, redisReplica), (.batchSize, batchSize), (.history, history),
+                (.backfill, backfill),
                 (.healHold, healHold), (.closeGrace, closeGrace), (.rewriteSeconds, rewriteSeconds), (.auditPercent, auditPercent),
                 (.closedQueue, closedQueue),
                 (.leaseSeconds, leaseSeconds), (.ops, ops), (.opsHost, opsHost), (.opsTokenFile, opsTokenFile),

@@ -41,6 +41,8 @@ enum ConfigurationLoader {
         try readProxy(settings, environment, &plan)
         try readThreads(settings, &plan.engine)
         plan.redis = try readRedis(settings)
+        if case .endpoint(let endpoint) = plan.redis { plan.engine.redis = endpoint }
+        try readReplica(settings, &plan.engine)
         try readStore(settings, &plan.engine)
         try readHealing(settings, &plan.engine)
         try readOps(settings, &plan)
@@ -242,7 +244,12 @@ enum ConfigurationLoader {
         let password = try settings.file(.redisPasswordFile).map(readPassword)
         let user = try readUser(settings)
         if let text = found?.text, text == "embedded" || text.hasPrefix("embedded:") {
-            for setting in [Setting.redisUser, .redisAuthorityFile, .redisCertificateFile, .redisKeyFile] {
+            let others = [
+                Setting.redisUser, .redisAuthorityFile, .redisCertificateFile, .redisKeyFile, .sentinelUser, .sentinelPasswordFile,
+                .readFrom,
+                .redisReplica,
+            ]
+            for setting in others {
                 if let other = try settings[setting] { throw Failure.usage("\(other.origin) has no meaning with an embedded Redis") }
             }
             let directory = text.dropFirst("embedded:".count)
@@ -252,15 +259,24 @@ enum ConfigurationLoader {
         return .endpoint(try readEndpoint(settings, found, else: .local, password: password, user: user))
     }
 
+    /// Whose password it is, and what TLS needs, is said once for all servers.
+    private static func readReplica(_ settings: Settings, _ engine: inout EngineConfiguration) throws {
+        engine.readFrom = try settings.choice(.readFrom) ?? engine.readFrom
+        guard let found = try settings[.redisReplica] else { return }
+        let password = try settings.file(.redisPasswordFile).map(readPassword)
+        engine.redisReplica = try readEndpoint(
+            settings, found, else: .local, password: password, user: readUser(settings), isReplica: true)
+    }
+
     /// A server that somebody else runs.
     /// - Parameter fallback: when nobody names one.
     static func readEndpoint(
-        _ settings: Settings, _ found: Found?, else fallback: RedisEndpoint, password: String?, user: String?
+        _ settings: Settings, _ found: Found?, else fallback: RedisEndpoint, password: String?, user: String?, isReplica: Bool = false
     ) throws -> RedisEndpoint {
         var endpoint = fallback
         if let found { endpoint = try RedisEndpoint(url: found.text) }
         if found?.isFlag == true, endpoint.password != nil {
-            throw secretInFlag(.redis, .redisPasswordFile)
+            throw secretInFlag(isReplica ? .redisReplica : .redis, .redisPasswordFile)
         }
         endpoint.password = password ?? endpoint.password
         endpoint.passwordFile = try settings.file(.redisPasswordFile)
@@ -268,11 +284,30 @@ enum ConfigurationLoader {
         if endpoint.user != nil, endpoint.password == nil {
             throw Failure.usage("a Redis user is named, but no password: use --redis-password-file")
         }
-        try readRedisTLS(settings, &endpoint)
+        try readRedisTLS(settings, &endpoint, isReplica: isReplica)
+        if !isReplica { try readSentinels(settings, &endpoint) }
         return endpoint
     }
 
-    private static func readRedisTLS(_ settings: Settings, _ endpoint: inout RedisEndpoint) throws {
+    private static func readSentinels(_ settings: Settings, _ endpoint: inout RedisEndpoint) throws {
+        guard case .sentinel(var sentinels) = endpoint.place else {
+            for setting in [Setting.sentinelUser, .sentinelPasswordFile] {
+                if let found = try settings[setting] { throw Failure.usage("\(found.origin) needs Sentinels: a redis+sentinel:// URL") }
+            }
+            return
+        }
+        sentinels.user = try settings.text(.sentinelUser)
+        sentinels.passwordFile = try settings.file(.sentinelPasswordFile)
+        sentinels.password = try sentinels.passwordFile.map(readPassword)
+        if sentinels.user != nil, sentinels.password == nil {
+            throw Failure.usage("a user of the Sentinels is named, but no password: use --sentinel-password-file")
+        }
+        endpoint.place = .sentinel(sentinels)
+    }
+
+    /// - Parameter isReplica: TLS files that the primary alone needs are not a mistake.
+    private static func readRedisTLS(_ settings: Settings, _ endpoint: inout RedisEndpoint, isReplica: Bool) throws {
+        if isReplica && !endpoint.isSecure { return }
         endpoint.authorityFile = try settings.file(.redisAuthorityFile)
         endpoint.certificateFile = try settings.file(.redisCertificateFile)
         endpoint.keyFile = try settings.file(.redisKeyFile)

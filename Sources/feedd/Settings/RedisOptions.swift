@@ -12,7 +12,7 @@ struct RedisOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "PEM file to trust for rediss:// instead of the system's store. If it holds revocation lists (CRL), whole chains are checked against them.",
+            "PEM file to trust for rediss:// and rediss+sentinel:// instead of the system's store. If it holds revocation lists (CRL), whole chains are checked against them.",
             valueName: "file"))
     var redisCaFile: String?
 
@@ -22,13 +22,21 @@ struct RedisOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Its key (PEM).", valueName: "file"))
     var redisKeyFile: String?
 
+    @Option(help: ArgumentHelp("ACL user of the Sentinels of redis+sentinel://.", valueName: "name"))
+    var sentinelUser: String?
+
+    @Option(help: ArgumentHelp("File whose first line is the Sentinels' password.", valueName: "file"))
+    var sentinelPasswordFile: String?
+
     @Option(help: ArgumentHelp("Stands in front of all keys and channels. (default: empty)", valueName: "text"))
     var keyPrefix: String?
 
     var texts: [(Setting, String?)] {
         [
             (.redisPasswordFile, redisPasswordFile), (.redisUser, redisUser), (.redisAuthorityFile, redisCaFile),
-            (.redisCertificateFile, redisCertFile), (.redisKeyFile, redisKeyFile), (.keyPrefix, keyPrefix),
+            (.redisCertificateFile, redisCertFile), (.redisKeyFile, redisKeyFile), (.sentinelUser, sentinelUser),
+            (.sentinelPasswordFile, sentinelPasswordFile),
+            (.keyPrefix, keyPrefix),
         ]
     }
 }

@@ -22,6 +22,10 @@ enum Setting: String, CaseIterable {
     case redisAuthorityFile = "redis-ca-file"
     case redisCertificateFile = "redis-cert-file"
     case redisKeyFile = "redis-key-file"
+    case sentinelUser = "sentinel-user"
+    case sentinelPasswordFile = "sentinel-password-file"
+    case readFrom = "read-from"
+    case redisReplica = "redis-replica"
     case keyPrefix = "key-prefix"
     case batchSize = "batch-size"
     case history, backfill

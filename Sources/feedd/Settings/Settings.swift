@@ -45,10 +45,13 @@ struct Settings {
             Source(provider: Settings.memory(values), keyPrefix: [], isFlags: false) { "\"\($0.rawValue)\" in \(file.text)" })
     }
 
+    /// URLs that may have a password in them.
+    private static let secret: Set<Setting> = [.redis, .redisReplica, .proxy]
+
     private static func memory(_ values: [Setting: String]) -> InMemoryProvider {
         var content: [AbsoluteConfigKey: ConfigValue] = [:]
         for (setting, text) in values {
-            content[AbsoluteConfigKey([setting.rawValue])] = ConfigValue(.string(text), isSecret: [.redis, .proxy].contains(setting))
+            content[AbsoluteConfigKey([setting.rawValue])] = ConfigValue(.string(text), isSecret: Settings.secret.contains(setting))
         }
         return InMemoryProvider(values: content)
     }
@@ -66,10 +69,9 @@ struct Settings {
 
     /// What is set, and where it comes from, for people; what may hold a secret is left out.
     var shown: [(String, String)] {
-        let secret: Set<Setting> = [.redis, .proxy]
         return Setting.allCases.compactMap { setting in
             guard let found = try? self[setting] else { return nil }
-            return (setting.rawValue, (secret.contains(setting) ? "(set)" : found.text) + " (\(found.origin))")
+            return (setting.rawValue, (Settings.secret.contains(setting) ? "(set)" : found.text) + " (\(found.origin))")
         }
     }
 

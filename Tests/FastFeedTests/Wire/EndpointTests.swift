@@ -74,8 +74,31 @@ struct EndpointTests {
         "redis://u:p@", "redis://h /", "redis://hé", "unix://", "unix://run/x",
         "unix:///s?db=x", "unix:///s?x=1", "unix:///s?db=",
         "redis://h\r\nFLUSHALL",
+        "redis+sentinel://", "redis+sentinel://h", "redis+sentinel://h/", "redis+sentinel://h,/n", "redis+sentinel://,h/n",
+        "redis+sentinel://h,,i/n", "redis+sentinel://h:0,i/n", "redis+sentinel://h,i:x/n", "redis+sentinel://h,h:26379/n",
+        "redis+sentinel://h/a b", "redis+sentinel://h/n%20", "redis+sentinel://h/n/x", "redis+sentinel://h/n/1/2", "redis+sentinel://h//1",
+        "redis+sentinel://u:%zz@h/n", "redis+sentinel://h,u:p@i/n@", "sentinel://h/n",
     ])
     func badRedisURLs(_ url: String) { #expect(throws: FeedError.self) { try RedisEndpoint(url: url) } }
+
+    @Test func sentinelURLs() throws {
+        let places = { (url: String) throws -> String in
+            guard case .sentinel(let sentinels) = try RedisEndpoint(url: url).place else { return "" }
+            return sentinels.addresses.map(\.description).joined(separator: " ") + " " + sentinels.name
+        }
+        #expect(try places("redis+sentinel://h1,h2:7,[::1]:8,[::2]/my-1.name_") == "h1:26379 h2:7 [::1]:8 [::2]:26379 my-1.name_")
+        let endpoint = try RedisEndpoint(url: "rediss+sentinel://u:p%40:@h1,h2/n/3")
+        #expect(endpoint.isSecure && (endpoint.user, endpoint.password, endpoint.database) == ("u", "p@:", 3))
+        #expect("\(endpoint)" == "rediss+sentinel://h1:26379,h2:26379/n/3")
+        #expect(try RedisEndpoint(url: "\(endpoint)").place == endpoint.place)
+        #expect(try RedisEndpoint(url: "redis+sentinel://h/n/").database == 0)
+        let many = (0...Limits.sentinelsMax).map { "h\($0)" }.joined(separator: ",")
+        #expect(throws: FeedError.self) { try RedisEndpoint(url: "redis+sentinel://\(many)/n") }
+        for url in ["redis+sentinel://u:canary@h,h/n", "redis+sentinel://u:canary@h", "redis+sentinel://u:canary@h/n/x"] {
+            let error = #expect(throws: FeedError.self) { try RedisEndpoint(url: url) }
+            #expect(error?.message.contains("canary") == false, "\(url)")
+        }
+    }
 
     @Test func secretsStayOutOfTexts() throws {
         #expect(throws: FeedError.self) { try RedisEndpoint(url: "unix:///" + String(repeating: "x", count: 107)) }

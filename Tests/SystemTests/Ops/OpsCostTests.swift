@@ -15,7 +15,7 @@ struct OpsCostTests {
         return String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self)
     }
 
-    @Test func offLoadsNothing() throws {
+    @Test(.looksIntoProgram) func offLoadsNothing() throws {
         let rig = try OpsRig()
         #expect(try maps(rig.program).contains("libmicrohttpd"))
         let run = try ProgramRun([
