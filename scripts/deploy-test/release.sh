@@ -28,16 +28,16 @@ part_release() {
     refused release 99.0 || fail "it takes a version that the source does not have"
     say "  refused: no section, a changed tree, another version"
     release "$version" || fail "no release: $logs/release.log"
-    cp -r "$tree/.build/dist/$version" "$work/first"
+    cp -r "$tree/.build/dist/$version" "$work/packed"
     touch "$tree"/deploy/* "$tree"/docs/*
     (umask 077 && TZ=Asia/Tokyo release "$version") || fail "no second release: $logs/release.log"
-    for name in "$work"/first/*; do
+    for name in "$work"/packed/*; do
         cmp "$name" "$tree/.build/dist/$version/${name##*/}" || fail "${name##*/}: other bytes the second time"
     done
-    say "  the same bytes twice: $(cd "$work/first" && echo ./*)"
-    (cd "$work/first" && sha256sum --quiet -c SHA256SUMS) || fail "SHA256SUMS"
+    say "  the same bytes twice: $(cd "$work/packed" && echo ./*)"
+    (cd "$work/packed" && sha256sum --quiet -c SHA256SUMS) || fail "SHA256SUMS"
     grep -E 'skipped' "$logs/release.log" | sort -u || true
-    tar -tzf "$work"/first/*.tar.gz >"$work/listed"
+    tar -tzf "$work"/packed/*.tar.gz >"$work/listed"
     for name in feedd man/feedd-run.1 completions/bash/feedd deploy/feedd.service docs/deployment.md LICENSE README.md scripts/backup.sh; do
         grep -q "/$name$" "$work/listed" || fail "the tarball has no $name"
     done
