@@ -152,7 +152,8 @@ extension CandleTable {
         guard lastMs > .min else { return }
         let next = interval.nextOpenTime(after: lastMs)
         unsafe state.pointee.nextClosedOpenMs = max(next, earliestKept(before: open, interval))
-        noteHole(upTo: open, id, .unstored)
+        // Where nothing is stored that is the seam between a backfill and the first event: nothing was lost there.
+        noteHole(upTo: open, id, .unstored, isNews: last.openTimeMs > .min)
     }
 
     /// Bars before this one a full history does not keep.
@@ -163,16 +164,16 @@ extension CandleTable {
     }
 
     /// Closed candles that should have come before the bar opening at `openMs`.
-    mutating func noteHole(upTo openMs: Int64, _ id: Int, _ cause: Gap.Cause = .missed) {
+    mutating func noteHole(upTo openMs: Int64, _ id: Int, _ cause: Gap.Cause = .missed, isNews: Bool = true) {
         let from = unsafe states.base[id].nextClosedOpenMs
         guard from < openMs else { return }
-        noteHole(from: from, until: openMs, id, cause)
+        noteHole(from: from, until: openMs, id, cause, isNews: isNews)
         unsafe states.base[id].nextClosedOpenMs = openMs
     }
 
-    mutating func noteHole(from: Int64, until: Int64, _ id: Int, _ cause: Gap.Cause = .missed) {
+    mutating func noteHole(from: Int64, until: Int64, _ id: Int, _ cause: Gap.Cause = .missed, isNews: Bool = true) {
         guard from < until, let series = names[id] else { return }
-        let count = gaps.add(Gap(series: series, fromMs: from, untilMs: until, cause: cause))
+        let count = gaps.add(Gap(series: series, fromMs: from, untilMs: until, cause: cause), isNews: isNews)
         guard count > 0 else { return }
         unsafe lastClosed.base[id].hasListed = true
         if cause != .backfill {

@@ -15,6 +15,8 @@ package struct CheckedSeries: Sendable {
     package var holes: [Gap]
     /// Those of which Redis says that the exchange lacks them.
     package var absent: [Gap]
+    /// Open times of bars that are listed as missing, or as absent, and are stored all the same.
+    package var storedMs: [Int64] = []
 
     package init(handle: SeriesHandle, newestMs: Int64?, holes: [Gap] = [], absent: [Gap] = []) {
         (self.handle, self.newestMs, self.holes, self.absent) = (handle, newestMs, holes, absent)
@@ -122,6 +124,8 @@ extension CandleTable {
             unsafe last.pointee.openTimeMs = unsafe max(last.pointee.openTimeMs, checked.newestMs ?? .min)
             noteHole(from: max(firstMs, keptMs), until: checked.presentMs, id, .unstored, sparing: onTheWay)
         }
+        for openMs in checked.storedMs { gaps.remove(series, fromMs: openMs, untilMs: series.interval.nextOpenTime(after: openMs)) }
+        if !checked.storedMs.isEmpty { onGapsChanged(series) }
         held.noteChecked(UInt32(id))
         release(id)
     }

@@ -28,16 +28,17 @@ package final class GapBoard: Sendable {
     package var version: Int { versions.load(ordering: .acquiring) }
 
     /// Notes a hole; what of it is listed already stays as it is. (An absent part that somebody asks for again stays absent.)
+    /// - Parameter isNews: for the log.
     /// - Returns: how many candles are newly missing.
     @discardableResult
-    package func add(_ gap: Gap) -> Int {
+    package func add(_ gap: Gap, isNews: Bool = true) -> Int {
         state.withLock { state in
             var parts = GapBoard.uncovered(gap, by: state.gaps[gap.series] ?? [])
             guard !parts.isEmpty else { return 0 }
             let nowMs = WallClock.nowMs()
             for index in parts.indices { parts[index].seenMs = nowMs }
             defer { versions.add(1, ordering: .releasing) }
-            for part in parts where part.cause != .backfill && part.state != .absent {
+            for part in parts where isNews && part.cause != .backfill && part.state != .absent {
                 if state.news.gaps.count < GapBoard.newsCountMax { state.news.gaps.append(part) } else { state.news.more += 1 }
             }
             guard state.count + parts.count <= Limits.gapCountMax else {

@@ -30,6 +30,8 @@ package final class Control: @unchecked Sendable {
     var heal: HealDesk
     var status: StatusDesk
     var lease: Lease
+    /// The exchange's clock should be ours.
+    private let watchesClock: Bool
     /// When the lease was asked for by a question that Redis answers late.
     var lateLeaseNs: UInt64?
     var upkeep: Upkeep
@@ -47,9 +49,10 @@ package final class Control: @unchecked Sendable {
 
     /// - Parameter fluxes: those of the configuration, which the agents follow already.
     package init(
-        _ engine: EngineHandles, redis: RedisEndpoint, schema: KeySchema, fluxes: FluxBook, leaseMs: Int, journal: Journal, seed: UInt64
+        _ engine: EngineHandles, redis: RedisEndpoint, schema: KeySchema, fluxes: FluxBook, leaseMs: Int, watchesClock: Bool,
+        journal: Journal, seed: UInt64
     ) throws(SystemError) {
-        (self.engine, self.fluxes, self.journal) = (engine, fluxes, journal)
+        (self.engine, self.fluxes, self.watchesClock, self.journal) = (engine, fluxes, watchesClock, journal)
         ledger = ConnectLedger(key: schema.connectsKey, nowNs: MonotonicClock.nowNs(), nowMs: WallClock.nowMs())
         commands = CommandDesk(schema: schema, counters: counters, durations: durations, journal: journal)
         line = RedisLine(redis, channels: commands.channels, journal: journal, seed: seed)
@@ -214,7 +217,7 @@ package final class Control: @unchecked Sendable {
             reports, fluxes, figures, quiet: engine.healer?.quiet.withLock { $0 } ?? [], isConnected: line.isReady,
             isRegistryRead: fluxes.isResumed, nowNs: nowNs, nowMs: nowMs)
         if let behindMs = status.clockDifferenceMs { engine.clock.learn(behindMs: behindMs) }
-        if let apartMs = status.clockDifferenceMs, apartMs.magnitude > Limits.clockDifferenceMs.magnitude {
+        if watchesClock, let apartMs = status.clockDifferenceMs, apartMs.magnitude > Limits.clockDifferenceMs.magnitude {
             journal.note(
                 .warning, "the exchange's clock and ours differ; is this machine's clock synchronised?", key: "clocks",
                 ("exchange_behind_ms", "\(apartMs)"))

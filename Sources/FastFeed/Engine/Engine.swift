@@ -234,7 +234,7 @@ public final class Engine: Sendable {
         handles.follow(book.followed)
         let made = try Control(
             handles, redis: configuration.redis, schema: configuration.schema, fluxes: book, leaseMs: configuration.lease.milliseconds,
-            journal: journal, seed: SystemRandom.word())
+            watchesClock: configuration.watchesClock, journal: journal, seed: SystemRandom.word())
         try made.start()
         control.withLock { $0 = made }
     }

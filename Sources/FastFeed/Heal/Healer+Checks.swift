@@ -103,7 +103,7 @@ extension Healer {
             checks.forget(entry.handle)
             let (checked, needsWalk) = HistoryCheck.judge(
                 own, entry.series, entry.handle, nowMs: clock(), backfill: entry.backfill, history: settings.history,
-                wantedMs: gaps.gaps(of: entry.series).first { $0.state != .absent }?.fromMs ?? .max)
+                listed: gaps.gaps(of: entry.series))
             if needsWalk {
                 checks.add(CheckQueue.Walk(handle: entry.handle, checked: checked, backfill: entry.backfill, isBackfill: false))
             } else {
@@ -116,7 +116,8 @@ extension Healer {
     /// Reads a history through, page by page.
     private func read(_ item: CheckQueue.Walk, _ entry: Followed, _ nowNs: UInt64) {
         var walk = HistoryCheck.Walk(
-            entry.series, schema, after: item.checked, nowMs: clock(), backfill: item.backfill, history: settings.history)
+            entry.series, schema, after: item.checked, nowMs: clock(), backfill: item.backfill, history: settings.history,
+            listed: gaps.gaps(of: entry.series))
         while let question = walk.question {
             guard let replies = store.ask([question]), replies.count == 1 else { return checks.putBack(item, nowNs: nowNs) }
             if let trouble = HistoryCheck.trouble(replies[...]) {

@@ -8,13 +8,19 @@ extension HistoryCheck {
         private var found: CheckedSeries
         /// By open time, newest first.
         private var holes: [Gap] = []
+        /// Where entries are looked for that should not be there.
+        private let listed: [Gap]
         /// Where the next page begins, or nil: the walk is over.
         private var start: String?
         private var pagesLeft: Int
         private var oldestMs: Int64?
 
         /// - Parameter checked: what `judge` has found; the other arguments are as there.
-        package init(_ series: Series, _ schema: KeySchema, after checked: CheckedSeries, nowMs: Int64, backfill: Int, history: Int) {
+        package init(
+            _ series: Series, _ schema: KeySchema, after checked: CheckedSeries, nowMs: Int64, backfill: Int, history: Int,
+            listed: [Gap] = []
+        ) {
+            self.listed = checked.absent + checked.holes + listed
             window = HistoryWindow(series, nowMs: nowMs, backfill: backfill, history: history)
             window.anchorMs = checked.newestMs
             key = schema.historyKey(series)
@@ -55,7 +61,9 @@ extension HistoryCheck {
         private mutating func step(to open: Int64) {
             if window.anchorMs == nil { window.anchorMs = open }
             if found.newestMs ?? .min < open { found.newestMs = open }
-            let after = window.series.interval.nextOpenTime(after: window.bar(open))
+            let bar = window.bar(open)
+            if listed.contains(where: { $0.fromMs <= bar && bar < $0.untilMs }) { found.storedMs.append(bar) }
+            let after = window.series.interval.nextOpenTime(after: bar)
             if let oldestMs { holes += window.hole(from: after, until: window.bar(oldestMs), .unstored) }
             oldestMs = open
         }

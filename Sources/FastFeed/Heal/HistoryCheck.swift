@@ -31,12 +31,12 @@ package enum HistoryCheck {
     /// - Parameters:
     ///   - nowMs: by the exchange's clock.
     ///   - backfill: bars before the present one that should be there, at most `history`.
-    ///   - wantedMs: open time of the oldest bar that is being fetched; what follows on it should be there, too.
+    ///   - listed: the series' holes as the board has them. What follows on the oldest bar that is being fetched should be there, too.
     /// - Returns: `needsWalk`: there are holes whose place is not known, or an end of the stream is not to be believed. As long as
     ///   `newestMs` is nil then, only the walk knows it.
     package static func judge(
         _ replies: ArraySlice<RedisReply>, _ series: Series, _ handle: SeriesHandle, nowMs: Int64, backfill: Int, history: Int,
-        wantedMs: Int64 = .max
+        listed: [Gap] = []
     ) -> (checked: CheckedSeries, needsWalk: Bool) {
         var checked = CheckedSeries(handle: handle, newestMs: nil)
         let replies = Array(replies)
@@ -50,6 +50,7 @@ package enum HistoryCheck {
         for gap in window.listed(replies[3]) {
             if gap.state == .absent { checked.absent.append(gap) } else { checked.holes.append(gap.with(state: .open)) }
         }
+        let wantedMs = listed.first { $0.state != .absent }?.fromMs ?? .max
         checked.wantedMs = min(wantedMs, checked.holes.first?.fromMs ?? .max)
         if length == 0 { checked.holes += window.missing(before: nil, checked) }
         guard length > 0 else { return (checked, false) }
@@ -57,8 +58,9 @@ package enum HistoryCheck {
         checked.oldestMs = oldest
         checked.holes += window.missing(before: oldest, checked)
         let (first, end) = (window.bar(oldest), series.interval.nextOpenTime(after: window.bar(newest)))
-        // Another may have stored what is listed as absent: then the number of entries does not tell.
-        let isSure = !checked.absent.contains { $0.untilMs > first && $0.fromMs < end }
+        // What is listed as absent may have been stored by another, or by a process that had died before Redis took it: then the number of
+        // entries does not tell.
+        let isSure = !(checked.absent + listed.filter { $0.state == .absent }).contains { $0.untilMs > first && $0.fromMs < end }
         return (checked, !isSure || series.interval.barCount(from: first, until: end) != length)
     }
 }

@@ -12,7 +12,7 @@ struct Monitor: ParsableCommand {
             while the service is away.
             """)
 
-    @Option(help: ArgumentHelp("Seconds between looks, 0.1 to 3600. (default: 1)", valueName: "s"))
+    @Option(help: ArgumentHelp("Seconds between looks, 0.1 to 3600.", valueName: "s"))
     var every = 1.0
 
     @Option(help: ArgumentHelp("End after this many looks.", valueName: "n"))

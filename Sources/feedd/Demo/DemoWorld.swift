@@ -45,6 +45,7 @@ final class DemoWorld {
         configuration.redis = redis.endpoint
         configuration.history = 5_000
         configuration.takesCommands = true
+        configuration.watchesClock = speed == 1
         configuration.venueREST = try RestEndpoint(url: simulator.restBase)
         try configuration.validate()
         self.configuration = configuration

@@ -209,6 +209,30 @@ struct HistoryCheckTests {
         }
     }
 
+    @Test("What is stored though it is listed as absent, by Redis or by the board, is read through and told")
+    func storedAfterAll() {
+        let (btc, now) = (HistoryCheckTests.btc, HistoryCheckTests.now)
+        let ids = (Int64(4_990)...4_999).map(HistoryCheckTests.minute)
+        let ends = [ids.last!, ids.first!].map { RedisReply.array([HistoryCheckTests.entry($0)]) }
+        let byBoard = HistoryCheckTests.hole(4_994, 4_996, .missed, .absent)
+        let byRedis = HistoryCheckTests.hole(4_980, 4_992, .missed, .absent)
+        func stored(_ hash: [Gap], _ listed: [Gap]) -> [Int64]? {
+            let rows = hash.flatMap { [GapRow.name($0), GapRow.text($0)] }.map { RedisReply.bytes(Array($0.utf8)) }
+            let (checked, needsWalk) = HistoryCheck.judge(
+                (ends + [.integer(10), .array(rows)])[...], btc, HistoryCheckTests.handle, nowMs: now, backfill: 0, history: 1_500,
+                listed: listed)
+            guard needsWalk else { return nil }
+            var walk = HistoryCheck.Walk(
+                btc, schema, after: checked, nowMs: now, backfill: 0, history: 1_500, listed: listed)
+            while let question = walk.question { walk.take(reply(question, ids)) }
+            return walk.checked.storedMs.sorted().map { $0 / 60_000 }
+        }
+        #expect(stored([], []) == nil)
+        #expect(stored([], [byBoard]) == [4_994, 4_995])
+        #expect(stored([byRedis], []) == [4_990, 4_991])
+        #expect(stored([byRedis], [byBoard]) == [4_990, 4_991, 4_994, 4_995])
+    }
+
     @Test("A stream that others have filled up costs so many pages and no more")
     func bounded() {
         let ids = (0..<10_000).map { "\(HistoryCheckTests.now / 60_000 * 60_000 - 60_000)-\($0 + 1)" }
