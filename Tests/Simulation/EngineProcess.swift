@@ -7,7 +7,7 @@ final class EngineProcess {
     let sink: Sink
     let healer: Healer?
     let rest: SimulatedRest?
-    let gaps = GapBoard()
+    let gaps: GapBoard
     let board = ConnectionBoard()
     let journal = Journal()
     /// All that are turned: readers, sink, healer.
@@ -30,6 +30,7 @@ final class EngineProcess {
 
     init(_ scenario: Scenario, _ schema: KeySchema, fault: PlantedFault?, redis: RedisServer, exchange: Exchange, rest: SimulatedRest?) {
         (self.scenario, self.fault, self.rest) = (scenario, fault, rest)
+        gaps = GapBoard(countMax: scenario.healing?.gapCountMax ?? Limits.gapCountMax)
         let rings = (0..<scenario.readerCount).map { _ in SPSCRing<CandleRecord>(zeroed: scenario.ringCount) }
         let budget = ConnectBudget(seed: scenario.seed ^ 0xB)
         let (journal, board) = (journal, board)

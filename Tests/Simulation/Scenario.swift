@@ -105,6 +105,8 @@ struct HealScenario: Sendable {
     /// Bars that nobody makes, and bars that only REST has not.
     let windowNs: UInt64?
     let muteNs: UInt64?
+    /// Holes that the board has room for.
+    let gapCountMax: Int
 
     init(_ random: inout SplitMix64, troubleNs: UInt64, isGentle: Bool) {
         self.isGentle = isGentle
@@ -123,5 +125,7 @@ struct HealScenario: Sendable {
         lossNs = distance(0.3, 3)
         windowNs = distance(0.3, 4)
         muteNs = distance(0.4, 3)
+        // (What the exchange lacks stays on the board, and could fill such a small one for good. What is forgotten holds nothing up.)
+        gapCountMax = windowNs == nil && !isGentle && random.chance(0.3) ? random.number(4...12) : Limits.gapCountMax
     }
 }

@@ -218,6 +218,52 @@ struct FailoverTests {
         #expect(rig.finish().isClean)
     }
 
+    /// Its line is up and brings something all the time: what it brings is old.
+    @Test("A replica that is ten seconds behind, though it is connected: the primary answers until it has caught up")
+    func behind() throws {
+        let primary = try SentinelSet.Server(try FreePort.find())
+        let relay = try DelayedRelay(to: primary.port)
+        let replica = try SentinelSet.Server(try FreePort.find(), ["--replicaof", "127.0.0.1", "\(relay.port)"])
+        try eventually(30, "a replica that follows") { replica.info("replication").contains("master_link_status:up") }
+        var options = Rig.Options()
+        options.simulator.symbolCount = 10
+        options.simulator.pace = .realTime(speed: 10)
+        options.intervals = [.s1]
+        options.adjust = {
+            $0.redis = RedisEndpoint(place: .tcp(Authority(host: "127.0.0.1", port: primary.port)))
+            $0.redisReplica = RedisEndpoint(place: .tcp(Authority(host: "127.0.0.1", port: replica.port)))
+            $0.readFrom = .replica
+            $0.takesCommands = true
+        }
+        let rig = try Rig(options)
+        rig.reconnectClient(to: primary.process.endpoint)
+        rig.wait(seconds: 30, "the service to take commands") { rig.isServing }
+        waitForCloses(rig, 50)
+        let caller = try CommandCaller(primary.process.endpoint)
+        func answer() throws -> (source: String?, newestMs: Int64) {
+            let answer = try caller.call("data:get", #""symbol":"btcusdt","interval":"1s","limit":1"#)
+            let row = (answer["rows"] as? [[String: Any]])?.last
+            return (answer["source"] as? String, row?["open_time"] as? Int64 ?? 0)
+        }
+        try eventually(20, "an answer of the replica") { try answer().source == "replica" }
+        relay.setDelay(seconds: 10)
+        try eventually(20, "an answer of the primary") { try answer().source == "redis" }
+        // From now on until it has caught up, nothing is answered by the replica, and nothing gets older.
+        var newestMs: Int64 = 0
+        for _ in 0..<30 {
+            let (source, openMs) = try answer()
+            #expect(source == "redis" && openMs >= newestMs)
+            newestMs = openMs
+        }
+        #expect(replica.info("replication").contains("master_link_status:up"), "it is connected all the time")
+        relay.setDelay(seconds: 0)
+        try eventually(40, "an answer of the replica") { try answer().source == "replica" }
+        #expect(try answer().newestMs >= newestMs)
+        #expect(rig.finish().isClean)
+        replica.process.stop(timeoutMs: 1_500)
+        relay.stop()
+    }
+
     @Test("A replica that is named is read from; a name that no Sentinel knows ends with 2")
     func named() throws {
         let set = try SentinelSet()

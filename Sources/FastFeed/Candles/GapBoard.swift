@@ -1,6 +1,6 @@
 // Holes in series' closed candles, until they are filled. The sink adds and fills (rarely), the healer says how far it is with them,
-// any thread reads. Past its bound holes are only counted: the healer's next look at the history finds them again. Of those that have
-// ended it keeps the newest, for who asks in the morning what was missing in the night.
+// any thread reads. Past its bound holes are only counted, and the healer looks at those histories again as soon as there is room. Of the
+// holes that have ended it keeps the newest, for who asks in the morning what was missing in the night.
 
 import Synchronization
 
@@ -9,7 +9,9 @@ package final class GapBoard: Sendable {
         /// Of each series by open time; no two overlap.
         var gaps: [Series: [Gap]] = [:]
         var count = 0
+        /// Holes that there was no room for, and whose they are.
         var forgottenCount = 0
+        var forgotten: Set<Series> = []
         /// Series whose holes have changed since `takeChanged`.
         var changed: Set<Series> = []
         /// For the log: at most a few one by one, the others as a number.
@@ -21,8 +23,9 @@ package final class GapBoard: Sendable {
     private static let newsCountMax = 16
     private let state = Lock(State())
     private let versions = Atomic<Int>(0)
+    private let countMax: Int
 
-    package init() {}
+    package init(countMax: Int = Limits.gapCountMax) { self.countMax = countMax }
 
     /// Grows with every change: who has seen this number has seen all there is.
     package var version: Int { versions.load(ordering: .acquiring) }
@@ -41,11 +44,11 @@ package final class GapBoard: Sendable {
             for part in parts where isNews && part.cause != .backfill && part.state != .absent {
                 if state.news.gaps.count < GapBoard.newsCountMax { state.news.gaps.append(part) } else { state.news.more += 1 }
             }
-            guard state.count + parts.count <= Limits.gapCountMax else {
-                state.forgottenCount += parts.count
-                return parts.reduce(0) { $0 + $1.candleCount }
+            for part in parts {
+                if insert(part, &state) { continue }
+                state.forgottenCount += 1
+                state.forgotten.insert(gap.series)
             }
-            GapBoard.insert(parts, gap.series, &state)
             return parts.reduce(0) { $0 + $1.candleCount }
         }
     }
@@ -62,16 +65,28 @@ package final class GapBoard: Sendable {
         return parts
     }
 
-    private static func insert(_ parts: [Gap], _ series: Series, _ state: inout State) {
-        var gaps = state.gaps[series] ?? []
-        for part in parts {
-            // Mostly the newest of its series.
-            let place = (gaps.lastIndex { $0.fromMs < part.fromMs } ?? -1) + 1
-            gaps.insert(part, at: place)
+    /// False: there is no room.
+    private func insert(_ part: Gap, _ state: inout State) -> Bool {
+        var gaps = state.gaps[part.series] ?? []
+        // Mostly the newest of its series; and mostly, while a queue overflows, the continuation of another.
+        let place = (gaps.lastIndex { $0.fromMs < part.fromMs } ?? -1) + 1
+        gaps.insert(part, at: place)
+        let near = max(0, place - 1)..<min(gaps.count, place + 2)
+        gaps.replaceSubrange(near, with: GapBoard.joined(Array(gaps[near])))
+        let count = state.count + gaps.count - (state.gaps[part.series]?.count ?? 0)
+        guard count <= countMax else { return false }
+        (state.gaps[part.series], state.count) = (gaps, count)
+        state.changed.insert(part.series)
+        return true
+    }
+
+    /// Series with holes that there was no room for, once a quarter of the room is free again: who looks at their histories finds them.
+    package func takeForgotten() -> [Series] {
+        state.withLock { state in
+            guard !state.forgotten.isEmpty, state.count <= countMax - countMax / 4 else { return [] }
+            defer { (state.forgotten, state.forgottenCount) = ([], 0) }
+            return state.forgotten.sorted { $0.description < $1.description }
         }
-        state.gaps[series] = gaps
-        state.count += parts.count
-        state.changed.insert(series)
     }
 
     /// What has come since the last call, for the log.
@@ -185,6 +200,7 @@ package final class GapBoard: Sendable {
     /// The series is followed no more: nobody heals it. What Redis says of its holes stays.
     package func forget(_ series: Series) {
         state.withLock { state in
+            state.forgotten.remove(series)
             guard let gaps = state.gaps.removeValue(forKey: series) else { return }
             state.count -= gaps.count
             for gap in gaps where gap.state != .absent {

@@ -235,6 +235,7 @@ import Synchronization
         let all = gaps.all
         nextSyncNs = nowNs &+ .ns(ms: Limits.gapPollMs + all.count / 32)
         plan.sync(all, nowNs: nowNs)
+        for series in gaps.takeForgotten() { if let entry = entry(of: series) { checks.add(entry.handle) } }
         counters.set(.gapCandlesAbsent, all.reduce(0) { $1.state == .absent ? $0 + $1.candleCount : $0 })
     }
 

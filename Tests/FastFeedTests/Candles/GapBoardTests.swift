@@ -52,6 +52,41 @@ struct GapBoardTests {
         #expect(board.ended.contains { $0.gap.fromMs == 2 * Int64(Limits.gapsEndedMax + 9) * minute }, "the newest stay")
     }
 
+    @Test("A queue that overflows makes one hole of a series, however many candles are lost; what it is asked for stays apart")
+    func neighboursAreOne() {
+        let eth = Series(symbol: Symbol("ethusdt")!, interval: .m1)
+        for bar in 0..<Int64(3 * Limits.gapCountMax) {
+            add(bar..<bar + 1, .overflow)
+            add(bar..<bar + 1, .overflow, eth)
+        }
+        #expect(board.counts.open == 2 && board.forgottenCount == 0 && board.takeForgotten().isEmpty)
+        board.mark(btc, fromMs: 0, untilMs: 10 * minute, .healing)
+        add(-5..<0, .overflow)
+        add(-6..<(-5), .missed)
+        #expect(board.gaps(of: btc).map(\.candleCount) == [1, 5, 10, 3 * Limits.gapCountMax - 10])
+        // Two that a third one joins.
+        add(-20..<(-18), .missed)
+        add(-17..<(-6), .missed)
+        add(-18..<(-17), .missed)
+        #expect(board.gaps(of: btc).map(\.candleCount) == [15, 5, 10, 3 * Limits.gapCountMax - 10])
+    }
+
+    @Test("Holes that there was no room for are told as soon as there is some")
+    func forgottenOnesAreTold() {
+        let board = GapBoard(countMax: 4)
+        func add(_ bars: Range<Int64>) -> Int {
+            board.add(Gap(series: btc, fromMs: bars.lowerBound * minute, untilMs: bars.upperBound * minute, cause: .missed))
+        }
+        for bar: Int64 in [10, 20, 30] { #expect(add(bar..<bar + 1) == 1) }
+        // Around what is listed: one of four parts has room.
+        #expect(add(5..<35) == 27)
+        #expect(board.counts.open == 1 && board.forgottenCount == 0, "what fills the space between them makes one of all")
+        for bar: Int64 in [50, 60, 70, 80, 90] { #expect(add(bar..<bar + 1) == 1) }
+        #expect(board.counts.open == 4 && board.forgottenCount == 2 && board.takeForgotten().isEmpty)
+        board.remove(btc, fromMs: 0, untilMs: 40 * minute)
+        #expect(board.takeForgotten() == [btc] && board.forgottenCount == 0 && board.takeForgotten().isEmpty)
+    }
+
     @Test func whenItIsAskedForAgain() {
         add(10..<12)
         let before = WallClock.nowMs()
