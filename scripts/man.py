@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Manual pages made from the argument parser, so that they cannot differ from --help: feedd.1, and feedd-COMMAND.1 for each command.
+"""Manual pages made from the argument parser, so that they cannot differ from --help: feedd.1, and feedd-COMMAND.1 for each command,
+feedd-COMMAND-SUBCOMMAND.1 for each of a command's own.
 
     scripts/man.py PROGRAM FOLDER
 """
@@ -105,8 +106,17 @@ def page(command, version, date):
         lines += tagged("EXIT STATUS", [("\\fB%s\\fR" % code, words) for code, words in EXITS])
         lines += tagged("FILES", [("\\fI%s\\fR" % text(path), words) for path, words in FILES])
     else:
-        lines.append(".SH SEE ALSO\n.BR %s (1)" % text(parents[0]))
+        above = ["-".join(parents[: count + 1]) for count in range(len(parents))]
+        lines.append(".SH SEE ALSO\n" + ",\n".join(".BR %s (1)" % text(name) for name in above))
     return name, re.sub(r"(\.PP\n)+(?=\.PP|\.SH|$)", "", "\n".join(lines) + "\n")
+
+
+def commands(tool):
+    """A command and all beneath it; each of these has a help of its own, which needs no page."""
+    yield tool
+    for command in tool.get("subcommands", []):
+        if command["commandName"] != "help":
+            yield from commands(command)
 
 
 def main():
@@ -115,7 +125,7 @@ def main():
     version = subprocess.run([program, "--version"], check=True, stdout=subprocess.PIPE, text=True).stdout.split()[1]
     moment = int(os.environ.get("SOURCE_DATE_EPOCH") or datetime.datetime.now().timestamp())
     date = datetime.datetime.fromtimestamp(moment, datetime.timezone.utc).strftime("%Y-%m-%d")
-    for command in [tool] + [c for c in tool["subcommands"] if c["commandName"] != "help"]:
+    for command in commands(tool):
         name, lines = page(command, version, date)
         pathlib.Path(folder, name + ".1").write_text(lines, encoding="utf-8")
 

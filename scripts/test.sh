@@ -51,6 +51,7 @@ quiet="$system(AllocationTests|CommandLoadTests|LongRunTests|BenchmarkSmokeTests
 faults="$system(FaultTests|RefusalTests|ConnectionTests)/"
 heal="${system}Heal"
 ops="${system}(Ops|Prometheus)"
+streams="$system(Stream|CandleStream)"
 service="$system(Access|Client|CommandLine|ConnectLedger|Discovery|Flux|Proxy|RedisServer|RedisSubscriber|ServiceDeath|SharedRedis|Symbol)"
 # Less than half a minute.
 written="^FastFeedTests\.MergeScript(Round)?Tests/|^SimulationTests\.ModelTests/|${system}WholePathTests/(every|history|updates)"
@@ -66,14 +67,15 @@ group faults --no-parallel --filter "$faults" &
 group service --no-parallel --filter "$service" --skip "$quiet" &
 group heal --no-parallel --filter "$heal" &
 group ops --no-parallel --filter "$ops" &
-group system --no-parallel --filter "$system" --skip "$faults" --skip "$service" --skip "$heal" --skip "$ops" --skip "$quiet" &
+group streams --no-parallel --filter "$streams" &
+group system --no-parallel --filter "$system" --skip "$faults" --skip "$service" --skip "$heal" --skip "$ops" --skip "$streams" --skip "$quiet" &
 (
     for folder in "${others[@]:+${others[@]}}"; do
         PATH="$folder:$PATH" group "redis-${folder##*/}" --no-parallel --filter "$written"
     done
 ) &
 wait
-groups+=(faults service heal ops system)
+groups+=(faults service heal ops streams system)
 for folder in "${others[@]:+${others[@]}}"; do groups+=("redis-${folder##*/}"); done
 group quiet --no-parallel --filter "$quiet"
 sum

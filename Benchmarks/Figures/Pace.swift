@@ -52,7 +52,7 @@ enum Figure {
         "redis-cpu-share": ("% of a core", .lower), "redis-rss": ("MB", .lower), "stored": ("candles", .neither),
         "rss": ("MiB", .lower), "anonymous": ("MB", .lower), "heap": ("MB", .lower),
         "connections": ("connections", .neither), "p50": ("us", .lower), "p99": ("us", .lower), "p99.9": ("us", .lower),
-        "last": ("us", .lower),
+        "last": ("us", .lower), "messages": ("messages/s", .higher), "message-cpu": ("us/message", .lower),
         "lateness-p99": ("us", .neither), "fast": ("ns/message", .lower), "um": ("ns/message", .lower), "fallback": ("ns/message", .lower),
     ]
 

@@ -25,6 +25,9 @@ struct Feedd: ParsableCommand {
               feedd create btcusdt,ethusdt 1m
               feedd create --top 100 --quote USDT 1m
               feedd watch btcusdt 1m
+
+            Any Redis Stream, with or without a service:
+              feedd stream read @btcusdt:1m --follow
             """,
         version: "feedd \(Build.text)",
         subcommands: [Run.self, Simulate.self, Demo.self],
@@ -34,7 +37,8 @@ struct Feedd: ParsableCommand {
                 subcommands: [
                     List.self, Create.self, Stop.self, Status.self, Health.self, DataCommand.self, SymbolsCommand.self, Gaps.self,
                     Backfill.self, Audit.self, Monitor.self, Watch.self,
-                ])
+                ]),
+            CommandGroup(name: "Redis Streams", subcommands: [StreamCommands.self, GroupCommands.self]),
         ]
     )
 

@@ -110,14 +110,39 @@ struct BenchmarkSmokeTests {
         #expect(try #require(value(acknowledged, "last")) > made && value(acknowledged, "n") ?? 0 >= 2)
     }
 
-    /// The C++ reference, freshly built.
-    private func reference() throws -> String {
-        let script = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../perf/reference/build.sh").standardized
-        let program = script.appendingPathComponent("../../../.build/reference/reference").standardized
-        let build = try Process.run(script, arguments: [])
+    /// The C++ reference, freshly built; or another program that one of the scripts builds.
+    private func reference(_ script: String = "build.sh", _ name: String = "reference") throws -> String {
+        let perf = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../perf/reference").standardized
+        let build = try Process.run(perf.appendingPathComponent(script), arguments: [])
         build.waitUntilExit()
         try #require(build.terminationStatus == 0)
-        return program.path
+        return perf.appendingPathComponent("../../.build/reference/\(name)").standardized.path
+    }
+
+    @Test func streamsAreCompared() throws { try compareStreams("consume-by-10,latency") }
+    @Test(.nightly) func allOfStreamsIsCompared() throws { try compareStreams("consume,produce,range,latency") }
+
+    /// By the library and by C over hiredis; by redis-py only where perf/streams.sh has installed it. Each run proves that all was done.
+    private func compareStreams(_ cases: String) throws {
+        let outcome = try run(
+            "streams", cases, "--quick", "--json", "--reference", reference("streams/build.sh", "streams"), within: 120)
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        let (document, byName) = try results(outcome)
+        #expect((document["failures"] as? [Any])?.isEmpty == true)
+        let all = [
+            "consume-by-10/messages", "latency/p50", "consume/messages", "consume-candles/messages", "produce/messages",
+            "produce-candles/messages", "range-candles/messages",
+        ]
+        for name in all where cases.split(separator: ",").contains(where: { name.hasPrefix($0) }) {
+            let parts = name.split(separator: "/")
+            func figure(_ program: String) throws -> Double {
+                try #require(value(byName["streams/\(parts[0])/\(program)/\(parts[1])"], "median"), "\(name) of \(program)")
+            }
+            let (own, other) = (try figure("fastfeed"), try figure("hiredis"))
+            #expect(own > 0 && other > 0)
+            #expect(abs(try figure("fastfeed-to-hiredis") - own / other) < 1e-6 * own / other, "\(name)")
+            #expect(value(byName["streams/\(parts[0])/fastfeed/message-cpu"], "median") ?? 0 > 0, "\(name)")
+        }
     }
 
     /// Cases in which FastFeed's own ways to idle are compared. Bars are of a second, and each series must close one. Who spins has a

@@ -342,6 +342,42 @@ package enum Limits {
     /// Stopped fluxes that are erased again in a registry that may be from before. Older ones stay erased as far as Redis keeps it.
     package static let erasedFluxesMax = 1_024
 
+    // MARK: Streams
+
+    /// A reply about streams. Beyond: what else comes of it is left out, string by string (`ReplyBlock.Kind.tooLong`).
+    package static let streamReplyBytesMax = 64 << 20
+    /// A string of such a reply. A longer one is skipped as it comes.
+    package static let streamStringBytesMax = 8 << 20
+    /// Parts of such a reply. Beyond: the connection is given up.
+    package static let streamReplyPartsMax = 8 << 20
+    /// What may wait to be sent to Redis. Beyond: commands wait for room.
+    package static let streamOutboxBytesMax = 8 << 20
+    /// Commands and batches of tasks at a time. Beyond: `.unavailable`.
+    package static let streamCallsMax = 65_536
+    /// Reads that wait, of one `RedisStreams`. Beyond: `.badArgument`.
+    package static let streamReadersMax = 256
+    /// Keys of one tail or consumer.
+    package static let streamKeysMax = 1_024
+    /// How long a read waits at Redis for something to come; then it asks again.
+    package static let streamBlockMs = 5_000
+    /// A read that waits has this long to be answered, besides twice its BLOCK. Then its connection is taken for dead.
+    package static let streamReadPatienceMs = 2_000
+    /// Silence of a Redis that owes replies to commands. Then the connection is taken for dead.
+    package static let streamSilenceMs = 15_000
+    /// The first pause and the longest before a connection is tried again.
+    package static let streamBackoffMs: ClosedRange<UInt64> = 100...5_000
+    /// Entries of one question: a page.
+    package static let streamPageEntries = 1_000
+    /// Entries of one batch of XADD, and bytes, and how many batches are under way for one `add(contentsOf:)`.
+    package static let streamAddsPerBatch = 1_000
+    package static let streamAddBatchBytes = 256 << 10
+    package static let streamAddBatchesMax = 8
+    /// Ids of one command.
+    package static let streamIDsPerCommand = 1_000
+    /// Entries that a tail has read ahead of the task that takes them, and their replies' bytes. Beyond: it does not read.
+    package static let tailEntriesMax = 2_000
+    package static let tailBytesMax = 8 << 20
+
     /// Asserts what the parts rely on.
     package static func verify() {
         precondition(ringRecordCount.nonzeroBitCount == 1, "the ring masks its cursors")

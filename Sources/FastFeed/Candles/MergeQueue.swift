@@ -19,14 +19,15 @@ package struct MergeQueue {
     package private(set) var count = 0
     /// Where the queue of closed candles must be before a run goes: what is older and still in it is to be appended, not inserted.
     private var afterHead = 0
-    /// Runs on their way, by series id; those of removals have none.
-    private var flying: [UInt32?: Int] = [:]
+    /// Open times of the candles of runs on their way, by series id.
+    private var flying: [UInt32: [Int64]] = [:]
+    private var removalsFlying = 0
 
     package init() {}
 
     package var hasWaiting: Bool { !order.isEmpty || !removals.isEmpty }
     package func isDue(head: Int) -> Bool { hasWaiting && afterHead <= head }
-    package var isEmpty: Bool { count == 0 && removals.isEmpty && flying.isEmpty }
+    package var isEmpty: Bool { count == 0 && removals.isEmpty && removalsFlying == 0 && flying.isEmpty }
     package var isFull: Bool { count >= Limits.closedQueueCountMax }
 
     /// The id may not be given to another series.
@@ -35,7 +36,8 @@ package struct MergeQueue {
     /// The oldest candle of the next run.
     var first: CandleRecord? { order.first.flatMap { waiting[$0]?.first?.record } }
 
-    func openTimes(_ id: UInt32) -> [Int64] { waiting[id]?.map(\.record.openTimeMs) ?? [] }
+    /// Of candles that wait or are on their way.
+    func openTimes(_ id: UInt32) -> [Int64] { (waiting[id]?.map(\.record.openTimeMs) ?? []) + (flying[id] ?? []) }
 
     /// - Parameter tail: of the queue of closed candles.
     package mutating func put(_ candle: LateCandle, behind tail: Int = 0) {
@@ -67,7 +69,7 @@ package struct MergeQueue {
     package mutating func take(most: Int) -> Run? {
         if let (series, ids) = removals.first {
             removals.removeFirst()
-            flying[nil, default: 0] += 1
+            removalsFlying += 1
             return .removal(series, ids: ids)
         }
         guard most > 0, let id = order.first, let list = waiting[id] else { return nil }
@@ -84,7 +86,7 @@ package struct MergeQueue {
         } else {
             waiting[id] = nil
         }
-        flying[id, default: 0] += 1
+        flying[id, default: []] += run.map(\.record.openTimeMs)
         return .candles(run)
     }
 
@@ -112,8 +114,10 @@ package struct MergeQueue {
     }
 
     private mutating func land(_ run: Run) {
-        var id: UInt32?
-        if case .candles(let candles) = run { id = candles[0].record.seriesID }
-        flying[id] = flying[id].flatMap { $0 > 1 ? $0 - 1 : nil }
+        guard case .candles(let candles) = run else { return removalsFlying -= 1 }
+        let id = candles[0].record.seriesID
+        guard var left = flying[id] else { return }
+        for candle in candles { if let place = left.firstIndex(of: candle.record.openTimeMs) { left.remove(at: place) } }
+        flying[id] = left.isEmpty ? nil : left
     }
 }

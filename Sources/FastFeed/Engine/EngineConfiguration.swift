@@ -88,7 +88,7 @@ public struct EngineConfiguration: Sendable {
     /// For tests, which cannot wait as long as a user can: TCP, TLS and upgrade together; the answer to a SUBSCRIBE; the same two for Redis.
     package var handshakeTimeoutMs = Limits.handshakeTimeoutMs
     package var subscribeTimeoutMs = Limits.subscribeTimeoutMs
-    /// False where the exchange's clock runs at its own pace (the demo's): that it differs from ours is no news then.
+    /// False where the exchange's clock runs at its own pace (the demo's): that it differs from ours is not news then.
     package var watchesClock = true
     package var connectLedgerWaitMs = Limits.connectLedgerWaitMs
     package var redisConnectTimeoutMs = Limits.redisConnectTimeoutMs

@@ -22,6 +22,15 @@ package struct Outbox: ~Copyable {
         return true
     }
 
+    /// The bound would not be passed.
+    package func hasRoom(for count: Int) -> Bool { count <= bytesMax - (bytes.count - head) }
+
+    /// Adds whatever the bound says: whoever calls has asked `hasRoom`, or lets one long thing pass by itself.
+    package mutating func push(_ more: [UInt8]) {
+        trim()
+        bytes += more
+    }
+
     /// The same for a masked frame, which allocates nothing once there was room: pings are answered among the data.
     package mutating func append(_ opcode: FrameOpcode, _ payload: UnsafeRawBufferPointer) -> Bool {
         guard makeRoom(FrameEncoder.headerBytesMax + payload.count) else { return false }
@@ -30,12 +39,15 @@ package struct Outbox: ~Copyable {
     }
 
     private mutating func makeRoom(_ count: Int) -> Bool {
-        guard count <= bytesMax - (bytes.count - head) else { return false }
-        if head > bytes.count / 2 {
-            bytes.removeFirst(head)
-            head = 0
-        }
+        guard hasRoom(for: count) else { return false }
+        trim()
         return true
+    }
+
+    private mutating func trim() {
+        guard head > bytes.count / 2 else { return }
+        bytes.removeFirst(head)
+        head = 0
     }
 
     /// Writes what the transport takes: `.bytes` when it has taken all. Would-block: wait for writability.

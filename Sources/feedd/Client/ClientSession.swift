@@ -37,7 +37,7 @@ struct ClientSession: Sendable {
     }
 
     /// Blocks until the task has ended. The first signal cancels it, the second ends the process.
-    private static func waitFor(_ work: @escaping @Sendable () async throws -> Void) throws {
+    static func waitFor(_ work: @escaping @Sendable () async throws -> Void) throws {
         let outcome = Lock<Result<Void, any Error>?>(nil)
         let done = DispatchSemaphore(value: 0)
         let task = Task {

@@ -55,6 +55,27 @@ struct CandleHealingTests {
         return opens
     }
 
+    @Test("A run of the merge script that is under way is not missing, nor is one that comes back")
+    func runsUnderWay() {
+        var table = table()
+        // Another has stored the fifth, so that none of these can be appended.
+        check(&table, newest: 5, present: 3)
+        accept(&table, 2, 3, 4)
+        accept(&table, 5, closed: false)
+        guard let run = table.merges.take(most: 2) else {
+            Issue.record("a run")
+            return
+        }
+        check(&table, newest: 5, present: 5, holes: [2..<5])
+        #expect(missing.isEmpty)
+        table.merges.putBack(run)
+        check(&table, newest: 5, present: 5, holes: [2..<5])
+        #expect(missing.isEmpty && merged(&table) == [2, 3, 4])
+        table.merges.end(run)
+        check(&table, newest: 5, present: 5, holes: [2..<5])
+        #expect(missing == [2, 3])
+    }
+
     @Test("What lies between the newest stored candle and now is missing before anything has come")
     func theTailIsMissing() {
         var table = table()

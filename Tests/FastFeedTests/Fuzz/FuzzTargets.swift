@@ -11,6 +11,7 @@ let fuzzTargets: [String: @Sendable ([UInt8]) -> Void] = [
     "notice": fuzzNotice,
     "json": fuzzJSON,
     "replies": fuzzReplies,
+    "streams": fuzzStreams,
     "encoders": fuzzEncoders,
     "configuration": fuzzConfiguration,
     "utf8": fuzzUTF8,

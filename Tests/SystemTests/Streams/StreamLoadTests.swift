@@ -1,0 +1,191 @@
+// Many at once: tasks that add, large batches, a Redis that is full in the middle; names and servers that mean no good.
+
+import FastFeed
+import Foundation
+import Glibc
+import RedisServer
+import TestKit
+import Testing
+
+@Suite("Streams: many at once, and hostile", .serialized)
+struct StreamLoadTests {
+    @Test("Sixteen tasks add at once: all of it is there, each task's in its order")
+    func manyTasks() async throws {
+        let rig = try await StreamRig()
+        let orders = rig.streams["orders"]
+        let each = Nightly.count(everyday: 500, nightly: 5_000)
+        let ids = try await withThrowingTaskGroup(of: (Int, [StreamID]).self) { tasks in
+            for task in 0..<16 {
+                tasks.addTask {
+                    var ids: [StreamID] = []
+                    for number in 0..<each { ids.append(try await orders.add(["task": "\(task)", "n": "\(number)"])) }
+                    return (task, ids)
+                }
+            }
+            return try await tasks.reduce(into: [Int: [StreamID]]()) { $0[$1.0] = $1.1 }
+        }
+        let rows = try rig.rows("orders")
+        #expect(rows.count == 16 * each)
+        for task in 0..<16 {
+            let own = rows.filter { $0.fields[1] == "\(task)" }
+            #expect(own.map(\.id) == ids[task] && own.map { $0.fields[3] } == (0..<each).map(String.init), "task \(task)")
+        }
+    }
+
+    @Test("A batch of a hundred thousand: pipelined, in order; two at a time do not mix up their answers")
+    func largeBatch() async throws {
+        let rig = try await StreamRig()
+        let (one, other) = (rig.streams["one"], rig.streams["other"])
+        let count = 100_000
+        async let first = one.add(contentsOf: (0..<count).map { ["n": "\($0)"] })
+        async let second = other.add(contentsOf: (0..<1_000).map { ["n": "\($0)"] }, keep: .exactlyNewest(100))
+        let (ids, few) = try await (first, second)
+        #expect(ids.count == count && ids == ids.sorted() && Set(ids).count == count)
+        #expect(try rig.length("one") == count && rig.length("other") == 100 && few.count == 1_000)
+        let last = try rig.rows("one", ids[count - 3].description)
+        #expect(last.map { $0.fields[1] } == ["99997", "99998", "99999"] && last.map(\.id) == Array(ids.suffix(3)))
+        #expect(try rig.ids("other") == Array(few.suffix(100)))
+        #expect(try await one.add(contentsOf: []).isEmpty)
+    }
+
+    @Test("Redis is full in the middle of a batch: what is in has its id, what is not has none, and the stream agrees")
+    func fullInTheMiddle() async throws {
+        let rig = try await StreamRig(["--appendonly", "no"])
+        let orders = rig.streams["orders"]
+        let used = try #require(try rig.ask("INFO", "memory").text?.firstMatch(of: /used_memory:(\d+)/).flatMap { Int($0.1) })
+        try rig.ask("CONFIG", "SET", "maxmemory", "\(used + 12_000_000)")
+        let text = String(repeating: "x", count: 1_000)
+        let error = await #expect(throws: StreamError.self) {
+            try await orders.add(contentsOf: (0..<30_000).map { ["n": "\($0)", "text": text] })
+        }
+        guard case .partly(let ids, .unavailable(let words)) = error else {
+            Issue.record("\(error.map { String("\($0)".prefix(200)) } ?? "nothing thrown")")
+            return
+        }
+        let inside = ids.compactMap { $0 }
+        #expect(ids.count == 30_000 && inside.count > 0 && inside.count < 30_000 && words.contains("OOM"))
+        #expect(try rig.ids("orders") == inside)
+        let numbers = ids.enumerated().filter { $0.element != nil }.map { "\($0.offset)" }
+        #expect(try rig.rows("orders").map { $0.fields[1] } == numbers)
+        try rig.ask("CONFIG", "SET", "maxmemory", "0")
+        #expect(try await orders.add(contentsOf: [["n": "a"], ["n": "b"]]).count == 2)
+    }
+
+    // MARK: Hostile
+
+    @Test("Names of control bytes, braces, quotes, 64 KiB: as keys, groups, consumers and fields")
+    func names() async throws {
+        let rig = try await StreamRig()
+        let long = String(repeating: "n", count: 65_536)
+        let names = ["\r\n$1\r\nx", "{", "}{", "a b", "\u{0}", "'\"\\", "ключ", "*", ">", "$", "-", long]
+        for name in names {
+            let stream = rig.streams[name]
+            let id = try await stream.add(StreamFields([(name, name)]))
+            #expect(try await stream.range().first?[name] == name)
+            let consumer = stream.group(name).consumer(as: String(name.prefix(4_096)), ConsumerOptions(maxDeliveries: 1))
+            var seen: [StreamID] = []
+            for try await message in consumer {
+                seen.append(message.entry.id)
+                message.reject(name)
+                break
+            }
+            let grave = try #require(DeadLetter.standard.key(of: name, group: name))
+            try await eventually(10, "the dead letter of \(name.prefix(10).debugDescription)") { try rig.length(grave) == 1 }
+            await consumer.stop()
+            #expect(seen == [id])
+            let groups = try await stream.groups()
+            #expect(groups.map(\.name) == [name] && groups.map(\.pending) == [0])
+        }
+        let tooLong = rig.streams["orders"].group("g").consumer(as: long)
+        guard case .badArgument = await failure({ for try await _ in tooLong {} }) else {
+            Issue.record("a name of 64 KiB")
+            return
+        }
+    }
+
+    /// Answers of a server that is none, each to whatever it is asked behind the greeting.
+    private static let answers: [(String, String)] = [
+        ("a length of 2^31", "$2147483648\r\nxx"), ("a length of 2^63", "$9223372036854775808\r\n"), ("a negative length", "$-5\r\n"),
+        ("2^31 elements", "*2147483648\r\n"), ("many elements that do not come", "*1000000\r\n:1\r\n"),
+        ("a thousand levels", String(repeating: "*1\r\n", count: 1_000) + ":1\r\n"), ("null", "*-1\r\n"),
+        ("nulls", "*3\r\n$-1\r\n*-1\r\n:1\r\n"),
+        ("a number", ":7\r\n"), ("text", "+OK\r\n"), ("an entry of nulls", "*1\r\n*2\r\n$3\r\n1-0\r\n*-1\r\n"),
+        ("an odd number of fields", "*1\r\n*2\r\n$3\r\n1-0\r\n*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n"),
+        ("an id that is none", "*1\r\n*2\r\n$3\r\nabc\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n"),
+        ("no protocol at all", "HTTP/1.1 400 Bad Request\r\n\r\n"),
+        ("zeros", String(repeating: "\u{0}", count: 5_000)), ("an endless line", "+" + String(repeating: "x", count: 200_000)),
+    ]
+
+    @Test("A server of wrong depths, lengths and kinds: an error or nothing, in time, in bounded memory")
+    func hostileServer() async throws {
+        let rig = try await StreamRig()
+        let genuine = rig.server.socketPath
+        let answer = Shared("")
+        let listener = try LoopbackListener()
+        defer { listener.stop() }
+        // The greeting is a real one's: it passes what is not about streams.
+        listener.start { client in HostileStreams.serve(client, genuine, answer) }
+        let place = RedisEndpoint(place: .tcp(Authority(host: "127.0.0.1", port: listener.port)))
+        let before = HostileStreams.residentBytes()
+        for (name, text) in StreamLoadTests.answers {
+            answer.withLock { $0 = text }
+            let streams = try await RedisStreams.connect(place, timeout: .milliseconds(300))
+            let stream = streams["orders"]
+            let calls: [@Sendable () async throws -> Void] = [
+                { _ = try await stream.range() }, { _ = try await stream.info() }, { _ = try await stream.groups() },
+                { _ = try await stream.group("g").pending() }, { _ = try await stream.group("g").read(as: "a") },
+                { _ = try await stream.group("g").consumers() }, { _ = try await stream.add(contentsOf: [["a": "b"], ["c": "d"]]) },
+            ]
+            for call in calls { _ = try? await call() }
+            // What runs for long outlives it, or ends with an error; it is there to be stopped.
+            let consumer = stream.group("g").consumer(as: "a")
+            let tasks = [
+                Task { try await consumer.run { _ in } },
+                Task { for try await _ in stream.follow(after: .start) {} },
+            ]
+            try await Task.sleep(for: .milliseconds(50))
+            streams.close()
+            for task in tasks { _ = await task.result }
+            #expect(Bool(true), "\(name): still here")
+        }
+        let grown = HostileStreams.residentBytes() - before
+        #expect(Sanitizer.isOn || grown < 200 << 20, "\(grown >> 20) MiB more")
+    }
+}
+
+/// A server that is none.
+private enum HostileStreams {
+    /// Passes on what is no command about streams, and answers those itself.
+    static func serve(_ client: Int32, _ genuine: String, _ answer: Shared<String>) {
+        defer { close(client) }
+        guard let address = SocketAddress(unixPath: genuine) else { return }
+        let server = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        defer { close(server) }
+        let code = address.bytes.withUnsafeBytes {
+            connect(server, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t($0.count))
+        }
+        guard code == 0 else { return }
+        var bytes = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            var ends = [client, server].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+            guard poll(&ends, 2, 5_000) >= 0 else { return }
+            for place in 0..<2 where ends[place].revents != 0 {
+                let count = read(ends[place].fd, &bytes, bytes.count)
+                guard count > 0 else { return }
+                let text = String(decoding: bytes[..<count], as: UTF8.self).uppercased()
+                // The greeting asks, by a command without arguments, whether the server is new enough.
+                if place == 0, text.contains("\r\nX") || text.contains("EVAL"), !text.contains("*1\r\n$10\r\nXAUTOCLAIM") {
+                    let reply = Array(answer.value.utf8)
+                    guard send(client, reply, reply.count, Int32(MSG_NOSIGNAL)) >= 0 else { return }
+                } else {
+                    guard send(ends[1 - place].fd, bytes, count, Int32(MSG_NOSIGNAL)) == count else { return }
+                }
+            }
+        }
+    }
+
+    static func residentBytes() -> Int {
+        let pages = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ").dropFirst().first
+        return (pages.flatMap { Int($0) } ?? 0) * 4_096
+    }
+}
