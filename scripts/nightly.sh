@@ -13,6 +13,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 parts=(
     "tests       4  env FASTFEED_NIGHTLY=1 scripts/test.sh --filter BenchmarkSmokeTests"
     "heal      130  env FASTFEED_NIGHTLY=1 scripts/test.sh --filter SystemTests.Heal"
+    "streams     6  env FASTFEED_NIGHTLY=1 scripts/test.sh --filter SystemTests.(Candle)?Stream"
     "failover    3  scripts/failover.sh"
     "simulate    5  scripts/simulate.sh 20000"
     "fuzz       13  scripts/fuzz.sh 60"
@@ -35,6 +36,7 @@ parts=(
     "page        4  scripts/page.sh"
     "deploy      8  scripts/deploy-test.sh files redis nginx backup release"
     "image       4  scripts/deploy-test.sh image"
+    "rebuild     8  scripts/reproducible.sh"
     "upgrade     5  scripts/deploy-test.sh upgrade"
     "package     3  scripts/package-test.sh"
 )

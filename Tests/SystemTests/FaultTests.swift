@@ -158,7 +158,7 @@ struct FaultTests {
         _ = rig.finish()
         rig.expectBalance()
         // What was pushed out is known, one by one.
-        let lost = rig.engine.openGaps.filter { $0.cause == .overflow }.count
+        let lost = rig.engine.openGaps.filter { $0.cause == .overflow }.reduce(0) { $0 + $1.candleCount }
         #expect(UInt64(lost) == rig.counters[.closedQueueOverflow])
         let check = try rig.checkTruth()
         #expect(check.missing == lost && check.wrong + check.extra + check.twice == 0, "\(check)")

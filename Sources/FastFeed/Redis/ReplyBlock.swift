@@ -197,6 +197,8 @@ extension ReplyBlock {
     @safe struct Maker: ~Copyable {
         private var parts: [Part] = []
         private var bytes: [UInt8] = []
+        /// More was appended than a part can point at: what came last is not in it.
+        private(set) var isTooLong = false
 
         init(strings: Int, bytesHint: Int) {
             parts.reserveCapacity(strings)
@@ -213,6 +215,7 @@ extension ReplyBlock {
 
         /// Written as RESP has it: `$3\r\nabc\r\n`.
         mutating func append(_ string: UnsafeRawBufferPointer) {
+            guard !isTooLong, bytes.count + string.count <= Part.startMax else { return isTooLong = true }
             RESPWriter.bulkHead(string.count, to: &bytes)
             parts.append(Part(.string, start: bytes.count, length: string.count))
             unsafe bytes.append(contentsOf: string)

@@ -4,7 +4,8 @@ extension RedisStream {
     /// Adds an entry at the end and answers its id. It waits while 8 MiB are unsent.
     ///
     /// When the connection is lost in the middle it throws `.disconnected`: the entry may be in. With an `id` of one's own the call can be
-    /// repeated: the same id with the same fields, already there, is success.
+    /// repeated: the same id with the same fields, already there, is success. Of two writers that add the same fields under the same id
+    /// both are told that: where that matters, a field says who.
     /// - Parameters:
     ///   - fields: at least one.
     ///   - id: larger than all ids of the stream; nil: the server's clock.
@@ -86,6 +87,7 @@ extension RedisStream {
     }
 
     private static func check(_ fields: StreamFields) throws(StreamError) {
+        if fields.isTooLong { throw .badArgument("an entry of more than 128 MiB; \(Limits.streamReplyBytesMax) bytes are the most") }
         if fields.isEmpty { throw .badArgument("an entry needs at least one field") }
         if fields.byteCount > Limits.streamReplyBytesMax {
             throw .badArgument("an entry of \(fields.byteCount) bytes; \(Limits.streamReplyBytesMax) are the most")

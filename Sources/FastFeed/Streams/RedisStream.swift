@@ -95,6 +95,7 @@ public struct RedisStream: Sendable {
     // MARK: Taking away
 
     /// Deletes entries, and says how many of them were there.
+    @discardableResult
     public func delete(_ ids: [StreamID]) async throws(StreamError) -> Int { try await total("XDEL", ids) { command("XDEL") } }
 
     /// One command after the other for as many ids as there are, in one write; the sum of what they answer.
@@ -122,6 +123,7 @@ public struct RedisStream: Sendable {
     ///     is found, and what lies before it is cut off, at one moment.
     ///   - limit: at most so many go (0: however many); only where not exactly is cut. With `.unacknowledged`, a few more may remain then.
     /// - Throws: `.badArgument`.
+    @discardableResult
     public func trim(_ keep: StreamKeep, limit: Int? = nil) async throws(StreamError) -> Int {
         if let limit, limit < 0 { throw .badArgument("a limit of \(limit) entries") }
         var trim: StreamCommand

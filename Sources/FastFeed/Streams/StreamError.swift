@@ -89,7 +89,9 @@ extension StreamError {
                 "connection refused", "connection reset", "connection closed", "closed the connection", "connection lost", "host is down",
                 "host is unreachable", "upstream", "backend", "timed out", "timeout", "max number of clients", "unavailable",
             ]
-            self = away.contains(where: reply.contains) ? .unavailable(words) : .refused(words)
+            // (What it does not know it repeats, with its arguments.)
+            let isAway = !reply.hasPrefix("err unknown") && away.contains(where: reply.contains)
+            self = isAway ? .unavailable(words) : .refused(words)
         }
     }
 

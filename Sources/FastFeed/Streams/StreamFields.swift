@@ -17,9 +17,11 @@ public struct StreamFields: Sendable, RandomAccessCollection, ExpressibleByDicti
     /// The place of the first name in the block. Names and values alternate from there on; all of them are strings.
     private let first: Int32
     private let fieldCount: Int32
+    /// More than 128 MiB were given, and not all is here: Redis does not get such an entry.
+    let isTooLong: Bool
 
     /// No field. Redis takes no entry without one.
-    public init() { (block, first, fieldCount) = (nil, 0, 0) }
+    public init() { (block, first, fieldCount, isTooLong) = (nil, 0, 0, false) }
 
     /// Fields of a reply. Whoever calls has checked that all parts are strings.
     @inline(__always)
@@ -27,10 +29,12 @@ public struct StreamFields: Sendable, RandomAccessCollection, ExpressibleByDicti
         (self.block, self.first, fieldCount) = (
             count == 0 ? nil : block, Int32(truncatingIfNeeded: first), Int32(truncatingIfNeeded: count)
         )
+        isTooLong = false
     }
 
     private init(_ maker: consuming ReplyBlock.Maker) {
         let count = maker.count / 2
+        isTooLong = maker.isTooLong
         self.block = maker.make()
         (first, fieldCount) = (0, Int32(count))
     }

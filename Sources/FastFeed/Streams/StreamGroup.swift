@@ -79,7 +79,19 @@ public struct StreamGroup: Sendable {
         let read = StreamCommand(
             "XREADGROUP", "GROUP", name, consumer, "COUNT", String(limit), "STREAMS", stream.key, ">", key: stream.key, group: name)
         guard let pages = StreamReplies.pages(try await core.ask(read), keys: [stream.key]) else { throw stream.strange("XREADGROUP") }
-        return pages.flatMap(\.entries)
+        return try await whole(pages)
+    }
+
+    /// Their entries, and those that were left out because the reply was full: they are assigned, too.
+    private func whole(_ pages: [StreamPage]) async throws(StreamError) -> [StreamEntry] {
+        var entries = pages.flatMap(\.entries)
+        let leftOut = pages.flatMap(\.leftOut)
+        guard !leftOut.isEmpty else { return entries }
+        for id in leftOut {
+            // One that does not fit even alone only stays pending.
+            if let entry = try? await stream.range(from: id, through: id, limit: 1).first { entries.append(entry) }
+        }
+        return entries.sorted { $0.id < $1.id }
     }
 
     /// - Returns: how many of them were pending. None, too, when there is no such group or stream.
@@ -102,7 +114,7 @@ public struct StreamGroup: Sendable {
             claim.append(idle.milliseconds)
             claim.append(contentsOf: ids[start..<min(ids.count, start + Limits.streamIDsPerCommand)])
             guard let page = StreamReplies.page(try await core.ask(claim), key: stream.key) else { throw stream.strange("XCLAIM") }
-            entries += page.entries
+            entries += try await whole([page])
         }
         return entries
     }

@@ -96,6 +96,7 @@ final class StreamPort {
         guard mayUnblock, reader.clientID != nil else { return false }
         guard !isUnblocked else { return true }
         isUnblocked = askUnblock()
+        if !isUnblocked { unblockAtNs = loop.nowNs + .ns(ms: 100) }
         return isUnblocked
     }
 
@@ -125,8 +126,8 @@ final class StreamPort {
 
     private var silentUntilNs: UInt64 {
         guard let sent else { return .max }
-        let patienceMs = sent.blockMs > 0 ? 2 * sent.blockMs + Limits.streamReadPatienceMs : 2 * Limits.streamBlockMs
-        return reader.heardNs + .ns(ms: patienceMs)
+        // No less than the shared connection has: a Redis that stalls loses neither.
+        return reader.heardNs + .ns(ms: max(2 * sent.blockMs + Limits.streamReadPatienceMs, Limits.streamSilenceMs))
     }
 
     /// The next attempt needs no pause: the shared connection has found the server.

@@ -72,6 +72,7 @@ public final class StreamTail: AsyncSequence, Sendable {
     private var phase = Phase.resolving
     private var isAsked = false
     private var resolveAtNs: UInt64 = 0
+    private static let resolvePauseNs: UInt64 = 100_000_000
     /// XINFO is allowed.
     private var mayCheck = true
     /// Streams that are looked at before the next reading.
@@ -106,13 +107,18 @@ public final class StreamTail: AsyncSequence, Sendable {
 
     /// On the shared connection: what a task has been told is in is before the end, what it adds from now on is behind it.
     private func resolve(_ port: StreamPort) {
-        guard !isAsked, port.nowNs >= resolveAtNs, port.canSend else { return }
+        guard !isAsked, port.nowNs >= resolveAtNs else { return }
+        guard port.canSend else {
+            resolveAtNs = port.nowNs + TailAgent.resolvePauseNs
+            return
+        }
         let batch = mayCheck ? reading.check(all) : reading.newest(unresolved)
         guard !batch.isEmpty else {
             phase = .idle
             return goOn(port)
         }
         isAsked = port.send(batch, tag: mayCheck ? Tag.check : Tag.newest)
+        if !isAsked { resolveAtNs = port.nowNs + TailAgent.resolvePauseNs }
     }
 
     /// The next thing to ask, where there is room for what it brings.

@@ -95,7 +95,7 @@ package struct TailReading {
         var (brought, isLeftOut) = (Brought(), false)
         for page in pages {
             guard let index = keys.count == 1 && page.key == keys[0] ? 0 : indices[page.key] else { return nil }
-            if take(page, index, &brought) { isLeftOut = true }
+            if take(page, index, isAlone: pages.count == 1, &brought) { isLeftOut = true }
         }
         // A reply that was full is followed by smaller ones for a while.
         pageEntries = isLeftOut ? max(1, pageEntries / 4) : min(pageEntriesMax, pageEntries * 2)
@@ -103,11 +103,11 @@ package struct TailReading {
     }
 
     /// True when some were left out because the reply was full.
-    private mutating func take(_ page: StreamPage, _ index: Int, _ brought: inout Brought) -> Bool {
+    private mutating func take(_ page: StreamPage, _ index: Int, isAlone: Bool, _ brought: inout Brought) -> Bool {
         let cursor = places[index].cursor ?? .min
         let leftOut = page.leftOut.min()
         // Even alone it does not fit.
-        let isHopeless = leftOut != nil && pageEntries == 1 && page.count == 1
+        let isHopeless = leftOut != nil && pageEntries == 1 && page.count == 1 && isAlone
         let end = isHopeless ? nil : leftOut
         let isNew = { (id: StreamID) in id > cursor && (end.map { id < $0 } ?? true) }
         let isPlain = end == nil && (page.entries.first.map { $0.id > cursor } ?? true)
@@ -131,7 +131,8 @@ package struct TailReading {
             return rebase(index, extent, unread: 0)
         }
         if extent.lastID < cursor, places[index].isThere || extent != .nothing {
-            // Made anew: everything in it is new. (A stream that is not there yet may come with any id.)
+            // Made anew: everything in it is new. (A stream that is not there yet may come with any id.) A Redis that has lost its last
+            // entries looks the same: rather twice than never.
             interruptions += 1
             places[index].cursor = .min
             return rebase(index, extent, unread: extent.length)
@@ -147,7 +148,8 @@ package struct TailReading {
         if let base = places[index].base, let added = extent.entriesAdded, isCut(extent, base.oldest) {
             let (lost, isOver) = added.subtractingReportingOverflow(base.added)
             if !isOver, lost > places[index].readCount, lost - places[index].readCount > unread {
-                losses += lost - places[index].readCount - unread
+                let (sum, isTooMuch) = losses.addingReportingOverflow(lost - places[index].readCount - unread)
+                losses = isTooMuch ? .max : sum
             }
         }
         rebase(index, extent, unread: unread)

@@ -90,6 +90,8 @@ struct EntryPrinter {
         return line.rendered(columns: .max, usesColour: usesColour)
     }
 
+    static func entries(_ count: Int) -> String { count == 1 ? "1 entry" : "\(Numbers.grouped(count)) entries" }
+
     /// `2023-12-11 13:27:14.567`; a dash for an id that is not a time.
     static func time(_ id: StreamID) -> String {
         guard let ms = Int64(exactly: id.milliseconds), Limits.instantsMs.contains(ms) else { return "-" }

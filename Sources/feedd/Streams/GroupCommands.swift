@@ -48,7 +48,7 @@ extension GroupCommands {
         @OptionGroup var options: ClientOptions
 
         func run() throws {
-            let (name, group, makes) = (try StreamName(key), group, !noMake)
+            let (name, group, makes) = (try StreamName(key), try StreamArguments.name(group, "a group"), !noMake)
             let place = try StreamArguments.place(from, else: .start).position
             try StreamSession.run(options) { session in
                 let made = session.group(name, group)
@@ -85,8 +85,7 @@ extension GroupCommands {
                 try session.refuseCandles(gone.stream, force: force)
                 let pending = force ? 0 : try await gone.pending().count
                 guard pending == 0 else {
-                    throw StreamRefusal(
-                        "refused", "\(pending) entries of '\(group)' on '\(gone.stream.key)' are pending: --force removes it with them")
+                    throw StreamRefusal.pending(pending, gone, "--force removes it with them")
                 }
                 guard try await gone.destroy() else { throw StreamError.noSuchGroup(key: gone.stream.key, group: group) }
                 try session.show(
@@ -145,6 +144,8 @@ extension GroupCommands {
             let shown = to
             try StreamSession.run(options) { session in
                 let moved = session.group(name, group)
+                let pending = force ? 0 : try await moved.pending().count
+                guard pending == 0 else { throw StreamRefusal.pending(pending, moved, "--force moves it all the same") }
                 try await moved.seek(to: place, evenIfPending: force)
                 try session.show(
                     [("stream", .string(moved.stream.key)), ("group", .string(group)), ("place", .string(shown))],

@@ -39,7 +39,8 @@ extension GroupCommands {
         func run() throws {
             let names = try key.map { try StreamName($0) }
             let limit = try StreamArguments.count(count)
-            let (group, consumer, follow, ack) = (group, consumer, follow, ack)
+            let (group, consumer) = (try StreamArguments.name(group, "a group"), try StreamArguments.name(consumer, "a consumer"))
+            let (follow, ack) = (follow, ack)
             try StreamSession.run(options, endsOnSignal: true) { session in
                 let groups = names.map { session.group($0, group) }
                 let reading = GroupReading(session: session, groups: groups, consumer: consumer, acknowledges: ack)
@@ -105,7 +106,7 @@ extension GroupCommands {
         @OptionGroup var options: ClientOptions
 
         func run() throws {
-            let (name, group, consumer) = (try StreamName(key), group, consumer)
+            let (name, group, consumer) = (try StreamName(key), group, try StreamArguments.name(consumer, "a consumer"))
             let (ids, idle) = (try StreamArguments.ids(ids), try StreamArguments.span(idle, "--idle"))
             try StreamSession.run(options) { session in
                 let reading = GroupReading(
@@ -215,6 +216,8 @@ struct GroupReading: Sendable {
 
     /// What is there now, at most so many.
     func once(_ limit: Int) async throws {
+        // Nothing is taken, and no document begun, when one of several is not there.
+        if groups.count > 1 { try await find() }
         var printer = EntryPrinter(session, streams: groups.count, showsDeliveries: true)
         var left = limit
         for group in groups {
@@ -236,17 +239,15 @@ struct GroupReading: Sendable {
         var wasTold = false
         while left > 0 {
             var isQuiet = true
-            do throws(StreamError) {
+            do {
                 for group in groups where left > 0 {
                     let entries = try await group.read(as: consumer, limit: min(left, GroupReading.page))
                     isQuiet = isQuiet && entries.isEmpty
                     left -= entries.count
-                    let isSeen: Bool
-                    do { isSeen = try await show(entries, group, &printer) } catch { throw error as? StreamError ?? .closed }
-                    guard isSeen else { return }
+                    guard try await show(entries, group, &printer) else { return }
                 }
                 wasTold = false
-            } catch {
+            } catch let error as StreamError {
                 switch error {
                 case .unavailable, .timeout, .disconnected: break
                 default: throw error
@@ -263,11 +264,7 @@ struct GroupReading: Sendable {
     /// A consumer like any other, until the task is cancelled. It buries nothing: what fails here is a terminal.
     func work(_ limit: Int) async throws {
         // A consumer would make a group that is not there.
-        for group in groups {
-            guard try await group.stream.groups().contains(where: { $0.name == group.name }) else {
-                throw StreamError.noSuchGroup(key: group.stream.key, group: group.name)
-            }
-        }
+        try await find()
         var options = ConsumerOptions()
         options.deadLetter = .stayPending
         options.maxDeliveries = 1_000_000_000
@@ -308,6 +305,15 @@ struct GroupReading: Sendable {
             from = last.next
         }
         try printer.finish()
+    }
+
+    /// - Throws: `.noSuchGroup` for the first group that is not there.
+    private func find() async throws {
+        for group in groups {
+            guard try await group.stream.groups().contains(where: { $0.name == group.name }) else {
+                throw StreamError.noSuchGroup(key: group.stream.key, group: group.name)
+            }
+        }
     }
 
     /// Acknowledged is what was written.

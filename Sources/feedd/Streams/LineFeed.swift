@@ -25,7 +25,7 @@ struct LineFeed {
         do {
             try await feed.take()
         } catch {
-            if feed.added > 0 { StandardError.write("\(Numbers.grouped(feed.added)) entries were added before that\n") }
+            if feed.added > 0 { StandardError.write("added before that: \(EntryPrinter.entries(feed.added))\n") }
             throw error
         }
         let seconds = Double(MonotonicClock.nowNs() - startNs) / 1e9
@@ -33,7 +33,7 @@ struct LineFeed {
         let took = Numbers.fixed(seconds, digits: 3)
         try session.show(
             [("added", .integer(Int64(feed.added))), ("seconds", .number(took))],
-            lines: ["\(Numbers.grouped(feed.added)) entries in \(took) s, \(pace) a second"])
+            lines: ["\(EntryPrinter.entries(feed.added)) in \(took) s, \(pace) a second"])
     }
 
     private mutating func take() async throws {
@@ -70,7 +70,7 @@ struct LineFeed {
         guard rest.count <= LineFeed.lineBytesMax else { throw StreamRefusal("bad_entry", "line \(lines + 1) is longer than 8 MiB") }
     }
 
-    /// A blank line is none.
+    /// A blank line is not an entry.
     private mutating func takeLine(_ line: ArraySlice<UInt8>, _ batch: inout [StreamFields]) throws {
         lines += 1
         guard !line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) else { return }

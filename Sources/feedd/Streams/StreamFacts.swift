@@ -62,7 +62,7 @@ struct StreamFacts: Sendable {
         table.add([.init("last", .dim), .init(entry(info.last))])
         table.add([.init("last id", .dim), .init("\(info.lastID)")])
         if let added = info.entriesAdded { table.add([.init("added", .dim), .init(Numbers.grouped(added))]) }
-        if let memory = info.memory { table.add([.init("memory", .dim), .init("\(Numbers.mebibytes(UInt64(max(0, memory)))) MiB")]) }
+        if let memory = info.memory { table.add([.init("memory", .dim), .init(StreamFacts.size(memory))]) }
         return table.lines() + (groups.isEmpty ? [] : [""] + groupLines() + consumerLines())
     }
 
@@ -99,6 +99,12 @@ struct StreamFacts: Sendable {
         if ms < 1_000 { return "\(ms) ms" }
         if ms < 60_000 { return "\(Numbers.fixed(Double(ms) / 1_000, digits: 1)) s" }
         return ms < 2 * 86_400_000 ? Numbers.duration(seconds: ms / 1_000) : "\(ms / 86_400_000) d"
+    }
+
+    /// `5.8 KiB`, `15.0 MiB`.
+    private static func size(_ bytes: Int) -> String {
+        let kibibytes = Double(bytes) / 1_024
+        return kibibytes < 1_024 ? "\(Numbers.fixed(kibibytes, digits: 1)) KiB" : "\(Numbers.fixed(kibibytes / 1_024, digits: 1)) MiB"
     }
 
     // MARK: JSON, by Redis's own names

@@ -178,12 +178,12 @@ enum EntryReads {
         var (left, losses, interruptions) = (count, 0, 0)
         for try await entry in tail {
             if tail.interruptions != interruptions {
-                interruptions = Int(tail.interruptions)
-                StandardError.write("the connection to Redis was lost and is back, or a stream was made anew: it went on where it was\n")
+                interruptions = tail.interruptions
+                StandardError.write("a stream was gone, or made anew with smaller ids: it is read from its beginning\n")
             }
             if tail.losses != losses {
-                StandardError.write("\(Int(tail.losses) - losses) entries were trimmed before they were read\n")
-                losses = Int(tail.losses)
+                StandardError.write("trimmed before they were read: \(EntryPrinter.entries(tail.losses - losses))\n")
+                losses = tail.losses
             }
             left -= 1
             guard try printer.add(entry), try printer.flush(), left > 0 else { return }

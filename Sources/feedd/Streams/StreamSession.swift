@@ -82,6 +82,11 @@ struct StreamRefusal: Error {
         (self.code, failure) = (code, Failure(status, sentence))
     }
 
+    /// A group that stays as it is.
+    static func pending(_ count: Int, _ group: StreamGroup, _ way: String) -> StreamRefusal {
+        StreamRefusal("refused", "'\(group.name)' on '\(group.stream.key)' has \(EntryPrinter.entries(count)) pending: \(way)")
+    }
+
     /// `"error":{"code":…,"message":…}`
     var member: (String, JSONValue) {
         (Field.error, .members([(Field.code, .string(code)), (Field.message, .string(failure.sentence))]))
@@ -105,8 +110,9 @@ struct StreamName: Sendable {
             return
         }
         var parts = text.dropFirst().split(separator: ":", omittingEmptySubsequences: false)
-        let market = parts.count == 3 ? Market(rawValue: String(parts.removeFirst())) : nil
-        guard parts.count == 2, market != nil || text.split(separator: ":").count == 2 else {
+        let market = parts.count == 3 ? Market(rawValue: String(parts[0])) : nil
+        if market != nil { parts.removeFirst() }
+        guard parts.count == 2 else {
             throw .usage("'\(text)' does not name a series: as in @btcusdt:1m or @um:btcusdt:1m")
         }
         guard let symbol = Symbol(parts[0]) else { throw .usage(Symbol.refusal(parts[0])) }
@@ -140,6 +146,12 @@ enum StreamArguments {
     static func place(_ text: String?, else fallback: StreamPlace) throws(Failure) -> StreamPlace {
         guard let text else { return fallback }
         return try place(text)
+    }
+
+    /// Of a group or a consumer that may be made. Redis takes an empty one, too, which nobody means.
+    static func name(_ text: String, _ what: String) throws(Failure) -> String {
+        guard !text.isEmpty else { throw .usage("\(what)'s name is not empty") }
+        return text
     }
 
     static func id(_ text: String) throws(Failure) -> StreamID {
