@@ -46,7 +46,7 @@ language_flags() {
     sed -nE 's/^ *\.enable(Upcoming|Experimental)Feature\("([A-Za-z]+)"\).*/-enable-\L\1\E-feature\n\2/p' Package.swift
 }
 
-# step NAME COMMAND…: quiet while all is well, everything when it is not.
+# step NAME COMMAND…: quiet while all is well, but for what was skipped; everything when it is not.
 step() {
     local name=$1 log started=$SECONDS
     shift
@@ -54,6 +54,7 @@ step() {
     printf '%-32s' "$name"
     if "$@" >"$log" 2>&1; then
         printf 'ok %5ds\n' $((SECONDS - started))
+        grep ': skipped, ' "$log" || true
         rm -f "$log"
     else
         printf 'FAILED after %ds\n\n' $((SECONDS - started))

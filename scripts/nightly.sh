@@ -26,6 +26,7 @@ parts=(
     "overload    2  perf/overload.sh"
     "soak        7  scripts/soak.sh 5"
     "clients     5  scripts/other-clients.sh"
+    "python      4  scripts/python-client.sh --servers"
     "exchange    2  scripts/exchange-clients.sh"
     "servers     7  scripts/redis-versions.sh"
     "arm64       1  scripts/check-arm64.sh"

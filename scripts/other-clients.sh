@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Drives a service with clients that are not ours: redis-py (docs/examples/flux.py, continuity.py) and plain redis-cli, by nothing
-# but the documented channels and keys; and a package outside ours that imports the library (docs/examples/bot). Starts a local exchange,
-# a redis-server and feedd for it. Where neither Debian (python3-redis) nor pip has redis-py, that part is skipped, with a message.
+# Drives a service with clients that are not ours: plain redis-cli and redis-py (docs/examples/continuity.py), by nothing but the
+# documented channels and keys; and a package outside ours that imports the library (docs/examples/bot). Starts a local exchange, a
+# redis-server and feedd for it. Where neither Debian (python3-redis) nor pip has redis-py, that part is skipped, with a message. Our own
+# client in Python: scripts/python-client.sh.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -60,9 +61,6 @@ elif ! python3 -c 'import redis' 2>/dev/null && pip_into "$packages" redis==6.4.
     export PYTHONPATH=$packages
 fi
 if "$python" -c 'import redis' 2>/dev/null; then
-    "$python" docs/examples/flux.py "unix://$work/redis.sock" btcusdt
-    say "redis-py: the same"
-
     # A candle is taken away while somebody reads: an audit puts it back, and the reader is told.
     expect "$(call flux:create ',"symbols":["btcusdt"],"interval":"1s"')" '"status":"ok"'
     key='candles:{btcusdt}:1s'

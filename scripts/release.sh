@@ -6,6 +6,7 @@
 #
 #   feedd-VERSION-linux-ARCH.tar.gz     program, completions, manual pages, deploy/, docs/, and the scripts that deploy/ needs
 #   feedd_VERSION_ARCH.deb              scripts/package.sh
+#   fastfeed-VERSION-py3-none-any.whl   the Python client, where pip can get what builds it
 #   feedd-VERSION.cdx.json              the bill of materials, scripts/sbom.py
 #   SHA256SUMS
 #
@@ -64,6 +65,10 @@ git archive HEAD README.md CHANGELOG.md SECURITY.md LICENSE deploy docs scripts/
 tar --sort=name --format=gnu --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX -C "$work" -c "$name" |
     gzip -9n >"$dist/$name.tar.gz"
 
+code=0
+scripts/python-client.sh --wheel "$dist" || code=$?
+[ $code -eq 0 ] || [ $code -eq 3 ] || fail "the wheel cannot be built"
+
 bill=$dist/feedd-$version.cdx.json
 scripts/sbom.py "$work/$name/feedd" --symbols "$program" >"$bill"
 library=.build/cyclonedx
@@ -72,5 +77,5 @@ code=0
 PYTHONPATH=$library scripts/sbom.py --check "$bill" >"$work/check" 2>&1 || code=$?
 [ $code -eq 0 ] || [ $code -eq 3 ] || { cat "$work/check"; fail "$bill is not one"; }
 
-(cd "$dist" && sha256sum -- feedd* >"$work/sums" && mv "$work/sums" SHA256SUMS && cat SHA256SUMS)
+(cd "$dist" && sha256sum -- * >"$work/sums" && mv "$work/sums" SHA256SUMS && cat SHA256SUMS)
 say "in $dist; then: git tag -a v$version -m 'FastFeed $version'"

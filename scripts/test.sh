@@ -40,6 +40,7 @@ if [ -z "$quick" ]; then
     step "hot path" scripts/check-hot-path.sh
     step "instructions" scripts/check-instructions.sh
     step "hardening" scripts/check-hardening.sh
+    step "python client" scripts/python-client.sh
 fi
 mkdir -p "$logs"
 rm -f "$logs"/*
