@@ -31,7 +31,7 @@ struct RawConnection: ~Copyable {
     mutating func write(_ bytes: [UInt8]) throws {
         var sent = 0
         while sent < bytes.count {
-            switch unsafe bytes.withUnsafeBytes({ unsafe transport.write($0.baseAddress! + sent, count: $0.count - sent) }) {
+            switch transport.write(bytes.span.extracting(droppingFirst: sent)) {
             case .bytes(let count): sent += count
             case .wouldBlock: _ = wait(POLLOUT, milliseconds: 1_000)
             case .endOfStream, .failed: throw FeedError(.system, "the connection is lost")

@@ -127,7 +127,5 @@ enum Frames {
     }
 
     /// As a server's frame.
-    static func framed(_ message: [UInt8]) -> [UInt8] {
-        unsafe message.withUnsafeBytes { unsafe FrameEncoder.frame(.text, $0, mask: nil) }
-    }
+    static func framed(_ message: [UInt8]) -> [UInt8] { FrameEncoder.frame(.text, message.span, mask: nil) }
 }

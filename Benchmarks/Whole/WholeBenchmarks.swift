@@ -229,8 +229,8 @@ enum DrainClient {
             let startNs = MonotonicClock.nowNs()
             var frames = 0
             while Double(MonotonicClock.nowNs() - startNs) < seconds * 1e9 {
-                switch unsafe connection.read(into: buffer.base, count: buffer.count) {
-                case .bytes(let count): unsafe connection.decoder.supply(buffer.base, count: count)
+                switch connection.read(into: buffer) {
+                case .bytes(let count): connection.decoder.supply(buffer, count: count)
                 case .wouldBlock: wait()
                 case .endOfStream, .failed: throw FeedError(.venue, "the exchange has ended the connection")
                 }

@@ -38,9 +38,9 @@ struct FaultyRelay: ~Copyable {
     mutating func turn() {
         let available = min(from.available(), to.room())
         for index in 0..<available {
-            let record = from.record(index).pointee
+            let record = from.record(index).value
             if fault == .recordsLost && record.openTimeMs / 1_000 % 5 == 0 { continue }
-            to.slot.pointee = record
+            to.slot.value = record
             to.keep()
         }
         from.free(available)

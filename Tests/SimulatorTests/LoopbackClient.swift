@@ -75,7 +75,7 @@ final class LoopbackClient {
     func write(_ bytes: [UInt8]) {
         var rest = bytes[...]
         while !rest.isEmpty {
-            let result = rest.withUnsafeBytes { transport.write($0.baseAddress!, count: $0.count) }
+            let result = transport.write(rest.span)
             switch result {
             case .bytes(let count): rest = rest.dropFirst(count)
             case .wouldBlock: LoopbackClient.wait(transport.number, POLLOUT)
@@ -85,7 +85,7 @@ final class LoopbackClient {
     }
 
     func send(_ opcode: FrameOpcode, _ payload: [UInt8]) {
-        write(payload.withUnsafeBytes { FrameEncoder.frame(opcode, $0, mask: FrameEncoder.freshMask()) })
+        write(FrameEncoder.frame(opcode, payload.span, mask: FrameEncoder.freshMask()))
     }
 
     func send(_ text: String) { send(.text, Array(text.utf8)) }

@@ -12,17 +12,18 @@ package enum TableBench {
     package static func run(series: Int, bars: Int) -> (cpuNs: UInt64, records: Int)? {
         let counters = CounterBank()
         var table = CandleTable(seriesMax: 1 << 16, closedMax: 1 << 16, counters: counters, gaps: GapBoard())
-        let records = makeRecords(series, &table)
+        let records = MappedArray<CandleRecord>(zeroed: series)
+        follow(records, &table)
         var spentNs: UInt64 = 0
         let emptyNs = ThreadClock.emptySpanNs()
         for bar in 0..<bars {
             for update in 0..<updatesPerBar {
                 for id in 0..<series {
-                    let record = unsafe records.base + id
-                    unsafe record.pointee.openTimeMs = Int64(bar) * 60_000
-                    unsafe record.pointee.eventTimeMs = Int64(bar) * 60_000 + Int64(update + 1) * 1_000
-                    unsafe record.pointee.tradeCount = Int64(update)
-                    unsafe record.pointee.isClosed = update == updatesPerBar - 1
+                    let record = records.row(id)
+                    record.openTimeMs = Int64(bar) * 60_000
+                    record.eventTimeMs = Int64(bar) * 60_000 + Int64(update + 1) * 1_000
+                    record.tradeCount = Int64(update)
+                    record.isClosed = update == updatesPerBar - 1
                 }
                 spentNs += max(acceptAll(records, &table), emptyNs) - emptyNs
                 while table.popDirty() != nil {}
@@ -36,21 +37,19 @@ package enum TableBench {
         return isRight && counters.value(.gapsSeen) == 0 ? (spentNs, series * bars * updatesPerBar) : nil
     }
 
-    private static func makeRecords(_ series: Int, _ table: inout CandleTable) -> MappedArray<CandleRecord> {
-        let records = MappedArray<CandleRecord>(zeroed: series)
-        for id in 0..<series {
+    private static func follow(_ records: borrowing MappedArray<CandleRecord>, _ table: inout CandleTable) {
+        for id in 0..<records.count {
             table.follow(Series(symbol: Symbol("sim\(id)usdt")!, interval: .m1), UInt32(id), generation: 1)
-            unsafe records.base[id].seriesID = UInt32(id)
-            unsafe records.base[id].generation = 1
-            unsafe records.base[id].intervalCode = Interval.m1.rawValue
+            records[id].seriesID = UInt32(id)
+            records[id].generation = 1
+            records[id].intervalCode = Interval.m1.rawValue
         }
-        return records
     }
 
     @inline(never)
     private static func acceptAll(_ records: borrowing MappedArray<CandleRecord>, _ table: inout CandleTable) -> UInt64 {
         let startNs = ThreadClock.nowNs()
-        for id in 0..<records.count { unsafe table.accept(records.base + id) }
+        for id in 0..<records.count { table.accept(records.lent(id)) }
         return ThreadClock.nowNs() - startNs
     }
 }

@@ -47,8 +47,8 @@ package struct WatchedSeries: Sendable, Equatable {
 extension CandleTable {
     // MARK: Waiting
 
-    mutating func park(_ record: UnsafePointer<CandleRecord>, _ id: Int, _ parsedAfterNs: UInt32) {
-        unsafe held.park(LateCandle(record.pointee, parsedAfterNs: parsedAfterNs), UInt32(id))
+    mutating func park(_ record: Lent<CandleRecord>, _ id: Int, _ parsedAfterNs: UInt32) {
+        held.park(LateCandle(record.value, parsedAfterNs: parsedAfterNs), UInt32(id))
         release(id)
         if held.count > Limits.heldCandlesMax { releaseEverything() }
     }
@@ -56,7 +56,7 @@ extension CandleTable {
     /// Lets go of what has no hole before it any more.
     mutating func release(_ id: Int) {
         guard let waiting = held[UInt32(id)], !waiting.isUnchecked, let series = names[id] else { return }
-        release(id, before: unsafe gaps.firstMissing(series, after: lastClosed.base[id].deliveredOpenMs) ?? .max)
+        release(id, before: gaps.firstMissing(series, after: lastClosed[id].deliveredOpenMs) ?? .max)
     }
 
     /// As far as the queue has room: while Redis takes candles, none is pushed out of it.
@@ -85,12 +85,12 @@ extension CandleTable {
 
     private mutating func endHold(_ id: Int) {
         held.end(UInt32(id))
-        unsafe states.base[id].flags &= ~SeriesFlags.held
+        states[id].flags.remove(.held)
     }
 
     private mutating func deliverAll(_ candles: [LateCandle], _ id: Int) {
         for candle in candles {
-            unsafe withUnsafePointer(to: candle.record) { unsafe deliver($0, id, candle.parsedAfterNs) }
+            lend(candle.record) { deliver($0, id, candle.parsedAfterNs) }
         }
     }
 
@@ -103,25 +103,25 @@ extension CandleTable {
     package mutating func take(_ checked: CheckedSeries, queuedMs: [Int64] = [], refusedMs: [Int64] = []) {
         guard isFollowed(checked.handle), let series = names[Int(checked.handle.id)] else { return }
         let id = Int(checked.handle.id)
-        let (state, last) = unsafe (states.base + id, lastClosed.base + id)
+        let (state, last) = (states.row(id), lastClosed.row(id))
         let onTheWay = onTheWay(id, queuedMs + refusedMs)
-        if let newestMs = checked.newestMs { unsafe last.pointee.deliveredOpenMs = unsafe max(last.pointee.deliveredOpenMs, newestMs) }
-        for gap in checked.absent { if gaps.add(gap) > 0 { unsafe last.pointee.hasListed = true } }
+        if let newestMs = checked.newestMs { last.deliveredOpenMs = max(last.deliveredOpenMs, newestMs) }
+        for gap in checked.absent { if gaps.add(gap) > 0 { last.hasListed = true } }
         for gap in checked.holes { noteHole(from: gap.fromMs, until: gap.untilMs, id, gap.cause, sparing: onTheWay) }
-        let isKnown = unsafe state.pointee.has(SeriesFlags.known)
-        let keptMs = unsafe earliestKept(before: isKnown ? state.pointee.openTimeMs : checked.presentMs, series.interval)
+        let isKnown = state.flags.contains(.known)
+        let keptMs = earliestKept(before: isKnown ? state.openTimeMs : checked.presentMs, series.interval)
         // What has come since the beginning is stored, or on its way: what lies before the oldest stored one Redis has lost.
-        let earliestMs = unsafe min(onTheWay.first?.lowerBound ?? .max, last.pointee.earliestMs, isKnown ? oldestOpenMs.base[id] : .max)
+        let earliestMs = min(onTheWay.first?.lowerBound ?? .max, last.earliestMs, isKnown ? oldestOpenMs[id] : .max)
         if let oldestMs = checked.oldestMs { noteHole(from: max(earliestMs, keptMs), until: oldestMs, id, .unstored, sparing: onTheWay) }
         let firstMs = checked.newestMs.map { series.interval.nextOpenTime(after: $0) } ?? earliestMs
         if isKnown {
-            unsafe noteHole(from: max(firstMs, keptMs), until: state.pointee.nextClosedOpenMs, id, .unstored, sparing: onTheWay)
+            noteHole(from: max(firstMs, keptMs), until: state.nextClosedOpenMs, id, .unstored, sparing: onTheWay)
         } else {
             // Nothing has come yet. The first event may be long in coming where nobody trades. Behind a backfill a history goes on with the
             // present bar; of three days nobody knows where that is.
             let begins = checked.newestMs == nil && !checked.holes.isEmpty && series.interval != .d3
-            unsafe last.pointee.beforeFirstMs = begins ? series.interval.openTime(barsBack: 1, from: checked.presentMs) : .min
-            unsafe last.pointee.openTimeMs = unsafe max(last.pointee.openTimeMs, checked.newestMs ?? .min)
+            last.beforeFirstMs = begins ? series.interval.openTime(barsBack: 1, from: checked.presentMs) : .min
+            last.openTimeMs = max(last.openTimeMs, checked.newestMs ?? .min)
             noteHole(from: max(firstMs, keptMs), until: checked.presentMs, id, .unstored, sparing: onTheWay)
         }
         for openMs in checked.storedMs { gaps.remove(series, fromMs: openMs, untilMs: series.interval.nextOpenTime(after: openMs)) }
@@ -132,7 +132,7 @@ extension CandleTable {
 
     /// Bars that have come and that Redis has not acknowledged, by their beginning.
     private func onTheWay(_ id: Int, _ others: [Int64]) -> [Range<Int64>] {
-        let interval = unsafe Interval(rawValue: states.base[id].interval)!
+        let interval = Interval(rawValue: states[id].interval)!
         let waitingMs = held[UInt32(id)]?.candles.map(\.record.openTimeMs) ?? []
         return (waitingMs + merges.openTimes(UInt32(id)) + others).sorted().map { $0..<interval.nextOpenTime(after: $0) }
     }
@@ -142,9 +142,9 @@ extension CandleTable {
         var openTimes: [Series: [Int64]] = [:]
         let isWanted = names.map { $0.map(wanted.contains) ?? false }
         for position in closed.head..<closed.tail where closed.state(position) != .acknowledged {
-            let candle = unsafe closed.candle(position)
-            guard unsafe isWanted[Int(candle.pointee.seriesID)] else { continue }
-            unsafe openTimes[names[Int(candle.pointee.seriesID)]!, default: []].append(candle.pointee.openTimeMs)
+            let id = Int(closed[position].seriesID)
+            guard isWanted[id] else { continue }
+            openTimes[names[id]!, default: []].append(closed[position].openTimeMs)
         }
         return openTimes
     }
@@ -162,37 +162,37 @@ extension CandleTable {
     /// A hole that somebody wants filled.
     package mutating func want(_ gap: Gap) {
         guard let number = ids[gap.series], isFollowed(gap.series) else { return }
-        let (id, state) = unsafe (Int(number), states.base + Int(number))
-        guard gap.cause == .late, unsafe state.pointee.has(SeriesFlags.known) else {
+        let (id, state) = (Int(number), states.row(Int(number)))
+        guard gap.cause == .late, state.flags.contains(.known) else {
             return noteHole(from: gap.fromMs, until: gap.untilMs, id, gap.cause)
         }
         // It may have closed meanwhile.
-        unsafe noteHole(from: max(gap.fromMs, state.pointee.nextClosedOpenMs), until: gap.untilMs, id, .late)
-        unsafe state.pointee.nextClosedOpenMs = unsafe max(state.pointee.nextClosedOpenMs, gap.untilMs)
+        noteHole(from: max(gap.fromMs, state.nextClosedOpenMs), until: gap.untilMs, id, .late)
+        state.nextClosedOpenMs = max(state.nextClosedOpenMs, gap.untilMs)
     }
 
     /// Holes of the series have changed: candles of it may go on.
     package mutating func onGapsChanged(_ series: Series) {
         guard let id = ids[series] else { return }
-        let state = unsafe states.base + Int(id)
+        let state = states.row(Int(id))
         let tally = gaps.tally(of: series)
         // The board has forgotten some when it was full.
-        let least = unsafe gaps.forgottenCount > 0 ? state.pointee.missing : 0
-        unsafe state.pointee.missing = max(UInt32(clamping: tally.missing), least)
-        unsafe lastClosed.base[Int(id)].hasListed = tally.isListed
-        if unsafe state.pointee.has(SeriesFlags.held) { release(Int(id)) }
+        let least = gaps.forgottenCount > 0 ? state.missing : 0
+        state.missing = max(UInt32(clamping: tally.missing), least)
+        lastClosed[Int(id)].hasListed = tally.isListed
+        if state.flags.contains(.held) { release(Int(id)) }
     }
 
     /// Behind what is stored. Nothing has come yet.
     private func unheardOpenMs(_ id: Int) -> Int64? {
-        let newestMs = unsafe max(lastClosed.base[id].openTimeMs, lastClosed.base[id].beforeFirstMs)
-        return newestMs == .min ? nil : unsafe Interval(rawValue: states.base[id].interval)!.nextOpenTime(after: newestMs)
+        let newestMs = max(lastClosed[id].openTimeMs, lastClosed[id].beforeFirstMs)
+        return newestMs == .min ? nil : Interval(rawValue: states[id].interval)!.nextOpenTime(after: newestMs)
     }
 
     /// How many candles the next call of the merge script should have.
     var mergeRunLength: Int {
         guard let first = merges.first, let series = series(first.seriesID) else { return Limits.mergeRunMin }
-        let newestMs = unsafe lastClosed.base[Int(first.seriesID)].deliveredOpenMs
+        let newestMs = lastClosed[Int(first.seriesID)].deliveredOpenMs
         let behind = first.openTimeMs < newestMs ? series.interval.barCount(from: first.openTimeMs, until: newestMs) : 0
         return Int(min(max(behind, Int64(Limits.mergeRunMin)), Int64(Limits.mergeRunMax)))
     }
@@ -200,19 +200,19 @@ extension CandleTable {
     /// Series of which a bar should have closed before the instant, or of which nothing comes.
     package func watched(beforeMs: Int64, nowNs: UInt64) -> [WatchedSeries] {
         var found: [WatchedSeries] = []
-        for id in names.indices where unsafe states.base[id].has(SeriesFlags.active) {
-            let (state, newest) = unsafe (states.base[id], newest.base + id)
+        for id in names.indices where states[id].flags.contains(.active) {
+            let (state, newest) = (states.row(id), newest.row(id))
             let handle = SeriesHandle(id: UInt32(id), generation: state.generation)
-            guard state.has(SeriesFlags.known) else {
+            guard state.flags.contains(.known) else {
                 found.append(WatchedSeries(handle: handle, nextClosedOpenMs: unheardOpenMs(id)))
                 continue
             }
             let endMs = Interval(rawValue: state.interval)!.nextOpenTime(after: state.nextClosedOpenMs)
-            guard unsafe endMs <= beforeMs || nowNs &- newest.pointee.receivedNs >= Limits.watchSilenceNs else { continue }
-            unsafe found.append(
+            guard endMs <= beforeMs || nowNs &- newest.receivedNs >= Limits.watchSilenceNs else { continue }
+            found.append(
                 WatchedSeries(
                     handle: handle, nextClosedOpenMs: state.nextClosedOpenMs, newestOpenMs: state.openTimeMs,
-                    newestEventMs: state.eventTimeMs, newestTradeCount: state.tradeCount, receivedNs: newest.pointee.receivedNs))
+                    newestEventMs: state.eventTimeMs, newestTradeCount: state.tradeCount, receivedNs: newest.receivedNs))
         }
         return found
     }

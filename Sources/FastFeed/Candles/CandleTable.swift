@@ -82,62 +82,62 @@
         names[Int(id)] = series
         lateHealed[id] = nil
         ids[series] = id
-        if unsafe !states.base[Int(id)].has(SeriesFlags.active) { counters.add(.seriesActive) }
-        unsafe closedCounts.base[Int(id)] = 0
-        unsafe lastClosed.base[Int(id)] = LastClosed()
-        let keptDirty = unsafe states.base[Int(id)].flags & SeriesFlags.dirty
-        unsafe states.base[Int(id)] = SeriesState()
-        unsafe states.base[Int(id)].flags = SeriesFlags.active | keptDirty
+        if !states[Int(id)].flags.contains(.active) { counters.add(.seriesActive) }
+        closedCounts[Int(id)] = 0
+        lastClosed[Int(id)] = LastClosed()
+        let keptDirty = states[Int(id)].flags.intersection(.dirty)
+        states[Int(id)] = SeriesState()
+        states[Int(id)].flags = keptDirty.union(.active)
         if held.holds {
-            unsafe states.base[Int(id)].flags |= SeriesFlags.held
+            states[Int(id)].flags.insert(.held)
             held.awaitCheck(id)
         }
-        unsafe states.base[Int(id)].generation = generation
-        unsafe states.base[Int(id)].interval = series.interval.rawValue
+        states[Int(id)].generation = generation
+        states[Int(id)].interval = series.interval.rawValue
     }
 
     /// Records of the id are stale from now on; a pending forming state is given up. The name stays, because
     /// closed candles of the series may still be on their way: an id must not be used again before they are gone.
     package mutating func unfollow(_ id: UInt32) {
-        let state = unsafe states.base + Int(id)
+        let state = states.row(Int(id))
         releaseAll(Int(id))
-        if unsafe state.pointee.has(SeriesFlags.active) { counters.add(.seriesActive, -1) }
+        if state.flags.contains(.active) { counters.add(.seriesActive, -1) }
         // The id keeps its name until the id is used again. The name leads to this id only while no other id has taken the series over.
         if let series = names[Int(id)], ids[series] == id {
             ids[series] = nil
             gaps.forget(series)
         }
-        if unsafe state.pointee.has(SeriesFlags.formingPending) { counters.add(.coalesced) }
-        unsafe state.pointee.flags &= ~(SeriesFlags.active | SeriesFlags.known | SeriesFlags.formingPending)
+        if state.flags.contains(.formingPending) { counters.add(.coalesced) }
+        state.flags.subtract([.active, .known, .formingPending])
     }
 
     /// The handle is the one in force.
     package func isFollowed(_ handle: SeriesHandle) -> Bool {
-        unsafe Int(handle.id) < names.count && states.base[Int(handle.id)].has(SeriesFlags.active)
-            && states.base[Int(handle.id)].generation == handle.generation
+        Int(handle.id) < names.count && states[Int(handle.id)].flags.contains(.active)
+            && states[Int(handle.id)].generation == handle.generation
     }
 
     /// Some id stands for the series.
     package func isFollowed(_ series: Series) -> Bool {
         guard let id = ids[series] else { return false }
-        return unsafe states.base[Int(id)].has(SeriesFlags.active)
+        return states[Int(id)].flags.contains(.active)
     }
 
     package func series(_ id: UInt32) -> Series? { Int(id) < names.count ? names[Int(id)] : nil }
     /// Followed, or stopped and not yet another one's id.
     package func series(_ handle: SeriesHandle) -> Series? { self.handle(handle.id) == handle ? series(handle.id) : nil }
     func handle(_ id: UInt32) -> SeriesHandle? {
-        Int(id) < names.count ? unsafe SeriesHandle(id: id, generation: states.base[Int(id)].generation) : nil
+        Int(id) < names.count ? SeriesHandle(id: id, generation: states[Int(id)].generation) : nil
     }
     package var seriesCount: Int { names.count }
 
     /// How a series stands, for status.
     package func report(_ id: UInt32) -> SeriesReport {
-        guard Int(id) < names.count, unsafe states.base[Int(id)].has(SeriesFlags.known) else { return SeriesReport() }
-        let state = unsafe states.base + Int(id)
-        return unsafe SeriesReport(
-            eventTimeMs: newest.base[Int(id)].eventTimeMs,
-            receivedNs: newest.base[Int(id)].receivedNs, closedCount: closedCounts.base[Int(id)], missingCount: state.pointee.missing)
+        guard Int(id) < names.count, states[Int(id)].flags.contains(.known) else { return SeriesReport() }
+        let state = states.row(Int(id))
+        return SeriesReport(
+            eventTimeMs: newest[Int(id)].eventTimeMs,
+            receivedNs: newest[Int(id)].receivedNs, closedCount: closedCounts[Int(id)], missingCount: state.missing)
     }
 
     // MARK: The hot path
@@ -145,59 +145,58 @@
     /// Takes one record.
     /// - Parameter parsedAfterNs: from its `receivedNs` until it stood in the ring.
     @inline(__always)
-    package mutating func accept(_ record: UnsafePointer<CandleRecord>, parsedAfterNs: UInt32 = 0) {
-        let id = unsafe Int(record.pointee.seriesID) & mask
-        let state = unsafe states.base + id
-        guard unsafe state.pointee.generation == record.pointee.generation, unsafe state.pointee.has(SeriesFlags.active) else {
+    package mutating func accept(_ record: Lent<CandleRecord>, parsedAfterNs: UInt32 = 0) {
+        let id = Int(record.seriesID) & mask
+        let state = states.row(id)
+        guard state.generation == record.generation, state.flags.contains(.active) else {
             counters.add(.staleGeneration)
             return
         }
-        if unsafe record.pointee.isClosed || record.pointee.openTimeMs != state.pointee.openTimeMs || !state.pointee.has(SeriesFlags.known)
-        {
-            unsafe acceptTurningPoint(record, id, parsedAfterNs)
+        if record.isClosed || record.openTimeMs != state.openTimeMs || !state.flags.contains(.known) {
+            acceptTurningPoint(record, id, parsedAfterNs)
             return
         }
-        guard unsafe !state.pointee.has(SeriesFlags.newestClosed), unsafe CandleTable.isNewer(record, than: state) else {
+        guard !state.flags.contains(.newestClosed), CandleTable.isNewer(record, than: state) else {
             counters.add(.duplicates)
             return
         }
-        unsafe acceptForming(record, id, parsedAfterNs)
+        acceptForming(record, id, parsedAfterNs)
     }
 
     /// True when taking this record would coalesce away a state that nobody has written.
     @inline(__always)
-    package func wouldCoalesce(_ record: UnsafePointer<CandleRecord>) -> Bool {
-        unsafe states.base[Int(record.pointee.seriesID) & mask].has(SeriesFlags.formingPending)
+    package func wouldCoalesce(_ record: Lent<CandleRecord>) -> Bool {
+        states[Int(record.seriesID) & mask].flags.contains(.formingPending)
     }
 
     /// Same candle, both forming: does the record say something later?
     @inline(__always)
-    private static func isNewer(_ record: UnsafePointer<CandleRecord>, than state: UnsafeMutablePointer<SeriesState>) -> Bool {
-        if unsafe record.pointee.eventTimeMs != state.pointee.eventTimeMs {
-            return unsafe record.pointee.eventTimeMs > state.pointee.eventTimeMs
+    private static func isNewer(_ record: Lent<CandleRecord>, than state: Row<SeriesState>) -> Bool {
+        if record.eventTimeMs != state.eventTimeMs {
+            return record.eventTimeMs > state.eventTimeMs
         }
-        return unsafe record.pointee.tradeCount > state.pointee.tradeCount
+        return record.tradeCount > state.tradeCount
     }
 
     @inline(__always)
-    private mutating func acceptForming(_ record: UnsafePointer<CandleRecord>, _ id: Int, _ parsedAfterNs: UInt32) {
-        let state = unsafe states.base + id
-        if unsafe state.pointee.has(SeriesFlags.formingPending) { counters.add(.coalesced) }
-        unsafe state.pointee.flags |= SeriesFlags.formingPending
-        unsafe replaceNewest(record, id, parsedAfterNs)
+    private mutating func acceptForming(_ record: Lent<CandleRecord>, _ id: Int, _ parsedAfterNs: UInt32) {
+        let state = states.row(id)
+        if state.flags.contains(.formingPending) { counters.add(.coalesced) }
+        state.flags.insert(.formingPending)
+        replaceNewest(record, id, parsedAfterNs)
     }
 
     @inline(__always)
-    mutating func replaceNewest(_ record: UnsafePointer<CandleRecord>, _ id: Int, _ parsedAfterNs: UInt32) {
-        let state = unsafe states.base + id
-        unsafe newest.base[id] = unsafe record.pointee
-        unsafe state.pointee.openTimeMs = unsafe record.pointee.openTimeMs
-        unsafe state.pointee.eventTimeMs = unsafe record.pointee.eventTimeMs
-        unsafe state.pointee.tradeCount = unsafe record.pointee.tradeCount
-        unsafe state.pointee.parsedAfterNs = parsedAfterNs
-        unsafe state.pointee.updates &+= 1
-        if unsafe !state.pointee.has(SeriesFlags.dirty) {
-            unsafe state.pointee.flags |= SeriesFlags.dirty
+    mutating func replaceNewest(_ record: Lent<CandleRecord>, _ id: Int, _ parsedAfterNs: UInt32) {
+        let state = states.row(id)
+        newest[id] = record.value
+        state.openTimeMs = record.openTimeMs
+        state.eventTimeMs = record.eventTimeMs
+        state.tradeCount = record.tradeCount
+        state.parsedAfterNs = parsedAfterNs
+        state.updates &+= 1
+        if !state.flags.contains(.dirty) {
+            state.flags.insert(.dirty)
             pushDirty(UInt32(truncatingIfNeeded: id))
         }
     }
@@ -206,27 +205,27 @@
 
     /// A closed candle, the first record of a series, or a record of another bar than the newest.
     @inline(never)
-    private mutating func acceptTurningPoint(_ record: UnsafePointer<CandleRecord>, _ id: Int, _ parsedAfterNs: UInt32) {
-        let state = unsafe states.base + id
-        if unsafe !state.pointee.has(SeriesFlags.known) && record.pointee.source != .backfill {
-            unsafe state.pointee.flags |= SeriesFlags.known
-            unsafe state.pointee.openTimeMs = unsafe record.pointee.openTimeMs
-            unsafe state.pointee.eventTimeMs = .min
-            unsafe state.pointee.nextClosedOpenMs = unsafe record.pointee.openTimeMs
-            unsafe oldestOpenMs.base[id] = unsafe record.pointee.openTimeMs
+    private mutating func acceptTurningPoint(_ record: Lent<CandleRecord>, _ id: Int, _ parsedAfterNs: UInt32) {
+        let state = states.row(id)
+        if !state.flags.contains(.known) && record.source != .backfill {
+            state.flags.insert(.known)
+            state.openTimeMs = record.openTimeMs
+            state.eventTimeMs = .min
+            state.nextClosedOpenMs = record.openTimeMs
+            oldestOpenMs[id] = record.openTimeMs
             continueHistory(id)
         }
-        if unsafe record.pointee.isClosed {
-            unsafe acceptClosed(record, id, parsedAfterNs)
-        } else if unsafe record.pointee.openTimeMs < state.pointee.openTimeMs {
+        if record.isClosed {
+            acceptClosed(record, id, parsedAfterNs)
+        } else if record.openTimeMs < state.openTimeMs {
             counters.add(.duplicates)
-        } else if unsafe record.pointee.openTimeMs == state.pointee.openTimeMs {
+        } else if record.openTimeMs == state.openTimeMs {
             // The first record of the series, forming.
-            unsafe acceptForming(record, id, parsedAfterNs)
+            acceptForming(record, id, parsedAfterNs)
         } else {
-            unsafe noteHole(upTo: record.pointee.openTimeMs, id)
-            unsafe state.pointee.flags &= ~SeriesFlags.newestClosed
-            unsafe acceptForming(record, id, parsedAfterNs)
+            noteHole(upTo: record.openTimeMs, id)
+            state.flags.remove(.newestClosed)
+            acceptForming(record, id, parsedAfterNs)
         }
     }
 
@@ -234,7 +233,7 @@
 
     @inline(__always)
     private mutating func pushDirty(_ id: UInt32) {
-        unsafe dirty.base[dirtyTail & mask] = id
+        dirty[dirtyTail & mask] = id
         dirtyTail &+= 1
     }
 
@@ -244,36 +243,36 @@
     @inline(__always)
     package mutating func popDirty() -> Int? {
         guard dirtyHead < dirtyTail else { return nil }
-        let id = unsafe Int(dirty.base[dirtyHead & mask])
+        let id = Int(dirty[dirtyHead & mask])
         dirtyHead &+= 1
-        unsafe states.base[id].flags &= ~SeriesFlags.dirty
+        states[id].flags.remove(.dirty)
         return id
     }
 
     /// A write of this series' newest state came to nothing. If a newer one waits already, the lost one counts
     /// as coalesced.
     package mutating func restore(_ id: Int, wasForming: Bool) {
-        let state = unsafe states.base + id
-        guard unsafe state.pointee.has(SeriesFlags.known) else {
+        let state = states.row(id)
+        guard state.flags.contains(.known) else {
             if wasForming { counters.add(.coalesced) }
             return
         }
         if wasForming {
-            if unsafe state.pointee.has(SeriesFlags.formingPending) || state.pointee.has(SeriesFlags.newestClosed) {
+            if state.flags.contains(.formingPending) || state.flags.contains(.newestClosed) {
                 counters.add(.coalesced)
             } else {
-                unsafe state.pointee.flags |= SeriesFlags.formingPending
+                state.flags.insert(.formingPending)
             }
         }
         markDirty(id)
     }
 
     package mutating func markDirty(_ id: Int) {
-        let state = unsafe states.base + id
-        guard unsafe state.pointee.has(SeriesFlags.known), unsafe !state.pointee.has(SeriesFlags.dirty) else { return }
+        let state = states.row(id)
+        guard state.flags.contains(.known), !state.flags.contains(.dirty) else { return }
         // All that has come is a closed candle that waits for a hole before it.
-        guard unsafe state.pointee.eventTimeMs > .min else { return }
-        unsafe state.pointee.flags |= SeriesFlags.dirty
+        guard state.eventTimeMs > .min else { return }
+        state.flags.insert(.dirty)
         pushDirty(UInt32(id))
     }
 
@@ -282,6 +281,6 @@
 
     /// Forming states that nobody has acknowledged or even taken.
     package var formingPendingCount: Int {
-        (0..<names.count).count { unsafe states.base[$0].has(SeriesFlags.formingPending) }
+        (0..<names.count).count { states[$0].flags.contains(.formingPending) }
     }
 }

@@ -43,24 +43,22 @@
     package var room: Int { mask + 1 - count }
     package var unsentCount: Int { tail - sent }
 
-    package mutating func append(_ candle: UnsafePointer<CandleRecord>, parsedAfterNs: UInt32 = 0) {
+    package mutating func append(_ candle: Lent<CandleRecord>, parsedAfterNs: UInt32 = 0) {
         precondition(!isFull)
         if head == tail && head & mask > 1_024 { restart() }
-        unsafe candles.base[tail & mask] = unsafe candle.pointee
-        unsafe states.base[tail & mask] = EntryState.pending.rawValue
-        unsafe parsedAfter.base[tail & mask] = parsedAfterNs
+        candles[tail & mask] = candle.value
+        states[tail & mask] = EntryState.pending.rawValue
+        parsedAfter[tail & mask] = parsedAfterNs
         tail += 1
         pendingCount += 1
     }
 
     /// A later word on a bar: what waits of the same bar, or must be sent once more, says the same from now on, so that it cannot come
     /// behind the correction with older values.
-    package mutating func correct(_ candle: UnsafePointer<CandleRecord>) {
+    package mutating func correct(_ candle: Lent<CandleRecord>) {
         for position in head..<tail {
-            let known = unsafe candles.base + (position & mask)
-            if unsafe known.pointee.seriesID == candle.pointee.seriesID && known.pointee.openTimeMs == candle.pointee.openTimeMs {
-                unsafe known.pointee = unsafe candle.pointee
-            }
+            let known = candles.row(position & mask)
+            if known.seriesID == candle.seriesID && known.openTimeMs == candle.openTimeMs { known.value = candle.value }
         }
     }
 
@@ -78,19 +76,24 @@
         (head, tail, sent) = (start, start, start)
     }
 
-    package func candle(_ position: Int) -> UnsafePointer<CandleRecord> { unsafe UnsafePointer(candles.base + (position & mask)) }
-    package func parsedAfterNs(_ position: Int) -> UInt32 { unsafe parsedAfter.base[position & mask] }
+    /// The candle of an entry.
+    package subscript(position: Int) -> CandleRecord {
+        @inline(__always)
+        unsafeAddress { unsafe UnsafePointer(candles.row(position & mask).pointer) }
+    }
+    func lent(_ position: Int) -> Lent<CandleRecord> { candles.lent(position & mask) }
+    package func parsedAfterNs(_ position: Int) -> UInt32 { parsedAfter[position & mask] }
     package func offset(_ position: Int) -> UInt32 { UInt32(position & mask) }
-    package func candle(offset: UInt32) -> UnsafePointer<CandleRecord> { unsafe UnsafePointer(candles.base + Int(offset)) }
-    package func link(_ offset: UInt32) -> UInt32 { unsafe links.base[Int(offset)] }
-    package func setLink(_ offset: UInt32, _ next: UInt32) { unsafe links.base[Int(offset)] = next }
+    package func lent(offset: UInt32) -> Lent<CandleRecord> { candles.lent(Int(offset)) }
+    package func link(_ offset: UInt32) -> UInt32 { links[Int(offset)] }
+    package func setLink(_ offset: UInt32, _ next: UInt32) { links[Int(offset)] = next }
 
-    package func state(_ position: Int) -> EntryState { unsafe EntryState(rawValue: states.base[position & mask])! }
+    package func state(_ position: Int) -> EntryState { EntryState(rawValue: states[position & mask])! }
 
     package mutating func mark(_ position: Int, _ state: EntryState) {
         guard position >= head else { return }
         if state == .acknowledged && self.state(position) != .acknowledged { pendingCount -= 1 }
-        unsafe states.base[position & mask] = state.rawValue
+        states[position & mask] = state.rawValue
         if state == .pending { sent = min(sent, position) }
     }
 
@@ -101,7 +104,7 @@
 
     /// Lets go of everything acknowledged at the front.
     package mutating func advance() {
-        while unsafe head < tail && states.base[head & mask] == EntryState.acknowledged.rawValue { head += 1 }
+        while head < tail && states[head & mask] == EntryState.acknowledged.rawValue { head += 1 }
         sent = max(sent, head)
     }
 
@@ -110,7 +113,7 @@
 
     /// The oldest entry, given up; the caller makes a gap of it.
     package mutating func dropOldest() -> CandleRecord {
-        let candle = unsafe candles.base[head & mask]
+        let candle = candles[head & mask]
         mark(head, .acknowledged)
         advance()
         return candle

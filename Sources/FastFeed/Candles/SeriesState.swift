@@ -1,24 +1,32 @@
 // What the sink knows of a series besides its newest candle: one cache line each, indexed by series id.
 // The sink's thread alone. Holds the marks of the batch builder, too.
 
-/// Bits of `SeriesState.flags`.
-enum SeriesFlags {
+/// What is so of a series, bit by bit.
+struct SeriesFlags: OptionSet, BitwiseCopyable {
+    let rawValue: UInt8
+
     /// The series is followed; records for it are taken.
-    static let active: UInt8 = 1
+    static let active = SeriesFlags(rawValue: 1)
     /// There is a newest candle.
-    static let known: UInt8 = 2
+    static let known = SeriesFlags(rawValue: 2)
     /// The newest candle must be written to `latest:*` and published.
-    static let dirty: UInt8 = 4
+    static let dirty = SeriesFlags(rawValue: 4)
     /// The newest candle is a forming state that no write has taken yet; it counts as one record.
-    static let formingPending: UInt8 = 8
+    static let formingPending = SeriesFlags(rawValue: 8)
     /// The newest candle is closed.
-    static let newestClosed: UInt8 = 16
+    static let newestClosed = SeriesFlags(rawValue: 16)
     /// Scratch of the batch being built: the series has a place in it already.
-    static let inBatch: UInt8 = 32
+    static let inBatch = SeriesFlags(rawValue: 32)
     /// The newest candle is among the closed ones of the batch being built.
-    static let newestIsChained: UInt8 = 64
+    static let newestIsChained = SeriesFlags(rawValue: 64)
     /// Closed candles of the series wait: for the healer to look at its history, or for a hole before them.
-    static let held: UInt8 = 128
+    static let held = SeriesFlags(rawValue: 128)
+
+    // As the standard library's, but without a branch on what was there before.
+    @inline(__always)
+    mutating func insert(_ flags: SeriesFlags) { formUnion(flags) }
+    @inline(__always)
+    mutating func remove(_ flags: SeriesFlags) { subtract(flags) }
 }
 
 package struct SeriesState: BitwiseCopyable {
@@ -40,13 +48,10 @@ package struct SeriesState: BitwiseCopyable {
     /// Closed candles known to be missing.
     var missing: UInt32 = 0
     var generation: UInt16 = 0
-    var flags: UInt8 = 0
+    var flags: SeriesFlags = []
     var interval: UInt8 = 0
     /// Of the newest candle: from `receivedNs` until it stood in the ring, 4.3 s at most.
     var parsedAfterNs: UInt32 = 0
-
-    @inline(__always)
-    func has(_ flag: UInt8) -> Bool { flags & flag != 0 }
 }
 
 /// How a series stands. All zero while nothing has come.

@@ -20,19 +20,19 @@
 
     package init(keepNs: UInt64) { self.keepNs = keepNs }
 
-    private func entry(_ index: Int) -> UnsafeMutablePointer<Entry> { unsafe entries.base + (head + index) & (size - 1) }
+    private func entry(_ index: Int) -> Row<Entry> { entries.row((head + index) & (size - 1)) }
 
     package mutating func put(_ record: CandleRecord, nowNs: UInt64) {
         guard keepNs > 0, record.source == .live else { return }
         forgetOld(nowNs)
         if count == size { makeRoom() }
-        unsafe entry(count).pointee = Entry(record: record, storedNs: nowNs)
+        entry(count).value = Entry(record: record, storedNs: nowNs)
         count += 1
         earliestCloseMs = min(earliestCloseMs, record.closeTimeMs)
     }
 
     private mutating func forgetOld(_ nowNs: UInt64) {
-        while count > 0, unsafe nowNs &- entry(0).pointee.storedNs > keepNs { dropOldest() }
+        while count > 0, nowNs &- entry(0).storedNs > keepNs { dropOldest() }
         if count == 0 { earliestCloseMs = .max }
     }
 
@@ -41,7 +41,7 @@
     private mutating func makeRoom() {
         if size == Limits.storedCandlesMax { return dropOldest() }
         // What stands before the oldest goes behind the newest.
-        for index in 0..<head { unsafe entries.base[size + index] = unsafe entries.base[index] }
+        for index in 0..<head { entries[size + index] = entries[index] }
         size *= 2
     }
 
@@ -49,9 +49,9 @@
     package mutating func correct(_ record: CandleRecord) {
         guard record.closeTimeMs >= earliestCloseMs else { return }
         for index in (0..<count).reversed() {
-            let kept = unsafe entry(index)
-            if unsafe kept.pointee.record.seriesID == record.seriesID && kept.pointee.record.openTimeMs == record.openTimeMs {
-                unsafe kept.pointee.record = record
+            let kept = entry(index)
+            if kept.record.seriesID == record.seriesID && kept.record.openTimeMs == record.openTimeMs {
+                kept.record = record
             }
         }
     }
@@ -62,7 +62,7 @@
         var order: [SeriesHandle] = []
         var bySeries: [SeriesHandle: [CandleRecord]] = [:]
         for index in 0..<count {
-            let record = unsafe entry(index).pointee.record
+            let record = entry(index).record
             let handle = SeriesHandle(id: record.seriesID, generation: record.generation)
             if bySeries[handle] == nil { order.append(handle) }
             let end = (bySeries[handle]?.lastIndex { $0.openTimeMs <= record.openTimeMs } ?? -1) + 1

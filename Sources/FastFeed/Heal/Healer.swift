@@ -347,7 +347,7 @@ import Synchronization
     private func fillRing() {
         guard hasOutbox else { return }
         while hasOutbox, producer.value.room() > 0 {
-            unsafe producer.value.slot.pointee = outbox[outboxHead]
+            producer.value.slot.value = outbox[outboxHead]
             producer.value.keep()
             outboxHead += 1
         }

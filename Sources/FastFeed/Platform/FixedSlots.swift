@@ -1,9 +1,9 @@
 // Values that own something, in places that do not move. Its owner's thread.
 
 /// Places for values that cannot be copied, filled one after another and never given back. The places do not
-/// move, and reaching into one is checked against the count only: one thread owns them. (Hot loops take `base`.)
+/// move, and reaching into one is checked against the count only: one thread owns them. (Hot loops take the `row` once.)
 @safe package struct FixedSlots<Element: ~Copyable>: ~Copyable {
-    package let base: UnsafeMutablePointer<Element>
+    private let base: UnsafeMutablePointer<Element>
     package let capacity: Int
     package private(set) var count = 0
 
@@ -31,35 +31,45 @@
     }
 
     package subscript(index: Int) -> Element {
-        _read {
+        @inline(__always)
+        unsafeAddress {
             precondition(index < count)
-            yield unsafe base[index]
+            return unsafe UnsafePointer(base + index)
         }
-        nonmutating _modify {
+        @inline(__always)
+        nonmutating unsafeMutableAddress {
             precondition(index < count)
-            yield unsafe &base[index]
+            return unsafe base + index
         }
+    }
+
+    /// The place itself, for a loop that comes back to it. The caller's index is less than the count, as its own counting has it.
+    @inline(__always)
+    package func row(_ index: Int) -> Row<Element> {
+        assert(index >= 0 && index < count)
+        return unsafe Row(base + index)
     }
 }
 
 /// One place for a value that cannot be copied. Reaching into it costs neither an access check nor a reference count.
 @safe package struct FixedSlot<Value: ~Copyable>: ~Copyable {
-    private let base: UnsafeMutablePointer<Value>
+    private let row: Row<Value>
 
     package init(_ value: consuming Value) {
-        unsafe base = .allocate(capacity: 1)
-        unsafe base.initialize(to: value)
+        let place = UnsafeMutablePointer<Value>.allocate(capacity: 1)
+        unsafe place.initialize(to: value)
+        unsafe row = Row(place)
     }
 
     deinit {
-        unsafe base.deinitialize(count: 1)
-        unsafe base.deallocate()
+        unsafe row.pointer.deinitialize(count: 1)
+        unsafe row.pointer.deallocate()
     }
 
     package var value: Value {
         @inline(__always)
-        unsafeAddress { unsafe UnsafePointer(base) }
+        unsafeAddress { unsafe UnsafePointer(row.pointer) }
         @inline(__always)
-        nonmutating unsafeMutableAddress { unsafe base }
+        nonmutating unsafeMutableAddress { unsafe row.pointer }
     }
 }

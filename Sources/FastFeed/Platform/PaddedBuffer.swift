@@ -18,6 +18,27 @@ import CShims
 
     deinit { unsafe ff_unmap(base, mappedBytes) }
 
+    /// Into it, from a place on.
+    package func write(_ bytes: Span<UInt8>, at place: Int = 0) {
+        precondition(place >= 0 && place + bytes.count <= count)
+        unsafe bytes.withUnsafeBytes {
+            if let source = $0.baseAddress { unsafe (base + place).copyMemory(from: source, byteCount: $0.count) }
+        }
+    }
+
+    /// So many of them from a place on, where they lie.
+    package func bytes(from place: Int, count: Int) -> PaddedBytes {
+        precondition(place >= 0 && count >= 0 && place + count <= self.count)
+        return unsafe PaddedBytes(start: base + place, count: count)
+    }
+
+    /// The first `count` of them, to be read.
+    @_lifetime(borrow self)
+    package func bytes(_ count: Int) -> Span<UInt8> {
+        precondition(count >= 0 && count <= self.count)
+        return unsafe _overrideLifetime(Span(_unsafeStart: base.assumingMemoryBound(to: UInt8.self), count: count), borrowing: self)
+    }
+
     /// Gives the touched pages from this byte on back; their content reads as zero afterwards.
     package func discard(from byte: Int = 0) {
         let kept = (byte + 4095) & ~4095

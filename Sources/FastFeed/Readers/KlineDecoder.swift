@@ -2,12 +2,12 @@
 // so that no access check and no reference count stands between two messages. The reader's thread alone.
 
 /// What ended a run over a window.
-@safe package enum WindowEnd {
+package enum WindowEnd {
     case consumed
     /// A control frame or notice that the connection must handle; go on afterwards.
-    case ping(UnsafeRawBufferPointer)
-    case close(code: UInt16, reason: UnsafeRawBufferPointer)
-    case notice(UnsafeRawBufferPointer)
+    case ping(PaddedBytes)
+    case close(code: UInt16, reason: PaddedBytes)
+    case notice(PaddedBytes)
     case violation(code: UInt16, reason: StaticString)
     /// A text that is not UTF-8.
     case notUTF8
@@ -47,7 +47,7 @@
             counters.add(.messagesReceived, messages)
             counters.add(.layoutMisses, Int(truncatingIfNeeded: parser.walkedCount &- walked))
         }
-        var symbol = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
+        var symbol = PaddedBytes.none
         while true {
             switch frames.takeEvent() {
             case .message(let isText, let payload):
@@ -58,29 +58,29 @@
                 }
                 guard payload.count >= Limits.klineBytesMin else {
                     // Too short for a kline: a notice, or rubbish.
-                    return unsafe .notice(payload)
+                    return .notice(payload)
                 }
                 precondition(producer.room() > 0, "the read was larger than the ring's room")
-                let slot = unsafe producer.slot
-                switch unsafe parser.parse(payload, into: slot, symbol: &symbol) {
+                let slot = producer.slot
+                switch parser.parse(payload, into: slot, symbol: &symbol) {
                 case .kline:
-                    guard let handle = unsafe index.find(symbol: symbol, interval: slot.pointee.intervalCode) else {
+                    guard let handle = index.find(symbol: symbol, interval: slot.intervalCode) else {
                         counters.add(.rejectedUnknownSeries)
                         continue
                     }
-                    unsafe slot.pointee.seriesID = handle.id
-                    unsafe slot.pointee.generation = handle.generation
-                    unsafe slot.pointee.receivedNs = nowNs
+                    slot.seriesID = handle.id
+                    slot.generation = handle.generation
+                    slot.receivedNs = nowNs
                     producer.keep()
-                case .notice: return unsafe .notice(payload)
+                case .notice: return .notice(payload)
                 case .rejected(let reason):
                     counters.add(reason)
                     if reason == .rejectedNotUTF8 { return .notUTF8 }
                 }
             case .needMore: return .consumed
-            case .ping(let payload): return unsafe .ping(payload)
+            case .ping(let payload): return .ping(payload)
             case .pong: continue
-            case .close(let code, let reason): return unsafe .close(code: code, reason: reason)
+            case .close(let code, let reason): return .close(code: code, reason: reason)
             case .violation(let code, let reason):
                 // Found in the middle of a message or at its end: it counts the same.
                 if frames.isTextAtFault {

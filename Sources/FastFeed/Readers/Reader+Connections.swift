@@ -116,7 +116,7 @@ extension Reader {
             stall(slot)
             return
         }
-        switch unsafe connections[slot].socket!.read(into: buffer.base, count: bytesMax) {
+        switch connections[slot].socket!.read(into: buffer, most: bytesMax) {
         case .bytes(let count):
             connections[slot].lastReceivedNs = nowNs
             connections[slot].bytesReceived &+= UInt64(count)
@@ -148,7 +148,7 @@ extension Reader {
 
     /// Decodes `count` bytes of the buffer and hands the records over.
     private func decode(_ count: Int, _ slot: Int, _ nowNs: UInt64) {
-        unsafe connections[slot].socket!.decoder.supply(buffer.base, count: count)
+        connections[slot].socket!.decoder.supply(buffer, count: count)
         var pings = 0
         var latePing: [UInt8] = []
         window: while connections[slot].phase != nil {
@@ -157,19 +157,17 @@ extension Reader {
             case .ping(let payload):
                 pings += 1
                 if pings <= Limits.pongsPerReadMax {
-                    unsafe answer(payload, slot, nowNs)
+                    answer(payload.span, slot, nowNs)
                 } else {
-                    unsafe latePing = Array(payload)
+                    latePing = Array(payload)
                 }
-            case .notice(let message): unsafe onNotice(slot, message, nowNs)
-            case .close(let code, let reason): unsafe onClose(slot, code, Ascii.printable(reason, limit: 123), nowNs)
+            case .notice(let message): onNotice(slot, message, nowNs)
+            case .close(let code, let reason): onClose(slot, code, Ascii.printable(reason, limit: 123), nowNs)
             case .notUTF8: violate(slot, 1007, "text that is not UTF-8", nowNs)
             case .violation(let code, let reason): violate(slot, code, "\(reason)", nowNs)
             }
         }
-        if pings > Limits.pongsPerReadMax {
-            unsafe latePing.withUnsafeBytes { unsafe answer($0, slot, nowNs) }
-        }
+        if pings > Limits.pongsPerReadMax { answer(latePing.span, slot, nowNs) }
         guard klines.value.hasKept else { return }
         (connections[slot].lastKlineNs, connections[slot].quietCount) = (nowNs, 0)
         // One reading of the clock for all of them.
@@ -179,11 +177,11 @@ extension Reader {
     }
 
     /// A pong with the ping's payload; it counts against the exchange's limit of messages.
-    private func answer(_ ping: UnsafeRawBufferPointer, _ slot: Int, _ nowNs: UInt64) {
+    private func answer(_ ping: Span<UInt8>, _ slot: Int, _ nowNs: UInt64) {
         // Nothing follows our close frame.
         guard connections[slot].phase == .open else { return }
         connections[slot].subscription.noteSent(nowNs: nowNs)
-        if unsafe !connections[slot].socket!.send(.pong, ping) { failWrite(slot, "cannot answer a ping") }
+        if !connections[slot].socket!.send(.pong, ping) { failWrite(slot, "cannot answer a ping") }
     }
 
     /// The ring is full: leave the socket alone until there is room; the kernel's window does the rest.
@@ -210,10 +208,11 @@ extension Reader {
 
     // MARK: What the exchange says
 
-    private func onNotice(_ slot: Int, _ message: UnsafeRawBufferPointer, _ nowNs: UInt64) {
-        guard let notice = unsafe VenueNotice(message) else {
-            unsafe counters.add(UTF8Validator.isValid(message) ? .rejectedMalformed : .rejectedNotUTF8)
-            if unsafe !UTF8Validator.isValid(message) { violate(slot, 1007, "text that is not UTF-8", nowNs) }
+    private func onNotice(_ slot: Int, _ message: PaddedBytes, _ nowNs: UInt64) {
+        guard let notice = VenueNotice(message) else {
+            let isText = UTF8Validator.isValid(message.span)
+            counters.add(isText ? .rejectedMalformed : .rejectedNotUTF8)
+            if !isText { violate(slot, 1007, "text that is not UTF-8", nowNs) }
             return
         }
         counters.add(notice == .kline ? .rejectedMissing : .noticesReceived)

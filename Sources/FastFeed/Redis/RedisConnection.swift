@@ -185,9 +185,9 @@ package final class RedisConnection {
             if let loss { return .lost(loss) }
             if isLate { return .nothing }
             flush()
-            switch unsafe transport.read(into: input.base, count: input.count) {
+            switch transport.read(into: input) {
             case .bytes(let count):
-                unsafe parser.append(UnsafeRawBufferPointer(start: input.base, count: count))
+                parser.append(input.bytes(from: 0, count: count))
                 // A reply whose bytes keep coming must end in time, too.
                 isLate = untilNs > 0 && MonotonicClock.nowNs() >= untilNs
             case .endOfStream: return lose("Redis has closed the connection")

@@ -181,21 +181,21 @@ package struct RedisLinkSettings: Sendable {
         guard let count = takeReplies() else { return .failed(protocolError) }
         for index in 0..<count {
             guard !greetingReplies.isEmpty else { return .failed("a reply that nobody asked for") }
-            let reply = unsafe replies + index
+            let reply = reader.replies.row(index)
             switch greetingReplies.removeFirst() {
             case .mayFail: break  // gone already, or not allowed: then a stall may show an older state for a moment
-            case .clientID: clientNumber = unsafe reply.pointee.isError ? nil : reply.pointee.integer
+            case .clientID: clientNumber = reply.isError ? nil : reply.integer
             case .identity:
-                scriptRefusal = unsafe reply.pointee.isError ? reply.pointee.message : nil
-                let identity = unsafe reply.pointee.isError ? nil : ServerIdentity(reply: reply.pointee.message)
+                scriptRefusal = reply.isError ? reply.message : nil
+                let identity = reply.isError ? nil : ServerIdentity(reply: reply.message)
                 if let refusal = identity?.refusal { return .failed("Redis cannot be used: \(refusal)") }
                 run = identity?.run
             case .role:
                 // Who may not ask believes it: a replica refuses what is written.
-                isTooEarly = unsafe !reply.pointee.isError && reply.pointee.message.contains("role:slave")
+                isTooEarly = !reply.isError && reply.message.contains("role:slave")
                 if isTooEarly { return .failed("\(primary!) is not Redis's primary") }
-            case .script: scriptSHA = unsafe reply.pointee.isError ? nil : reply.pointee.message
-            case .mustSucceed: if unsafe reply.pointee.isError { return unsafe .failed("Redis says: \(reply.pointee.message)") }
+            case .script: scriptSHA = reply.isError ? nil : reply.message
+            case .mustSucceed: if reply.isError { return .failed("Redis says: \(reply.message)") }
             }
         }
         guard greetingReplies.isEmpty else { return .pending }
@@ -243,12 +243,12 @@ package struct RedisLinkSettings: Sendable {
 
     /// Reads once from the socket into the reply reader.
     mutating func fill() -> Fill {
-        switch unsafe socket!.transport.read(into: input.base, count: input.count) {
+        switch socket!.transport.read(into: input) {
         case .wouldBlock: .empty
         case .endOfStream: .ended("Redis closed the connection")
         case .failed(let code): code == ECONNRESET ? .ended(describe(code)) : .lost(describe(code))
         case .bytes(let count):
-            unsafe reader.feed(input.base, count: count)
+            reader.feed(input.bytes(count))
                 ? .filled(more: count == input.count || settings.endpoint.isSecure) : .lost(protocolError)
         }
     }
@@ -257,14 +257,14 @@ package struct RedisLinkSettings: Sendable {
     /// error.
     func takeReplies() -> Int? { reader.drain() }
 
-    var replies: UnsafeMutablePointer<ff_reply> { unsafe reader.replies }
+    func reply(_ index: Int) -> Row<ff_reply> { reader.replies.row(index) }
     var protocolError: String { "protocol error from Redis: \(reader.error)" }
 
     /// Writes as much as the socket takes and returns the count; nil when the connection is lost.
-    mutating func write(_ bytes: UnsafeRawPointer, count: Int) -> Int? {
+    mutating func write(_ bytes: Span<UInt8>) -> Int? {
         var sent = 0
-        while sent < count {
-            switch unsafe socket!.transport.write(bytes + sent, count: count - sent) {
+        while sent < bytes.count {
+            switch socket!.transport.write(bytes.extracting(droppingFirst: sent)) {
             case .bytes(let more): sent += more
             case .wouldBlock:
                 socket!.setInterest([.readable, .writable])

@@ -29,7 +29,7 @@ package struct ReplyParser {
     /// - Parameter stringBytesMax: strings up to this length are kept.
     package init(stringBytesMax: Int) { self.stringBytesMax = stringBytesMax }
 
-    package mutating func append(_ bytes: UnsafeRawBufferPointer) {
+    package mutating func append(_ bytes: some Collection<UInt8>) {
         if head == buffer.count {
             buffer.removeAll(keepingCapacity: buffer.capacity <= 1 << 20)
             head = 0
@@ -37,7 +37,7 @@ package struct ReplyParser {
             buffer.removeSubrange(..<head)
             head = 0
         }
-        unsafe buffer.append(contentsOf: bytes)
+        buffer.append(contentsOf: bytes)
     }
 
     /// The next whole reply of what has been appended.
@@ -101,8 +101,7 @@ package struct ReplyParser {
         }
         guard buffer.count >= start + count + 2 else { return .needsMore }
         guard buffer[start + count] == 0x0D, buffer[start + count + 1] == 0x0A else { return .broken("a string without its end") }
-        let bytes = unsafe buffer.withUnsafeBytes { unsafe [UInt8](UnsafeRawBufferPointer(rebasing: $0[start..<(start + count)])) }
-        return take(.bytes(bytes), start + count + 2)
+        return take(.bytes(Array(buffer[start..<(start + count)])), start + count + 2)
     }
 
     private mutating func skip() -> Step {

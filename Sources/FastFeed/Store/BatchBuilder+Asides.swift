@@ -15,7 +15,7 @@ extension BatchBuilder {
     private mutating func put(_ command: [UInt8], _ aside: Batch.Aside, in batch: inout Batch) -> Bool {
         guard command.count <= asideRoom else { return false }
         asideRoom -= command.count
-        unsafe command.withUnsafeBufferPointer { unsafe out.put($0) }
+        out.put(command)
         batch.asides.append(aside)
         return true
     }
@@ -31,7 +31,7 @@ extension BatchBuilder {
         case .removal(let series, let ids):
             writeMergeHead(series, sha, count: ids.count)
             for id in ids {
-                unsafe RESP.bulk(id).withUnsafeBufferPointer { unsafe out.put($0) }
+                out.put(RESP.bulk(id))
                 for _ in CandleField.allCases { out.put("$0\r\n\r\n") }
             }
             batch.asides.append(.merge(run))
@@ -56,25 +56,25 @@ extension BatchBuilder {
     }
 
     private mutating func writeMerged(_ record: CandleRecord) {
-        unsafe withUnsafePointer(to: record) {
-            unsafe out.putBulkHead(DigitWriter.digitCount($0.pointee.openTimeMs.magnitude) + 2)
-            unsafe out.put($0.pointee.openTimeMs)
+        lend(record) {
+            out.putBulkHead(DigitWriter.digitCount($0.openTimeMs.magnitude) + 2)
+            out.put($0.openTimeMs)
             out.put("-0\r\n")
-            unsafe CandleEncoder.putValues($0, to: &out)
+            CandleEncoder.putValues($0, to: &out)
         }
     }
 
     private mutating func writeMergeHead(_ series: Series, _ sha: String?, count: Int) {
         let head = MergeScript.head(series, schema, history: history, candles: count, sha: sha)
-        unsafe head.withUnsafeBufferPointer { unsafe out.put($0) }
+        out.put(head)
     }
 
     private mutating func writeMergeUpdate(_ candles: [LateCandle], _ id: Int) {
-        unsafe out.put(texts.base[id].publish)
+        out.put(texts[id].publish)
         let headPlace = out.count
         out.advance(ByteWriter.bulkHeadBytesMax)
         let from = out.count
-        unsafe out.put(texts.base[id].json)
+        out.put(texts[id].json)
         out.put("\"rows\":")
         out.put(Int64(candles.count))
         out.put(",\"updates\":")
@@ -82,7 +82,7 @@ extension BatchBuilder {
         out.put(",\"candles\":[")
         for (place, candle) in candles.enumerated() {
             if place > 0 { out.put(UInt8(ascii: ",")) }
-            unsafe withUnsafePointer(to: candle.record) { unsafe CandleEncoder.putJSON($0, head: texts.base[id].json, to: &out) }
+            lend(candle.record) { CandleEncoder.putJSON($0, head: texts[id].json, to: &out) }
         }
         out.put("]}")
         out.closeBulk(headAt: headPlace, from: from)

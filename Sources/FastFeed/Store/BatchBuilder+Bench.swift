@@ -18,7 +18,9 @@ package enum EncodeBench {
             table.follow(name, UInt32(id), generation: 1)
             builder.follow(name, UInt32(id))
         }
-        var record = sample
+        let records = MappedArray<CandleRecord>(zeroed: 1)
+        let record = records.row(0)
+        record.value = sample
         var spentNs: UInt64 = 0
         let emptyNs = ThreadClock.emptySpanNs()
         var bytes = 0
@@ -28,14 +30,14 @@ package enum EncodeBench {
             record.eventTimeMs = openMs + 1_000 + Int64(closed ? 59_000 : round)
             for id in 0..<series {
                 record.seriesID = UInt32(id)
-                unsafe withUnsafePointer(to: record) { unsafe table.accept($0) }
+                table.accept(record.lent)
             }
             let startNs = ThreadClock.nowNs()
             guard builder.build(&table, into: &batch) else { return nil }
             spentNs += max(ThreadClock.nowNs() - startNs, emptyNs) - emptyNs
             bytes += builder.out.count
             guard batch.seriesCount == series, batch.closedCount == (closed ? series : 0) else { return nil }
-            for index in 0..<batch.closedCount { unsafe table.closed.mark(batch.closedPositions.base[index], .acknowledged) }
+            for index in 0..<batch.closedCount { table.closed.mark(batch.closedPositions[index], .acknowledged) }
             table.closed.advance()
         }
         return (spentNs, bytes)
@@ -77,11 +79,11 @@ package enum ReplyBench {
             var place = 0
             while place < text.count {
                 let count = min(readBytes, text.count - place)
-                guard unsafe text.withUnsafeBytes({ unsafe reader.feed($0.baseAddress! + place, count: count) }) else { return nil }
+                guard reader.feed(text.span.extracting(place..<place + count)) else { return nil }
                 place += count
                 while true {
                     guard let got = reader.drain() else { return nil }
-                    for index in 0..<got { unsafe check &+= reader.replies[index].isError ? 1 : 0 }
+                    for index in 0..<got { check &+= reader.replies[index].isError ? 1 : 0 }
                     replies += got
                     if got < ReplyReader.capacity { break }
                 }

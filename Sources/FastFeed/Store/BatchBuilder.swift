@@ -42,16 +42,16 @@
         latestHeads = Interval.allCases.map { RESP.bulk("HSET") + RESP.bulk(schema.latestKey(market, $0)) }
     }
 
-    deinit { for id in 0..<followedMax { unsafe texts.base[id].free() } }
+    deinit { for id in 0..<followedMax { texts[id].free() } }
 
     package mutating func follow(_ series: Series, _ id: UInt32) {
-        unsafe texts.base[Int(id)].free()
-        unsafe texts.base[Int(id)] = SeriesText(series, schema, history: history)
+        texts[Int(id)].free()
+        texts[Int(id)] = SeriesText(series, schema, history: history)
         followedMax = max(followedMax, Int(id) + 1)
     }
 
     /// Kline events of a series that update messages have stood for.
-    func updateCount(_ id: UInt32) -> UInt64 { unsafe texts.base[Int(id)].updateCount }
+    func updateCount(_ id: UInt32) -> UInt64 { texts[Int(id)].updateCount }
 
     /// Builds the next batch alone. False when there is nothing to write.
     package mutating func build(_ table: inout CandleTable, into batch: inout Batch) -> Bool {
@@ -97,14 +97,14 @@
         while position < table.closed.tail && batch.closedCount < room {
             let state = table.closed.state(position)
             if state == .pending {
-                let candle = unsafe table.closed.candle(position)
-                unsafe CandleEncoder.putAppend(candle, texts.base[Int(candle.pointee.seriesID)], to: &out)
-                unsafe batch.closedPositions.base[batch.closedCount] = position
-                unsafe batch.closedReceivedNs.base[batch.closedCount] = unsafe candle.pointee.receivedNs
-                unsafe batch.closedParsedAfterNs.base[batch.closedCount] = table.closed.parsedAfterNs(position)
+                let id = Int(table.closed[position].seriesID)
+                CandleEncoder.putAppend(table.closed.lent(position), texts[id], to: &out)
+                batch.closedPositions[batch.closedCount] = position
+                batch.closedReceivedNs[batch.closedCount] = table.closed[position].receivedNs
+                batch.closedParsedAfterNs[batch.closedCount] = table.closed.parsedAfterNs(position)
                 batch.closedCount += 1
                 table.closed.mark(position, .sent)
-                unsafe chain(table.closed.offset(position), Int(candle.pointee.seriesID), &table)
+                chain(table.closed.offset(position), id, &table)
             }
             position += 1
         }
@@ -112,27 +112,27 @@
     }
 
     private mutating func chain(_ offset: UInt32, _ id: Int, _ table: inout CandleTable) {
-        let state = unsafe table.states.base + id
+        let state = table.states.row(id)
         table.closed.setLink(offset, .max)
-        if unsafe state.pointee.batchClosedFirst == .max {
-            unsafe state.pointee.batchClosedFirst = offset
+        if state.batchClosedFirst == .max {
+            state.batchClosedFirst = offset
         } else {
-            unsafe table.closed.setLink(state.pointee.batchClosedLast, offset)
+            table.closed.setLink(state.batchClosedLast, offset)
         }
-        unsafe state.pointee.batchClosedLast = offset
-        unsafe state.pointee.batchClosedCount &+= 1
+        state.batchClosedLast = offset
+        state.batchClosedCount &+= 1
         touch(id, table)
-        let isNewest = unsafe table.closed.candle(offset: offset).pointee.openTimeMs == state.pointee.openTimeMs
-        if unsafe isNewest && state.pointee.has(SeriesFlags.newestClosed) { unsafe state.pointee.flags |= SeriesFlags.newestIsChained }
+        let isNewest = table.closed.lent(offset: offset).openTimeMs == state.openTimeMs
+        if isNewest && state.flags.contains(.newestClosed) { state.flags.insert(.newestIsChained) }
     }
 
     @inline(__always)
     private mutating func touch(_ id: Int, _ table: borrowing CandleTable) {
-        let state = unsafe table.states.base + id
-        guard unsafe !state.pointee.has(SeriesFlags.inBatch) else { return }
-        unsafe state.pointee.flags |= SeriesFlags.inBatch
-        unsafe state.pointee.batchJSONCount = 0
-        unsafe touched.base[touchedCount] = UInt32(truncatingIfNeeded: id)
+        let state = table.states.row(id)
+        guard !state.flags.contains(.inBatch) else { return }
+        state.flags.insert(.inBatch)
+        state.batchJSONCount = 0
+        touched[touchedCount] = UInt32(truncatingIfNeeded: id)
         touchedCount &+= 1
     }
 
@@ -143,11 +143,11 @@
         let most = room &- batch.closedCount
         var room = most
         while room > 0, let id = table.popDirty() {
-            let state = unsafe table.states.base + id
-            guard unsafe state.pointee.has(SeriesFlags.known) else { continue }
+            let state = table.states.row(id)
+            guard state.flags.contains(.known) else { continue }
             touch(id, table)
-            let interval = unsafe Int(state.pointee.interval)
-            unsafe bucketLinks.base[id] = buckets[interval]
+            let interval = Int(state.interval)
+            bucketLinks[id] = buckets[interval]
             buckets[interval] = UInt32(truncatingIfNeeded: id)
             room &-= 1
         }
@@ -161,16 +161,16 @@
             var next = buckets[interval]
             while next != .max {
                 count &+= 1
-                next = unsafe bucketLinks.base[Int(next)]
+                next = bucketLinks[Int(next)]
             }
             out.put(UInt8(ascii: "*"))
             out.put(Int64(2 &+ 2 &* count))
             out.putLineEnd()
-            unsafe latestHeads[interval].withUnsafeBufferPointer { unsafe out.put($0) }
+            out.put(latestHeads[interval])
             next = buckets[interval]
             while next != .max {
                 let id = Int(next)
-                next = unsafe bucketLinks.base[id]
+                next = bucketLinks[id]
                 writeField(id, &table, &batch)
             }
             buckets[interval] = .max
@@ -180,24 +180,24 @@
 
     @inline(__always)
     private mutating func writeField(_ id: Int, _ table: inout CandleTable, _ batch: inout Batch) {
-        let state = unsafe table.states.base + id
-        unsafe out.put(texts.base[id].field)
+        let state = table.states.row(id)
+        out.put(texts[id].field)
         // Rendered in its place: the update message copies it from here.
         let headPlace = out.count
         out.advance(ByteWriter.jsonHeadBytes)
         let from = out.count
-        unsafe CandleEncoder.putJSON(UnsafePointer(table.newest.base + id), head: texts.base[id].json, to: &out)
+        CandleEncoder.putJSON(table.newest.lent(id), head: texts[id].json, to: &out)
         let count = out.count &- from
         out.putJSONHead(count, at: headPlace)
         out.putLineEnd()
-        unsafe state.pointee.batchJSON = UInt32(truncatingIfNeeded: from)
-        unsafe state.pointee.batchJSONCount = UInt16(truncatingIfNeeded: count)
+        state.batchJSON = UInt32(truncatingIfNeeded: from)
+        state.batchJSONCount = UInt16(truncatingIfNeeded: count)
         let place = batch.seriesCount
-        unsafe batch.seriesIDs.base[place] = UInt32(truncatingIfNeeded: id)
-        unsafe batch.seriesReceivedNs.base[place] = unsafe table.newest.base[id].receivedNs
-        unsafe batch.seriesParsedAfterNs.base[place] = unsafe state.pointee.parsedAfterNs
-        unsafe batch.seriesWasForming.base[place] = unsafe state.pointee.has(SeriesFlags.formingPending)
-        unsafe state.pointee.flags &= ~SeriesFlags.formingPending
+        batch.seriesIDs[place] = UInt32(truncatingIfNeeded: id)
+        batch.seriesReceivedNs[place] = table.newest[id].receivedNs
+        batch.seriesParsedAfterNs[place] = state.parsedAfterNs
+        batch.seriesWasForming[place] = state.flags.contains(.formingPending)
+        state.flags.remove(.formingPending)
         batch.seriesCount = place &+ 1
     }
 
@@ -206,38 +206,38 @@
     /// One message per series: closed candles first, then the newest state unless it is the last of those.
     private mutating func writeUpdates(_ table: inout CandleTable, _ batch: inout Batch) {
         for index in 0..<touchedCount {
-            let id = unsafe Int(touched.base[index])
-            let state = unsafe table.states.base + id
+            let id = Int(touched[index])
+            let state = table.states.row(id)
             writeUpdate(id, table)
-            unsafe state.pointee.flags &= ~(SeriesFlags.inBatch | SeriesFlags.newestIsChained)
-            unsafe texts.base[id].updateCount &+= UInt64(state.pointee.updates)
-            unsafe state.pointee.updates = 0
-            unsafe (state.pointee.batchClosedFirst, state.pointee.batchClosedLast, state.pointee.batchClosedCount) = (.max, .max, 0)
+            state.flags.subtract([.inBatch, .newestIsChained])
+            texts[id].updateCount &+= UInt64(state.updates)
+            state.updates = 0
+            (state.batchClosedFirst, state.batchClosedLast, state.batchClosedCount) = (.max, .max, 0)
             batch.publishCount &+= 1
         }
     }
 
     @inline(__always)
     private mutating func writeUpdate(_ id: Int, _ table: borrowing CandleTable) {
-        let state = unsafe table.states.base + id
-        unsafe out.put(texts.base[id].publish)
+        let state = table.states.row(id)
+        out.put(texts[id].publish)
         // A newest state that is one of the closed candles is listed once.
-        let writesNewest = unsafe state.pointee.batchJSONCount > 0 && !state.pointee.has(SeriesFlags.newestIsChained)
-        let newestCount = unsafe writesNewest ? Int(state.pointee.batchJSONCount) : 0
-        let newest = unsafe out.start + Int(state.pointee.batchJSON)
-        guard unsafe state.pointee.batchClosedFirst != .max else {
+        let writesNewest = state.batchJSONCount > 0 && !state.flags.contains(.newestIsChained)
+        let newestCount = writesNewest ? Int(state.batchJSONCount) : 0
+        let newest = Int(state.batchJSON)
+        guard state.batchClosedFirst != .max else {
             // The common case: one candle, so the length is known before, as RESP wants it.
-            let head = unsafe texts.base[id].json
-            let updates = unsafe Int64(state.pointee.updates)
+            let head = texts[id].json
+            let updates = Int64(state.updates)
             let words: StaticString = "\"rows\":1,\"updates\":"
             let opening: StaticString = ",\"candles\":["
             let digits = DigitWriter.digitCount(updates.magnitude)
             out.putBulkHead(head.count &+ words.utf8CodeUnitCount &+ digits &+ opening.utf8CodeUnitCount &+ newestCount &+ 2)
-            unsafe out.put(head)
+            out.put(head)
             out.put(words)
             out.put(updates)
             out.put(opening)
-            unsafe out.put(newest, count: newestCount)
+            out.putAgain(from: newest, length: newestCount)
             out.put("]}\r\n")
             return
         }
@@ -245,28 +245,28 @@
         let headPlace = out.count
         out.advance(ByteWriter.bulkHeadBytesMax)
         let from = out.count
-        unsafe out.put(texts.base[id].json)
+        out.put(texts[id].json)
         out.put("\"rows\":")
-        unsafe out.put(Int64(state.pointee.batchClosedCount) &+ (writesNewest ? 1 : 0))
+        out.put(Int64(state.batchClosedCount) &+ (writesNewest ? 1 : 0))
         out.put(",\"updates\":")
-        unsafe out.put(Int64(state.pointee.updates))
+        out.put(Int64(state.updates))
         out.put(",\"candles\":[")
         writeClosedList(id, table)
         if writesNewest {
             out.put(UInt8(ascii: ","))
-            unsafe out.put(newest, count: newestCount)
+            out.putAgain(from: newest, length: newestCount)
         }
         out.put("]}")
         out.closeBulk(headAt: headPlace, from: from)
     }
 
     private mutating func writeClosedList(_ id: Int, _ table: borrowing CandleTable) {
-        var offset = unsafe table.states.base[id].batchClosedFirst
+        var offset = table.states[id].batchClosedFirst
         var isFirst = true
         while offset != .max {
             if !isFirst { out.put(UInt8(ascii: ",")) }
             isFirst = false
-            unsafe CandleEncoder.putJSON(table.closed.candle(offset: offset), head: texts.base[id].json, to: &out)
+            CandleEncoder.putJSON(table.closed.lent(offset: offset), head: texts[id].json, to: &out)
             offset = table.closed.link(offset)
         }
     }
@@ -294,7 +294,7 @@ extension ByteWriter {
         let length = count &- from
         rewind(to: place)
         putBulkHead(length)
-        move(from: from, length: length)
+        putAgain(from: from, length: length)
         putLineEnd()
     }
 }

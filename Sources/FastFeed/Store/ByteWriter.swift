@@ -7,7 +7,16 @@
 
     package init(_ memory: UnsafeMutableRawPointer) { unsafe base = unsafe memory.assumingMemoryBound(to: UInt8.self) }
 
-    package var start: UnsafeRawPointer { unsafe UnsafeRawPointer(base) }
+    /// All that was written.
+    package var bytes: Span<UInt8> {
+        @_lifetime(borrow self)
+        get { unsafe _overrideLifetime(Span(_unsafeStart: base, count: count), borrowing: self) }
+    }
+
+    /// Lends `length` of them from a place on: what a socket has not taken yet.
+    func withBytes<Result>(from place: Int, length: Int, _ body: (Span<UInt8>) -> Result) -> Result {
+        body(bytes.extracting(place..<place + length))
+    }
 
     mutating func removeAll() { count = 0 }
 
@@ -23,27 +32,26 @@
         unsafe UnsafeMutableRawPointer(base + place).storeBytes(of: value, as: type(of: value))
     }
 
-    /// Moves bytes already written behind the end to the end.
     @inline(__always)
-    mutating func move(from: Int, length: Int) {
-        unsafe UnsafeMutableRawPointer(base + count).copyMemory(from: base + from, byteCount: length)
+    mutating func put(_ bytes: [UInt8]) {
+        unsafe bytes.withUnsafeBytes { unsafe put($0.baseAddress.unsafelyUnwrapped, $0.count) }
+    }
+
+    @inline(__always)
+    mutating func put(_ piece: TextPiece) { unsafe put(piece.start, piece.count) }
+
+    @inline(__always)
+    mutating func put(_ literal: StaticString) { unsafe put(literal.utf8Start, literal.utf8CodeUnitCount) }
+
+    /// What stands at a place already, once more.
+    @inline(__always)
+    mutating func putAgain(from place: Int, length: Int) { unsafe put(base + place, length) }
+
+    @inline(__always)
+    private mutating func put(_ bytes: UnsafeRawPointer, _ length: Int) {
+        unsafe UnsafeMutableRawPointer(base + count).copyMemory(from: bytes, byteCount: length)
         count &+= length
     }
-
-    @inline(__always)
-    mutating func put(_ bytes: UnsafeBufferPointer<UInt8>) {
-        unsafe UnsafeMutableRawPointer(base + count).copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
-        count &+= bytes.count
-    }
-
-    @inline(__always)
-    mutating func put(_ bytes: UnsafeRawPointer, count: Int) {
-        unsafe UnsafeMutableRawPointer(base + self.count).copyMemory(from: bytes, byteCount: count)
-        self.count &+= count
-    }
-
-    @inline(__always)
-    mutating func put(_ literal: StaticString) { unsafe put(literal.utf8Start, count: literal.utf8CodeUnitCount) }
 
     @inline(__always)
     mutating func put(_ byte: UInt8) {
@@ -57,11 +65,10 @@
     /// 32 bytes are written whatever the length, then the count moves by the length.
     @inline(__always)
     mutating func put(_ decimal: DecimalText) {
-        let out = unsafe UnsafeMutableRawPointer(base + count)
-        unsafe out.storeBytes(of: decimal.words.0, as: UInt64.self)
-        unsafe out.storeBytes(of: decimal.words.1, toByteOffset: 8, as: UInt64.self)
-        unsafe out.storeBytes(of: decimal.words.2, toByteOffset: 16, as: UInt64.self)
-        unsafe out.storeBytes(of: decimal.words.3, toByteOffset: 24, as: UInt64.self)
+        store(decimal.words.0, at: count)
+        store(decimal.words.1, at: count &+ 8)
+        store(decimal.words.2, at: count &+ 16)
+        store(decimal.words.3, at: count &+ 24)
         count &+= decimal.count
     }
 
@@ -75,8 +82,7 @@
 
     @inline(__always)
     mutating func putLineEnd() {
-        unsafe base[count] = 13
-        unsafe base[count &+ 1] = 10
+        store(UInt16(0x0A0D).littleEndian, at: count)
         count &+= 2
     }
 

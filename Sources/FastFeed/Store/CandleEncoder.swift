@@ -7,95 +7,95 @@ package enum CandleEncoder {
 
     /// `{"symbol":…,"interval":…,"open_time":…,…,"closed":…,"event_time":…}`
     @inline(__always)
-    package static func putJSON(_ candle: UnsafePointer<CandleRecord>, head: UnsafeBufferPointer<UInt8>, to out: inout ByteWriter) {
-        unsafe out.put(head)
+    package static func putJSON(_ candle: Lent<CandleRecord>, head: TextPiece, to out: inout ByteWriter) {
+        out.put(head)
         out.put("\"open_time\":")
-        unsafe out.put(candle.pointee.openTimeMs)
+        out.put(candle.openTimeMs)
         out.put(",\"open\":\"")
-        unsafe out.put(candle.pointee.open)
+        out.put(candle.open)
         out.put("\",\"high\":\"")
-        unsafe out.put(candle.pointee.high)
+        out.put(candle.high)
         out.put("\",\"low\":\"")
-        unsafe out.put(candle.pointee.low)
+        out.put(candle.low)
         out.put("\",\"close\":\"")
-        unsafe out.put(candle.pointee.close)
+        out.put(candle.close)
         out.put("\",\"volume\":\"")
-        unsafe out.put(candle.pointee.volume)
+        out.put(candle.volume)
         out.put("\",\"close_time\":")
-        unsafe out.put(candle.pointee.closeTimeMs)
+        out.put(candle.closeTimeMs)
         out.put(",\"quote_volume\":\"")
-        unsafe out.put(candle.pointee.quoteVolume)
+        out.put(candle.quoteVolume)
         out.put("\",\"count\":")
-        unsafe out.put(candle.pointee.tradeCount)
+        out.put(candle.tradeCount)
         out.put(",\"taker_buy_volume\":\"")
-        unsafe out.put(candle.pointee.takerBuyVolume)
+        out.put(candle.takerBuyVolume)
         out.put("\",\"taker_buy_quote_volume\":\"")
-        unsafe out.put(candle.pointee.takerBuyQuoteVolume)
+        out.put(candle.takerBuyQuoteVolume)
         out.put("\",\"first_trade_id\":")
-        unsafe out.put(candle.pointee.firstTradeID)
+        out.put(candle.firstTradeID)
         out.put(",\"last_trade_id\":")
-        unsafe out.put(candle.pointee.lastTradeID)
-        switch unsafe candle.pointee.source {
+        out.put(candle.lastTradeID)
+        switch candle.source {
         case .live: out.put(",\"source\":\"live\",\"revision\":0")
         case .backfill: out.put(",\"source\":\"backfill\",\"revision\":0")
         case .built: out.put(",\"source\":\"built\",\"revision\":0")
         }
-        if unsafe candle.pointee.isClosed {
+        if candle.isClosed {
             out.put(",\"closed\":true,\"event_time\":")
         } else {
             out.put(",\"closed\":false,\"event_time\":")
         }
-        unsafe out.put(candle.pointee.eventTimeMs)
+        out.put(candle.eventTimeMs)
         out.put(UInt8(ascii: "}"))
     }
 
     /// The cheap common case: append as the newest entry, `<open time>-0`.
-    package static func putAppend(_ candle: UnsafePointer<CandleRecord>, _ text: SeriesText, to out: inout ByteWriter) {
-        unsafe out.put(text.append)
-        unsafe out.putBulkHead(DigitWriter.digitCount(candle.pointee.openTimeMs.magnitude) + 2)
-        unsafe out.put(candle.pointee.openTimeMs)
+    package static func putAppend(_ candle: Lent<CandleRecord>, _ text: SeriesText, to out: inout ByteWriter) {
+        out.put(text.append)
+        out.putBulkHead(DigitWriter.digitCount(candle.openTimeMs.magnitude) + 2)
+        out.put(candle.openTimeMs)
         out.put("-0\r\n")
-        unsafe putFields(candle, to: &out)
+        putFields(candle, to: &out)
     }
 
     /// The fourteen fields as name and value bulk strings.
-    static func putFields(_ candle: UnsafePointer<CandleRecord>, to out: inout ByteWriter) {
-        unsafe put(candle, withNames: true, to: &out)
+    static func putFields(_ candle: Lent<CandleRecord>, to out: inout ByteWriter) {
+        put(candle, withNames: true, to: &out)
     }
 
     /// The fourteen values alone, as bulk strings: what the merge script takes.
-    static func putValues(_ candle: UnsafePointer<CandleRecord>, to out: inout ByteWriter) {
-        unsafe put(candle, withNames: false, to: &out)
+    static func putValues(_ candle: Lent<CandleRecord>, to out: inout ByteWriter) {
+        put(candle, withNames: false, to: &out)
     }
 
     @inline(__always)
-    private static func put(_ candle: UnsafePointer<CandleRecord>, withNames: Bool, to out: inout ByteWriter) {
+    private static func put(_ candle: Lent<CandleRecord>, withNames: Bool, to out: inout ByteWriter) {
         if withNames { out.putBulk("open") }
-        unsafe out.putBulk(candle.pointee.open)
+        out.putBulk(candle.open)
         if withNames { out.putBulk("high") }
-        unsafe out.putBulk(candle.pointee.high)
+        out.putBulk(candle.high)
         if withNames { out.putBulk("low") }
-        unsafe out.putBulk(candle.pointee.low)
+        out.putBulk(candle.low)
         if withNames { out.putBulk("close") }
-        unsafe out.putBulk(candle.pointee.close)
+        out.putBulk(candle.close)
         if withNames { out.putBulk("volume") }
-        unsafe out.putBulk(candle.pointee.volume)
+        out.putBulk(candle.volume)
         if withNames { out.putBulk("close_time") }
-        unsafe out.putBulk(candle.pointee.closeTimeMs)
+        out.putBulk(candle.closeTimeMs)
         if withNames { out.putBulk("quote_volume") }
-        unsafe out.putBulk(candle.pointee.quoteVolume)
+        out.putBulk(candle.quoteVolume)
         if withNames { out.putBulk("count") }
-        unsafe out.putBulk(candle.pointee.tradeCount)
+        out.putBulk(candle.tradeCount)
         if withNames { out.putBulk("taker_buy_volume") }
-        unsafe out.putBulk(candle.pointee.takerBuyVolume)
+        out.putBulk(candle.takerBuyVolume)
         if withNames { out.putBulk("taker_buy_quote_volume") }
-        unsafe out.putBulk(candle.pointee.takerBuyQuoteVolume)
+        out.putBulk(candle.takerBuyQuoteVolume)
         if withNames { out.putBulk("first_trade_id") }
-        unsafe out.putBulk(candle.pointee.firstTradeID)
+        out.putBulk(candle.firstTradeID)
         if withNames { out.putBulk("last_trade_id") }
-        unsafe out.putBulk(candle.pointee.lastTradeID)
+        out.putBulk(candle.lastTradeID)
         if withNames { out.putBulk("source") }
-        switch unsafe candle.pointee.source {
+        switch candle.source {
         case .live: out.putBulk("live")
         case .backfill: out.putBulk("backfill")
         case .built: out.putBulk("built")

@@ -46,7 +46,7 @@ extension CandleWriter {
     mutating func lose(_ reason: String, _ nowNs: UInt64, peerIsGone: Bool = false) {
         let wasReady = link.isReady
         isBlocked = false
-        for index in 0..<batchCount { unsafe restore(batches.base + (firstBatch + index) % batches.count) }
+        for index in 0..<batchCount { restore(batches.row((firstBatch + index) % batches.count)) }
         endedCount &+= batchCount
         (batchCount, candlesInFlight, asidesInFlight, unsentFrom, unsentCount, unwrittenCount) = (0, 0, 0, 0, 0, 0)
         (again, isRewriting) = ([], false)

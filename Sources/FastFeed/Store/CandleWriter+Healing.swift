@@ -22,16 +22,16 @@ extension CandleWriter {
     }
 
     /// What the healer brings, a little in each turn.
-    mutating func takeHealed(_ consumer: UnsafeMutablePointer<SPSCRing<CandleRecord>.Consumer>) {
+    mutating func takeHealed(_ consumer: Row<SPSCRing<CandleRecord>.Consumer>) {
         guard canTakeHealed else { return }
-        let most = unsafe min(consumer.pointee.available(), Limits.healRecordsPerTurnMax)
+        let most = min(consumer.value.available(), Limits.healRecordsPerTurnMax)
         var count = 0
         while count < most, !table.closed.isFull {
-            unsafe table.accept(consumer.pointee.record(count))
+            table.accept(consumer.value.record(count))
             count += 1
         }
         guard count > 0 else { return }
-        unsafe consumer.pointee.free(count)
+        consumer.value.free(count)
         healDueNs = table.held.nowNs &+ UInt64(count) * Limits.healRecordPaceNs
         counters.add(.healRecords, count)
     }

@@ -12,23 +12,23 @@ extension CandleWriter {
     }
 
     @inline(__always)
-    func recordClosed(_ batch: UnsafeMutablePointer<Batch>, _ index: Int, ackNs: UInt64) {
-        let closeTimeMs = unsafe table.closed.candle(batch.pointee.closedPositions.base[index]).pointee.closeTimeMs
-        unsafe recordClosed(
-            batch, batch.pointee.closedReceivedNs.base[index], batch.pointee.closedParsedAfterNs.base[index], closeTimeMs, ackNs: ackNs)
+    func recordClosed(_ batch: Row<Batch>, _ index: Int, ackNs: UInt64) {
+        let closeTimeMs = table.closed[batch.value.closedPositions[index]].closeTimeMs
+        recordClosed(
+            batch, batch.value.closedReceivedNs[index], batch.value.closedParsedAfterNs[index], closeTimeMs, ackNs: ackNs)
     }
 
-    func recordMerged(_ batch: UnsafeMutablePointer<Batch>, _ candle: LateCandle, ackNs: UInt64) {
-        unsafe recordClosed(batch, candle.record.receivedNs, candle.parsedAfterNs, candle.record.closeTimeMs, ackNs: ackNs)
+    func recordMerged(_ batch: Row<Batch>, _ candle: LateCandle, ackNs: UInt64) {
+        recordClosed(batch, candle.record.receivedNs, candle.parsedAfterNs, candle.record.closeTimeMs, ackNs: ackNs)
     }
 
     /// What the healer has brought was never received, and has no latency.
     @inline(__always)
     private func recordClosed(
-        _ batch: UnsafeMutablePointer<Batch>, _ receivedNs: UInt64, _ parsedAfterNs: UInt32, _ closeTimeMs: Int64, ackNs: UInt64
+        _ batch: Row<Batch>, _ receivedNs: UInt64, _ parsedAfterNs: UInt32, _ closeTimeMs: Int64, ackNs: UInt64
     ) {
         guard receivedNs != 0 else { return counters.add(.healedWritten) }
-        let (takenNs, writtenNs) = unsafe (batch.pointee.takenNs, batch.pointee.writtenNs)
+        let (takenNs, writtenNs) = (batch.value.takenNs, batch.value.writtenNs)
         latency.recordStates(receivedNs: receivedNs, parsedAfterNs: parsedAfterNs, takenNs: takenNs, ackNs: ackNs, count: 1)
         latency.recordBatch(takenNs: takenNs, writtenNs: writtenNs, ackNs: ackNs, count: 1)
         latency.noteClosed(ackNs: ackNs)
@@ -44,18 +44,18 @@ extension CandleWriter {
 
     /// How many forming states the batch has written. Those that were read together mostly stand together, and cost one record.
     @inline(__always)
-    func recordForming(_ batch: UnsafeMutablePointer<Batch>, ackNs: UInt64) -> Int {
-        let (takenNs, writtenNs) = unsafe (batch.pointee.takenNs, batch.pointee.writtenNs)
+    func recordForming(_ batch: Row<Batch>, ackNs: UInt64) -> Int {
+        let (takenNs, writtenNs) = (batch.value.takenNs, batch.value.writtenNs)
         var (place, written) = (0, 0)
-        while unsafe place < batch.pointee.seriesCount {
-            let (receivedNs, parsedAfterNs) = unsafe (
-                batch.pointee.seriesReceivedNs.base[place], batch.pointee.seriesParsedAfterNs.base[place]
+        while place < batch.value.seriesCount {
+            let (receivedNs, parsedAfterNs) = (
+                batch.value.seriesReceivedNs[place], batch.value.seriesParsedAfterNs[place]
             )
             var together = 0
-            while unsafe place < batch.pointee.seriesCount && batch.pointee.seriesReceivedNs.base[place] == receivedNs
-                && batch.pointee.seriesParsedAfterNs.base[place] == parsedAfterNs
+            while place < batch.value.seriesCount && batch.value.seriesReceivedNs[place] == receivedNs
+                && batch.value.seriesParsedAfterNs[place] == parsedAfterNs
             {
-                if unsafe batch.pointee.seriesWasForming.base[place] { together &+= 1 }
+                if batch.value.seriesWasForming[place] { together &+= 1 }
                 place &+= 1
             }
             guard together > 0 else { continue }

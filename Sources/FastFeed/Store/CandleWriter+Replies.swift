@@ -25,7 +25,7 @@ extension CandleWriter {
             guard let count = link.takeReplies() else { return link.protocolError }
             counters.add(.repliesReceived, count)
             for index in 0..<count {
-                if let reason = unsafe settle(link.replies + index, nowNs) { return reason }
+                if let reason = settle(link.reply(index), nowNs) { return reason }
             }
             // Not before there is none: behind the last one may be a protocol error.
             if count == 0 { return nil }
@@ -33,43 +33,43 @@ extension CandleWriter {
     }
 
     /// One reply, for the oldest unanswered command. A reason to reconnect, if it is one.
-    private mutating func settle(_ reply: UnsafeMutablePointer<ff_reply>, _ nowNs: UInt64) -> String? {
+    private mutating func settle(_ reply: Row<ff_reply>, _ nowNs: UInt64) -> String? {
         guard batchCount > 0 else { return "a reply that nobody asked for" }
-        let batch = unsafe batches.base + firstBatch
-        let command = unsafe batch.pointee.command(batch.pointee.answered)
-        unsafe batch.pointee.answered &+= 1
-        let isPublish = unsafe batch.pointee.isPublish(command)
+        let batch = batches.row(firstBatch)
+        let command = batch.value.command(batch.value.answered)
+        batch.value.answered &+= 1
+        let isPublish = batch.value.isPublish(command)
         var verdict = ReplyVerdict.done
-        if unsafe reply.pointee.isError { verdict = unsafe judge(reply, command, batch) }
+        if reply.isError { verdict = judge(reply, command, batch) }
         if case .closed(let index) = command {
-            unsafe settleClosed(batch, index, verdict, nowNs)
+            settleClosed(batch, index, verdict, nowNs)
         }
         if case .hash(let index) = command, verdict == .never || verdict == .apart {
-            unsafe refuseHash(batch, index, owedNs: verdict == .apart ? nowNs : nil)
+            refuseHash(batch, index, owedNs: verdict == .apart ? nowNs : nil)
         }
-        if case .aside(let index) = command { unsafe settleAside(batch, index, verdict, Int(clamping: reply.pointee.integer), nowNs) }
+        if case .aside(let index) = command { settleAside(batch, index, verdict, Int(clamping: reply.integer), nowNs) }
         if isPublish && verdict != .done { counters.add(.updatesRefused) }
         switch verdict {
         case .later where isPublish, .elsewhere where isPublish: break
         case .later, .elsewhere:
-            unsafe batch.pointee.mustRetry = true
+            batch.value.mustRetry = true
             isRefusing = true
             if pausedUntilNs == 0 { pausedUntilNs = nowNs + retryBackoff.nextDelayNs() }
             guard verdict == .elsewhere else { break }
             pausedUntilNs = min(pausedUntilNs, nowNs + .ns(ms: Limits.redisElsewherePauseMs))
-            if elsewhere.note(nowNs) { return unsafe "Redis goes on saying: \(reply.pointee.message)" }
-        case .reconnect: return unsafe "Redis says: \(reply.pointee.message)"
+            if elsewhere.note(nowNs) { return "Redis goes on saying: \(reply.message)" }
+        case .reconnect: return "Redis says: \(reply.message)"
         case .done, .notNewest, .never, .apart, .noScript: break
         }
-        if unsafe batch.pointee.isAnswered { unsafe finish(batch, nowNs) }
+        if batch.value.isAnswered { finish(batch, nowNs) }
         return nil
     }
 
     @inline(never)
     private mutating func judge(
-        _ reply: UnsafeMutablePointer<ff_reply>, _ command: Batch.Command, _ batch: UnsafeMutablePointer<Batch>
+        _ reply: Row<ff_reply>, _ command: Batch.Command, _ batch: Row<Batch>
     ) -> ReplyVerdict {
-        let message = unsafe reply.pointee.message
+        let message = reply.message
         let verdict = ReplyVerdict(error: message)
         if command == .publish {
             journal.note(.warning, "Redis refuses to publish updates", key: "redis-publish", ("reply", message))
@@ -82,13 +82,13 @@ extension CandleWriter {
             journal.note(.warning, "Redis refuses for now; trying again", key: "redis-later:\(message.prefix(12))", ("reply", message))
         case .apart:
             counters.add(.redisErrorsRetried)
-            let key = unsafe key(of: command, batch)
+            let key = key(of: command, batch)
             noteTrouble("it refuses \(key): \(message)")
             journal.note(
                 .warning, "Redis refuses a key; it is tried again apart from the others", key: "redis-apart:\(key)", ("key", key),
                 ("reply", message))
         case .never:
-            let key = unsafe key(of: command, batch)
+            let key = key(of: command, batch)
             noteTrouble("it refuses \(key): \(message)")
             journal.note(
                 .error, "Redis refuses a write", key: "redis-never:\(message.prefix(12)):\(key)", ("key", key), ("reply", message))
@@ -98,17 +98,17 @@ extension CandleWriter {
     }
 
     /// What the command writes to; empty where that is not known any more.
-    private func key(of command: Batch.Command, _ batch: UnsafeMutablePointer<Batch>) -> String {
+    private func key(of command: Batch.Command, _ batch: Row<Batch>) -> String {
         switch command {
         case .closed(let index):
-            let position = unsafe batch.pointee.closedPositions.base[index]
+            let position = batch.value.closedPositions[index]
             guard position >= table.closed.head else { return "" }
-            return unsafe table.series(table.closed.candle(position).pointee.seriesID).map(schema.historyKey) ?? ""
+            return table.series(table.closed[position].seriesID).map(schema.historyKey) ?? ""
         case .hash(let index):
-            guard let place = unsafe batch.pointee.seriesRange(ofHash: index).first else { return "" }
-            return unsafe table.series(batch.pointee.seriesIDs.base[place]).map { schema.latestKey($0.market, $0.interval) } ?? ""
+            guard let place = batch.value.seriesRange(ofHash: index).first else { return "" }
+            return table.series(batch.value.seriesIDs[place]).map { schema.latestKey($0.market, $0.interval) } ?? ""
         case .aside(let index):
-            switch unsafe batch.pointee.asides[index] {
+            switch batch.value.asides[index] {
             case .removal(let series): return schema.latestKey(series.market, series.interval)
             case .gaps(let series): return schema.gapsKey(series)
             case .merge(.removal(let series, _)): return schema.historyKey(series)
@@ -120,23 +120,23 @@ extension CandleWriter {
         }
     }
 
-    private mutating func settleClosed(_ batch: UnsafeMutablePointer<Batch>, _ index: Int, _ verdict: ReplyVerdict, _ nowNs: UInt64) {
-        let position = unsafe batch.pointee.closedPositions.base[index]
+    private mutating func settleClosed(_ batch: Row<Batch>, _ index: Int, _ verdict: ReplyVerdict, _ nowNs: UInt64) {
+        let position = batch.value.closedPositions[index]
         guard position >= table.closed.head, table.closed.state(position) != .acknowledged else { return }
         switch verdict {
         case .done:
             table.closed.mark(position, .acknowledged)
-            unsafe stored.put(table.closed.candle(position).pointee, nowNs: nowNs)
+            stored.put(table.closed[position], nowNs: nowNs)
             counters.add(.closedWritten)
             counters.add(.candlesWritten)
-            unsafe recordClosed(batch, index, ackNs: nowNs)
-            if !refused.isEmpty { unsafe takeBack(table.closed.candle(position).pointee.seriesID, nowNs) }
+            recordClosed(batch, index, ackNs: nowNs)
+            if !refused.isEmpty { takeBack(table.closed[position].seriesID, nowNs) }
         case .notNewest:
-            unsafe table.merge(LateCandle(table.closed.candle(position).pointee, parsedAfterNs: table.closed.parsedAfterNs(position)))
+            table.merge(LateCandle(table.closed[position], parsedAfterNs: table.closed.parsedAfterNs(position)))
             table.closed.mark(position, .acknowledged)
         case .later, .elsewhere, .reconnect, .noScript: table.closed.unsend(position)
         case .apart, .never:
-            let candle = unsafe table.closed.candle(position).pointee
+            let candle = table.closed[position]
             table.closed.mark(position, .acknowledged)
             if verdict == .apart && refused.put(candle, nowNs: nowNs) { break }
             giveUp(candle)
@@ -159,13 +159,13 @@ extension CandleWriter {
 
     /// - Parameter changes: of the history, as the merge script counts them.
     private mutating func settleAside(
-        _ batch: UnsafeMutablePointer<Batch>, _ index: Int, _ verdict: ReplyVerdict, _ changes: Int, _ nowNs: UInt64
+        _ batch: Row<Batch>, _ index: Int, _ verdict: ReplyVerdict, _ changes: Int, _ nowNs: UInt64
     ) {
-        let aside = unsafe batch.pointee.asides[index]
+        let aside = batch.value.asides[index]
         switch verdict {
         // With its batch (`restore`), which is sent again.
         case .later, .elsewhere, .reconnect: return
-        default: unsafe batch.pointee.asides[index] = .settled
+        default: batch.value.asides[index] = .settled
         }
         switch (aside, verdict) {
         case (.removal(let series), .apart): owe(removals: [series], nowNs)
@@ -182,7 +182,7 @@ extension CandleWriter {
             again.append(records)
         // The key is refused, or scripts are: what is missing there the healer finds.
         case (.again, _): break
-        case (.merge(let run), .done): unsafe endMerge(batch, run, nowNs)
+        case (.merge(let run), .done): endMerge(batch, run, nowNs)
         case (.merge(let run), .noScript):
             // Somebody has flushed the scripts: the source goes with the next one, and is known again.
             mergeSHA = nil
@@ -195,59 +195,59 @@ extension CandleWriter {
         }
     }
 
-    private mutating func endMerge(_ batch: UnsafeMutablePointer<Batch>, _ run: MergeQueue.Run, _ nowNs: UInt64) {
+    private mutating func endMerge(_ batch: Row<Batch>, _ run: MergeQueue.Run, _ nowNs: UInt64) {
         table.merges.end(run)
         counters.add(.historyScripts)
         // What it took of Redis's time is not more than this.
-        let tookNs = unsafe nowNs &- batch.pointee.writtenNs
+        let tookNs = nowNs &- batch.value.writtenNs
         mergesDueNs = max(mergesDueNs, nowNs + min(3 * tookNs, Limits.mergePauseNsMax))
         guard case .candles(let candles) = run else { return }
         counters.add(.closedWritten, candles.count)
         counters.add(.candlesWritten, candles.count)
         for candle in candles {
-            unsafe recordMerged(batch, candle, ackNs: nowNs)
+            recordMerged(batch, candle, ackNs: nowNs)
             stored.correct(candle.record)
             stored.put(candle.record, nowNs: nowNs)
         }
         if !refused.isEmpty { takeBack(candles[0].record.seriesID, nowNs) }
     }
 
-    private mutating func refuseHash(_ batch: UnsafeMutablePointer<Batch>, _ index: Int, owedNs: UInt64?) {
-        for place in unsafe batch.pointee.seriesRange(ofHash: index) {
-            if let owedNs { unsafe owe([batch.pointee.seriesIDs.base[place]], owedNs) }
-            guard unsafe batch.pointee.seriesWasForming.base[place] else { continue }
-            unsafe batch.pointee.seriesWasForming.base[place] = false
+    private mutating func refuseHash(_ batch: Row<Batch>, _ index: Int, owedNs: UInt64?) {
+        for place in batch.value.seriesRange(ofHash: index) {
+            if let owedNs { owe([batch.value.seriesIDs[place]], owedNs) }
+            guard batch.value.seriesWasForming[place] else { continue }
+            batch.value.seriesWasForming[place] = false
             counters.add(.redisRejected)
         }
     }
 
     /// All replies of the oldest batch are in.
-    private mutating func finish(_ batch: UnsafeMutablePointer<Batch>, _ nowNs: UInt64) {
-        if unsafe batch.pointee.mustRetry {
-            unsafe restore(batch)
+    private mutating func finish(_ batch: Row<Batch>, _ nowNs: UInt64) {
+        if batch.value.mustRetry {
+            restore(batch)
         } else {
             isRefusing = false
             elsewhere.end()
             if hasTrouble { endTrouble() }
-            let written = unsafe recordForming(batch, ackNs: nowNs)
+            let written = recordForming(batch, ackNs: nowNs)
             counters.add(.candlesWritten, written)
         }
         table.closed.advance()
-        if unsafe !batch.pointee.asides.isEmpty {
+        if !batch.value.asides.isEmpty {
             asidesInFlight -= 1
             if isRewriting && again.isEmpty && asidesInFlight == 0 { endRewriting() }
         }
-        unsafe candlesInFlight &-= batch.pointee.candleCount
+        candlesInFlight &-= batch.value.candleCount
         firstBatch = (firstBatch &+ 1) % batches.count
         batchCount &-= 1
         endedCount &+= 1
     }
 
-    mutating func restore(_ batch: UnsafeMutablePointer<Batch>) {
-        for place in unsafe 0..<batch.pointee.seriesCount {
-            unsafe table.restore(Int(batch.pointee.seriesIDs.base[place]), wasForming: batch.pointee.seriesWasForming.base[place])
+    mutating func restore(_ batch: Row<Batch>) {
+        for place in 0..<batch.value.seriesCount {
+            table.restore(Int(batch.value.seriesIDs[place]), wasForming: batch.value.seriesWasForming[place])
         }
-        for aside in unsafe batch.pointee.asides {
+        for aside in batch.value.asides {
             switch aside {
             case .removal(let series): removals.append(series)
             case .gaps(let series): gapKeys.add(series, afterHead: table.closed.head)

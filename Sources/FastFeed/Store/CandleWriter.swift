@@ -173,12 +173,12 @@ import CShims
 
     private var hasRecords: Bool { hasLiveRecords || hasHealedRecords }
     private var hasLiveRecords: Bool {
-        for index in 0..<(hasHealer ? consumers.count - 1 : consumers.count) where unsafe consumers.base[index].available() > 0 {
+        for index in 0..<(hasHealer ? consumers.count - 1 : consumers.count) where consumers[index].available() > 0 {
             return true
         }
         return false
     }
-    private var hasHealedRecords: Bool { unsafe hasHealer && consumers.base[consumers.count - 1].available() > 0 }
+    private var hasHealedRecords: Bool { hasHealer && consumers[consumers.count - 1].available() > 0 }
     /// Live candles must not wait behind what the healer brings.
     var canTakeHealed: Bool {
         healDueNs == 0 && link.isReady && !table.closed.isFull && table.closed.pendingCount + table.merges.count < Limits.healPendingMax
@@ -187,8 +187,8 @@ import CShims
     var formingUnwritten: Int {
         var count = table.formingPendingCount
         for index in 0..<batchCount {
-            let batch = unsafe batches.base + (firstBatch + index) % batches.count
-            for place in unsafe 0..<batch.pointee.seriesCount where unsafe batch.pointee.seriesWasForming.base[place] { count += 1 }
+            let batch = batches.row((firstBatch + index) % batches.count)
+            for place in 0..<batch.value.seriesCount where batch.value.seriesWasForming[place] { count += 1 }
         }
         return count
     }
@@ -236,8 +236,8 @@ import CShims
             guard buildBatches(nowNs, port) else { break }
             sendRest(nowNs, port)
         }
-        if batchCount > 0, unsafe nowNs &- batches.base[firstBatch].sentNs > replyTimeoutNs,
-            unsafe batches.base[firstBatch].sentNs < nowNs
+        if batchCount > 0, nowNs &- batches[firstBatch].sentNs > replyTimeoutNs,
+            batches[firstBatch].sentNs < nowNs
         {
             lose("no reply within \(replyTimeoutNs / 1_000_000) ms", nowNs)
         }
@@ -250,7 +250,7 @@ import CShims
             nextDeadlineNs = pausedUntilNs
         } else {
             nextDeadlineNs =
-                unsafe batchCount > 0 ? batches.base[firstBatch].sentNs &+ replyTimeoutNs &+ 1 : .max
+                batchCount > 0 ? batches[firstBatch].sentNs &+ replyTimeoutNs &+ 1 : .max
             // In a full queue there is no place for it before a reply has come.
             if !table.closed.isFull { nextDeadlineNs = min(nextDeadlineNs, refused.nextDueNs) }
             nextDeadlineNs = min(nextDeadlineNs, owed.dueNs)
@@ -264,29 +264,29 @@ import CShims
     /// Takes all records that the rings show now.
     private mutating func takeRecords() {
         var taken = 0
-        if hasHealer { unsafe takeHealed(consumers.base + (consumers.count - 1)) }
+        if hasHealer { takeHealed(consumers.row(consumers.count - 1)) }
         for index in 0..<(hasHealer ? consumers.count - 1 : consumers.count) {
             guard canTake else { break }
-            let consumer = unsafe consumers.base + index
-            let available = unsafe consumer.pointee.available()
+            let consumer = consumers.row(index)
+            let available = consumer.value.available()
             var done = 0
             while done < available {
-                let record = unsafe consumer.pointee.record(done)
-                if unsafe !coalesces && link.isReady && table.wouldCoalesce(record) {
+                let record = consumer.value.record(done)
+                if !coalesces && link.isReady && table.wouldCoalesce(record) {
                     isBlocked = true
                     break
                 }
-                if unsafe record.pointee.isClosed {
+                if record.isClosed {
                     guard canTake else { break }
-                    if !refused.isEmpty { unsafe refused.correct(record.pointee) }
+                    if !refused.isEmpty { refused.correct(record.value) }
                 }
-                unsafe table.accept(record, parsedAfterNs: consumer.pointee.stamp(done))
+                table.accept(record, parsedAfterNs: consumer.value.stamp(done))
                 done &+= 1
             }
             if done > 0 {
-                let newest = unsafe consumer.pointee.record(done &- 1)
-                unsafe latency.exchangeDelay.record(sinceNs(newest.pointee.eventTimeMs, newest.pointee.receivedNs))
-                unsafe consumer.pointee.free(done)
+                let newest = consumer.value.record(done &- 1)
+                latency.exchangeDelay.record(sinceNs(newest.eventTimeMs, newest.receivedNs))
+                consumer.value.free(done)
             }
             taken &+= done
         }
@@ -313,15 +313,15 @@ import CShims
     }
 
     private mutating func buildBatch(_ nowNs: UInt64, _ port: PollerPort) -> Bool {
-        let batch = unsafe batches.base + (firstBatch &+ batchCount) % batches.count
+        let batch = batches.row((firstBatch &+ batchCount) % batches.count)
         let takenNs = port.poller.nowNs
         // What Redis had acknowledged goes before what is new, so that a history grows in order.
-        let isBuilt = unsafe again.isEmpty ? builder.append(&table, into: &batch.pointee) : builder.appendNothing(into: &batch.pointee)
-        if hasAsides { unsafe buildAsides(&batch.pointee) }
-        guard unsafe isBuilt || !batch.pointee.asides.isEmpty else { return false }
-        unsafe batch.pointee.sentNs = nowNs
-        unsafe candlesInFlight &+= batch.pointee.candleCount
-        unsafe (batch.pointee.takenNs, batch.pointee.writtenNs, batch.pointee.end) = (takenNs, takenNs, builder.out.count)
+        let isBuilt = again.isEmpty ? builder.append(&table, into: &batch.value) : builder.appendNothing(into: &batch.value)
+        if hasAsides { buildAsides(&batch.value) }
+        guard isBuilt || !batch.value.asides.isEmpty else { return false }
+        batch.value.sentNs = nowNs
+        candlesInFlight &+= batch.value.candleCount
+        (batch.value.takenNs, batch.value.writtenNs, batch.value.end) = (takenNs, takenNs, builder.out.count)
         unwrittenCount &+= 1
         batchCount &+= 1
         counters.add(.batchesSent)
@@ -329,7 +329,7 @@ import CShims
     }
 
     private mutating func sendRest(_ nowNs: UInt64, _ port: PollerPort) {
-        guard let sent = unsafe link.write(builder.out.start + unsentFrom, count: unsentCount) else {
+        guard let sent = builder.out.withBytes(from: unsentFrom, length: unsentCount, { link.write($0) }) else {
             return lose("write failed", nowNs, peerIsGone: true)
         }
         counters.add(.bytesSent, sent)
@@ -343,9 +343,9 @@ import CShims
         // A server that answers before it is asked has ended some of them.
         unwrittenCount = min(unwrittenCount, batchCount)
         while unwrittenCount > 0 {
-            let batch = unsafe batches.base + (firstBatch &+ batchCount &- unwrittenCount) % batches.count
-            unsafe batch.pointee.writtenNs = nowNs
-            guard unsafe batch.pointee.end <= unsentFrom else { return }
+            let batch = batches.row((firstBatch &+ batchCount &- unwrittenCount) % batches.count)
+            batch.value.writtenNs = nowNs
+            guard batch.value.end <= unsentFrom else { return }
             unwrittenCount &-= 1
         }
     }

@@ -1,5 +1,14 @@
 // What of each command never changes, rendered once per series. The sink's thread alone.
 
+/// Bytes that stay where they are for as long as there is a sink.
+@safe package struct TextPiece: BitwiseCopyable {
+    let start: UnsafePointer<UInt8>
+    let count: Int
+
+    @inline(__always)
+    init(start: UnsafePointer<UInt8>, count: Int) { unsafe (self.start, self.count) = (start, count) }
+}
+
 /// The constant bytes of one series' commands, in one piece of memory that lives as long as the sink: series
 /// ids are few and are used again.
 @safe package struct SeriesText: BitwiseCopyable {
@@ -10,18 +19,18 @@
     var updateCount: UInt64 = 0
 
     /// `*34 XADD key MAXLEN ~ n`, up to the entry id.
-    var append: UnsafeBufferPointer<UInt8> { unsafe piece(0, ends.append) }
+    var append: TextPiece { piece(0, ends.append) }
     /// `*3 PUBLISH channel`, up to the message.
-    var publish: UnsafeBufferPointer<UInt8> { unsafe piece(ends.append, ends.publish) }
+    var publish: TextPiece { piece(ends.append, ends.publish) }
     /// `{"symbol":"btcusdt","interval":"1m",` opens a candle and an update alike.
-    package var json: UnsafeBufferPointer<UInt8> { unsafe piece(ends.publish, ends.json) }
+    package var json: TextPiece { piece(ends.publish, ends.json) }
     /// The field of `latest:*`, as a bulk string.
-    var field: UnsafeBufferPointer<UInt8> { unsafe piece(ends.json, ends.field) }
+    var field: TextPiece { piece(ends.json, ends.field) }
 
     /// Of a series that was given its text; those of others are not asked for.
     @inline(__always)
-    private func piece(_ from: UInt16, _ to: UInt16) -> UnsafeBufferPointer<UInt8> {
-        unsafe UnsafeBufferPointer(start: storage.unsafelyUnwrapped + Int(from), count: Int(to &- from))
+    private func piece(_ from: UInt16, _ to: UInt16) -> TextPiece {
+        unsafe TextPiece(start: storage.unsafelyUnwrapped + Int(from), count: Int(to &- from))
     }
 
     package init(_ series: Series, _ schema: KeySchema, history: Int) {

@@ -74,7 +74,7 @@ package enum RingBench {
     @inline(__always)
     private static func produce(_ producer: inout SPSCRing<Record>.Producer, _ count: Int, from first: UInt64) {
         for index in 0..<count {
-            unsafe producer.slot.pointee.fill(first &+ UInt64(index))
+            producer.slot.value.fill(first &+ UInt64(index))
             producer.keep()
         }
         _ = producer.publish()
@@ -84,7 +84,7 @@ package enum RingBench {
     private static func consume(_ consumer: inout SPSCRing<Record>.Consumer) -> UInt64 {
         var sum: UInt64 = 0
         let count = consumer.available()
-        for index in 0..<count { unsafe sum &+= consumer.record(index).pointee.sum }
+        for index in 0..<count { sum &+= consumer.record(index).sum }
         consumer.free(count)
         return sum
     }

@@ -45,8 +45,8 @@ import Synchronization
 
         package init(_ ring: SPSCRing) {
             self.ring = ring
-            unsafe base = unsafe ring.records.base
-            unsafe stamps = unsafe ring.stamps.base
+            unsafe base = ring.records.row(0).pointer
+            unsafe stamps = ring.stamps.row(0).pointer
             mask = ring.mask
             next = ring.published.value.load(ordering: .relaxed)
             visible = next
@@ -62,7 +62,7 @@ import Synchronization
 
         /// The slot to write next. The caller has seen `room() > 0`.
         @inline(__always)
-        package var slot: UnsafeMutablePointer<Record> { unsafe base + (next & mask) }
+        package var slot: Row<Record> { unsafe Row(base + (next & mask)) }
 
         /// Keeps what was written into `slot`; it becomes visible with `publish`.
         @inline(__always)
@@ -96,8 +96,8 @@ import Synchronization
 
         package init(_ ring: SPSCRing) {
             self.ring = ring
-            unsafe base = unsafe ring.records.base
-            unsafe stamps = unsafe ring.stamps.base
+            unsafe base = ring.records.row(0).pointer
+            unsafe stamps = ring.stamps.row(0).pointer
             mask = ring.mask
             next = ring.consumed.value.load(ordering: .relaxed)
             known = next
@@ -112,7 +112,7 @@ import Synchronization
 
         /// The record `offset` places after the first unread one; `offset < available()`.
         @inline(__always)
-        package func record(_ offset: Int) -> UnsafePointer<Record> { unsafe UnsafePointer(base + ((next &+ offset) & mask)) }
+        package func record(_ offset: Int) -> Lent<Record> { unsafe Lent(base + ((next &+ offset) & mask)) }
 
         /// The stamp of that record's run.
         @inline(__always)

@@ -19,24 +19,25 @@ package enum ParseBench {
         let headBytes = 4
         let total = frames.reduce(0) { $0 + $1.count + headBytes }
         let memory = PaddedBuffer(count: total)
-        var views: [UnsafeRawBufferPointer] = unsafe []
-        var next = unsafe memory.base
+        var views: [PaddedBytes] = []
+        var next = 0
         for frame in frames {
-            unsafe frame.withUnsafeBytes { unsafe next.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
-            unsafe views.append(UnsafeRawBufferPointer(start: next, count: frame.count))
-            unsafe next += frame.count + headBytes
+            memory.write(frame.span, at: next)
+            views.append(memory.bytes(from: next, count: frame.count))
+            next += frame.count + headBytes
         }
         let parser = KlineParser(lanes: way == .narrow ? .narrow : way == .inAnyOrder ? .none : .wide)
-        var record = CandleRecord()
-        var symbol = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
+        let records = MappedArray<CandleRecord>(zeroed: 1)
+        let record = records.row(0)
+        var symbol = PaddedBytes.none
         var check: Int64 = 0
         let startNs = ThreadClock.nowNs()
         for _ in 0..<rounds {
-            for index in unsafe views.indices {
-                let view = unsafe views[index]
+            for index in views.indices {
+                let view = views[index]
                 let result =
-                    unsafe way == .inOrder
-                    ? parser.parseWithoutLayout(view, into: &record, symbol: &symbol) : parser.parse(view, into: &record, symbol: &symbol)
+                    way == .inOrder
+                    ? parser.parseWithoutLayout(view, into: record, symbol: &symbol) : parser.parse(view, into: record, symbol: &symbol)
                 guard result == .kline else { return nil }
                 check &+= record.eventTimeMs &+ Int64(record.close.count)
             }

@@ -43,18 +43,17 @@ package enum KlineResult: Equatable {
     package static var kernel: String { unsafe String(cString: ff_kline_parser_kernel()) }
 
     /// Parses a raw or combined kline event straight into `record`; series id, generation and receive time are
-    /// the caller's to set. `message` must have `Limits.paddingBytes` readable behind it. `symbol` points into
-    /// the message. On a rejection `record` holds rubbish.
+    /// the caller's to set. `symbol` lies in the message. On a rejection `record` holds rubbish.
     @inline(__always)
     package func parse(
-        _ message: UnsafeRawBufferPointer, into record: UnsafeMutablePointer<CandleRecord>, symbol: inout UnsafeRawBufferPointer
+        _ message: PaddedBytes, into record: Row<CandleRecord>, symbol: inout PaddedBytes
     ) -> KlineResult {
         unsafe read(message, into: record, symbol: &symbol, by: ff_kline_parse)
     }
 
     /// The same as if the message did not have the exchange's layout to the byte: for comparing the two.
     package func parseWithoutLayout(
-        _ message: UnsafeRawBufferPointer, into record: UnsafeMutablePointer<CandleRecord>, symbol: inout UnsafeRawBufferPointer
+        _ message: PaddedBytes, into record: Row<CandleRecord>, symbol: inout PaddedBytes
     ) -> KlineResult {
         unsafe read(message, into: record, symbol: &symbol, by: ff_kline_walk)
     }
@@ -68,15 +67,14 @@ package enum KlineResult: Equatable {
 
     @inline(__always)
     private func read(
-        _ message: UnsafeRawBufferPointer, into record: UnsafeMutablePointer<CandleRecord>, symbol: inout UnsafeRawBufferPointer,
+        _ message: PaddedBytes, into record: Row<CandleRecord>, symbol: inout PaddedBytes,
         by shim: Shim
     ) -> KlineResult {
         var found = unsafe ff_kline_symbol()
-        let base = unsafe message.baseAddress!.assumingMemoryBound(to: CChar.self)
-        let out = unsafe UnsafeMutableRawPointer(record).assumingMemoryBound(to: ff_candle.self)
-        let result = unsafe shim(parser, base, message.count, out, &found)
+        let out = unsafe UnsafeMutableRawPointer(record.pointer).assumingMemoryBound(to: ff_candle.self)
+        let result = unsafe shim(parser, message.text, message.count, out, &found)
         if result == FF_KLINE {
-            unsafe symbol = unsafe UnsafeRawBufferPointer(start: found.bytes, count: found.length)
+            symbol = unsafe PaddedBytes(start: found.bytes.unsafelyUnwrapped, count: found.length)
             return .kline
         }
         return KlineParser.classify(result)

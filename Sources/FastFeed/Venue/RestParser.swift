@@ -9,11 +9,10 @@ package enum RestParser {
     /// time is `nowMs`; a bar is closed when it ended before it. Rows of no length and no trade, which the exchange
     /// has been seen to hand out, are left out.
     /// - Parameters:
-    ///   - bytes: with `Limits.paddingBytes` readable behind them.
     ///   - nowMs: the exchange's clock when it answered.
     ///   - limit: more rows are a fault.
     package static func klines(
-        _ bytes: UnsafeRawBufferPointer, _ series: Series, limit: Int, nowMs: Int64
+        _ bytes: PaddedBytes, _ series: Series, limit: Int, nowMs: Int64
     ) -> Result<[CandleRecord], RestFailure> {
         precondition(limit > 0)
         var fault = ff_klines_fault()
@@ -23,7 +22,7 @@ package enum RestParser {
         var candles = unsafe [CandleRecord](unsafeUninitializedCapacity: capacity) { rows, count in
             let out = unsafe UnsafeMutableRawPointer(rows.baseAddress!).assumingMemoryBound(to: ff_candle.self)
             result = unsafe ff_klines_parse(
-                bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count, out, capacity, &count, &fault)
+                bytes.text, bytes.count, out, capacity, &count, &fault)
             if result != FF_KLINE { count = 0 }
         }
         let column = fault.column < 0 ? "" : ", value \(fault.column)"
@@ -46,13 +45,10 @@ package enum RestParser {
         return .success(candles)
     }
 
-    /// - Parameter bytes: with `Limits.paddingBytes` readable behind them.
-    package static func exchangeInfo(_ bytes: UnsafeRawBufferPointer) -> Result<ExchangeInformation, RestFailure> {
-        guard let text = unsafe bytes.baseAddress?.assumingMemoryBound(to: CChar.self), unsafe !bytes.isEmpty else {
-            return .failure(.malformed("exchangeInfo: empty"))
-        }
+    package static func exchangeInfo(_ bytes: PaddedBytes) -> Result<ExchangeInformation, RestFailure> {
+        guard !bytes.isEmpty else { return .failure(.malformed("exchangeInfo: empty")) }
         var info = unsafe ff_exchange_info()
-        let result = unsafe ff_exchange_info_parse(text, bytes.count, Limits.instrumentsMax, &info)
+        let result = unsafe ff_exchange_info_parse(bytes.text, bytes.count, Limits.instrumentsMax, &info)
         guard result == FF_KLINE else { return .failure(.malformed("exchangeInfo: " + reason(result))) }
         defer { unsafe ff_exchange_info_free(&info) }
         var instruments: [Instrument] = []
@@ -73,13 +69,10 @@ package enum RestParser {
         return .success(information)
     }
 
-    /// - Parameter bytes: with `Limits.paddingBytes` readable behind them.
-    package static func dayTickers(_ bytes: UnsafeRawBufferPointer) -> Result<DayTickers, RestFailure> {
-        guard let text = unsafe bytes.baseAddress?.assumingMemoryBound(to: CChar.self), unsafe !bytes.isEmpty else {
-            return .failure(.malformed("tickers: empty"))
-        }
+    package static func dayTickers(_ bytes: PaddedBytes) -> Result<DayTickers, RestFailure> {
+        guard !bytes.isEmpty else { return .failure(.malformed("tickers: empty")) }
         var list = unsafe ff_tickers()
-        let result = unsafe ff_tickers_parse(text, bytes.count, Limits.dayTickersMax, &list)
+        let result = unsafe ff_tickers_parse(bytes.text, bytes.count, Limits.dayTickersMax, &list)
         guard result == FF_KLINE else { return .failure(.malformed("tickers: " + reason(result))) }
         defer { unsafe ff_tickers_free(&list) }
         var figures: [Symbol: DayFigures] = [:]
@@ -123,10 +116,10 @@ package enum RestParser {
     }
 
     /// The code and message of a refusal. Of another body (a page of a firewall, say) 0 and its beginning.
-    package static func refusal(_ bytes: UnsafeRawBufferPointer) -> (code: Int64, message: String) {
-        if unsafe !bytes.isEmpty, case .error(_, let code, let message)? = unsafe VenueNotice(bytes) { return (code, message) }
+    package static func refusal(_ bytes: PaddedBytes) -> (code: Int64, message: String) {
+        if case .error(_, let code, let message)? = VenueNotice(bytes) { return (code, message) }
         // White space is not shown: a little more than what is.
-        return unsafe (0, Ascii.words(bytes.prefix(Limits.refusalBodyBytesMax), limit: Limits.refusalShownBytesMax))
+        return (0, Ascii.words(bytes.prefix(Limits.refusalBodyBytesMax), limit: Limits.refusalShownBytesMax))
     }
 
     /// "… IP banned until 1790001300000. …" in Unix milliseconds.

@@ -10,15 +10,11 @@ import CShims
     init(_ base: RestEndpoint, _ settings: RestSettings, authorityFile: String?) throws(FeedError) {
         let tls = base.isSecure ? try TLSContext.client(authorityFile: authorityFile) : nil
         var error = [CChar](repeating: 0, count: 256)
-        let tlsPointer = unsafe tls?.pointer
         let made = unsafe settings.userAgent.withCString { agent in
-            var options = unsafe ff_rest_options()
-            unsafe options.tls = unsafe tlsPointer
-            unsafe options.user_agent = unsafe agent
-            unsafe options.connect_timeout_ms = settings.connectTimeoutMs
-            unsafe options.header_bytes_max = settings.headerBytesMax
-            unsafe options.connections_max = Int32(clamping: settings.concurrencyMax)
-            unsafe options.allows_plain_remote = settings.allowsPlainRemote ? 1 : 0
+            var options = unsafe ff_rest_options(
+                tls: tls?.pointer, user_agent: agent, connect_timeout_ms: settings.connectTimeoutMs,
+                header_bytes_max: settings.headerBytesMax,
+                connections_max: Int32(clamping: settings.concurrencyMax), allows_plain_remote: settings.allowsPlainRemote ? 1 : 0)
             return unsafe ff_rest_create(&options, &error, error.count)
         }
         guard let made = unsafe made else {
@@ -76,12 +72,32 @@ struct RestWay {
 
 /// What came of one request.
 @safe struct RestAnswer: ~Copyable {
+    let token: UInt64
+    let status: Int
+    let retryAfterSeconds: Int?
+    let usedWeight: Int?
+    /// The exchange's clock, whole seconds.
+    let dateMs: Int64?
+    /// Why there is no answer: `.unavailable` may pass.
+    let failure: RestFailure?
+    /// Owned; its body is what is lent.
     private var response: ff_rest_response
-    private let way: RestWay
 
     init(_ response: ff_rest_response, _ way: RestWay) {
-        unsafe self.response = unsafe response
-        self.way = way
+        unsafe self.response = response
+        unsafe (token, status) = (response.token, Int(response.status))
+        retryAfterSeconds = unsafe response.retry_after_s >= 0 ? Int(response.retry_after_s) : nil
+        usedWeight = unsafe response.used_weight >= 0 ? Int(response.used_weight) : nil
+        dateMs = unsafe response.date_s > 0 ? response.date_s * 1_000 : nil
+        let reason = unsafe withUnsafeBytes(of: response.reason) { unsafe Ascii.printable($0.prefix { $0 != 0 }) }
+        failure =
+            switch unsafe ff_rest_failure(rawValue: UInt32(response.failure)) {
+            case FF_REST_OK: nil
+            case FF_REST_TRANSPORT:
+                unsafe .unavailable(
+                    way.sentence(reason, connectStatus: Int(response.connect_status), socksCode: Int(response.socks_code)))
+            default: .malformed(reason)
+            }
     }
 
     deinit {
@@ -89,27 +105,8 @@ struct RestWay {
         unsafe ff_rest_response_free(&mine)
     }
 
-    var token: UInt64 { unsafe response.token }
-    var status: Int { unsafe Int(response.status) }
-    var retryAfterSeconds: Int? { unsafe response.retry_after_s >= 0 ? Int(response.retry_after_s) : nil }
-    var usedWeight: Int? { unsafe response.used_weight >= 0 ? Int(response.used_weight) : nil }
-    /// The exchange's clock, whole seconds.
-    var dateMs: Int64? { unsafe response.date_s > 0 ? response.date_s * 1_000 : nil }
-
-    /// Why there is no answer: `.unavailable` may pass.
-    var failure: RestFailure? {
-        let reason = unsafe withUnsafeBytes(of: response.reason) { unsafe Ascii.printable($0.prefix { $0 != 0 }) }
-        return switch unsafe ff_rest_failure(rawValue: UInt32(response.failure)) {
-        case FF_REST_OK: nil
-        case FF_REST_TRANSPORT:
-            .unavailable(
-                unsafe way.sentence(reason, connectStatus: Int(response.connect_status), socksCode: Int(response.socks_code)))
-        default: .malformed(reason)
-        }
-    }
-
-    /// Lends the body, with `Limits.paddingBytes` readable behind it.
-    func withBody<Result>(_ read: (UnsafeRawBufferPointer) -> Result) -> Result {
-        unsafe read(UnsafeRawBufferPointer(start: response.body, count: response.length))
+    /// Lends the body of one that has not failed.
+    func withBody<Result>(_ read: (PaddedBytes) -> Result) -> Result {
+        unsafe read(PaddedBytes(start: response.body, count: response.length))
     }
 }

@@ -143,7 +143,7 @@ struct RestWorker: ~Copyable {
 
     /// In the exchange's words.
     private static func refusal(_ answer: borrowing RestAnswer) -> RestFailure {
-        let (code, message) = unsafe answer.withBody { unsafe RestParser.refusal($0) }
+        let (code, message) = answer.withBody { RestParser.refusal($0) }
         return .refused(status: answer.status, code: code, message: message)
     }
 
@@ -156,7 +156,7 @@ struct RestWorker: ~Copyable {
         case .klines(let series, var pages, let completion):
             // Their clock, cut to whole seconds, calls a bar closed rather too late than too early.
             let theirMs = answer.dateMs ?? WallClock.nowMs()
-            switch unsafe answer.withBody({ unsafe RestParser.klines($0, series, limit: pages.nextPage.limit, nowMs: theirMs) }) {
+            switch answer.withBody({ RestParser.klines($0, series, limit: pages.nextPage.limit, nowMs: theirMs) }) {
             case .failure(let reason): return complete(call, reason)
             case .success(let rows):
                 guard pages.accept(rows, nowMs: theirMs) else {
@@ -169,12 +169,12 @@ struct RestWorker: ~Copyable {
                 finished.append { completion(.success(pages.candles)) }
             }
         case .exchangeInfo(let completion):
-            let result = unsafe answer.withBody { unsafe RestParser.exchangeInfo($0) }
+            let result = answer.withBody { RestParser.exchangeInfo($0) }
             if case .failure(let reason) = result { return complete(call, reason) }
             if case .success(let information) = result, let limit = information.weightPerMinute { budget.onPublished(limit: limit) }
             finished.append { completion(result) }
         case .dayTickers(let completion):
-            let result = unsafe answer.withBody { unsafe RestParser.dayTickers($0) }
+            let result = answer.withBody { RestParser.dayTickers($0) }
             if case .failure(let reason) = result { return complete(call, reason) }
             finished.append { completion(result) }
         }
@@ -182,7 +182,7 @@ struct RestWorker: ~Copyable {
 
     private mutating func limited(_ call: RestCall, _ answer: borrowing RestAnswer, _ now: Int64) {
         statistics.limited += 1
-        let message = unsafe answer.withBody { unsafe RestParser.refusal($0).message }
+        let message = answer.withBody { RestParser.refusal($0).message }
         let theirMs = answer.dateMs ?? WallClock.nowMs()
         budget.onRefusal(
             isBan: answer.status == 418, retryAfterSeconds: answer.retryAfterSeconds,

@@ -15,27 +15,24 @@
         var handle = SeriesHandle(id: 0, generation: 0)
     }
 
-    private var entries: UnsafeMutablePointer<Entry>
+    private var entries: MappedArray<Entry>
     private var mask: Int
     package private(set) var count = 0
 
     package init() {
         mask = 63
-        unsafe entries = .allocate(capacity: 64)
-        unsafe entries.initialize(repeating: Entry(), count: 64)
+        entries = MappedArray(zeroed: 64)
     }
 
-    deinit { unsafe entries.deallocate() }
-
-    /// - Parameter symbol: as the exchange writes it; 32 bytes from its start must be readable.
+    /// - Parameter symbol: as the exchange writes it.
     @inline(__always)
-    package func find(symbol: UnsafeRawBufferPointer, interval: UInt8) -> SeriesHandle? {
+    package func find(symbol: PaddedBytes, interval: UInt8) -> SeriesHandle? {
         guard symbol.count <= Symbol.lengthMax else { return nil }
-        let key = unsafe SeriesIndex.key(symbol.baseAddress!, symbol.count)
+        let key = unsafe SeriesIndex.key(symbol.start, symbol.count)
         var place = SeriesIndex.hash(key, interval) & mask
-        while unsafe entries[place].state != 0 {
-            let entry = unsafe entries + place
-            if unsafe entry.pointee.interval == interval && SeriesIndex.equal(entry.pointee.key, key) { return unsafe entry.pointee.handle }
+        while entries[place].state != 0 {
+            let entry = entries.row(place)
+            if entry.interval == interval && SeriesIndex.equal(entry.key, key) { return entry.handle }
             place = (place &+ 1) & mask
         }
         return nil
@@ -46,45 +43,41 @@
         if (count + 1) * 8 > (mask + 1) * 5 { grow() }
         let key = SeriesIndex.key(of: symbol)
         let place = place(of: key, interval.rawValue)
-        if unsafe entries[place].state == 0 { count += 1 }
-        unsafe entries[place] = Entry(key: key, interval: interval.rawValue, state: 1, handle: handle)
+        if entries[place].state == 0 { count += 1 }
+        entries[place] = Entry(key: key, interval: interval.rawValue, state: 1, handle: handle)
     }
 
     /// Forgets a series; the cluster behind it is closed up.
     package mutating func remove(_ symbol: Symbol, _ interval: Interval) {
         var hole = place(of: SeriesIndex.key(of: symbol), interval.rawValue)
-        guard unsafe entries[hole].state != 0 else { return }
+        guard entries[hole].state != 0 else { return }
         count -= 1
         var next = (hole + 1) & mask
-        while unsafe entries[next].state != 0 {
-            let home = unsafe SeriesIndex.hash(entries[next].key, entries[next].interval) & mask
+        while entries[next].state != 0 {
+            let home = SeriesIndex.hash(entries[next].key, entries[next].interval) & mask
             // Move back unless the entry's home lies behind the hole, cyclically.
             if (next - home) & mask >= (next - hole) & mask {
-                unsafe entries[hole] = unsafe entries[next]
+                entries[hole] = entries[next]
                 hole = next
             }
             next = (next + 1) & mask
         }
-        unsafe entries[hole] = Entry()
+        entries[hole] = Entry()
     }
 
     private func place(of key: Key, _ interval: UInt8) -> Int {
         var place = SeriesIndex.hash(key, interval) & mask
-        while unsafe entries[place].state != 0 && !(entries[place].interval == interval && SeriesIndex.equal(entries[place].key, key)) {
+        while entries[place].state != 0 && !(entries[place].interval == interval && SeriesIndex.equal(entries[place].key, key)) {
             place = (place + 1) & mask
         }
         return place
     }
 
     private mutating func grow() {
-        let (old, oldCount) = unsafe (entries, mask + 1)
-        mask = oldCount * 2 - 1
-        unsafe entries = .allocate(capacity: oldCount * 2)
-        unsafe entries.initialize(repeating: Entry(), count: oldCount * 2)
-        for index in 0..<oldCount where unsafe old[index].state != 0 {
-            unsafe entries[place(of: old[index].key, old[index].interval)] = unsafe old[index]
-        }
-        unsafe old.deallocate()
+        let kept = (0...mask).map { entries[$0] }.filter { $0.state != 0 }
+        mask = mask * 2 + 1
+        entries = MappedArray(zeroed: mask + 1)
+        for entry in kept { entries[place(of: entry.key, entry.interval)] = entry }
     }
 
     /// The first `count` bytes, the rest zero. Reads 32 bytes whatever `count` is.

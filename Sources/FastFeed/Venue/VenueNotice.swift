@@ -16,11 +16,9 @@ package enum VenueNotice: Equatable {
     case other(String)
 
     /// Control path. Nil when the bytes are not JSON.
-    package init?(_ message: UnsafeRawBufferPointer) {
+    package init?(_ message: PaddedBytes) {
         var notice = ff_notice()
-        guard let base = unsafe message.baseAddress?.assumingMemoryBound(to: CChar.self),
-            unsafe ff_notice_parse(base, message.count, &notice) == 0
-        else { return nil }
+        guard !message.isEmpty, unsafe ff_notice_parse(message.text, message.count, &notice) == 0 else { return nil }
         let id = notice.has_id != 0 ? notice.id : nil
         switch ff_notice_kind(UInt32(notice.kind)) {
         case FF_NOTICE_RESULT: self = .result(id: id)

@@ -7,7 +7,7 @@ package enum FrameBench {
     @inline(never)
     package static func run(_ stream: [UInt8], readBytes: Int, rounds: Int) -> (cpuNs: UInt64, messages: Int)? {
         let memory = PaddedBuffer(count: stream.count)
-        unsafe stream.withUnsafeBytes { unsafe memory.base.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+        memory.write(stream.span)
         var options = FrameDecoder.Options()
         options.checksTextInPlace = false  // as the readers have it: the parser checks
         var decoder = FrameDecoder(options)
@@ -18,7 +18,7 @@ package enum FrameBench {
             var place = 0
             while place < stream.count {
                 let count = min(readBytes, stream.count - place)
-                unsafe decoder.supply(memory.base + place, count: count)
+                decoder.supply(memory, from: place, count: count)
                 place += count
                 window: while true {
                     switch decoder.takeEvent() {

@@ -10,15 +10,15 @@
 // to 13 bytes of a header, or the payload so far. So a connection owns no receive buffer, and nothing a peer
 // announces sizes an allocation: the message buffer grows with the bytes that have really come.
 
-/// What the decoder found. Pointers are valid until the next call.
-@safe package enum FrameEvent {
+/// What the decoder found. Payloads are valid until the next call.
+package enum FrameEvent {
     case needMore
-    /// A complete message. `Limits.paddingBytes` are readable behind it.
-    case message(isText: Bool, UnsafeRawBufferPointer)
-    case ping(UnsafeRawBufferPointer)
-    case pong(UnsafeRawBufferPointer)
+    /// A complete message.
+    case message(isText: Bool, PaddedBytes)
+    case ping(PaddedBytes)
+    case pong(PaddedBytes)
     /// The peer's close frame; code 1005 when it had none.
-    case close(code: UInt16, reason: UnsafeRawBufferPointer)
+    case close(code: UInt16, reason: PaddedBytes)
     /// The peer broke the protocol or a limit: close with this code.
     case violation(code: UInt16, reason: StaticString)
 }
@@ -39,10 +39,7 @@
 
     private let options: Options
 
-    // The window.
-    private var next: UnsafeMutablePointer<UInt8>
-    private var end: UnsafeMutablePointer<UInt8>
-    private let nothing: UnsafeMutablePointer<UInt8>
+    private var window = FrameWindow()
 
     // The header being collected when a window ends inside it.
     private var header: (UInt64, UInt64) = (0, 0)
@@ -71,27 +68,27 @@
 
     package init(_ options: Options = Options()) {
         self.options = options
-        unsafe nothing = .allocate(capacity: 1)
-        unsafe next = unsafe nothing
-        unsafe end = unsafe nothing
         message = MessageBuffer(bytesMax: options.messageBytesMax)
     }
-
-    deinit { unsafe nothing.deallocate() }
 
     /// Gives the next bytes of the stream. The former window must be used up. Masked payloads are unmasked in
     /// place.
     package mutating func supply(_ bytes: UnsafeMutableRawPointer, count: Int) {
-        unsafe assert(next == end || isFinished)
-        unsafe next = unsafe bytes.assumingMemoryBound(to: UInt8.self)
-        unsafe end = unsafe next + count
+        assert(window.count == 0 || isFinished)
+        unsafe window = FrameWindow(bytes, count: count)
+    }
+
+    /// The same from a buffer, which stays as it is until the window is used up.
+    package mutating func supply(_ buffer: borrowing PaddedBuffer, from place: Int = 0, count: Int) {
+        precondition(place >= 0 && count >= 0 && place + count <= buffer.count)
+        unsafe supply(buffer.base + place, count: count)
     }
 
     /// Takes nothing more, neither of the window nor of what comes: the owner gives the stream up.
     package mutating func finish() { isFinished = true }
 
     /// Bytes of the window not yet taken.
-    package var unread: Int { unsafe end - next }
+    package var unread: Int { window.count }
 
     /// True between the first and the last fragment of a message, or inside a frame.
     package var isMidMessage: Bool { inFrame || headerCount > 0 || messageOpcode != 0 }
@@ -100,21 +97,19 @@
     package mutating func takeEvent() -> FrameEvent {
         // The common case, kept small: a short or medium unmasked final text frame, whole in the window.
         if !inFrame && headerCount == 0 && messageOpcode == 0 && !isFinished && options.role == .client {
-            let available = unsafe end - next
-            if unsafe available >= 4 && next[0] == 0x81 {
+            let available = window.count
+            if available >= 4 && window[0] == 0x81 {
                 var headerBytes = 2
-                var length = unsafe Int(next[1])
+                var length = Int(window[1])
                 if length == 126 {
-                    length = unsafe Int(next[2]) << 8 | Int(next[3])
+                    length = Int(window[2]) << 8 | Int(window[3])
                     headerBytes = 4
                     if length < 126 { return takeEventSlowly() }
                 }
-                if unsafe length <= 0xFFFF && next[1] < 127 && headerBytes + length <= available
+                if length <= 0xFFFF && window[1] < 127 && headerBytes + length <= available
                     && length <= options.messageBytesMax && !options.checksTextInPlace
                 {
-                    let payload = unsafe UnsafeRawBufferPointer(start: next + headerBytes, count: length)
-                    unsafe next += headerBytes + length
-                    return unsafe .message(isText: true, payload)
+                    return .message(isText: true, window.take(length, behind: headerBytes))
                 }
             }
         }
@@ -134,7 +129,7 @@
             }
             if let event = takePayload() { return event }
         }
-        unsafe next = unsafe end  // after close or violation nothing is read any more
+        window.drop()  // after close or violation nothing is read any more
         return .needMore
     }
 
@@ -218,9 +213,8 @@ extension FrameDecoder {
     /// Moves window bytes into `header` until it holds `count`; false when the window ends before.
     private mutating func collectHeader(upTo count: Int) -> Bool {
         while headerCount < count {
-            guard unsafe next < end else { return false }
-            let byte = unsafe UInt64(next[0])
-            unsafe next += 1
+            guard window.count > 0 else { return false }
+            let byte = UInt64(window.take(1)[0])
             if headerCount < 8 { header.0 |= byte << UInt64(8 * headerCount) } else { header.1 |= byte << UInt64(8 * (headerCount - 8)) }
             headerCount += 1
         }
@@ -237,33 +231,28 @@ extension FrameDecoder {
 extension FrameDecoder {
     /// The frame just begun as a message in place, if it is one: final, unfragmented, whole in the window.
     private mutating func takeWholeMessage() -> FrameEvent? {
-        guard opcode == 1 || opcode == 2, isFinal, unsafe remaining <= end - next else { return nil }
-        unsafe unmask(next, remaining)
-        let payload = unsafe UnsafeRawBufferPointer(start: next, count: remaining)
-        unsafe next += remaining
+        guard opcode == 1 || opcode == 2, isFinal, remaining <= window.count else { return nil }
+        let payload = takeUnmasked(remaining)
         inFrame = false
         messageOpcode = 0
-        if unsafe opcode == 1 && options.checksTextInPlace && !UTF8Validator.isValid(payload) {
+        if opcode == 1 && options.checksTextInPlace && !UTF8Validator.isValid(payload.span) {
             return textViolation("text that is not UTF-8")
         }
-        return unsafe .message(isText: opcode == 1, payload)
+        return .message(isText: opcode == 1, payload)
     }
 
     /// Takes what the window has of the current frame; an event when that completes something.
     private mutating func takePayload() -> FrameEvent? {
-        let count = unsafe min(remaining, end - next)
-        unsafe unmask(next, count)
-        let piece = unsafe UnsafeRawBufferPointer(start: next, count: count)
-        unsafe next += count
-        remaining -= count
+        let piece = takeUnmasked(min(remaining, window.count))
+        remaining -= piece.count
         if opcode & 0x08 != 0 {
-            unsafe control.append(piece)
+            control.append(piece)
             guard remaining == 0 else { return .needMore }
             inFrame = false
             return controlEvent()
         }
-        if unsafe messageOpcode == 1 && !validator.accept(piece) { return textViolation("text that is not UTF-8") }
-        unsafe message.append(piece)
+        if messageOpcode == 1 && !validator.accept(piece.span) { return textViolation("text that is not UTF-8") }
+        message.append(piece)
         guard remaining == 0 else { return .needMore }
         inFrame = false
         guard isFinal else { return nil }
@@ -271,30 +260,30 @@ extension FrameDecoder {
         messageOpcode = 0
         messageHandedOut = true
         if isText && !validator.isComplete { return textViolation("text that ends inside a character") }
-        return unsafe .message(isText: isText, message.bytes)
+        return .message(isText: isText, message.bytes)
     }
 
     private mutating func controlEvent() -> FrameEvent {
         switch opcode {
-        case 9: return unsafe .ping(control.bytes)
-        case 10: return unsafe .pong(control.bytes)
+        case 9: return .ping(control.bytes)
+        case 10: return .pong(control.bytes)
         default: return closeEvent()
         }
     }
 
     private mutating func closeEvent() -> FrameEvent {
-        let bytes = unsafe control.bytes
+        let bytes = control.bytes
         guard bytes.count > 0 else {
             isFinished = true
-            return unsafe .close(code: 1005, reason: bytes)
+            return .close(code: 1005, reason: bytes)
         }
         guard bytes.count > 1 else { return violation(1002, "a close frame with half a code") }
-        let code = unsafe UInt16(bytes[0]) << 8 | UInt16(bytes[1])
-        let reason = unsafe UnsafeRawBufferPointer(rebasing: bytes[2...])
+        let code = UInt16(bytes[0]) << 8 | UInt16(bytes[1])
+        let reason = bytes.dropping(2)
         guard FrameDecoder.isCloseCode(code) else { return violation(1002, "a close code that must not be sent") }
-        guard unsafe UTF8Validator.isValid(reason) else { return violation(1007, "a close reason that is not UTF-8") }
+        guard UTF8Validator.isValid(reason.span) else { return violation(1007, "a close reason that is not UTF-8") }
         isFinished = true
-        return unsafe .close(code: code, reason: reason)
+        return .close(code: code, reason: reason)
     }
 
     /// Codes a peer may send (RFC 6455, 7.4; IANA registry).
@@ -305,69 +294,11 @@ extension FrameDecoder {
         }
     }
 
-    private mutating func unmask(_ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) {
-        guard maskKey != 0 else { return }
-        unsafe FrameMask.apply(maskKey, offset: maskOffset, bytes, count)
-        maskOffset = (maskOffset + count) & 3
-    }
-}
-
-/// The XOR mask of client frames.
-package enum FrameMask {
-    /// - Parameter offset: position of the first byte in the payload, modulo 4.
-    package static func apply(_ key: UInt32, offset: Int, _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) {
-        let shift = UInt32(8 * (offset & 3))
-        let rotated = shift == 0 ? key : key >> shift | key << (32 - shift)
-        let wide = UInt64(rotated) | UInt64(rotated) << 32
-        var index = 0
-        let raw = UnsafeMutableRawPointer(bytes)
-        while index + 8 <= count {
-            unsafe raw.storeBytes(
-                of: raw.loadUnaligned(fromByteOffset: index, as: UInt64.self) ^ wide, toByteOffset: index, as: UInt64.self)
-            index += 8
+    private mutating func takeUnmasked(_ count: Int) -> PaddedBytes {
+        if maskKey != 0 {
+            window.unmask(count, maskKey, offset: maskOffset)
+            maskOffset = (maskOffset + count) & 3
         }
-        while index < count {
-            unsafe bytes[index] ^= UInt8(truncatingIfNeeded: wide >> UInt64(8 * (index & 7)))
-            index += 1
-        }
+        return window.take(count)
     }
-}
-
-/// A payload put together from pieces. Has room for a kline from the start, grows by doubling with what has come, never
-/// beyond its limit, and keeps its memory for the next message.
-@safe struct MessageBuffer: ~Copyable {
-    private var storage: UnsafeMutableRawPointer?
-    private var capacity = 0
-    private let bytesMax: Int
-    private(set) var count = 0
-
-    init(bytesMax: Int) {
-        self.bytesMax = bytesMax
-        grow(to: min(bytesMax, 1_024))
-    }
-    deinit { unsafe storage?.deallocate() }
-
-    mutating func append(_ piece: UnsafeRawBufferPointer) {
-        guard let source = piece.baseAddress, piece.count > 0 else { return }
-        precondition(count + piece.count <= bytesMax, "the header check bounds the message")
-        if count + piece.count > capacity { grow(to: count + piece.count) }
-        unsafe (storage! + count).copyMemory(from: source, byteCount: piece.count)
-        count += piece.count
-    }
-
-    private mutating func grow(to needed: Int) {
-        let larger = min(bytesMax, max(needed, capacity * 2))
-        let moved = UnsafeMutableRawPointer.allocate(byteCount: larger + Limits.paddingBytes, alignment: 64)
-        if let storage = unsafe storage {
-            unsafe moved.copyMemory(from: storage, byteCount: count)
-            unsafe storage.deallocate()
-        }
-        unsafe (moved + larger).initializeMemory(as: UInt8.self, repeating: 0, count: Limits.paddingBytes)
-        unsafe storage = unsafe moved
-        capacity = larger
-    }
-
-    mutating func reset() { count = 0 }
-
-    var bytes: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(start: storage, count: count) }
 }

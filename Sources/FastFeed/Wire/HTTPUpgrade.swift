@@ -60,9 +60,9 @@ package struct UpgradeReply: ~Copyable {
 
     package init(to request: UpgradeRequest) { expectedAccept = request.expectedAccept }
 
-    package mutating func feed(_ chunk: UnsafeRawBufferPointer) -> Verdict {
-        if refused != nil { return unsafe takeBody(chunk) }
-        switch unsafe decoder.feed(chunk) {
+    package mutating func feed(_ chunk: some Collection<UInt8>) -> Verdict {
+        if refused != nil { return takeBody(chunk) }
+        switch decoder.feed(chunk) {
         case .needMore: return .needMore
         case .otherProtocol: return refuse("the answer is not HTTP/1.1")
         case .malformed(let reason): return refuse(reason)
@@ -73,8 +73,8 @@ package struct UpgradeReply: ~Copyable {
     /// A head that has refused, with as much of its body as has come: what is known when nothing more is read. Nil without one.
     package func end() -> UpgradeRefusal? { refused?.refusal }
 
-    private mutating func takeBody(_ chunk: UnsafeRawBufferPointer) -> Verdict {
-        unsafe refused!.take(chunk)
+    private mutating func takeBody(_ chunk: some Collection<UInt8>) -> Verdict {
+        refused!.take(chunk)
         return refused!.isComplete ? .refused(refused!.refusal) : .needMore
     }
 
@@ -83,7 +83,7 @@ package struct UpgradeReply: ~Copyable {
     private mutating func judge(_ head: ResponseHead, _ rest: [UInt8]) -> Verdict {
         guard head.status == 101 else {
             refused = RefusedUpgrade(status: head.status, headers: head.headers)
-            return unsafe rest.withUnsafeBytes { unsafe takeBody($0) }
+            return takeBody(rest)
         }
         let connection = head.values("connection").flatMap { $0.split(separator: ",") }.map { Ascii.trimmed($0).lowercased() }
         for (isFault, reason) in [

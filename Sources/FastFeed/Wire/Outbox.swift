@@ -32,9 +32,9 @@ package struct Outbox: ~Copyable {
     }
 
     /// The same for a masked frame, which allocates nothing once there was room: pings are answered among the data.
-    package mutating func append(_ opcode: FrameOpcode, _ payload: UnsafeRawBufferPointer) -> Bool {
+    package mutating func append(_ opcode: FrameOpcode, _ payload: Span<UInt8>) -> Bool {
         guard makeRoom(FrameEncoder.headerBytesMax + payload.count) else { return false }
-        unsafe FrameEncoder.append(opcode, payload, mask: FrameEncoder.freshMask(), to: &bytes)
+        FrameEncoder.append(opcode, payload, mask: FrameEncoder.freshMask(), to: &bytes)
         return true
     }
 
@@ -54,7 +54,7 @@ package struct Outbox: ~Copyable {
     package mutating func flush(to transport: inout Transport) -> IOResult {
         let waiting = bytes.count - head
         while head < bytes.count {
-            let result = unsafe bytes.withUnsafeBytes { unsafe transport.write($0.baseAddress! + head, count: $0.count - head) }
+            let result = transport.write(bytes.span.extracting(droppingFirst: head))
             guard case .bytes(let count) = result else { return result }
             head += count
         }

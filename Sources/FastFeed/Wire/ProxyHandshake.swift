@@ -35,9 +35,9 @@ package struct ProxyHandshake: ~Copyable {
         }
     }
 
-    package mutating func feed(_ chunk: UnsafeRawBufferPointer) -> Step {
-        if phase == .connect { return unsafe takeHead(chunk) }
-        unsafe bytes.append(contentsOf: chunk)
+    package mutating func feed(_ chunk: some Collection<UInt8>) -> Step {
+        if phase == .connect { return takeHead(chunk) }
+        bytes.append(contentsOf: chunk)
         let step = takeMessage()
         // An answer to what has not gone out yet is none.
         if case .pending(let send) = step, !send.isEmpty, !bytes.isEmpty { return refuse(.malformed(ProxyHandshake.surplus)) }
@@ -61,8 +61,8 @@ package struct ProxyHandshake: ~Copyable {
         return Array((text + "\r\n").utf8)
     }
 
-    private mutating func takeHead(_ chunk: UnsafeRawBufferPointer) -> Step {
-        switch unsafe head.feed(chunk) {
+    private mutating func takeHead(_ chunk: some Collection<UInt8>) -> Step {
+        switch head.feed(chunk) {
         case .needMore: return .pending(send: [])
         case .otherProtocol: return refuse(.otherProtocol)
         case .malformed(let what): return refuse(.malformed(what))

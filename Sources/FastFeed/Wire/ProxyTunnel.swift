@@ -24,15 +24,13 @@ struct ProxyTunnel: ~Copyable {
         while true {
             if case .failed(let code) = outbox.flush(to: &socket.transport) { return end("\(socket.transport.describe(code))") }
             socket.setInterest(outbox.isEmpty ? .readable : [.readable, .writable])
-            let result = unsafe chunk.withUnsafeMutableBytes { unsafe socket.transport.read(into: $0.baseAddress!, count: $0.count) }
-            switch result {
+            switch socket.transport.read(into: &chunk) {
             // Whether it has asked the place meanwhile, nobody knows.
             case .wouldBlock: return nowNs < untilNs ? .pending : .failed(proxy.sentence(.silent(milliseconds: timeoutMs), place))
             case .endOfStream: return refuse(proxy.sentence(.closed, place))
             case .failed(let code): return end(socket.transport.describe(code))
             case .bytes(let count):
-                let step = unsafe chunk.withUnsafeBytes { unsafe handshake.feed(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
-                switch step {
+                switch handshake.feed(chunk[..<count]) {
                 case .pending(let send): _ = outbox.append(send)
                 case .through: return .opened
                 case .failed(let sentence): return refuse(sentence)

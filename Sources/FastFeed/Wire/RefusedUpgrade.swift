@@ -23,7 +23,7 @@ struct RefusedUpgrade {
             }
     }
 
-    mutating func take(_ bytes: UnsafeRawBufferPointer) { unsafe body += bytes.prefix(bytesMax - body.count) }
+    mutating func take(_ bytes: some Collection<UInt8>) { body += bytes.prefix(bytesMax - body.count) }
 
     /// Nothing that would still come is of use.
     var isComplete: Bool { body.count == bytesMax || isChunked && text.isComplete }

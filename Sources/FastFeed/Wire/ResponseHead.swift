@@ -25,9 +25,9 @@ struct ResponseHeadDecoder {
 
     init(versions: [String]) { openings = versions.map { Array("\($0) ".utf8) } }
 
-    mutating func feed(_ chunk: UnsafeRawBufferPointer) -> Verdict {
+    mutating func feed(_ chunk: some Collection<UInt8>) -> Verdict {
         let searchFrom = max(0, bytes.count - 3)
-        unsafe bytes.append(contentsOf: chunk)
+        bytes.append(contentsOf: chunk)
         // Something else altogether (HTTP/2, another protocol's greeting) may never send the end of a head.
         guard openings.contains(where: { bytes.prefix($0.count).elementsEqual($0.prefix(bytes.count)) }) else { return .otherProtocol }
         let end = bytes[searchFrom...].firstRange(of: Array("\r\n\r\n".utf8))?.lowerBound

@@ -96,6 +96,16 @@ package enum TransportStep: Equatable {
         return unsafe readTLS(session, bytes, count)
     }
 
+    /// - Parameter most: bytes; nil: as many as the buffer holds.
+    @inline(__always)
+    package mutating func read(into buffer: borrowing PaddedBuffer, most: Int? = nil) -> IOResult {
+        unsafe read(into: buffer.base, count: min(most ?? buffer.count, buffer.count))
+    }
+
+    package mutating func read(into chunk: inout [UInt8]) -> IOResult {
+        unsafe chunk.withUnsafeMutableBytes { unsafe read(into: $0.baseAddress!, count: $0.count) }
+    }
+
     /// Fills as much as there is: a record holds at most 16 KiB, and one wake-up may have brought many.
     private mutating func readTLS(_ session: OpaquePointer, _ bytes: UnsafeMutableRawPointer, _ count: Int) -> IOResult {
         var total = 0
@@ -120,7 +130,12 @@ package enum TransportStep: Equatable {
     }
 
     @inline(__always)
-    package mutating func write(_ bytes: UnsafeRawPointer, count: Int) -> IOResult {
+    package mutating func write(_ bytes: Span<UInt8>) -> IOResult {
+        unsafe bytes.withUnsafeBytes { unsafe write($0.baseAddress!, $0.count) }
+    }
+
+    @inline(__always)
+    private mutating func write(_ bytes: UnsafeRawPointer, _ count: Int) -> IOResult {
         guard let session = unsafe session else { return unsafe descriptor.write(bytes, count: count) }
         var total = 0
         while total < count {

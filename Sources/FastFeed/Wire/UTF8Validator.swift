@@ -13,18 +13,18 @@ package struct UTF8Validator {
     package var isComplete: Bool { owed == 0 }
 
     /// False as soon as the bytes so far can no longer become valid text.
-    package mutating func accept(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    package mutating func accept(_ bytes: Span<UInt8>) -> Bool {
         var index = 0
         while index < bytes.count {
             if owed == 0 {
                 // Eight ASCII bytes at a time.
                 while index + 8 <= bytes.count,
-                    unsafe bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self) & 0x8080_8080_8080_8080 == 0
+                    unsafe bytes.bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self) & 0x8080_8080_8080_8080 == 0
                 { index += 8 }
                 guard index < bytes.count else { return true }
-                guard unsafe begin(bytes[index]) else { return false }
+                guard begin(bytes[index]) else { return false }
             } else {
-                guard unsafe bytes[index] >= lower, unsafe bytes[index] <= upper else { return false }
+                guard bytes[index] >= lower, bytes[index] <= upper else { return false }
                 (lower, upper) = (0x80, 0xBF)
                 owed -= 1
             }
@@ -49,8 +49,8 @@ package struct UTF8Validator {
         return true
     }
 
-    package static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    package static func isValid(_ bytes: Span<UInt8>) -> Bool {
         var validator = UTF8Validator()
-        return unsafe validator.accept(bytes) && validator.isComplete
+        return validator.accept(bytes) && validator.isComplete
     }
 }

@@ -110,8 +110,8 @@ public final class WebSocketClient {
         let deadlineNs = timeout.map { MonotonicClock.nowNs() + $0.nanoseconds } ?? .max
         while true {
             if let message = takeMessage() { return message }
-            switch unsafe connection.read(into: buffer.base, count: buffer.count) {
-            case .bytes(let count): unsafe connection.decoder.supply(buffer.base, count: count)
+            switch connection.read(into: buffer) {
+            case .bytes(let count): connection.decoder.supply(buffer, count: count)
             case .wouldBlock:
                 let nowNs = MonotonicClock.nowNs()
                 guard nowNs < deadlineNs else { return nil }
@@ -134,10 +134,10 @@ public final class WebSocketClient {
         while true {
             switch connection.decoder.takeEvent() {
             case .needMore: return nil
-            case .message(let isText, let payload): return unsafe isText ? .text(Array(payload)) : .binary(Array(payload))
-            case .ping(let payload): _ = unsafe connection.send(.pong, payload)
+            case .message(let isText, let payload): return isText ? .text(Array(payload)) : .binary(Array(payload))
+            case .ping(let payload): _ = connection.send(.pong, payload.span)
             case .pong: break
-            case .close(let code, let reason): return leave(code, answer: "", unsafe String(decoding: reason, as: UTF8.self))
+            case .close(let code, let reason): return leave(code, answer: "", String(decoding: reason, as: UTF8.self))
             case .violation(let code, let reason): return leave(code, answer: "\(reason)", "\(reason)")
             }
         }
@@ -151,7 +151,7 @@ public final class WebSocketClient {
         let deadlineNs = startNs + .ns(ms: Limits.closeTimeoutMs)
         var nowNs = startNs
         reading: while nowNs < deadlineNs, connection.flush() {
-            switch unsafe connection.read(into: buffer.base, count: buffer.count) {
+            switch connection.read(into: buffer) {
             case .bytes: break
             case .wouldBlock: connection.wait(nowNs: nowNs, untilNs: deadlineNs)
             case .endOfStream, .failed: break reading

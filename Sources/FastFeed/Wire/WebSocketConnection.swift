@@ -164,14 +164,12 @@ extension WebSocketConnection {
         }
         var chunk = [UInt8](repeating: 0, count: 4_096)
         while true {
-            let result = unsafe chunk.withUnsafeMutableBytes { unsafe socket!.transport.read(into: $0.baseAddress!, count: $0.count) }
-            switch result {
+            switch socket!.transport.read(into: &chunk) {
             case .wouldBlock: return .pending
             case .endOfStream: return refusalSoFar ?? .failed("the server closed the connection during the upgrade")
             case .failed(let code): return refusalSoFar ?? .failed("during the upgrade: \(socket!.transport.describe(code))")
             case .bytes(let count):
-                let verdict = unsafe chunk.withUnsafeBytes { unsafe reply!.feed(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
-                switch verdict {
+                switch reply!.feed(chunk[..<count]) {
                 case .needMore:
                     if refusalSoFar != nil { refusalDeadlineNs = min(refusalDeadlineNs, nowNs + .ns(ms: Limits.refusalBodyTimeoutMs)) }
                 case .refused(let refusal): return WebSocketConnection.failure(refusal)
@@ -190,32 +188,31 @@ extension WebSocketConnection {
 
 extension WebSocketConnection {
     /// Bytes from the peer into the caller's buffer.
+    /// - Parameter most: of them; nil: as many as it holds.
     @inline(__always)
-    package mutating func read(into bytes: UnsafeMutableRawPointer, count: Int) -> IOResult {
+    package mutating func read(into buffer: borrowing PaddedBuffer, most: Int? = nil) -> IOResult {
         guard phase != .closed else { return .endOfStream }
-        if !earlyBytes.isEmpty { return unsafe .bytes(takeEarlyBytes(bytes, count)) }
-        let result = unsafe socket!.transport.read(into: bytes, count: count)
+        if !earlyBytes.isEmpty { return .bytes(takeEarlyBytes(buffer, most ?? buffer.count)) }
+        let result = socket!.transport.read(into: buffer, most: most)
         if endpoint.isSecure && result == .wouldBlock { updateInterest() }
         return result
     }
 
-    private mutating func takeEarlyBytes(_ bytes: UnsafeMutableRawPointer, _ count: Int) -> Int {
-        let taken = min(count, earlyBytes.count)
-        unsafe earlyBytes.withUnsafeBytes { unsafe bytes.copyMemory(from: $0.baseAddress!, byteCount: taken) }
+    private mutating func takeEarlyBytes(_ buffer: borrowing PaddedBuffer, _ most: Int) -> Int {
+        let taken = min(most, earlyBytes.count)
+        buffer.write(earlyBytes.span.extracting(first: taken))
         earlyBytes.removeFirst(taken)
         return taken
     }
 
     /// Queues a masked frame and sends what the socket takes. False when the outbound bound is passed or the
     /// socket failed: give the connection up.
-    package mutating func send(_ opcode: FrameOpcode, _ payload: UnsafeRawBufferPointer) -> Bool {
+    package mutating func send(_ opcode: FrameOpcode, _ payload: Span<UInt8>) -> Bool {
         guard phase == .open || phase == .closing else { return false }
-        return unsafe outbox.append(opcode, payload) && flush()
+        return outbox.append(opcode, payload) && flush()
     }
 
-    package mutating func send(_ opcode: FrameOpcode, _ payload: [UInt8]) -> Bool {
-        unsafe payload.withUnsafeBytes { unsafe send(opcode, $0) }
-    }
+    package mutating func send(_ opcode: FrameOpcode, _ payload: [UInt8]) -> Bool { send(opcode, payload.span) }
 
     /// Sends what is queued; after writability was reported, too.
     package mutating func flush() -> Bool {

@@ -45,7 +45,9 @@ import FastFeed
                 unsafe header[3] = UInt8(truncatingIfNeeded: count)
                 unsafe position += 4
             } else {
-                unsafe position += FrameEncoder.writeHeader(opcode, isFinal: isFinal, payloadCount: count, mask: nil, to: header)
+                let long = FrameHeader(opcode, isFinal: isFinal, payloadCount: count, mask: nil)
+                for index in 0..<long.count { unsafe header[index] = long[index] }
+                unsafe position += long.count
             }
         }
         unsafe payload.withUnsafeBytes { bytes in
@@ -84,7 +86,7 @@ import FastFeed
     mutating func flush(to transport: inout Transport, pieceMax: Int? = nil) -> IOResult {
         while head < tail {
             let count = min(tail - head, pieceMax ?? .max)
-            switch unsafe transport.write(UnsafeRawPointer(storage + head), count: count) {
+            switch unsafe transport.write(Span(_unsafeBytes: UnsafeRawBufferPointer(start: storage + head, count: count))) {
             case .bytes(let sent):
                 head += sent
                 if pieceMax != nil { return .bytes(sent) }

@@ -29,16 +29,16 @@ extension SimulatorAgent {
             case .needMore: return
             case .message(_, let payload):
                 guard peer.phase == .webSocket, admit(peer) else { continue }
-                let actions = unsafe peer.session?.receive(Array(payload)) ?? []
+                let actions = peer.session?.receive(Array(payload)) ?? []
                 peer.isCombined = peer.session?.isCombined ?? false
                 carryOut(actions, of: peer)
             case .ping(let payload):
                 guard peer.phase == .webSocket, admit(peer) else { continue }
-                unsafe peer.sendFrame(.pong, Array(payload))
+                peer.sendFrame(.pong, Array(payload))
                 fanout.markDirty(peer)
             case .pong(let payload):
                 guard peer.phase == .webSocket, admit(peer) else { continue }
-                unsafe takePong(Array(payload), peer)
+                takePong(Array(payload), peer)
             case .close(let code, _):
                 return takeClose(code, peer)
             case .violation(let code, let reason):

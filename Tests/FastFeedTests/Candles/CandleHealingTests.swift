@@ -26,7 +26,7 @@ struct CandleHealingTests {
             (record.openTimeMs, record.closeTimeMs) = (minute * Self.minuteMs, (minute + 1) * Self.minuteMs - 1)
             (record.eventTimeMs, record.isClosed) = (event ?? (minute + 1) * Self.minuteMs, closed)
             record.source = healed ? .backfill : .live
-            table.accept(&record)
+            table.accept(record)
         }
     }
 
@@ -46,7 +46,7 @@ struct CandleHealingTests {
     }
 
     private func queued(_ table: borrowing CandleTable) -> [Int64] {
-        (0..<table.closed.count).map { table.closed.candle(table.closed.head + $0).pointee.openTimeMs / Self.minuteMs }
+        (0..<table.closed.count).map { table.closed[table.closed.head + $0].openTimeMs / Self.minuteMs }
     }
 
     private func merged(_ table: inout CandleTable) -> [Int64] {

@@ -52,12 +52,12 @@ struct CandleTableTests {
             if random.chance(2) {
                 record.generation = 2
                 stale += 1
-                table.accept(&record)
+                table.accept(record)
                 continue
             }
             let before = (models[id].updates, models[id].closed.count, models[id].late.count)
             models[id].accept(record, &books)
-            table.accept(&record)
+            table.accept(record)
             if models[id].closed.count > before.1 { inOrder.append(record) }
             if models[id].late.count > before.2 {
                 // A correction: what waits of the same bar says the same.
@@ -83,7 +83,7 @@ struct CandleTableTests {
             "seed \(seed): the books do not balance")
         complaints.check(table.closed.count == inOrder.count, "seed \(seed): closed candles lost or invented")
         for (index, candle) in inOrder.enumerated() where index < table.closed.count {
-            complaints.check(same(table.closed.candle(table.closed.head + index).pointee, candle), "seed \(seed): closed candle \(index)")
+            complaints.check(same(table.closed[table.closed.head + index], candle), "seed \(seed): closed candle \(index)")
         }
         var merged: [UInt32: [CandleRecord]] = [:]
         while case .candles(let run)? = table.merges.take(most: 3) {
@@ -99,7 +99,7 @@ struct CandleTableTests {
             }
         }
         for id in 0..<count {
-            if let newest = models[id].newest { complaints.check(same(table.newest.base[id], newest), "seed \(seed): newest of \(id)") }
+            if let newest = models[id].newest { complaints.check(same(table.newest[id], newest), "seed \(seed): newest of \(id)") }
             complaints.check(opens(board.open, series[id]).sorted() == models[id].missing.sorted(), "seed \(seed): gaps of \(id)")
         }
         while let popped = table.popDirty() { complaints.check(touched.remove(popped) != nil, "seed \(seed): dirty twice") }
@@ -125,12 +125,12 @@ struct CandleTableTests {
     }
 
     private func accept(_ table: inout CandleTable, _ records: [CandleRecord]) {
-        for var record in records { table.accept(&record) }
+        for record in records { table.accept(record) }
     }
 
     /// Minutes of the candles that are appended.
     private func queued(_ table: borrowing CandleTable) -> [Int64] {
-        (0..<table.closed.count).map { table.closed.candle($0).pointee.openTimeMs / 60_000 }
+        (0..<table.closed.count).map { table.closed[$0].openTimeMs / 60_000 }
     }
 
     /// Of those that the script puts in their place, taken out.
@@ -161,7 +161,7 @@ struct CandleTableTests {
         #expect(queued(table) == [10, 12, 14])
         #expect(merged(&table) == [11, 13], "older than what their history has")
         #expect(counters.value(.gapCandlesFilled) == 4 && counters.value(.duplicates) == 2)
-        let newest = table.newest.base[0].openTimeMs
+        let newest = table.newest[0].openTimeMs
         #expect(newest == 900_000, "a late candle never becomes the newest")
     }
 
@@ -210,7 +210,7 @@ struct CandleTableTests {
         #expect(merged(&table) == [6, 7])
         #expect(opens(board.open, series) == [480_000])
         #expect(counters.value(.duplicates) == 2 && counters.value(.gapCandlesFilled) == 1)
-        let newest = table.newest.base[0].openTimeMs
+        let newest = table.newest[0].openTimeMs
         #expect(newest == 600_000)
     }
 
@@ -248,7 +248,7 @@ struct CandleTableTests {
         }
         // The third one is late; and then each comes once more.
         for place in [0, 1, 3, 2, 0, 1, 2, 3] { accept(&table, [bar(opens[place], Int64(place))]) }
-        let taken = (0..<table.closed.count).map { table.closed.candle($0).pointee.openTimeMs }
+        let taken = (0..<table.closed.count).map { table.closed[$0].openTimeMs }
         #expect(taken == [opens[0], opens[1], opens[3]])
         #expect(Set(lateOpens(&table)).isSuperset(of: [opens[2]]))
     }
@@ -263,10 +263,10 @@ struct CandleTableTests {
         accept(&table, [record(10, event: 99, trades: 6, closed: true)])
         #expect(counters.value(.duplicates) == 3)
         accept(&table, [record(10, event: 102, trades: 7, closed: true)])
-        let trades = (0..<table.closed.count).map { table.closed.candle($0).pointee.tradeCount }
+        let trades = (0..<table.closed.count).map { table.closed[$0].tradeCount }
         #expect(trades == [7], "whatever is sent once more says the newest")
         #expect(merged(&table) == [10])
-        let newest = table.newest.base[0].tradeCount
+        let newest = table.newest[0].tradeCount
         #expect(newest == 7 && counters.value(.duplicates) == 3)
         // Of a bar that is over for long.
         accept(&table, [record(11, event: 200, closed: true), record(10, event: 150, trades: 8, closed: true)])
@@ -320,7 +320,7 @@ struct CandleTableTests {
         table.markAllDirty()
         let all = table.dirtyCount
         #expect(all == 1, "each series once, and only those with a candle")
-        let would = withUnsafePointer(to: record(10)) { table.wouldCoalesce($0) }
+        let would = lend(record(10)) { table.wouldCoalesce($0) }
         #expect(would)
     }
 }

@@ -38,13 +38,13 @@ struct ClosedQueueTests {
             for number in 0..<10_000 {
                 var candle = CandleRecord()
                 candle.openTimeMs = Int64(round * 10_000 + number)
-                queue.append(&candle, parsedAfterNs: UInt32(number))
+                queue.append(candle, parsedAfterNs: UInt32(number))
             }
             let positions = queue.head..<queue.tail
             #expect(positions.count == 10_000 && positions.lowerBound >= first)
             #expect(
                 positions.enumerated().allSatisfy { number, position in
-                    queue.candle(position).pointee.openTimeMs == Int64(round * 10_000 + number)
+                    queue[position].openTimeMs == Int64(round * 10_000 + number)
                         && queue.parsedAfterNs(position) == UInt32(number) && queue.state(position) == .pending
                 })
             for position in positions { queue.mark(position, .acknowledged) }
@@ -69,7 +69,7 @@ struct ClosedQueueTests {
                 }
                 var candle = CandleRecord()
                 candle.openTimeMs = number
-                queue.append(&candle)
+                queue.append(candle)
                 model.entries.append(Entry(number: number))
                 number += 1
             case 4: send(&queue, &model, upTo: max(queue.sent - queue.head, random.below(model.entries.count + 1)))
@@ -110,9 +110,9 @@ struct ClosedQueueTests {
             for (place, entry) in model.entries.enumerated() {
                 let position = queue.head + place
                 complaints.check(
-                    queue.candle(position).pointee.openTimeMs == entry.number && queue.state(position) == entry.state,
+                    queue[position].openTimeMs == entry.number && queue.state(position) == entry.state,
                     "entry \(place) at \(step)")
-                complaints.check(queue.candle(offset: queue.offset(position)).pointee.openTimeMs == entry.number, "offset of \(place)")
+                complaints.check(queue.lent(offset: queue.offset(position)).openTimeMs == entry.number, "offset of \(place)")
             }
         }
         #expect(complaints.isEmpty, "seed \(seed): \(complaints.summary)")
@@ -124,11 +124,11 @@ struct ClosedQueueTests {
     @Test(arguments: [256, 2_048]) func lateAnswerDoesNotSettleANewerCandle(capacity: Int) {
         for lives in [1_025, 1_280, 2_047, 2_048, 2_049, 5_000] {
             var queue = ClosedQueue(capacity: capacity)
-            var candle = CandleRecord()
+            let candle = CandleRecord()
             // One candle stays behind until the next has come, so that the queue never runs empty and positions grow.
-            queue.append(&candle)
+            queue.append(candle)
             for _ in 0..<lives {
-                queue.append(&candle)
+                queue.append(candle)
                 queue.mark(queue.head, .acknowledged)
                 queue.advance()
             }
@@ -137,7 +137,7 @@ struct ClosedQueueTests {
             queue.mark(position, .acknowledged)
             queue.advance()
             // The next candles come, and then the second batch is answered.
-            for _ in 0..<capacity { queue.append(&candle) }
+            for _ in 0..<capacity { queue.append(candle) }
             queue.mark(position, .acknowledged)
             let pending = (0..<queue.count).count { queue.state(queue.head + $0) == .pending }
             #expect(pending == capacity, "after \(lives) candles")

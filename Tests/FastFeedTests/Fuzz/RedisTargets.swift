@@ -58,7 +58,7 @@ private func flatReplies(_ stream: [UInt8], _ pieces: [Int]) -> Replies<FlatRepl
     var seen = Replies<FlatReply>()
     var from = 0
     for piece in pieces {
-        guard stream[from..<(from + piece)].withUnsafeBytes({ $0.count == 0 || reader.feed($0.baseAddress!, count: $0.count) }) else {
+        guard reader.feed(stream.span.extracting(from..<(from + piece))) else {
             seen.failed = true
             return seen
         }
@@ -167,14 +167,14 @@ func fuzzEncoders(_ bytes: [UInt8]) {
     let texts = SeriesText(series, KeySchema(prefix: prefix), history: FuzzedBatches.history)
     defer { texts.free() }
 
-    let json = written(CandleEncoder.jsonBytesMax) { CandleEncoder.putJSON(&candle, head: texts.json, to: &$0) }
+    let json = written(CandleEncoder.jsonBytesMax) { out in lend(candle) { CandleEncoder.putJSON($0, head: texts.json, to: &out) } }
     require(String(decoding: json, as: UTF8.self) == RESPText.json(candle, series), String(decoding: json, as: UTF8.self))
     guard let object = try? JSONSerialization.jsonObject(with: Data(json)) as? [String: Any] else {
         fatalError("no JSON: \(String(decoding: json, as: UTF8.self))")
     }
     require(object["high"] as? String == candle.high.description && object.count == 19, "\(object)")
 
-    let append = written(Limits.candleRespBytesMax) { CandleEncoder.putAppend(&candle, texts, to: &$0) }
+    let append = written(Limits.candleRespBytesMax) { out in lend(candle) { CandleEncoder.putAppend($0, texts, to: &out) } }
     let key = KeySchema(prefix: prefix).historyKey(series)
     let expected = ["XADD", key, "MAXLEN", "~", "1500", "\(candle.openTimeMs)-0"] + RESPText.fields(candle)
     require(RESPText.commands(append) == [expected], String(decoding: append, as: UTF8.self))
@@ -244,7 +244,7 @@ private struct FuzzedBatches: ~Copyable {
         candles[id].openTimeMs %= FuzzedBatches.openTimeMsMax
         candles[id].isClosed = choice & 1 != 0
         candles[id].eventTimeMs = candles[id].openTimeMs + Int64(choice)
-        withUnsafePointer(to: candles[id]) { table.accept($0) }
+        table.accept(candles[id])
     }
 
     /// Builds the next batch, with removals or without, checks it and answers it. False when there was none.
@@ -256,21 +256,21 @@ private struct FuzzedBatches: ~Copyable {
         for one in removed { require(builder.remove(one, from: &batch), "there is room for a removal") }
         check(removed)
         for index in 0..<batch.closedCount {
-            table.closed.mark(batch.closedPositions.base[index], input.byte() & 1 == 0 ? .acknowledged : .pending)
+            table.closed.mark(batch.closedPositions[index], input.byte() & 1 == 0 ? .acknowledged : .pending)
         }
         table.closed.advance()
         return true
     }
 
     private func check(_ removed: [Series]) {
-        let bytes = Array(UnsafeRawBufferPointer(start: builder.out.start, count: builder.out.count))
+        let bytes = builder.out.bytes.copy
         guard let commands = RESPText.commands(bytes) else { fatalError("no RESP: \(String(decoding: bytes, as: UTF8.self))") }
         require(commands.count == batch.commandCount, "\(commands.count) commands, \(batch.commandCount) replies awaited")
         var commandsLeft = commands[...]
         var rows: [Int: [CandleRecord]] = [:]
         for index in 0..<batch.closedCount {
-            let position = batch.closedPositions.base[index]
-            let candle = table.closed.candle(position).pointee
+            let position = batch.closedPositions[index]
+            let candle = table.closed[position]
             let command = commandsLeft.removeFirst()
             let key = schema.historyKey(series[Int(candle.seriesID)])
             let expected =
@@ -283,13 +283,13 @@ private struct FuzzedBatches: ~Copyable {
             require(bytes + CandleEncoder.jsonBytesMax + 200 <= Limits.candleRespBytesMax, "\(bytes) bytes of one closed candle")
         }
         for hash in 0..<batch.hashCount {
-            let ids = batch.seriesRange(ofHash: hash).map { Int(batch.seriesIDs.base[$0]) }
+            let ids = batch.seriesRange(ofHash: hash).map { Int(batch.seriesIDs[$0]) }
             let command = commandsLeft.removeFirst()
             let key = schema.latestKey(series[0].market, series[ids[0]].interval)
-            let expected = ["HSET", key] + ids.flatMap { [series[$0].symbol.name, RESPText.json(table.newest.base[$0], series[$0])] }
+            let expected = ["HSET", key] + ids.flatMap { [series[$0].symbol.name, RESPText.json(table.newest[$0], series[$0])] }
             require(command == expected, "\(command), slow: \(expected)")
             for id in ids {
-                let newest = table.newest.base[id]
+                let newest = table.newest[id]
                 // Listed once, if it is one of the closed ones.
                 let isListed = newest.isClosed && rows[id, default: []].contains { $0.openTimeMs == newest.openTimeMs }
                 rows[id, default: []] += isListed ? [] : [newest]
@@ -318,7 +318,7 @@ private func written(_ capacity: Int, _ body: (inout ByteWriter) -> Void) -> [UI
     defer { memory.deallocate() }
     var writer = ByteWriter(memory)
     body(&writer)
-    return Array(UnsafeRawBufferPointer(start: writer.start, count: writer.count))
+    return writer.bytes.copy
 }
 
 private func anySeries(_ input: inout FuzzInput) -> Series {

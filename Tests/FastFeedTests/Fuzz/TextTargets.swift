@@ -81,13 +81,13 @@ func fuzzUTF8(_ bytes: [UInt8]) {
     let sizes = input.pieceSizes()
     let text = Array(input.rest)
     let expected = String(validating: text, as: UTF8.self) != nil
-    require(text.withUnsafeBytes { UTF8Validator.isValid($0) } == expected, "whole: not \(expected)")
-    require(withPadded(text) { ff_utf8_is_valid($0.baseAddress!, $0.count) } == (expected ? 1 : 0), "simdjson: not \(expected)")
+    require(UTF8Validator.isValid(text.span) == expected, "whole: not \(expected)")
+    require(withPadded(text) { ff_utf8_is_valid($0.start, $0.count) } == (expected ? 1 : 0), "simdjson: not \(expected)")
     var validator = UTF8Validator()
     var isPossible = true
     var from = 0
     for piece in FuzzInput.pieces(sizes, of: text.count) where isPossible {
-        isPossible = text[from..<(from + piece)].withUnsafeBytes { validator.accept($0) }
+        isPossible = validator.accept(text.span.extracting(from..<(from + piece)))
         from += piece
         require(isPossible == SlowText.isPossible(Array(text[..<from]), isWhole: false), "not fail-fast at \(from)")
     }

@@ -11,7 +11,7 @@ struct ReplyReaderTests {
         let bytes = Array(text.utf8)
         for start in stride(from: 0, to: bytes.count, by: pieces) {
             let piece = bytes[start..<min(bytes.count, start + pieces)]
-            guard piece.withUnsafeBytes({ reader.feed($0.baseAddress!, count: $0.count) }) else { return (kinds, true) }
+            guard reader.feed(piece.span) else { return (kinds, true) }
             while true {
                 guard let count = reader.drain() else { return (kinds, true) }
                 if count == 0 { break }
@@ -38,7 +38,8 @@ struct ReplyReaderTests {
         let bytes = Array(text.utf8)
         for start in stride(from: 0, to: bytes.count, by: pieces) {
             let piece = bytes[start..<min(bytes.count, start + pieces)]
-            #expect(piece.withUnsafeBytes { reader.feed($0.baseAddress!, count: $0.count) })
+            let isTaken = reader.feed(piece.span)
+            #expect(isTaken)
         }
         #expect(reader.drain() == 1 && reader.text(0) == "READONLY You can't write against a read only replica.")
     }

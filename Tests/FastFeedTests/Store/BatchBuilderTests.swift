@@ -20,16 +20,16 @@ struct BuilderRig: ~Copyable {
         builder.follow(series, id)
     }
 
-    mutating func accept(_ candle: CandleRecord) { withUnsafePointer(to: candle) { table.accept($0) } }
+    mutating func accept(_ candle: CandleRecord) { table.accept(candle) }
 
-    var bytes: [UInt8] { Array(UnsafeRawBufferPointer(start: builder.out.start, count: builder.out.count)) }
+    var bytes: [UInt8] { builder.out.bytes.copy }
 
     /// The commands of the next batch; empty when there is nothing to write, nil when the bytes are no RESP.
     mutating func build() -> [[String]]? { builder.build(&table, into: &batch) ? RESPText.commands(bytes) : [] }
 
     /// As if Redis had said yes to everything in the batch.
     mutating func acknowledge() {
-        for index in 0..<batch.closedCount { table.closed.mark(batch.closedPositions.base[index], .acknowledged) }
+        for index in 0..<batch.closedCount { table.closed.mark(batch.closedPositions[index], .acknowledged) }
         table.closed.advance()
     }
 }
@@ -57,7 +57,7 @@ struct BatchBuilderTests {
                 ["HSET", "latest:1m", "btcusdt", RESPText.json(newer, btc)],
                 ["PUBLISH", "updates:{btcusdt}:1m", update(btc, updates: 2, [newer])],
             ])
-        let (hash, publish, wasForming) = (rig.batch.command(0), rig.batch.command(1), rig.batch.seriesWasForming.base[0])
+        let (hash, publish, wasForming) = (rig.batch.command(0), rig.batch.command(1), rig.batch.seriesWasForming[0])
         #expect(hash == .hash(0) && publish == .publish && wasForming)
         let again = rig.build()
         #expect(again == [], "nothing is written twice")
@@ -172,7 +172,7 @@ struct BatchBuilderTests {
             if isMerged {
                 rig.builder.begin()
                 rig.batch.clear()
-                let run = (0..<Limits.mergeRunMax).map { _ in LateCandle(rig.table.closed.candle(rig.table.closed.head).pointee) }
+                let run = (0..<Limits.mergeRunMax).map { _ in LateCandle(rig.table.closed[rig.table.closed.head]) }
                 rig.builder.writeMerge(.candles(run), rig.table, sha: nil, to: &rig.batch)
                 let bytes = rig.builder.out.count
                 #expect(bytes <= Limits.mergeRunMax * Limits.candleRespBytesMax + Limits.mergeHeadBytesMax, "\(bytes) bytes of a run")

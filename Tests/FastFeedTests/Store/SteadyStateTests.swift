@@ -46,7 +46,7 @@ struct SteadyStateTests {
         }
         var (parsed, closed, batches) = (0, 0, 0)
         var before: UInt64?
-        var symbol = UnsafeRawBufferPointer(start: nil, count: 0)
+        var symbol = PaddedBytes.none
         bytes.withUnsafeMutableBytes { raw in
             var from = 0
             while from < total {
@@ -56,8 +56,8 @@ struct SteadyStateTests {
                 while case .message(_, let payload) = decoder.takeEvent() {
                     let slot = producer.slot
                     guard case .kline = parser.parse(payload, into: slot, symbol: &symbol) else { continue }
-                    guard let handle = index.find(symbol: symbol, interval: slot.pointee.intervalCode) else { continue }
-                    (slot.pointee.seriesID, slot.pointee.generation) = (handle.id, handle.generation)
+                    guard let handle = index.find(symbol: symbol, interval: slot.value.intervalCode) else { continue }
+                    (slot.value.seriesID, slot.value.generation) = (handle.id, handle.generation)
                     producer.keep()
                     parsed += 1
                 }

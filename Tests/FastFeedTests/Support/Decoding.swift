@@ -54,11 +54,9 @@ enum Decoding {
         case .needMore: return nil
         case .message(let isText, let payload):
             // The promise of readable bytes behind a message: under a sanitizer this read is the test.
-            if let base = payload.baseAddress {
-                var sum: UInt8 = 0
-                for offset in 0..<Limits.paddingBytes { sum &+= base.load(fromByteOffset: payload.count + offset, as: UInt8.self) }
-                readPadding.store(sum, ordering: .relaxed)
-            }
+            var sum: UInt8 = 0
+            for offset in 0..<Limits.paddingBytes { sum &+= payload.start.load(fromByteOffset: payload.count + offset, as: UInt8.self) }
+            readPadding.store(sum, ordering: .relaxed)
             return .message(isText: isText, Array(payload))
         case .ping(let payload): return .ping(Array(payload))
         case .pong(let payload): return .pong(Array(payload))

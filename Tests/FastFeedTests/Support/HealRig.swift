@@ -156,7 +156,7 @@ final class HealRig {
     private func take() {
         let count = min(consumer.value.available(), takesPerTurn)
         for place in 0..<count {
-            let record = unsafe consumer.value.record(place).pointee
+            let record = consumer.value.record(place).value
             taken.append(record)
             _ = gaps.fill(series(record.seriesID)!, openTimeMs: record.openTimeMs)
         }

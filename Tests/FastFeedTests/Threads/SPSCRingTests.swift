@@ -25,7 +25,7 @@ struct SPSCRingTests {
                         complaints.check(room == capacity - Int(kept - freed), "stale room \(room) at \(step)")
                     }
                     for _ in 0..<(room == 0 ? 0 : random.below(room + 1)) {
-                        producer.slot.pointee = kept &* 7
+                        producer.slot.value = kept &* 7
                         producer.keep()
                         kept += 1
                     }
@@ -40,7 +40,7 @@ struct SPSCRingTests {
                     complaints.check(
                         available <= Int(published - freed) && (available > 0) == (published > freed), "available \(available) at \(step)")
                     for offset in 0..<available {
-                        complaints.check(consumer.record(offset).pointee == (freed + UInt64(offset)) &* 7, "record at \(step)")
+                        complaints.check(consumer.record(offset).value == (freed + UInt64(offset)) &* 7, "record at \(step)")
                         complaints.check(consumer.stamp(offset) == stamps[offset], "stamp at \(step)")
                     }
                     let taken = available == 0 ? 0 : 1 + random.below(available)
@@ -74,7 +74,7 @@ struct SPSCRingTests {
                 }
                 for _ in 0..<1 + random.below(room) where number < total {
                     let hash = SplitMix64.mix(number)
-                    producer.slot.pointee = Record(number: number, words: (hash, ~hash, hash &+ 1))
+                    producer.slot.value = Record(number: number, words: (hash, ~hash, hash &+ 1))
                     producer.keep()
                     number += 1
                 }
@@ -101,7 +101,7 @@ struct SPSCRingTests {
             }
             let taken = 1 + random.below(available)
             for offset in 0..<taken {
-                let record = consumer.record(offset).pointee
+                let record = consumer.record(offset).value
                 let hash = SplitMix64.mix(expected)
                 if record.number != expected || record.words != (hash, ~hash, hash &+ 1) { wrong += 1 }
                 expected += 1

@@ -159,7 +159,7 @@ private final class DecoderBench {
         if needsConnection { frames.pointee = DecoderBench.connection() }
         needsConnection = false
         withPadded(bytes) { raw in
-            frames.pointee.supply(UnsafeMutableRawPointer(mutating: raw.baseAddress!), count: raw.count)
+            frames.pointee.supply(UnsafeMutableRawPointer(mutating: raw.start), count: raw.count)
             while true {
                 switch decode.pointee.run(&frames.pointee, nowNs: 1) {
                 case .notice: notices += 1

@@ -271,15 +271,15 @@ struct KlineParserTests {
         #expect(parse(KlineText().with("x", "true")).kline?.isClosed == true)
         #expect(parse(KlineText()).kline?.isClosed == false)
         let parser = KlineParser()
-        var (first, second) = (CandleRecord(), CandleRecord())
-        func fill(_ record: inout CandleRecord, _ text: KlineText) {
-            var symbol = UnsafeRawBufferPointer(start: nil, count: 0)
-            _ = withPadded(text.bytes) { parser.parse($0, into: &record, symbol: &symbol) }
+        let records = MappedArray<CandleRecord>(zeroed: 2)
+        func fill(_ index: Int, _ text: KlineText) {
+            var symbol = PaddedBytes.none
+            _ = withPadded(text.bytes) { parser.parse($0, into: records.row(index), symbol: &symbol) }
         }
-        fill(&first, long)
-        fill(&first, KlineText().with("o", "\"7\""))
-        fill(&second, KlineText().with("o", "\"7\""))
-        #expect(withUnsafeBytes(of: first.open) { Array($0) } == withUnsafeBytes(of: second.open) { Array($0) })
+        fill(0, long)
+        fill(0, KlineText().with("o", "\"7\""))
+        fill(1, KlineText().with("o", "\"7\""))
+        #expect(withUnsafeBytes(of: records[0].open) { Array($0) } == withUnsafeBytes(of: records[1].open) { Array($0) })
     }
 
     @Test func integers() {

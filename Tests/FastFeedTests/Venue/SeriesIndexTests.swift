@@ -14,7 +14,7 @@ struct SeriesIndexTests {
     private func find(_ index: borrowing SeriesIndex, _ name: String, _ interval: Interval, behind: UInt8 = 0x5A) -> SeriesHandle? {
         let bytes = Array(name.utf8) + [UInt8](repeating: behind, count: 32)
         return bytes.withUnsafeBytes {
-            index.find(symbol: UnsafeRawBufferPointer(rebasing: $0[..<name.utf8.count]), interval: interval.rawValue)
+            index.find(symbol: PaddedBytes(start: $0.baseAddress!, count: name.utf8.count), interval: interval.rawValue)
         }
     }
 

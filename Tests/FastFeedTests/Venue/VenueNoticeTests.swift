@@ -64,7 +64,7 @@ struct VenueNoticeTests {
         for text in ["", "{", "result", "{\"result\":null", "{\"result\":null,}", "\u{FEFF}", "{} {}"] {
             #expect(notice(text) == nil, "\(text)")
         }
-        #expect(VenueNotice(UnsafeRawBufferPointer(start: nil, count: 0)) == nil)
+        #expect(VenueNotice(.none) == nil)
         #expect(withPadded([0x22, 0xFF, 0x22]) { VenueNotice($0) } == nil)
         #expect(notice(String(repeating: "[", count: 60_000)) == nil)
     }

@@ -115,12 +115,12 @@ struct FrameStreamTests {
         options.role = .server
         options.messageBytesMax = 1_000_000
         for mask: UInt32 in [0, 0x0102_0304, FrameEncoder.freshMask()] {
-            let frame = payload.withUnsafeBytes { FrameEncoder.frame(.binary, $0, mask: mask) }
+            let frame = FrameEncoder.frame(.binary, payload.span, mask: mask)
             #expect(frame == RawFrame(2, payload, mask: mask).bytes)
             #expect(Decoding.events(frame, pieces: [1, 1, 5, 3, 1_000], options: options) == [.message(isText: false, payload)])
         }
         options.role = .client
-        let frame = payload.withUnsafeBytes { FrameEncoder.frame(.binary, $0, mask: nil) }
+        let frame = FrameEncoder.frame(.binary, payload.span, mask: nil)
         #expect(Decoding.events(frame, options: options) == [.message(isText: false, payload)])
     }
 

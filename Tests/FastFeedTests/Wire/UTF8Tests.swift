@@ -7,14 +7,11 @@ import Testing
 
 struct UTF8Tests {
     private func standard(_ bytes: [UInt8]) -> Bool { String(validating: bytes, as: UTF8.self) != nil }
-    private func ours(_ bytes: [UInt8]) -> Bool { bytes.withUnsafeBytes { UTF8Validator.isValid($0) } }
+    private func ours(_ bytes: [UInt8]) -> Bool { UTF8Validator.isValid(bytes.span) }
 
     private func inPieces(_ bytes: [UInt8], cut: Int) -> Bool {
         var validator = UTF8Validator()
-        return bytes.withUnsafeBytes { raw in
-            validator.accept(UnsafeRawBufferPointer(rebasing: raw[..<cut]))
-                && validator.accept(UnsafeRawBufferPointer(rebasing: raw[cut...])) && validator.isComplete
-        }
+        return validator.accept(bytes.span.extracting(..<cut)) && validator.accept(bytes.span.extracting(cut...)) && validator.isComplete
     }
 
     @Test func everySequenceUpToThreeBytes() {

@@ -30,7 +30,7 @@ struct GonePeerTests {
         sigaddset(&pipe, SIGPIPE)
         pthread_sigmask(SIG_BLOCK, &pipe, &before)
         server = Transport.accepted(-1)  // closes the socket
-        let written = withUnsafeBytes(of: UInt64(0)) { client.write($0.baseAddress!, count: $0.count) }
+        let written = client.write([UInt8](repeating: 0, count: 8).span)
         var waiting = sigset_t()
         sigpending(&waiting)
         let isRaised = sigismember(&waiting, SIGPIPE) == 1

@@ -43,7 +43,7 @@ final class TLSServer: TLSPlace {
             switch chunk.withUnsafeMutableBytes({ transport.read(into: $0.baseAddress!, count: $0.count) }) {
             case .bytes(let count):
                 let answer = answer(to: String(decoding: chunk[..<count], as: UTF8.self))
-                _ = answer.withUnsafeBytes { transport.write($0.baseAddress!, count: $0.count) }
+                _ = transport.write(answer.span)
             case .wouldBlock: wait(number)
             case .endOfStream, .failed: return
             }
