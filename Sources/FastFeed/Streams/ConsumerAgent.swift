@@ -86,7 +86,7 @@ final class ConsumerAgent: StreamAgent, @unchecked Sendable {
         sent.removeFirst()
         let answers = replies.root.children
         for (place, command) in first.commands.enumerated() {
-            let answer = place < answers.count ? words.answer(answers[place], to: command) : .lost
+            let answer = place < answers.count ? words.answer(answers[place], to: command) : .strange
             machine.answered(command, answer, port.nowNs)
         }
     }

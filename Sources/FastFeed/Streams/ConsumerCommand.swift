@@ -23,6 +23,21 @@ package enum ConsumerCommand: Equatable, Sendable {
     case makeGroup(key: Int, seen: StreamID?)
     case forget(key: Int)
     case clean(key: Int)
+
+    /// What Redis is asked, for whoever reads an error.
+    package var word: String {
+        switch self {
+        case .ack, .ackVanished: "XACK"
+        case .fresh, .history: "XREADGROUP"
+        case .assigned, .counts: "XPENDING"
+        case .fetch: "XRANGE"
+        case .claim: "XAUTOCLAIM"
+        case .hold: "EVAL (XCLAIM)"
+        case .bury: "EVAL (XADD)"
+        case .makeGroup: "EVAL (XGROUP CREATE)"
+        case .forget, .clean: "EVAL (XGROUP DELCONSUMER)"
+        }
+    }
 }
 
 /// Ids and how often they were delivered, for the script that holds on to them.
@@ -93,8 +108,10 @@ package enum ConsumerAnswer: Sendable {
     case claimed(cursor: StreamID, page: ConsumerPage, unnamed: Int)
     case rows([PendingRow])
     case failed(StreamError)
-    /// The connection was lost, or what came is not an answer: it may have been carried out.
+    /// The connection was lost: it may have been carried out.
     case lost
+    /// What came is not an answer to this.
+    case strange
 }
 
 /// A message on its way to a task.
@@ -102,12 +119,16 @@ package struct ConsumerDelivery: Sendable {
     package let entry: StreamEntry
     package let slot: Int
     package let deliveries: Int
+
+    package init(entry: StreamEntry, slot: Int, deliveries: Int) { (self.entry, self.slot, self.deliveries) = (entry, slot, deliveries) }
 }
 
 /// A message that is gone though it was waiting for another attempt: nobody need wait for it any more.
 package struct GoneMessage: Equatable, Sendable {
     package let key: Int
     package let id: StreamID
+
+    package init(key: Int, id: StreamID) { (self.key, self.id) = (key, id) }
 }
 
 /// What a turn of the machine wants of its agent.

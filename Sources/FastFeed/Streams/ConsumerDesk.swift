@@ -31,7 +31,7 @@ final class ConsumerBatch: Sendable {
     }
 }
 
-final class ConsumerDesk: Sendable {
+package final class ConsumerDesk: Sendable {
     /// What a task that wants a message is told.
     enum Step: Sendable {
         case batch(ConsumerBatch)
@@ -74,7 +74,7 @@ final class ConsumerDesk: Sendable {
     /// Acknowledgements that are sent without waiting for more.
     private let worthwhile: Int
 
-    init(worthwhile: Int) { self.worthwhile = worthwhile }
+    package init(worthwhile: Int) { self.worthwhile = worthwhile }
 
     var counters: ConsumerCounters { state.withLock { $0.counters } }
 

@@ -4,10 +4,10 @@
 // A lane is a key's messages in order. One of them is handled at a time; one that failed holds its lane until it has come again, or is
 // gone.
 
-final class ConsumerLanes: Sendable {
-    struct Job: Sendable {
+package final class ConsumerLanes: Sendable {
+    package struct Job: Sendable {
         let lane: String
-        let message: StreamMessage
+        package let message: StreamMessage
     }
 
     /// A message wherever it is.
@@ -65,10 +65,10 @@ final class ConsumerLanes: Sendable {
     private let state = Lock(State())
 
     /// - Parameter keys: the consumer's streams.
-    init(_ keys: [String]) { self.keys = keys }
+    package init(_ keys: [String]) { self.keys = keys }
 
     /// Puts a message onto its lane, where its id belongs.
-    func add(_ message: StreamMessage, _ key: String) {
+    package func add(_ message: StreamMessage, _ key: String) {
         let name = Name(message)
         let (isTaken, matches) = state.withLock { state -> (Bool, [(Handover<Job?>, Job)]) in
             if state.isFinished { return (false, []) }
@@ -90,7 +90,7 @@ final class ConsumerLanes: Sendable {
     }
 
     /// The next message that can be handled; waits for one. Nil at the end.
-    func next() async -> Job? {
+    package func next() async -> Job? {
         await Handover<Job?>.wait { handover in
             let ready = state.withLock { state -> Job?? in
                 if let job = state.takeJob() { return job }
@@ -103,7 +103,7 @@ final class ConsumerLanes: Sendable {
     }
 
     /// Its handler has returned.
-    func done(_ job: Job) {
+    package func done(_ job: Job) {
         let name = Name(job.message)
         let isFailed = job.message.answer == .retry
         let matches = state.withLock { state -> [(Handover<Job?>, Job)] in
@@ -122,7 +122,7 @@ final class ConsumerLanes: Sendable {
     }
 
     /// These will not come again.
-    func forget(_ gone: [GoneMessage]) {
+    package func forget(_ gone: [GoneMessage]) {
         let matches = state.withLock { state -> [(Handover<Job?>, Job)] in
             for message in gone where keys.indices.contains(message.key) {
                 let name = Name(id: message.id, key: keys[message.key])
@@ -139,7 +139,7 @@ final class ConsumerLanes: Sendable {
     }
 
     /// The end: what has not been begun goes back; whoever waits goes on.
-    func finish() {
+    package func finish() {
         let (messages, waiters) = state.withLock { state in
             state.isFinished = true
             defer { (state.lanes, state.ready, state.held, state.waiting) = ([:], [], [:], []) }

@@ -8,8 +8,9 @@ extension ConsumerMachine {
         switch answer {
         case .lost: undo(command, isLost: true)
         case .failed(let error): failed(command, error)
+        case .strange: strange(command)
         default:
-            if !taken(command, answer) { undo(command, isLost: true) }
+            if !taken(command, answer) { strange(command) } else if !strange.isEmpty { strange[command.word] = nil }
         }
     }
 
@@ -81,7 +82,7 @@ extension ConsumerMachine {
         out.hasBacklog = !isDrained
     }
 
-    private mutating func endRead(_ isWaitingRead: Bool) {
+    mutating func endRead(_ isWaitingRead: Bool) {
         if isWaitingRead { isWaiting = false } else { isReadingShared = false }
         readReserved = 0
     }
@@ -104,8 +105,8 @@ extension ConsumerMachine {
         guard case .history(let after) = tracks[key].phase else { return }
         tracks[key].isAsking = false
         guard let page, let last = page.last else {
-            tracks[key].phase = .ready
-            tracks[key].reserved = 0
+            tracks[key].phase = tracks[key].isStale ? .search(after: .min) : .ready
+            (tracks[key].reserved, tracks[key].isStale) = (0, false)
             return
         }
         let inHand = hand.ids(of: key)
@@ -122,12 +123,20 @@ extension ConsumerMachine {
         guard !arrived.isEmpty else { return }
         let counts = Dictionary(rows.map { ($0.id, $0.deliveries) }, uniquingKeysWith: max)
         let inHand = hand.ids(of: key)
-        for entry in arrived where !inHand.contains(entry.id) { receive(entry, key: key, deliveries: counts[entry.id] ?? 2) }
+        var isAnyMissing = false
+        for entry in arrived where !inHand.contains(entry.id) {
+            if let count = counts[entry.id] { receive(entry, key: key, deliveries: count) } else { isAnyMissing = true }
+        }
+        // Somebody else's by now, or behind the answer's end: then the look for one's own finds it, with its count.
+        if isAnyMissing { search(key) }
     }
 
     private mutating func takeAssigned(_ key: Int, _ rows: [PendingRow], asked: Int) {
+        let isStale = tracks[key].isStale
+        (tracks[key].isAsking, tracks[key].isStale) = (false, false)
         guard case .search = tracks[key].phase else { return }
-        tracks[key].isAsking = false
+        // More may have been assigned meanwhile; and for whom nobody waits now may be somebody else's when it is fetched.
+        guard isWorking, !isStale else { return tracks[key].phase = .search(after: .min) }
         let inHand = hand.ids(of: key)
         let waiting = Set((returns[key] ?? []).map(\.id)).union(vanished[key] ?? [])
         // Of those that are to stay pending none is delivered.
@@ -144,8 +153,15 @@ extension ConsumerMachine {
             see(key, entry.id)
             receive(entry, key: key, deliveries: row.deliveries)
         } else if !page.leftOut.isEmpty {
-            // The whole answer was too long; by itself it comes.
-            tracks[key].toFetch.append(row)
+            if tracks[key].isFetchedAlone {
+                buryUnread(row.id, key: key, deliveries: row.deliveries, "more than \(Limits.streamReplyBytesMax) bytes in all")
+            } else if isWorking {
+                // The whole answer was too long; by itself it comes.
+                tracks[key].fetchesAlone = true
+                reinsert(key, row)
+            } else {
+                giveBack(key, row.id, row.deliveries - 1)
+            }
         } else if !page.unreadable.isEmpty {
             takeUnreadable(key, row.id, deliveries: row.deliveries)
         } else {
@@ -153,7 +169,7 @@ extension ConsumerMachine {
         }
     }
 
-    private mutating func endFetch(_ key: Int) {
+    mutating func endFetch(_ key: Int) {
         tracks[key].fetching = max(0, tracks[key].fetching - 1)
         tracks[key].reserved = max(0, tracks[key].reserved - 1)
     }
@@ -175,7 +191,12 @@ extension ConsumerMachine {
             tracks[key].arrived = arrived
             tracks[key].reserved = arrived.count
             // There may be more behind these.
-            if page.count >= asked { nextClaimNs = min(nextClaimNs, nowNs) }
+            if page.count >= asked {
+                nextClaimNs = min(nextClaimNs, nowNs)
+            } else if cursor != .min {
+                // One look passes some of those that are held, not all.
+                nextClaimNs = min(nextClaimNs, nowNs + ConsumerMachine.claimOnNs)
+            }
         } else {
             // How often they were delivered is not known: once at least.
             for entry in arrived { giveBack(key, entry.id, 1) }
@@ -198,6 +219,7 @@ extension ConsumerMachine {
             case .stay:
                 guard state == .buried else { continue }
                 if code == ConsumerScripts.HoldCode.ours { counters.buried += 1 } else { counters.ackMisses += 1 }
+                out.gone.append(GoneMessage(key: hold.key, id: item.id))
                 drop(item.slot)
             }
         }
@@ -251,6 +273,7 @@ extension ConsumerMachine {
     }
 
     private mutating func takeBuried(_ slot: Int, _ code: Int) {
+        buryBackoff.succeeded()
         guard hand.state(slot) == .buried else { return }
         switch code {
         case ConsumerScripts.HoldCode.ours: counters.buried += 1
@@ -266,117 +289,5 @@ extension ConsumerMachine {
         }
         out.gone.append(GoneMessage(key: Int(hand[slot].key), id: hand[slot].id))
         drop(slot)
-    }
-
-    // MARK: Failures
-
-    private mutating func failed(_ command: ConsumerCommand, _ error: StreamError) {
-        switch command {
-        // Nice to have.
-        case .forget, .clean: return
-        default: break
-        }
-        switch error {
-        case .noSuchGroup, .noSuchStream:
-            switch command {
-            case .fresh: for key in tracks.indices { goneMissing(key) }
-            case .ack(let key, _, _, _), .ackVanished(let key, _), .history(let key, _, _), .assigned(let key, _, _),
-                .counts(let key, _, _, _), .fetch(let key, _), .claim(let key, _, _), .bury(let key, _, _, _, _), .makeGroup(let key, _),
-                .forget(let key), .clean(let key):
-                goneMissing(key)
-            case .hold(let hold): goneMissing(hold.key)
-            }
-            // Made and gone again at once: not in circles without a pause.
-            if case .makeGroup = command { pause() }
-            undo(command, isLost: false)
-        case _ where error.isPassing:
-            pause()
-            undo(command, isLost: false)
-        default:
-            undo(command, isLost: false)
-            fail(error)
-            dropWhatCannotBe()
-        }
-    }
-
-    private mutating func goneMissing(_ key: Int) {
-        guard !tracks[key].isGone else { return }
-        tracks[key].isGone = true
-        tracks[key].isMaking = false
-        hasGone = true
-        tracks[key].cursor = .min
-        // A group that goes again and again is made with pauses; a read that succeeds ends them.
-        if tracks[key].isKnown, nowNs != lastGoneNs, nowNs < lastGoneNs + 1_000_000_000 { pause() }
-        lastGoneNs = nowNs
-    }
-
-    /// As if it had not been sent.
-    /// - Parameter isLost: it may have been carried out.
-    private mutating func undo(_ command: ConsumerCommand, isLost: Bool) {
-        switch command {
-        case .ack(_, _, let slots, _):
-            if unsent.isEmpty { unsentSinceNs = nowNs }
-            for slot in slots where hand.state(slot) == .acked {
-                if isLost { hand.forgive(slot) }
-                hand.move(slot, to: .acking)
-                unsent.append(slot)
-            }
-        case .fresh(_, let blockMs):
-            endRead(blockMs != nil)
-            isDrained = false
-            if isLost { for key in tracks.indices { search(key) } }
-        case .history(let key, _, _): (tracks[key].isAsking, tracks[key].reserved) = (false, 0)
-        case .assigned(let key, _, _): tracks[key].isAsking = false
-        case .counts(let key, _, _, _):
-            // What has come is asked for anew: its count is not known.
-            let isAny = !tracks[key].arrived.isEmpty
-            (tracks[key].arrived, tracks[key].areCountsAsked, tracks[key].reserved) = ([], false, 0)
-            guard isAny else { return }
-            tracks[key].phase = .search(after: .min)
-            isRecovering = true
-        case .fetch(let key, let row):
-            endFetch(key)
-            if isWorking { tracks[key].toFetch.append(row) }
-        case .claim(let key, _, _):
-            (tracks[key].isClaiming, tracks[key].reserved) = (false, 0)
-            if isLost { search(key) }
-        case .hold(let hold): undo(hold)
-        case .bury(_, let slot, _, _, _):
-            guard hand.state(slot) == .buried else { return }
-            if isLost { hand.forgive(slot) }
-            hand.move(slot, to: .burying)
-        case .makeGroup(let key, _): tracks[key].isMaking = false
-        // The next look finds them again.
-        case .ackVanished(let key, _): search(key)
-        case .forget, .clean: break
-        }
-        if hasGone { dropWhatCannotBe() }
-    }
-
-    private mutating func undo(_ hold: ConsumerHold) {
-        switch hold.kind {
-        case .lease:
-            leasesUnderWay = max(0, leasesUnderWay - 1)
-            nextLeaseNs = nowNs
-        case .again:
-            for item in hold.items where hand.state(item.slot) == .recording {
-                hand.move(item.slot, to: .retrying)
-                nextRetryNs = nowNs
-            }
-            if !isWorking { for slot in hand.numbers(.retrying) { drop(slot) } }
-        case .stay:
-            for item in hold.items where hand.state(item.slot) == .buried { hand.move(item.slot, to: .burying) }
-        case .giveBack: break
-        }
-    }
-
-    /// At the end, where Redis refuses or the group is gone and nobody makes it any more, nothing can be acknowledged.
-    private mutating func dropWhatCannotBe() {
-        guard !isWorking else { return }
-        for slot in hand.numbers(.acking, .burying, .retrying) {
-            drop(slot)
-            counters.ackMisses += 1
-        }
-        unsent = []
     }
 }

@@ -43,6 +43,8 @@ extension ConsumerMachine {
         // `onOpen` comes when a connection stands; one that is full has room after a moment.
         guard canSend else { return min(due, nowNs + .ns(ms: Limits.ackPauseMs)) }
         var wanted = UInt64.max
+        if !returns.isEmpty || !vanished.isEmpty { wanted = nowNs }
+        if !reasons.isEmpty, nowNs < buryAtNs { wanted = min(wanted, buryAtNs) }
         if !unsent.isEmpty { wanted = min(wanted, unsentSinceNs + .ns(ms: Limits.ackPauseMs)) }
         if hand.heldCount > 0 { wanted = min(wanted, nextLeaseNs) }
         if isWorking {
@@ -122,7 +124,7 @@ extension ConsumerMachine {
     }
 
     private mutating func sendBurials() {
-        guard !reasons.isEmpty else { return }
+        guard !reasons.isEmpty, nowNs >= buryAtNs else { return }
         let due = hand.numbers(.burying)
         for slot in due {
             hand.move(slot, to: .buried)
@@ -136,7 +138,7 @@ extension ConsumerMachine {
 
     private mutating func sendReturns() {
         guard !returns.isEmpty else { return }
-        for (key, items) in returns.sorted(by: { $0.key < $1.key }) {
+        for (key, items) in returns.sorted(by: { $0.key < $1.key }) where !items.isEmpty {
             for start in stride(from: 0, to: items.count, by: Limits.holdsPerScriptMax) {
                 let part = Array(items[start..<min(start + Limits.holdsPerScriptMax, items.count)])
                 send(.hold(ConsumerHold(kind: .giveBack, key: key, putsBack: false, sentNs: nowNs, items: part)))
@@ -207,19 +209,24 @@ extension ConsumerMachine {
                 return
             case .search(let after):
                 if !tracks[key].toFetch.isEmpty { return fetch(key) }
+                tracks[key].fetchesAlone = false
                 if after == .max {
                     tracks[key].phase = .ready
                     continue
                 }
+                // No more than is fetched at once: nobody renews the lease of what waits for that.
+                let count = min(room, Limits.claimPageMax)
+                guard count > 0 else { return }
                 tracks[key].isAsking = true
-                return send(.assigned(key: key, after: after, count: Limits.claimPageMax))
+                return send(.assigned(key: key, after: after, count: count))
             }
         }
     }
 
     private mutating func fetch(_ key: Int) {
-        let count = min(room, Limits.fetchesAtOnceMax, tracks[key].toFetch.count)
+        let count = min(room, tracks[key].fetchesAlone ? 1 : Limits.fetchesAtOnceMax, tracks[key].toFetch.count)
         guard count > 0 else { return }
+        tracks[key].isFetchedAlone = count == 1
         for row in tracks[key].toFetch.prefix(count) { send(.fetch(key: key, row: row)) }
         tracks[key].toFetch.removeFirst(count)
         tracks[key].fetching += count
@@ -239,18 +246,20 @@ extension ConsumerMachine {
 
     /// Messages that nobody holds.
     private mutating func claim() {
-        guard !isRecovering, nowNs >= nextClaimNs, room > 0, !isReadingShared, !isWaiting else { return }
+        guard !isRecovering, nowNs >= nextClaimNs, room > 0, !isReadingShared, !isWaiting, !isLooking else { return }
         nextClaimNs = nowNs + claimPeriodNs
         let each = max(1, min(Limits.claimPageMax, room / settings.keyCount))
         for _ in 0..<min(settings.keyCount, max(1, room / each)) {
             let key = nextClaimKey
             nextClaimKey = (nextClaimKey + 1) % settings.keyCount
-            guard !tracks[key].isClaiming, tracks[key].arrived.isEmpty else { continue }
             tracks[key].isClaiming = true
             tracks[key].reserved += each
             send(.claim(key: key, from: tracks[key].cursor, count: each))
         }
     }
+
+    /// What nobody holds is asked for, or has come and waits for its counts.
+    private var isLooking: Bool { tracks.contains { $0.isClaiming || !$0.arrived.isEmpty } }
 
     private mutating func clean() {
         guard nowNs >= nextCleanNs else { return }
@@ -264,12 +273,18 @@ extension ConsumerMachine {
     private mutating func read() {
         let areAcksDue = areAcksDue
         let isReading = isWorking && !hasGone && !isRecovering && !isReadingShared && !isWaiting
-        guard isReading, hand.ackCount <= Limits.acksOwedMax + settings.prefetch else {
+        if isReading, looksFirst { looksFirst = nowNs >= nextClaimNs || isLooking }
+        guard isReading, !looksFirst, hand.ackCount <= Limits.acksOwedMax + settings.prefetch else {
             if areAcksDue { sendAcks() }
             return
         }
         let room = room
         if isDrained, room - hand.ackCount > 0 {
+            // The look may find that the next one is due at once, and a read that waits would be in its way.
+            if tracks.contains(where: \.isClaiming) {
+                if areAcksDue { sendAcks() }
+                return
+            }
             // On the other connection: what is acknowledged here may be so only after that read.
             let count = max(1, min(Limits.streamPageEntries, (room - hand.ackCount) / settings.keyCount))
             let untilClaimMs = nextClaimNs > nowNs ? Int((nextClaimNs - nowNs) / 1_000_000) + 1 : 1

@@ -42,8 +42,8 @@ package struct ConsumerMachine: Sendable {
         }
 
         var phase = Phase.ready
-        /// A page of the phase is under way.
-        var isAsking = false
+        /// A page of the phase is under way; and what it brings is to be asked once more, from the beginning.
+        var isAsking = false, isStale = false
         /// The last id that has come.
         var seen: StreamID?
         /// The group has been there.
@@ -59,8 +59,8 @@ package struct ConsumerMachine: Sendable {
         /// Assigned, and to be fetched one by one.
         var toFetch: [PendingRow] = []
         var fetching = 0
-        /// The page that `toFetch` is of was the last; where the next one begins otherwise.
-        var nextPage: StreamID?
+        /// Together they did not fit a reply: one at a time. And the one that is under way is the only one.
+        var fetchesAlone = false, isFetchedAlone = false
         /// Room that is kept for what is under way.
         var reserved = 0
     }
@@ -105,6 +105,13 @@ package struct ConsumerMachine: Sendable {
     var nextClaimKey = 0
     var pausedUntilNs: UInt64 = 0
     var backoff: Backoff
+    /// Dead letters need memory that the rest does not: they wait by themselves.
+    var buryAtNs: UInt64 = 0
+    var buryBackoff: Backoff
+    /// What was given back comes before what is new: nothing is read before that was looked for.
+    var looksFirst = false
+    /// Answers in a row that are none, by command, and when the last came.
+    var strange: [String: (count: Int, atNs: UInt64)] = [:]
     /// When a group was last found gone.
     var lastGoneNs: UInt64 = 0
     package internal(set) var error: StreamError?
@@ -116,6 +123,7 @@ package struct ConsumerMachine: Sendable {
         tracks = Array(repeating: track, count: settings.keyCount)
         isRecovering = settings.isNamed
         backoff = Backoff(Limits.streamBackoffMs, seed: settings.seed)
+        buryBackoff = Backoff(Limits.streamBackoffMs, seed: settings.seed)
     }
 
     var isWorking: Bool { stage == .working }
@@ -142,6 +150,7 @@ package struct ConsumerMachine: Sendable {
             }
             // What was given back in between comes first.
             nextClaimNs = nowNs
+            looksFirst = true
         case (.working, false):
             stage = .idle
             letGo()
@@ -159,6 +168,7 @@ package struct ConsumerMachine: Sendable {
         // Whoever may not end a read that waits waits for its end: what it brings would be lost for long.
         let readMs = isWaiting ? Limits.stopReadMs : 0
         stage = .stopping(deadlineNs: deadlineNs, hardNs: max(deadlineNs, nowNs + .ns(ms: readMs)) + .ns(ms: Limits.stopGraceMs))
+        pausedUntilNs = min(pausedUntilNs, nowNs + ConsumerMachine.stopPauseNs)
         letGo()
     }
 
@@ -180,11 +190,17 @@ package struct ConsumerMachine: Sendable {
         for key in tracks.indices {
             for row in tracks[key].toFetch { giveBack(key, row.id, row.deliveries - 1) }
             tracks[key].toFetch = []
+            // What has been asked is answered soon, and goes back then. How often the rest was delivered nobody asks any more: once at
+            // least.
+            guard !tracks[key].areCountsAsked else { continue }
+            for entry in tracks[key].arrived { giveBack(key, entry.id, 1) }
+            tracks[key].reserved = max(0, tracks[key].reserved - tracks[key].arrived.count)
+            tracks[key].arrived = []
         }
     }
 
     /// - Parameter undone: deliveries that have not happened.
-    private mutating func giveBack(_ slot: Int, undone: Int) {
+    mutating func giveBack(_ slot: Int, undone: Int) {
         let held = hand[slot]
         giveBack(Int(held.key), held.id, Int(held.deliveries) - undone)
         drop(slot)
@@ -255,8 +271,10 @@ package struct ConsumerMachine: Sendable {
     // MARK: What comes
 
     /// A message has come that is not in hand.
-    /// - Parameter isNewest: it was delivered for the first time, by a read that counts that.
     mutating func receive(_ entry: StreamEntry, key: Int, deliveries: Int) {
+        // It need not be fetched any more, nor goes back what has come again.
+        if !tracks[key].toFetch.isEmpty { tracks[key].toFetch.removeAll { $0.id == entry.id } }
+        if !returns.isEmpty { returns[key]?.removeAll { $0.id == entry.id } }
         guard deliveries <= settings.maxDeliveries else { return refuse(entry.id, key: key, deliveries: deliveries) }
         guard isWorking else { return giveBack(key, entry.id, deliveries - 1) }
         let slot = hand.add(entry.id, key: key, deliveries: deliveries, leaseNs: nowNs)
@@ -286,11 +304,34 @@ package struct ConsumerMachine: Sendable {
 
     /// What is assigned in a stream, or in all, may not have arrived.
     package mutating func search(_ key: Int) {
-        if case .history = tracks[key].phase { return }
+        if case .history = tracks[key].phase {
+            // Behind it.
+            tracks[key].isStale = true
+            return
+        }
+        // What is under way was asked before.
+        if tracks[key].isAsking { tracks[key].isStale = true }
         tracks[key].phase = .search(after: .min)
-        (tracks[key].toFetch, tracks[key].nextPage) = ([], nil)
+        tracks[key].toFetch = []
         isRecovering = true
     }
 
-    mutating func pause() { pausedUntilNs = nowNs + backoff.nextDelayNs() }
+    /// To be fetched again, in its place.
+    mutating func reinsert(_ key: Int, _ row: PendingRow) {
+        let place = tracks[key].toFetch.firstIndex { $0.id > row.id } ?? tracks[key].toFetch.endIndex
+        tracks[key].toFetch.insert(row, at: place)
+    }
+
+    /// The longest pause at the end, when little time is left.
+    static let stopPauseNs: UInt64 = 100_000_000
+    /// The pause between two looks of which the first has not come to the end.
+    static let claimOnNs: UInt64 = 50_000_000
+
+    /// One pause for all that was sent together.
+    mutating func pause() {
+        guard nowNs >= pausedUntilNs else { return }
+        var delayNs = backoff.nextDelayNs()
+        if case .stopping = stage { delayNs = min(delayNs, ConsumerMachine.stopPauseNs) }
+        pausedUntilNs = nowNs + delayNs
+    }
 }

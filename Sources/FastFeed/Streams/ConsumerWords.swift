@@ -92,34 +92,34 @@ struct ConsumerWords: Sendable {
 
     // MARK: Replies
 
-    /// `.lost` for what is not an answer to this command.
+    /// `.strange` for what is not an answer to this command.
     func answer(_ reply: ReplyNode, to command: ConsumerCommand) -> ConsumerAnswer {
         if let error = reply.error { return .failed(failure(error, of: command)) }
         switch command {
         case .ack, .ackVanished, .bury, .makeGroup, .forget, .clean:
-            return StreamReplies.count(reply).map { .count($0) } ?? .lost
+            return StreamReplies.count(reply).map { .count($0) } ?? .strange
         case .fresh:
-            guard let pages = StreamReplies.pages(reply, keys: keys) else { return .lost }
+            guard let pages = StreamReplies.pages(reply, keys: keys) else { return .strange }
             return .pages(pages.compactMap { page in places[page.key].map { ($0, ConsumerPage(page)) } })
         case .history(let key, _, _):
-            guard let pages = StreamReplies.pages(reply, keys: [keys[key]]) else { return .lost }
+            guard let pages = StreamReplies.pages(reply, keys: [keys[key]]) else { return .strange }
             return .pages(pages.map { (key, ConsumerPage($0)) })
         case .fetch(let key, _):
-            return StreamReplies.page(reply, key: keys[key]).map { .pages([(key, ConsumerPage($0))]) } ?? .lost
+            return StreamReplies.page(reply, key: keys[key]).map { .pages([(key, ConsumerPage($0))]) } ?? .strange
         case .assigned, .counts:
-            guard let rows = StreamReplies.pendingEntries(reply) else { return .lost }
+            guard let rows = StreamReplies.pendingEntries(reply) else { return .strange }
             return .rows(rows.map { PendingRow(id: $0.id, deliveries: max(1, $0.deliveries)) })
         case .claim(let key, _, _): return claimed(reply, key)
         case .hold:
-            guard reply.kind == .array else { return .lost }
+            guard reply.kind == .array else { return .strange }
             let codes = reply.children.compactMap { StreamReplies.count($0) }
-            return codes.count == reply.count ? .codes(codes) : .lost
+            return codes.count == reply.count ? .codes(codes) : .strange
         }
     }
 
     /// 6.2 has null in the place of an entry that is gone, without its id.
     private func claimed(_ reply: ReplyNode, _ key: Int) -> ConsumerAnswer {
-        guard let (cursor, page) = StreamReplies.claimed(reply, key: keys[key]) else { return .lost }
+        guard let (cursor, page) = StreamReplies.claimed(reply, key: keys[key]) else { return .strange }
         let parts = reply.children
         let deleted = parts.count > 2 ? parts[2].count : 0
         return .claimed(cursor: cursor, page: ConsumerPage(page), unnamed: max(0, parts[1].count - (page.count - deleted)))

@@ -20,7 +20,7 @@ public final class StreamMessage: Sendable {
     static let pauseAfterDrop = Duration.seconds(1)
 
     @inline(__always)
-    init(_ delivery: ConsumerDelivery, _ desk: ConsumerDesk) {
+    package init(_ delivery: ConsumerDelivery, _ desk: ConsumerDesk) {
         (entry, deliveries, slot, self.desk) = (delivery.entry, delivery.deliveries, delivery.slot, desk)
     }
 

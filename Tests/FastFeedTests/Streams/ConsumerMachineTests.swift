@@ -143,7 +143,7 @@ struct ConsumerMachineTests {
         bench.answer(bench.last.read, .lost)
         bench.machine.lost(bench.nowNs)
         var sent = bench.turn()
-        #expect(sent == [.assigned(key: 0, after: .min, count: 100)])
+        #expect(sent == [.assigned(key: 0, after: .min, count: 8)], "no more than there is room")
         bench.answer(sent[0], .rows([1, 2, 3, 4].map { PendingRow(id: StreamID($0), deliveries: 1) }))
         sent = bench.turn()
         #expect(sent == [3, 4].map { .fetch(key: 0, row: PendingRow(id: StreamID($0), deliveries: 1)) })
@@ -218,6 +218,7 @@ struct ConsumerMachineTests {
         bench.machine.search(0)
         bench.answer(bench.last.read, .pages([]))
         let search = bench.turn()
+        #expect(bench.last.gone == [GoneMessage(key: 0, id: StreamID(1))], "nobody need wait for it")
         bench.answer(search.last, .rows([PendingRow(id: StreamID(1), deliveries: 6)]))
         #expect(!bench.turn().contains { if case .fetch = $0 { true } else { false } })
         #expect(bench.delivered.count == 1)
@@ -352,7 +353,9 @@ struct ConsumerMachineTests {
                 for delivery in bench.delivered where Bool.random(using: &random) { bench.ack([delivery]) }
                 bench.delivered.removeAll()
             }
-            #expect(bench.machine.stage == .working, "seed \(seed)")
+            // Eight in a row to the same question are too many.
+            let isEnough = if case .refused(let words) = bench.machine.error { words.hasPrefix("the answer to ") } else { false }
+            #expect(bench.machine.stage == .working || isEnough, "seed \(seed)")
         }
     }
 

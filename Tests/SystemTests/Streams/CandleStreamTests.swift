@@ -7,7 +7,7 @@ import TestKit
 import Testing
 import VenueSimulator
 
-@Suite("Streams: candles", .serialized)
+@Suite("Streams: candles", .serialized, .streamLimit)
 struct CandleStreamTests {
     private static func series(_ interval: Interval) -> Series { Series(symbol: Symbol("btcusdt")!, interval: interval) }
 
@@ -98,7 +98,7 @@ struct CandleStreamTests {
         #expect(Set(words.value.suffix(4)) == Set(last) && words.value.count == wanted.count + 4)
         #expect(stream.openGaps.isEmpty)
         task.cancel()
-        _ = await task.result
+        _ = try? await task.end()
     }
 
     @Test("Resumed behind the last candle, and behind the last change: none is repeated, none is missed")
@@ -114,7 +114,7 @@ struct CandleStreamTests {
         try await eventually(15, "a correction") { words.value.count == 11 }
         let place = stream.changePosition
         task.cancel()
-        _ = await task.result
+        _ = try? await task.end()
 
         // Away: candles come, one is missing, one that was read is corrected.
         try CandleStreamTests.merge(rig, .m1, Array(times[10..<20] + times[21..<30]))
@@ -132,7 +132,7 @@ struct CandleStreamTests {
         #expect(corrections.contains("corrected \(times[4]) 1 2.00000000"))
         #expect(Set(corrections).isSubset(of: ["corrected \(times[4]) 1 2.00000000", "corrected \(times[2]) 1 1.00000000"]))
         reading.cancel()
-        _ = await reading.result
+        _ = try? await reading.end()
     }
 
     @Test("Away for longer than the history: the gap says that it was trimmed")
@@ -147,7 +147,7 @@ struct CandleStreamTests {
         try await eventually(10, "a gap and twenty candles") { words.value.count >= 21 }
         #expect(words.value == ["gap \(times[10]) \(times[40]) trimmed"] + times[40...].map { "candle \($0)" })
         task.cancel()
-        _ = await task.result
+        _ = try? await task.end()
     }
 
     @Test("kill -9 of Redis and killed connections while it reads: no candle twice, none missed")
@@ -164,7 +164,7 @@ struct CandleStreamTests {
         try await eventually(20, "all, not \(words.value.count)") { words.value.count >= 300 }
         #expect(words.value == times.map { "candle \($0)" })
         task.cancel()
-        _ = await task.result
+        _ = try? await task.end()
     }
 
     @Test("What is not a candle is passed over by a stream, and an error where it is asked for")
@@ -194,7 +194,7 @@ struct CandleStreamTests {
             }
         }
         task.cancel()
-        _ = await task.result
+        _ = try? await task.end()
     }
 
     // MARK: Groups
@@ -236,7 +236,7 @@ struct CandleStreamTests {
         #expect(refused.value == 0)
         for info in try await stream.groups() { #expect(info.lag == 0 && info.pending == 0, "\(info)") }
         for consumer in consumers { await consumer.stop() }
-        for task in tasks { try await task.value }
+        for task in tasks { try await task.end() }
     }
 
     /// A service and the local exchange: what the stream tells is what the history has.
@@ -270,6 +270,6 @@ struct CandleStreamTests {
             #expect(told.value[symbol.name] == kept)
         }
         task.cancel()
-        _ = await task.result
+        _ = try? await task.end()
     }
 }

@@ -7,7 +7,7 @@ import RedisServer
 import TestKit
 import Testing
 
-@Suite("Streams: access", .serialized)
+@Suite("Streams: access", .serialized, .streamLimit)
 struct StreamAccessTests {
     /// The user's line of the file, as `ACL SETUSER` takes it: a selector in brackets is one word.
     private static func rights(_ user: String) throws -> [String] {
@@ -68,19 +68,22 @@ struct StreamAccessTests {
         try fill(5, from: 21)
         try await eventually(20, "five more") { log.count >= 24 && rig.pending(key, "g") == 0 }
         await consumer.stop()
-        try await task.value
+        try await task.end()
         #expect(try await group.pending().count == 0)
         #expect(try await group.consumers().isEmpty)
         try await group.seek(to: .start)
         #expect(try await candles.groups().map(\.lag) == [25])
-        #expect(try await group.claim([], for: "worker", idle: .zero).isEmpty)
+        let held = try await group.read(as: "holder", limit: 1).map(\.id)
+        #expect(try await group.claim(held, for: "worker", idle: .zero).map(\.id) == held && held.count == 1)
+        #expect(try await group.ack(held) == 1)
 
         // What a reader of candles does.
-        let told = Shared(0)
-        let reading = Task { for try await _ in streams.candles(series, after: .start) { told.withLock { $0 += 1 } } }
-        try await Task.sleep(for: .milliseconds(300))
+        let events = streams.candles(series, after: .start)
+        let reading = Task { for try await _ in events {} }
+        // None of these entries is a candle.
+        try await eventually(30, "25 entries to be read, not \(events.badEntries)") { events.badEntries >= 25 }
         reading.cancel()
-        _ = await reading.result
+        _ = try? await reading.end()
 
         let refusals = try rig.admin.command("ACL", "LOG").elements
         #expect(refusals.isEmpty, "\(refusals.first.map { "\($0)" } ?? "")")

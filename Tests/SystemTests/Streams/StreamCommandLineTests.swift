@@ -7,7 +7,7 @@ import RedisServer
 import TestKit
 import Testing
 
-@Suite("Command line: streams and groups", .serialized)
+@Suite("Command line: streams and groups", .serialized, .streamLimit)
 struct StreamCommandLineTests {
     private let server: RedisServerProcess
     private let admin: RedisClient

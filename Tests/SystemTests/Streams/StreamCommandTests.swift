@@ -6,7 +6,7 @@ import RedisServer
 import TestKit
 import Testing
 
-@Suite("Streams: commands", .serialized)
+@Suite("Streams: commands", .serialized, .streamLimit)
 struct StreamCommandTests {
     // MARK: Adding
 

@@ -6,7 +6,7 @@ import RedisServer
 import TestKit
 import Testing
 
-@Suite("Streams: messages that fail", .serialized)
+@Suite("Streams: messages that fail", .serialized, .streamLimit)
 struct StreamFailureTests {
     /// - Returns: the fields of the dead letters.
     private func deadLetters(_ rig: StreamRig, _ key: String) throws -> [[String: String]] {
@@ -45,7 +45,7 @@ struct StreamFailureTests {
         #expect(consumer.counters.buried == 1 && consumer.counters.retried >= 4)
         #expect(try rig.length("orders") == 50, "the entry itself stays")
         await consumer.stop()
-        _ = try await task.value
+        _ = try await task.end()
     }
 
     @Test("A handler that throws has its message again; a refused one is buried at once, with the reason")
@@ -66,7 +66,7 @@ struct StreamFailureTests {
         let letters = try deadLetters(rig, "dead:{orders}:g")
         #expect(letters.count == 1 && letters.first?["n"] == "0" && letters.first?["dead_reason"]?.hasPrefix("no amount") == true)
         await consumer.stop()
-        try await task.value
+        try await task.end()
     }
 
     @Test("Dead letters go elsewhere, or stay pending and are not delivered again here")
@@ -92,11 +92,42 @@ struct StreamFailureTests {
             try rig.length("graves:{orders}") == 2 && rig.pending("{orders}", "a") == 0 && consumers[1].counters.buried == 2
         }
         let before = deliveries.value.count
-        // Over two looks for idle messages.
+        // Only the other one looks for idle messages now.
+        await consumers[0].stop(within: .seconds(1))
+        let looks = try rig.calls("xautoclaim")
         try await Task.sleep(for: .milliseconds(1_500))
+        try await eventually(30, "two looks") { try rig.calls("xautoclaim") >= looks + 2 }
         #expect(rig.pending("{orders}", "b") == 2 && deliveries.value.count == before && deliveries.value.sorted() == [1, 1, 2, 2])
-        for consumer in consumers { await consumer.stop(within: .seconds(1)) }
-        for task in tasks { _ = await task.result }
+        await consumers[1].stop(within: .seconds(1))
+        for task in tasks { _ = try? await task.end() }
+    }
+
+    @Test("In order by key, and what fails stays pending: it is not delivered again, and those behind it go on")
+    func orderedAndStaying() async throws {
+        let rig = try await StreamRig()
+        for turn in 0..<5 { for customer in ["a", "b"] { try rig.ask("XADD", "orders", "*", "customer", customer, "turn", "\(turn)") } }
+        let first = try rig.ids("orders")[0]
+        let group = rig.streams["orders"].group("g")
+        let consumer = group.consumer(as: "one", ConsumerOptions(maxDeliveries: 2, deadLetter: .stayPending))
+        let seen = Shared<[String: [String]]>([:])
+        let task = Task {
+            try await consumer.run(parallel: 4, orderedBy: { $0.entry["customer"] ?? "" }) { message in
+                let (customer, turn) = (message.entry["customer"] ?? "", message.entry["turn"] ?? "")
+                seen.withLock { $0[customer, default: []].append("\(turn) \(message.deliveries)") }
+                if customer == "a", turn == "0" { message.retry(after: .milliseconds(20)) }
+            }
+        }
+        try await eventually(30, "all but one to be done with: \(seen.value)") {
+            seen.value["a"]?.count ?? 0 >= 6 && seen.value["b"]?.count ?? 0 >= 5 && rig.pending("orders", "g") == 1
+        }
+        #expect(seen.value == ["a": ["0 1", "0 2", "1 1", "2 1", "3 1", "4 1"], "b": ["0 1", "1 1", "2 1", "3 1", "4 1"]])
+        #expect(consumer.counters.buried == 1)
+        // What comes later of its key goes on as well.
+        try rig.ask("XADD", "orders", "*", "customer", "a", "turn", "5")
+        try await eventually(30, "a later one") { seen.value["a"]?.last == "5 1" && rig.pending("orders", "g") == 1 }
+        #expect(try await group.pending(of: nil).map(\.id) == [first])
+        await consumer.stop(within: .seconds(1))
+        try await task.end()
     }
 
     @Test("A message that is dropped without an answer comes again")
@@ -114,7 +145,7 @@ struct StreamFailureTests {
         try await eventually(20, "both to be done with: \(seen.value)") { rig.pending("orders", "g") == 0 && seen.value.count >= 3 }
         #expect(seen.value == ["0 1", "1 1", "0 2"])
         await consumer.stop()
-        try await task.value
+        try await task.end()
     }
 
     /// The script that buries runs whole or not at all, whatever becomes of the connection around it.
@@ -148,6 +179,6 @@ struct StreamFailureTests {
         #expect(buried.count == 200 && Set(buried) == Set(ids.indices.filter { $0 % 2 == 0 }.map { ids[$0] }), "each of them once")
         #expect(log.distinct == Set(ids.indices.filter { $0 % 2 == 1 }.map { ids[$0] }))
         for consumer in consumers { await consumer.stop() }
-        for task in tasks { try await task.value }
+        for task in tasks { try await task.end() }
     }
 }

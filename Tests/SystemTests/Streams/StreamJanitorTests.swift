@@ -6,7 +6,7 @@ import RedisServer
 import TestKit
 import Testing
 
-@Suite("Streams: names of dead consumers", .serialized)
+@Suite("Streams: names of dead consumers", .serialized, .streamLimit)
 struct StreamJanitorTests {
     @Test("Five hundred dead names vanish; those with something pending stay, and keep it")
     func deadNames() async throws {
@@ -26,7 +26,7 @@ struct StreamJanitorTests {
         try await eventually(30, "two names") { try rig.consumerNames("orders", "g").subtracting(["one"]) == ["holder"] }
         #expect(rig.pending("orders", "g", of: "holder") == 3)
         await consumer.stop()
-        try await task.value
+        try await task.end()
     }
 
     @Test("forget: a name without anything pending goes, another one stays")

@@ -7,7 +7,7 @@ import RedisServer
 import TestKit
 import Testing
 
-@Suite("Streams: many at once, and hostile", .serialized)
+@Suite("Streams: many at once, and hostile", .serialized, .streamLimit)
 struct StreamLoadTests {
     @Test("Sixteen tasks add at once: all of it is there, each task's in its order")
     func manyTasks() async throws {
@@ -103,66 +103,127 @@ struct StreamLoadTests {
         }
     }
 
-    /// Answers of a server that is none, each to whatever it is asked behind the greeting.
-    private static let answers: [(String, String)] = [
-        ("a length of 2^31", "$2147483648\r\nxx"), ("a length of 2^63", "$9223372036854775808\r\n"), ("a negative length", "$-5\r\n"),
-        ("2^31 elements", "*2147483648\r\n"), ("many elements that do not come", "*1000000\r\n:1\r\n"),
-        ("a thousand levels", String(repeating: "*1\r\n", count: 1_000) + ":1\r\n"), ("null", "*-1\r\n"),
-        ("nulls", "*3\r\n$-1\r\n*-1\r\n:1\r\n"),
-        ("a number", ":7\r\n"), ("text", "+OK\r\n"), ("an entry of nulls", "*1\r\n*2\r\n$3\r\n1-0\r\n*-1\r\n"),
-        ("an odd number of fields", "*1\r\n*2\r\n$3\r\n1-0\r\n*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n"),
-        ("an id that is none", "*1\r\n*2\r\n$3\r\nabc\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n"),
-        ("no protocol at all", "HTTP/1.1 400 Bad Request\r\n\r\n"),
-        ("zeros", String(repeating: "\u{0}", count: 5_000)), ("an endless line", "+" + String(repeating: "x", count: 200_000)),
+    /// What a server that is none answers to whatever it is asked behind the greeting.
+    private struct Answer {
+        let name: String
+        let text: String
+        /// To no question is it an answer.
+        var isNever = false
+        /// To a read that has waited it is an answer, which only comes too early: the next read follows at once.
+        var isEarly = false
+    }
+
+    private static let answers: [Answer] = [
+        Answer(name: "a length of 2^31", text: "$2147483648\r\nxx", isNever: true),
+        Answer(name: "a length of 2^63", text: "$9223372036854775808\r\n", isNever: true),
+        Answer(name: "a negative length", text: "$-5\r\n"),
+        Answer(name: "2^31 elements", text: "*2147483648\r\n", isNever: true),
+        Answer(name: "many elements that do not come", text: "*1000000\r\n:1\r\n", isNever: true),
+        Answer(name: "a thousand levels", text: String(repeating: "*1\r\n", count: 1_000) + ":1\r\n", isNever: true),
+        Answer(name: "null", text: "*-1\r\n", isEarly: true),
+        Answer(name: "nulls", text: "*3\r\n$-1\r\n*-1\r\n:1\r\n"),
+        Answer(name: "a number", text: ":7\r\n", isNever: true), Answer(name: "text", text: "+OK\r\n", isNever: true),
+        Answer(name: "an entry of nulls", text: "*1\r\n*2\r\n$3\r\n1-0\r\n*-1\r\n"),
+        Answer(
+            name: "an odd number of fields", text: "*1\r\n*2\r\n$3\r\n1-0\r\n*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n"),
+        Answer(name: "an id that is none", text: "*1\r\n*2\r\n$3\r\nabc\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n"),
+        Answer(name: "no protocol at all", text: "HTTP/1.1 400 Bad Request\r\n\r\n", isNever: true),
+        Answer(name: "zeros", text: String(repeating: "\u{0}", count: 5_000), isNever: true),
+        Answer(name: "an endless line", text: "+" + String(repeating: "x", count: 200_000), isNever: true),
     ]
 
-    @Test("A server of wrong depths, lengths and kinds: an error or nothing, in time, in bounded memory")
+    @Test("A server of wrong depths, lengths and kinds: an error or nothing, in time, in bounded memory, without asking all the time")
     func hostileServer() async throws {
         let rig = try await StreamRig()
-        let genuine = rig.server.socketPath
-        let answer = Shared("")
+        let hostile = HostileStreams(rig.server.socketPath)
         let listener = try LoopbackListener()
         defer { listener.stop() }
-        // The greeting is a real one's: it passes what is not about streams.
-        listener.start { client in HostileStreams.serve(client, genuine, answer) }
+        listener.start { client in hostile.serve(client) }
         let place = RedisEndpoint(place: .tcp(Authority(host: "127.0.0.1", port: listener.port)))
         let before = HostileStreams.residentBytes()
-        for (name, text) in StreamLoadTests.answers {
-            answer.withLock { $0 = text }
-            let streams = try await RedisStreams.connect(place, timeout: .milliseconds(300))
-            let stream = streams["orders"]
-            let calls: [@Sendable () async throws -> Void] = [
-                { _ = try await stream.range() }, { _ = try await stream.info() }, { _ = try await stream.groups() },
-                { _ = try await stream.group("g").pending() }, { _ = try await stream.group("g").read(as: "a") },
-                { _ = try await stream.group("g").consumers() }, { _ = try await stream.add(contentsOf: [["a": "b"], ["c": "d"]]) },
-            ]
-            for call in calls { _ = try? await call() }
-            // What runs for long outlives it, or ends with an error; it is there to be stopped.
-            let consumer = stream.group("g").consumer(as: "a")
-            let tasks = [
-                Task { try await consumer.run { _ in } },
-                Task { for try await _ in stream.follow(after: .start) {} },
-            ]
-            try await Task.sleep(for: .milliseconds(50))
-            streams.close()
-            for task in tasks { _ = await task.result }
-            #expect(Bool(true), "\(name): still here")
+        for answer in StreamLoadTests.answers {
+            hostile.answer.withLock { $0 = answer.text }
+            let streams = try await HostileStreams.connect(place)
+            try await askAll(streams["orders"], answer)
+            try await runAll(streams, answer, hostile)
         }
         let grown = HostileStreams.residentBytes() - before
         #expect(Sanitizer.isOn || grown < 200 << 20, "\(grown >> 20) MiB more")
     }
+
+    /// Every call comes to its end by itself, and takes nothing for an answer that is none.
+    private func askAll(_ stream: RedisStream, _ answer: Answer) async throws {
+        let calls: [(String, () async throws -> Void)] = [
+            ("range", { _ = try await stream.range() }), ("info", { _ = try await stream.info() }),
+            ("groups", { _ = try await stream.groups() }), ("pending", { _ = try await stream.group("g").pending() }),
+            ("read", { _ = try await stream.group("g").read(as: "a") }), ("consumers", { _ = try await stream.group("g").consumers() }),
+            ("add", { _ = try await stream.add(contentsOf: [["a": "b"], ["c": "d"]]) }),
+        ]
+        for (name, call) in calls {
+            let startNs = MonotonicClock.nowNs()
+            let error = await failure(call)
+            #expect(MonotonicClock.nowNs() - startNs < 10_000_000_000, "\(answer.name), \(name): not in time")
+            #expect(!answer.isNever || error != nil, "\(answer.name), \(name): taken for an answer")
+            #expect(error != .cancelled && error != .closed, "\(answer.name), \(name)")
+        }
+    }
+
+    /// What runs for long outlives it, or ends with an error; it is there to be stopped, and does not ask without a pause.
+    private func runAll(_ streams: RedisStreams, _ answer: Answer, _ hostile: HostileStreams) async throws {
+        let stream = streams["orders"]
+        let consumer = stream.group("g").consumer(as: "a")
+        let (asked, ended) = (hostile.books.value, Shared(0))
+        let tasks = [
+            Task {
+                defer { ended.withLock { $0 += 1 } }
+                try await consumer.run { _ in }
+            },
+            Task {
+                defer { ended.withLock { $0 += 1 } }
+                for try await _ in stream.follow(after: .start) {}
+            },
+        ]
+        try await eventually(30, "\(answer.name): a consumer and a tail that ask") {
+            let books = hostile.books.value
+            return (books.consumers > asked.consumers && books.tails > asked.tails) || ended.value == 2
+        }
+        let (before, startNs) = (hostile.books.value.commands, MonotonicClock.nowNs())
+        try await Task.sleep(for: .milliseconds(300))
+        let perSecond = Double(hostile.books.value.commands - before) / (Double(MonotonicClock.nowNs() - startNs) / 1e9)
+        #expect(answer.isEarly || perSecond < 500, "\(answer.name): \(Int(perSecond)) commands a second")
+        streams.close()
+        for task in tasks { await #expect(throws: StreamError.self, "\(answer.name)") { try await task.end() } }
+    }
 }
 
-/// A server that is none.
-private enum HostileStreams {
-    /// Passes on what is no command about streams, and answers those itself.
-    static func serve(_ client: Int32, _ genuine: String, _ answer: Shared<String>) {
+/// A server that is none. Its greeting is a real one's: it passes on what is no command about streams, and answers those itself.
+private final class HostileStreams: Sendable {
+    struct Books: Sendable {
+        /// About streams.
+        var commands = 0
+        /// Of them, what a consumer asks, and what a tail asks.
+        var consumers = 0, tails = 0
+    }
+
+    let answer = Shared("")
+    let books = Shared(Books())
+    private let genuine: String
+
+    init(_ genuine: String) { self.genuine = genuine }
+
+    /// With a short time-out, which a machine that stands still may exceed at the greeting.
+    static func connect(_ place: RedisEndpoint) async throws -> RedisStreams {
+        for _ in 0..<20 { if let streams = try? await RedisStreams.connect(place, timeout: .milliseconds(300)) { return streams } }
+        return try await RedisStreams.connect(place)
+    }
+
+    func serve(_ client: Int32) {
         defer { close(client) }
         guard let address = SocketAddress(unixPath: genuine) else { return }
         let server = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         defer { close(server) }
         let code = address.bytes.withUnsafeBytes {
-            connect(server, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t($0.count))
+            Glibc.connect(server, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t($0.count))
         }
         guard code == 0 else { return }
         var bytes = [UInt8](repeating: 0, count: 65_536)
@@ -175,12 +236,24 @@ private enum HostileStreams {
                 let text = String(decoding: bytes[..<count], as: UTF8.self).uppercased()
                 // The greeting asks, by a command without arguments, whether the server is new enough.
                 if place == 0, text.contains("\r\nX") || text.contains("EVAL"), !text.contains("*1\r\n$10\r\nXAUTOCLAIM") {
+                    note(bytes[..<count], text)
                     let reply = Array(answer.value.utf8)
                     guard send(client, reply, reply.count, Int32(MSG_NOSIGNAL)) >= 0 else { return }
                 } else {
                     guard send(ends[1 - place].fd, bytes, count, Int32(MSG_NOSIGNAL)) == count else { return }
                 }
             }
+        }
+    }
+
+    private func note(_ bytes: ArraySlice<UInt8>, _ text: String) {
+        let commands = zip(bytes, bytes.dropFirst()).count { $0 == UInt8(ascii: "\n") && $1 == UInt8(ascii: "X") }
+        let isConsumer = ["XREADGROUP", "XPENDING", "XAUTOCLAIM", "XGROUP"].contains { (name: String) in text.contains(name) }
+        let isTail = text.contains("XINFO") || text.contains("XREAD\r\n")
+        books.withLock { books in
+            books.commands += max(1, commands)
+            if isConsumer { books.consumers += 1 }
+            if isTail { books.tails += 1 }
         }
     }
 

@@ -6,7 +6,7 @@ import RedisServer
 import TestKit
 import Testing
 
-@Suite("Streams: patterns", .serialized)
+@Suite("Streams: patterns", .serialized, .streamLimit)
 struct StreamPatternTests {
     @Test("Time series: points with a time to live, a range by time, the newest ones")
     func timeSeries() async throws {
@@ -161,8 +161,8 @@ struct StreamPatternTests {
         try await eventually(20, "the twentieth payment") { paid.count == 20 && rig.pending("orders", "payment") == 0 }
         #expect(try rig.length("dead:{orders}:payment") == 0)
         for consumer in [payment, mail] { await consumer.stop() }
-        try await paying.value
-        try await mailing.value
+        try await paying.end()
+        try await mailing.end()
     }
 
     @Test("Stages: consume, add to the next stream with where it came from, acknowledge; doubles are known by it")
@@ -199,6 +199,6 @@ struct StreamPatternTests {
         #expect(Set(stored.value.keys) == Set(ids.map(\.description)))
         #expect(stored.value[ids[42].description] == "clean 42")
         for consumer in first + [second] { await consumer.stop() }
-        for task in cleaning + [storing] { try await task.value }
+        for task in cleaning + [storing] { try await task.end() }
     }
 }

@@ -68,6 +68,13 @@ final class StreamRig {
         return line?.firstMatch(of: /calls=(\d+)/).flatMap { Int($0.1) } ?? 0
     }
 
+    /// How often a command was refused before it was carried out: a replica that is asked to write does that.
+    func refusals(_ command: String) throws -> Int {
+        let text = try ask("INFO", "commandstats").text ?? ""
+        let line = text.split(whereSeparator: \.isNewline).first { $0.hasPrefix("cmdstat_\(command):calls=") }
+        return line?.firstMatch(of: /rejected_calls=(\d+)/).flatMap { Int($0.1) } ?? 0
+    }
+
     /// Reads that wait.
     func waiting() throws -> Int {
         let text = try ask("INFO", "clients").text ?? ""
@@ -96,6 +103,26 @@ final class StreamRig {
     func restart() throws {
         try server.restart()
         admin = try RedisClient.connect(server.endpoint, timeout: .seconds(20))
+    }
+}
+
+extension Trait where Self == TimeLimitTrait {
+    /// Of each test of a suite: one that hangs ends, and says so.
+    static var streamLimit: Self {
+        // The soak is told for how long it goes on.
+        let soak = ProcessInfo.processInfo.environment["FASTFEED_STREAM_MINUTES"].flatMap { Double($0) } ?? 0
+        return .timeLimit(.minutes(Nightly.isOn ? 60 + Int(soak) : Sanitizer.isOn ? 10 : 2))
+    }
+}
+
+extension Task where Failure == any Error {
+    /// Its value. It is cancelled together with whoever waits for it: so a test's time limit ends it, too.
+    func end() async throws -> Success {
+        try await withTaskCancellationHandler {
+            try await value
+        } onCancel: {
+            cancel()
+        }
     }
 }
 

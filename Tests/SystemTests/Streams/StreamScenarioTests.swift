@@ -7,7 +7,7 @@ import RedisServer
 import TestKit
 import Testing
 
-@Suite("Streams: scenarios", .serialized)
+@Suite("Streams: scenarios", .serialized, .streamLimit)
 struct StreamScenarioTests {
     /// Types commands as one does at redis-cli: a line each, words in double quotes, `#` begins a remark.
     /// - Returns: the answers.
@@ -89,7 +89,7 @@ struct StreamScenarioTests {
         }
         try await eventually(10, "two readers that wait") { try rig.waiting() == 2 }
         try type(rig, "XADD chat:room1 * user \"Charlie\" message \"Good morning!\" timestamp \"2024-01-15T10:30:30Z\"")
-        for reader in readers { try await reader.value }
+        for reader in readers { try await reader.end() }
         #expect(heard.allSatisfy { $0.value == ["Charlie: Good morning!"] })
         let moderation = room.group("moderation_service")
         let first = try await moderation.read(as: "moderator1", limit: 1)

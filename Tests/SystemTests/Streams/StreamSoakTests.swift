@@ -8,7 +8,7 @@ import RedisServer
 import TestKit
 import Testing
 
-@Suite("Streams: soak", .serialized, .nightly)
+@Suite("Streams: soak", .serialized, .streamLimit, .nightly)
 struct StreamSoakTests {
     private static let minutes = ProcessInfo.processInfo.environment["FASTFEED_STREAM_MINUTES"].flatMap { Double($0) } ?? 2
 
@@ -105,6 +105,6 @@ struct StreamSoakTests {
         #expect(books.added > 1_000)
         #expect(Sanitizer.isOn || residentBytes() - residentBefore < 64 << 20, "\((residentBytes() - residentBefore) >> 20) MiB more")
         for consumer in consumers + [sideConsumer] { await consumer.stop() }
-        for task in tasks + [sideTask] { try await task.value }
+        for task in tasks + [sideTask] { try await task.end() }
     }
 }

@@ -7,7 +7,7 @@ import TestKit
 import Testing
 import VenueSimulator
 
-@Suite("Streams: tails", .serialized)
+@Suite("Streams: tails", .serialized, .streamLimit)
 struct StreamTailTests {
     /// Follows on a task of its own until so many have come.
     private func collect(_ tail: StreamTail, _ count: Int, into log: Shared<[StreamEntry]>) -> Task<Void, any Error> {
@@ -34,7 +34,7 @@ struct StreamTailTests {
         // All three wait before more comes: else the end would be another one.
         try await eventually(10, "three reads that wait") { try rig.waiting() == 3 }
         let more = try rig.fill("orders", 10, from: 2_500)
-        for task in tasks { try await task.value }
+        for task in tasks { try await task.end() }
         #expect(numbers(all) == Array(0..<2_510))
         #expect(all.value.map(\.id) == ids + more)
         #expect(numbers(some) == Array(2_400..<2_510))
@@ -58,7 +58,7 @@ struct StreamTailTests {
         }
         try await eventually(10, "the reader to wait") { try rig.waiting() == 1 }
         _ = try await orders.add(["order_id": "6", "amount": "600"])
-        #expect(try await reader.value == "6")
+        #expect(try await reader.end() == "6")
     }
 
     @Test("Several streams in one tail: each in its own order, from its own place; one of them comes later")
@@ -71,7 +71,7 @@ struct StreamTailTests {
         try await eventually(10, "a reading that waits") { try rig.waiting() == 1 && log.value.count == 100 }
         try rig.fill("later", 20)
         try rig.fill("c", 10)
-        try await task.value
+        try await task.end()
         for (key, wanted) in [("a", Array(50..<100)), ("b", Array(0..<50)), ("later", Array(0..<20)), ("c", Array(0..<10))] {
             #expect(log.value.filter { $0.key == key }.compactMap { $0["n"].flatMap { Int($0) } } == wanted, "\(key)")
         }
@@ -93,7 +93,7 @@ struct StreamTailTests {
                 if number < 60 { try await Task.sleep(for: .milliseconds(Int.random(in: 0...5))) }
             }
         }
-        try await task.value
+        try await task.end()
         #expect(numbers(log) == Array(0..<rounds * each))
     }
 
@@ -114,7 +114,7 @@ struct StreamTailTests {
                 if kills % 3 == 0 { try await eventually(20, "a read that waits") { try rig.waiting() == 1 } }
             }
         }
-        try await task.value
+        try await task.end()
         #expect(numbers(log) == Array(0..<count))
         #expect(tail.interruptions == 0 && tail.losses == 0, "the stream itself is as it was")
     }
@@ -131,7 +131,7 @@ struct StreamTailTests {
         try await eventually(20, "the second hundred") { log.value.count == 200 }
         try await rig.killServer()
         try rig.fill("orders", 100, from: 200)
-        try await task.value
+        try await task.end()
         #expect(numbers(log) == Array(0..<300))
     }
 
@@ -149,7 +149,7 @@ struct StreamTailTests {
         proxy.goSilent()
         try rig.fill("orders", 10, from: 10)
         try await eventually(20, "the next ones") { log.value.count == 20 }
-        try await task.value
+        try await task.end()
         #expect(numbers(log) == Array(0..<20))
     }
 
@@ -167,7 +167,7 @@ struct StreamTailTests {
         try rig.ask("EVAL", script, "1", "orders")
         try await eventually(10, "forty to be counted, not \(tail.losses)") { tail.losses == 40 }
         try rig.fill("orders", 1, from: 100)
-        try await task.value
+        try await task.end()
         #expect(numbers(log) == Array(0..<50) + Array(90...100) && tail.losses == 40)
     }
 
@@ -182,7 +182,7 @@ struct StreamTailTests {
         try rig.ask("DEL", "orders")
         for number in 10..<15 { try rig.ask("XADD", "orders", "\(number)-1", "n", "\(number)") }
         // It finds out at the end of a read that waited in vain.
-        try await task.value
+        try await task.end()
         #expect(numbers(log) == Array(0..<15))
         #expect(tail.interruptions >= 1)
     }

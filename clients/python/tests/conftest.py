@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Iterator
 
@@ -9,6 +10,10 @@ import pytest
 
 from fastfeed import FluxClient
 from rig import FEEDD, RedisServer, World
+
+# Started in the background by a shell, we would hand an ignored Ctrl-C on to the programs that are to end by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:
