@@ -15,7 +15,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 work=.build-fuzz
 program=$work/fuzz
 # The slow parsers and the small builders are those of the tests.
-sources=(Fuzz/*.swift Tests/FastFeedTests/Fuzz/*.swift Tests/FastFeedTests/Support/{Decoding,KlineText,PaddedMessage,ReferenceParser,RESPText}.swift)
+sources=(Fuzz/*.swift Tests/FastFeedTests/Fuzz/*.swift Tests/FastFeedTests/Support/{Decoding,KlineText,Lending,PaddedMessage,ReferenceParser,RESPText}.swift)
 all_targets=(frames upgrade proxy kline notice json replies streams encoders configuration utf8)
 # The longest input of each: what the reader's own state can tell apart, and a little more.
 declare -A longest=([frames]=768 [upgrade]=768 [proxy]=512 [kline]=1024 [notice]=512 [json]=512 [replies]=512 [streams]=768 [encoders]=768 [configuration]=256 [utf8]=128)

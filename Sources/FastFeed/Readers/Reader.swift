@@ -54,7 +54,7 @@ package struct ReaderSettings: Sendable {
     /// The thread that takes the records, if it is not this one.
     package var sinkWakeUp: WakeUp?
 
-    var connections = FixedSlots<ReaderConnection>(capacity: Limits.connectionsPerReaderMax)
+    var connections = FixedSlots<ReaderConnection<WebSocketConnection>>(capacity: Limits.connectionsPerReaderMax)
     var stalledCount = 0
     var random: SplitMix64
     /// The earliest deadline of all connections; recomputed when it has passed or something changed.
@@ -92,9 +92,7 @@ package struct ReaderSettings: Sendable {
     package func onReady(_ token: PollToken, _ readiness: Readiness, nowNs: UInt64) {
         let slot = Int(token.slot)
         guard slot < connections.count, token.matches(connections[slot].generation) else { return }
-        if readiness.contains(.writable) && (connections[slot].phase == .open || connections[slot].phase == .closing) {
-            if connections[slot].socket?.flush() == false { failWrite(slot, "write failed") }
-        }
+        if readiness.contains(.writable) { carryOut(connections[slot].onWritable(), of: slot, nowNs) }
         markReady(slot)
     }
 
@@ -173,22 +171,5 @@ package struct ReaderSettings: Sendable {
         guard isStopping else { return }
         for slot in 0..<connections.count where connections[slot].phase != nil { return }
         stopped.store(true, ordering: .releasing)
-    }
-
-    func setLive(_ slot: Int, _ nowNs: UInt64) {
-        connections[slot].isLive = true
-        troubles.clear(.connection(label(slot)))
-        board.noteLive(connections[slot].key.number, nowNs: nowNs)
-        counters.add(.connectionsLive)
-    }
-
-    func setLost(_ slot: Int) {
-        guard connections[slot].isLive else { return }
-        connections[slot].isLive = false
-        counters.add(.connectionsLive, -1)
-        // While one replaces it the connection is live all the time.
-        let key = connections[slot].key
-        for other in 0..<connections.count where connections[other].isLive && connections[other].key == key { return }
-        board.noteLost(key.number)
     }
 }
