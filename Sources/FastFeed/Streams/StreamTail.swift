@@ -1,8 +1,9 @@
 // What comes into one stream or several, without end: the sequence that tasks take from, and the agent that reads for it on the streams'
 // thread. The agent's functions: that thread alone. Bounds: `Limits.tailEntriesMax` and `tailBytesMax` read ahead; full, it does not read.
 
-/// Entries as they come, each once, in the order of their stream, whatever Redis does: lost connections are made anew, and the reading goes
-/// on behind the last entry. It begins when it is made, and reads ahead a little.
+/// Entries as they come, each once, in the order of their stream: lost connections are made anew, and the reading goes on behind the last
+/// entry. It begins when it is made, and reads ahead a little. A stream that was made anew is read from its beginning (`interruptions`); a
+/// Redis that has lost its last entries looks the same, and what it still has comes twice.
 ///
 /// It throws `.notAStream`, `.refused`, `.badArgument`, `.closed`, and `.cancelled` when the task is cancelled; all else it outlives.
 /// Several iterators share the entries. It ends when nobody holds it any more.

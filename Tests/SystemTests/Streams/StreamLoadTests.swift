@@ -145,7 +145,8 @@ struct StreamLoadTests {
             hostile.answer.withLock { $0 = answer.text }
             let streams = try await HostileStreams.connect(place)
             try await askAll(streams["orders"], answer)
-            try await runAll(streams, answer, hostile)
+            // Its connections are lost all the time and come back with growing pauses: that takes long.
+            if Nightly.isOn { try await runAll(streams, answer, hostile) } else { streams.close() }
         }
         let grown = HostileStreams.residentBytes() - before
         #expect(Sanitizer.isOn || grown < 200 << 20, "\(grown >> 20) MiB more")
