@@ -71,6 +71,8 @@ struct StreamCase {
     let mode: StreamMode
     let batch: Int
     let fields: Int
+    /// The library's handler runs wherever tasks run (`RedisStreams.executor`).
+    var isElsewhere = false
     let goals: [StreamGoal]
 
     static let rate = "messages"
@@ -98,6 +100,7 @@ struct StreamCase {
             goals: [
                 StreamGoal(figure: "p50", against: .hiredis, limit: 1.3), StreamGoal(figure: "p50", against: .redisPy, limit: 0.8),
             ]),
+        StreamCase(name: "latency-elsewhere", mode: .latency, batch: 100, fields: 4, isElsewhere: true, goals: []),
     ]
 
     // MARK: One run
@@ -115,8 +118,9 @@ struct StreamCase {
         if isRead { try fill(client, count) }
         if mode != .produce { try expect("OK", client.command("XGROUP", "CREATE", StreamCase.key, "bench", "0", "MKSTREAM")) }
         let (program, first) = contestant.command(programs)
+        let flags = contestant == .fastfeed && isElsewhere ? ["--elsewhere"] : []
         let process = try ReferenceProcess(
-            program, first + [mode.rawValue, "\(port)", StreamCase.key, "\(count)", "\(batch)", "\(fields)"])
+            program, first + [mode.rawValue, "\(port)", StreamCase.key, "\(count)", "\(batch)", "\(fields)"] + flags)
         if mode == .latency { try produce(client, count, process) }
         let said = try JSONDecoder().decode(StreamSaid.self, from: JSONSerialization.data(withJSONObject: process.said()))
         guard process.waitForEnd() == 0 else { throw FeedError(.system, "the program has failed") }

@@ -28,6 +28,7 @@ struct StreamWork: ParsableCommand {
     @Argument(help: "Entries.") var count: Int
     @Argument(help: "Entries a read, a pipeline, a page.") var batch: Int
     @Argument(help: "Fields of an entry that is added: 4, or a candle's 14.") var fields: Int
+    @Flag(help: "Latency: the handler runs wherever tasks run, not on the streams' thread.") var elsewhere = false
     @Option(help: .hidden) var endWithParent: Int32?
 
     func validate() throws {
@@ -62,7 +63,8 @@ struct StreamWork: ParsableCommand {
         case .consume: try await consume(stream, names, &said)
         case .produce: try await produce(stream, &said)
         case .range: for try await entry in stream.entries() { said.see(entry, names) }
-        case .latency: try await wait(stream, names, &said)
+        case .latency:
+            said = try await withTaskExecutorPreference(elsewhere ? nil : streams.executor) { try await wait(stream, names) }
         }
         said.seconds = Double(MonotonicClock.nowNs() - startedNs) / 1e9
         said.cpuSeconds = StreamSaid.processSeconds() - cpu
@@ -80,7 +82,8 @@ struct StreamWork: ParsableCommand {
         await consumer.stop()
     }
 
-    private func wait(_ stream: RedisStream, _ names: [String], _ said: inout StreamSaid) async throws {
+    private func wait(_ stream: RedisStream, _ names: [String]) async throws -> StreamSaid {
+        var said = StreamSaid()
         let consumer = stream.group("bench").consumer(as: "one", ConsumerOptions(prefetch: 2 * batch))
         var latenciesNs: [UInt64] = []
         latenciesNs.reserveCapacity(count)
@@ -95,6 +98,7 @@ struct StreamWork: ParsableCommand {
         latenciesNs.sort()
         said.p50 = Double(latenciesNs[latenciesNs.count / 2]) / 1e3
         said.p99 = Double(latenciesNs[latenciesNs.count * 99 / 100]) / 1e3
+        return said
     }
 
     private func produce(_ stream: RedisStream, _ said: inout StreamSaid) async throws {

@@ -115,7 +115,9 @@ extension CandleTable {
         if let oldestMs = checked.oldestMs { noteHole(from: max(earliestMs, keptMs), until: oldestMs, id, .unstored, sparing: onTheWay) }
         let firstMs = checked.newestMs.map { series.interval.nextOpenTime(after: $0) } ?? earliestMs
         if isKnown {
-            noteHole(from: max(firstMs, keptMs), until: state.nextClosedOpenMs, id, .unstored, sparing: onTheWay)
+            // A first look at an empty history may be older than the first candles' writing: what it does not have is no news yet.
+            let isNews = last.isChecked || checked.newestMs != nil
+            noteHole(from: max(firstMs, keptMs), until: state.nextClosedOpenMs, id, .unstored, sparing: onTheWay, isNews: isNews)
         } else {
             // Nothing has come yet. The first event may be long in coming where nobody trades. Behind a backfill a history goes on with the
             // present bar; of three days nobody knows where that is.
@@ -126,6 +128,7 @@ extension CandleTable {
         }
         for openMs in checked.storedMs { gaps.remove(series, fromMs: openMs, untilMs: series.interval.nextOpenTime(after: openMs)) }
         if !checked.storedMs.isEmpty { onGapsChanged(series) }
+        last.isChecked = true
         held.noteChecked(UInt32(id))
         release(id)
     }
@@ -149,14 +152,15 @@ extension CandleTable {
         return openTimes
     }
 
-    private mutating func noteHole(from fromMs: Int64, until untilMs: Int64, _ id: Int, _ cause: Gap.Cause, sparing spared: [Range<Int64>])
-    {
+    private mutating func noteHole(
+        from fromMs: Int64, until untilMs: Int64, _ id: Int, _ cause: Gap.Cause, sparing spared: [Range<Int64>], isNews: Bool = true
+    ) {
         var from = fromMs
         for range in spared where from < range.upperBound && range.lowerBound < untilMs {
-            noteHole(from: from, until: range.lowerBound, id, cause)
+            noteHole(from: from, until: range.lowerBound, id, cause, isNews: isNews)
             from = range.upperBound
         }
-        noteHole(from: from, until: untilMs, id, cause)
+        noteHole(from: from, until: untilMs, id, cause, isNews: isNews)
     }
 
     /// A hole that somebody wants filled.

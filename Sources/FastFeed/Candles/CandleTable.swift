@@ -56,6 +56,8 @@
         var isOffGrid = false
         /// Some of its bars are on the board of holes.
         var hasListed = false
+        /// The healer has said what is stored.
+        var isChecked = false
     }
 
     package init(seriesMax: Int = Limits.seriesCountMax, closedMax: Int = Limits.closedQueueCountMax, counters: CounterBank, gaps: GapBoard)

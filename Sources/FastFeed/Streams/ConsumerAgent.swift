@@ -41,7 +41,10 @@ final class ConsumerAgent: StreamAgent, @unchecked Sendable {
 
     /// True when the machine has to look again.
     private func carryOut(_ turn: ConsumerTurn, _ port: StreamPort, _ nowNs: UInt64) -> Bool {
-        if !turn.hasBacklog { handOn(turn) }
+        if !turn.hasBacklog {
+            handOn(turn)
+            if !turn.deliveries.isEmpty { port.runTasks() }
+        }
         send(turn.commands, port, nowNs)
         if let read = turn.read, case .fresh(_, let blockMs) = read {
             reading = read

@@ -59,6 +59,17 @@ public final class RedisStreams: Sendable {
     /// before.
     public func close() { core.close() }
 
+    /// Runs tasks on the thread that reads from Redis, for who wants an entry in its handler some 30 µs sooner: no other thread has to wake
+    /// up for it.
+    ///
+    ///     await withTaskExecutorPreference(streams.executor) {
+    ///         for try await message in consumer { handle(message.entry); message.ack() }
+    ///     }
+    ///
+    /// While such a task runs nothing else of this connection does: no reply is read, no lease renewed. It is for handlers that take
+    /// microseconds and never block.
+    public var executor: any TaskExecutor { core }
+
     /// Any stream, by its whole key. Asks nothing; the stream need not be there.
     public subscript(key: String) -> RedisStream { RedisStream(key: key, streams: self) }
 

@@ -101,6 +101,8 @@ final class StreamCore: Sendable {
         var tickets: [StreamTicket] = []
         var arrived: [StreamSeat] = []
         var gone: [StreamSeat] = []
+        /// Parts of tasks that run on the thread.
+        var jobs: [UnownedJob] = []
         var isClosed = false
     }
 
@@ -207,5 +209,26 @@ final class StreamCore: Sendable {
         }
     }
 
+    func takeJobs() -> [UnownedJob] {
+        state.withLock { state in
+            defer { state.news.jobs = [] }
+            return state.news.jobs
+        }
+    }
+
     func finished(_ count: Int) { state.withLock { $0.callCount -= count } }
+}
+
+/// Tasks that prefer this executor run on the streams' thread (`RedisStreams.executor`); once that has ended, wherever others run.
+extension StreamCore: TaskExecutor {
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        let isTaken = state.withLock { state -> Bool in
+            guard !state.news.isClosed else { return false }
+            state.news.jobs.append(job)
+            state.hasNews = true
+            return true
+        }
+        if isTaken { wakeUp.signal() } else { globalConcurrentExecutor.enqueue(job) }
+    }
 }

@@ -73,8 +73,14 @@ final class StreamLoop {
             guard let place = ports.firstIndex(where: { $0.seat === seat }) else { continue }
             ports.remove(at: place).end()
         }
+        run(news.jobs)
         return !news.isClosed
     }
+
+    private func run(_ jobs: [UnownedJob]) { for job in jobs { unsafe job.runSynchronously(on: core.asUnownedTaskExecutor()) } }
+
+    /// Tasks of this thread that can go on do so now.
+    func runTasks() { run(core.takeJobs()) }
 
     private func end() {
         while !pending.isEmpty { pending.removeFirst().finish(.failure(.closed)) }

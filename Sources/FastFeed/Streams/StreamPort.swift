@@ -106,6 +106,9 @@ final class StreamPort {
         reader.close()
     }
 
+    /// Who waited for what was handed on just now, and is a task of this thread, takes it before anything more is sent.
+    func runTasks() { loop.runTasks() }
+
     /// Leaves the thread: the same as `StreamCore.detach`.
     func leave() { loop.core.detach(seat) }
 

@@ -184,6 +184,7 @@ public final class StreamTail: AsyncSequence, Sendable {
         toCheck.formUnion(reply.root.isNull ? all : brought.full)
         buffer.put(brought.entries, bytes: reply.byteCount)
         buffer.note(losses: reading.losses, interruptions: reading.interruptions)
+        if !brought.entries.isEmpty { port.runTasks() }
     }
 
     /// What XINFO says of some streams. False: it goes on otherwise.
