@@ -38,7 +38,7 @@ struct Benchmarks: ParsableCommand {
     static func main() {
         let commands: [any ParsableCommand.Type] = [
             ReferenceComparison.self, InstructionCount.self, Soak.self, Churn.self, Scale.self, Overload.self, Endurance.self,
-            StreamComparison.self, StreamWork.self,
+            StreamComparison.self, StreamWork.self, StreamWorker.self,
         ]
         let arguments = Array(CommandLine.arguments.dropFirst())
         let command = commands.first { $0.configuration.commandName == "Benchmarks \(arguments.first ?? "")" }

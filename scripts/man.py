@@ -84,7 +84,6 @@ def page(command, version, date):
     parents = command.get("superCommands", [])
     name = "-".join(parents + [command["commandName"]])
     lines = ['.TH %s 1 "%s" "feedd %s" "User Commands"\n.nh\n.ad l' % (text(name.upper()), date, version), ".SH NAME"]
-    lines[0] += "\n.nh\n.ad l"
     lines.append("%s \\- %s" % (text(name), text(command["abstract"].rstrip("."))))
     lines.append(".SH SYNOPSIS\n.B " + text(" ".join(parents + [command["commandName"]])))
     arguments = shown(command)

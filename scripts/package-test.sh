@@ -22,6 +22,27 @@ if [ -z "$package" ]; then
     [ -n "$package" ] || { say "skipped: there is no package"; exit 0; }
 fi
 
+# Its manual pages: each command that a page names has one, down to those of a command (feedd-stream-add), and man reads it.
+pages=$(mktemp -d)
+trap 'rm -rf "$pages"' EXIT
+dpkg-deb --fsys-tarfile "$package" | tar -x -C "$pages" --wildcards './usr/share/man/man1/*'
+names=(feedd)
+for ((place = 0; place < ${#names[@]}; place++)); do
+    page=$pages/usr/share/man/man1/${names[$place]}.1.gz
+    [ -f "$page" ] || fail "the package has no manual page ${names[$place]}"
+    mapfile -t -O ${#names[@]} names < <(zcat "$page" | sed -n '/^\.SH COMMANDS/,/^\.SH /s/^\\fB\(.*\)\\fR(1)$/\1/p' | sed 's/\\-/-/g')
+    if command -v man >/dev/null; then
+        shown=$(LC_ALL=C.UTF-8 MANWIDTH=100 man -l "$page" 2>&1) || fail "man does not read ${names[$place]}"
+        for part in "${names[$place]} - " SYNOPSIS DESCRIPTION; do
+            grep -qF "$part" <<<"$shown" || fail "the manual page ${names[$place]} has no '$part'"
+        done
+    fi
+done
+printf '%s\n' "${names[@]}" | grep -qx 'feedd-stream-add' || fail "no manual page has led to feedd-stream-add"
+[ "$(find "$pages/usr/share/man/man1" -name '*.1.gz' | wc -l)" -eq ${#names[@]} ] || fail "the package has manual pages that none names"
+command -v man >/dev/null || say "man -l: skipped, man is not installed"
+say "${#names[@]} manual pages"
+
 # The unit by itself.
 systemd-analyze verify --man=no "$(dpkg-deb --fsys-tarfile "$package" | tar -xO ./lib/systemd/system/feedd.service >"$folder/feedd.service" &&
     sed -i 's,/usr/bin/feedd,/bin/true,' "$folder/feedd.service" && echo "$folder/feedd.service")"
@@ -37,7 +58,7 @@ if [ "$(cat "$folder/root.needs" 2>/dev/null)" != "$made" ]; then
 fi
 root=$(mktemp -d)
 # Nothing of it outlives this script: it ends with the machine's own init.
-trap 'rm -rf "$root"' EXIT
+trap 'rm -rf "$root" "$pages"' EXIT
 tar -xf "$folder/root.tar" -C "$root"
 printf '127.0.0.1 localhost redis-1.example.org\n::1 localhost\n' >"$root/etc/hosts"
 install -m 644 "$package" "$root/feedd.deb"

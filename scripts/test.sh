@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that must hold before a change goes in: rooms, laws, format, build, what the hot path may cost, tests.
+# Everything that must hold before a change goes in: rooms and their drawing, laws, format, build, what the hot path may cost, tests.
 #
 #   scripts/test.sh            all of it; what takes longer is scripts/nightly.sh
 #   scripts/test.sh --quick    rooms, laws, format, the unit tests and the simulated worlds
@@ -27,6 +27,7 @@ esac
 step "setup" scripts/setup.sh
 [ -n "$quick" ] || optional "${for_tests[@]}" || true
 step "rooms" scripts/check-rooms.sh
+step "drawing" scripts/rooms.py --check
 step "laws" scripts/check-laws.sh
 step "format" scripts/format.sh --check
 # The configuration of demo.sh, so that nothing is built twice.

@@ -21,7 +21,10 @@ struct RunSeeds: ParsableCommand {
     @Option(help: "Threads; 0: one for each core.")
     var threads = 0
 
-    @Option(help: "A fault to plant around the healer: its worlds must fail.", transform: RunSeeds.fault)
+    @Option(help: "Check after so many turns what must be so between the agents, too (1: after every turn); 0: check no invariant.")
+    var turnsPerCheck = World.turnsPerCheck
+
+    @Option(help: "A fault to plant around the healer and the readers: its worlds must fail.", transform: RunSeeds.fault)
     var fault: PlantedFault?
 
     @Flag(help: "Tell each world's story and print its counters.")
@@ -37,7 +40,7 @@ struct RunSeeds: ParsableCommand {
             while true {
                 let seed = next.wrappingAdd(1, ordering: .relaxed).oldValue
                 guard seed < end else { return }
-                let outcome = World.run(seed: seed, fault: fault, tell: verbose ? { print($0) } : nil)
+                let outcome = World.run(seed: seed, fault: fault, turnsPerCheck: turnsPerCheck, tell: verbose ? { print($0) } : nil)
                 totals.add(outcome)
                 if verbose || !outcome.complaints.isEmpty { RunSeeds.show(outcome, withCounters: verbose) }
             }

@@ -3,7 +3,7 @@
 import FastFeed
 
 final class EngineProcess {
-    let readers: [Reader]
+    let readers: [KlineReader]
     let sink: Sink
     let healer: Healer?
     let rest: SimulatedRest?
@@ -22,7 +22,7 @@ final class EngineProcess {
     private var relay: FaultyRelay?
     /// What the control thread counts.
     private let controlCounters = CounterBank()
-    private let scenario: Scenario
+    let scenario: Scenario
     private let fault: PlantedFault?
 
     /// Wake-ups mean nothing here: agents are asked whether they have work.
@@ -35,7 +35,7 @@ final class EngineProcess {
         let budget = ConnectBudget(seed: scenario.seed ^ 0xB)
         let (journal, board) = (journal, board)
         readers = rings.enumerated().map {
-            Reader(
+            KlineReader(
                 index: $0.offset, settings: EngineProcess.readerSettings(scenario), ring: $0.element, journal: journal, budget: budget,
                 board: board)
         }
@@ -135,8 +135,15 @@ final class EngineProcess {
     private func offer(_ change: Placement.Change) {
         noteTakers(change)
         for command in change.before { _ = sink.commands.offer(command) }
-        for (reader, commands) in change.readers.enumerated() { for command in commands { _ = readers[reader].commands.offer(command) } }
+        for (reader, commands) in change.readers.enumerated() {
+            for command in commands where !isLost(command) { _ = readers[reader].commands.offer(command) }
+        }
         for command in change.after { _ = sink.commands.offer(command) }
+    }
+
+    private func isLost(_ command: ReaderCommand) -> Bool {
+        if case .unsubscribe = command { return fault == .unsubscribeLost }
+        return false
     }
 
     /// Before anything more is read: what is read now counts as before or after.

@@ -1,4 +1,4 @@
-// Faults that a world plants into what surrounds the healer, each as a fault of the product's would show. The worlds must find every one.
+// Faults that a world plants into what surrounds the healer and the readers, each as a fault of the product's would show. The worlds must find every one.
 
 import FastFeed
 
@@ -21,6 +21,8 @@ public enum PlantedFault: String, CaseIterable, Sendable {
     case idsLost
     /// The script that merges tells nobody of what it has changed.
     case changesLost
+    /// No reader hears which of a connection's streams are not wanted any more.
+    case unsubscribeLost
 }
 
 /// Takes the healer's records to the sink where a fault is planted between the two.

@@ -37,6 +37,9 @@ public final class World {
     private var hasHealerEnded = false
     let ledger: Ledger
     var complaints: [String] = []
+    /// After how many turns the invariants between the parts are checked; 0: none is ever.
+    private let turnsPerCheck: Int
+    private var hasBrokenInvariant = false
     /// By history: when the healer has last looked at it, and when it has last found nothing in it.
     private(set) var lookedMs: [String: Int64] = [:]
     private(set) var emptyMs: [String: Int64] = [:]
@@ -47,9 +50,13 @@ public final class World {
 
     /// - Parameters:
     ///   - fault: planted, and to be found.
+    ///   - turnsPerCheck: after so many turns the invariants between the agents are checked; those of the agents that have had their turn
+    ///     are after every turn. 0: none is ever.
     ///   - tell: takes the story of the run, line by line, with the virtual time.
-    public static func run(seed: UInt64, fault: PlantedFault? = nil, tell: ((String) -> Void)? = nil) -> Outcome {
-        let world = World(Scenario(seed: seed), fault)
+    public static func run(
+        seed: UInt64, fault: PlantedFault? = nil, turnsPerCheck: Int = World.turnsPerCheck, tell: ((String) -> Void)? = nil
+    ) -> Outcome {
+        let world = World(Scenario(seed: seed), fault, turnsPerCheck: turnsPerCheck)
         if let tell { world.kernel.tell = { [unowned world] in tell("\(Double(world.kernel.nowNs / 1_000) / 1e6) \($0())") } }
         world.kernel.tell? { "\(world.scenario)" }
         defer { world.kernel.end() }
@@ -59,8 +66,11 @@ public final class World {
     /// Whether the world of a seed has a healer in it.
     public static func heals(seed: UInt64) -> Bool { Scenario(seed: seed).healing != nil }
 
-    init(_ scenario: Scenario, _ fault: PlantedFault?) {
-        (self.scenario, self.fault) = (scenario, fault)
+    /// So many that a world takes little longer. What is broken between agents stays broken.
+    public static let turnsPerCheck = 8
+
+    init(_ scenario: Scenario, _ fault: PlantedFault?, turnsPerCheck: Int = 0) {
+        (self.scenario, self.fault, self.turnsPerCheck) = (scenario, fault, turnsPerCheck)
         random = SplitMix64(seed: scenario.seed ^ 0xA)
         var accept: (SocketAddress) -> Acceptance = { _ in .swallow }
         let kernel = SimulatedKernel(seed: scenario.seed ^ 0xC, latencyNs: scenario.latencyNs) { accept($0) }
@@ -292,5 +302,14 @@ public final class World {
             process.agents[index].doWork(nowNs: nowNs)
         }
         if process.readers.count(where: \.isRolling) > 1 { complain("two connections are being replaced for their age") }
+        if turnsPerCheck > 0 { checkInvariants(process, indices) }
+    }
+
+    /// The first that is broken is told; what follows from it is not.
+    private func checkInvariants(_ process: EngineProcess, _ turned: [Int]) {
+        let isWhole = turns % turnsPerCheck == 0
+        guard !hasBrokenInvariant, let sentence = process.checkInvariants(turned, isWhole: isWhole) else { return }
+        hasBrokenInvariant = true
+        complain("after turn \(turns): \(sentence)")
     }
 }

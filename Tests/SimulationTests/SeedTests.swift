@@ -49,6 +49,12 @@ import Testing
         #expect(found != nil, "\(fault) was not found in 400 worlds")
     }
 
+    /// A fault that leaves a part in a state that cannot be is told by the invariant's sentence, which names its turn.
+    @Test func aBrokenInvariantFailsItsWorld() {
+        let complaints = (1...400).lazy.map { World.run(seed: $0, fault: .unsubscribeLost).complaints }.joined()
+        #expect(complaints.contains { $0.hasPrefix("after turn ") && $0.contains("carries [") }, "no world has a word on it")
+    }
+
     @Test func aSeedIsTheWholeWorld() {
         for seed: UInt64 in [1, 77, 4_711] {
             let traces = Set((0..<3).map { _ in World.run(seed: seed).trace })

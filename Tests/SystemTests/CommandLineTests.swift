@@ -29,12 +29,14 @@ final class ProgramRun {
         case redirected(String)
     }
 
-    init(_ arguments: [String], environment: [String: String] = [:], output place: Place = .file) throws {
+    init(
+        _ arguments: [String], of program: URL = ProgramRun.program, environment: [String: String] = [:], output place: Place = .file
+    ) throws {
         let name = UUID().uuidString
         output = FileManager.default.temporaryDirectory.appendingPathComponent("feedd-test-\(name).out")
         errors = FileManager.default.temporaryDirectory.appendingPathComponent("feedd-test-\(name).err")
         for file in [output, errors] { #expect(FileManager.default.createFile(atPath: file.path, contents: nil)) }
-        process.executableURL = ProgramRun.program
+        process.executableURL = program
         process.arguments = arguments
         let inherited = ProcessInfo.processInfo.environment.filter {
             ["PATH", "TMPDIR"].contains($0.key) || $0.key.hasSuffix("SAN_OPTIONS")
@@ -53,7 +55,7 @@ final class ProgramRun {
         case .terminal(let handle): (process.standardInput, process.standardOutput) = (handle, handle)
         case .redirected(let words):
             process.executableURL = URL(fileURLWithPath: "/bin/sh")
-            process.arguments = ["-c", "exec \"$0\" \"$@\" \(words)", ProgramRun.program.path] + arguments
+            process.arguments = ["-c", "exec \"$0\" \"$@\" \(words)", program.path] + arguments
         }
         try process.run()
     }

@@ -127,6 +127,40 @@ struct FailoverTests {
         try expectWhole(rig, set)
     }
 
+    /// What a worker has acknowledged at the old primary may come again: at least once.
+    @Test("Ten workers of a group on candles, over a failover: each candle at the new primary was handled", arguments: [false, true])
+    func workers(isKilled: Bool) async throws {
+        let set = try SentinelSet()
+        let rig = try rig(set, symbols: 10)
+        let streams = try await RedisStreams.connect(try set.endpoint(), timeout: .seconds(20))
+        defer { streams.close() }
+        let keys = rig.venue.symbols.map { Keys.history($0.symbol.name, .s1) }
+        let log = HandledLog()
+        let consumers = (0..<10).map { streams.consumer(group: "g", of: keys, as: "worker-\($0)", ConsumerOptions(prefetch: 20)) }
+        let tasks = consumers.map { $0.work(into: log, parallel: 2) }
+        try await eventually(60, "candles that are handled") { log.count >= 200 }
+        // The group's places are at the other one, too.
+        try await eventually(20, "a replica that has the groups") {
+            try keys.allSatisfy { try set.second.command("XINFO", "GROUPS", $0).elements.count == 1 }
+        }
+        if isKilled { set.first.process.kill9() } else { try set.failOver() }
+        rig.wait(seconds: 60, "the data path to follow") { rig.counters[.redisFailovers] == 1 }
+        waitForCloses(rig, 300)
+        try expectWhole(rig, set)
+        let admin = try RedisClient.connect(set.second.process.endpoint)
+        let stored = try keys.flatMap { key in
+            try admin.command("XRANGE", key, "-", "+").elements.map { "\(key) \($0.elements[0].text ?? "")" }
+        }
+        func missing() -> Set<String> { Set(stored).subtracting(log.lines.map { "\($0.key) \($0.id)" }) }
+        try await eventually(60, "all \(stored.count): \(missing().count) are missing") {
+            try missing().isEmpty
+                && keys.allSatisfy { try admin.command("XPENDING", $0, "g").elements.first?.integer == 0 }
+        }
+        #expect(consumers.allSatisfy { $0.counters.interruptions >= 1 }, "all of them have moved")
+        for consumer in consumers { await consumer.stop() }
+        for task in tasks { try await task.end() }
+    }
+
     @Test("A primary that hangs and comes back: nobody goes back to it")
     func hung() throws {
         let set = try SentinelSet()

@@ -62,12 +62,13 @@ struct Soak: ParsableCommand {
             let service = try ServiceRun(setup, in: directory)
             let injector = FaultInjector(service.rig)
             service.onTurn = injector.tick
-            let atStart = try calm(service, injector, seconds: 60)
+            let atStart = try calm(service, injector, seconds: 60, looks: 5)
             let calmMs = try service.rig.exchange.timeMs()
             try hurt(service, injector, result)
             let wasInterrupted = isInterrupted.load(ordering: .relaxed)
             try injector.clearExchange()
-            let atEnd = try calm(service, injector, seconds: Soak.calmSecondsMax)
+            // Once a minute feedd gives back what it has freed.
+            let atEnd = try calm(service, injector, seconds: Soak.calmSecondsMax, looks: 65)
             try service.finishHealed(result, fromMs: injector.forgottenMs ?? calmMs)
             result.judgeProcess(atStart: atStart, atEnd: atEnd)
             result.judgeLoad(wanted: wantedFramesPerSecond(setup.series))
@@ -112,8 +113,8 @@ struct Soak: ParsableCommand {
         }
     }
 
-    /// Three reports in a row with all connections live, no hole and no queue to speak of; and how feedd stands 5 s later.
-    private func calm(_ service: ServiceRun, _ injector: FaultInjector, seconds: Double) throws -> Standing {
+    /// Three reports in a row with all connections live, no hole and no queue to speak of; and how feedd stands so long after them.
+    private func calm(_ service: ServiceRun, _ injector: FaultInjector, seconds: Double, looks: Double) throws -> Standing {
         var calm: Set<Int64> = []
         try service.wait(seconds, "calm") {
             let report = service.feedd.report
@@ -125,7 +126,7 @@ struct Soak: ParsableCommand {
             if isCalm { calm.insert(report.timeMs) } else { calm = [] }
             return calm.count >= 3
         }
-        try service.look(seconds: 5)
+        try service.look(seconds: looks)
         return try service.standing()
     }
 }

@@ -3,11 +3,15 @@
 
 /// A failure with the stage it happened in and one sentence naming the thing that is wrong.
 public struct FeedError: Error, Sendable, CustomStringConvertible {
+    /// Where it happened.
     public enum Stage: String, Sendable {
+        /// A setting; the system; TLS; a connection's upgrade; frames; what the exchange says; Redis.
         case configuration, system, tls, handshake, webSocket, venue, redis
     }
 
+    /// Where it happened.
     public let stage: Stage
+    /// One sentence; foreign bytes in it are printable.
     public let message: String
 
     package init(_ stage: Stage, _ message: String) {
@@ -15,5 +19,6 @@ public struct FeedError: Error, Sendable, CustomStringConvertible {
         self.message = message
     }
 
+    /// The message.
     public var description: String { message }
 }

@@ -28,6 +28,14 @@ extension Limits {
     /// How long what is under way at the end of a stop may still be answered, and a read that cannot be ended.
     package static let stopGraceMs = 1_000
     package static let stopReadMs = 7_000
+    /// The longest pause between two attempts while a consumer stops: of the little time that is left a longer one would take too much.
+    package static let stopPauseMs = 100
+    /// The pause before a look for messages that nobody holds goes on where the one before has ended without coming to the end of what is
+    /// pending: soon, so that what others have left is found, and not at once, so that thousands that are held do not keep Redis busy.
+    package static let claimOnMs = 50
+    /// Answers in a row to one command that Redis does not give. Beyond: the consumer ends with `.refused`. So many pauses outlive a proxy
+    /// that is confused for a moment; one that is not Redis at all is told within half a minute.
+    package static let strangeAnswersMax = 8
     /// The first pause before a handler that has failed gets the message again, and the longest.
     package static let retryPauseMs: ClosedRange<UInt64> = 1_000...30_000
     /// A consumer's name.

@@ -360,9 +360,7 @@ package enum Limits {
     package static let streamKeysMax = 1_024
     /// How long a read waits at Redis for something to come; then it asks again.
     package static let streamBlockMs = 5_000
-    /// A read that waits has this long to be answered, besides twice its BLOCK. Then its connection is taken for dead.
-    package static let streamReadPatienceMs = 2_000
-    /// Silence of a Redis that owes replies to commands. Then the connection is taken for dead.
+    /// Silence of a Redis that owes replies to commands, or to a read that waits. Then the connection is taken for dead.
     package static let streamSilenceMs = 15_000
     /// The first pause and the longest before a connection is tried again.
     package static let streamBackoffMs: ClosedRange<UInt64> = 100...5_000
@@ -389,6 +387,7 @@ package enum Limits {
             "an empty ring takes all the klines of one full read")
         precondition(handshakeLineBytesMax <= handshakeBytesMax)
         precondition(mergeRunMax * candleRespBytesMax + mergeHeadBytesMax <= asideBytesMax, "a run fits a batch")
+        precondition(streamSilenceMs > 2 * streamBlockMs, "since 7.2 a read may wait for longer than it has asked")
         precondition(proxyRequestBytesMax >= 2 * 262 + 4 * (2 * proxyCredentialBytesMax + 3) / 3 + 256, "CONNECT fits")
     }
 }

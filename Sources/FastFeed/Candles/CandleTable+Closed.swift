@@ -1,5 +1,6 @@
 // What becomes of closed candles: which bar must come next, which holes there are, who waits for them, and in which order candles go to
-// their history. The sink's thread alone. Rare beside the forming states: once a bar and series.
+// their history. The sink's thread alone. Rare beside the forming states: once a bar and series. Bounds: `Limits.lateHealedMax` bars of a
+// series that were healed because their close was late, `Limits.suspectsMax` pairs of bars for the healer.
 
 extension CandleTable {
     mutating func acceptClosed(_ record: Lent<CandleRecord>, _ id: Int, _ parsedAfterNs: UInt32) {

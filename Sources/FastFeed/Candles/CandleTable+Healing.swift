@@ -51,6 +51,7 @@ extension CandleTable {
         held.park(LateCandle(record.value, parsedAfterNs: parsedAfterNs), UInt32(id))
         release(id)
         if held.count > Limits.heldCandlesMax { releaseEverything() }
+        if held.count > Limits.heldCandlesMax { deliverEverything() }
     }
 
     /// Lets go of what has no hole before it any more.
@@ -81,6 +82,14 @@ extension CandleTable {
         if !held.holds { return releaseEverything() }
         if held.isCrowded && !closed.isFull { for (id, limitMs) in held.takeCrowded() { release(Int(id), before: limitMs) } }
         for id in held.takeDue() { release(Int(id), before: .max) }
+    }
+
+    /// Redis is away and the queue is full: its oldest candles become holes.
+    private mutating func deliverEverything() {
+        for id in held.ids {
+            deliverAll(held.take(id, before: .max), Int(id))
+            endHold(Int(id))
+        }
     }
 
     private mutating func endHold(_ id: Int) {
@@ -115,7 +124,7 @@ extension CandleTable {
         if let oldestMs = checked.oldestMs { noteHole(from: max(earliestMs, keptMs), until: oldestMs, id, .unstored, sparing: onTheWay) }
         let firstMs = checked.newestMs.map { series.interval.nextOpenTime(after: $0) } ?? earliestMs
         if isKnown {
-            // A first look at an empty history may be older than the first candles' writing: what it does not have is no news yet.
+            // A first look at an empty history may be older than the first candles' writing: nobody is told of what it lacks.
             let isNews = last.isChecked || checked.newestMs != nil
             noteHole(from: max(firstMs, keptMs), until: state.nextClosedOpenMs, id, .unstored, sparing: onTheWay, isNews: isNews)
         } else {
@@ -193,8 +202,9 @@ extension CandleTable {
         return newestMs == .min ? nil : Interval(rawValue: states[id].interval)!.nextOpenTime(after: newestMs)
     }
 
-    /// How many candles the next call of the merge script should have.
+    /// How many candles or removed entries the next call of the merge script should have.
     var mergeRunLength: Int {
+        if !merges.removals.isEmpty { return Limits.mergeRunMax }
         guard let first = merges.first, let series = series(first.seriesID) else { return Limits.mergeRunMin }
         let newestMs = lastClosed[Int(first.seriesID)].deliveredOpenMs
         let behind = first.openTimeMs < newestMs ? series.interval.barCount(from: first.openTimeMs, until: newestMs) : 0

@@ -6,6 +6,9 @@
 //
 // Order within a series: by open time, then closed over forming, then event time, then trade count. Forming
 // states coalesce in place; closed candles go into their queue one by one, never dropped or reordered.
+//
+// Bounds: `Limits.seriesCountMax` rows; the queues and lists in it have their own. An id is checked when its series is followed; a
+// record's is masked, so that a wrong one leads to a row whose generation is another.
 
 @safe package struct CandleTable: ~Copyable {
     let states: MappedArray<SeriesState>
@@ -24,12 +27,12 @@
     /// Bars whose trade ids do not follow those of the bar before, for the healer. Bounded.
     package var suspects: [(handle: SeriesHandle, fromMs: Int64, untilMs: Int64)] = []
     /// Series with something to write, each once, in order of first touch.
-    private let dirty: MappedArray<UInt32>
-    private var dirtyHead = 0
-    private var dirtyTail = 0
+    let dirty: MappedArray<UInt32>
+    private(set) var dirtyHead = 0
+    private(set) var dirtyTail = 0
     /// Entries of a history that are kept, about.
     package var historyMax = Int(Int32.max)
-    private let mask: Int
+    let mask: Int
     private(set) var names: [Series?]
     /// The id that each followed series had last.
     private(set) var ids: [Series: UInt32] = [:]
@@ -96,6 +99,8 @@
         }
         states[Int(id)].generation = generation
         states[Int(id)].interval = series.interval.rawValue
+        // Of its last life: what was lost after its end.
+        onGapsChanged(series)
     }
 
     /// Records of the id are stale from now on; a pending forming state is given up. The name stays, because
@@ -235,6 +240,7 @@
 
     @inline(__always)
     private mutating func pushDirty(_ id: UInt32) {
+        assert(dirtyCount <= mask)
         dirty[dirtyTail & mask] = id
         dirtyTail &+= 1
     }
@@ -246,6 +252,7 @@
     package mutating func popDirty() -> Int? {
         guard dirtyHead < dirtyTail else { return nil }
         let id = Int(dirty[dirtyHead & mask])
+        assert(states[id].flags.contains(.dirty))
         dirtyHead &+= 1
         states[id].flags.remove(.dirty)
         return id

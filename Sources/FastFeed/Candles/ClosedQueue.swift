@@ -1,7 +1,7 @@
 // Closed candles on their way to Redis, in the order they came: head (oldest unacknowledged) ≤ sent ≤ tail.
 // Positions only grow; an entry leaves when everything before it is acknowledged. The memory is reserved for
-// the bound and touched only as far as it is used. The sink's thread alone; `links`, `sent` and the entries' states are marks of
-// the batch builder.
+// the bound (`Limits.closedQueueCountMax`, or the user's) and touched only as far as it is used. The sink's thread alone; `links`, `sent`
+// and the entries' states are marks of the batch builder. An index is a masked position; one that the head has passed is not marked.
 
 @safe package struct ClosedQueue: ~Copyable {
     package enum EntryState: UInt8 {
@@ -106,6 +106,7 @@
     package mutating func advance() {
         while head < tail && states[head & mask] == EntryState.acknowledged.rawValue { head += 1 }
         sent = max(sent, head)
+        assert(sent <= tail && pendingCount >= 0 && pendingCount <= count)
     }
 
     /// All that is unacknowledged is to be sent again.

@@ -1,11 +1,12 @@
 // Holes in series' closed candles, until they are filled. The sink adds and fills (rarely), the healer says how far it is with them,
-// any thread reads. Past its bound holes are only counted, and the healer looks at those histories again as soon as there is room. Of the
-// holes that have ended it keeps the newest, for who asks in the morning what was missing in the night.
+// any thread reads; under a lock. Past `Limits.gapCountMax` holes are only counted, and the healer looks at those histories again as soon
+// as there is room. Of the holes that have ended it keeps the newest `Limits.gapsEndedMax`, for whoever asks in the morning what was
+// missing in the night.
 
 import Synchronization
 
 package final class GapBoard: Sendable {
-    private struct State {
+    struct State {
         /// Of each series by open time; no two overlap.
         var gaps: [Series: [Gap]] = [:]
         var count = 0
@@ -20,8 +21,8 @@ package final class GapBoard: Sendable {
         var ended: [EndedGap] = []
     }
 
-    private static let newsCountMax = 16
-    private let state = Lock(State())
+    static let newsCountMax = 16
+    let state = Lock(State())
     private let versions = Atomic<Int>(0)
     private let countMax: Int
 
@@ -201,6 +202,8 @@ package final class GapBoard: Sendable {
     package func forget(_ series: Series) {
         state.withLock { state in
             state.forgotten.remove(series)
+            // What is nobody's any more is not looked for.
+            if state.forgotten.isEmpty { state.forgottenCount = 0 }
             guard let gaps = state.gaps.removeValue(forKey: series) else { return }
             state.count -= gaps.count
             for gap in gaps where gap.state != .absent {

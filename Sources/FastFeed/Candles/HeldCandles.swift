@@ -19,9 +19,9 @@ package struct HeldCandles {
         var isUnchecked = false
     }
 
-    private var waiting: [UInt32: Waiting] = [:]
+    private(set) var waiting: [UInt32: Waiting] = [:]
     /// Series whose candles wait for nothing but room in the queue: those before an open time.
-    private var crowded: [UInt32: Int64] = [:]
+    private(set) var crowded: [UInt32: Int64] = [:]
     /// Candles of all series.
     package private(set) var count = 0
     /// How long a series' candles may wait; 0: not at all.

@@ -11,17 +11,17 @@ package struct MergeQueue {
     }
 
     /// By series id, each ascending, of one bar the later word behind the earlier.
-    private var waiting: [UInt32: [LateCandle]] = [:]
+    private(set) var waiting: [UInt32: [LateCandle]] = [:]
     /// Series in the order in which they came.
-    private var order: [UInt32] = []
-    private var removals: [(series: Series, ids: [String])] = []
+    private(set) var order: [UInt32] = []
+    private(set) var removals: [(series: Series, ids: [String])] = []
     /// Candles, those of runs on their way among them.
     package private(set) var count = 0
     /// Where the queue of closed candles must be before a run goes: what is older and still in it is to be appended, not inserted.
-    private var afterHead = 0
+    private(set) var afterHead = 0
     /// Open times of the candles of runs on their way, by series id.
-    private var flying: [UInt32: [Int64]] = [:]
-    private var removalsFlying = 0
+    private(set) var flying: [UInt32: [Int64]] = [:]
+    private(set) var removalsFlying = 0
 
     package init() {}
 
@@ -65,14 +65,15 @@ package struct MergeQueue {
         }
     }
 
-    /// The next run, of so many candles at most. It is on its way until `end` or `putBack`.
+    /// The next run, of so many candles or entries at most. It is on its way until `end` or `putBack`.
     package mutating func take(most: Int) -> Run? {
+        guard most > 0 else { return nil }
         if let (series, ids) = removals.first {
-            removals.removeFirst()
+            if ids.count > most { removals[0].ids.removeFirst(most) } else { removals.removeFirst() }
             removalsFlying += 1
-            return .removal(series, ids: ids)
+            return .removal(series, ids: Array(ids.prefix(most)))
         }
-        guard most > 0, let id = order.first, let list = waiting[id] else { return nil }
+        guard let id = order.first, let list = waiting[id] else { return nil }
         // The script takes each bar once: a second word on it begins the next run.
         var run: [LateCandle] = []
         for candle in list {
@@ -111,10 +112,14 @@ package struct MergeQueue {
     package mutating func end(_ run: Run) {
         land(run)
         if case .candles(let candles) = run { count -= candles.count }
+        precondition(count >= 0, "a run ends once")
     }
 
     private mutating func land(_ run: Run) {
-        guard case .candles(let candles) = run else { return removalsFlying -= 1 }
+        guard case .candles(let candles) = run else {
+            precondition(removalsFlying > 0, "a removal ends once")
+            return removalsFlying -= 1
+        }
         let id = candles[0].record.seriesID
         guard var left = flying[id] else { return }
         for candle in candles { if let place = left.firstIndex(of: candle.record.openTimeMs) { left.remove(at: place) } }

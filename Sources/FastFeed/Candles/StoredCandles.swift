@@ -1,5 +1,5 @@
 // Closed candles that Redis has acknowledged a moment ago. A failover may lose what a server has acknowledged: after each new connection
-// they are written again. What the stream has brought, and not what the healer has: that he finds anew. The sink's thread alone. Bounded
+// they are written again. Only what the stream has brought: what the healer has brought it finds anew. The sink's thread alone. Bounded
 // by time and by `Limits.storedCandlesMax`; the memory is reserved for that and touched as far as the busiest moment needs.
 
 @safe package struct StoredCandles: ~Copyable {

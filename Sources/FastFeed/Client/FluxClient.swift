@@ -19,6 +19,7 @@ public final class FluxClient: Sendable {
     private let keys: KeySchema
     private let timeoutMs: Int
 
+    /// The time-out of calls where none is named.
     public static let timeoutDefault = Duration.seconds(5)
 
     /// Connects, and stays connected.
@@ -72,6 +73,7 @@ public final class FluxClient: Sendable {
     /// Creates a flux, or finds it there already.
     /// - Parameters:
     ///   - symbols: the exchange's names, `btcusdt`; in any order, upper or lower case.
+    ///   - interval: of all its series.
     ///   - name: the flux's id, `[A-Za-z0-9_.-]{1,64}`; made from interval and symbols when nil.
     ///   - history: candles to have from the start, at most as many as the service keeps; nil or 0: as many as the service is told to
     ///     (`--backfill`).
@@ -85,14 +87,20 @@ public final class FluxClient: Sendable {
     /// - Throws: `.refused` with the code `.unknownFlux` when there is no such flux.
     public func stopFlux(_ id: String) async throws(FluxError) { _ = try await ask(.stop(id)) }
 
+    /// All fluxes of the service.
     public func listFluxes() async throws(FluxError) -> [FluxSummary] { try await ask(.list).value }
 
+    /// How the service stands.
     public func status() async throws(FluxError) -> ServiceStatus { try await ask(.status).value }
 
+    /// How one flux stands.
+    /// - Throws: `.refused` with the code `.unknownFlux` when there is no such flux.
     public func status(of id: String) async throws(FluxError) -> FluxStatus { try await ask(.status(of: id)).value }
 
     /// Candles of one series, oldest first, the forming one last.
     /// - Parameters:
+    ///   - symbol: in upper or lower case; no flux needs to have it.
+    ///   - interval: of the series.
     ///   - limit: at most so many, 1 to 1500; the service's default is 100.
     ///   - start: open times from here on, Unix ms.
     ///   - end: open times up to here, Unix ms.
@@ -114,7 +122,10 @@ public final class FluxClient: Sendable {
 
     /// Asks for the last candles of a series that a flux has, as far as Redis lacks them. They come one after the other: until they are
     /// there, `gaps` lists them with the cause `backfill`, from a moment after this call on.
-    /// - Parameter count: so many candles before the present bar, 1 to the service's `history`.
+    /// - Parameters:
+    ///   - symbol: of the series.
+    ///   - interval: of the series.
+    ///   - count: so many candles before the present bar, 1 to the service's `history`.
     /// - Throws: `.refused` with the code `.unknownFlux` when no flux has the series, with `.internal` when the service does not ask the
     ///   exchange.
     public func backfill(symbol: String, interval: Interval, count: Int) async throws(FluxError) {
@@ -123,6 +134,8 @@ public final class FluxClient: Sendable {
 
     /// Compares the last candles of a series that a flux has with the exchange's own history.
     /// - Parameters:
+    ///   - symbol: of the series.
+    ///   - interval: of the series.
     ///   - limit: so many candles, 1 to 1500; the service's default is 1000.
     ///   - repair: puts right what it finds: missing candles are brought, different ones corrected, foreign entries removed.
     /// - Throws: `.refused` with the code `.unknownFlux` when no flux has the series, with `.busy` when the exchange's limits allow no
@@ -223,8 +236,10 @@ public struct FluxUpdates: AsyncSequence, Sendable {
     /// How often the connection was lost.
     public var interruptions: UInt64 { subscription.buffer.interruptions }
 
+    /// Another reader of the same updates: each update goes to one of them.
     public func makeAsyncIterator() -> Iterator { Iterator(subscription: subscription) }
 
+    /// Takes updates, one by one.
     public struct Iterator: AsyncIteratorProtocol {
         let subscription: FluxSubscription
 
@@ -242,6 +257,7 @@ public struct FluxUpdates: AsyncSequence, Sendable {
             return nil
         }
 
+        /// The next update; nil at the end.
         public mutating func next() async -> FluxUpdate? { await next(isolation: nil) }
     }
 }

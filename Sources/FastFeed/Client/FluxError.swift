@@ -18,6 +18,7 @@ public enum FluxError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The task was cancelled. The command may have been carried out.
     case cancelled
 
+    /// One sentence, for people.
     public var description: String {
         switch self {
         case .serviceNotRunning: "no service listens for commands"

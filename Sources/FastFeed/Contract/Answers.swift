@@ -3,6 +3,7 @@
 
 /// The answer to `createFlux`.
 public struct CreatedFlux: Sendable, Equatable {
+    /// The flux's id: as it was named, or made from interval and symbols.
     public let id: String
     /// False when the same flux was there already.
     public let created: Bool
@@ -25,8 +26,11 @@ extension CreatedFlux {
 
 /// One flux, as `listFluxes` tells it.
 public struct FluxSummary: Sendable, Equatable {
+    /// The flux's id.
     public let id: String
+    /// What it follows.
     public let symbols: [Symbol]
+    /// The interval of all its series.
     public let interval: Interval
     /// Nil for a state that this version does not know.
     public let state: FluxState?
@@ -58,7 +62,9 @@ extension FluxSummary {
 
 /// The answer to `data`.
 public struct CandleData: Sendable, Equatable {
+    /// The series' symbol.
     public let symbol: Symbol
+    /// The series' interval.
     public let interval: Interval
     /// Nil for a source that this version does not know.
     public let source: DataSource?
@@ -90,9 +96,12 @@ public struct CandleData: Sendable, Equatable {
     }
 }
 
-/// What one flush of the service wrote for one series. (`BatchBuilder` renders it by hand; a test reads its messages here.)
+// `BatchBuilder` renders it by hand; a test reads its messages here.
+/// What one flush of the service wrote for one series.
 public struct FluxUpdate: Sendable, Equatable {
+    /// The series' symbol.
     public let symbol: Symbol
+    /// The series' interval.
     public let interval: Interval
     /// Candles written.
     public let rows: Int64

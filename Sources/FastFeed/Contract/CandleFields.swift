@@ -106,10 +106,15 @@ package struct HistoryEntry: Sendable {
 
 /// One candle. Decimals are the exchange's exact text; times are Unix milliseconds.
 public struct Candle: Sendable, Equatable {
+    /// When the bar begins.
     public let openTime: Int64
+    /// The bar's last millisecond.
     public let closeTime: Int64
+    /// Prices, in the quote asset.
     public let open, high, low, close: DecimalText
+    /// What was traded, in the base asset and in the quote asset.
     public let volume, quoteVolume: DecimalText
+    /// What takers bought of it, in the base asset and in the quote asset.
     public let takerBuyVolume, takerBuyQuoteVolume: DecimalText
     /// Trades in the bar.
     public let count: Int64

@@ -2,10 +2,15 @@
 
 /// Why the service refuses a request.
 public enum CommandCode: String, CaseIterable, Sendable {
+    /// Not JSON, or a field is missing or not what it must be.
     case badRequest = "bad_request"
+    /// The exchange does not list it.
     case unknownSymbol = "unknown_symbol"
+    /// Not one of the intervals.
     case badInterval = "bad_interval"
+    /// There is no such flux.
     case unknownFlux = "unknown_flux"
+    /// More than one request, or the service, takes.
     case tooLarge = "too_large"
     /// The same may succeed a little later.
     case busy

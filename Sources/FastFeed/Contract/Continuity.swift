@@ -3,7 +3,9 @@
 
 /// A hole in the closed candles of a series, as `gaps` tells it.
 public struct GapSummary: Sendable, Equatable {
+    /// The series' symbol.
     public let symbol: Symbol
+    /// The series' interval.
     public let interval: Interval
     /// Open time of the first candle that is missing, Unix ms.
     public let from: Int64
@@ -71,7 +73,9 @@ extension GapList {
 
 /// The answer to `audit`: the stored candles of a series against the exchange's own history.
 public struct HistoryAudit: Sendable, Equatable {
+    /// A bar, or an entry, that is not as the exchange has it.
     public struct Finding: Sendable, Equatable {
+        /// What is wrong with it.
         public enum Kind: String, Sendable, CaseIterable {
             /// The exchange has the bar, Redis has not.
             case missing
@@ -87,10 +91,13 @@ public struct HistoryAudit: Sendable, Equatable {
         public let kind: Kind?
     }
 
+    /// The series' symbol.
     public let symbol: Symbol
+    /// The series' interval.
     public let interval: Interval
     /// Bars of the exchange that were compared.
     public let checked: Int64
+    /// What differs, oldest first.
     public let findings: [Finding]
     /// Further ones, which the answer had no room for.
     public let more: Int64

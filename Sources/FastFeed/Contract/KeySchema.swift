@@ -52,6 +52,8 @@ package struct KeySchema: Sendable {
     package func listedKey(_ symbol: Symbol) -> String { "\(prefix)symbol:\(listTag):\(symbol)" }
     /// An index of instruments: `symbols:{symbols}:all`, `symbols:{um:symbols}:quote:usdt`.
     package func listIndexKey(_ index: ListIndex) -> String { "\(prefix)symbols:\(listTag):\(index.name)" }
+    /// An instrument's hash, or an index of them.
+    package func isListKey(_ key: String) -> Bool { ["symbol", "symbols"].contains { key.hasPrefix("\(prefix)\($0):\(listTag):") } }
     /// The channel of updates: `updates:{btcusdt}:1m`.
     package func updatesChannel(_ series: Series) -> String { "\(prefix)updates:\(tag(series)):\(series.interval.token)" }
     /// The pattern of all channels of updates, whatever the market.

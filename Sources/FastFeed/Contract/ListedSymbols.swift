@@ -3,16 +3,19 @@
 
 /// An instrument of the exchange, and what was traded of it in the last 24 hours. The figures are nil where the exchange has none.
 public struct ListedSymbol: Sendable, Equatable {
+    /// Its name.
     public let symbol: Symbol
     /// The assets as the exchange has them, `BTC` and `USDT`; empty where it does not say.
     public let base, quote: String
     /// `TRADING`, `BREAK`, `HALT` and others; new ones may come.
     public let status: String
+    /// The last trade's price, in the quote asset.
     public let lastPrice: DecimalText?
     /// Against 24 hours ago, in percent.
     public let priceChangePercent: DecimalText?
     /// In the quote asset.
     public let quoteVolume: DecimalText?
+    /// Trades.
     public let trades: Int64?
 }
 

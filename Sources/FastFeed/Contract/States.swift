@@ -7,6 +7,7 @@
 public enum FluxState: String, CaseIterable, Sendable {
     /// Some of its series have not been heard yet.
     case starting
+    /// Its candles come.
     case live
     /// Nothing has come for longer than its interval allows.
     case stale
@@ -16,11 +17,13 @@ public enum FluxState: String, CaseIterable, Sendable {
     case halted
     /// Nothing comes: the exchange does not list its symbols, or not any more.
     case delisted
+    /// It was stopped; nothing comes for it.
     case stopped
 }
 
 /// A symbol of which nothing comes, or not now.
 public struct RefusedSymbol: Sendable, Equatable {
+    /// Why nothing comes.
     public enum Reason: Sendable, Equatable {
         /// It is not on the exchange's list.
         case unknown
@@ -41,7 +44,9 @@ public struct RefusedSymbol: Sendable, Equatable {
         }
     }
 
+    /// The symbol.
     public let symbol: Symbol
+    /// Why nothing comes of it.
     public let reason: Reason
 
     package init(_ symbol: Symbol, _ reason: Reason) { (self.symbol, self.reason) = (symbol, reason) }
@@ -67,9 +72,11 @@ extension FluxState {
 
 /// How the service stands.
 public enum ServiceState: String, CaseIterable, Sendable {
+    /// Not all of its connections stand yet; all of it works.
     case starting, live
     /// Connections to the exchange are missing.
     case degraded
+    /// It has ended in order.
     case stopped
 }
 
@@ -93,11 +100,13 @@ public enum FluxOrigin: String, CaseIterable, Sendable {
 
 /// Where the rows of `data` come from.
 public enum DataSource: String, CaseIterable, Sendable {
+    /// Redis, as the service writes it.
     case redis
     /// A replica of Redis, at most a moment behind it.
     case replica
     /// What the exchange said a moment ago.
     case cache
+    /// The exchange, asked for this.
     case exchange
     /// Rows of Redis and, where it has none, the exchange's of now or a moment ago.
     case completed

@@ -16,7 +16,9 @@ extension StatusMembers {
 
 /// How one flux stands.
 public struct FluxStatus: Sendable, Equatable {
+    /// Which flux, and how it stands.
     public let flux: FluxSummary
+    /// What it was made by. Nil for an origin that this version does not know.
     public let origin: FluxOrigin?
     /// Symbols of which nothing comes, each with the reason.
     public let refusedSymbols: [RefusedSymbol]
@@ -53,7 +55,9 @@ extension FluxStatus: StatusMembers {
 
 /// How the service stands.
 public struct ServiceStatus: Sendable, Equatable {
+    /// A number of the service's, by its name.
     public struct Figure: Sendable, Equatable {
+        /// As metrics and logs have it.
         public let name: String
         /// Nil while it has not been measured.
         public let value: UInt64?
@@ -63,6 +67,7 @@ public struct ServiceStatus: Sendable, Equatable {
 
     /// Why a part does not work.
     public struct Trouble: Sendable, Equatable {
+        /// Which part.
         public let part: ServicePart
         /// One sentence, with what the other side has said.
         public let reason: String
@@ -72,17 +77,20 @@ public struct ServiceStatus: Sendable, Equatable {
 
     /// Nil for a state that this version does not know.
     public let state: ServiceState?
+    /// Of the service.
     public let version: String
-    /// The service's process, and its host's name.
+    /// The service's process.
     public let pid: Int32
+    /// The name of its host.
     public let host: String
+    /// Nil for a market that this version does not know.
     public let market: Market?
     /// Unix ms.
     public let startedAt, heartbeatAt: Int64
     /// Of each part that does not work, the newest; gone when the part works again.
     public let troubles: [Trouble]
-    /// `single`, or `sentinel`; and where the server is that is written to, `host:port` or a path. Empty while nobody knows, and of a service
-    /// that does not say it.
+    /// `single`, or `sentinel`; and where the server is that is written to, `host:port` or a path. Empty while nobody knows, and of a
+    /// service that does not say it.
     public let redisMode, redisPrimary: String
     /// Counters, gauges and latencies (µs) by name, in the service's order: the list grows with the service.
     public let figures: [Figure]

@@ -6,7 +6,7 @@ package struct EngineHandles: Sendable {
         counters: CounterSnapshot, latency: HistogramSnapshot, stages: StageSnapshots, residentBytes: UInt64, rest: RestStatistics?
     )
 
-    package var readers: [Reader]
+    package var readers: [KlineReader]
     package var sink: Sink
     package var budget: ConnectBudget
     /// Nil: the exchange is not asked anything.

@@ -24,7 +24,7 @@ package struct Placement: Sendable {
         package var deepened: [Series] = []
     }
 
-    private struct Entry {
+    struct Entry {
         let handle: SeriesHandle
         /// Of its group.
         var number: UInt32
@@ -34,7 +34,7 @@ package struct Placement: Sendable {
         var count: UInt32
     }
 
-    private struct Group {
+    struct Group {
         /// They count from 0, and never come again.
         let number: UInt32
         let connections: [(key: ConnectionKey, reader: Int)]
@@ -56,16 +56,16 @@ package struct Placement: Sendable {
     }
 
     package let readerCount: Int
-    private let streamsPerConnectionMax: Int
-    private let redundancy: Int
-    private let seriesMax: Int
-    private var entries: [Series: Entry] = [:]
+    let streamsPerConnectionMax: Int
+    let redundancy: Int
+    let seriesMax: Int
+    private(set) var entries: [Series: Entry] = [:]
     /// In the order of their numbers.
-    private var groups: [Group] = []
-    private var nextNumber: UInt32 = 0
-    private var freeIDs: [UInt32] = []
+    private(set) var groups: [Group] = []
+    private(set) var nextNumber: UInt32 = 0
+    private(set) var freeIDs: [UInt32] = []
     /// By id, of all that were ever given out: the generation last given out.
-    private var generations: [UInt16] = []
+    private(set) var generations: [UInt16] = []
 
     /// - Parameter redundancy: on so many connections each stream comes.
     package init(readerCount: Int, streamsPerConnectionMax: Int, redundancy: Int = 1, seriesMax: Int = Limits.seriesCountMax) {

@@ -5,12 +5,15 @@ import Synchronization
 
 /// One reading of the engine's meters.
 public struct EngineSnapshot: Sendable {
+    /// Since the start; 0 before.
     public var uptimeNs: UInt64
+    /// All counters and gauges, by name.
     public var counters: CounterSnapshot
     /// From the turn that saw the socket readable to Redis's acknowledgement, per candle state written.
     public var latency: HistogramSnapshot
     /// The same states on each part of that way.
     public var stages: StageSnapshots
+    /// Memory of the process as the kernel counts it.
     public var residentBytes: UInt64
     /// Bytes in live allocations of the process; nil in a program that does not link jemalloc, which alone says it.
     public var heapAllocatedBytes: UInt64?
@@ -28,6 +31,7 @@ public struct StopReport: Sendable {
     public var closedLost: Int
     /// Series whose newest forming state was not acknowledged.
     public var formingUnwritten: Int
+    /// All that came is in Redis.
     public var isClean: Bool { closedUnwritten == 0 && formingUnwritten == 0 }
 }
 
@@ -49,14 +53,14 @@ public final class Engine: Sendable {
     /// Which connections to the exchange are live, and since when.
     package let connections = ConnectionBoard()
     private let budget: ConnectBudget
-    private let readers: [Reader]
+    private let readers: [KlineReader]
     private let sink: Sink
     private let threading: ThreadingMode
-    private let rings: [SPSCRing<CandleRecord>]
+    private let rings: [KlineTrack.Ring]
     private let runners = Lock<[AgentRunner]>([])
     /// Nil where the exchange is not asked.
     private let healing = Lock<Healing?>(nil)
-    private let healRing: SPSCRing<CandleRecord>?
+    private let healRing: KlineTrack.Ring?
     /// The exchange's.
     private let clock = ExchangeClock()
     private let control = Lock<Control?>(nil)
@@ -78,15 +82,15 @@ public final class Engine: Sendable {
         replicas = configuration.readFrom == .replica ? ReplicaBoard() : nil
         threading = configuration.threading ?? (Cores.usableCount() < 3 ? .shared : .dedicated)
         let seed = SystemRandom.word()
-        rings = (0..<configuration.readerCount).map { _ in SPSCRing<CandleRecord>(zeroed: Limits.ringRecordCount) }
+        rings = (0..<configuration.readerCount).map { _ in KlineTrack.Ring(zeroed: Limits.ringRecordCount) }
         let settings = try Engine.readerSettings(configuration, seed: seed)
         budget = ConnectBudget(seed: seed ^ 0xB)
         let rings = rings
         readers = rings.enumerated().map { [journal, troubles, connections, budget] in
-            Reader(
+            KlineReader(
                 index: $0, settings: settings, ring: $1, journal: journal, budget: budget, troubles: troubles, board: connections)
         }
-        healRing = configuration.heals ? SPSCRing<CandleRecord>(zeroed: Limits.healRingRecordCount) : nil
+        healRing = configuration.heals ? KlineTrack.Ring(zeroed: Limits.healRingRecordCount) : nil
         sink = Sink(
             settings: try Engine.sinkSettings(configuration, seed: seed), rings: rings + (healRing.map { [$0] } ?? []), journal: journal,
             gaps: gaps, troubles: troubles)
@@ -136,7 +140,7 @@ public final class Engine: Sendable {
     }
 
     /// Before any thread runs.
-    private static func prepare(_ change: Placement.Change, _ readers: [Reader], _ sink: Sink) {
+    private static func prepare(_ change: Placement.Change, _ readers: [KlineReader], _ sink: Sink) {
         for command in change.before { sink.prepare(command) }
         for (reader, commands) in change.readers.enumerated() {
             for command in commands { readers[reader].prepare(command) }
@@ -295,6 +299,7 @@ public final class Engine: Sendable {
         return startedNs == 0 ? 0 : nowNs &- min(startedNs, nowNs)
     }
 
+    /// Reads all meters. Any thread.
     public func snapshot() -> EngineSnapshot {
         let heapAllocatedBytes = HeapStatistics.allocatedBytes()
         return EngineSnapshot(

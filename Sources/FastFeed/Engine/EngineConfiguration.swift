@@ -11,6 +11,7 @@ public enum ThreadingMode: String, CaseIterable, Sendable {
 
 /// Which servers of Redis the service reads candles from when it is asked for data.
 public enum ReadFrom: String, CaseIterable, Sendable {
+    /// The server that is written to.
     case primary
     /// A replica that follows the primary; the primary while there is none.
     case replica
@@ -18,9 +19,12 @@ public enum ReadFrom: String, CaseIterable, Sendable {
 
 /// Symbols to follow, each at each of the intervals.
 public struct FluxDefinition: Sendable, Hashable {
+    /// Each once.
     public var symbols: [Symbol]
+    /// Each once.
     public var intervals: [Interval]
 
+    /// Each symbol at each interval.
     public init(symbols: [Symbol], intervals: [Interval]) {
         (self.symbols, self.intervals) = (symbols, intervals)
     }
@@ -50,8 +54,12 @@ public struct FluxDefinition: Sendable, Hashable {
     }
 }
 
+/// What an engine follows, from where, to which Redis, and within which bounds. The defaults: the spot market, no flux, and
+/// a Redis on this machine.
 public struct EngineConfiguration: Sendable {
+    /// Decides hosts, routes and key prefixes.
     public var market = Market.spot
+    /// What is followed from the start.
     public var fluxes: [FluxDefinition] = []
 
     // The exchange
@@ -72,9 +80,11 @@ public struct EngineConfiguration: Sendable {
     public var allowsPlainRemote = false
     /// On the way to the exchange, streams and REST alike.
     public var proxy = ProxyChoice.off
+    /// How streams are asked for.
     public var subscribeForm = SubscribeForm.automatic
     /// Combined streams (`/stream`) or raw ones (`/ws`).
     public var usesCombinedStreams = true
+    /// Streams of one connection, at most.
     public var streamsPerConnectionMax = 1_024
     /// Each stream comes on so many connections, 1 or 2: on different readers and hosts, where there are two. What comes first counts.
     public var redundancy = 1
@@ -95,16 +105,21 @@ public struct EngineConfiguration: Sendable {
     package var redisReplyTimeoutMs = Limits.redisReplyTimeoutMs
 
     // Threads
+    /// Readers, which share the connections: one thread each, where threads are dedicated.
     public var readerCount = 1
     /// Nil means by the number of cores: `shared` below three.
     public var threading: ThreadingMode?
+    /// What a thread does when there is nothing to do.
     public var idle = IdleStrategy.park
 
     // Redis
+    /// Where candles go.
     public var redis = RedisEndpoint.local
+    /// Which servers `data` is read from.
     public var readFrom = ReadFrom.primary
     /// One that is read from, besides those that Sentinels know.
     public var redisReplica: RedisEndpoint?
+    /// Stands in front of all keys and channels.
     public var keyPrefix = ""
     /// Candle states per pipelined batch, at most.
     public var batchSize = 1_500
@@ -127,6 +142,7 @@ public struct EngineConfiguration: Sendable {
     /// Off: every update is written (for comparison).
     package var coalesces = true
 
+    /// The defaults.
     public init() {}
 
     /// - Throws: one sentence naming the value that is out of range.

@@ -9,6 +9,7 @@ public enum CandleSource: UInt8, CaseIterable, Sendable {
     /// Aggregated here from shorter bars.
     case built = 2
 
+    /// As it stands in a candle's field `source`.
     public var name: String { "\(self)" }
 
     /// Nil for a name that this version does not know.

@@ -32,6 +32,7 @@ public struct DecimalText: BitwiseCopyable, Sendable, Hashable {
     @inlinable
     public var count: Int { Int(words.3 &>> 56) }
 
+    /// The same text: `1.0` and `1` are not equal.
     public static func == (a: DecimalText, b: DecimalText) -> Bool { a.words == b.words }
 
     /// Bytes that sort as the values do, exactly: `9.5` before `10`, and `1.0` like `1`.
@@ -47,12 +48,14 @@ public struct DecimalText: BitwiseCopyable, Sendable, Hashable {
         return [0] + magnitude.map { ~$0 } + [.max]
     }
 
+    /// By its text.
     public func hash(into hasher: inout Hasher) {
         unsafe withUnsafeBytes(of: words) { unsafe hasher.combine(bytes: $0) }
     }
 }
 
 extension DecimalText: CustomStringConvertible {
+    /// The text as the exchange sent it.
     public var description: String {
         unsafe withUnsafeBytes(of: words) { unsafe String(decoding: $0.prefix(count), as: UTF8.self) }
     }

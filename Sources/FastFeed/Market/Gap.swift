@@ -2,6 +2,7 @@
 
 /// A run of closed candles that a series should have and has not.
 public struct Gap: Sendable, Equatable {
+    /// How it came to be.
     public enum Cause: String, Sendable, CaseIterable {
         /// Seen between two candles that came: a connection was away, or the exchange left them out.
         case missed
@@ -17,7 +18,9 @@ public struct Gap: Sendable, Equatable {
         case backfill
     }
 
+    /// What becomes of it.
     public enum State: String, Sendable, CaseIterable {
+        /// Nobody has asked for it yet.
         case open
         /// The exchange is being asked for it, or its candles are on their way to Redis.
         case healing
@@ -25,12 +28,15 @@ public struct Gap: Sendable, Equatable {
         case absent
     }
 
+    /// Whose candles are missing.
     public let series: Series
     /// Open time of the first missing candle, Unix ms.
     public let fromMs: Int64
     /// Open time of the first candle that is there again.
     public let untilMs: Int64
+    /// How it came to be.
     public let cause: Cause
+    /// What becomes of it.
     public internal(set) var state: State
     /// Times the exchange was asked for it.
     public internal(set) var tries: Int
@@ -53,6 +59,7 @@ public struct Gap: Sendable, Equatable {
         return gap
     }
 
+    /// The same hole in the same state; when it was noted does not count.
     public static func == (a: Gap, b: Gap) -> Bool {
         a.series == b.series && a.fromMs == b.fromMs && a.untilMs == b.untilMs && a.cause == b.cause && a.state == b.state
             && a.tries == b.tries

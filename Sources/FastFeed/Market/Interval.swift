@@ -6,6 +6,7 @@
 
 /// A kline interval. Tokens are case-sensitive: `1m` is a minute, `1M` a month.
 public enum Interval: UInt8, CaseIterable, Sendable, Hashable {
+    /// By unit and number: a second, minutes, hours, days, a week, a month.
     case s1, m1, m3, m5, m15, m30, h1, h2, h4, h6, h8, h12, d1, d3, w1, month1
 
     private static let tokens = ["1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M"]

@@ -2,6 +2,7 @@
 
 /// A market of the exchange; decides routes, limits and key prefixes.
 public enum Market: String, CaseIterable, Sendable, Hashable {
+    /// The spot market.
     case spot
     /// USDⓈ-M futures.
     case um

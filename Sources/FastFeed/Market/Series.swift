@@ -3,14 +3,19 @@
 /// One symbol at one interval in one market.
 public struct Series: Sendable, Hashable, CustomStringConvertible {
     // The string first: 24 bytes instead of 32.
+    /// What is traded.
     public let symbol: Symbol
+    /// Where.
     public let market: Market
+    /// How long a bar is.
     public let interval: Interval
 
+    /// A value; that the exchange has such a series is not said.
     public init(market: Market = .spot, symbol: Symbol, interval: Interval) {
         (self.market, self.symbol, self.interval) = (market, symbol, interval)
     }
 
+    /// `btcusdt:1m`; of futures `um:btcusdt:1m`.
     public var description: String { "\(market.keyPrefix)\(symbol):\(interval.token)" }
 }
 

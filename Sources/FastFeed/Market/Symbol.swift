@@ -5,6 +5,7 @@
 /// Letters and digits of any script and `_` pass, at most 32 bytes of UTF-8, so that a symbol can stand in a key, a channel and a log
 /// line; in a URL it is percent-encoded.
 public struct Symbol: Sendable, Hashable, Comparable, CustomStringConvertible {
+    /// Lower case, 1 to 32 bytes of UTF-8.
     public let name: String
 
     /// Bytes: four words of the readers' index of series.
@@ -40,6 +41,8 @@ public struct Symbol: Sendable, Hashable, Comparable, CustomStringConvertible {
         String(decoding: name.utf8.map { Ascii.isLetter($0) ? $0 & 0xDF : $0 }, as: UTF8.self)
     }
 
+    /// The name.
     public var description: String { name }
+    /// By the names' characters.
     public static func < (a: Symbol, b: Symbol) -> Bool { a.name < b.name }
 }

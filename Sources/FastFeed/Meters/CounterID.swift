@@ -4,27 +4,43 @@
 /// A number that a bank keeps. The raw value is its place there.
 public enum CounterID: Int, CaseIterable, Sendable {
     // Wire and readers
+    /// What came over the exchange's connections, and what of it was not a kline in the usual layout.
     case bytesReceived, messagesReceived, noticesReceived, layoutMisses
+    /// How connections to the exchange came and went.
     case connectionsOpened, connectionsClosed, connectFailures, reconnects, rollovers
+    /// Of the connections that ended: by whom or what.
     case endedByPeer, endedByNetwork, endedBySilence, endedByViolation, endedByRollover, endedByStop
+    /// Of the attempts that failed: on which step.
     case connectFailedDns, connectFailedTcp, connectFailedProxy, connectFailedTls, connectFailedHttp, connectFailedTimeout
+    /// What stood against reading: the peer, a subscription, a full ring.
     case protocolViolations, subscribeRequests, subscribeErrors, backPressureStalls
     // Rejections: one per reason
+    /// Messages that were refused: as JSON, or in one of their values.
     case rejectedMalformed, rejectedNotUTF8, rejectedMissing, rejectedType, rejectedLong, rejectedNumber
+    /// Messages that were refused: as a kline of ours.
     case rejectedRepeated, rejectedInterval, rejectedContradiction, rejectedUnknownSeries, rejectedBinary
     // Candles
+    /// What became of the records of readers and healer, and which holes they left.
     case recordsTaken, duplicates, coalesced, closedReceived, gapsSeen, gapCandlesMissing, gapCandlesFilled
+    /// Records and closed candles that did not go the straight way.
     case closedQueueOverflow, staleGeneration, closedHeld, tradeIDBreaks
     // Healing
+    /// What the exchange was asked for, and what came of it.
     case healRequests, healRequestsFailed, healRecords, healedWritten, gapCandlesHealed, gapsOpen, gapCandlesAbsent
+    /// What watching and audits have found.
     case lateCloses, muteStreams, auditChecked, auditMismatches
     // Store
+    /// What went to Redis, and what came back.
     case candlesWritten, closedWritten, batchesSent, bytesSent, repliesReceived, redisReconnects
+    /// What was written once more for a failover.
     case closedAgain, closedAgainMissing, redisFailovers
+    /// What Redis refused, what was merged, and how much is on its way.
     case redisErrorsRetried, redisRejected, closedRejected, historyScripts, updatesRefused, closedPending, seriesActive, connectionsLive
     // Control
+    /// Commands by what became of them, and questions for data by where the rows were.
     case commandsReceived, commandsAnswered, commandsRefused, commandsRepeated, commandsUnanswered, cacheHits, cacheMisses
     // Threads
+    /// Messages between threads that had no room.
     case mailboxRefusals
 
     /// A counter only grows; a gauge is how it stands now.

@@ -1,15 +1,21 @@
 // Log lines from agents to whoever prints them. Any thread (a lock). An agent never waits and never floods: a line that repeats
 // (same key) is let through at the first sight and then at growing distances, with the count between.
 
+/// How much a line matters.
 public enum JournalLevel: Int, Sendable, Comparable {
+    /// For who looks for something; as usual; worth knowing; something is wrong; something is lost.
     case debug, info, notice, warning, error
+    /// By weight.
     public static func < (a: JournalLevel, b: JournalLevel) -> Bool { a.rawValue < b.rawValue }
 }
 
 /// One line: what happened, and its particulars in order. Foreign text in it is already printable (`Ascii.printable`).
 public struct JournalLine: Sendable {
+    /// How much it matters.
     public let level: JournalLevel
+    /// What happened, without particulars.
     public let message: String
+    /// Names and values.
     public let fields: [(String, String)]
     /// How many lines with the same key were held back since the last one that was let through.
     public let suppressed: Int

@@ -64,6 +64,7 @@ public struct HistogramSnapshot: Sendable {
 
     fileprivate init(first: Int, counts: [UInt64]) { (self.first, self.counts) = (first, counts) }
 
+    /// Values in it.
     public var count: UInt64 { counts.reduce(0, &+) }
 
     /// The value in ns that a share of all values (0…1) does not exceed; nil when there is none.

@@ -14,8 +14,10 @@ import Synchronization
 
 /// A part of the way from the socket to the acknowledgement, in their order.
 public enum LatencyStage: Int, CaseIterable, Sendable {
+    /// Where each begins and ends stands above.
     case socketToParsed, parsedToTaken, takenToWritten, writtenToAck
 
+    /// As metrics have it: `socket_to_parsed`.
     public var name: String { "\(self)".snakeCased }
 }
 
@@ -76,6 +78,7 @@ public struct StageSnapshots: Sendable {
 
     init(_ snapshots: [HistogramSnapshot]) { self.snapshots = snapshots }
 
+    /// One stage.
     public subscript(stage: LatencyStage) -> HistogramSnapshot { snapshots[stage.rawValue] }
 
     package static func - (later: StageSnapshots, earlier: StageSnapshots) -> StageSnapshots {

@@ -13,6 +13,9 @@ package enum ProcessMemory {
         ff_heap_give_back()
     }
 
+    /// Gives back what all threads have freed.
+    package static func giveBackHeap() { ff_heap_give_back() }
+
     /// A core would hold passwords: none is written of this process, and nobody but root reads its memory.
     package static func refuseCoreDumps() { ff_refuse_core_dumps() }
 

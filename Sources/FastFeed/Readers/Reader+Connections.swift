@@ -1,7 +1,7 @@
 // The reader's connections: their slots, what is read from them, and what they ask for (`ConnectionAction`) carried out. The reader's
 // thread; cold but for `readOpen`.
 
-extension Reader {
+extension Reader where Parser: ~Copyable {
     // MARK: Slots
 
     /// A slot for a connection: a retired one, or a new one. Nil when the reader is full.
@@ -166,7 +166,7 @@ extension Reader {
 
     /// One read of at most a buffer, and everything in it.
     private func readOpen(_ slot: Int, _ nowNs: UInt64) {
-        let bytesMax = klines.value.readableBytes()
+        let bytesMax = decoder.value.readableBytes()
         guard bytesMax >= 4_096 else {
             stall(slot)
             return
@@ -194,7 +194,7 @@ extension Reader {
         var pings = 0
         var latePing: [UInt8] = []
         window: while connections[slot].phase != nil {
-            switch klines.value.run(&connections[slot].socket!.decoder, nowNs: nowNs) {
+            switch decoder.value.run(&connections[slot].socket!.decoder, nowNs: nowNs) {
             case .consumed: break window
             case .ping(let payload):
                 pings += 1
@@ -212,11 +212,11 @@ extension Reader {
             }
         }
         if pings > Limits.pongsPerReadMax { carryOut(connections[slot].onPing(latePing.span, nowNs: nowNs), of: slot, nowNs) }
-        guard klines.value.hasKept else { return }
-        connections[slot].onKlines(nowNs: nowNs)
+        guard decoder.value.hasKept else { return }
+        connections[slot].onRecords(nowNs: nowNs)
         // One reading of the clock for all of them.
         let parsedAfterNs = UInt32(clamping: port!.poller.nowNs &- nowNs)
-        klines.value.publish(parsedAfterNs: parsedAfterNs)
+        decoder.value.publish(parsedAfterNs: parsedAfterNs)
         sinkWakeUp?.signal()
     }
 
@@ -235,7 +235,7 @@ extension Reader {
     }
 
     func resumeStalled(_ nowNs: UInt64) {
-        guard klines.value.readableBytes() >= klines.value.resumeBytes else { return }
+        guard decoder.value.readableBytes() >= decoder.value.resumeBytes else { return }
         for slot in 0..<connections.count where connections[slot].isStalled {
             connections[slot].resume(nowNs: nowNs)
             markReady(slot)

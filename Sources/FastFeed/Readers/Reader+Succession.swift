@@ -1,6 +1,6 @@
 // One connection after another for the same streams: which replaces which, and which has gone for good. The reader's thread; cold.
 
-extension Reader {
+extension Reader where Parser: ~Copyable {
     /// Opens a second connection for the same streams; this one ends when that one is live.
     func replace(_ slot: Int) {
         guard !connections[slot].isRetired, connections[slot].successor == nil, !isStopping else { return }

@@ -1,6 +1,6 @@
 // Everything that happens because time has passed: attempts, time-outs, and what an open connection has due. The reader's thread.
 
-extension Reader {
+extension Reader where Parser: ~Copyable {
     func turnTimers(_ nowNs: UInt64) {
         for slot in 0..<connections.count { turnTimers(of: slot, nowNs) }
         var due = (0..<connections.count).reduce(.max) { min($0, connections[$1].nextDeadlineNs(nowNs: nowNs)) }

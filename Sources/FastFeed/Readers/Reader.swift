@@ -1,6 +1,10 @@
-// The agent on each core: polls its sockets, decodes frames, parses klines straight into ring slots.
+// An agent, one for each core that is to read: polls its sockets, decodes frames, parses messages of one kind straight into ring slots.
 // Thread: its runner's. Never blocks; a full ring stops its reading (TCP back-pressure), nothing is
 // overwritten. Per message it allocates nothing, takes no lock and touches no reference count.
+//
+// A reader has one kind of data, and so has each of its connections: which one it is was decided when it was compiled. Readers of several
+// kinds share a thread as agents do. Bounds: `Limits.connectionsPerReaderMax` connections, and from each one read of
+// `Limits.receiveBytesMax` a turn.
 
 import Synchronization
 
@@ -35,7 +39,10 @@ package struct ReaderSettings: Sendable {
     }
 }
 
-@safe package final class Reader: Agent, @unchecked Sendable {
+/// The readers of klines.
+@safe package final class KlineReader: Reader<KlineParser>, Agent, @unchecked Sendable {}
+
+@safe package class Reader<Parser: MessageParser & ~Copyable>: @unchecked Sendable {
     // Everything below is its thread's alone, except `commands`, `refusedStreams`, `counters` and `isStopped`, which are
     // made for sharing.
     let index: Int
@@ -63,19 +70,19 @@ package struct ReaderSettings: Sendable {
     /// The slot of the connection that is being replaced because of its age: one in the whole process, `ConnectBudget.beginRoll` says.
     var rollingSlot: Int?
     package var isRolling: Bool { rollingSlot != nil }
-    private var readySlots: [Int] = []
+    private(set) var readySlots: [Int] = []
 
     let buffer = PaddedBuffer(count: Limits.receiveBytesMax)
-    let klines: FixedSlot<KlineDecoder>
+    let decoder: FixedSlot<RecordDecoder<Parser>>
 
     package init(
-        index: Int, settings: ReaderSettings, ring: SPSCRing<CandleRecord>, journal: Journal, budget: ConnectBudget,
+        index: Int, settings: ReaderSettings, ring: SPSCRing<Parser.Record>, journal: Journal, budget: ConnectBudget,
         troubles: TroubleBoard = TroubleBoard(), board: ConnectionBoard = ConnectionBoard()
     ) {
         (self.index, self.settings, self.journal, self.budget) = (index, settings, journal, budget)
         (self.troubles, self.board) = (troubles, board)
         random = SplitMix64(seed: settings.seed &+ UInt64(index))
-        klines = FixedSlot(KlineDecoder(ring: ring, counters: counters))
+        decoder = FixedSlot(RecordDecoder(ring: ring, counters: counters))
         readySlots.reserveCapacity(Limits.connectionsPerReaderMax)
     }
 
@@ -136,8 +143,8 @@ package struct ReaderSettings: Sendable {
 
     private func carryOut(_ command: ReaderCommand, _ nowNs: UInt64) {
         switch command {
-        case .follow(let list): for (series, handle) in list { klines.value.index.set(series.symbol, series.interval, handle) }
-        case .unfollow(let list): for series in list { klines.value.index.remove(series.symbol, series.interval) }
+        case .follow(let list): for (series, handle) in list { decoder.value.index.set(series.symbol, series.interval, handle) }
+        case .unfollow(let list): for series in list { decoder.value.index.remove(series.symbol, series.interval) }
         case .connect(let key, let host, let streams):
             if !isStopping, addConnection(key, host: host % settings.hosts.count, subscription(to: streams), predecessor: nil) == nil {
                 journal.note(.error, "reader has no room for another connection", ("reader", "\(index)"))

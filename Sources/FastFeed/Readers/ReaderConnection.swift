@@ -1,6 +1,7 @@
 // One connection: its socket while there is one, what it carries and has asked for, when it tries again, when it has been silent or has
-// become old. Each event is answered with what its reader is to do about it (`ConnectionAction`). No I/O but its socket's, and no clock.
-// The reader's thread alone.
+// become old. Each event is answered with what its reader is to do about it (`ConnectionAction`). No I/O but its socket's, and no clock:
+// instants come in. The reader's thread alone. Bounds of time: `Limits.venueBackoffMs` between attempts, `Limits.venueSilencePingMs` and
+// `Limits.venueSilenceDropMs` of silence, and the age that its reader names.
 
 package struct ReaderConnection<Socket: ReaderSocket & ~Copyable>: ~Copyable {
     let key: ConnectionKey
@@ -16,7 +17,7 @@ package struct ReaderConnection<Socket: ReaderSocket & ~Copyable>: ~Copyable {
     package var retryAtNs: UInt64 = 0
     private(set) var attempts = 0
     /// An attempt is under way, since then.
-    private var attemptNs: UInt64?
+    private(set) var attemptNs: UInt64?
     private var openedNs: UInt64 = 0
     private var bytesReceived: UInt64 = 0
     private var lastReceivedNs: UInt64 = 0
@@ -27,7 +28,7 @@ package struct ReaderConnection<Socket: ReaderSocket & ~Copyable>: ~Copyable {
     /// When to replace the connection, before the exchange ends it; while it is being replaced because of that, when to give that up.
     package var rollAtNs = UInt64.max
     /// As the budget counts it.
-    private var isOpen = false
+    private(set) var isOpen = false
     /// Open, and every stream asked for and answered.
     package private(set) var isLive = false
     /// The poller (or a full read) says there is something to do.
@@ -245,7 +246,7 @@ extension ReaderConnection where Socket: ~Copyable {
         bytesReceived &+= UInt64(count)
     }
 
-    mutating func onKlines(nowNs: UInt64) { (lastKlineNs, quietCount) = (nowNs, 0) }
+    mutating func onRecords(nowNs: UInt64) { (lastKlineNs, quietCount) = (nowNs, 0) }
 
     /// Bytes were read though nothing can be sent: a peer that goes on talking without listening is left after a while.
     package mutating func onReadAfterFailure(nowNs: UInt64) -> ConnectionAction {

@@ -1,6 +1,7 @@
 // A small client that blocks, for views, commands and tests: `RedisConnection` turned until the answer is there. Not for the
 // data path. One thread at a time; each call blocks up to its time-out.
 
+/// A connection to Redis whose calls block, up to the time-out. One thread at a time.
 public final class RedisClient {
     private let connection: RedisConnection
     private let timeout: Duration
@@ -21,6 +22,7 @@ public final class RedisClient {
     /// One command, one reply. An error reply is a value, not a throw.
     public func command(_ arguments: [String]) throws(FeedError) -> RedisReply { try pipeline([arguments])[0] }
 
+    /// One command, one reply. An error reply is a value, not a throw.
     public func command(_ arguments: String...) throws(FeedError) -> RedisReply { try pipeline([arguments])[0] }
 
     /// Many commands in one go; replies in the same order.

@@ -2,31 +2,40 @@
 
 /// A Redis server: TCP, TLS or Unix socket, credentials and database; or the Sentinels that say which server it is.
 public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
+    /// How a server is reached.
     public enum Place: Sendable, Equatable {
+        /// By TCP.
         case tcp(Authority)
+        /// By a Unix socket.
         case unix(path: String)
         /// Which server is the primary, they say.
         case sentinel(Sentinels)
     }
 
+    /// How it is reached.
     public var place: Place
     /// TLS with verified chain and host name.
     public var isSecure = false
     /// PEM file of the authority to trust instead of the system's store.
     public var authorityFile: String?
-    /// Client certificate and key (PEM), where the server asks for one.
+    /// Client certificate (PEM), where the server asks for one.
     public var certificateFile: String?
+    /// Its key (PEM).
     public var keyFile: String?
     /// ACL user; nil means `default`.
     public var user: String?
+    /// Nil: none is sent, unless `passwordFile` has one.
     public var password: String?
     /// The password's file, read again for each connection: whoever changes the password changes the file. While it cannot be read,
     /// `password` counts.
     public var passwordFile: String?
+    /// The number for SELECT.
     public var database = 0
 
+    /// Without TLS, user and password, and with database 0.
     public init(place: Place) { self.place = place }
 
+    /// 127.0.0.1, port 6379.
     public static let local = RedisEndpoint(place: .tcp(Authority(host: "127.0.0.1", port: 6379)))
 
     static let schemesListed = "redis://, rediss://, redis+sentinel://, rediss+sentinel:// or unix://"

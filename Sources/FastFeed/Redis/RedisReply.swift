@@ -4,18 +4,24 @@
 public enum RedisReply: Sendable, Equatable {
     /// Bulk and status strings.
     case bytes([UInt8])
+    /// A number.
     case integer(Int64)
+    /// Nothing: null strings and null arrays alike.
     case null
     /// What Redis says is wrong, printable; of a long text the beginning.
     case error(String)
+    /// Replies within a reply.
     case array([RedisReply])
     /// A string of this many bytes, which is longer than its reader keeps.
     case tooLong(Int)
 
+    /// A string's bytes; nil for everything else.
     public var bytes: [UInt8]? { if case .bytes(let bytes) = self { bytes } else { nil } }
     /// A string as text; bytes that are not UTF-8 are repaired.
     public var text: String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
+    /// A number; nil for everything else.
     public var integer: Int64? { if case .integer(let value) = self { value } else { nil } }
+    /// An array's parts; none for everything else.
     public var elements: [RedisReply] { if case .array(let values) = self { values } else { [] } }
     /// The strings of an array.
     public var strings: [String] { elements.compactMap(\.text) }

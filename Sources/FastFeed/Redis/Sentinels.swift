@@ -12,6 +12,7 @@ public struct Sentinels: Sendable, Equatable {
     public let name: String
     /// Who we are to them; nil means `default`.
     public var user: String?
+    /// Nil: none is sent, unless `passwordFile` has one.
     public var password: String?
     /// As `RedisEndpoint.passwordFile`.
     public var passwordFile: String?

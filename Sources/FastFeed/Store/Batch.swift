@@ -2,7 +2,8 @@
 //
 //   closed candles (one XADD each) · HSET per interval · PUBLISH per series · asides, which are rare: merges, holes, removals
 //
-// All arrays are made once, for the largest batch. The sink's thread alone.
+// All arrays are made once, for the largest batch: the builder counts its room down and puts no more states into one than that. The
+// sink's thread alone.
 
 @safe package struct Batch: ~Copyable {
     /// Queue positions of the closed candles, one command each.
@@ -21,7 +22,7 @@
     package var seriesCount = 0
     package var hashCount = 0
     /// Where each HSET's series end in `seriesIDs`.
-    private var hashEnds = InlineArray<16, Int>(repeating: 0)
+    private(set) var hashEnds = InlineArray<16, Int>(repeating: 0)
     package var publishCount = 0
     /// Rare, and empty otherwise.
     var asides: [Aside] = []

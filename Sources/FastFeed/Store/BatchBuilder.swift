@@ -1,16 +1,19 @@
 // Takes what is to be written out of the candle table and encodes it as one pipelined batch into one reusable
-// buffer. Thread: the sink's. Allocates nothing after the series are known.
+// buffer. Thread: the sink's. Allocates nothing after the series are known, asides left out.
+//
+// Bounds: `batchSize` states, `Limits.candleRespBytesMax` bytes for each of them, `Limits.asideBytesMax` for all asides. The buffer is as
+// large as these together, so nothing is checked while it is written. A series has one place in a batch (`SeriesFlags.inBatch`).
 
 @safe package struct BatchBuilder: ~Copyable {
     let schema: KeySchema
     /// About so many entries of a series are kept (MAXLEN ~).
     let history: Int
-    private let batchSize: Int
+    let batchSize: Int
     /// States that still fit into `out`.
     private(set) var room: Int
     /// Bytes that asides may still have in `out`.
     var asideRoom = Limits.asideBytesMax
-    private let memory: PaddedBuffer
+    let memory: PaddedBuffer
     /// RESP bytes of the batch.
     package internal(set) var out: ByteWriter
     /// By series id; all zero until the series is followed.
@@ -21,7 +24,7 @@
     private var followedMax = 0
     /// Dirty series of this batch, bucketed by interval: heads and links over `touched`' order.
     private let bucketLinks: MappedArray<UInt32>
-    private var buckets: [UInt32]
+    private(set) var buckets: [UInt32]
     private let latestHeads: [[UInt8]]
 
     /// - Parameter batchCountMax: the most batches between two `begin`.

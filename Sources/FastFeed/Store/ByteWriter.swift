@@ -14,7 +14,7 @@
     }
 
     /// Lends `length` of them from a place on: what a socket has not taken yet.
-    func withBytes<Result>(from place: Int, length: Int, _ body: (Span<UInt8>) -> Result) -> Result {
+    package func withBytes<Result>(from place: Int, length: Int, _ body: (Span<UInt8>) -> Result) -> Result {
         body(bytes.extracting(place..<place + length))
     }
 
@@ -38,10 +38,10 @@
     }
 
     @inline(__always)
-    mutating func put(_ piece: TextPiece) { unsafe put(piece.start, piece.count) }
+    package mutating func put(_ piece: TextPiece) { unsafe put(piece.start, piece.count) }
 
     @inline(__always)
-    mutating func put(_ literal: StaticString) { unsafe put(literal.utf8Start, literal.utf8CodeUnitCount) }
+    package mutating func put(_ literal: StaticString) { unsafe put(literal.utf8Start, literal.utf8CodeUnitCount) }
 
     /// What stands at a place already, once more.
     @inline(__always)
@@ -54,17 +54,17 @@
     }
 
     @inline(__always)
-    mutating func put(_ byte: UInt8) {
+    package mutating func put(_ byte: UInt8) {
         unsafe base[count] = byte
         count &+= 1
     }
 
     @inline(__always)
-    mutating func put(_ value: Int64) { unsafe count &+= DigitWriter.write(value, to: base + count) }
+    package mutating func put(_ value: Int64) { unsafe count &+= DigitWriter.write(value, to: base + count) }
 
     /// 32 bytes are written whatever the length, then the count moves by the length.
     @inline(__always)
-    mutating func put(_ decimal: DecimalText) {
+    package mutating func put(_ decimal: DecimalText) {
         store(decimal.words.0, at: count)
         store(decimal.words.1, at: count &+ 8)
         store(decimal.words.2, at: count &+ 16)

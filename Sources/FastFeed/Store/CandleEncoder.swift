@@ -1,7 +1,7 @@
 // A candle as bytes: the JSON object of `latest:*` and `updates:*`, and the XADD of its history entry. Field
 // names and their order are those of Contract/CandleFields. The sink's thread alone.
 
-package enum CandleEncoder {
+package enum CandleEncoder: RecordEncoder {
     /// The most bytes of one JSON object: names 300, head 90, eight decimals 248, six integers 120.
     package static let jsonBytesMax = 800
 

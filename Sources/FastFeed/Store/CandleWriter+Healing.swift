@@ -127,7 +127,10 @@ extension CandleWriter {
     mutating func buildMerges(_ batch: inout Batch) {
         var left = table.mergeRunLength
         while left > 0, builder.mergeRoom > 0, let run = table.merges.take(most: min(left, builder.mergeRoom)) {
-            if case .candles(let candles) = run { left -= candles.count } else { left -= 1 }
+            switch run {
+            case .candles(let candles): left -= candles.count
+            case .removal(_, let ids): left -= ids.count
+            }
             builder.writeMerge(run, table, sha: mergeSHA, to: &batch)
         }
     }

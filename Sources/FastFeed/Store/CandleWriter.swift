@@ -1,5 +1,5 @@
 // The sink's work as one plain value behind a pointer, so that its parts are reached without access checks. The
-// sink's thread alone.
+// sink's thread alone. Its bounds are those of its parts; what the sink promises stands in Sink.swift.
 
 import CShims
 
@@ -50,7 +50,7 @@ import CShims
     /// A batch with asides is on its way: the next ones wait for its end.
     var asidesInFlight = 0
     /// Stopped series ids that may still be mentioned by a batch or a closed candle built before.
-    private var retiring: [(id: UInt32, untilEnded: Int, closedTail: Int)] = []
+    private(set) var retiring: [(id: UInt32, untilEnded: Int, closedTail: Int)] = []
     var pausedUntilNs: UInt64 = 0
     var retryBackoff: Backoff
     /// The poller says that there are replies, or something to say about the connection.

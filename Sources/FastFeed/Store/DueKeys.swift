@@ -2,8 +2,8 @@
 
 /// Series whose holes are to be written, each once. A change of one that waits lets it wait for what was there at the later change.
 struct DueKeys {
-    private var order: ArraySlice<Series> = []
-    private var afterHead: [Series: Int] = [:]
+    private(set) var order: ArraySlice<Series> = []
+    private(set) var afterHead: [Series: Int] = [:]
     /// Where the queue's head must be for the first one; `.max`: there is none.
     private(set) var dueHead = Int.max
 

@@ -1,10 +1,10 @@
 // Closed candles whose key Redis refuses while it takes others (an ACL without that key, a slot of another node). They wait here, apart
 // from the queue, so that nobody waits behind them; each series has a pause of its own. Then one candle asks: refused again, it comes
-// back and the pause grows; taken, all others of its series follow. Bounded; beyond the bound a candle is refused for good. The
-// sink's thread alone.
+// back and the pause grows; taken, all others of its series follow. Bounded by `Limits.refusedCandlesMax`; beyond, a candle is refused for
+// good. The sink's thread alone.
 
 package struct RefusedCandles {
-    private struct Waiting {
+    struct Waiting {
         var candles: [CandleRecord] = []
         var dueNs: UInt64 = 0
         var backoff: Backoff
@@ -13,8 +13,8 @@ package struct RefusedCandles {
     }
 
     /// By series id.
-    private var series: [UInt32: Waiting] = [:]
-    package private(set) var count = 0
+    private(set) var series: [UInt32: Waiting] = [:]
+    package internal(set) var count = 0
     /// No series asks before this; `.max` for never. May be too early, never too late.
     package private(set) var nextDueNs: UInt64 = .max
     private var random: SplitMix64
@@ -29,15 +29,19 @@ package struct RefusedCandles {
 
     /// False when there is no room.
     package mutating func put(_ candle: CandleRecord, nowNs: UInt64) -> Bool {
-        guard count < Limits.refusedCandlesMax else { return false }
+        let hasRoom = count < Limits.refusedCandlesMax
+        // Without room, those of its series that have waited for its answer wait for a next one.
+        guard hasRoom || series[candle.seriesID] != nil else { return false }
         var waiting = series[candle.seriesID] ?? Waiting(backoff: Backoff(Limits.refusedKeyPauseMs, seed: random.next()))
         if waiting.candles.isEmpty || waiting.isAsking { waiting.dueNs = nowNs + waiting.backoff.nextDelayNs() }
         waiting.isAsking = false
-        waiting.candles.append(candle)
+        if hasRoom {
+            waiting.candles.append(candle)
+            count += 1
+        }
         series[candle.seriesID] = waiting
-        count += 1
         nextDueNs = min(nextDueNs, waiting.dueNs)
-        return true
+        return hasRoom
     }
 
     func openTimes(_ id: UInt32) -> [Int64] { series[id]?.candles.map(\.openTimeMs) ?? [] }

@@ -1,6 +1,6 @@
 // The agent behind the rings: takes records into the candle table, writes what is to be written to Redis, and
-// settles the replies. Thread: its runner's. Everything is bounded: records per turn by the ring, a batch by its
-// size, batches in flight by the window, closed candles by their queue.
+// settles the replies. Thread: its runner's. Everything is bounded: records per turn by the ring, a batch by its size
+// (`SinkSettings.batchSize`), batches in flight by `Limits.batchesInFlightMax`, closed candles by their queue (`SinkSettings.closedMax`).
 
 import CShims
 import Synchronization
@@ -90,7 +90,7 @@ package enum SinkWord: Sendable {
     private let connected = Atomic<Bool>(false)
     private let formingLeft = Atomic<Int>(0)
 
-    private let writer: FixedSlot<CandleWriter>
+    let writer: FixedSlot<CandleWriter>
     private var port: PollerPort?
     private var isDraining = false
     private let hasHealer: Bool

@@ -25,13 +25,16 @@ public struct CandleGap: Sendable, Equatable {
         case trimmed
     }
 
+    /// Whose history.
     public let series: Series
     /// Open time of the first candle that is missing, Unix ms.
     public let from: Int64
     /// Open time of the first candle that is there again, Unix ms.
     public let until: Int64
+    /// Why they do not come in their order.
     public let cause: Cause
 
+    /// As a `CandleStream` tells it.
     public init(series: Series, from: Int64, until: Int64, cause: Cause) {
         (self.series, self.from, self.until, self.cause) = (series, from, until, cause)
     }

@@ -65,8 +65,10 @@ public final class CandleStream: AsyncSequence, Sendable {
     /// How often a stream was gone, or made anew with smaller ids.
     public var interruptions: Int { state.withLock { $0.tail }?.interruptions ?? 0 }
 
+    /// Goes on where the last reader has ended.
     public func makeAsyncIterator() -> Iterator { Iterator(stream: self) }
 
+    /// Takes events, one by one.
     public struct Iterator: AsyncIteratorProtocol {
         let stream: CandleStream
 
@@ -75,6 +77,7 @@ public final class CandleStream: AsyncSequence, Sendable {
             try await stream.next()
         }
 
+        /// The next event; never nil.
         public mutating func next() async throws(StreamError) -> CandleEvent? { try await next(isolation: nil) }
     }
 

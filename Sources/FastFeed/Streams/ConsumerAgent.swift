@@ -46,10 +46,10 @@ final class ConsumerAgent: StreamAgent, @unchecked Sendable {
             if !turn.deliveries.isEmpty { port.runTasks() }
         }
         send(turn.commands, port, nowNs)
-        if let read = turn.read, case .fresh(_, let blockMs) = read {
+        if let read = turn.read {
             reading = read
             lastTag += 1
-            port.read(words.command(read), blockMs: blockMs ?? Limits.streamBlockMs, tag: lastTag)
+            port.read(words.command(read), tag: lastTag)
         }
         if turn.unblocks { _ = port.unblock() }
         if turn.hasBacklog { handOn(turn) }

@@ -24,6 +24,18 @@ package enum ConsumerCommand: Equatable, Sendable {
     case forget(key: Int)
     case clean(key: Int)
 
+    /// The one stream that it is about; nil: all of them.
+    var key: Int? {
+        switch self {
+        case .fresh: nil
+        case .ack(let key, _, _, _), .ackVanished(let key, _), .history(let key, _, _), .assigned(let key, _, _), .counts(let key, _, _, _),
+            .fetch(let key, _), .claim(let key, _, _), .bury(let key, _, _, _, _), .makeGroup(let key, _), .forget(let key),
+            .clean(let key):
+            key
+        case .hold(let hold): hold.key
+        }
+    }
+
     /// What Redis is asked, for whoever reads an error.
     package var word: String {
         switch self {

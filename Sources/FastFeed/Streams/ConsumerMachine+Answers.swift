@@ -195,7 +195,7 @@ extension ConsumerMachine {
                 nextClaimNs = min(nextClaimNs, nowNs)
             } else if cursor != .min {
                 // One look passes some of those that are held, not all.
-                nextClaimNs = min(nextClaimNs, nowNs + ConsumerMachine.claimOnNs)
+                nextClaimNs = min(nextClaimNs, nowNs + .ns(ms: Limits.claimOnMs))
             }
         } else {
             // How often they were delivered is not known: once at least.

@@ -8,15 +8,10 @@ extension ConsumerMachine {
         default: break
         }
         switch error {
-        case .noSuchGroup, .noSuchStream:
-            switch command {
-            case .fresh: for key in tracks.indices { goneMissing(key) }
-            case .ack(let key, _, _, _), .ackVanished(let key, _), .history(let key, _, _), .assigned(let key, _, _),
-                .counts(let key, _, _, _), .fetch(let key, _), .claim(let key, _, _), .bury(let key, _, _, _, _), .makeGroup(let key, _),
-                .forget(let key), .clean(let key):
-                goneMissing(key)
-            case .hold(let hold): goneMissing(hold.key)
-            }
+        // Of several streams it is not said which one it is about: making their groups finds it.
+        case .noSuchGroup, .noSuchStream,
+            .notAStream where command.key == nil && tracks.count > 1:
+            for key in tracks.indices where command.key ?? key == key { goneMissing(key) }
             // Made and gone again at once: not in circles without a pause.
             if case .makeGroup = command { pause() }
             undo(command, isLost: false, isRefused: true)
@@ -47,13 +42,10 @@ extension ConsumerMachine {
         // Those of one write are one.
         if atNs != nowNs { (count, atNs) = (count + 1, nowNs) }
         strange[command.word] = (count, atNs)
-        guard count >= ConsumerMachine.strangeMax else { return }
+        guard count >= Limits.strangeAnswersMax else { return }
         fail(.refused("the answer to \(command.word) is not one that Redis gives"))
         dropWhatCannotBe()
     }
-
-    /// Answers in a row to a command that are none. Beyond: the consumer ends.
-    private static let strangeMax = 8
 
     private mutating func goneMissing(_ key: Int) {
         guard !tracks[key].isGone else { return }

@@ -6,7 +6,11 @@ extension ConsumerMachine {
     package mutating func turn(_ nowNs: UInt64, canSend: Bool) -> ConsumerTurn {
         self.nowNs = nowNs
         if canSend, nowNs >= pausedUntilNs, stage != .over {
-            if hasGone, isWorking { makeGroups() }
+            if hasGone, isWorking {
+                // First, because only one renewal is under way at a time, and what is in hand of a group that is made is renewed with it.
+                renewLeases()
+                makeGroups()
+            }
             sendReturns()
             sendVanished()
             sendBurials()
@@ -102,12 +106,15 @@ extension ConsumerMachine {
 
     // MARK: What is in hand
 
-    /// Each third of the time after which others may take a message. What has come in the last quarter can wait for the next time.
+    /// Each third of the time after which others may take a message. What has come in the last quarter can wait for the next time; what is
+    /// in a group that is gone, for the group (`makeGroups`).
     private mutating func renewLeases() {
-        guard nowNs >= nextLeaseNs, leasesUnderWay == 0, !hasGone else { return }
+        guard nowNs >= nextLeaseNs, leasesUnderWay == 0 else { return }
         nextLeaseNs = nowNs + settings.claimAfterNs / 3
         guard hand.heldCount > 0 else { return }
-        let due = hand.numbers(.out, .retrying, .burying).filter { hand[$0].leaseNs + settings.claimAfterNs / 4 <= nowNs }
+        let due = hand.numbers(.out, .retrying, .burying).filter {
+            hand[$0].leaseNs + settings.claimAfterNs / 4 <= nowNs && !tracks[Int(hand[$0].key)].isGone
+        }
         hold(due, .lease)
     }
 

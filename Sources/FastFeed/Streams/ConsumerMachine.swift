@@ -168,7 +168,7 @@ package struct ConsumerMachine: Sendable {
         // Whoever may not end a read that waits waits for its end: what it brings would be lost for long.
         let readMs = isWaiting ? Limits.stopReadMs : 0
         stage = .stopping(deadlineNs: deadlineNs, hardNs: max(deadlineNs, nowNs + .ns(ms: readMs)) + .ns(ms: Limits.stopGraceMs))
-        pausedUntilNs = min(pausedUntilNs, nowNs + ConsumerMachine.stopPauseNs)
+        pausedUntilNs = min(pausedUntilNs, nowNs + .ns(ms: Limits.stopPauseMs))
         letGo()
     }
 
@@ -322,16 +322,11 @@ package struct ConsumerMachine: Sendable {
         tracks[key].toFetch.insert(row, at: place)
     }
 
-    /// The longest pause at the end, when little time is left.
-    static let stopPauseNs: UInt64 = 100_000_000
-    /// The pause between two looks of which the first has not come to the end.
-    static let claimOnNs: UInt64 = 50_000_000
-
     /// One pause for all that was sent together.
     mutating func pause() {
         guard nowNs >= pausedUntilNs else { return }
         var delayNs = backoff.nextDelayNs()
-        if case .stopping = stage { delayNs = min(delayNs, ConsumerMachine.stopPauseNs) }
+        if case .stopping = stage { delayNs = min(delayNs, .ns(ms: Limits.stopPauseMs)) }
         pausedUntilNs = nowNs + delayNs
     }
 }

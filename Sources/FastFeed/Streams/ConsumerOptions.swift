@@ -12,12 +12,14 @@ public struct ConsumerOptions: Sendable, Equatable {
     /// Deliveries of a message, by all consumers of its group together. One that was not acknowledged after so many goes to the dead
     /// letters. At least 1.
     public var maxDeliveries = 5
+    /// Where a message goes that was delivered too often, or rejected.
     public var deadLetter = DeadLetter.standard
     /// Where a group begins that is made because there is none.
     public var start = StreamPosition.start
     /// Consumers of the group without anything pending are forgotten when they were not seen for so long.
     package var forgetAfter = Duration.seconds(3_600)
 
+    /// What is left out is as the properties' defaults say.
     public init(
         prefetch: Int = 100, claimAfter: Duration = .seconds(60), maxDeliveries: Int = 5, deadLetter: DeadLetter = .standard,
         start: StreamPosition = .start

@@ -8,7 +8,7 @@ extension RedisStream {
     /// both are told that: where that matters, a field says who.
     /// - Parameters:
     ///   - fields: at least one.
-    ///   - id: larger than all ids of the stream; nil: the server's clock.
+    ///   - id: larger than all ids of the stream, and than `0-0`; nil: the server's clock.
     ///   - keep: what remains of the stream.
     ///   - onlyIfExists: the stream is not made.
     /// - Throws: `.badArgument`, `.idNotNewer`, `.noSuchStream` (with `onlyIfExists`).
@@ -17,6 +17,7 @@ extension RedisStream {
         _ fields: StreamFields, id: StreamID? = nil, keep: StreamKeep? = nil, onlyIfExists: Bool = false
     ) async throws(StreamError) -> StreamID {
         try RedisStream.check(fields)
+        if id == .min { throw .badArgument("0-0 is not an entry's id: 0-1 is the smallest one") }
         var command = try addHead(keep, onlyIfExists: onlyIfExists)
         if let id { command.append(id) } else { command.append("*") }
         command.append(fields)
@@ -39,14 +40,16 @@ extension RedisStream {
 
     /// Adds entries in this order, pipelined, and answers their ids in the same order. Others may add in between.
     ///
-    /// When the connection is lost in the middle it throws `.disconnected`: any of them may be in.
-    /// - Throws: `.partly` when Redis has refused some of them; when it has refused all, the first one's failure.
+    /// An entry that Redis refuses does not stop the others. When the connection is lost, `timeout` passes, too many calls are under way or
+    /// the task is cancelled, what is under way is waited for, and the rest is not sent.
+    /// - Throws: `.partly` when some ids are known and some are not; when none is, the first failure. With a first failure of
+    ///   `.disconnected`, `.timeout` or `.cancelled` an entry without an id may be in.
     @discardableResult
     public func add(contentsOf batch: [StreamFields], keep: StreamKeep? = nil) async throws(StreamError) -> [StreamID] {
         for fields in batch { try RedisStream.check(fields) }
         var head = try addHead(keep, onlyIfExists: false)
         head.append("*")
-        var (ids, failure, isWhole) = ([StreamID?](), StreamError?.none, true)
+        var (ids, failure) = ([StreamID?](), StreamError?.none)
         ids.reserveCapacity(batch.count)
         var (tickets, next) = (PipelineQueue<StreamTicket>(), 0)
         while next < batch.count || !tickets.isEmpty {
@@ -54,24 +57,34 @@ extension RedisStream {
                 tickets.append(core.submit(RedisStream.chunk(of: batch, from: &next, head)))
                 continue
             }
-            let replies = try await tickets.removeFirst().wait().get()
-            var place = 1
-            for _ in 0..<replies[0].length {
-                let part = replies[place]
-                if part.kind == .string, let id = unsafe replies.withBytes(part, { unsafe StreamID($0) }) {
-                    ids.append(id)
-                } else {
-                    let text = ReplyNode(replies, place).error
-                    if failure == nil { failure = text.map { StreamError(reply: $0, key: key) } ?? strange("XADD") }
-                    ids.append(nil)
-                    isWhole = false
-                }
-                place = replies.following(place)
+            let ticket = tickets.removeFirst()
+            switch await ticket.wait() {
+            case .success(let replies): take(replies, &ids, &failure)
+            case .failure(let error):
+                ids += repeatElement(nil, count: ticket.batch.count)
+                if failure == nil { failure = error }
+                next = batch.count
             }
         }
-        if isWhole { return ids.compactMap(\.self) }
-        let first = failure ?? strange("XADD")
-        throw ids.contains { $0 != nil } ? .partly(ids: ids, first: first) : first
+        guard let failure else { return ids.compactMap(\.self) }
+        guard ids.contains(where: { $0 != nil }) else { throw failure }
+        throw .partly(ids: ids + repeatElement(nil, count: batch.count - ids.count), first: failure)
+    }
+
+    /// The answers to some XADDs.
+    private func take(_ replies: ReplyBlock, _ ids: inout [StreamID?], _ failure: inout StreamError?) {
+        var place = 1
+        for _ in 0..<replies[0].length {
+            let part = replies[place]
+            if part.kind == .string, let id = unsafe replies.withBytes(part, { unsafe StreamID($0) }) {
+                ids.append(id)
+            } else {
+                let text = ReplyNode(replies, place).error
+                if failure == nil { failure = text.map { StreamError(reply: $0, key: key) } ?? strange("XADD") }
+                ids.append(nil)
+            }
+            place = replies.following(place)
+        }
     }
 
     /// The next entries as one write.

@@ -3,6 +3,7 @@
 /// A stream. Its calls throw `.notAStream` when the key holds something else, `.refused`, `.unavailable`, `.timeout`, `.disconnected`,
 /// `.cancelled`, `.closed`; what else, each one says.
 public struct RedisStream: Sendable {
+    /// The whole key, as Redis has it.
     public let key: String
     let streams: RedisStreams
 
@@ -22,7 +23,10 @@ public struct RedisStream: Sendable {
     // MARK: Reading
 
     /// Entries between two ids, both included, oldest first. None when there is no such stream. Asked for in pages of 1,000.
-    /// - Parameter limit: at most so many.
+    /// - Parameters:
+    ///   - from: the first id.
+    ///   - through: the last id.
+    ///   - limit: at most so many.
     /// - Throws: `.badEntry` for one with a name or value of more than 8 MiB.
     public func range(
         from: StreamID = .min, through: StreamID = .max, limit: Int = 1_000
@@ -31,7 +35,9 @@ public struct RedisStream: Sendable {
     }
 
     /// The newest entries, newest first.
-    /// - Parameter through: up to this id.
+    /// - Parameters:
+    ///   - count: at most so many.
+    ///   - through: up to this id.
     /// - Throws: as `range`.
     public func newest(_ count: Int = 1, through: StreamID = .max) async throws(StreamError) -> [StreamEntry] {
         try await collect(RangeWalk(self, from: .min, through: through, isReversed: true), count)

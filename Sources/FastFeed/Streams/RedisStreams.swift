@@ -12,6 +12,7 @@
 public final class RedisStreams: Sendable {
     let core: StreamCore
 
+    /// The time-out of calls where none is named.
     public static let timeoutDefault = Duration.seconds(5)
 
     /// Connects, and stays connected.

@@ -1,6 +1,7 @@
 // One consumer of a group, for as long as somebody holds it. Any task; what it does is in ConsumerMachine, on the streams' thread.
 
 import Glibc
+import Synchronization
 
 /// Works on what comes into streams, together with the other consumers of a group: each message comes to one of them, until it is
 /// acknowledged.
@@ -23,7 +24,7 @@ public final class StreamConsumer: AsyncSequence, Sendable {
     public typealias Element = StreamMessage
     public typealias Failure = StreamError
 
-    /// Its name in the group: as given, or `host-process-random`.
+    /// Its name in the group: as given, or `host-process-number-random`.
     public let name: String
     let desk: ConsumerDesk
     private let streams: RedisStreams
@@ -45,11 +46,17 @@ public final class StreamConsumer: AsyncSequence, Sendable {
 
     deinit { requestStop(within: StreamConsumer.patience) }
 
-    private static func makeName() -> String {
+    /// Names that were made in this process.
+    private static let madeCount = Atomic<UInt64>(0)
+
+    /// No other consumer of this process has it. Of processes with the same host and number, as containers have them, the random part
+    /// tells one from the other.
+    package static func makeName() -> String {
         var names = utsname()
         unsafe uname(&names)
         let host = unsafe withUnsafeBytes(of: names.nodename) { unsafe Ascii.printable($0.prefix { $0 != 0 }, limit: 64) }
-        return "\(host)-\(getpid())-\(Ascii.hex(UInt16(truncatingIfNeeded: SystemRandom.word())))"
+        let number = madeCount.wrappingAdd(1, ordering: .relaxed).newValue
+        return "\(host)-\(getpid())-\(number)-\(Ascii.hex(UInt16(truncatingIfNeeded: SystemRandom.word())))"
     }
 
     /// What it has done so far.
@@ -60,7 +67,7 @@ public final class StreamConsumer: AsyncSequence, Sendable {
     /// Ends the consumer: it reads no more, what waits goes back to the group at once, iterations end, what tasks have may still be
     /// answered; returns when all is answered and acknowledged, or the time is over. What is not answered then is taken over by others
     /// after `claimAfter`.
-    /// - Parameter within: for what tasks have.
+    /// - Parameter patience: for what tasks have.
     public func stop(within patience: Duration = .seconds(30)) async {
         requestStop(within: patience)
         await desk.waitForEnd()
@@ -95,8 +102,10 @@ public final class StreamConsumer: AsyncSequence, Sendable {
 
     // MARK: Messages
 
+    /// Another reader of the same messages: each message goes to one of them.
     public func makeAsyncIterator() -> Iterator { Iterator(ConsumerIteration(self)) }
 
+    /// Takes messages, one by one. As long as it lives, the consumer reads.
     public struct Iterator: AsyncIteratorProtocol {
         private let iteration: ConsumerIteration
         /// Shared with the other iterators.
@@ -112,6 +121,7 @@ public final class StreamConsumer: AsyncSequence, Sendable {
             return try await nextOfBatch()
         }
 
+        /// The next message; nil when the consumer was stopped or the task is cancelled.
         public mutating func next() async throws(StreamError) -> StreamMessage? { try await next(isolation: nil) }
 
         private mutating func nextOfBatch() async throws(StreamError) -> StreamMessage? {
@@ -152,6 +162,7 @@ extension StreamGroup {
     /// - Parameters:
     ///   - name: a consumer that is started again under its name goes on with what it had. Two at a time must not have the same. Without
     ///     one it gets a name of its own.
+    ///   - options: how it works.
     public func consumer(as name: String? = nil, _ options: ConsumerOptions = .init()) -> StreamConsumer {
         StreamConsumer(stream.streams, group: self.name, keys: [stream.key], name: name, options)
     }
@@ -160,8 +171,10 @@ extension StreamGroup {
 extension RedisStreams {
     /// One consumer of groups of the same name on several streams.
     /// - Parameters:
+    ///   - group: the groups' name.
     ///   - keys: 1 to 1,024 streams, by their whole keys.
     ///   - name: as of `StreamGroup.consumer`.
+    ///   - options: how it works.
     public func consumer(
         group: String, of keys: [String], as name: String? = nil, _ options: ConsumerOptions = .init()
     ) -> StreamConsumer {

@@ -4,9 +4,12 @@
 public struct StreamEntry: Sendable, Equatable, Identifiable {
     /// The stream's key as Redis has it.
     public let key: String
+    /// Its place in the stream: larger than the ids of all entries before it.
     public let id: StreamID
+    /// Names and values; at least one.
     public let fields: StreamFields
 
+    /// A value: nothing is added by making one.
     @inline(__always)
     public init(key: String, id: StreamID, fields: StreamFields) { (self.key, self.id, self.fields) = (key, id, fields) }
 

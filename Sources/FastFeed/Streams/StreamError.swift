@@ -4,6 +4,7 @@
 public enum StreamError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Refused before anything was sent; one sentence.
     case badArgument(String)
+    /// There is no stream under this key.
     case noSuchStream(key: String)
     /// The stream has no such group, or there is no such stream.
     case noSuchGroup(key: String, group: String)
@@ -21,13 +22,15 @@ public enum StreamError: Error, Sendable, Equatable, CustomStringConvertible {
     case timeout(after: Duration)
     /// Redis cannot be reached, or was lost in the middle of the call. Then it may have been carried out.
     case disconnected(String)
-    /// Of a batch some were refused: each one's id, nil where it was refused, and why the first was.
+    /// Of a batch some were added, and of some that is not known: each one's id, nil where there is none, and what happened to the first of
+    /// these.
     indirect case partly(ids: [StreamID?], first: StreamError)
     /// The task was cancelled. What it had asked for may have been carried out.
     case cancelled
     /// `RedisStreams.close` was called.
     case closed
 
+    /// One sentence, for people: key and group are named, foreign bytes are printable.
     public var description: String {
         switch self {
         case .badArgument(let what), .badEntry(let what): what
@@ -41,7 +44,7 @@ public enum StreamError: Error, Sendable, Equatable, CustomStringConvertible {
         case .timeout(let time): "Redis did not answer within \(time.milliseconds) ms"
         case .disconnected(let reason): reason
         case .partly(let ids, let first):
-            "\(ids.count { $0 == nil }) of \(ids.count) entries were not added; the first of them: \(first.description)"
+            "\(ids.count { $0 != nil }) of \(ids.count) entries were added; the first of the others: \(first.description)"
         case .cancelled: "cancelled"
         case .closed: "the connection to Redis is closed"
         }

@@ -39,8 +39,10 @@ public struct StreamFields: Sendable, RandomAccessCollection, ExpressibleByDicti
         (first, fieldCount) = (0, Int32(count))
     }
 
+    /// In the order in which they are written; a name may come again.
     public init(dictionaryLiteral elements: (String, String)...) { self.init(elements) }
 
+    /// In this order; a name may come again.
     public init(_ fields: some Collection<(String, String)>) {
         var maker = ReplyBlock.Maker(strings: 2 * fields.count, bytesHint: 48 * fields.count)
         for (name, value) in fields {
@@ -82,6 +84,7 @@ public struct StreamFields: Sendable, RandomAccessCollection, ExpressibleByDicti
     public var startIndex: Int { 0 }
     public var endIndex: Int { Int(fieldCount) }
 
+    /// A field's name and value as text. The position must be one of the collection's.
     public subscript(position: Int) -> Element {
         precondition(position >= 0 && position < Int(fieldCount), "no such field")
         return (text(2 * position), text(2 * position + 1))
@@ -165,5 +168,6 @@ extension StreamFields: Equatable {
 }
 
 extension StreamFields: CustomStringConvertible {
+    /// `name=value name=value`, for people.
     public var description: String { map { "\($0.name)=\($0.value)" }.joined(separator: " ") }
 }

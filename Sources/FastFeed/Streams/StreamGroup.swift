@@ -3,7 +3,9 @@
 /// A group: its place in the stream, and what its consumers have not acknowledged. Its calls throw as `RedisStream`'s do; and
 /// `.noSuchGroup` when the stream or the group is not there, unless they say otherwise.
 public struct StreamGroup: Sendable {
+    /// The stream whose group it is.
     public let stream: RedisStream
+    /// The group's name, as Redis has it.
     public let name: String
 
     var core: StreamCore { stream.core }
@@ -54,8 +56,10 @@ public struct StreamGroup: Sendable {
     }
 
     /// Moves the group: its consumers go on behind this place. What is pending stays pending.
-    /// - Parameter evenIfPending: without it a group with pending entries is refused: moved back, it would deliver them a second time, to
-    ///   others, and with their counts begun anew.
+    /// - Parameters:
+    ///   - place: behind which its consumers go on.
+    ///   - evenIfPending: without it a group with pending entries is refused: moved back, it would deliver them a second time, to others,
+    ///     and with their counts begun anew.
     /// - Throws: `.refused` for the pending ones, `.noSuchStream`.
     public func seek(to place: StreamPosition, evenIfPending: Bool = false) async throws(StreamError) {
         let seek = StreamCommand(
@@ -131,6 +135,8 @@ public struct StreamGroup: Sendable {
     /// - Parameters:
     ///   - consumer: only this one's.
     ///   - idle: only those whose last delivery is at least so long ago.
+    ///   - from: the first id.
+    ///   - through: the last id.
     ///   - limit: at most so many, 1 to 100,000.
     public func pending(
         of consumer: String? = nil, idle: Duration = .zero, from: StreamID = .min, through: StreamID = .max, limit: Int = 100

@@ -8,6 +8,7 @@ public struct StreamID: Sendable, Hashable, Comparable, LosslessStringConvertibl
     /// The number within the millisecond.
     public let sequence: UInt64
 
+    /// The first id of a millisecond, unless another number within it is named.
     @inline(__always)
     public init(_ milliseconds: UInt64, _ sequence: UInt64 = 0) { (self.milliseconds, self.sequence) = (milliseconds, sequence) }
 
@@ -31,6 +32,7 @@ public struct StreamID: Sendable, Hashable, Comparable, LosslessStringConvertibl
         return milliseconds > 0 ? StreamID(milliseconds - 1, .max) : self
     }
 
+    /// By milliseconds, then by the number within them.
     @inline(__always)
     public static func < (one: StreamID, other: StreamID) -> Bool {
         one.milliseconds < other.milliseconds || (one.milliseconds == other.milliseconds && one.sequence < other.sequence)
@@ -87,6 +89,7 @@ public struct StreamID: Sendable, Hashable, Comparable, LosslessStringConvertibl
         return place > start ? value : nil
     }
 
+    /// `milliseconds-sequence`.
     public var description: String { "\(milliseconds)-\(sequence)" }
 
     /// As an argument of a command.

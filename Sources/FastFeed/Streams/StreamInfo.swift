@@ -4,8 +4,9 @@
 public struct StreamInfo: Sendable, Equatable {
     /// Entries.
     public let length: Int
-    /// The oldest and the newest entry; nil where there is none. One that cannot be read (longer than 8 MiB) is nil, too.
+    /// The oldest entry; nil where there is none, or where it cannot be read (longer than 8 MiB).
     public let first: StreamEntry?
+    /// The newest entry; nil as above.
     public let last: StreamEntry?
     /// The last id that was given, whether its entry is still there or not.
     public let lastID: StreamID
@@ -21,10 +22,13 @@ public struct StreamInfo: Sendable, Equatable {
 
 /// A group (XINFO GROUPS).
 public struct GroupInfo: Sendable, Equatable {
+    /// The group's name.
     public let name: String
+    /// Names of consumers, of those that are gone, too, unless they were forgotten.
     public let consumers: Int
     /// Entries that were delivered and not acknowledged.
     public let pending: Int
+    /// The last id that a consumer got: the next one gets what lies behind it.
     public let lastDelivered: StreamID
     /// Entries ever delivered, where Redis knows.
     public let entriesRead: Int?
@@ -34,7 +38,9 @@ public struct GroupInfo: Sendable, Equatable {
 
 /// A consumer of a group (XINFO CONSUMERS).
 public struct ConsumerInfo: Sendable, Equatable {
+    /// The consumer's name.
     public let name: String
+    /// Entries that it got and has not acknowledged.
     public let pending: Int
     /// Since it has asked for something.
     public let idle: Duration
@@ -44,16 +50,21 @@ public struct ConsumerInfo: Sendable, Equatable {
 
 /// What a group has not acknowledged (XPENDING).
 public struct PendingSummary: Sendable, Equatable {
+    /// Entries, of all consumers together.
     public let count: Int
-    /// The smallest and the largest id; nil where nothing is pending.
+    /// The smallest id; nil where nothing is pending.
     public let min: StreamID?
+    /// The largest id; nil where nothing is pending.
     public let max: StreamID?
+    /// Entries by consumer; those without any are not in it.
     public let byConsumer: [String: Int]
 }
 
 /// An entry that was delivered and not acknowledged (XPENDING with a range).
 public struct PendingEntry: Sendable, Equatable {
+    /// The entry's id; the entry itself may be gone.
     public let id: StreamID
+    /// Who got it last.
     public let consumer: String
     /// Since its last delivery.
     public let idle: Duration

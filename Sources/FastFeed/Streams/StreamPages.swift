@@ -79,8 +79,10 @@ public struct StreamPages: AsyncSequence, Sendable {
 
     init(_ stream: RedisStream, from: StreamID, through: StreamID) { (self.stream, self.from, self.through) = (stream, from, through) }
 
+    /// A walk of its own, from the beginning.
     public func makeAsyncIterator() -> Iterator { Iterator(RangeWalk(stream, from: from, through: through, isReversed: false)) }
 
+    /// Takes entries, one by one, from pages that it asks for.
     public struct Iterator: AsyncIteratorProtocol {
         private var walk: RangeWalk
         private var page: [StreamEntry] = []
@@ -89,6 +91,7 @@ public struct StreamPages: AsyncSequence, Sendable {
 
         init(_ walk: RangeWalk) { self.walk = walk }
 
+        /// The next entry; nil at the end.
         @inline(__always)
         public mutating func next(isolation actor: isolated (any Actor)? = #isolation) async throws(StreamError) -> StreamEntry? {
             if place < page.count {
@@ -98,6 +101,7 @@ public struct StreamPages: AsyncSequence, Sendable {
             return try await turnPage()
         }
 
+        /// The next entry; nil at the end.
         public mutating func next() async throws(StreamError) -> StreamEntry? { try await next(isolation: nil) }
 
         private mutating func turnPage() async throws(StreamError) -> StreamEntry? {

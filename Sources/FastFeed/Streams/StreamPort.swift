@@ -1,7 +1,7 @@
 // What an agent may do on the streams' thread, and its own connection. That thread's alone.
 //
 // The connection is opened for the first read and stays; one that is lost is made anew when a read waits for it, at once and then with
-// pauses. A read that is not answered in twice its BLOCK and two seconds more has a dead connection.
+// pauses. A read that is not answered in `Limits.streamSilenceMs` has a dead connection.
 
 import Glibc
 
@@ -11,7 +11,6 @@ final class StreamPort {
         let bytes: [UInt8]
         /// Of a batch: how many replies; nil for one command.
         let replies: Int?
-        let blockMs: Int
         let tag: UInt64
     }
 
@@ -64,16 +63,16 @@ final class StreamPort {
 
     /// Puts a read on the agent's own connection, which is opened for it; while that takes, or when it fails, the read waits, and goes out
     /// as soon as it stands. One at a time. A connection that is lost under a read loses the read (`onLost`).
-    /// - Parameter blockMs: what the command has behind BLOCK: the reply may take so long.
-    func read(_ command: StreamCommand, blockMs: Int, tag: UInt64) {
+    /// - Parameter command: has at most `Limits.streamBlockMs` behind BLOCK.
+    func read(_ command: StreamCommand, tag: UInt64) {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(command.arguments.count + 16)
         command.write(to: &bytes)
-        begin(Read(bytes: bytes, replies: nil, blockMs: blockMs, tag: tag))
+        begin(Read(bytes: bytes, replies: nil, tag: tag))
     }
 
     /// The same for commands that do not wait; their replies come to `onRead` as an array with one element a command.
-    func read(_ batch: StreamBatch, tag: UInt64) { begin(Read(bytes: batch.bytes, replies: batch.count, blockMs: 0, tag: tag)) }
+    func read(_ batch: StreamBatch, tag: UInt64) { begin(Read(bytes: batch.bytes, replies: batch.count, tag: tag)) }
 
     private func begin(_ read: Read) {
         precondition(!isReading, "one read at a time")
@@ -127,11 +126,8 @@ final class StreamPort {
         return min(own, silentUntilNs, unblockAtNs, againNs, seat.agent.dueNs)
     }
 
-    private var silentUntilNs: UInt64 {
-        guard let sent else { return .max }
-        // No less than the shared connection has: a Redis that stalls loses neither.
-        return reader.heardNs + .ns(ms: max(2 * sent.blockMs + Limits.streamReadPatienceMs, Limits.streamSilenceMs))
-    }
+    /// As the shared connection has it: a Redis that stalls loses neither.
+    private var silentUntilNs: UInt64 { sent == nil ? .max : reader.heardNs + .ns(ms: Limits.streamSilenceMs) }
 
     /// The next attempt needs no pause: the shared connection has found the server.
     func tryNow() { retryAtNs = 0 }

@@ -37,11 +37,13 @@ public final class StreamTail: AsyncSequence, Sendable {
     /// How often a stream was made anew with smaller ids, or was gone; then it is read from its beginning.
     public var interruptions: Int { buffer.interruptions }
 
+    /// Another reader of the same entries: each entry goes to one of them.
     public func makeAsyncIterator() -> Iterator { Iterator(tail: self) }
 
     /// The entries of one reply at once.
     func nextReply() async throws(StreamError) -> [StreamEntry] { try await buffer.takeReply { seat?.wake() }.get() }
 
+    /// Takes entries, one by one.
     public struct Iterator: AsyncIteratorProtocol {
         let tail: StreamTail
 
@@ -50,6 +52,7 @@ public final class StreamTail: AsyncSequence, Sendable {
             try await tail.buffer.take { tail.seat?.wake() }.get()
         }
 
+        /// The next entry; never nil.
         public mutating func next() async throws(StreamError) -> StreamEntry? { try await next(isolation: nil) }
     }
 }
@@ -79,6 +82,8 @@ public final class StreamTail: AsyncSequence, Sendable {
     /// Streams that are looked at before the next reading.
     private var toCheck: Set<Int> = []
     private var checkedNs: UInt64 = 0
+    /// One of the streams is not one, and their newest entries say which.
+    private var asksNewest = false
     private var backoff = Backoff(Limits.streamBackoffMs, seed: SystemRandom.word())
 
     init(_ buffer: TailBuffer, _ places: [String: StreamPosition]) { (self.buffer, reading) = (buffer, TailReading(places)) }
@@ -129,6 +134,11 @@ public final class StreamTail: AsyncSequence, Sendable {
             toCheck.formUnion(all)
             return
         }
+        if asksNewest {
+            asksNewest = false
+            phase = .checking(all)
+            return port.read(reading.newest(all), tag: Tag.newest)
+        }
         let isTime = port.nowNs >= checkedNs + .ns(ms: Limits.streamBlockMs)
         if mayCheck, !toCheck.isEmpty || isTime {
             let wanted = isTime ? all : toCheck.sorted()
@@ -137,7 +147,7 @@ public final class StreamTail: AsyncSequence, Sendable {
             return port.read(reading.check(wanted), tag: Tag.check)
         }
         phase = .reading
-        port.read(reading.read(), blockMs: Limits.streamBlockMs, tag: Tag.read)
+        port.read(reading.read(), tag: Tag.read)
     }
 
     // MARK: Replies
@@ -157,7 +167,8 @@ public final class StreamTail: AsyncSequence, Sendable {
     func onRead(_ port: StreamPort, tag: UInt64, _ reply: ReplyBlock) {
         switch phase {
         case .checking(let wanted):
-            if note(reply.root.children, wanted, port) { phase = .idle }
+            let isDone = tag == Tag.newest ? begin(reply.root.children, wanted, port) : note(reply.root.children, wanted, port)
+            if isDone { phase = .idle }
         case .reading:
             phase = .idle
             take(reply, port)
@@ -169,9 +180,9 @@ public final class StreamTail: AsyncSequence, Sendable {
         if let error = reply.root.error {
             let failure = StreamError(reply: error, key: reading.places[0].key)
             switch failure {
-            // Which stream it is, is asked.
-            case .notAStream where reading.places.count > 1 && mayCheck:
-                toCheck.formUnion(all)
+            // Which stream it is, is asked: by XINFO, or where that is not allowed, by their newest entries.
+            case .notAStream where reading.places.count > 1:
+                if mayCheck { toCheck.formUnion(all) } else { asksNewest = true }
                 pause(port)
             case .unavailable, .noSuchStream, .noSuchGroup: pause(port)
             default: fail(failure, port)
@@ -219,7 +230,7 @@ public final class StreamTail: AsyncSequence, Sendable {
         return true
     }
 
-    /// The newest entries of streams whose end is not known.
+    /// The newest entries of streams: where the end is, if that is not known.
     private func begin(_ replies: [ReplyNode], _ wanted: [Int], _ port: StreamPort) -> Bool {
         for (index, reply) in zip(wanted, replies) {
             let key = reading.places[index].key
@@ -232,7 +243,7 @@ public final class StreamTail: AsyncSequence, Sendable {
                 fail(.refused("the answer to XREVRANGE is not one that Redis gives"), port)
                 return false
             }
-            reading.begin(behind: page.last ?? .min, at: index)
+            if reading.places[index].cursor == nil { reading.begin(behind: page.last ?? .min, at: index) }
         }
         return true
     }

@@ -1,5 +1,5 @@
 // One thread, its poller, and the agents it turns. `dedicated` gives each agent a runner, `shared` gives all
-// of them one: the agents cannot tell.
+// of them one: the agents cannot tell. Any thread may end it; all else is its own thread's once that runs.
 
 import Glibc
 import Synchronization

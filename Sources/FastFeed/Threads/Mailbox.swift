@@ -1,6 +1,7 @@
 // What one thread may say to another: a bounded queue of plain messages with one receiver, whose thread each of them wakes.
 // Commands go to an agent in one, what the agent answers comes back in another. Any thread offers, the receiver takes. A lock
-// is fine here, but looking whether there is anything costs one load. Full: the message is refused, and counted.
+// is fine here, but looking whether there is anything costs one load. Bound: the capacity that its maker names (an agent's commands:
+// `Limits.commandCountMax`). Full: the message is refused, and counted.
 
 import Glibc
 import Synchronization

@@ -5,6 +5,10 @@
 // the records, so that publishing touches none of them again. Each side keeps a private copy of the other's cursor and looks at
 // the shared one only when the copy says full or empty. Cursors grow without wrapping: 2^63 records at
 // 10^7/s are 29,000 years.
+//
+// Bound: its capacity (`Limits.ringRecordCount`, `Limits.healRingRecordCount`). Both halves reach their slots unchecked: the mask keeps
+// every cursor inside, and the ring, which each half holds, keeps the memory. What a cursor may pass is the caller's to ask first: `room`
+// before `slot`, `available` before `record`.
 
 import Synchronization
 
@@ -118,7 +122,7 @@ import Synchronization
         @inline(__always)
         package func stamp(_ offset: Int) -> UInt32 { unsafe stamps[(next &+ offset) & mask] }
 
-        /// Gives the first `count` records back to the producer.
+        /// Gives the first `count` records back to the producer; `count <= available()`. None of them is read any more.
         @inline(__always)
         package mutating func free(_ count: Int) {
             next &+= count

@@ -38,7 +38,7 @@ package enum ParseBench {
                 let result =
                     way == .inOrder
                     ? parser.parseWithoutLayout(view, into: record, symbol: &symbol) : parser.parse(view, into: record, symbol: &symbol)
-                guard result == .kline else { return nil }
+                guard result == .record else { return nil }
                 check &+= record.eventTimeMs &+ Int64(record.close.count)
             }
         }

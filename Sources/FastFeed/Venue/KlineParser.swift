@@ -3,16 +3,11 @@
 
 import CShims
 
-/// What a message turned out to be.
-package enum KlineResult: Equatable {
-    case kline
-    /// Valid JSON that is not a kline event.
-    case notice
-    /// Refused; counted under this reason.
-    case rejected(CounterID)
-}
+@safe package struct KlineParser: MessageParser, ~Copyable {
+    package typealias Record = CandleRecord
 
-@safe package struct KlineParser: ~Copyable {
+    package static var messageBytesMin: Int { Limits.klineBytesMin }
+
     /// How many bytes of a foreseen field are looked at together; the numbers are those of `ff_kline_lanes`.
     package enum Lanes: UInt32 {
         /// Nothing is foreseen: every message goes member by member.
@@ -25,8 +20,10 @@ package enum KlineResult: Equatable {
 
     private let parser: OpaquePointer
 
+    package init() { self.init(lanes: .wide) }
+
     /// - Parameter lanes: the widest lanes to use; narrower ones are for comparing the two.
-    package init(messageBytesMax: Int = Limits.venueMessageBytesMax, lanes: Lanes = .wide) {
+    package init(messageBytesMax: Int = Limits.venueMessageBytesMax, lanes: Lanes) {
         precondition(Int(FF_JSON_PADDING) == Limits.paddingBytes, "the buffers promise as much as the parser takes")
         guard let made = unsafe ff_kline_parser_create(messageBytesMax) else { fatalError("out of memory: JSON parser") }
         unsafe ff_kline_parser_limit_lanes(made, ff_kline_lanes(rawValue: lanes.rawValue))
@@ -47,14 +44,14 @@ package enum KlineResult: Equatable {
     @inline(__always)
     package func parse(
         _ message: PaddedBytes, into record: Row<CandleRecord>, symbol: inout PaddedBytes
-    ) -> KlineResult {
+    ) -> ParseResult {
         unsafe read(message, into: record, symbol: &symbol, by: ff_kline_parse)
     }
 
     /// The same as if the message did not have the exchange's layout to the byte: for comparing the two.
     package func parseWithoutLayout(
         _ message: PaddedBytes, into record: Row<CandleRecord>, symbol: inout PaddedBytes
-    ) -> KlineResult {
+    ) -> ParseResult {
         unsafe read(message, into: record, symbol: &symbol, by: ff_kline_walk)
     }
 
@@ -69,19 +66,20 @@ package enum KlineResult: Equatable {
     private func read(
         _ message: PaddedBytes, into record: Row<CandleRecord>, symbol: inout PaddedBytes,
         by shim: Shim
-    ) -> KlineResult {
+    ) -> ParseResult {
         var found = unsafe ff_kline_symbol()
+        // A record is laid out as `ff_candle`: LayoutTests.
         let out = unsafe UnsafeMutableRawPointer(record.pointer).assumingMemoryBound(to: ff_candle.self)
         let result = unsafe shim(parser, message.text, message.count, out, &found)
         if result == FF_KLINE {
             symbol = unsafe PaddedBytes(start: found.bytes.unsafelyUnwrapped, count: found.length)
-            return .kline
+            return .record
         }
         return KlineParser.classify(result)
     }
 
     @inline(never)
-    private static func classify(_ result: ff_kline_result) -> KlineResult {
+    private static func classify(_ result: ff_kline_result) -> ParseResult {
         switch result {
         case FF_KLINE_OTHER: .notice
         case FF_KLINE_NOT_UTF8: .rejected(.rejectedNotUTF8)

@@ -32,5 +32,6 @@ public struct RestEndpoint: Sendable, Equatable, CustomStringConvertible {
         }
     }
 
+    /// The URL.
     public var description: String { "\(isSecure ? "https" : "http")://\(authority)" }
 }

@@ -20,6 +20,7 @@ package enum RestParser {
         // No row has fewer bytes than this, `[0,"0","0","0","0","0",0,"0",0,"0","0",0]`: no more room than needed.
         let capacity = min(limit, bytes.count / 40 + 1)
         var candles = unsafe [CandleRecord](unsafeUninitializedCapacity: capacity) { rows, count in
+            // A record is laid out as `ff_candle`: LayoutTests.
             let out = unsafe UnsafeMutableRawPointer(rows.baseAddress!).assumingMemoryBound(to: ff_candle.self)
             result = unsafe ff_klines_parse(
                 bytes.text, bytes.count, out, capacity, &count, &fault)

@@ -1,5 +1,6 @@
 // From the symbol's raw bytes and the interval to the dense series id: one hash over up to 32 bytes, no
-// String. Each reader owns one, on its thread; control changes it by commands.
+// String. Each reader owns one, on its thread; control changes it by commands. Bound: `Limits.seriesCountMax`,
+// as control has no more ids. An index into the entries is always masked.
 
 @safe package struct SeriesIndex: ~Copyable {
     /// The symbol as the exchange writes it, zero-padded to 32 bytes.
@@ -80,7 +81,7 @@
         for entry in kept { entries[place(of: entry.key, entry.interval)] = entry }
     }
 
-    /// The first `count` bytes, the rest zero. Reads 32 bytes whatever `count` is.
+    /// The first `count` bytes, the rest zero. Reads whole words: up to 7 bytes behind `count`, which are there (`PaddedBytes`, or zeros).
     @inline(__always)
     private static func key(_ bytes: UnsafeRawPointer, _ count: Int) -> Key {
         @inline(__always)

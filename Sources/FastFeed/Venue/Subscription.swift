@@ -3,10 +3,10 @@
 // Pure: time comes in, messages come out.
 
 package struct Subscription: Sendable {
-    private enum Method: String { case subscribe = "SUBSCRIBE", unsubscribe = "UNSUBSCRIBE" }
+    enum Method: String { case subscribe = "SUBSCRIBE", unsubscribe = "UNSUBSCRIBE" }
 
     /// Streams to ask for, or to give up; one message never mixes two of these.
-    private struct Request {
+    struct Request {
         let method: Method
         var names: [String]
         /// Gives up what is asked for anew right behind it.
@@ -19,10 +19,10 @@ package struct Subscription: Sendable {
     private let profile: VenueProfile
     private let subscribeForm: SubscribeForm
     private let usesCombinedStreams: Bool
-    private var waiting: [Request] = []
+    private(set) var waiting: [Request] = []
     /// Sent and not yet answered.
-    private var pending: [Request] = []
-    private var nextID: Int64 = 1
+    private(set) var pending: [Request] = []
+    private(set) var nextID: Int64 = 1
     /// From when on one more message may be sent: they go at a steady distance. (Four at once and four a second later are within
     /// the rule where they are sent, but a late first burst makes them eight in one second where they arrive.)
     private var nextSendNs: UInt64 = 0

@@ -4,8 +4,10 @@
 public struct Authority: Sendable, Equatable, CustomStringConvertible {
     /// Name or address, without the brackets of an IPv6 address.
     public let host: String
+    /// 1 to 65535.
     public let port: UInt16
 
+    /// Neither is looked at: `RedisEndpoint(url:)` and others read and check a text.
     public init(host: String, port: UInt16) { (self.host, self.port) = (host, port) }
 
     /// Reads `host`, `host:port`, `[v6]` or `[v6]:port`; nil when the text is none of them.
@@ -31,6 +33,7 @@ public struct Authority: Sendable, Equatable, CustomStringConvertible {
 
     /// The host as it stands in a URL or a header.
     package var name: String { host.contains(":") ? "[\(host)]" : host }
+    /// `host:port`, an IPv6 address in brackets.
     public var description: String { "\(name):\(port)" }
 
     /// Nil for a name.
@@ -52,7 +55,9 @@ public struct Authority: Sendable, Equatable, CustomStringConvertible {
 
 /// Where a server listens.
 public enum ServerPlace: Sendable, Equatable {
+    /// By TCP.
     case tcp(Authority)
+    /// By a Unix socket.
     case unix(path: String)
 }
 

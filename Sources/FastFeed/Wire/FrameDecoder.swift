@@ -8,7 +8,8 @@
 // The caller supplies a window of received bytes and takes events until `.needMore`. A whole, unfragmented
 // message is handed out in place, inside the window. Whatever the window's end cuts through is kept here: up
 // to 13 bytes of a header, or the payload so far. So a connection owns no receive buffer, and nothing a peer
-// announces sizes an allocation: the message buffer grows with the bytes that have really come.
+// announces sizes an allocation: the message buffer grows with the bytes that have really come, up to
+// `Options.messageBytesMax`, in at most `Options.fragmentCountMax` fragments.
 
 /// What the decoder found. Payloads are valid until the next call.
 package enum FrameEvent {

@@ -1,7 +1,9 @@
 // The XOR mask of client frames (RFC 6455, 5.3). Pure.
 
 package enum FrameMask {
-    /// - Parameter offset: position of the first byte in the payload, modulo 4.
+    /// - Parameters:
+    ///   - offset: position of the first byte in the payload, modulo 4.
+    ///   - bytes: `count` of them are changed in place, and no other.
     package static func apply(_ key: UInt32, offset: Int, _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) {
         let shift = UInt32(8 * (offset & 3))
         let rotated = shift == 0 ? key : key >> shift | key << (32 - shift)

@@ -1,4 +1,5 @@
-// Bytes on their way out: bounded, drained as the socket takes them. Its owner's thread.
+// Bytes on their way out: drained as the socket takes them. Its owner's thread. Bound: its maker's (`Limits.outboundBytesMax` to the
+// exchange); beyond it nothing is added.
 
 package struct Outbox: ~Copyable {
     private var bytes: [UInt8] = []

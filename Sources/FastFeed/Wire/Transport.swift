@@ -90,6 +90,7 @@ package enum TransportStep: Equatable {
         }
     }
 
+    /// - Parameter bytes: room for `count` of them.
     @inline(__always)
     package mutating func read(into bytes: UnsafeMutableRawPointer, count: Int) -> IOResult {
         guard let session = unsafe session else { return unsafe descriptor.read(into: bytes, count: count) }

@@ -12,6 +12,7 @@
 ///
 /// Pings are answered while `receive` runs. Blocking calls block up to their time-out.
 public final class WebSocketClient {
+    /// What a connection may do, and to whom.
     public struct Options: Sendable {
         /// The longest message taken, whole or in fragments. Beyond: close 1009.
         public var messageBytesMax = 1024 * 1024
@@ -28,12 +29,15 @@ public final class WebSocketClient {
         /// Further request headers.
         public var headers: [(String, String)] = []
 
+        /// The defaults.
         public init() {}
     }
 
+    /// What comes.
     public enum Message: Sendable, Equatable {
         /// UTF-8, checked.
         case text([UInt8])
+        /// Any bytes.
         case binary([UInt8])
         /// The connection is over. 1005: the peer's close frame had no code; 1006: there was none. When this side
         /// closed it because the peer broke the protocol, its own code and reason.
@@ -52,6 +56,7 @@ public final class WebSocketClient {
         try connect(WebSocketEndpoint(url: url), options: options)
     }
 
+    /// The same where the URL was read before.
     public static func connect(_ endpoint: WebSocketEndpoint, options: Options = Options()) throws(FeedError) -> WebSocketClient {
         var settings = ConnectionOptions()
         settings.handshakeTimeoutMs = options.handshakeTimeout.milliseconds
@@ -74,8 +79,12 @@ public final class WebSocketClient {
 
     // MARK: Sending
 
+    /// Sends a text message. Blocks while the peer takes nothing.
+    /// - Throws: when the connection is over.
     public func send(text: String) throws(FeedError) { try send(.text, Array(text.utf8)) }
+    /// The same with a text that is UTF-8 already; it is not checked.
     public func send(text: [UInt8]) throws(FeedError) { try send(.text, text) }
+    /// Sends any bytes.
     public func send(binary: [UInt8]) throws(FeedError) { try send(.binary, binary) }
     /// - Parameter payload: at most 125 bytes.
     public func ping(_ payload: [UInt8] = []) throws(FeedError) {

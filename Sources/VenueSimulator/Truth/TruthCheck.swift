@@ -254,10 +254,11 @@ package struct TruthCheck: CustomStringConvertible {
 
     // MARK: Keys
 
-    /// That no other keys are there than those of the histories and states checked before, and what passes away with the service, and who
-    /// has kept the registry.
+    /// That no other keys are there than those of the histories and states checked before, what passes away with the service, who has kept
+    /// the registry, and the list of instruments.
     package mutating func checkKeys() throws {
-        for key in try ask(["KEYS", "*"]).strings.sorted() where !knownKeys.contains(key) && key != schema.keeperKey {
+        for key in try ask(["KEYS", "*"]).strings.sorted() where !knownKeys.contains(key) {
+            if key == schema.keeperKey || schema.isListKey(key) { continue }
             // The service's word on how it is, its lease, its attempts to connect. -2: it has just expired; -1: it never will.
             let passesAway =
                 [schema.serviceStatusKey, schema.leaseKey, schema.connectsKey].contains(key) || key.hasPrefix(schema.fluxStatusPrefix)

@@ -55,6 +55,8 @@ struct Service {
     /// By then settings are read and connections open, and the exchange's list of symbols has been asked for: half of the
     /// memory that this took is not used again.
     private static let startNs: [UInt64] = [2_000_000_000, 60_000_000_000]
+    /// Threads that had much to do in an outage have nothing to do with the allocator afterwards, and so would keep what they freed.
+    private static let giveBackNs: UInt64 = 60_000_000_000
 
     init(_ plan: RunPlan, _ notify: Notify) throws {
         self.plan = plan
@@ -113,6 +115,7 @@ struct Service {
         let reportNs = UInt64(plan.reportSeconds) * 1_000_000_000
         var nextReportNs = MonotonicClock.nowNs() + reportNs
         var giveBackNs = Service.startNs.map { MonotonicClock.nowNs() + $0 }
+        var nextGiveBackNs = MonotonicClock.nowNs() + Service.giveBackNs
         var reason: String?
         while reason == nil {
             reason = Signals.wait(milliseconds: 100)
@@ -121,6 +124,10 @@ struct Service {
             if let due = giveBackNs.first, MonotonicClock.nowNs() >= due {
                 giveBackNs.removeFirst()
                 ProcessMemory.giveBackStart()
+            }
+            if MonotonicClock.nowNs() >= nextGiveBackNs {
+                nextGiveBackNs += Service.giveBackNs
+                ProcessMemory.giveBackHeap()
             }
             restartRedisIfEnded()
             if reportNs > 0, MonotonicClock.nowNs() >= nextReportNs {

@@ -1,4 +1,5 @@
-// Entries on standard output: lines for people, one JSON document, or one JSON object a line. One task's.
+// Entries on standard output: lines for people, one JSON document, or one JSON object a line. One task's. Nothing is cut, and what is
+// printed as JSON is whole: a document that has begun is ended when reading fails, and the failure's own comes on the next line.
 
 import FastFeed
 
@@ -20,6 +21,8 @@ struct EntryPrinter {
     private var openStream: String?
     private var hasEntries = false
     private var streamCount = 0
+    /// Something was written.
+    private var hasBegun = false
     /// What is gathered before it is written.
     private static let chunkBytes = 64 * 1024
 
@@ -29,6 +32,23 @@ struct EntryPrinter {
         self.showsDeliveries = showsDeliveries
         usesColour = TextTable.usesColour
         if form == .document, isMixed { text = "{\"streams\":[" }
+    }
+
+    /// Prints what is read: all of it, or what comes before a failure, which is thrown then.
+    /// - Parameter read: returns false when nobody reads what is printed any more.
+    static func print(
+        _ session: StreamSession, streams: Int = 1, showsDeliveries: Bool = false,
+        _ read: (inout EntryPrinter) async throws -> Bool
+    ) async throws {
+        var printer = EntryPrinter(session, streams: streams, showsDeliveries: showsDeliveries)
+        do {
+            guard try await read(&printer) else { return }
+        } catch {
+            // A document of which nothing is out yet does not come: the failure has one.
+            if printer.form != .document || printer.hasBegun { try? printer.finish() }
+            throw error
+        }
+        try printer.finish()
     }
 
     /// The entries that follow are of this stream. Needed for documents; a stream without entries stands in them, too.
@@ -60,11 +80,12 @@ struct EntryPrinter {
     /// - Returns: false when nobody reads it any more.
     mutating func flush() throws -> Bool {
         guard !text.isEmpty else { return true }
+        hasBegun = true
         defer { text = "" }
         return try Terminal.print(text)
     }
 
-    mutating func finish() throws {
+    private mutating func finish() throws {
         if form == .document {
             end()
             text += isMixed ? "]}\n" : "\n"

@@ -218,18 +218,19 @@ struct GroupReading: Sendable {
     func once(_ limit: Int) async throws {
         // Nothing is taken, and no document begun, when one of several is not there.
         if groups.count > 1 { try await find() }
-        var printer = EntryPrinter(session, streams: groups.count, showsDeliveries: true)
-        var left = limit
-        for group in groups {
-            printer.begin(group.stream.key)
-            while left > 0 {
-                let entries = try await group.read(as: consumer, limit: min(left, GroupReading.page))
-                if entries.isEmpty { break }
-                left -= entries.count
-                guard try await show(entries, group, &printer) else { return }
+        try await EntryPrinter.print(session, streams: groups.count, showsDeliveries: true) { printer in
+            var left = limit
+            for group in groups {
+                printer.begin(group.stream.key)
+                while left > 0 {
+                    let entries = try await group.read(as: consumer, limit: min(left, GroupReading.page))
+                    if entries.isEmpty { break }
+                    left -= entries.count
+                    guard try await show(entries, group, &printer) else { return false }
+                }
             }
+            return true
         }
-        try printer.finish()
     }
 
     /// Looks again and again; leaves pending what it prints.
@@ -288,23 +289,20 @@ struct GroupReading: Sendable {
 
     func claim(_ ids: [StreamID]?, _ idle: Duration) async throws {
         let group = groups[0]
-        var printer = EntryPrinter(session)
-        printer.begin(group.stream.key)
-        if let ids {
-            guard try await show(try await group.claim(ids, for: consumer, idle: idle), group, &printer) else { return }
-            return try printer.finish()
-        }
-        var from = StreamID.min
-        while true {
-            let rows = try await group.pending(idle: idle, from: from, limit: GroupReading.page)
-            let others = rows.filter { $0.consumer != consumer }.map(\.id)
-            if !others.isEmpty {
-                guard try await show(try await group.claim(others, for: consumer, idle: idle), group, &printer) else { return }
+        try await EntryPrinter.print(session) { printer in
+            printer.begin(group.stream.key)
+            if let ids { return try await show(try await group.claim(ids, for: consumer, idle: idle), group, &printer) }
+            var from = StreamID.min
+            while true {
+                let rows = try await group.pending(idle: idle, from: from, limit: GroupReading.page)
+                let others = rows.filter { $0.consumer != consumer }.map(\.id)
+                if !others.isEmpty {
+                    guard try await show(try await group.claim(others, for: consumer, idle: idle), group, &printer) else { return false }
+                }
+                guard rows.count == GroupReading.page, let last = rows.last?.id, last < .max else { return true }
+                from = last.next
             }
-            guard rows.count == GroupReading.page, let last = rows.last?.id, last < .max else { break }
-            from = last.next
         }
-        try printer.finish()
     }
 
     /// - Throws: `.noSuchGroup` for the first group that is not there.

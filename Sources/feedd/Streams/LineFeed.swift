@@ -1,5 +1,5 @@
 // `feedd stream add KEY -`: lines of standard input as entries, pipelined. One task's; it looks for the end that a signal asks for every
-// tenth of a second.
+// tenth of a second. A line that is not an entry is named and left out; the others are added, and the command ends with 1.
 
 import FastFeed
 import Glibc
@@ -8,14 +8,19 @@ struct LineFeed {
     private let stream: RedisStream
     private let keep: StreamKeep?
     private var rest: [UInt8] = []
-    /// Lines that were read, and entries that were added.
+    /// Lines that were read, entries that were added, lines that were left out.
     private var lines = 0
     private var added = 0
+    private var leftOut = 0
+    /// A line is too long, and its end has not come.
+    private var isSkipping = false
     /// What one look at the input takes, and the longest line.
     private static let chunkBytes = 256 * 1024
     private static let lineBytesMax = 8 << 20
     /// Entries of one batch.
     private static let batchMax = 1_000
+    /// Lines that are named; the others are only counted.
+    private static let namedMax = 20
 
     init(_ stream: RedisStream, _ keep: StreamKeep?) { (self.stream, self.keep) = (stream, keep) }
 
@@ -32,8 +37,11 @@ struct LineFeed {
         let pace = Numbers.grouped(Int((Double(feed.added) / max(seconds, 1e-6)).rounded()))
         let took = Numbers.fixed(seconds, digits: 3)
         try session.show(
-            [("added", .integer(Int64(feed.added))), ("seconds", .number(took))],
+            [("added", .integer(Int64(feed.added))), ("left_out", .integer(Int64(feed.leftOut))), ("seconds", .number(took))],
             lines: ["\(EntryPrinter.entries(feed.added)) in \(took) s, \(pace) a second"])
+        guard feed.leftOut == 0 else {
+            throw StreamRefusal("bad_entry", "\(Numbers.grouped(feed.leftOut)) of \(Numbers.grouped(feed.lines)) lines were left out")
+        }
     }
 
     private mutating func take() async throws {
@@ -53,8 +61,8 @@ struct LineFeed {
             try await takeLines(&batch)
             try await flush(&batch)
         }
-        if !rest.isEmpty {
-            try takeLine(rest[...], &batch)
+        if !rest.isEmpty, !isSkipping {
+            takeLine(rest[...], &batch)
             try await flush(&batch)
         }
     }
@@ -62,23 +70,33 @@ struct LineFeed {
     private mutating func takeLines(_ batch: inout [StreamFields]) async throws {
         var start = 0
         while let end = rest[start...].firstIndex(of: UInt8(ascii: "\n")) {
-            try takeLine(rest[start..<end], &batch)
+            if isSkipping { isSkipping = false } else { takeLine(rest[start..<end], &batch) }
             start = end + 1
             if batch.count >= LineFeed.batchMax { try await flush(&batch) }
         }
         rest.removeFirst(start)
-        guard rest.count <= LineFeed.lineBytesMax else { throw StreamRefusal("bad_entry", "line \(lines + 1) is longer than 8 MiB") }
+        guard isSkipping || rest.count > LineFeed.lineBytesMax else { return }
+        if !isSkipping { takeLine(rest[...], &batch) }
+        (isSkipping, rest) = (true, [])
     }
 
-    /// A blank line is not an entry.
-    private mutating func takeLine(_ line: ArraySlice<UInt8>, _ batch: inout [StreamFields]) throws {
+    /// A blank line is passed over.
+    private mutating func takeLine(_ line: ArraySlice<UInt8>, _ batch: inout [StreamFields]) {
         lines += 1
+        guard line.count <= LineFeed.lineBytesMax else { return leaveOut("it is longer than 8 MiB") }
         guard !line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) else { return }
         do throws(Malformed) {
             batch.append(try StreamText.fields(Array(line)))
         } catch {
-            throw StreamRefusal("bad_entry", "line \(lines) of standard input: \(error.what)")
+            leaveOut(error.what)
         }
+    }
+
+    private mutating func leaveOut(_ reason: String) {
+        leftOut += 1
+        guard leftOut <= LineFeed.namedMax else { return }
+        let more = leftOut == LineFeed.namedMax ? " (others like it are only counted)" : ""
+        StandardError.write("line \(lines) of standard input was left out: \(LogText.escaped(reason))\(more)\n")
     }
 
     private mutating func flush(_ batch: inout [StreamFields]) async throws {

@@ -26,7 +26,8 @@ extension StreamCommands {
             abstract: "Add an entry, or one for each line of standard input.",
             discussion: """
                 Prints the entry's id. With - in place of fields each line of standard input is a JSON object, as --json prints them: \
-                a list is a name that comes several times, {"base64":"…"} any bytes.
+                a list is a name that comes several times, {"base64":"…"} any bytes. A line that is not one is named and left out; the \
+                others are added, and the command ends with 1.
 
                   feedd stream add orders order_id=123 amount=99.99 --keep 100000
                   feedd stream add events - <events.jsonl

@@ -58,14 +58,13 @@ extension StreamCommands {
             let count = try StreamArguments.count(count)
             try StreamSession.run(options, endsOnSignal: true) { session in
                 let stream = session.stream(name)
-                var printer = EntryPrinter(session)
-                printer.begin(stream.key)
-                var left = count ?? .max
-                let isRead =
-                    isReversed
-                    ? try await EntryReads.newest(stream, from, through, &left, &printer)
-                    : try await EntryReads.oldest(stream, from, through, &left, &printer)
-                if isRead { try printer.finish() }
+                try await EntryPrinter.print(session) { printer in
+                    printer.begin(stream.key)
+                    var left = count ?? .max
+                    return isReversed
+                        ? try await EntryReads.newest(stream, from, through, &left, &printer)
+                        : try await EntryReads.oldest(stream, from, through, &left, &printer)
+                }
             }
         }
     }
@@ -156,20 +155,21 @@ enum EntryReads {
 
     /// What is there now, one stream after the other.
     static func all(_ session: StreamSession, _ streams: [RedisStream], _ place: StreamPosition, _ count: Int) async throws {
-        var printer = EntryPrinter(session, streams: streams.count)
-        var left = count
-        for stream in streams {
-            printer.begin(stream.key)
-            let from: StreamID
-            switch place {
-            case .start: from = .min
-            case .end: continue
-            case .after(.max): continue
-            case .after(let id): from = id.next
+        try await EntryPrinter.print(session, streams: streams.count) { printer in
+            var left = count
+            for stream in streams {
+                printer.begin(stream.key)
+                let from: StreamID
+                switch place {
+                case .start: from = .min
+                case .end: continue
+                case .after(.max): continue
+                case .after(let id): from = id.next
+                }
+                guard try await oldest(stream, from, .max, &left, &printer) else { return false }
             }
-            guard try await oldest(stream, from, .max, &left, &printer) else { return }
+            return true
         }
-        try printer.finish()
     }
 
     static func follow(_ session: StreamSession, _ keys: [String], _ place: StreamPosition, _ count: Int) async throws {

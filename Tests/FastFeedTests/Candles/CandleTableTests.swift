@@ -78,6 +78,9 @@ struct CandleTableTests {
             missing: value(.gapCandlesMissing), filled: value(.gapCandlesFilled))
         complaints.check(seen == books, "seed \(seed): \(seen), not \(books)")
         complaints.check(value(.staleGeneration) == stale, "seed \(seed): stale")
+        // (Dirty series were taken here, and no batch has taken their states.)
+        let wrong = table.closed.checkInvariants() ?? table.merges.checkInvariants() ?? board.checkInvariants()
+        complaints.check(wrong == nil, "seed \(seed): \(wrong ?? "")")
         complaints.check(
             total == stale + books.duplicates + books.coalesced + books.closedReceived + table.formingPendingCount,
             "seed \(seed): the books do not balance")

@@ -107,6 +107,8 @@ struct ClosedQueueTests {
             let firstWaiting = model.entries.firstIndex(where: \.waits) ?? model.entries.count
             complaints.check(queue.sent <= queue.head + firstWaiting, "entry \(firstWaiting) waits and would never be sent, at \(step)")
             guard step % 16 == 0 else { continue }
+            let wrong = queue.checkInvariants()
+            complaints.check(wrong == nil, "at \(step): \(wrong ?? "")")
             for (place, entry) in model.entries.enumerated() {
                 let position = queue.head + place
                 complaints.check(

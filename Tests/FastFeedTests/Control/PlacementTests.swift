@@ -127,6 +127,22 @@ struct PlacementTests {
         #expect(nobody.readers.allSatisfy(\.isEmpty) && nobody.placements.isEmpty)
     }
 
+    @Test func whatCannotBeIsSaid() throws {
+        var placement = Placement(readerCount: 1, streamsPerConnectionMax: 4)
+        _ = placement.add(list(0..<3))
+        let found = placement.handle(series(1))
+        let id = try #require(found).id
+        #expect(placement.checkInvariants() == nil)
+        var early = placement
+        early.release([id])
+        #expect(early.checkInvariants() == "placement: \(series(1)) has id \(id), which is free")
+        _ = placement.remove([series(1)])
+        placement.release([id])
+        #expect(placement.checkInvariants() == nil)
+        placement.release([id])
+        #expect(placement.checkInvariants() == "placement: an id is free twice")
+    }
+
     /// Readers and sink as they would understand the commands; they must always agree with the fluxes.
     @Test(arguments: [UInt64(1), 2, 3, 4, 5, 6, 7, 8])
     func agreesWithAModel(seed: UInt64) throws {
@@ -176,6 +192,7 @@ struct PlacementTests {
             #expect(model.carried.values.allSatisfy { $0.names.count <= perConnection && !$0.names.isEmpty })
             #expect(model.carried.values.reduce(0) { $0 + $1.names.count } == wanted.count * redundancy)
             #expect(placement.seriesCount == wanted.count && placement.connectionCount == model.carried.count)
+            #expect(placement.checkInvariants() == nil)
             for one in wanted {
                 let (keys, handle) = (placement.connections(of: one), placement.handle(one))
                 let readers = keys.compactMap {

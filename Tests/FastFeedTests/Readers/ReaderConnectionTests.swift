@@ -284,4 +284,24 @@ struct ReaderConnectionTests {
         let phase = connection.phase
         #expect(left.attemptNs == Self.startNs && !left.wasLive && phase == nil && script.phase == .closed)
     }
+
+    // MARK: Invariants
+
+    @Test func whatCannotBeIsSaid() {
+        var connection = Self.connection()
+        let script = Script()
+        let actions = Self.open(&connection, script)
+        let before = connection.checkInvariants()
+        #expect(actions.last == .live && before == nil)
+        connection.socket = nil
+        let without = connection.checkInvariants()
+        #expect(without == "connection: it goes on without a socket")
+        let doubled = Self.connection(["btcusdt@kline_1m", "btcusdt@kline_1m"])
+        let twice = doubled.checkInvariants()
+        #expect(twice == "subscription: a stream is carried twice")
+        var retired = Self.connection()
+        (retired.isRetired, retired.successor) = (true, 1)
+        let gone = retired.checkInvariants()
+        #expect(gone == "connection: it has gone for good, and is waited for")
+    }
 }

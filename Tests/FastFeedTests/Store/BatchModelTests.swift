@@ -66,6 +66,8 @@ struct BatchModelTests {
                 complaints.check(message == expected, "seed \(seed): \(message), not \(expected)")
                 models[id].updates = 0
             }
+            let wrong = rig.table.checkInvariants() ?? rig.builder.checkInvariants() ?? rig.batch.checkInvariants()
+            complaints.check(wrong == nil, "seed \(seed): \(wrong ?? "")")
             rig.acknowledge()
         }
 

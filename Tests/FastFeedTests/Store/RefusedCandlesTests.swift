@@ -52,4 +52,16 @@ import Testing
         #expect(closes == ["2", "1"], "the later word on a bar counts")
         #expect(refused.isEmpty && refused.count == 0)
     }
+
+    /// All room is taken by others: who has asked is refused for good, and the others of its series ask later.
+    @Test func whoFindsNoRoomHoldsNobodyUp() {
+        var refused = RefusedCandles(seed: 1)
+        for openTimeMs in Int64(0)..<2 { _ = refused.put(candle(0, openTimeMs: openTimeMs), nowNs: 0) }
+        let asking = refused.takeDue(nowNs: longNs, most: 1)
+        while refused.put(candle(1), nowNs: longNs) {}
+        let isTaken = refused.put(asking[0], nowNs: longNs)
+        #expect(!isTaken && refused.count == Limits.refusedCandlesMax && refused.checkInvariants() == nil)
+        let next = refused.takeDue(nowNs: 2 * longNs, most: 10)
+        #expect(next.map(\.seriesID) == [0, 1] && next[0].openTimeMs == 1)
+    }
 }

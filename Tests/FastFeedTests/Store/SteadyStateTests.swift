@@ -55,7 +55,7 @@ struct SteadyStateTests {
                 from += size
                 while case .message(_, let payload) = decoder.takeEvent() {
                     let slot = producer.slot
-                    guard case .kline = parser.parse(payload, into: slot, symbol: &symbol) else { continue }
+                    guard case .record = parser.parse(payload, into: slot, symbol: &symbol) else { continue }
                     guard let handle = index.find(symbol: symbol, interval: slot.value.intervalCode) else { continue }
                     (slot.value.seriesID, slot.value.generation) = (handle.id, handle.generation)
                     producer.keep()

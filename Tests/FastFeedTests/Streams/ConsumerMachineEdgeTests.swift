@@ -1,6 +1,7 @@
 // The consumer's machine where things come late, twice, too long, or not at all.
 
 import FastFeed
+import Glibc
 import Testing
 
 struct ConsumerMachineEdgeTests {
@@ -269,6 +270,55 @@ struct ConsumerMachineEdgeTests {
         bench.answer(sent.first { ConsumerMachineEdgeTests.acked([$0]) == [1] }, .failed(.noSuchGroup(key: "a", group: "g")))
         #expect(ConsumerMachineEdgeTests.acked(bench.turn(after: 10)) == [7])
         #expect(bench.machine.counters.ackMisses == 1)
+    }
+
+    @Test("Names that are made differ, and say host and process")
+    func names() {
+        let names = (0..<2_000).map { _ in StreamConsumer.makeName() }
+        #expect(Set(names).count == names.count)
+        #expect(names.allSatisfy { $0.contains("-\(getpid())-") && $0.utf8.count < 128 && $0.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F } })
+    }
+
+    @Test("A group that is gone and cannot be made does not let the leases of other streams end")
+    func leasesOfOthers() {
+        var bench = MachineBench { ($0.prefetch, $0.keyCount) = (10, 2) }
+        for command in bench.turn() { bench.answer(command, .claimed(cursor: .min, page: ConsumerPage(), unnamed: 0)) }
+        let read = bench.turn().first(where: ConsumerMachineEdgeTests.isRead) ?? bench.last.read
+        bench.answer(read, .pages([(0, MachineBench.page([1])), (1, MachineBench.page([7]))]))
+        bench.turn()
+        bench.answer(bench.last.read, .failed(.noSuchGroup(key: "a", group: "g")))
+        var renewedMs: [UInt64] = []
+        for second in 1...60 {
+            for command in bench.turn(after: 1_000) {
+                switch command {
+                case .makeGroup(0, _): bench.answer(command, .failed(.unavailable("OOM")))
+                case .makeGroup: bench.answer(command, .count(0))
+                case .hold(let hold) where hold.key == 0: bench.answer(command, .failed(.noSuchGroup(key: "a", group: "g")))
+                case .hold(let hold):
+                    #expect(hold.kind == .lease && hold.items.map(\.id) == [StreamID(7)])
+                    renewedMs.append(UInt64(second) * 1_000)
+                    bench.answer(command, .codes([ConsumerScripts.HoldCode.ours]))
+                default: Issue.record("\(command)")
+                }
+            }
+        }
+        // Never longer than others wait, less a third of it.
+        let pauses = zip([0] + renewedMs, renewedMs + [60_000]).map { $1 - $0 }
+        #expect(pauses.allSatisfy { $0 <= 40_000 }, "\(renewedMs)")
+    }
+
+    @Test("One of several streams is not one: the error names it")
+    func wrongKind() {
+        var bench = MachineBench { ($0.prefetch, $0.keyCount) = (10, 2) }
+        for command in bench.turn() { bench.answer(command, .claimed(cursor: .min, page: ConsumerPage(), unnamed: 0)) }
+        let read = bench.turn().first(where: ConsumerMachineEdgeTests.isRead) ?? bench.last.read
+        bench.answer(read, .failed(.notAStream(key: "a")))
+        #expect(bench.machine.error == nil)
+        let sent = bench.turn(after: 1_000)
+        #expect(sent == [.makeGroup(key: 0, seen: nil), .makeGroup(key: 1, seen: nil)])
+        bench.answer(sent.first, .count(0))
+        bench.answer(sent.last, .failed(.notAStream(key: "b")))
+        #expect(bench.machine.error == .notAStream(key: "b"))
     }
 
     @Test("What was given back in between comes before what is new")

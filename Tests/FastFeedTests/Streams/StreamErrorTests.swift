@@ -74,6 +74,8 @@ struct StreamErrorTests {
             #expect(error.description.utf8.count < 1_000)
             #expect(error.description.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F }, "\(error.description)")
         }
+        let partly = StreamError.partly(ids: [StreamID(1), nil, StreamID(3)], first: .closed)
+        #expect(partly.description == "2 of 3 entries were added; the first of the others: the connection to Redis is closed")
         #expect(StreamError.noSuchGroup(key: "orders", group: "mail").description == "there is no group 'mail' on a stream 'orders'")
         #expect(StreamError.timeout(after: .seconds(5)).description == "Redis did not answer within 5000 ms")
     }

@@ -92,11 +92,11 @@ final class ParserBench {
     }
 
     /// Into a record of rubbish: a field that is not written is not found as the way before has left it.
-    private func fresh(_ parse: (inout PaddedBytes) -> KlineResult) -> Parsed {
+    private func fresh(_ parse: (inout PaddedBytes) -> ParseResult) -> Parsed {
         withUnsafeMutableBytes(of: &records[0]) { _ = $0.initializeMemory(as: UInt8.self, repeating: 0xA5) }
         var symbol = PaddedBytes.none
         return switch parse(&symbol) {
-        case .kline: .kline(ParsedKline(symbol: String(decoding: symbol, as: UTF8.self), records[0]))
+        case .record: .kline(ParsedKline(symbol: String(decoding: symbol, as: UTF8.self), records[0]))
         case .notice: .notice
         case .rejected(let reason): .rejected(reason)
         }

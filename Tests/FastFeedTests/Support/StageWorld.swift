@@ -54,11 +54,27 @@ final class StageKernel: VirtualKernel {
     func add(_ number: Int32, _ interest: Readiness, token: PollToken) { tokens[number] = token }
     func change(_ number: Int32, _ interest: Readiness, token: PollToken) { tokens[number] = token }
     func remove(_ number: Int32) { tokens[number] = nil }
+
+    // MARK: Both ends
+
+    func answer(_ number: Int32, _ text: String) {
+        outbound[number] = []
+        inbound[number, default: []] += Array(text.utf8)
+    }
+
+    /// The exchange takes the handshake that it was sent, if there is one.
+    func answerUpgrade() {
+        let request = String(decoding: outbound[StageKernel.exchange] ?? [], as: UTF8.self)
+        guard let line = request.split(separator: "\r\n").first(where: { $0.hasPrefix("Sec-WebSocket-Key: ") }) else { return }
+        let accept = UpgradeRequest.accept(for: String(line.dropFirst("Sec-WebSocket-Key: ".count)))
+        let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        answer(StageKernel.exchange, head + "Sec-WebSocket-Accept: \(accept)\r\n\r\n")
+    }
 }
 
 final class StageWorld {
     let kernel = StageKernel()
-    let reader: Reader
+    let reader: KlineReader
     let sink: Sink
     private let series: [Series]
 
@@ -67,7 +83,7 @@ final class StageWorld {
         let ring = SPSCRing<CandleRecord>(zeroed: 2_048)
         let journal = Journal()
         let base = WebSocketEndpoint(isSecure: false, host: "127.0.0.1", port: StageKernel.exchangePort)
-        reader = Reader(
+        reader = KlineReader(
             index: 0, settings: ReaderSettings(base: base, profile: .of(.spot), tls: nil, seed: 1), ring: ring, journal: journal,
             budget: ConnectBudget(seed: 1))
         sink = Sink(
@@ -89,21 +105,11 @@ final class StageWorld {
     private func open() {
         for _ in 0..<10 {
             kernel.nowNs += 1_000_000
-            let request = String(decoding: kernel.outbound[StageKernel.exchange] ?? [], as: UTF8.self)
-            if let line = request.split(separator: "\r\n").first(where: { $0.hasPrefix("Sec-WebSocket-Key: ") }) {
-                let accept = UpgradeRequest.accept(for: String(line.dropFirst("Sec-WebSocket-Key: ".count)))
-                let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                answer(StageKernel.exchange, head + "Sec-WebSocket-Accept: \(accept)\r\n\r\n")
-            }
-            if kernel.outbound[StageKernel.redis]?.isEmpty == false { answer(StageKernel.redis, ":1\r\n+run\r\n+sha\r\n+PONG\r\n") }
+            kernel.answerUpgrade()
+            if kernel.outbound[StageKernel.redis]?.isEmpty == false { kernel.answer(StageKernel.redis, ":1\r\n+run\r\n+sha\r\n+PONG\r\n") }
             turnReader()
             turnSink()
         }
-    }
-
-    private func answer(_ number: Int32, _ text: String) {
-        kernel.outbound[number] = []
-        kernel.inbound[number, default: []] += Array(text.utf8)
     }
 
     var isOpen: Bool { reader.counters.value(.connectionsLive) == 1 && sink.isConnected }

@@ -131,7 +131,7 @@ private final class DecoderBench {
     private let counters = CounterBank()
     private let ring = SPSCRing<CandleRecord>(zeroed: 64)
     private var consumer: SPSCRing<CandleRecord>.Consumer
-    private let decode: UnsafeMutablePointer<KlineDecoder>
+    private let decode: UnsafeMutablePointer<RecordDecoder<KlineParser>>
     private let frames = UnsafeMutablePointer<FrameDecoder>.allocate(capacity: 1)
     private var needsConnection = false
     /// Messages handed out in the last run.
@@ -141,7 +141,7 @@ private final class DecoderBench {
         consumer = SPSCRing.Consumer(ring)
         // For the life of the process: a test's.
         decode = .allocate(capacity: 1)
-        decode.initialize(to: KlineDecoder(ring: ring, counters: counters))
+        decode.initialize(to: RecordDecoder(ring: ring, counters: counters))
         decode.pointee.index.set(Symbol("btcusdt")!, .m1, SeriesHandle(id: 0, generation: 1))
         frames.initialize(to: DecoderBench.connection())
     }

@@ -96,8 +96,54 @@ struct StreamCommandLineTests {
         let again = try JSONSerialization.data(withJSONObject: try #require(entries[0]["fields"]), options: [.withoutEscapingSlashes])
         #expect(try run(["stream", "add", "odd", "-"], input: String(decoding: again, as: UTF8.self)).status == 0)
         #expect(try run("stream", "len", "odd").out == "2\n")
-        let wrong = try run(["stream", "add", "bad", "-", "--json"], input: "{\"a\":1}\n{\"a\":null}\n")
-        #expect(try wrong.status == 1 && code(wrong.out) == "bad_entry" && wrong.err.contains("line 2"), "\(wrong)")
+    }
+
+    @Test("add KEY -: a line that is not an entry is named and left out, the others are added; it ends with 1")
+    func addBadLines() throws {
+        let wrong = try run(["stream", "add", "bad", "-", "--json"], input: "{\"a\":1}\n{\"a\":null}\n[]\n\n{\"a\":2}\n{\"a\":3")
+        let documents = wrong.out.split(separator: "\n").map(String.init)
+        #expect(wrong.status == 1 && documents.count == 2, "\(wrong)")
+        let added = try json(documents[0])
+        #expect(added["added"] as? Int == 2 && added["left_out"] as? Int == 3)
+        #expect(try code(documents[1]) == "bad_entry")
+        for line in [2, 3, 6] { #expect(wrong.err.contains("line \(line) of standard input was left out: "), "\(wrong.err)") }
+        #expect(wrong.err.hasSuffix("3 of 6 lines were left out\n"), "\(wrong.err)")
+        #expect(try admin.command("XRANGE", "bad", "-", "+").elements.map { $0.elements[1].strings } == [["a", "1"], ["a", "2"]])
+        // Many of them, and one that is too long.
+        let tooLong = "{\"n\":\"\(String(repeating: "x", count: 9 << 20))\"}"
+        let lines = (0..<3_000).map { $0 % 3 == 0 ? "no \($0)" : "{\"n\":\($0)}" } + [tooLong, "{\"n\":3001}"]
+        let many = try run(["stream", "add", "many", "-"], input: lines.joined(separator: "\n"))
+        #expect(many.status == 1 && many.out.hasPrefix("2 001 entries in "), "\(many.out)")
+        #expect(many.err.split(separator: "\n").count == 21 && many.err.contains("line 1 of standard input"), "\(many.err)")
+        #expect(many.err.contains("1 001 of 3 002 lines were left out"), "\(many.err)")
+        #expect(try run("stream", "len", "many").out == "2001\n")
+        let long = try run(["stream", "add", "long", "-"], input: tooLong + "\n{\"n\":1}\n")
+        #expect(long.status == 1 && long.err.contains("line 1 of standard input was left out: it is longer than 8 MiB"), "\(long.err)")
+        #expect(try run("stream", "len", "long").out == "1\n")
+    }
+
+    @Test("--json is whole: long fields as they are; where reading fails behind the first entries, their document and the error's")
+    func wholeDocuments() throws {
+        for key in ["large", "broken"] { try fill(key, 1...3_000) }
+        // XADD of a field that no command line could hold.
+        func add(_ key: String, _ count: Int) throws {
+            let script = "return redis.call('XADD', KEYS[1], '4000-0', 'v', string.rep('é', tonumber(ARGV[1])))"
+            #expect(try admin.command("EVAL", script, "1", key, "\(count)").text == "4000-0")
+        }
+        try add("large", 1_500_000)
+        let entries = try #require(json(run("stream", "range", "large", "--json").out)["entries"] as? [[String: Any]])
+        #expect(entries.count == 3_001)
+        #expect((entries.last?["fields"] as? [String: String])?["v"] == String(repeating: "é", count: 1_500_000))
+        #expect(try run("stream", "revrange", "large", "--count", "1").out.contains(String(repeating: "é", count: 1_500_000)))
+        // Longer than what is read.
+        try add("broken", 5 << 20)
+        let broken = try run("stream", "range", "broken", "--json")
+        let documents = broken.out.split(separator: "\n").map(String.init)
+        #expect(broken.status == 1 && documents.count == 2, "\(broken.out.suffix(200))")
+        #expect(try (json(documents[0])["entries"] as? [Any])?.count == 3_000)
+        #expect(try code(documents[1]) == "bad_entry")
+        let lines = try run("stream", "range", "broken")
+        #expect(lines.status == 1 && ids(lines.out).count == 3_000)
     }
 
     @Test("len, del, trim: numbers; the service's histories want --force")
@@ -326,6 +372,7 @@ struct StreamCommandLineTests {
         for (arguments, part) in [
             (["stream", "add", "k", "novalue"], "'novalue'"), (["stream", "add", "k", "a=1", "--id", "x"], "'x'"),
             (["stream", "add", "k", "a=1", "--exactly"], "--exactly"),
+            (["stream", "add", "k", "a=1", "--id", "0-0"], "0-0"),
             (["stream", "add", "k", "a=1", "--keep", "1", "--keep-from", "2"], "--keep"),
             (["stream", "add", "k", "-", "--id", "1-1"], "--id"), (["stream", "range", "k", "yesterday"], "'yesterday' is not a place"),
             (["stream", "range", "k", "--count", "0"], "--count"), (["stream", "trim", "k"], "--acknowledged"),

@@ -32,6 +32,27 @@ struct StreamGroupTests {
         #expect(try await group.read(as: "one").count == 10)
     }
 
+    @Test("One of several streams turns into something else: consumers and tails name it, also who may not ask XINFO")
+    func wrongKind() async throws {
+        let rig = try await StreamRig()
+        for key in ["a", "b"] { try rig.fill(key, 1) }
+        let log = HandledLog()
+        let work = rig.streams.consumer(group: "g", of: ["a", "b"], as: "one").work(into: log)
+        try rig.ask("ACL", "SETUSER", "reader", "on", ">x", "~*", "+@all", "-xinfo")
+        var place = rig.server.endpoint
+        (place.user, place.password) = ("reader", "x")
+        let limited = try await RedisStreams.connect(place)
+        defer { limited.close() }
+        let tails = [rig.streams, limited].map { streams in
+            Task { for try await _ in streams.follow(["a": .end, "b": .end]) {} }
+        }
+        try await eventually(20, "three reads that wait") { try log.count == 2 && rig.waiting() == 3 }
+        try rig.ask("SET", "b", "x")
+        // What waits in XREAD does not notice; its next read does.
+        try rig.fill("a", 1)
+        for task in [work] + tails { await #expect(throws: StreamError.notAStream(key: "b")) { try await task.end() } }
+    }
+
     @Test("Pending: a summary, rows by consumer, idleness and place; claimed; acknowledged")
     func pending() async throws {
         let rig = try await StreamRig()

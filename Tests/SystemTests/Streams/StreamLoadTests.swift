@@ -71,6 +71,52 @@ struct StreamLoadTests {
         #expect(try await orders.add(contentsOf: [["n": "a"], ["n": "b"]]).count == 2)
     }
 
+    @Test("Too many calls are under way in the middle of a batch: what was sent before has its ids, and nothing comes behind it")
+    func tooManyCalls() async throws {
+        let rig = try await StreamRig(timeout: .seconds(60))
+        let orders = rig.streams["orders"]
+        let pid = try #require(rig.server.pid)
+        // Each of these is submitted when it is made: there is room for four of the batch's parts.
+        kill(pid, SIGSTOP)
+        let others = (0..<Limits.streamCallsMax - 4).map { _ in Task.immediate { try await orders.length() } }
+        let adding = Task.immediate { try await orders.add(contentsOf: (0..<20_000).map { ["n": "\($0)"] }) }
+        kill(pid, SIGCONT)
+        let error = await failure { try await adding.end() }
+        for task in others { _ = try await task.end() }
+        guard case .partly(let ids, .unavailable) = error else {
+            Issue.record("\(error.map { String("\($0)".prefix(200)) } ?? "nothing thrown")")
+            return
+        }
+        let known = ids.prefix { $0 != nil }.compactMap(\.self)
+        #expect(ids.count == 20_000 && known.count == 4 * Limits.streamAddsPerBatch && ids[known.count...].allSatisfy { $0 == nil })
+        #expect(try rig.ids("orders") == known)
+        #expect(try await orders.add(contentsOf: [["n": "a"], ["n": "b"]]).count == 2)
+    }
+
+    @Test("The connection is lost in the middle of a batch: every id that is known is in the stream, and nothing comes later")
+    func lostInTheMiddle() async throws {
+        let rig = try await StreamRig()
+        let orders = rig.streams["orders"]
+        var wasPartly = false
+        for _ in 0..<200 where !wasPartly {
+            let before = try rig.length("orders")
+            let adding = Task { try await orders.add(contentsOf: (0..<50_000).map { ["n": "\($0)"] }) }
+            try await eventually(20, "the first of them") { try rig.length("orders") > before }
+            rig.killConnections()
+            let error = await failure { try await adding.end() }
+            let length = try rig.length("orders")
+            if case .partly(let ids, .disconnected) = error {
+                #expect(ids.count == 50_000)
+                #expect(Set(try rig.ids("orders")).isSuperset(of: ids.compactMap(\.self)))
+                wasPartly = true
+            }
+            _ = try await orders.length()
+            #expect(try rig.length("orders") == length, "what was not sent is not sent any more")
+            try rig.ask("DEL", "orders")
+        }
+        #expect(wasPartly)
+    }
+
     // MARK: Hostile
 
     @Test("Names of control bytes, braces, quotes, 64 KiB: as keys, groups, consumers and fields")

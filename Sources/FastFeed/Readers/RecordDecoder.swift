@@ -1,5 +1,6 @@
-// The hot path of a reader: frames of one window become records in the ring. A plain value behind a pointer,
-// so that no access check and no reference count stands between two messages. The reader's thread alone.
+// The hot path of a reader: frames of one window become records of one kind in the ring. A plain value behind a pointer, so that no access
+// check and no reference count stands between two messages; compiled for its parser. The reader's thread alone. Bounded by the ring:
+// whoever reads asks `readableBytes` first, so that each message of a window has its slot.
 
 /// What ended a run over a window.
 package enum WindowEnd {
@@ -13,21 +14,21 @@ package enum WindowEnd {
     case notUTF8
 }
 
-@safe package struct KlineDecoder: ~Copyable {
-    private let parser = KlineParser()
+@safe package struct RecordDecoder<Parser: MessageParser & ~Copyable>: ~Copyable {
+    private let parser = Parser()
     package var index = SeriesIndex()
-    private var producer: SPSCRing<CandleRecord>.Producer
+    private var producer: SPSCRing<Parser.Record>.Producer
     private let counters: CounterBank
 
-    package init(ring: SPSCRing<CandleRecord>, counters: CounterBank) {
+    package init(ring: SPSCRing<Parser.Record>, counters: CounterBank) {
         producer = SPSCRing.Producer(ring)
-        resumeBytes = min(Limits.receiveBytesMax / 4, ring.capacity * Limits.klineBytesMin / 2)
+        resumeBytes = min(Limits.receiveBytesMax / 4, ring.capacity * Parser.messageBytesMin / 2)
         self.counters = counters
     }
 
-    /// Bytes that may be read now so that every kline in them finds a slot: a kline has at least
-    /// `Limits.klineBytesMin` bytes, and one may be here already but for its end.
-    mutating func readableBytes() -> Int { min(Limits.receiveBytesMax, (producer.room() - 1) * Limits.klineBytesMin) }
+    /// Bytes that may be read now so that every message in them finds a slot: it has at least `messageBytesMin` bytes, and one may be here
+    /// already but for its end.
+    mutating func readableBytes() -> Int { min(Limits.receiveBytesMax, (producer.room() - 1) * Parser.messageBytesMin) }
 
     /// So many must be readable before a stalled connection goes on: not every freed slot is worth a turn.
     let resumeBytes: Int
@@ -56,14 +57,14 @@ package enum WindowEnd {
                     counters.add(.rejectedBinary)
                     continue
                 }
-                guard payload.count >= Limits.klineBytesMin else {
-                    // Too short for a kline: a notice, or rubbish.
+                guard payload.count >= Parser.messageBytesMin else {
+                    // Too short for this kind: a notice, or rubbish.
                     return .notice(payload)
                 }
                 precondition(producer.room() > 0, "the read was larger than the ring's room")
                 let slot = producer.slot
                 switch parser.parse(payload, into: slot, symbol: &symbol) {
-                case .kline:
+                case .record:
                     guard let handle = index.find(symbol: symbol, interval: slot.intervalCode) else {
                         counters.add(.rejectedUnknownSeries)
                         continue

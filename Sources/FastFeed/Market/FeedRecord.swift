@@ -1,0 +1,15 @@
+// What a record of any kind of data has, so that a reader can fill it. A plain value; any thread.
+
+/// One message as a record: parsed into a ring's slot, read there by who keeps the newest state.
+package protocol FeedRecord: BitwiseCopyable, Sendable {
+    /// Dense id of the series, the index of every table.
+    var seriesID: UInt32 { get set }
+    /// Which use of the id this is.
+    var generation: UInt16 { get set }
+    /// What names the stream beside its symbol, as the parser read it (`Interval.rawValue`).
+    var intervalCode: UInt8 { get }
+    /// Monotonic nanoseconds when our thread saw the socket readable.
+    var receivedNs: UInt64 { get set }
+}
+
+extension CandleRecord: FeedRecord {}
