@@ -9,7 +9,7 @@ import VenueSimulator
 enum HealBenchmarks {
     static let all =
         [backfill(symbols: 500, candles: 1_000)] + [outage(symbols: 300), outage(symbols: 1_500), outage(symbols: 1_500, weight: 60_000)]
-        + [live(symbols: 600, candles: 1_000)]
+        + [live("heal/live", symbols: 600, shares: 10, candles: 1_000), live("heal/live-outage", symbols: 600, shares: 2, candles: 2)]
 
     private static let minuteMs: Int64 = 60_000
 
@@ -143,29 +143,35 @@ enum HealBenchmarks {
     /// What healing does in Redis besides what live candles do.
     private static let healCommands = ["xadd", "evalsha", "eval", "xrange", "xrevrange", "xlen"]
 
-    private static func live(symbols: Int, candles: Int) -> Benchmark {
-        let name = "heal/live"
-        return Benchmark(
-            name: name, sentence: "20,000 frames/s of \(symbols) series, with a backfill of a tenth of them beside it and without"
+    /// - Parameters:
+    ///   - shares: one of so many parts of the series is healed in each round.
+    ///   - candles: of each of them. Two are what an outage over two closes has cost.
+    private static func live(_ name: String, symbols: Int, shares: Int, candles: Int) -> Benchmark {
+        Benchmark(
+            name: name,
+            sentence: "20,000 frames/s of \(symbols) series; beside it \(symbols / shares) of them get \(candles) candles each, or not"
         ) {
             effort, tell in
             let (symbols, pushMs) = (symbols / effort.divisor, 30)
             let pairs = effort.wholeRounds + 2
-            let setup = setup(symbols, pushMs: pushMs, past(candles: candles, backfill: 0))
+            // Who has a second turn has the bars before.
+            let depth = (pairs + shares - 1) / shares * candles
+            let setup = setup(symbols, pushMs: pushMs, past(candles: depth, backfill: 0))
             let run = try WholeRun(setup)
             let (client, link) = (try RedisClient.connect(run.rig.redisEndpoint), try CommandLink(run.rig.redisEndpoint))
             Thread.sleep(forTimeInterval: effort.warmUpSeconds)
             var rounds = Rounds()
             var seconds = effort.windowSeconds / 2
-            let share = symbols / 10
+            let share = symbols / shares
             for pair in 0..<pairs {
                 tell("pair \(pair + 1) of \(pairs)")
                 rounds.add("without", pair, try window(run, client) { Thread.sleep(forTimeInterval: seconds) })
                 let began = MonotonicClock.nowNs()
                 let figures = try window(run, client) {
                     let wanted = run.count(.gapCandlesHealed) + UInt64(share * candles * 9 / 10)
-                    for symbol in setup.names[(pair * share)..<((pair + 1) * share)] {
-                        try link.call(.backfill, #""symbol":"\#(symbol)","interval":"1m","count":\#(candles)"#)
+                    let first = pair % shares * share
+                    for symbol in setup.names[first..<(first + share)] {
+                        try link.call(.backfill, #""symbol":"\#(symbol)","interval":"1m","count":\#(candles * (pair / shares + 1))"#)
                     }
                     try waitUntilHealed(run, 120, leastHealed: wanted)
                 }

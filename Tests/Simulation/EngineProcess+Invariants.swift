@@ -20,7 +20,7 @@ extension EngineProcess {
         guard readers.allSatisfy({ !$0.commands.isWaiting }) else { return nil }
         var placed: [ConnectionKey: Set<String>] = [:]
         for series in scenario.series {
-            for key in placement.connections(of: series) { placed[key, default: []].insert(VenueProfile.streamName(series)) }
+            for key in placement.connections(of: series) { placed[key, default: []].insert(Binance(.spot).streamName(series)) }
         }
         var readerOf: [ConnectionKey: Int] = [:]
         for (index, reader) in readers.enumerated() {

@@ -64,7 +64,8 @@ final class EngineProcess {
 
     private static func readerSettings(_ scenario: Scenario) -> ReaderSettings {
         var settings = ReaderSettings(
-            base: WebSocketEndpoint(isSecure: false, host: "127.0.0.1", port: 9_443), profile: .of(.spot), tls: nil, seed: scenario.seed)
+            base: WebSocketEndpoint(isSecure: false, host: "127.0.0.1", port: 9_443), dialect: Binance(.spot), tls: nil, seed: scenario.seed
+        )
         settings.subscribeForm = scenario.subscribeForm
         settings.usesCombinedStreams = scenario.usesCombinedStreams
         settings.connectionAgeMs = scenario.connectionAgeMs
@@ -105,7 +106,7 @@ final class EngineProcess {
         let stable = scenario.series.dropLast(scenario.changingCount)
         for index in stable.indices { takers[index].insert(readers.count - 1) }
         readers[readers.count - 1].prepare(.follow(stable.map { ($0, placement.handle($0)!) }))
-        readers[readers.count - 1].prepare(.connect(ConnectionKey(.max), streams: stable.map(VenueProfile.streamName)))
+        readers[readers.count - 1].prepare(.connect(ConnectionKey(.max), streams: stable.map(Binance(.spot).streamName)))
     }
 
     private func tellHealer(following list: [Series]) {

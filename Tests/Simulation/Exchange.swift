@@ -64,7 +64,7 @@ final class Exchange {
         }
         unlistedUntilMs = Array(repeating: 0, count: scenario.series.count)
         indexOfStream = Dictionary(
-            uniqueKeysWithValues: scenario.series.enumerated().map { (VenueProfile.streamName($0.element), $0.offset) })
+            uniqueKeysWithValues: scenario.series.enumerated().map { (Binance(.spot).streamName($0.element), $0.offset) })
     }
 
     var nowMs: Int64 { Exchange.baseMs + Int64(kernel.nowNs / 1_000_000) }

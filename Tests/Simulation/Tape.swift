@@ -48,7 +48,7 @@ final class KlineState {
         if variant % 8 == 1 { parts.swapAt(Int(variant >> 8 % 17), Int(variant >> 16 % 17)) }
         if variant % 8 == 2 { parts.insert("\"new\":{\"a\":[1,null,\"}\"]}", at: Int(variant >> 8 % 17)) }
         let event = "{\"e\":\"kline\",\"E\":\(eventMs),\"s\":\"\(name)\",\"k\":{\(parts.joined(separator: ","))}}"
-        return isCombined ? "{\"stream\":\"\(VenueProfile.streamName(series))\",\"data\":\(event)}" : event
+        return isCombined ? "{\"stream\":\"\(Binance(.spot).streamName(series))\",\"data\":\(event)}" : event
     }
 
     /// The state as `latest:*` and `updates:*` must show it.

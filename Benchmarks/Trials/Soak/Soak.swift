@@ -62,13 +62,12 @@ struct Soak: ParsableCommand {
             let service = try ServiceRun(setup, in: directory)
             let injector = FaultInjector(service.rig)
             service.onTurn = injector.tick
-            let atStart = try calm(service, injector, seconds: 60, looks: 5)
+            let atStart = try calm(service, injector, seconds: 60)
             let calmMs = try service.rig.exchange.timeMs()
             try hurt(service, injector, result)
             let wasInterrupted = isInterrupted.load(ordering: .relaxed)
             try injector.clearExchange()
-            // Once a minute feedd gives back what it has freed.
-            let atEnd = try calm(service, injector, seconds: Soak.calmSecondsMax, looks: 65)
+            let atEnd = try calm(service, injector, seconds: Soak.calmSecondsMax)
             try service.finishHealed(result, fromMs: injector.forgottenMs ?? calmMs)
             result.judgeProcess(atStart: atStart, atEnd: atEnd)
             result.judgeLoad(wanted: wantedFramesPerSecond(setup.series))
@@ -113,8 +112,9 @@ struct Soak: ParsableCommand {
         }
     }
 
-    /// Three reports in a row with all connections live, no hole and no queue to speak of; and how feedd stands so long after them.
-    private func calm(_ service: ServiceRun, _ injector: FaultInjector, seconds: Double, looks: Double) throws -> Standing {
+    /// Three reports in a row with all connections live, no hole and no queue to speak of; and how feedd stands a minute after them: so
+    /// long it keeps what Redis has acknowledged, and as often it gives back what it has freed.
+    private func calm(_ service: ServiceRun, _ injector: FaultInjector, seconds: Double) throws -> Standing {
         var calm: Set<Int64> = []
         try service.wait(seconds, "calm") {
             let report = service.feedd.report
@@ -126,7 +126,7 @@ struct Soak: ParsableCommand {
             if isCalm { calm.insert(report.timeMs) } else { calm = [] }
             return calm.count >= 3
         }
-        try service.look(seconds: looks)
+        try service.look(seconds: 65)
         return try service.standing()
     }
 }

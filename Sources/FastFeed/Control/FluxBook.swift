@@ -66,7 +66,7 @@ package struct FluxBook: Sendable {
         change.history = flux.history
         if flux.history > 0 { change.deepened = Array(Set(flux.series(market)).subtracting(change.series)) }
         // Asked for again: the exchange may know it by now.
-        for series in change.series { refusedStreams.remove(VenueProfile.streamName(series)) }
+        for series in change.series { refusedStreams.remove(series.market.dialect.streamName(series)) }
         return change
     }
 
@@ -136,7 +136,7 @@ package struct FluxBook: Sendable {
         let listed = unserved[flux.id] ?? []
         if refusedStreams.isEmpty { return listed }
         let named = Set(listed.map(\.symbol))
-        let streams = flux.series(market).filter { !named.contains($0.symbol) && refusedStreams.contains(VenueProfile.streamName($0)) }
+        let streams = flux.series(market).filter { !named.contains($0.symbol) && refusedStreams.contains($0.market.dialect.streamName($0)) }
         return listed + streams.map { RefusedSymbol($0.symbol, .refused) }
     }
 
@@ -191,7 +191,7 @@ package struct FluxBook: Sendable {
         let back = Set(before.filter { $0.reason == .unknown || $0.reason == .delisted }.map(\.symbol)).subtracting(missing)
         guard !back.isEmpty else { return nil }
         let series = flux.series(market).filter { back.contains($0.symbol) }
-        for one in series { refusedStreams.remove(VenueProfile.streamName(one)) }
+        for one in series { refusedStreams.remove(one.market.dialect.streamName(one)) }
         return placement.renewal(series)
     }
 

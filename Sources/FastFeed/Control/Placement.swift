@@ -132,7 +132,7 @@ package struct Placement: Sendable {
         for group in groups {
             guard let list = followed[group.number] else { continue }
             for reader in group.readers { change.readers[reader].append(.follow(list)) }
-            let streams = list.map { VenueProfile.streamName($0.0) }
+            let streams = list.map { $0.0.market.dialect.streamName($0.0) }
             for (reader, command) in group.takes(streams, isNew: group.streamCount == streams.count) {
                 change.readers[reader].append(command)
             }
@@ -153,7 +153,7 @@ package struct Placement: Sendable {
                 continue
             }
             entries[series] = nil
-            dropped[entry.number, default: []].append(VenueProfile.streamName(series))
+            dropped[entry.number, default: []].append(series.market.dialect.streamName(series))
             for reader in entry.readers { unfollowed[reader].append(series) }
             handles.append(entry.handle)
             change.series.append(series)
@@ -177,7 +177,7 @@ package struct Placement: Sendable {
     package func renewal(_ wanted: [Series]) -> Change {
         var streams: [UInt32: [String]] = [:]
         for series in wanted {
-            if let entry = entries[series] { streams[entry.number, default: []].append(VenueProfile.streamName(series)) }
+            if let entry = entries[series] { streams[entry.number, default: []].append(series.market.dialect.streamName(series)) }
         }
         var change = noChange
         for group in groups {
@@ -200,7 +200,7 @@ package struct Placement: Sendable {
             new = groups.count - 1
         }
         guard let new else { return renewal([series]) }
-        let (group, streams) = (groups[new], [VenueProfile.streamName(series)])
+        let (group, streams) = (groups[new], [series.market.dialect.streamName(series)])
         var change = noChange
         for reader in group.readers.subtracting(entry.readers) { change.readers[reader].append(.follow([(series, entry.handle)])) }
         for (reader, command) in group.takes(streams, isNew: group.streamCount == 0) { change.readers[reader].append(command) }

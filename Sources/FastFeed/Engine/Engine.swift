@@ -116,7 +116,7 @@ public final class Engine: Sendable {
         let hosts = zip(endpoints, try configuration.streamProxies).map { ReaderSettings.Host(base: $0, proxy: $1) }
         let isSecure = endpoints.contains(where: \.isSecure)
         let tls = isSecure ? try TLSContext.client(authorityFile: configuration.venueAuthorityFile) : nil
-        var settings = ReaderSettings(hosts: hosts, profile: VenueProfile.of(configuration.market), tls: tls, seed: seed)
+        var settings = ReaderSettings(hosts: hosts, dialect: configuration.market.dialect, tls: tls, seed: seed)
         settings.subscribeForm = configuration.subscribeForm
         settings.usesCombinedStreams = configuration.usesCombinedStreams
         settings.connection.allowsPlainRemote = configuration.allowsPlainRemote

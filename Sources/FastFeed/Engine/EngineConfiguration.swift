@@ -212,7 +212,7 @@ public struct EngineConfiguration: Sendable {
         _ = (try streamProxies, try restProxy)
         // The exchange upgrades a connection for streams that its host does not have, and never sends anything.
         for other in Market.allCases where other != market {
-            let (host, restHost) = (VenueProfile.of(other).productionEndpoint.authority.host, RestEndpoint.production(other).authority.host)
+            let (host, restHost) = (other.dialect.productionEndpoint.authority.host, other.dialect.restEndpoint.authority.host)
             for endpoint in venueEndpoints where endpoint.authority.host == host {
                 try check(false, "venue '\(endpoint)' is the \(other.rawValue) market's, and market is \(market.rawValue)")
             }
@@ -242,7 +242,7 @@ public struct EngineConfiguration: Sendable {
 
     /// The exchange's base URLs in force, at least one; of a configuration that is not valid, what was named.
     package var venueEndpoints: [WebSocketEndpoint] {
-        venues.isEmpty ? [VenueProfile.of(market).productionEndpoint] : (try? venueBases)?.map(\.endpoint) ?? venues
+        venues.isEmpty ? [market.dialect.productionEndpoint] : (try? venueBases)?.map(\.endpoint) ?? venues
     }
 
     /// One for each of them. Nil: it is reached directly.

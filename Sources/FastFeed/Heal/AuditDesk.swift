@@ -61,11 +61,11 @@ package struct AuditDesk {
 
     /// - Parameter percent: of the market's weight limit, for the rounds.
     package init(market: Market, percent: Int, history: Int) {
-        let profile = VenueProfile.of(market)
+        let dialect = market.dialect
         // With the newest bar, which is mostly forming, a page.
         pageBars = min(history, Limits.healPageBars - 1)
-        let perMinute = profile.weightPerMinute * percent / 100
-        pageNs = perMinute > 0 ? 60_000_000_000 * UInt64(profile.klinesWeight(limit: pageBars + 1)) / UInt64(perMinute) : nil
+        let perMinute = dialect.weightPerMinute * percent / 100
+        pageNs = perMinute > 0 ? 60_000_000_000 * UInt64(dialect.klinesWeight(limit: pageBars + 1)) / UInt64(perMinute) : nil
         roundNs = .ns(ms: Limits.auditRoundMs)
     }
 

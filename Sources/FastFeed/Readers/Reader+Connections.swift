@@ -24,7 +24,7 @@ extension Reader where Parser: ~Copyable {
 
     func subscription(to streams: [String]) -> Subscription {
         var fresh = Subscription(
-            streams: streams, profile: settings.profile, subscribeForm: settings.subscribeForm,
+            streams: streams, dialect: settings.dialect, subscribeForm: settings.subscribeForm,
             usesCombinedStreams: settings.usesCombinedStreams)
         fresh.answerTimeoutMs = settings.subscribeTimeoutMs
         return fresh
@@ -246,7 +246,7 @@ extension Reader where Parser: ~Copyable {
     // MARK: What the exchange says
 
     private func onNotice(_ slot: Int, _ message: PaddedBytes, _ nowNs: UInt64) {
-        guard let notice = VenueNotice(message) else {
+        guard let notice = settings.dialect.notice(message) else {
             let isText = UTF8Validator.isValid(message.span)
             counters.add(isText ? .rejectedMalformed : .rejectedNotUTF8)
             if !isText { violate(slot, 1007, "text that is not UTF-8", nowNs) }

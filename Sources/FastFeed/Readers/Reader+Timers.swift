@@ -15,7 +15,7 @@ extension Reader where Parser: ~Copyable {
         case nil: if !connections[slot].isRetired && nowNs >= connections[slot].retryAtNs { attempt(slot, nowNs) }
         case .dialing, .upgrading: turn(slot, nowNs)
         case .open:
-            let klineSilenceMs = settings.profile.klineSilenceMs
+            let klineSilenceMs = settings.dialect.klineSilenceMs
             carryOutAll(of: slot, nowNs) { $0.nextDue(nowNs: nowNs, klineSilenceMs: klineSilenceMs) }
         case .closing: carryOut(connections[slot].onCloseDeadline(nowNs: nowNs), of: slot, nowNs)
         case .closed: break

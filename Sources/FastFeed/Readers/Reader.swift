@@ -19,7 +19,7 @@ package struct ReaderSettings: Sendable {
 
     /// At least one.
     package var hosts: [Host]
-    package var profile: VenueProfile
+    package var dialect: any VenueDialect
     /// Where a host is wss://.
     package var tls: TLSContext?
     package var subscribeForm = SubscribeForm.automatic
@@ -29,13 +29,13 @@ package struct ReaderSettings: Sendable {
     package var subscribeTimeoutMs = Limits.subscribeTimeoutMs
     package var seed: UInt64
 
-    package init(hosts: [Host], profile: VenueProfile, tls: TLSContext?, seed: UInt64) {
+    package init(hosts: [Host], dialect: any VenueDialect, tls: TLSContext?, seed: UInt64) {
         precondition(!hosts.isEmpty)
-        (self.hosts, self.profile, self.tls, self.seed) = (hosts, profile, tls, seed)
+        (self.hosts, self.dialect, self.tls, self.seed) = (hosts, dialect, tls, seed)
     }
 
-    package init(base: WebSocketEndpoint, profile: VenueProfile, tls: TLSContext?, seed: UInt64) {
-        self.init(hosts: [Host(base: base)], profile: profile, tls: tls, seed: seed)
+    package init(base: WebSocketEndpoint, dialect: any VenueDialect, tls: TLSContext?, seed: UInt64) {
+        self.init(hosts: [Host(base: base)], dialect: dialect, tls: tls, seed: seed)
     }
 }
 

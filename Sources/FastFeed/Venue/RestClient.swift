@@ -7,7 +7,7 @@
 package final class RestClient: Sendable {
     private let inbox: RestInbox
     private let thread: Lock<PinnedThread?>
-    private let profile: VenueProfile
+    private let dialect: any VenueDialect
     private let settings: RestSettings
     private let clock = SteadyClock()
 
@@ -22,12 +22,12 @@ package final class RestClient: Sendable {
         guard base.isSecure || base.authority.isLoopback || settings.allowsPlainRemote else {
             throw FeedError(.configuration, "\(base): plain http is for this machine only")
         }
-        profile = .of(market)
+        dialect = market.dialect
         self.settings = settings
         inbox = RestInbox(try RestTransport(base, settings, authorityFile: authorityFile), settings.waitingMax)
         do {
-            let started = try PinnedThread.start(name: "rest") { [inbox, clock, profile] in
-                var worker = RestWorker(inbox, clock, base: base, profile: profile, settings: settings, troubles: troubles)
+            let started = try PinnedThread.start(name: "rest") { [inbox, clock, dialect] in
+                var worker = RestWorker(inbox, clock, base: base, dialect: dialect, settings: settings, troubles: troubles)
                 worker.run()
             }
             thread = Lock(started)
@@ -49,7 +49,7 @@ package final class RestClient: Sendable {
         _ series: Series, startMs: Int64?, endMs: Int64?, limit: Int, patienceMs: Int64? = nil,
         completion: @escaping @Sendable (Result<[CandleRecord], RestFailure>) -> Void
     ) {
-        if let reason = profile.refusal(of: series) { return completion(.failure(.badRequest(reason))) }
+        if let reason = dialect.refusal(of: series) { return completion(.failure(.badRequest(reason))) }
         guard (1...settings.candleCountMax).contains(limit) else {
             return completion(.failure(.badRequest("limit must be 1...\(settings.candleCountMax), not \(limit)")))
         }
@@ -57,7 +57,7 @@ package final class RestClient: Sendable {
             return completion(.failure(.badRequest("\(time!) is not a time in Unix milliseconds")))
         }
         let pages = KlinePages(
-            interval: series.interval, startMs: startMs, endMs: endMs, limit: limit, pageLimit: profile.klinesLimitMax)
+            interval: series.interval, startMs: startMs, endMs: endMs, limit: limit, pageLimit: dialect.klinesLimitMax)
         if pages.isComplete { return completion(.success([])) }
         offer(.klines(series, pages, completion), patienceMs)
     }

@@ -24,14 +24,6 @@ public struct RestEndpoint: Sendable, Equatable, CustomStringConvertible {
         authority = parts.authority
     }
 
-    /// The exchange's own.
-    package static func production(_ market: Market) -> RestEndpoint {
-        switch market {
-        case .spot: RestEndpoint(isSecure: true, host: "api.binance.com", port: 443)
-        case .um: RestEndpoint(isSecure: true, host: "fapi.binance.com", port: 443)
-        }
-    }
-
     /// The URL.
     public var description: String { "\(isSecure ? "https" : "http")://\(authority)" }
 }

@@ -7,7 +7,7 @@ struct RestWorker: ~Copyable {
     private let inbox: RestInbox
     private let clock: SteadyClock
     private let base: RestEndpoint
-    private let profile: VenueProfile
+    private let dialect: any VenueDialect
     private let settings: RestSettings
     private let troubles: TroubleBoard
 
@@ -24,11 +24,12 @@ struct RestWorker: ~Copyable {
     private var finished: [() -> Void] = []
 
     init(
-        _ inbox: RestInbox, _ clock: SteadyClock, base: RestEndpoint, profile: VenueProfile, settings: RestSettings, troubles: TroubleBoard
+        _ inbox: RestInbox, _ clock: SteadyClock, base: RestEndpoint, dialect: any VenueDialect, settings: RestSettings,
+        troubles: TroubleBoard
     ) {
-        (self.inbox, self.clock, self.base, self.profile, self.settings) = (inbox, clock, base, profile, settings)
+        (self.inbox, self.clock, self.base, self.dialect, self.settings) = (inbox, clock, base, dialect, settings)
         self.troubles = troubles
-        budget = WeightBudget(limit: profile.weightPerMinute, percent: min(max(settings.weightPercent, 1), 90))
+        budget = WeightBudget(limit: dialect.weightPerMinute, percent: min(max(settings.weightPercent, 1), 90))
         statistics.weightAllowed = budget.share
         backoff = Backoff(settings.backoffMs, seed: SystemRandom.word())
     }
@@ -100,9 +101,9 @@ struct RestWorker: ~Copyable {
         switch question {
         case .klines(let series, let pages, _):
             let page = pages.nextPage
-            return (profile.klinesTarget(series, page), profile.klinesWeight(limit: page.limit), settings.klinesBytesMax)
-        case .exchangeInfo: return (profile.exchangeInfoTarget, profile.exchangeInfoWeight, settings.exchangeInfoBytesMax)
-        case .dayTickers: return (profile.dayTickersTarget, profile.dayTickersWeight, settings.dayTickersBytesMax)
+            return (dialect.klinesTarget(series, page), dialect.klinesWeight(limit: page.limit), settings.klinesBytesMax)
+        case .exchangeInfo: return (dialect.exchangeInfoTarget, dialect.exchangeInfoWeight, settings.exchangeInfoBytesMax)
+        case .dayTickers: return (dialect.dayTickersTarget, dialect.dayTickersWeight, settings.dayTickersBytesMax)
         }
     }
 
@@ -134,16 +135,16 @@ struct RestWorker: ~Copyable {
         switch answer.status {
         case 200: served(call, answer)
         case 418, 429: limited(call, answer, now)
-        case 408, 500...: again(call, "\(RestWorker.refusal(answer))", answer.retryAfterSeconds, now)
+        case 408, 500...: again(call, "\(refusal(answer))", answer.retryAfterSeconds, now)
         default:
-            let refusal = RestWorker.refusal(answer)
+            let refusal = refusal(answer)
             if case .refused(_, -1121, _) = refusal { complete(call, .unknownSymbol) } else { complete(call, refusal) }
         }
     }
 
     /// In the exchange's words.
-    private static func refusal(_ answer: borrowing RestAnswer) -> RestFailure {
-        let (code, message) = answer.withBody { RestParser.refusal($0) }
+    private func refusal(_ answer: borrowing RestAnswer) -> RestFailure {
+        let (code, message) = answer.withBody { dialect.refusal($0) }
         return .refused(status: answer.status, code: code, message: message)
     }
 
@@ -156,7 +157,7 @@ struct RestWorker: ~Copyable {
         case .klines(let series, var pages, let completion):
             // Their clock, cut to whole seconds, calls a bar closed rather too late than too early.
             let theirMs = answer.dateMs ?? WallClock.nowMs()
-            switch answer.withBody({ RestParser.klines($0, series, limit: pages.nextPage.limit, nowMs: theirMs) }) {
+            switch answer.withBody({ dialect.klines($0, series, limit: pages.nextPage.limit, nowMs: theirMs) }) {
             case .failure(let reason): return complete(call, reason)
             case .success(let rows):
                 guard pages.accept(rows, nowMs: theirMs) else {
@@ -169,12 +170,12 @@ struct RestWorker: ~Copyable {
                 finished.append { completion(.success(pages.candles)) }
             }
         case .exchangeInfo(let completion):
-            let result = answer.withBody { RestParser.exchangeInfo($0) }
+            let result = answer.withBody { dialect.exchangeInfo($0) }
             if case .failure(let reason) = result { return complete(call, reason) }
             if case .success(let information) = result, let limit = information.weightPerMinute { budget.onPublished(limit: limit) }
             finished.append { completion(result) }
         case .dayTickers(let completion):
-            let result = answer.withBody { RestParser.dayTickers($0) }
+            let result = answer.withBody { dialect.dayTickers($0) }
             if case .failure(let reason) = result { return complete(call, reason) }
             finished.append { completion(result) }
         }
@@ -182,12 +183,12 @@ struct RestWorker: ~Copyable {
 
     private mutating func limited(_ call: RestCall, _ answer: borrowing RestAnswer, _ now: Int64) {
         statistics.limited += 1
-        let message = answer.withBody { RestParser.refusal($0).message }
+        let message = answer.withBody { dialect.refusal($0).message }
         let theirMs = answer.dateMs ?? WallClock.nowMs()
         budget.onRefusal(
             isBan: answer.status == 418, retryAfterSeconds: answer.retryAfterSeconds,
-            banMs: RestParser.banEnd(in: message).map { $0 - theirMs }, sentMs: call.sentMs, nowMs: now)
-        troubles.note(.rest, "\(RestWorker.refusal(answer))")
+            banMs: dialect.banEnd(in: message).map { $0 - theirMs }, sentMs: call.sentMs, nowMs: now)
+        troubles.note(.rest, "\(refusal(answer))")
         waiting.insert(call, at: 0)
     }
 

@@ -3,11 +3,9 @@
 // Pure: time comes in, messages come out.
 
 package struct Subscription: Sendable {
-    enum Method: String { case subscribe = "SUBSCRIBE", unsubscribe = "UNSUBSCRIBE" }
-
     /// Streams to ask for, or to give up; one message never mixes two of these.
     struct Request {
-        let method: Method
+        let method: ControlMethod
         var names: [String]
         /// Gives up what is asked for anew right behind it.
         var isRenewal = false
@@ -16,7 +14,7 @@ package struct Subscription: Sendable {
         var sentNs: UInt64 = 0
     }
 
-    private let profile: VenueProfile
+    private let dialect: any VenueDialect
     private let subscribeForm: SubscribeForm
     private let usesCombinedStreams: Bool
     private(set) var waiting: [Request] = []
@@ -37,14 +35,13 @@ package struct Subscription: Sendable {
     /// Streams the exchange refused even when asked for alone.
     package private(set) var refused: [String] = []
 
-    package init(streams: [String], profile: VenueProfile, subscribeForm: SubscribeForm, usesCombinedStreams: Bool) {
-        (self.profile, self.subscribeForm, self.usesCombinedStreams) = (profile, subscribeForm, usesCombinedStreams)
+    package init(streams: [String], dialect: any VenueDialect, subscribeForm: SubscribeForm, usesCombinedStreams: Bool) {
+        (self.dialect, self.subscribeForm, self.usesCombinedStreams) = (dialect, subscribeForm, usesCombinedStreams)
         self.streams = streams
-        let base = profile.route + (usesCombinedStreams ? "/stream" : "/ws")
-        let joined = base + (usesCombinedStreams ? "?streams=" : "/") + streams.map(VenueProfile.urlText).joined(separator: "/")
-        let fits = joined.utf8.count <= profile.targetBytesMax
+        let joined = dialect.target(of: streams, isCombined: usesCombinedStreams)
+        let fits = joined.utf8.count <= dialect.targetBytesMax
         if subscribeForm == .message || (subscribeForm == .automatic && !fits) || streams.isEmpty {
-            target = base
+            target = dialect.target(isCombined: usesCombinedStreams)
             if !streams.isEmpty { waiting = [Request(method: .subscribe, names: streams)] }
         } else {
             target = joined
@@ -53,7 +50,7 @@ package struct Subscription: Sendable {
 
     /// The same streams, to be asked for on a new connection.
     package var renewed: Subscription {
-        var fresh = Subscription(streams: streams, profile: profile, subscribeForm: subscribeForm, usesCombinedStreams: usesCombinedStreams)
+        var fresh = Subscription(streams: streams, dialect: dialect, subscribeForm: subscribeForm, usesCombinedStreams: usesCombinedStreams)
         fresh.answerTimeoutMs = answerTimeoutMs
         return fresh
     }
@@ -75,7 +72,7 @@ package struct Subscription: Sendable {
     }
 
     /// There is a stream of 1m or 1s.
-    package var endsBarsEachMinute: Bool { streams.contains { $0.hasSuffix("@kline_1m") || $0.hasSuffix("@kline_1s") } }
+    package var endsBarsEachMinute: Bool { streams.contains(where: dialect.endsBarsEachMinute) }
 
     /// True when every stream has been asked for and answered.
     package var isComplete: Bool { waiting.isEmpty && pending.isEmpty }
@@ -87,7 +84,7 @@ package struct Subscription: Sendable {
     }
 
     /// Something else was sent on the connection (a pong, a ping): it counts against the same limit.
-    package mutating func noteSent(nowNs: UInt64) { nextSendNs = nowNs + 1_200_000_000 / profile.controlMessagesPerSecond }
+    package mutating func noteSent(nowNs: UInt64) { nextSendNs = nowNs + 1_200_000_000 / dialect.controlMessagesPerSecond }
 
     /// The next message, if one may be sent now.
     package mutating func nextMessage(nowNs: UInt64) -> [UInt8]? {
@@ -96,11 +93,10 @@ package struct Subscription: Sendable {
         guard var request = waiting.first else { return nil }
         let id = nextID
         nextID += 1
-        var text = "{\"method\":\"\(request.method.rawValue)\",\"params\":["
-        let tail = "],\"id\":\(id)}"
+        var (text, tail) = dialect.controlMessage(request.method, id: id)
         var names: [String] = []
         for name in request.names {
-            guard text.utf8.count + name.utf8.count + 3 + tail.utf8.count <= profile.controlBytesMax else { break }
+            guard text.utf8.count + name.utf8.count + 3 + tail.utf8.count <= dialect.controlBytesMax else { break }
             text += (names.isEmpty ? "\"" : ",\"") + name + "\""
             names.append(name)
         }

@@ -102,7 +102,7 @@ enum ConfigurationLoader {
 
     /// The market's own, unless the streams come from elsewhere: then only what is named.
     private static func readREST(_ settings: Settings, _ engine: EngineConfiguration) throws -> RestEndpoint? {
-        guard let found = try settings[.venueREST] else { return engine.venues.isEmpty ? .production(engine.market) : nil }
+        guard let found = try settings[.venueREST] else { return engine.venues.isEmpty ? engine.market.dialect.restEndpoint : nil }
         guard found.text != "off" else { return nil }
         do {
             return try RestEndpoint(url: found.text)

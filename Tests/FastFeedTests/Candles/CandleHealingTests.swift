@@ -128,6 +128,35 @@ struct CandleHealingTests {
         #expect(missing == [17, 18, 19])
     }
 
+    @Test("What a first look at an empty history does not have may be on its way: nobody is told; what a later one has not is lost")
+    func firstLooks() {
+        var table = table()
+        accept(&table, 2, 3)
+        while table.closed.count > 0 {
+            table.closed.mark(table.closed.head, .acknowledged)
+            table.closed.advance()
+        }
+        check(&table, newest: nil, present: 4)
+        #expect(missing == [2, 3] && board.takeNews().gaps.isEmpty)
+        accept(&table, 2, 3, healed: true)
+        while let run = table.merges.take(most: 100) { table.merges.end(run) }
+        #expect(missing.isEmpty)
+        check(&table, newest: nil, present: 4)
+        #expect(missing == [2, 3] && board.takeNews().gaps.count == 1)
+    }
+
+    @Test("In an outage that the queue does not outlast, what waits has its bound: the oldest candles become holes")
+    func heldInAnOutage() {
+        var table = table(closedMax: 64, holdNs: 1 << 60)
+        check(&table, newest: 1, present: 2)
+        accept(&table, 3, closed: false)
+        #expect(missing == [2])
+        for minute in 3...Int64(Limits.heldCandlesMax + 100) { accept(&table, minute) }
+        #expect(table.held.count <= Limits.heldCandlesMax && table.closed.isFull)
+        #expect(table.checkInvariants() == nil)
+        #expect(counters.value(.closedQueueOverflow) >= UInt64(Limits.heldCandlesMax - 64))
+    }
+
     @Test("A closing event that comes after its bar was healed may say something else, however late it is", arguments: [true, false])
     func theLateEventItself(isWatched: Bool) {
         var table = table()

@@ -108,7 +108,7 @@ struct FluxBookTests {
         let (one, two) = (flux(["btcusdt", "ethusdt"], "one"), flux(["ethusdt"], "two"))
         _ = try book.add(one)
         #expect(book.refusedSymbols(of: one) == [])
-        book.refuse(VenueProfile.streamName(one.series(.spot)[1]))
+        book.refuse(Binance(.spot).streamName(one.series(.spot)[1]))
         _ = try book.add(two)
         #expect([one, two].allSatisfy { book.refusedSymbols(of: $0) == [RefusedSymbol(Symbol("ethusdt")!, .refused)] })
         // Asked for anew, it may be known by now.

@@ -71,7 +71,7 @@ struct PlacementTests {
         var placement = Placement(readerCount: 3, streamsPerConnectionMax: 8)
         let first = placement.add(list(0..<9))
         let carried = try #require(first).readers.flatMap(streams)[0].names
-        let kept = list(0..<9).filter { carried.contains(VenueProfile.streamName($0)) }
+        let kept = list(0..<9).filter { carried.contains(Binance(.spot).streamName($0)) }
         _ = placement.add(kept)
         _ = placement.remove(list(0..<9))
         #expect(placement.loads == [3])
@@ -98,7 +98,7 @@ struct PlacementTests {
         let change = try #require(changeMade)
         #expect(placement.connectionCount == 4 && placement.loads == [4, 4, 4, 4])
         for placed in change.placements {
-            let name = VenueProfile.streamName(placed.series)
+            let name = Binance(.spot).streamName(placed.series)
             let hosts = change.readers.map { commands in
                 commands.compactMap { command -> Int? in
                     guard case .connect(let key, let host, let names) = command, names.contains(name) else { return nil }
@@ -196,7 +196,7 @@ struct PlacementTests {
             for one in wanted {
                 let (keys, handle) = (placement.connections(of: one), placement.handle(one))
                 let readers = keys.compactMap {
-                    model.carried[$0]?.names.contains(VenueProfile.streamName(one)) == true ? model.carried[$0]!.reader : nil
+                    model.carried[$0]?.names.contains(Binance(.spot).streamName(one)) == true ? model.carried[$0]!.reader : nil
                 }
                 #expect(Set(keys).count == redundancy && readers.count == redundancy, "not on its connections")
                 #expect(Set(readers).count == min(redundancy, readerCount))

@@ -39,7 +39,7 @@ struct HostileFramesTests {
         case .kline: return nil
         case .rejected(let reason) where !isShort || reason == .rejectedMalformed: return reason
         default:
-            guard let notice = withPadded(frame.bytes, { VenueNotice($0) }) else { return .rejectedMalformed }
+            guard let notice = withPadded(frame.bytes, { Binance(.spot).notice($0) }) else { return .rejectedMalformed }
             return notice == .kline ? .rejectedMissing : .noticesReceived
         }
     }

@@ -100,7 +100,7 @@ struct TrackTests {
     init() throws {
         let base = WebSocketEndpoint(isSecure: false, host: "127.0.0.1", port: StageKernel.exchangePort)
         reader = BookTickerTrack.Reader(
-            index: 0, settings: ReaderSettings(base: base, profile: .of(.spot), tls: nil, seed: 1), ring: ring, journal: Journal(),
+            index: 0, settings: ReaderSettings(base: base, dialect: Binance(.spot), tls: nil, seed: 1), ring: ring, journal: Journal(),
             budget: ConnectBudget(seed: 1))
         reader.prepare(
             .follow(

@@ -22,7 +22,7 @@ func fuzzKline(_ bytes: [UInt8]) {
 
 /// A message about the connection, and the same facts looked up in the slow parser's tree.
 func fuzzNotice(_ bytes: [UInt8]) {
-    let notice = withPadded(bytes) { VenueNotice($0) }
+    let notice = withPadded(bytes) { Binance(.spot).notice($0) }
     let json = ReferenceJSON.read(bytes, depthMax: 1_024)
     guard let json else {
         require(notice == nil, "\(notice!) out of what is no JSON")

@@ -70,16 +70,16 @@ struct NameTests {
     }
 
     @Test func namesInURLs() throws {
-        #expect(VenueProfile.urlText("btcusdt@kline_1m") == "btcusdt@kline_1m")
-        #expect(VenueProfile.urlText("龙虾usdt@kline_1m") == "%E9%BE%99%E8%99%BEusdt@kline_1m")
-        #expect(VenueProfile.urlText("é𠀀") == "%C3%A9%F0%A0%80%80")
+        #expect(Binance.urlText("btcusdt@kline_1m") == "btcusdt@kline_1m")
+        #expect(Binance.urlText("龙虾usdt@kline_1m") == "%E9%BE%99%E8%99%BEusdt@kline_1m")
+        #expect(Binance.urlText("é𠀀") == "%C3%A9%F0%A0%80%80")
     }
 
     @Test func seriesAndMarkets() throws {
         let symbol = try #require(Symbol("ethusdt"))
         #expect(Series(symbol: symbol, interval: .month1).description == "ethusdt:1M")
         #expect(Series(market: .um, symbol: symbol, interval: .m1).description == "um:ethusdt:1m")
-        #expect(VenueProfile.streamName(Series(symbol: symbol, interval: .month1)) == "ethusdt@kline_1M")
+        #expect(Binance(.spot).streamName(Series(symbol: symbol, interval: .month1)) == "ethusdt@kline_1M")
     }
 
     @Test func tokensAreCaseSensitive() {

@@ -63,7 +63,7 @@ struct ReaderConnectionTests {
 
     /// - Parameter streams: asked for by messages, so that there are some.
     private static func connection(_ streams: [String] = ["btcusdt@kline_1m"]) -> ReaderConnection<ScriptedSocket> {
-        let subscription = Subscription(streams: streams, profile: .of(.spot), subscribeForm: .message, usesCombinedStreams: true)
+        let subscription = Subscription(streams: streams, dialect: Binance(.spot), subscribeForm: .message, usesCombinedStreams: true)
         return ReaderConnection(key: ConnectionKey(1), host: 0, subscription: subscription, seed: 7)
     }
 

@@ -30,7 +30,7 @@ let restSeries = Series(symbol: Symbol("btcusdt")!, interval: .m1)
 func parseKlines(_ bytes: [UInt8], limit: Int = 1_000, nowMs: Int64 = 1_790_100_000_000, padding: [UInt8] = [0]) -> Result<
     [CandleRecord], RestFailure
 > {
-    withPadded(bytes, padding: padding) { RestParser.klines($0, restSeries, limit: limit, nowMs: nowMs) }
+    withPadded(bytes, padding: padding) { Binance(.spot).klines($0, restSeries, limit: limit, nowMs: nowMs) }
 }
 
 func parseKlines(_ text: String, limit: Int = 1_000, nowMs: Int64 = 1_790_100_000_000) -> Result<[CandleRecord], RestFailure> {
@@ -38,7 +38,7 @@ func parseKlines(_ text: String, limit: Int = 1_000, nowMs: Int64 = 1_790_100_00
 }
 
 func parseExchangeInfo(_ bytes: [UInt8]) -> Result<ExchangeInformation, RestFailure> {
-    withPadded(bytes) { RestParser.exchangeInfo($0) }
+    withPadded(bytes) { Binance(.spot).exchangeInfo($0) }
 }
 
 extension Result {

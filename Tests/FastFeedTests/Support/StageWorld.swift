@@ -84,7 +84,7 @@ final class StageWorld {
         let journal = Journal()
         let base = WebSocketEndpoint(isSecure: false, host: "127.0.0.1", port: StageKernel.exchangePort)
         reader = KlineReader(
-            index: 0, settings: ReaderSettings(base: base, profile: .of(.spot), tls: nil, seed: 1), ring: ring, journal: journal,
+            index: 0, settings: ReaderSettings(base: base, dialect: Binance(.spot), tls: nil, seed: 1), ring: ring, journal: journal,
             budget: ConnectBudget(seed: 1))
         sink = Sink(
             settings: SinkSettings(

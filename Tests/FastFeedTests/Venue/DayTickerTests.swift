@@ -14,7 +14,7 @@ struct DayTickerTests {
     }
 
     private func parse(_ text: String) -> Result<DayTickers, RestFailure> { parse(Array(text.utf8)) }
-    private func parse(_ bytes: [UInt8]) -> Result<DayTickers, RestFailure> { withPadded(bytes) { RestParser.dayTickers($0) } }
+    private func parse(_ bytes: [UInt8]) -> Result<DayTickers, RestFailure> { withPadded(bytes) { Binance(.spot).dayTickers($0) } }
 
     @Test func everythingRead() throws {
         let tickers = try parse("[\(row()),\(row(#""\u9f99\u867eUSDT""#, change: #""0""#, count: "0")),\(row(#""BTCUSDT_260925""#))]").get()

@@ -110,7 +110,7 @@ struct JSONCorpusTests {
     @Test func notices() {
         var complaints = Complaints()
         for json in JSONCases.all {
-            let notice = withPadded(json.bytes) { VenueNotice($0) }
+            let notice = withPadded(json.bytes) { Binance(.spot).notice($0) }
             switch json.verdict {
             // (It allows more depth than the hot path: 100 levels are fine with it.)
             case .refused: complaints.check(notice == nil || ReferenceJSON.read(json.bytes, depthMax: 1_024) != nil, json.name)

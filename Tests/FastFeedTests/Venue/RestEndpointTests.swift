@@ -14,7 +14,7 @@ struct RestEndpointTests {
         ]
         for (url, endpoint) in table { #expect(try RestEndpoint(url: url) == endpoint) }
         #expect(RestEndpoint(isSecure: true, host: "::1", port: 8).description == "https://[::1]:8")
-        #expect(RestEndpoint.production(.um).description == "https://fapi.binance.com:443")
+        #expect(Market.um.dialect.restEndpoint.description == "https://fapi.binance.com:443")
     }
 
     @Test(arguments: [

@@ -132,15 +132,15 @@ struct RestParseTests {
     // MARK: Refusals
 
     @Test func refusalBodies() {
-        func read(_ text: String) -> (code: Int64, message: String) { withPadded(Array(text.utf8)) { RestParser.refusal($0) } }
+        func read(_ text: String) -> (code: Int64, message: String) { withPadded(Array(text.utf8)) { Binance(.spot).refusal($0) } }
         #expect(read(#"{"code":-1121,"msg":"Invalid symbol."}"#) == (-1121, "Invalid symbol."))
         for text in ["", "<html>", "[]", "{}", #"{"code":"x","msg":1}"#, #"{"code":1}"#] { #expect(read(text) == (0, text)) }
         let page = "<html>\r\n\t<h1>403\u{1B}</h1>" + String(repeating: "x", count: 2_000)
         #expect(read(page) == (0, "<html> <h1>403?</h1>" + String(repeating: "x", count: 180) + "..."))
         let ban = "Way too much request weight used; IP banned until 1790001300000. Please use WebSocket Streams."
-        #expect(RestParser.banEnd(in: ban) == 1_790_001_300_000)
+        #expect(Binance(.spot).banEnd(in: ban) == 1_790_001_300_000)
         for text in ["", "until ", "until 12", "until 17900013000001", "until x", "wait until next year"] {
-            #expect(RestParser.banEnd(in: text) == nil, "\(text)")
+            #expect(Binance(.spot).banEnd(in: text) == nil, "\(text)")
         }
     }
 }

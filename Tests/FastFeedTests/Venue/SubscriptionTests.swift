@@ -20,19 +20,19 @@ struct SubscriptionTests {
     @Test func shortListsGoIntoTheURL() {
         let two = ["btcusdt@kline_1m", "ethusdt@kline_1M"]
         #expect(
-            Subscription(streams: two, profile: .of(.spot), subscribeForm: .automatic, usesCombinedStreams: true).target
+            Subscription(streams: two, dialect: Binance(.spot), subscribeForm: .automatic, usesCombinedStreams: true).target
                 == "/stream?streams=btcusdt@kline_1m/ethusdt@kline_1M")
         #expect(
-            Subscription(streams: two, profile: .of(.spot), subscribeForm: .url, usesCombinedStreams: false).target
+            Subscription(streams: two, dialect: Binance(.spot), subscribeForm: .url, usesCombinedStreams: false).target
                 == "/ws/btcusdt@kline_1m/ethusdt@kline_1M")
         // Futures klines come by the /market route only.
         #expect(
-            Subscription(streams: two, profile: .of(.um), subscribeForm: .automatic, usesCombinedStreams: true).target
+            Subscription(streams: two, dialect: Binance(.um), subscribeForm: .automatic, usesCombinedStreams: true).target
                 == "/market/stream?streams=btcusdt@kline_1m/ethusdt@kline_1M")
         #expect(
-            Subscription(streams: two, profile: .of(.um), subscribeForm: .automatic, usesCombinedStreams: false).target
+            Subscription(streams: two, dialect: Binance(.um), subscribeForm: .automatic, usesCombinedStreams: false).target
                 == "/market/ws/btcusdt@kline_1m/ethusdt@kline_1M")
-        var inURL = Subscription(streams: two, profile: .of(.spot), subscribeForm: .automatic, usesCombinedStreams: true)
+        var inURL = Subscription(streams: two, dialect: Binance(.spot), subscribeForm: .automatic, usesCombinedStreams: true)
         #expect(inURL.isComplete && inURL.nextMessage(nowNs: 0) == nil && inURL.nextDeadlineNs == .max)
     }
 
@@ -41,13 +41,13 @@ struct SubscriptionTests {
         let streams = ["龙虾usdt@kline_1m", "btcusdt@kline_1m"]
         let target = "%E9%BE%99%E8%99%BEusdt@kline_1m/btcusdt@kline_1m"
         func make(_ form: SubscribeForm, combined: Bool) -> Subscription {
-            Subscription(streams: streams, profile: .of(.spot), subscribeForm: form, usesCombinedStreams: combined)
+            Subscription(streams: streams, dialect: Binance(.spot), subscribeForm: form, usesCombinedStreams: combined)
         }
         #expect(make(.url, combined: true).target == "/stream?streams=" + target && make(.url, combined: false).target == "/ws/" + target)
         var message = make(.message, combined: true)
         #expect(try params(message.nextMessage(nowNs: 0)).names == streams)
         let many = (0..<120).map { "币安人生\($0)usdt@kline_1m" }
-        let long = Subscription(streams: many, profile: .of(.spot), subscribeForm: .automatic, usesCombinedStreams: true)
+        let long = Subscription(streams: many, dialect: Binance(.spot), subscribeForm: .automatic, usesCombinedStreams: true)
         #expect(long.target == "/stream", "encoded they are longer than a URL may be")
     }
 
@@ -56,7 +56,7 @@ struct SubscriptionTests {
             var last = 0
             for count in 1...400 {
                 let subscription = Subscription(
-                    streams: names(count), profile: .of(.spot), subscribeForm: .automatic, usesCombinedStreams: combined)
+                    streams: names(count), dialect: Binance(.spot), subscribeForm: .automatic, usesCombinedStreams: combined)
                 #expect(subscription.target.utf8.count <= 4_000)
                 if subscription.isComplete { last = count } else { #expect(subscription.target == (combined ? "/stream" : "/ws")) }
                 // Complete up to a count, and never again beyond it.
@@ -64,15 +64,16 @@ struct SubscriptionTests {
             }
             #expect(last > 100)
             // Forced into the URL it stays there, whatever its length.
-            #expect(Subscription(streams: names(400), profile: .of(.spot), subscribeForm: .url, usesCombinedStreams: combined).isComplete)
+            #expect(
+                Subscription(streams: names(400), dialect: Binance(.spot), subscribeForm: .url, usesCombinedStreams: combined).isComplete)
         }
-        let empty = Subscription(streams: [], profile: .of(.spot), subscribeForm: .url, usesCombinedStreams: true)
+        let empty = Subscription(streams: [], dialect: Binance(.spot), subscribeForm: .url, usesCombinedStreams: true)
         #expect(empty.target == "/stream" && empty.isComplete)
     }
 
     @Test func piecesAreSmallPacedAndComplete() throws {
         let wanted = names(1_024)
-        var subscription = Subscription(streams: wanted, profile: .of(.spot), subscribeForm: .message, usesCombinedStreams: true)
+        var subscription = Subscription(streams: wanted, dialect: Binance(.spot), subscribeForm: .message, usesCombinedStreams: true)
         #expect(subscription.target == "/stream" && !subscription.isComplete)
         var sentNs: [UInt64] = []
         var asked: [String] = []
@@ -101,7 +102,7 @@ struct SubscriptionTests {
     }
 
     @Test func otherMessagesCountAgainstThePace() {
-        var subscription = Subscription(streams: names(3), profile: .of(.spot), subscribeForm: .message, usesCombinedStreams: false)
+        var subscription = Subscription(streams: names(3), dialect: Binance(.spot), subscribeForm: .message, usesCombinedStreams: false)
         subscription.noteSent(nowNs: 1_000)
         #expect(subscription.nextMessage(nowNs: 1_000) == nil)
         #expect(subscription.nextDeadlineNs > 1_000 + 200_000_000)
@@ -109,7 +110,7 @@ struct SubscriptionTests {
     }
 
     @Test func answersThatAreNotOurs() throws {
-        var subscription = Subscription(streams: names(3), profile: .of(.spot), subscribeForm: .message, usesCombinedStreams: true)
+        var subscription = Subscription(streams: names(3), dialect: Binance(.spot), subscribeForm: .message, usesCombinedStreams: true)
         let id = try params(subscription.nextMessage(nowNs: 0)).id
         subscription.onResult(id: nil)
         subscription.onResult(id: id + 1)
@@ -125,7 +126,7 @@ struct SubscriptionTests {
     @Test func refusals() throws {
         let wanted = names(300)
         let bad: Set<String> = [wanted[7], wanted[123], wanted[299]]
-        var subscription = Subscription(streams: wanted, profile: .of(.spot), subscribeForm: .message, usesCombinedStreams: true)
+        var subscription = Subscription(streams: wanted, dialect: Binance(.spot), subscribeForm: .message, usesCombinedStreams: true)
         var subscribed: Set<String> = []
         var nowNs = SubscriptionTests.second
         while !subscription.isComplete {
@@ -147,7 +148,7 @@ struct SubscriptionTests {
     }
 
     @Test func silenceIsAskedAgain() throws {
-        var subscription = Subscription(streams: names(3), profile: .of(.spot), subscribeForm: .message, usesCombinedStreams: true)
+        var subscription = Subscription(streams: names(3), dialect: Binance(.spot), subscribeForm: .message, usesCombinedStreams: true)
         let first = try params(subscription.nextMessage(nowNs: 1))
         let dueNs = UInt64(Limits.subscribeTimeoutMs) * 1_000_000 + 1
         #expect(subscription.nextDeadlineNs == dueNs)
@@ -166,7 +167,7 @@ struct SubscriptionTests {
     @Test func streamsAreAskedForAnew() throws {
         let three = names(3)
         func made() -> Subscription {
-            Subscription(streams: three, profile: .of(.spot), subscribeForm: .url, usesCombinedStreams: true)
+            Subscription(streams: three, dialect: Binance(.spot), subscribeForm: .url, usesCombinedStreams: true)
         }
         var subscription = made()
         subscription.renew([three[1], "other@kline_1m"])
@@ -188,7 +189,7 @@ struct SubscriptionTests {
 
     @Test func aRenewedOneAsksForWhatIsWantedNow() throws {
         let three = names(3)
-        var subscription = Subscription(streams: three, profile: .of(.spot), subscribeForm: .message, usesCombinedStreams: true)
+        var subscription = Subscription(streams: three, dialect: Binance(.spot), subscribeForm: .message, usesCombinedStreams: true)
         subscription.change([three[1]], isWanted: false)
         subscription.change(["new@kline_1m", three[0]], isWanted: true)
         #expect(subscription.streams == [three[2], "new@kline_1m", three[0]])

@@ -56,7 +56,7 @@ struct VenueBaseTests {
                     $0.venue = try WebSocketEndpoint(url: "wss://stream.binance.com:9443")
                 }
             ),
-            ("um market's", configuration { $0.venueREST = .production(.um) }),
+            ("um market's", configuration { $0.venueREST = Market.um.dialect.restEndpoint }),
             ("password", configuration { $0.redis.user = "feed" }), ("key-prefix", configuration { $0.keyPrefix = "a{b" }),
         ]
         for (named, configuration) in cases {
@@ -66,8 +66,8 @@ struct VenueBaseTests {
         for market in Market.allCases {
             try configuration {
                 $0.market = market
-                $0.venue = VenueProfile.of(market).productionEndpoint
-                $0.venueREST = .production(market)
+                $0.venue = market.dialect.productionEndpoint
+                $0.venueREST = market.dialect.restEndpoint
             }.validate()
         }
     }

@@ -5,7 +5,7 @@ import FastFeed
 import Testing
 
 struct VenueNoticeTests {
-    private func notice(_ text: String) -> VenueNotice? { withPadded(Array(text.utf8)) { VenueNotice($0) } }
+    private func notice(_ text: String) -> VenueNotice? { withPadded(Array(text.utf8)) { Binance(.spot).notice($0) } }
 
     @Test func results() {
         #expect(notice("{\"result\":null,\"id\":7}") == .result(id: 7))
@@ -64,8 +64,8 @@ struct VenueNoticeTests {
         for text in ["", "{", "result", "{\"result\":null", "{\"result\":null,}", "\u{FEFF}", "{} {}"] {
             #expect(notice(text) == nil, "\(text)")
         }
-        #expect(VenueNotice(.none) == nil)
-        #expect(withPadded([0x22, 0xFF, 0x22]) { VenueNotice($0) } == nil)
+        #expect(Binance(.spot).notice(.none) == nil)
+        #expect(withPadded([0x22, 0xFF, 0x22]) { Binance(.spot).notice($0) } == nil)
         #expect(notice(String(repeating: "[", count: 60_000)) == nil)
     }
 }

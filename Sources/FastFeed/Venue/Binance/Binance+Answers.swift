@@ -1,17 +1,12 @@
-// REST answers into values: one call into the simdjson shim per answer. Any thread.
+// Binance's REST answers into values: one call into the simdjson shim per answer. Any thread.
 
 import CShims
 
-package enum RestParser {
-    /// Klines into closed and forming candles of a series, marked `backfill`. All or nothing.
-    ///
+extension Binance {
     /// REST has no trade ids: both are −1, as for a bar without trades; `tradeCount` tells the two apart. The event
     /// time is `nowMs`; a bar is closed when it ended before it. Rows of no length and no trade, which the exchange
     /// has been seen to hand out, are left out.
-    /// - Parameters:
-    ///   - nowMs: the exchange's clock when it answered.
-    ///   - limit: more rows are a fault.
-    package static func klines(
+    package func klines(
         _ bytes: PaddedBytes, _ series: Series, limit: Int, nowMs: Int64
     ) -> Result<[CandleRecord], RestFailure> {
         precondition(limit > 0)
@@ -46,7 +41,7 @@ package enum RestParser {
         return .success(candles)
     }
 
-    package static func exchangeInfo(_ bytes: PaddedBytes) -> Result<ExchangeInformation, RestFailure> {
+    package func exchangeInfo(_ bytes: PaddedBytes) -> Result<ExchangeInformation, RestFailure> {
         guard !bytes.isEmpty else { return .failure(.malformed("exchangeInfo: empty")) }
         var info = unsafe ff_exchange_info()
         let result = unsafe ff_exchange_info_parse(bytes.text, bytes.count, Limits.instrumentsMax, &info)
@@ -70,7 +65,7 @@ package enum RestParser {
         return .success(information)
     }
 
-    package static func dayTickers(_ bytes: PaddedBytes) -> Result<DayTickers, RestFailure> {
+    package func dayTickers(_ bytes: PaddedBytes) -> Result<DayTickers, RestFailure> {
         guard !bytes.isEmpty else { return .failure(.malformed("tickers: empty")) }
         var list = unsafe ff_tickers()
         let result = unsafe ff_tickers_parse(bytes.text, bytes.count, Limits.dayTickersMax, &list)
@@ -89,22 +84,22 @@ package enum RestParser {
     }
 
     /// Text of a fixed field and its length; nil when it does not have the form of a symbol.
-    private static func name<Bytes>(_ field: Bytes, _ length: UInt8) -> Symbol? {
+    private func name<Bytes>(_ field: Bytes, _ length: UInt8) -> Symbol? {
         unsafe withUnsafeBytes(of: field) { unsafe Symbol(String(decoding: $0.prefix(Int(length)), as: UTF8.self)) }
     }
 
     /// They share their layout.
-    private static func decimal(_ text: ff_decimal) -> DecimalText {
+    private func decimal(_ text: ff_decimal) -> DecimalText {
         unsafe withUnsafeBytes(of: text) { unsafe $0.loadUnaligned(as: DecimalText.self) }
     }
 
     /// A status as it can stand in lists and in front of marks; another text says nothing that we know.
-    private static func word(_ bytes: some Collection<UInt8>) -> String {
+    private func word(_ bytes: some Collection<UInt8>) -> String {
         let isWord = bytes.allSatisfy { Ascii.isLetter($0) || Ascii.isDigit($0) || $0 == UInt8(ascii: "_") }
         return isWord ? String(decoding: bytes, as: UTF8.self) : "UNKNOWN"
     }
 
-    private static func reason(_ result: ff_kline_result) -> String {
+    private func reason(_ result: ff_kline_result) -> String {
         switch result {
         case FF_KLINE_NOT_UTF8: "not UTF-8"
         case FF_KLINE_MISSING: "something that must be there is missing"
@@ -116,15 +111,14 @@ package enum RestParser {
         }
     }
 
-    /// The code and message of a refusal. Of another body (a page of a firewall, say) 0 and its beginning.
-    package static func refusal(_ bytes: PaddedBytes) -> (code: Int64, message: String) {
-        if case .error(_, let code, let message)? = VenueNotice(bytes) { return (code, message) }
+    package func refusal(_ bytes: PaddedBytes) -> (code: Int64, message: String) {
+        if case .error(_, let code, let message)? = notice(bytes) { return (code, message) }
         // White space is not shown: a little more than what is.
         return (0, Ascii.words(bytes.prefix(Limits.refusalBodyBytesMax), limit: Limits.refusalShownBytesMax))
     }
 
-    /// "… IP banned until 1790001300000. …" in Unix milliseconds.
-    package static func banEnd(in message: String) -> Int64? {
+    /// "… IP banned until 1790001300000. …"
+    package func banEnd(in message: String) -> Int64? {
         guard let mark = message.firstRange(of: "until ") else { return nil }
         let digits = message[mark.upperBound...].prefix { $0.isASCII && $0.isNumber }
         return digits.utf8.count == 13 ? Int64(digits) : nil
