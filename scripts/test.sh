@@ -2,7 +2,7 @@
 # Everything that must hold before a change goes in: rooms and their drawing, laws, format, build, what the hot path may cost, tests.
 #
 #   scripts/test.sh            all of it; what takes longer is scripts/nightly.sh
-#   scripts/test.sh --quick    rooms, laws, format, the unit tests and the simulated worlds
+#   scripts/test.sh --quick    rooms and their drawing, laws, format, the unit tests and the simulated worlds
 #   scripts/test.sh FLAGS…     builds and runs some tests, one after the other, as in: scripts/test.sh --filter FastFeedTests
 #
 # What each group of tests says: .build/tests/GROUP.log.

@@ -1,4 +1,5 @@
-// Faults that a world plants into what surrounds the healer and the readers, each as a fault of the product's would show. The worlds must find every one.
+// Faults that a world plants into what surrounds the healer and the readers, each as a fault of the product's would show. The worlds
+// must find every one.
 
 import FastFeed
 

@@ -157,6 +157,8 @@ final class LoopbackClient {
             let event = next(timeoutMs: max(0, deadline - WallClock.nowMs()))
             guard case .text(let text) = event else { return (texts, event) }
             texts.append(text)
+            // Who sends without end is never waited for.
+            if WallClock.nowMs() >= deadline { return (texts, .timeout) }
         }
     }
 

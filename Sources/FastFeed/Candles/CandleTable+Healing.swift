@@ -84,9 +84,9 @@ extension CandleTable {
         for id in held.takeDue() { release(Int(id), before: .max) }
     }
 
-    /// Redis is away and the queue is full: its oldest candles become holes.
+    /// Redis is away and the queue is full: half of what waits goes into it, and its oldest candles become holes.
     private mutating func deliverEverything() {
-        for id in held.ids {
+        for id in held.ids where held.count > Limits.heldCandlesMax / 2 {
             deliverAll(held.take(id, before: .max), Int(id))
             endHold(Int(id))
         }

@@ -99,7 +99,7 @@
         }
         states[Int(id)].generation = generation
         states[Int(id)].interval = series.interval.rawValue
-        // Of its last life: what was lost after its end.
+        // Holes that were noted behind its last end count again.
         onGapsChanged(series)
     }
 

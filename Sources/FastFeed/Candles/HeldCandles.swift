@@ -1,5 +1,5 @@
 // Closed candles that wait for a hole before them to be filled, so that a history grows in order. The sink's thread alone. Bounded by
-// `Limits.heldCandlesMax` (then nothing waits any more) and by time: a series waits for `holdNs` from its first candle on.
+// `Limits.heldCandlesMax` (then nothing waits any more; where the queue is full, too, because Redis is away, half of it goes, at the cost of the queue's oldest) and by time: a series waits for `holdNs` from its first candle on.
 
 package struct LateCandle {
     package var record: CandleRecord

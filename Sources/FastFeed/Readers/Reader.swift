@@ -2,8 +2,9 @@
 // Thread: its runner's. Never blocks; a full ring stops its reading (TCP back-pressure), nothing is
 // overwritten. Per message it allocates nothing, takes no lock and touches no reference count.
 //
-// A reader has one kind of data, and so has each of its connections: which one it is was decided when it was compiled. Readers of several
-// kinds share a thread as agents do. Bounds: `Limits.connectionsPerReaderMax` connections, and from each one read of
+// A reader has one kind of data, and so has each of its connections: which one it is was decided when it was compiled. `Reader` is generic; a
+// kind's agent is a subclass of one line, so that what a runner calls is compiled for the kind, too. Readers of several kinds may share a
+// thread, as agents do. Bounds: `Limits.connectionsPerReaderMax` connections, and from each one read of
 // `Limits.receiveBytesMax` a turn.
 
 import Synchronization
@@ -39,7 +40,7 @@ package struct ReaderSettings: Sendable {
     }
 }
 
-/// The readers of klines.
+/// The readers of klines: an agent for the runner, of a class that is compiled for them.
 @safe package final class KlineReader: Reader<KlineParser>, Agent, @unchecked Sendable {}
 
 @safe package class Reader<Parser: MessageParser & ~Copyable>: @unchecked Sendable {

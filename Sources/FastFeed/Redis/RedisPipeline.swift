@@ -25,6 +25,8 @@ package final class RedisPipeline {
     private let settings: RedisLinkSettings
     private var phase = Phase.closed
     private var query: PrimaryQuery?
+    /// While it opens: when to look at what nobody tells (a search, a name's address).
+    private var lookNs: UInt64 = 0
     private var primary: NamedPrimary?
     private var dial: Dial?
     private var transport: Transport?
@@ -63,7 +65,7 @@ package final class RedisPipeline {
         scanner = ReplyScanner()
         (clientID, isDrained, isDemoted) = (nil, true, false)
         outbox.removeAll()
-        openUntilNs = nowNs + .ns(ms: settings.connectTimeoutMs)
+        (openUntilNs, lookNs) = (nowNs + .ns(ms: settings.connectTimeoutMs), nowNs)
         guard settings.endpoint.sentinels != nil else { return beginDial() }
         query = PrimaryQuery(settings.endpoint, timeoutMs: settings.connectTimeoutMs)
         phase = .finding
@@ -82,7 +84,7 @@ package final class RedisPipeline {
     private func turnOpening(_ nowNs: UInt64) -> Event {
         if phase == .finding {
             switch query!.answer {
-            case nil: break
+            case nil: lookNs = nowNs + .ns(ms: 5)
             case .failure(let error): return lose(error.message, isLasting: error.stage == .configuration)
             case .success(let found):
                 (primary, query) = (settings.endpoint.sentinels?.board.primary ?? found, nil)
@@ -91,7 +93,7 @@ package final class RedisPipeline {
         }
         if phase == .dialing {
             switch dial!.turn(nowNs: nowNs) {
-            case .pending: break
+            case .pending: lookNs = dial!.nextTurnNs(nowNs: nowNs)
             case .connected(let made):
                 transport = RedisPipeline.transport(of: made)
                 dial = nil
@@ -257,11 +259,10 @@ package final class RedisPipeline {
     }
 
     /// When to call `next` though nothing is ready.
-    package func dueNs(nowNs: UInt64) -> UInt64 {
+    package var dueNs: UInt64 {
         switch phase {
         case .closed, .ready: .max
-        case .finding: nowNs + .ns(ms: 5)
-        case .dialing: min(openUntilNs, dial!.nextTurnNs(nowNs: nowNs))
+        case .finding, .dialing: min(openUntilNs, lookNs)
         case .greeting: openUntilNs
         }
     }

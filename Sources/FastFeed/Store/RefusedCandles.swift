@@ -39,7 +39,7 @@ package struct RefusedCandles {
             waiting.candles.append(candle)
             count += 1
         }
-        series[candle.seriesID] = waiting
+        series[candle.seriesID] = waiting.candles.isEmpty ? nil : waiting
         nextDueNs = min(nextDueNs, waiting.dueNs)
         return hasRoom
     }

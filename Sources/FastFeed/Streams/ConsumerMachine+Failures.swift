@@ -8,7 +8,7 @@ extension ConsumerMachine {
         default: break
         }
         switch error {
-        // Of several streams it is not said which one it is about: making their groups finds it.
+        // A stream of another type only where several are read: it is not said which one it is about, and making their groups finds it.
         case .noSuchGroup, .noSuchStream,
             .notAStream where command.key == nil && tracks.count > 1:
             for key in tracks.indices where command.key ?? key == key { goneMissing(key) }

@@ -40,8 +40,9 @@ extension RedisStream {
 
     /// Adds entries in this order, pipelined, and answers their ids in the same order. Others may add in between.
     ///
-    /// An entry that Redis refuses does not stop the others. When the connection is lost, `timeout` passes, too many calls are under way or
-    /// the task is cancelled, what is under way is waited for, and the rest is not sent.
+    /// An entry that Redis refuses does not stop the others. When the connection is lost, `timeout` passes or too many calls are under way,
+    /// what was sent is waited for, and nothing is sent behind what has failed. A task that is cancelled waits for nothing: what was sent may
+    /// be in.
     /// - Throws: `.partly` when some ids are known and some are not; when none is, the first failure. With a first failure of
     ///   `.disconnected`, `.timeout` or `.cancelled` an entry without an id may be in.
     @discardableResult
@@ -52,9 +53,11 @@ extension RedisStream {
         var (ids, failure) = ([StreamID?](), StreamError?.none)
         ids.reserveCapacity(batch.count)
         var (tickets, next) = (PipelineQueue<StreamTicket>(), 0)
+        let order = StreamOrder()
         while next < batch.count || !tickets.isEmpty {
             if next < batch.count, tickets.count < Limits.streamAddBatchesMax {
-                tickets.append(core.submit(RedisStream.chunk(of: batch, from: &next, head)))
+                tickets.append(core.submit(RedisStream.chunk(of: batch, from: &next, head), order))
+                if order.isBroken { next = batch.count }
                 continue
             }
             let ticket = tickets.removeFirst()

@@ -67,8 +67,8 @@ public final class RedisStreams: Sendable {
     ///         for try await message in consumer { handle(message.entry); message.ack() }
     ///     }
     ///
-    /// While such a task runs nothing else of this connection does: no reply is read, no lease renewed. It is for handlers that take
-    /// microseconds and never block.
+    /// Child tasks, and what they await outside of actors, run there, too; after `close`, wherever tasks run. While such a task runs nothing
+    /// else of this connection does: no reply is read, no lease renewed. It is for handlers that take microseconds and never block.
     public var executor: any TaskExecutor { core }
 
     /// Any stream, by its whole key. Asks nothing; the stream need not be there.

@@ -56,7 +56,7 @@ public final class StreamConsumer: AsyncSequence, Sendable {
         unsafe uname(&names)
         let host = unsafe withUnsafeBytes(of: names.nodename) { unsafe Ascii.printable($0.prefix { $0 != 0 }, limit: 64) }
         let number = madeCount.wrappingAdd(1, ordering: .relaxed).newValue
-        return "\(host)-\(getpid())-\(number)-\(Ascii.hex(UInt16(truncatingIfNeeded: SystemRandom.word())))"
+        return "\(host)-\(getpid())-\(number)-\(Ascii.hex(UInt32(truncatingIfNeeded: SystemRandom.word())))"
     }
 
     /// What it has done so far.

@@ -52,6 +52,15 @@ final class StreamSeat: Sendable {
     }
 }
 
+/// Batches that are to be sent one behind the other, or not at all. Any thread.
+final class StreamOrder: Sendable {
+    private let broken = Atomic<Bool>(false)
+
+    /// One of them has failed.
+    var isBroken: Bool { broken.load(ordering: .acquiring) }
+    func noteFailure() { broken.store(true, ordering: .releasing) }
+}
+
 /// A batch under way, waited for by one task. Any thread.
 final class StreamTicket: Sendable {
     typealias Outcome = Result<ReplyBlock, StreamError>
@@ -63,9 +72,16 @@ final class StreamTicket: Sendable {
 
     let batch: StreamBatch
     let deadlineNs: UInt64
+    private let order: StreamOrder?
     private let state = Lock(State())
 
-    init(_ batch: StreamBatch, deadlineNs: UInt64) { (self.batch, self.deadlineNs) = (batch, deadlineNs) }
+    /// - Parameter order: of batches that are one behind the other, and of which none is sent behind one that has failed.
+    init(_ batch: StreamBatch, deadlineNs: UInt64, order: StreamOrder? = nil) {
+        (self.batch, self.deadlineNs, self.order) = (batch, deadlineNs, order)
+    }
+
+    /// One before it has failed.
+    var isTooLate: Bool { order?.isBroken ?? false }
 
     var isFinished: Bool { state.withLock { $0.outcome != nil } }
 
@@ -74,6 +90,7 @@ final class StreamTicket: Sendable {
         let waiter = state.withLock { state -> Handover<Outcome>? in
             guard state.outcome == nil else { return nil }
             state.outcome = outcome
+            if case .failure = outcome { order?.noteFailure() }
             return state.waiter.take()
         }
         waiter?.resume(returning: outcome)
@@ -139,8 +156,8 @@ final class StreamCore: Sendable {
     func ask(_ batch: StreamBatch) async throws(StreamError) -> ReplyBlock { try await submit(batch).wait().get() }
 
     /// Puts a batch behind those that were submitted before it. Whoever submits waits for the ticket.
-    func submit(_ batch: StreamBatch) -> StreamTicket {
-        let ticket = StreamTicket(batch, deadlineNs: MonotonicClock.nowNs() + timeout.nanoseconds)
+    func submit(_ batch: StreamBatch, _ order: StreamOrder? = nil) -> StreamTicket {
+        let ticket = StreamTicket(batch, deadlineNs: MonotonicClock.nowNs() + timeout.nanoseconds, order: order)
         let refusal = state.withLock { state -> StreamError? in
             if state.news.isClosed { return .closed }
             if state.callCount >= Limits.streamCallsMax { return .unavailable("more than \(Limits.streamCallsMax) commands at a time") }

@@ -103,11 +103,16 @@ final class StreamLoop {
             shared.open(nowNs: nowNs)
             isSharedReady = true
         }
-        if isSharedReady || nowNs >= shared.dueNs(nowNs: nowNs) { hearShared() }
-        if shared.owedCount > 0, nowNs >= shared.heardNs + .ns(ms: Limits.streamSilenceMs) {
+        if isSharedReady || nowNs >= shared.dueNs { hearShared() }
+        guard isSilent else { return }
+        // It may be we who have not listened.
+        hearShared()
+        if isSilent {
             take(shared.lose("Redis has not answered for \(Limits.streamSilenceMs / 1_000) s"))
         }
     }
+
+    private var isSilent: Bool { shared.owedCount > 0 && nowNs >= shared.heardNs + .ns(ms: Limits.streamSilenceMs) }
 
     private func hearShared() {
         isSharedReady = false
@@ -178,6 +183,7 @@ final class StreamLoop {
     private func sendWaiting() {
         var isSent = false
         while let ticket = waiting.first {
+            if ticket.isTooLate { ticket.finish(.failure(.disconnected("what was to be sent before it has failed"))) }
             if !ticket.isFinished {
                 guard shared.hasRoom(for: ticket.batch.bytes.count + StreamLoop.agentBytes) else { break }
                 shared.send(ticket.batch.bytes, replies: ticket.batch.count, nowNs: nowNs)
@@ -234,13 +240,13 @@ final class StreamLoop {
         polled.removeAll(keepingCapacity: true)
         polled.append(pollfd(fd: core.wakeUp.descriptorNumber, events: Int16(POLLIN), revents: 0))
         polled.append(shared.pollEntry)
-        var dueNs = shared.isClosed ? retryAtNs : shared.dueNs(nowNs: nowNs)
+        var dueNs = shared.isClosed ? retryAtNs : shared.dueNs
         if shared.isClosed, !waiting.isEmpty { dueNs = min(dueNs, attemptNs + StreamLoop.hurryNs) }
         if shared.owedCount > 0 { dueNs = min(dueNs, shared.heardNs + .ns(ms: Limits.streamSilenceMs)) }
         if let first = pending.first { dueNs = min(dueNs, first.deadlineNs) }
         for port in ports {
             polled.append(port.pollEntry)
-            dueNs = min(dueNs, port.dueNs(nowNs: nowNs))
+            dueNs = min(dueNs, port.dueNs)
         }
         core.wakeUp.willPark()
         defer { core.wakeUp.didPark() }

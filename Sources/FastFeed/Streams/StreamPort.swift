@@ -120,9 +120,9 @@ final class StreamPort {
 
     var pollEntry: pollfd { reader.pollEntry }
 
-    func dueNs(nowNs: UInt64) -> UInt64 {
+    var dueNs: UInt64 {
         if isTouched || isCalledOff { return 0 }
-        let own = waiting != nil && reader.isClosed ? retryAtNs : reader.dueNs(nowNs: nowNs)
+        let own = waiting != nil && reader.isClosed ? retryAtNs : reader.dueNs
         return min(own, silentUntilNs, unblockAtNs, againNs, seat.agent.dueNs)
     }
 
@@ -142,7 +142,8 @@ final class StreamPort {
             reader.open(nowNs: nowNs)
             isReady = true
         }
-        if isReady || nowNs >= reader.dueNs(nowNs: nowNs) { hear(nowNs) }
+        // Before it is taken for silent, too: it may be we who have not listened.
+        if isReady || nowNs >= min(silentUntilNs, reader.dueNs) { hear(nowNs) }
         if nowNs >= silentUntilNs { take(reader.lose("Redis does not answer a read any more"), nowNs) }
         if nowNs >= againNs { (againNs, isTouched) = (.max, true) }
         if nowNs >= unblockAtNs { unblockAtNs = askUnblock() ? .max : nowNs + .ns(ms: 100) }

@@ -22,6 +22,10 @@ package protocol MessageParser: ~Copyable {
     /// message. On a rejection `record` holds rubbish.
     func parse(_ message: PaddedBytes, into record: Row<Record>, symbol: inout PaddedBytes) -> ParseResult
 
-    /// Messages so far that did not have the layout that is foreseen.
+    /// Messages so far that did not have the layout that is foreseen, where one is.
     var walkedCount: UInt64 { get }
+}
+
+extension MessageParser where Self: ~Copyable {
+    package var walkedCount: UInt64 { 0 }
 }

@@ -134,11 +134,11 @@ struct RestWorker: ~Copyable {
         }
         switch answer.status {
         case 200: served(call, answer)
-        case 418, 429: limited(call, answer, now)
+        case let status where dialect.isLimit(status): limited(call, answer, now)
         case 408, 500...: again(call, "\(refusal(answer))", answer.retryAfterSeconds, now)
         default:
             let refusal = refusal(answer)
-            if case .refused(_, -1121, _) = refusal { complete(call, .unknownSymbol) } else { complete(call, refusal) }
+            if case .refused(_, dialect.unknownSymbolCode, _) = refusal { complete(call, .unknownSymbol) } else { complete(call, refusal) }
         }
     }
 

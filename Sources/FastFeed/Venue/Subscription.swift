@@ -2,6 +2,16 @@
 // are awaited; and changing one's mind later, by SUBSCRIBE and UNSUBSCRIBE on the living connection.
 // Pure: time comes in, messages come out.
 
+/// How streams are asked for.
+public enum SubscribeForm: String, CaseIterable, Sendable {
+    /// In the URL when the names fit, else by messages.
+    case automatic = "auto"
+    /// In the connection's URL.
+    case url
+    /// By SUBSCRIBE messages after connecting.
+    case message
+}
+
 package struct Subscription: Sendable {
     /// Streams to ask for, or to give up; one message never mixes two of these.
     struct Request {

@@ -1,15 +1,6 @@
 // What differs between exchanges, as the rest of the program sees it: names, messages, places, limits, costs. Budgets, pacing and transport
-// are the same for all. Nothing of it is asked for a message: what reads those is a `MessageParser`. Plain values, any thread.
-
-/// How streams are asked for.
-public enum SubscribeForm: String, CaseIterable, Sendable {
-    /// In the URL when the names fit, else by messages.
-    case automatic = "auto"
-    /// In the connection's URL.
-    case url
-    /// By SUBSCRIBE messages after connecting.
-    case message
-}
+// are the same for all, as long as one exchange decides what that is: the name of the header that tells the weight used is in CShims/rest.c.
+// Nothing of it is asked for a message: what reads those is a `MessageParser`. Plain values, any thread.
 
 /// What a control message asks for.
 package enum ControlMethod: Sendable { case subscribe, unsubscribe }
@@ -18,6 +9,7 @@ package enum ControlMethod: Sendable { case subscribe, unsubscribe }
 package protocol VenueDialect: Sendable {
     // MARK: Streams
 
+    /// Where the exchange's own streams are.
     var productionEndpoint: WebSocketEndpoint { get }
     /// Control messages a connection may send per second.
     var controlMessagesPerSecond: UInt64 { get }
@@ -28,6 +20,7 @@ package protocol VenueDialect: Sendable {
     /// Klines of a minute that do not come for this long are not to be expected any more.
     var klineSilenceMs: UInt64 { get }
 
+    /// The stream of a series' klines.
     func streamName(_ series: Series) -> String
     /// The stream is one whose bars end each minute, or more often.
     func endsBarsEachMinute(_ stream: String) -> Bool
@@ -42,13 +35,21 @@ package protocol VenueDialect: Sendable {
 
     // MARK: REST
 
+    /// Where the exchange's own REST interface is.
     var restEndpoint: RestEndpoint { get }
+    /// The status says that too much was asked, or that we are banned for it.
+    func isLimit(_ status: Int) -> Bool
+    /// The code of a refusal that says so.
+    var unknownSymbolCode: Int64 { get }
     /// Request weight one address may spend in a minute.
     var weightPerMinute: Int { get }
     /// Candles of one klines request.
     var klinesLimitMax: Int { get }
+    /// What a request for so many costs.
     func klinesWeight(limit: Int) -> Int
+    /// Its path and query.
     func klinesTarget(_ series: Series, _ page: KlinePages.Page) -> String
+    /// Of the list of instruments, and of the figures of 24 hours of all of them: cost, path and query.
     var exchangeInfoWeight: Int { get }
     var exchangeInfoTarget: String { get }
     var dayTickersWeight: Int { get }
@@ -61,7 +62,9 @@ package protocol VenueDialect: Sendable {
     ///   - nowMs: the exchange's clock when it answered.
     ///   - limit: more rows are a fault.
     func klines(_ bytes: PaddedBytes, _ series: Series, limit: Int, nowMs: Int64) -> Result<[CandleRecord], RestFailure>
+    /// The list of instruments, `Limits.instrumentsMax` at most.
     func exchangeInfo(_ bytes: PaddedBytes) -> Result<ExchangeInformation, RestFailure>
+    /// The figures of 24 hours, `Limits.dayTickersMax` at most.
     func dayTickers(_ bytes: PaddedBytes) -> Result<DayTickers, RestFailure>
     /// The code and message of a refusal. Of another body (a page of a firewall, say) 0 and its beginning.
     func refusal(_ bytes: PaddedBytes) -> (code: Int64, message: String)

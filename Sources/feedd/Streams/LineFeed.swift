@@ -48,8 +48,8 @@ struct LineFeed {
         var batch: [StreamFields] = []
         var buffer = [UInt8](repeating: 0, count: LineFeed.chunkBytes)
         while true {
+            try Task.checkCancelled()
             guard LineFeed.isReadable() else {
-                try Task.checkCancelled()
                 await Task.yield()
                 continue
             }

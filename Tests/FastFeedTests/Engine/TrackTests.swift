@@ -1,4 +1,5 @@
-// A second, small kind of data through the stages that klines go through: frames, reader, ring, table. Best prices: the newest wins, nothing
+// A second, small kind of data through the stages that klines go through: frames, reader, ring, table. Best prices: the newest wins,
+// nothing
 // closes, nothing is missed. What a kind must bring is all in this file.
 
 import FastFeed
@@ -21,7 +22,6 @@ private struct BookTickerParser: MessageParser, ~Copyable {
     typealias Record = BookTickerRecord
 
     static var messageBytesMin: Int { 64 }
-    let walkedCount: UInt64 = 0
 
     func parse(_ message: PaddedBytes, into record: Row<BookTickerRecord>, symbol: inout PaddedBytes) -> ParseResult {
         guard let name = member("s", of: message), let update = member("u", of: message) else { return .notice }
@@ -120,8 +120,8 @@ struct TrackTests {
     }
 
     private func ticker(_ symbol: String, _ updateID: Int, bid: String, ask: String) -> String {
-        "{\"stream\":\"\(symbol.lowercased())@bookTicker\",\"data\":{\"u\":\(updateID),\"s\":\"\(symbol)\",\"b\":\"\(bid)\",\"B\":\"31.21\","
-            + "\"a\":\"\(ask)\",\"A\":\"40.66\"}}"
+        "{\"stream\":\"\(symbol.lowercased())@bookTicker\",\"data\":{\"u\":\(updateID),\"s\":\"\(symbol)\",\"b\":\"\(bid)\","
+            + "\"B\":\"31.21\",\"a\":\"\(ask)\",\"A\":\"40.66\"}}"
     }
 
     private func arrive(_ texts: [String]) {

@@ -52,7 +52,12 @@ struct StreamExecutorTests {
             } catch { return error as? StreamError }
         }
         try await eventually(10, "a read that waits") { try rig.waiting() == 1 }
+        let before = (0..<500).map { number in Task(executorPreference: executor) { number } }
         rig.streams.close()
+        let after = (500..<1_000).map { number in Task(executorPreference: executor) { number } }
+        var numbers: [Int] = []
+        for task in before + after { numbers.append(await task.value) }
+        #expect(numbers == Array(0..<1_000))
         let error = await waiting.value
         guard case .closed = error else {
             Issue.record("not closed: \(String(describing: error))")

@@ -78,6 +78,9 @@ struct StreamLoadTests {
         let pid = try #require(rig.server.pid)
         // Each of these is submitted when it is made: there is room for four of the batch's parts.
         kill(pid, SIGSTOP)
+        try await eventually(10, "the server to stand still") {
+            try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8).contains(") T ")
+        }
         let others = (0..<Limits.streamCallsMax - 4).map { _ in Task.immediate { try await orders.length() } }
         let adding = Task.immediate { try await orders.add(contentsOf: (0..<20_000).map { ["n": "\($0)"] }) }
         kill(pid, SIGCONT)

@@ -6,6 +6,7 @@ import Glibc
 import RedisServer
 import TestKit
 import Testing
+import VenueSimulator
 
 @Suite("Streams: outages", .serialized, .streamLimit)
 struct StreamOutageTests {
@@ -26,6 +27,23 @@ struct StreamOutageTests {
     }
 
     private func numbers(_ log: Shared<[StreamEntry]>) -> [Int] { log.value.compactMap { $0["n"].flatMap { Int($0) } } }
+
+    @Test("A server by its name: the first connection, one for a read that waits, and both again")
+    func byName() async throws {
+        let port = try FreePort.find()
+        let rig = try await StreamRig(port: port)
+        let streams = try await RedisStreams.connect(try RedisEndpoint(url: "redis://localhost:\(port)"))
+        defer { streams.close() }
+        let log = Shared<[StreamEntry]>([])
+        let following = follow(streams["orders"].follow(after: .start), into: log)
+        defer { following.cancel() }
+        for number in 0..<3 {
+            // A call that meets the loss fails; the next one waits for the connection.
+            for _ in 0..<3 where numbers(log).last != number { _ = try? await streams["orders"].add(["n": "\(number)"]) }
+            try await eventually(20, "an entry that comes") { self.numbers(log).last == number }
+            rig.killConnections()
+        }
+    }
 
     @Test("Redis is away: a tail, one that does not know the end yet, and a consumer wait at rest, and go on")
     func atRest() async throws {

@@ -76,6 +76,10 @@ package struct Binance: VenueDialect {
         }
     }
 
+    /// 429: too much was asked; 418: who does not stop is banned.
+    package func isLimit(_ status: Int) -> Bool { status == 429 || status == 418 }
+    package var unknownSymbolCode: Int64 { -1121 }
+
     package var exchangeInfoWeight: Int { market == .um ? 1 : 20 }
 
     package func klinesTarget(_ series: Series, _ page: KlinePages.Page) -> String {

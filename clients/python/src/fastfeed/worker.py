@@ -23,7 +23,7 @@ _RETRY_LONGEST = 30.0
 
 def made_up_name() -> str:
     """Host, process id and four digits that tell workers of one process apart."""
-    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def retry_delay(deliveries: int) -> float:
