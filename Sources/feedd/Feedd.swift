@@ -36,7 +36,7 @@ struct Feedd: ParsableCommand {
                 name: "Client",
                 subcommands: [
                     List.self, Create.self, Stop.self, Status.self, Health.self, DataCommand.self, SymbolsCommand.self, Gaps.self,
-                    Backfill.self, Audit.self, Monitor.self, Watch.self,
+                    Backfill.self, Audit.self, Monitor.self, Watch.self, MembersCommand.self,
                 ]),
             CommandGroup(name: "Redis Streams", subcommands: [StreamCommands.self, GroupCommands.self]),
         ]

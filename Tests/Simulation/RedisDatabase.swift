@@ -43,7 +43,8 @@ public struct RedisDatabase {
         return "$40\r\n\(RedisDatabase.scriptName)\r\n"
     }
 
-    /// `EVAL script 2 key changes keep keep` or `EVALSHA name …`, then id and fourteen values of each candle: what MergeScript says.
+    /// `EVAL script 2 key changes keep keep` or `EVALSHA name …`, then id and fourteen values of each candle, then perhaps `NX`: what
+    /// MergeScript says.
     private mutating func script(_ command: [String]) -> String {
         if command[0] == "EVAL" { scripts.insert(RedisDatabase.scriptName) }
         guard command[0] == "EVAL" || scripts.contains(command[1]) else { return "-NOSCRIPT No matching script. Please use EVAL.\r\n" }
@@ -54,7 +55,8 @@ public struct RedisDatabase {
         let last = before.last?.openMs ?? -1
         var (count, told): (Int, [[String]]) = (0, [])
         var list = before
-        for at in stride(from: 7, to: command.count, by: 15) {
+        let isOnlyNew = command.last == "NX"
+        for at in stride(from: 7, to: isOnlyNew ? command.count - 1 : command.count, by: 15) {
             let (open, values) = (Int64(command[at].dropLast(2))!, Array(command[(at + 1)..<(at + 15)]))
             let place = list.firstIndex { $0.openMs >= open } ?? list.count
             let old = place < list.count && list[place].openMs == open ? list[place].fields : nil
@@ -64,7 +66,7 @@ public struct RedisDatabase {
                 change = ("removed", old)
                 list.remove(at: place)
             } else if let old {
-                guard let fields = RedisDatabase.corrected(old, values) else { continue }
+                guard !isOnlyNew, let fields = RedisDatabase.corrected(old, values) else { continue }
                 change = ("corrected", fields)
                 list[place] = StreamEntry(openMs: open, fields: fields)
             } else {

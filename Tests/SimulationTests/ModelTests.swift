@@ -72,7 +72,8 @@ import Testing
             let candles = (run.isEmpty ? [open] : run).flatMap { open in
                 ["\(open * 1_000)-0"] + (number(0...9) == 0 ? Array(repeating: "", count: 14) : values())
             }
-            return ["EVAL", MergeScript.source, "2", key, changesKey(key), number(0...3) == 0 ? "20" : "100000", "100000"] + candles
+            let head = ["EVAL", MergeScript.source, "2", key, changesKey(key), number(0...3) == 0 ? "20" : "100000", "100000"]
+            return head + candles + (number(0...4) == 0 ? ["NX"] : [])
         default:
             let fields = zip(CandleField.allCases, values()).flatMap { [$0.rawValue, $1] }
             return ["XADD", key, "MAXLEN", "~", "100000", "\(open * 1_000)-0"] + fields

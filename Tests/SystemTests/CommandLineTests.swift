@@ -68,6 +68,7 @@ final class ProgramRun {
     var outputText: String { (try? String(contentsOf: output, encoding: .utf8)) ?? "" }
     var errorText: String { (try? String(contentsOf: errors, encoding: .utf8)) ?? "" }
     var pid: Int32 { process.processIdentifier }
+    var isRunning: Bool { process.isRunning }
 
     /// The exit code; −1 and a recorded issue when the program does not end in time, −signal when one killed it.
     func end(within seconds: Double = 10) -> Int32 {

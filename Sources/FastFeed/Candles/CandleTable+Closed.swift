@@ -45,12 +45,17 @@ extension CandleTable {
     mutating func deliver(_ record: Lent<CandleRecord>, _ id: Int, _ parsedAfterNs: UInt32) {
         let (state, last) = (states.row(id), lastClosed.row(id))
         let open = record.openTimeMs
-        let isAppended = open > last.deliveredOpenMs
-        if isAppended {
+        // Behind what was taken over and is not written yet.
+        let isBehind = merges.isTakingOver && takesOver(id)
+        let isAppended = open > last.deliveredOpenMs && !isBehind
+        if last.isForeign {
+            passOver(record, id)
+        } else if isAppended {
             last.deliveredOpenMs = open
             makeRoomForClosed()
             closed.append(record, parsedAfterNs: parsedAfterNs)
         } else {
+            last.deliveredOpenMs = max(last.deliveredOpenMs, open)
             merge(LateCandle(record.value, parsedAfterNs: parsedAfterNs))
         }
         guard state.flags.contains(.known), open >= state.openTimeMs else {
@@ -174,7 +179,7 @@ extension CandleTable {
     }
 
     mutating func noteHole(from: Int64, until: Int64, _ id: Int, _ cause: Gap.Cause = .missed, isNews: Bool = true) {
-        guard from < until, let series = names[id] else { return }
+        guard from < until, let series = names[id], !lastClosed[id].isForeign else { return }
         let count = gaps.add(Gap(series: series, fromMs: from, untilMs: until, cause: cause), isNews: isNews)
         guard count > 0 else { return }
         lastClosed[id].hasListed = true
@@ -202,7 +207,8 @@ extension CandleTable {
 
     /// A closed candle that will not be written: it becomes a gap for the healer.
     package mutating func noteLost(_ candle: CandleRecord, _ cause: Gap.Cause) {
-        guard let series = series(candle.seriesID) else { return }
+        // Who writes it now has it, or finds the hole.
+        guard let series = series(candle.seriesID), !isGivenAway(candle.seriesID) else { return }
         let state = states.row(Int(candle.seriesID))
         let until = series.interval.nextOpenTime(after: candle.openTimeMs)
         let count = gaps.add(Gap(series: series, fromMs: candle.openTimeMs, untilMs: until, cause: cause))

@@ -110,7 +110,7 @@ extension CandleTable {
     ///   - queuedMs: open times of its candles in the queue (`queuedOpenTimes`).
     ///   - refusedMs: open times of those that Redis has refused and that wait.
     package mutating func take(_ checked: CheckedSeries, queuedMs: [Int64] = [], refusedMs: [Int64] = []) {
-        guard isFollowed(checked.handle), let series = names[Int(checked.handle.id)] else { return }
+        guard isFollowed(checked.handle), !isForeign(checked.handle.id), let series = names[Int(checked.handle.id)] else { return }
         let id = Int(checked.handle.id)
         let (state, last) = (states.row(id), lastClosed.row(id))
         let onTheWay = onTheWay(id, queuedMs + refusedMs)
@@ -132,7 +132,8 @@ extension CandleTable {
             // present bar; of three days nobody knows where that is.
             let begins = checked.newestMs == nil && !checked.holes.isEmpty && series.interval != .d3
             last.beforeFirstMs = begins ? series.interval.openTime(barsBack: 1, from: checked.presentMs) : .min
-            last.openTimeMs = max(last.openTimeMs, checked.newestMs ?? .min)
+            // What a life before this one has left in the queue comes before the first event, too.
+            last.openTimeMs = max(last.openTimeMs, checked.newestMs ?? .min, onTheWay.last?.lowerBound ?? .min)
             noteHole(from: max(firstMs, keptMs), until: checked.presentMs, id, .unstored, sparing: onTheWay)
         }
         for openMs in checked.storedMs { gaps.remove(series, fromMs: openMs, untilMs: series.interval.nextOpenTime(after: openMs)) }
@@ -149,7 +150,8 @@ extension CandleTable {
         return (waitingMs + merges.openTimes(UInt32(id)) + others).sorted().map { $0..<interval.nextOpenTime(after: $0) }
     }
 
-    /// Open times of these series' candles in the queue. A series that was stopped meanwhile has had more than one id. Reads the whole queue.
+    /// Open times of these series' candles in the queue. A series that was stopped meanwhile has had more than one id. Reads the whole
+    /// queue.
     package func queuedOpenTimes(of wanted: Set<Series>) -> [Series: [Int64]] {
         var openTimes: [Series: [Int64]] = [:]
         let isWanted = names.map { $0.map(wanted.contains) ?? false }

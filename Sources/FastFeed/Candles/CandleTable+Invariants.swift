@@ -42,7 +42,8 @@ extension CandleTable {
 
     // MARK: Dirty series
 
-    /// Each dirty series stands in the list, once, and no other does.
+    /// Each dirty series stands in the list, once, and no other does. Those that another member of the group writes are marked, and are not
+    /// in the list.
     private func wrongDirty() -> String? {
         guard 0...mask + 1 ~= dirtyCount else { return "table: the dirty list goes from \(dirtyHead) to \(dirtyTail)" }
         var listed: Set<Int> = []
@@ -50,9 +51,12 @@ extension CandleTable {
             let id = Int(dirty[place & mask])
             guard names.indices.contains(id) else { return "table: series \(id) is in the dirty list and has no name" }
             guard states[id].flags.contains(.dirty) else { return "table: series \(id) is in the dirty list and is clean" }
+            guard !lastClosed[id].isForeign else { return "table: series \(id) is another member's and in the dirty list" }
             guard listed.insert(id).inserted else { return "table: series \(id) is in the dirty list twice" }
         }
-        let lost = names.indices.first { states[$0].flags.contains(.dirty) && !listed.contains($0) }
+        let open = names.indices.first { lastClosed[$0].isForeign && !states[$0].flags.contains(.dirty) }
+        if let open { return "table: series \(open) is another member's, and could become dirty" }
+        let lost = names.indices.first { states[$0].flags.contains(.dirty) && !lastClosed[$0].isForeign && !listed.contains($0) }
         return lost.map { "table: series \($0) is dirty and nobody will write it" }
     }
 

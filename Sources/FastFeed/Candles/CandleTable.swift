@@ -22,6 +22,8 @@
     package var held = HeldCandles()
     /// Closed candles that are older than what their history has: the merge script puts them in their place.
     package var merges = MergeQueue()
+    /// What Redis has of what came a moment ago, from us or, in a group, from who writes the series.
+    package var stored = StoredCandles(keepNs: 0)
     /// By series id: open times of bars that were healed because their closing event did not come in time.
     var lateHealed: [UInt32: [Int64]] = [:]
     /// Bars whose trade ids do not follow those of the bar before, for the healer. Bounded.
@@ -61,6 +63,10 @@
         var hasListed = false
         /// The healer has said what is stored.
         var isChecked = false
+        /// Another member of the group writes the series (`CandleTable+Group`).
+        var isForeign = false
+        /// It was the last to write it, whether we follow the series still or not.
+        var isGivenAway = false
     }
 
     package init(seriesMax: Int = Limits.seriesCountMax, closedMax: Int = Limits.closedQueueCountMax, counters: CounterBank, gaps: GapBoard)
@@ -108,6 +114,7 @@
     package mutating func unfollow(_ id: UInt32) {
         let state = states.row(Int(id))
         releaseAll(Int(id))
+        if lastClosed[Int(id)].isForeign { unseal(Int(id)) }
         if state.flags.contains(.active) { counters.add(.seriesActive, -1) }
         // The id keeps its name until the id is used again. The name leads to this id only while no other id has taken the series over.
         if let series = names[Int(id)], ids[series] == id {
@@ -283,6 +290,17 @@
         guard state.eventTimeMs > .min else { return }
         state.flags.insert(.dirty)
         pushDirty(UInt32(id))
+    }
+
+    /// Nothing of these becomes dirty any more: each stays marked and is in no list, so that what is taken costs no test.
+    mutating func sealDirty(_ sealed: Set<UInt32>) {
+        var kept = dirtyHead
+        for place in dirtyHead..<dirtyTail where !sealed.contains(dirty[place & mask]) {
+            dirty[kept & mask] = dirty[place & mask]
+            kept &+= 1
+        }
+        dirtyTail = kept
+        for id in sealed { states[Int(id)].flags.insert(.dirty) }
     }
 
     /// Everything known is written once more: Redis may have come back empty.

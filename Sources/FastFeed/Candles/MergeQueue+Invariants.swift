@@ -17,6 +17,9 @@ extension MergeQueue {
         if let (id, _) = flying.first(where: { $0.value.isEmpty }) { return "merges: a run of series \(id) is on its way with nothing" }
         let found = waiting.values.reduce(flyingCount) { $0 + $1.count }
         guard found == count else { return "merges: \(count) candles counted, \(found) are there" }
+        guard hasWaiting == !(order.isEmpty && removals.isEmpty && takeOvers.isEmpty) else { return "merges: what waits is not noted" }
+        guard takeOvers.isEmpty || isTakingOver else { return "merges: runs are taken over, and of no series" }
+        if takeOvers.contains(where: \.isEmpty) { return "merges: a run of nothing is taken over" }
         guard removalsFlying >= 0 else { return "merges: \(removalsFlying) removals are on their way" }
         return nil
     }

@@ -23,11 +23,25 @@ package struct MergeQueue {
     private(set) var flying: [UInt32: [Int64]] = [:]
     private(set) var removalsFlying = 0
 
+    /// What was taken over from another member of the group and is to be written, as runs of one series each, the next one last. Not among
+    /// what is counted: they are copies of what is kept (`StoredCandles`), and a new connection begins with them anew.
+    package private(set) var takeOvers: [[CandleRecord]] = []
+    /// Series of these. What closes of them meanwhile waits here, too, so that their histories grow in order.
+    private var takenOver: Set<UInt32> = []
+    /// There are such.
+    private(set) var isTakingOver = false
+    /// Something is to be sent.
+    package private(set) var hasWaiting = false
+
     package init() {}
 
-    package var hasWaiting: Bool { !order.isEmpty || !removals.isEmpty }
+    private mutating func noteWaiting() {
+        hasWaiting = !order.isEmpty || !removals.isEmpty || !takeOvers.isEmpty
+        isTakingOver = !takenOver.isEmpty
+    }
+
     package func isDue(head: Int) -> Bool { hasWaiting && afterHead <= head }
-    package var isEmpty: Bool { count == 0 && removals.isEmpty && removalsFlying == 0 && flying.isEmpty }
+    package var isEmpty: Bool { count == 0 && takeOvers.isEmpty && removals.isEmpty && removalsFlying == 0 && flying.isEmpty }
     package var isFull: Bool { count >= Limits.closedQueueCountMax }
 
     /// The id may not be given to another series.
@@ -46,7 +60,39 @@ package struct MergeQueue {
         afterHead = tail
     }
 
-    package mutating func remove(_ series: Series, ids: [String]) { removals.append((series, ids)) }
+    package mutating func remove(_ series: Series, ids: [String]) {
+        removals.append((series, ids))
+        hasWaiting = true
+    }
+
+    // MARK: Taken over
+
+    /// Closed candles of the series wait, because older ones of it do.
+    func takesOver(_ id: UInt32) -> Bool { takenOver.contains(id) }
+
+    /// Runs of one series each, in their order; they go before those that wait.
+    package mutating func takeOver(_ runs: [[CandleRecord]]) {
+        takeOvers += runs.reversed()
+        takenOver.formUnion(runs.map { $0[0].seriesID })
+        noteWaiting()
+    }
+
+    /// The next of these runs, if it has so many candles at most.
+    package mutating func nextTakeOver(most: Int) -> [CandleRecord]? {
+        guard let run = takeOvers.last, run.count <= most else { return nil }
+        takeOvers.removeLast()
+        let id = run[0].seriesID
+        if waiting[id] == nil && takeOvers.last?[0].seriesID != id { takenOver.remove(id) }
+        noteWaiting()
+        return run
+    }
+
+    package mutating func endTakeOvers() {
+        (takeOvers, takenOver) = ([], [])
+        noteWaiting()
+    }
+
+    // MARK: Merges
 
     private mutating func insert(_ candle: LateCandle) {
         let id = candle.record.seriesID
@@ -55,6 +101,7 @@ package struct MergeQueue {
         let place = (list.lastIndex { $0.record.openTimeMs <= candle.record.openTimeMs } ?? -1) + 1
         list.insert(candle, at: place)
         waiting[id] = list
+        hasWaiting = true
     }
 
     /// A later word on a bar: what waits of it says the same from now on.
@@ -68,6 +115,7 @@ package struct MergeQueue {
     /// The next run, of so many candles or entries at most. It is on its way until `end` or `putBack`.
     package mutating func take(most: Int) -> Run? {
         guard most > 0 else { return nil }
+        defer { noteWaiting() }
         if let (series, ids) = removals.first {
             if ids.count > most { removals[0].ids.removeFirst(most) } else { removals.removeFirst() }
             removalsFlying += 1
@@ -86,6 +134,7 @@ package struct MergeQueue {
             order.append(id)
         } else {
             waiting[id] = nil
+            takenOver.remove(id)
         }
         flying[id, default: []] += run.map(\.record.openTimeMs)
         return .candles(run)
@@ -106,6 +155,7 @@ package struct MergeQueue {
             }
         case .removal(let series, let ids): removals.insert((series, ids), at: 0)
         }
+        hasWaiting = true
     }
 
     /// The run has been answered for good.

@@ -9,7 +9,7 @@ struct SeriesFlags: OptionSet, BitwiseCopyable {
     static let active = SeriesFlags(rawValue: 1)
     /// There is a newest candle.
     static let known = SeriesFlags(rawValue: 2)
-    /// The newest candle must be written to `latest:*` and published.
+    /// The newest candle must be written to `latest:*` and published. (Always, and in no list, where another member of the group writes.)
     static let dirty = SeriesFlags(rawValue: 4)
     /// The newest candle is a forming state that no write has taken yet; it counts as one record.
     static let formingPending = SeriesFlags(rawValue: 8)

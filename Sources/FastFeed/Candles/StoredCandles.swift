@@ -1,11 +1,14 @@
 // Closed candles that Redis has acknowledged a moment ago. A failover may lose what a server has acknowledged: after each new connection
-// they are written again. Only what the stream has brought: what the healer has brought it finds anew. The sink's thread alone. Bounded
-// by time and by `Limits.storedCandlesMax`; the memory is reserved for that and touched as far as the busiest moment needs.
+// they are written again, and who takes a series over writes what it has of it. Only what the stream has brought: what the healer has
+// brought it finds anew. The sink's thread alone. Bounded by time and by `Limits.storedCandlesMax`; the memory is reserved for that and
+// touched as far as the busiest moment needs.
 
 @safe package struct StoredCandles: ~Copyable {
     private struct Entry: BitwiseCopyable {
         var record: CandleRecord
         let storedNs: UInt64
+        /// Another member of the group has written it, or should have: what Redis has of the bar may be a later word.
+        let isWatched: Bool
     }
 
     /// A ring in the first `size` cells: the oldest at `head`.
@@ -22,11 +25,11 @@
 
     private func entry(_ index: Int) -> Row<Entry> { entries.row((head + index) & (size - 1)) }
 
-    package mutating func put(_ record: CandleRecord, nowNs: UInt64) {
+    package mutating func put(_ record: CandleRecord, nowNs: UInt64, isWatched: Bool = false) {
         guard keepNs > 0, record.source == .live else { return }
         forgetOld(nowNs)
         if count == size { makeRoom() }
-        entry(count).value = Entry(record: record, storedNs: nowNs)
+        entry(count).value = Entry(record: record, storedNs: nowNs, isWatched: isWatched)
         count += 1
         earliestCloseMs = min(earliestCloseMs, record.closeTimeMs)
     }
@@ -56,15 +59,33 @@
         }
     }
 
+    /// Open times of what is kept of these series. Reads all of it.
+    package func openTimes(of wanted: Set<SeriesHandle>) -> [SeriesHandle: [Int64]] {
+        var openTimes: [SeriesHandle: [Int64]] = [:]
+        for index in 0..<count {
+            let kept = entry(index)
+            let handle = SeriesHandle(id: kept.record.seriesID, generation: kept.record.generation)
+            if wanted.contains(handle) { openTimes[handle, default: []].append(kept.record.openTimeMs) }
+        }
+        return openTimes
+    }
+
     /// All that is kept, as runs of one series each, ascending, in the order in which the series came; of one bar the last word.
-    package mutating func runs(nowNs: UInt64, most: Int) -> [(series: SeriesHandle, candles: [CandleRecord])] {
+    /// - Parameter wanted: of these series; nil: of all.
+    /// - Returns: with each run, whether another member of the group has written some of it.
+    package mutating func runs(
+        nowNs: UInt64, most: Int, of wanted: Set<SeriesHandle>? = nil
+    ) -> [(series: SeriesHandle, candles: [CandleRecord], isWatched: Bool)] {
         forgetOld(nowNs)
         var order: [SeriesHandle] = []
         var bySeries: [SeriesHandle: [CandleRecord]] = [:]
+        var watched: Set<SeriesHandle> = []
         for index in 0..<count {
             let record = entry(index).record
             let handle = SeriesHandle(id: record.seriesID, generation: record.generation)
+            if let wanted, !wanted.contains(handle) { continue }
             if bySeries[handle] == nil { order.append(handle) }
+            if entry(index).isWatched { watched.insert(handle) }
             let end = (bySeries[handle]?.lastIndex { $0.openTimeMs <= record.openTimeMs } ?? -1) + 1
             if end > 0, bySeries[handle]![end - 1].openTimeMs == record.openTimeMs {
                 bySeries[handle]![end - 1] = record
@@ -74,7 +95,9 @@
         }
         return order.flatMap { handle in
             let list = bySeries[handle]!
-            return stride(from: 0, to: list.count, by: most).map { (handle, Array(list[$0..<min($0 + most, list.count)])) }
+            return stride(from: 0, to: list.count, by: most).map {
+                (handle, Array(list[$0..<min($0 + most, list.count)]), watched.contains(handle))
+            }
         }
     }
 }

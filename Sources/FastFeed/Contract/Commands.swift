@@ -87,6 +87,11 @@ package enum Field {
     package static let redisMode = "redis_mode", redisPrimary = "redis_primary", redisReplicas = "redis_replicas",
         redisReplicaLag = "redis_replica_lag_bytes"
 
+    // A group.
+    package static let nonce = "nonce", addressGroup = "address_group", units = "units", beat = "beat", done = "done"
+    package static let group = "group", members = "members", epoch = "epoch", writers = "writers", blind = "blind", service = "service"
+    package static let rival = "rival"
+
     /// `exchange_error`: why a part does not work.
     package static func reason(_ part: ServicePart) -> String { "\(part.rawValue)_error" }
     /// `exchange_error_at`: when that was last seen.

@@ -44,6 +44,22 @@ package struct KeySchema: Sendable {
     package var leaseKey: String { own("lease") + "service" }
     /// Which holder of the lease has kept the registry last: `lease:service:keeper`. It stays when the lease ends.
     package var keeperKey: String { leaseKey + ":keeper" }
+    // What the members of a group agree on. One hash tag for all of it: its scripts have two keys.
+    private var groupTag: String { market == .spot ? "{feedd}" : "{feedd:\(market.rawValue)}" }
+    /// The hash of a group's members (`GroupMember`): `members:{feedd}`, `members:{feedd:um}`. Also the channel of their changes.
+    package var membersKey: String { "\(prefix)members:\(groupTag)" }
+    /// How often the members have changed: `members:{feedd}:epoch`.
+    package var epochKey: String { membersKey + ":epoch" }
+    /// What all members must have alike: `members:{feedd}:settings`.
+    package var groupSettingsKey: String { membersKey + ":settings" }
+    /// Who carries a request out, and what came of it: `claims:{feedd}:flux:create:ID`.
+    package func claimKey(_ kind: CommandKind, requestID: String) -> String { "\(prefix)claims:\(groupTag):\(kind.rawValue):\(requestID)" }
+    /// A member's part of the status: `status:part:{feedd}:NAME`.
+    package func statusPartKey(_ member: String) -> String { "\(prefix)status:part:\(groupTag):\(member)" }
+    /// A member's attempts to connect: `connects:{feedd}:NAME`.
+    package func memberConnectsKey(_ member: String) -> String { "\(prefix)connects:\(groupTag):\(member)" }
+    /// What one member of a group writes alone: `btcusdt`, `um:btcusdt`.
+    package func unit(_ symbol: Symbol) -> String { market.keyPrefix + symbol.name }
     /// When the exchange was asked for a connection, newest first, Unix ms: `connects`, `connects:um`.
     package var connectsKey: String { String(own("connects").dropLast()) }
     // What the exchange lists. One hash tag for all of it, so that its sets can be intersected on a cluster, too.

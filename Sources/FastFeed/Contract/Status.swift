@@ -62,7 +62,7 @@ public struct ServiceStatus: Sendable, Equatable {
         /// Nil while it has not been measured.
         public let value: UInt64?
 
-        init(_ name: String, _ value: UInt64?) { (self.name, self.value) = (name, value) }
+        package init(_ name: String, _ value: UInt64?) { (self.name, self.value) = (name, value) }
     }
 
     /// Why a part does not work.

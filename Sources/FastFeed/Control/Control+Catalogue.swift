@@ -1,5 +1,5 @@
 // The catalogue's part of the control thread: when the exchange is asked for its 24 h figures, and what of it goes to Redis. Only the
-// service that holds the lease asks and writes.
+// service that holds the lease asks and writes, or the member that speaks for its group.
 
 extension Control {
     func listSymbols(_ query: SymbolQuery) throws(CommandError) -> [(String, JSONValue)] {
@@ -11,7 +11,7 @@ extension Control {
 
     /// Requests that have waited, what Redis has, and what it lacks; so much of it that nothing else waits for long.
     func keepCatalogue() {
-        guard isServing, line.isReady, isWanted else { return }
+        guard isServing, line.isReady, isWanted, speaksForAll else { return }
         for _ in 0..<Limits.commandsPerTurnMax {
             guard lease.isHeld(nowNs), let (request, query) = catalogue.takeWaiters(nowNs: nowNs, max: 1).first else { break }
             carryOut(request, .listSymbols(query), mayWait: false)
@@ -36,7 +36,7 @@ extension Control {
     }
 
     func askForFigures(_ rest: RestClient) {
-        guard isServing, lease.isHeld(nowNs), catalogue.isDue(nowNs) else { return }
+        guard isServing, lease.isHeld(nowNs), speaksForAll, catalogue.isDue(nowNs) else { return }
         rest.dayTickers(patienceMs: 50_000) { [exchangeAnswers] in _ = exchangeAnswers.offer(.figures($0)) }
     }
 

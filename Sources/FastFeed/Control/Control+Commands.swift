@@ -10,6 +10,8 @@ package enum ExchangeAnswer: Sendable {
 extension Control {
     /// - Parameter mayWait: for the exchange's list, when that decides.
     func carryOut(_ request: RequestKey, _ command: Command, mayWait: Bool = true) {
+        // Another member may have said that they have changed: its client knows of it.
+        if isServing { reloadIfDue() }
         if mayWait, isForExchange(command) {
             if symbols.postpone(request, command, nowNs: nowNs) { return }
             if case .listSymbols(let query) = command, catalogue.postpone(request, query, nowNs: nowNs) { return }
@@ -21,14 +23,14 @@ extension Control {
         } catch {
             result = .failure(error)
         }
-        line.post([commands.answer(request, result)])
+        answer(request, result)
     }
 
     /// The exchange knows whether its names are right.
     private func isForExchange(_ command: Command) -> Bool {
         guard engine.rest != nil else { return false }
         guard case .getData(let symbol, let interval, _, _, _) = command else { return true }
-        return fluxes.placement.handle(Series(market: fluxes.market, symbol: symbol, interval: interval)) == nil
+        return !fluxes.isWanted(Series(market: fluxes.market, symbol: symbol, interval: interval))
     }
 
     /// The members of the answer; nil when it comes later.
@@ -38,16 +40,16 @@ extension Control {
             return try create(
                 Flux(symbols: symbols, interval: interval, name: name, history: history, createdAtMs: WallClock.nowMs(), origin: .command))
         case .stopFlux(let id): return try stop(fluxes.flux(id))
-        case .listFluxes: return [(Field.fluxes, .array(fluxes.list.map { status.summary($0).json }))]
+        case .listFluxes: return [(Field.fluxes, .array(fluxList()))]
         case .getData(let symbol, let interval, let limit, let startMs, let endMs):
             let series = Series(market: fluxes.market, symbol: symbol, interval: interval)
             return try rows(DataQuery(series: series, limit: limit, startMs: startMs, endMs: endMs), request)
-        case .getStatus(let id?): return try status.fluxStatus(fluxes.flux(id), fluxes).members
-        case .getStatus(nil):
-            return engine.figures().map { status.serviceStatus(fluxes, $0, nowMs: WallClock.nowMs()).members } ?? []
-        case .listGaps(let symbol, let interval, nil): return heal.list(symbol: symbol, interval: interval, flux: nil).members
-        case .listGaps(let symbol, let interval, let id?):
-            return heal.list(symbol: symbol, interval: interval, flux: try fluxes.flux(id)).members
+        case .getStatus(let id?): return try fluxStatus(fluxes.flux(id)).members
+        case .getStatus(nil): return serviceStatus()?.members ?? []
+        case .listGaps(let symbol, let interval, let id):
+            let flux = try id.map { id throws(CommandError) in try fluxes.flux(id) }
+            let found = try groupGaps(symbol: symbol, interval: interval, flux: flux)
+            return (found ?? heal.list(symbol: symbol, interval: interval, flux: flux)).members
         case .backfill(let symbol, let interval, let count):
             return try backfill(Series(market: fluxes.market, symbol: symbol, interval: interval), count)
         case .audit(let symbol, let interval, let count, let repairs):
@@ -69,34 +71,48 @@ extension Control {
     private func create(_ flux: Flux) throws(CommandError) -> [(String, JSONValue)] {
         let entry = try fluxes.registration(of: flux, symbols: symbols)
         if let entry {
-            try keep(entry, undo: fluxes.erasure(flux))
+            guard try keep(entry, undo: fluxes.withdrawal(flux)) else { return try takeUp(flux) }
             engine.tell(try fluxes.add(flux))
             erased.removeAll { $0.id == flux.id }
             _ = fluxes.judge(flux, by: symbols)
             status.markDue()
+            announceRegistry()
             journal.note(.info, "flux created", ("flux_id", flux.id), ("series", "\(flux.symbols.count)"))
         }
         return CreatedFlux(id: flux.id, created: entry != nil, refused: fluxes.refusedSymbols(of: flux)).members
     }
 
+    /// Another member has created one of this name at the same moment.
+    private func takeUp(_ flux: Flux) throws(CommandError) -> [(String, JSONValue)] {
+        guard reloadRegistry() else { throw Control.redisIsAway }
+        guard try fluxes.registration(of: flux, symbols: symbols) == nil else {
+            throw CommandError(.internal, "the registry has something else under '\(flux.id)'")
+        }
+        return CreatedFlux(id: flux.id, created: false, refused: fluxes.refusedSymbols(of: flux)).members
+    }
+
     private func stop(_ flux: Flux) throws(CommandError) -> [(String, JSONValue)] {
         if flux.origin == .command {
-            try keep(fluxes.erasure(flux), undo: fluxes.entry(flux))
+            _ = try keep(fluxes.erasure(flux), undo: fluxes.entry(flux))
             erased = erased.suffix(Limits.erasedFluxesMax - 1) + [flux]
         }
         engine.tell(fluxes.remove(flux))
+        for change in fluxes.placeMissing() { engine.tell(change) }
         line.post(status.end(flux))
+        announceRegistry()
         journal.note(.info, "flux stopped", ("flux_id", flux.id))
         return [(Field.fluxID, .string(flux.id))]
     }
 
-    /// Writes to the registry at once. Without Redis's word it may still be written later: that is undone.
-    private func keep(_ command: [String], undo: [String]) throws(CommandError) {
+    /// Writes to the registry at once. Without Redis's word it may still be written later: that is undone. False where a group's registry
+    /// has something else there.
+    private func keep(_ command: [String], undo: [String]) throws(CommandError) -> Bool {
         guard let reply = line.ask([command])?[0] else {
             line.post([undo])
             throw Control.redisIsAway
         }
         if case .error(let message) = reply { throw CommandError(.internal, "Redis says: \(message)") }
+        return reply != .integer(-1)
     }
 
     private static let redisIsAway = CommandError(.internal, "Redis is away, or does not answer in time")
@@ -143,7 +159,7 @@ extension Control {
         return rows
     }
 
-    private func isFollowed(_ series: Series) -> Bool { fluxes.placement.handle(series) != nil }
+    private func isFollowed(_ series: Series) -> Bool { fluxes.isWanted(series) }
 
     /// Nil when the exchange must be asked.
     private func rows(_ query: DataQuery, _ request: RequestKey) throws(CommandError) -> [(String, JSONValue)]? {

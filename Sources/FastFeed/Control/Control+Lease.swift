@@ -9,14 +9,18 @@
 //   - another than us, when we take over: it was the last to serve, also while we were paused.
 // Otherwise ours are the last word, and are written again.
 
+import Glibc
+
 extension Control {
     /// The line stands (again).
     func greetRedis() {
         let wasServing = isServing
         catalogue.index.forget()
         mayAskInfo = true
+        // What was said while the line was away was not heard.
+        group?.registryDueNs = 0
         beat()
-        if wasServing && isServing && lease.isHeld(nowNs) {
+        if wasServing && isServing && lease.isHeld(nowNs) && group == nil {
             // A Redis that has come back empty is told again.
             postRegistry()
             status.forgetWritten()
@@ -25,17 +29,28 @@ extension Control {
         if line.isReady { line.confirm() }
     }
 
-    private func noteServing() { journal.note(.info, "taking commands", key: "control-connected") }
+    func noteServing() { journal.note(.info, "taking commands", key: "control-connected") }
 
-    var beatIsDue: Bool { line.isReady && (nowNs >= lease.dueNs || lease.isHeld(nowNs) && !isServing) }
+    var beatIsDue: Bool {
+        if let group { return line.isReady && (group.owesBeat || nowNs >= group.dueNs) }
+        return line.isReady && (nowNs >= lease.dueNs || lease.isHeld(nowNs) && !isServing)
+    }
 
     /// True while what was heard until now is ours to answer.
-    func mayAnswer() -> Bool { (lease.isHeld(nowNs) || beat()) && isServing && lease.isHeld(nowNs) }
+    func mayAnswer() -> Bool {
+        // In a group the claim decides.
+        if group != nil { return isServing }
+        return (lease.isHeld(nowNs) || beat()) && isServing && lease.isHeld(nowNs)
+    }
 
     /// Asks for the lease, and for what must be in Redis. True unless the service begins anew or stands by.
     @discardableResult
     func beat() -> Bool {
         guard line.isReady else { return false }
+        if group != nil {
+            beatOfGroup()
+            return true
+        }
         let askedNs = nowNs
         if isServing && !lease.isHeld(askedNs) {
             journal.note(.warning, "the lease was not renewed in time: no command is answered until it is", key: "lease-lapsed")
@@ -80,12 +95,12 @@ extension Control {
 
     // MARK: What must be in Redis
 
-    private func lookAfterKeys() {
+    func lookAfterKeys() {
         // What was posted goes before the question whether it is there.
         line.flush()
         guard line.isReady else { return }
         let questions = upkeep.questions(
-            registry: isServing && lease.isHeld(nowNs) ? fluxes : nil, keeper: lease.keeper,
+            registry: isServing && lease.isHeld(nowNs) && group == nil ? fluxes : nil, keeper: lease.keeper,
             standings: engine.sink.isConnected ? engine.standings.fluxes : nil)
         guard let replies = line.ask(questions + (mayAskInfo ? [ReplicationInfo.question] : [])) else { return }
         if mayAskInfo, let reply = replies.last {
@@ -142,14 +157,14 @@ extension Control {
         noteServing()
     }
 
-    private func standDown() {
+    func standDown() {
         line.stopListening()
         (isServing, registryReading) = (false, [])
         // Whoever has the lease now has not heard them, so this answer is the only one; and has not carried them out, nor do we.
         let waiting =
             symbols.takeWaiters(nowNs: .max, max: .max).map(\.request) + catalogue.takeWaiters(nowNs: .max, max: .max).map(\.request)
         for request in waiting {
-            line.post([commands.answer(request, .failure(CommandError(.busy, "the service has lost its lease; try again")))])
+            answer(request, .failure(CommandError(.busy, "the service has lost its lease; try again")))
         }
     }
 
@@ -167,7 +182,19 @@ extension Control {
         guard let count = reply?.elements.last?.integer, count > 0 else { return }
         journal.note(
             .warning, "others listen for the same commands and do not heed the lease: a request may have several answers",
-            ("listeners", "\(count)"), ("perhaps", "an older version, or a service in another database of this Redis"))
+            ("listeners", "\(count)"), ("perhaps", "an older version, a service in another database of this Redis, or a group"))
+    }
+
+    /// Who writes the status without the lease goes on doing so: a group, or a service that is denied the lease. Asked before ours is
+    /// written.
+    func lookForRival() {
+        guard let reply = line.ask([status.rivalQuestion])?[0] else { return }
+        let known = status.rivals.rival
+        status.rivals.take(reply.elements.map(\.text), nowNs: nowNs)
+        guard let rival = status.rivals.rival, known == nil || known! != rival else { return }
+        journal.note(
+            .warning, "another service writes the same keys: each needs its --key-prefix, or all the same --group",
+            ("host", Ascii.printable(rival.host.utf8, limit: 64)), ("pid", "\(rival.pid)"))
     }
 
     /// Who keeps the registry, and its entries. Nil when it cannot be read: the line is lost.
@@ -193,9 +220,9 @@ extension Control {
         resume(reading, endsOthers: lease.standsBehind(reading[0].text))
     }
 
-    private func resume(_ reading: [RedisReply], endsOthers: Bool) {
+    func resume(_ reading: [RedisReply], endsOthers: Bool) {
         let (changes, ended) = fluxes.resume(reading[1].pairs.map { (id: $0.0, json: $0.1) }, endsOthers: endsOthers)
         for flux in ended { _ = status.end(flux) }
-        for change in changes + fluxes.judge(by: symbols) { engine.tell(change) }
+        for change in changes + fluxes.placeMissing() + fluxes.judge(by: symbols) { engine.tell(change) }
     }
 }

@@ -6,13 +6,17 @@ import Glibc
 import Synchronization
 
 package final class Control: @unchecked Sendable {
-    // Shared: `stopping`, `wakeUp`, `counters`, `meter`, `durations`, `exchangeAnswers`. All else is the control thread's alone once it runs.
+    // Shared: `stopping`, `leaving`, `left`, `wakeUp`, `counters`, `meter`, `durations`, `exchangeAnswers`. All else is the control
+    // thread's alone once it runs.
     package let counters = CounterBank()
     package let meter: ThreadMeter
     package let durations = Dictionary(uniqueKeysWithValues: CommandKind.allCases.map { ($0, LatencyHistogram()) })
     /// One answer for each question, and questions are bounded: it is never full.
     package let exchangeAnswers: Mailbox<ExchangeAnswer>
     private let stopping = Atomic<Bool>(false)
+    private let leaving = Atomic<Bool>(false)
+    private let left = Atomic<Bool>(false)
+    private let isMember: Bool
     private let wakeUp: WakeUp
     private var thread: PinnedThread?
 
@@ -35,6 +39,8 @@ package final class Control: @unchecked Sendable {
     /// When the lease was asked for by a question that Redis answers late.
     var lateLeaseNs: UInt64?
     var upkeep: Upkeep
+    /// Nil without a group.
+    var group: GroupDesk?
     /// Redis lets this user ask for INFO, as far as is known of this connection.
     var mayAskInfo = true
     /// Commands are taken, the status is written, the registry is ours.
@@ -47,15 +53,20 @@ package final class Control: @unchecked Sendable {
     /// The subscriber was not read to its end: it may hold messages that the socket does not show.
     private var mayHoldMoreCommands = false
 
-    /// - Parameter fluxes: those of the configuration, which the agents follow already.
+    /// - Parameters:
+    ///   - fluxes: those of the configuration, which the agents follow already.
+    ///   - group: who we are in a group; nil without one.
     package init(
         _ engine: EngineHandles, redis: RedisEndpoint, schema: KeySchema, fluxes: FluxBook, leaseMs: Int, watchesClock: Bool,
-        journal: Journal, seed: UInt64
+        group: (settings: Membership.Settings, facts: MemberFacts, agreed: String, pulse: Pulse)? = nil, journal: Journal, seed: UInt64
     ) throws(SystemError) {
         (self.engine, self.fluxes, self.watchesClock, self.journal) = (engine, fluxes, watchesClock, journal)
-        ledger = ConnectLedger(key: schema.connectsKey, nowNs: MonotonicClock.nowNs(), nowMs: WallClock.nowMs())
+        isMember = group != nil
+        // Of a group each member has its share of the attempts.
+        let ledgerKey = group.map { schema.memberConnectsKey($0.settings.name) } ?? schema.connectsKey
+        ledger = ConnectLedger(key: ledgerKey, nowNs: MonotonicClock.nowNs(), nowMs: WallClock.nowMs())
         commands = CommandDesk(schema: schema, counters: counters, durations: durations, journal: journal)
-        line = RedisLine(redis, channels: commands.channels, journal: journal, seed: seed)
+        line = RedisLine(redis, channels: commands.channels + (group == nil ? [] : [schema.membersKey]), journal: journal, seed: seed)
         data = DataDesk(schema: schema)
         replica = engine.replicas.map(ReplicaReader.init)
         self.redis = redis
@@ -65,8 +76,9 @@ package final class Control: @unchecked Sendable {
             schema: schema, board: engine.standings, troubles: engine.troubles, healing: engine.healer == nil ? nil : engine.gaps,
             startedAtMs: WallClock.nowMs())
         status.redis = RedisStanding(redis)
-        lease = Lease(key: schema.leaseKey, lifeMs: leaseMs, host: StatusDesk.hostName, pid: getpid(), nonce: seed)
+        lease = Lease(key: schema.leaseKey, lifeMs: leaseMs, host: StatusDesk.hostName, pid: getpid(), nonce: seed, isNeeded: group == nil)
         upkeep = Upkeep(schema: schema)
+        self.group = group.map { GroupDesk($0.settings, facts: $0.facts, agreed: $0.agreed, schema: schema, pulse: $0.pulse) }
         wakeUp = try WakeUp()
         meter = ThreadMeter(name: "control", wakeUp: wakeUp)
         exchangeAnswers = Mailbox(capacity: Limits.dataQuestionsMax + 2, receiver: wakeUp)
@@ -89,6 +101,19 @@ package final class Control: @unchecked Sendable {
         thread = nil
     }
 
+    /// Before `stop`, in a group: waits until the others follow what this member follows, for `Limits.leavingMs` at most.
+    package func leave() {
+        guard isMember, thread != nil else { return }
+        leaving.store(true, ordering: .releasing)
+        wakeUp.signal()
+        let untilNs = MonotonicClock.nowNs() + .ns(ms: Limits.leavingMs + Limits.beatMs)
+        while !left.load(ordering: .acquiring) && MonotonicClock.nowNs() < untilNs { usleep(2_000) }
+    }
+
+    var isLeaving: Bool { leaving.load(ordering: .acquiring) }
+    var hasLeft: Bool { left.load(ordering: .relaxed) }
+    func noteLeft() { left.store(true, ordering: .releasing) }
+
     /// Any thread: Redis's primary is another server now. The line sees it when it is turned.
     package func noteMove() { wakeUp.signal() }
 
@@ -99,18 +124,23 @@ package final class Control: @unchecked Sendable {
     /// Asked while it waits for a connection: that is not standing still.
     func waitsOn() -> Bool {
         meter.add(0)
+        noteAwake()
         return isWanted
     }
 
     private func run() {
         while !stopping.load(ordering: .acquiring) {
             let turnNs = nowNs
+            noteAwake()
             let isNew = line.connectIfDue(nowNs, isWanted: { waitsOn() })
             keepLedger()
             if isNew { greetRedis() }
             line.takeReplies()
             takeLateLease()
             if beatIsDue { beat() }
+            endAsking()
+            leaveIfDue()
+            claimAgain()
             takeMessages()
             line.watchSubscriber(nowNs)
             takeEvents()
@@ -122,7 +152,7 @@ package final class Control: @unchecked Sendable {
             meter.add(nowNs &- turnNs)
             wait()
         }
-        if isServing && lease.isHeld(nowNs) {
+        if isServing && lease.isHeld(nowNs) && group == nil {
             line.post(status.end(fluxes, nowNs: nowNs, nowMs: WallClock.nowMs()) + lease.release)
         }
         line.finish()
@@ -130,16 +160,19 @@ package final class Control: @unchecked Sendable {
 
     private func wait() {
         let waitersNs = isServing && lease.isHeld(nowNs) ? min(symbols.waitersDueNs, catalogue.workDueNs) : .max
-        let beatNs = line.isReady ? min(lease.dueNs, waitersNs) : .max
-        wakeUp.park(line.pollEntries, untilNs: min(line.dueNs, status.dueNs, beatNs)) {
+        let beatNs = line.isReady ? min(group?.dueNs ?? lease.dueNs, waitersNs) : .max
+        // A member's thread shows that it is awake.
+        let awakeNs = group.map { nowNs + .ns(ms: isLeaving ? Limits.claimAgainMs : $0.membership.settings.ttlMs / 4) } ?? .max
+        wakeUp.park(line.pollEntries, untilNs: min(line.dueNs, status.dueNs, beatNs, awakeNs)) {
             stopping.load(ordering: .acquiring) || line.isOutdated || engine.haveSaidSomething || exchangeAnswers.isWaiting
-                || mayHoldMoreCommands && line.isReady
+                || isLeaving && !hasLeft && line.isReady && group?.membership.state != .leaving || mayHoldMoreCommands && line.isReady
         }
     }
 
     // MARK: Redis
 
-    /// Attempts to connect, for the process that follows this one. The first thing of all: until it is read nobody connects to the exchange.
+    /// Attempts to connect, for the process that follows this one. The first thing of all: until it is read nobody connects to the
+    /// exchange.
     private func keepLedger() {
         guard line.isReady else { return }
         if let question = ledger.question(nowNs: nowNs) {
@@ -162,8 +195,16 @@ package final class Control: @unchecked Sendable {
             mayHoldMoreCommands = true
             switch line.next() {
             case .message(let channel, let payload):
+                if let channel = group.map({ $0.membership.channel == channel ? $0.membership.channel : "" }), !channel.isEmpty {
+                    hearGroup(payload)
+                    break
+                }
                 // The clock is read behind the message: what another may have heard as well is not answered here.
                 guard mayAnswer() else { return }
+                if group != nil {
+                    if let heard = commands.hear(channel, payload, nowNs: nowNs) { claim(heard) }
+                    break
+                }
                 switch commands.take(channel, payload, nowNs: nowNs) {
                 case .carryOut(let request, let command): carryOut(request, command)
                 case .publish(let answer): line.post([answer])
@@ -186,14 +227,17 @@ package final class Control: @unchecked Sendable {
         }
         for event in engine.sink.events.takeAll() {
             switch event {
-            case .released(let ids): fluxes.release(ids)
+            case .released(let ids):
+                fluxes.release(ids)
+                for change in fluxes.placeMissing() { engine.tell(change) }
             case .report(let reports): takeStandings(reports)
+            case .silent(let ids): takeSilent(ids)
             }
         }
         for event in engine.healer?.events.takeAll() ?? [] {
             switch event {
             case .audited(let token, let result):
-                if let (request, result) = heal.answer(token, result) { line.post([commands.answer(request, result)]) }
+                if let (request, result) = heal.answer(token, result) { answer(request, result) }
             case .mute(let series, let times): subscribeAnew(series, times)
             }
         }
@@ -222,7 +266,10 @@ package final class Control: @unchecked Sendable {
                 .warning, "the exchange's clock and ours differ; is this machine's clock synchronised?", key: "clocks",
                 ("exchange_behind_ms", "\(apartMs)"))
         }
-        if line.isReady && isServing && lease.isHeld(nowNs) { line.post(status.writes(fluxes, figures, nowNs: nowNs, nowMs: nowMs)) }
+        guard line.isReady && isServing && lease.isHeld(nowNs) else { return }
+        if group != nil { return writeGroupStatus(figures, nowMs: nowMs) }
+        lookForRival()
+        line.post(status.writes(fluxes, figures, nowNs: nowNs, nowMs: nowMs))
     }
 
     private func takeExchangeAnswers() {
@@ -234,7 +281,7 @@ package final class Control: @unchecked Sendable {
                 let stored = storedRows(query)
                 let (answers, cached) = data.answerWaiters(query, result, stored: stored, nowMs: engine.clock.nowMs, nowNs: nowNs)
                 if let cached, line.isReady { line.post([cached]) }
-                for (request, result) in answers { line.post([commands.answer(request, result)]) }
+                for (request, result) in answers { self.answer(request, result) }
             }
         }
     }

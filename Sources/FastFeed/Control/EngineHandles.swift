@@ -29,6 +29,8 @@ package struct EngineHandles: Sendable {
     /// Hands a change to the agents. Their mailboxes are wider than anything control can bring about in one turn of theirs.
     func tell(_ change: Placement.Change) {
         for command in change.before { _ = sink.commands.offer(command, untilNs: .max) }
+        let copies = change.placements.filter { change.copies.contains($0.series) }.map(\.handle)
+        if !copies.isEmpty { _ = sink.commands.offer(.disown(copies), untilNs: .max) }
         for (reader, commands) in change.readers.enumerated() {
             for command in commands { _ = readers[reader].commands.offer(command, untilNs: .max) }
         }
@@ -36,9 +38,23 @@ package struct EngineHandles: Sendable {
         for command in change.after { _ = sink.commands.offer(command, untilNs: .max) }
     }
 
+    /// What the group gives us, and what it takes. What we follow no more was somebody else's to write before.
+    func tell(_ change: ShareChange) {
+        for one in change.follow { tell(one) }
+        if !change.disown.isEmpty {
+            _ = sink.commands.offer(.disown(change.disown), untilNs: .max)
+            tellHealer(.unfollow(change.disown))
+        }
+        if !change.own.isEmpty {
+            _ = sink.commands.offer(.own(change.own.map(\.placed.handle)), untilNs: .max)
+            follow(change.own)
+        }
+        for one in change.unfollow { tell(one) }
+    }
+
     /// The sink knows what is followed, and does not know yet what is not any more.
     private func tellHealer(_ change: Placement.Change) {
-        follow(change.placements.map { ($0, change.history) })
+        follow(change.placements.filter { !change.copies.contains($0.series) }.map { ($0, change.history) })
         for series in change.deepened { tellHealer(.backfill(series, count: candles(change.history))) }
         for case .unfollow(let handles) in change.after { tellHealer(.unfollow(handles)) }
     }

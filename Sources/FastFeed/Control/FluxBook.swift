@@ -4,11 +4,19 @@
 
 package struct FluxBook: Sendable {
     package let market: Market
-    private let schema: KeySchema
-    private let journal: Journal
-    package private(set) var placement: Placement
+    let schema: KeySchema
+    let journal: Journal
+    package internal(set) var placement: Placement
     /// By id.
-    private var fluxes: [String: Flux] = [:]
+    private(set) var fluxes: [String: Flux] = [:]
+    /// By series: how many fluxes want it.
+    private(set) var wanted: [Series: Int] = [:]
+    /// What a group gives us of it; nil: all (`FluxBook+Group`).
+    package var share: GroupShare?
+    /// By symbol of a flux, in a group.
+    var roles: [Symbol: GroupView.Role] = [:]
+    /// In a group: of what it gives us, something had no room.
+    var isShort = false
     /// Streams the exchange does not know.
     private var refusedStreams: Set<String> = []
     /// By flux id: symbols of which nothing comes, by the exchange's list.
@@ -30,14 +38,25 @@ package struct FluxBook: Sendable {
     }
 
     /// False for a flux that has ended meanwhile, even where another has taken its id.
-    package func holds(_ flux: Flux) -> Bool { fluxes[flux.id] == flux }
+    package func holds(_ flux: Flux) -> Bool {
+        guard let known = fluxes[flux.id] else { return false }
+        return known == flux || share != nil && known.interval == flux.interval && known.createdAtMs == flux.createdAtMs
+    }
 
-    /// Every series that is followed, and how many candles it should have: as many as the flux says that asks for the most, 0 for none.
+    /// Series that any flux wants.
+    package var wantedCount: Int { wanted.count }
+    /// In the order of their names.
+    package var wantedSeries: [Series] { wanted.keys.sorted { $0.description < $1.description } }
+    package func isWanted(_ series: Series) -> Bool { wanted[series] != nil }
+
+    /// Every series that is followed and written, and how many candles it should have: as many as the flux says that asks for the most, 0
+    /// for none.
     package var followed: [(placed: Placement.Placed, history: Int)] {
         var histories: [Series: Int] = [:]
         for flux in fluxes.values { for series in flux.series(market) { histories[series] = max(histories[series] ?? 0, flux.history) } }
         return histories.compactMap { series, history in
-            placement.handle(series).map { ((series, $0, placement.connections(of: series)), history) }
+            guard role(of: series.symbol) == .writer else { return nil }
+            return placement.handle(series).map { ((series, $0, placement.connections(of: series)), history) }
         }
     }
 
@@ -55,16 +74,19 @@ package struct FluxBook: Sendable {
         }
         try symbols.check(flux.symbols)
         guard count < Limits.fluxCountMax else { throw CommandError(.tooLarge, "there are \(count) fluxes already") }
-        guard placement.fits(flux.series(market)) else { throw noRoom }
+        guard placement.fits(followed(flux)) else { throw noRoom }
         return entry(flux)
     }
 
     /// Takes a flux up: what the agents are to be told.
     package mutating func add(_ flux: Flux) throws(CommandError) -> Placement.Change {
-        guard var change = placement.add(flux.series(market)) else { throw noRoom }
+        learnRoles(of: flux)
+        guard var change = share == nil ? placement.add(followed(flux)) : addFitting(flux) else { throw noRoom }
         fluxes[flux.id] = flux
+        for series in flux.series(market) { wanted[series, default: 0] += 1 }
         change.history = flux.history
-        if flux.history > 0 { change.deepened = Array(Set(flux.series(market)).subtracting(change.series)) }
+        if flux.history > 0 { change.deepened = Array(Set(written(flux)).subtracting(change.series)) }
+        mark(&change)
         // Asked for again: the exchange may know it by now.
         for series in change.series { refusedStreams.remove(series.market.dialect.streamName(series)) }
         return change
@@ -76,8 +98,14 @@ package struct FluxBook: Sendable {
 
     /// Ends a flux: what the agents are to be told.
     package mutating func remove(_ flux: Flux) -> Placement.Change {
+        let dropped = followed(flux)
         (fluxes[flux.id], unserved[flux.id]) = (nil, nil)
-        return placement.remove(flux.series(market))
+        for series in flux.series(market) {
+            let left = (wanted[series] ?? 1) - 1
+            wanted[series] = left > 0 ? left : nil
+        }
+        if share != nil { forgetRoles(of: flux) }
+        return placement.remove(dropped)
     }
 
     // MARK: The registry
@@ -86,8 +114,15 @@ package struct FluxBook: Sendable {
     /// Who keeps it: see `Control+Lease`.
     package var keeperQuestion: [String] { ["GET", schema.keeperKey] }
     package func keeperEntry(_ owner: String) -> [String] { ["SET", schema.keeperKey, owner] }
-    package func entry(_ flux: Flux) -> [String] { ["HSET", schema.fluxesKey, flux.id, flux.json] }
-    package func erasure(_ flux: Flux) -> [String] { ["HDEL", schema.fluxesKey, flux.id] }
+    package func entry(_ flux: Flux) -> [String] {
+        share == nil ? ["HSET", schema.fluxesKey, flux.id, flux.json] : registering([(flux.id, flux.json)], .change)
+    }
+    package func erasure(_ flux: Flux) -> [String] {
+        share == nil ? ["HDEL", schema.fluxesKey, flux.id] : registering([(flux.id, "")], .change)
+    }
+
+    /// Takes an entry back that may have been written, and leaves another's alone.
+    package func withdrawal(_ flux: Flux) -> [String] { share == nil ? erasure(flux) : registering([(flux.id, flux.json)], .withdrawal) }
 
     /// For a Redis that may have come back empty.
     package var registry: [[String]] { list.filter { $0.origin == .command }.map(entry) }
@@ -204,6 +239,7 @@ package struct FluxBook: Sendable {
     package mutating func move(_ series: Series) -> Placement.Change {
         var change = placement.move(series)
         change.history = fluxes.values.reduce(0) { max($0, $1.series(market).contains(series) ? $1.history : 0) }
+        mark(&change)
         return change
     }
 

@@ -60,7 +60,11 @@ package struct WedgeWatch: Sendable {
 
     package mutating func silentNs(_ counters: CounterSnapshot, isConnected: Bool, nowNs: UInt64) -> UInt64 {
         // What is held for a hole before it is not Redis's to answer.
-        let waiting = counters.unaccounted &- Int64(clamping: counters[.closedHeld])
+        // Of what another member of the group writes, the newest state of each series is kept.
+        let kept = counters[.closedHeld] &+ counters[.seriesWatched]
+        // Not of each of those anything has come: closed candles are known by themselves.
+        let closed = Int64(clamping: counters[.closedPending]) - Int64(clamping: counters[.closedHeld])
+        let waiting = max(counters.unaccounted &- Int64(clamping: kept), closed)
         let isWaiting = isConnected && waiting > 0 && counters[.repliesReceived] == replies
         if !isWaiting { (replies, sinceNs) = (counters[.repliesReceived], nowNs) }
         return nowNs &- sinceNs

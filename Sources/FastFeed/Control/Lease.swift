@@ -45,8 +45,10 @@ package struct Lease {
     /// When to ask.
     package private(set) var dueNs: UInt64 = 0
 
-    package init(key: String, lifeMs: Int, host: String, pid: Int32, nonce: UInt64) {
+    /// - Parameter isNeeded: false in a group, whose members claim each command.
+    package init(key: String, lifeMs: Int, host: String, pid: Int32, nonce: UInt64, isNeeded: Bool = true) {
         (self.key, self.lifeMs, owner) = (key, lifeMs, "\(host) \(pid) \(Ascii.hex(nonce))")
+        if !isNeeded { state = .without }
     }
 
     /// Read the clock after what is to be answered, not before.
@@ -106,7 +108,7 @@ package struct Lease {
 
     /// Refused whenever it is asked: by rights, by a server without scripts, by a value of another type under the key. All other words may
     /// be said of a server that is away, and two that went without the lease for a moment would answer twice.
-    private static func isLasting(_ message: String) -> Bool {
+    static func isLasting(_ message: String) -> Bool {
         if message.hasPrefix("ERR unknown command") || RedisReply.isForbidden(message) { return true }
         return message.split(separator: " ").contains { $0 == "WRONGTYPE" || $0 == "-WRONGTYPE" }
     }

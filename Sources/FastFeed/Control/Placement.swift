@@ -18,6 +18,8 @@ package struct Placement: Sendable {
         package var series: [Series] = []
         /// Series that are new, or carried by other connections than before.
         package var placements: [Placed] = []
+        /// Of these, series that another member of the group writes.
+        package var copies: Set<Series> = []
         /// Candles that these should have from their start; 0: as many as usual.
         package var history = 0
         /// Series that were wanted before and should have so many, too.
@@ -82,6 +84,9 @@ package struct Placement: Sendable {
     /// Ids that may not be given out: of series that are wanted, and of stopped ones that are still mentioned somewhere.
     package var idsInUse: Int { generations.count - freeIDs.count }
     package var connectionCount: Int { groups.count * redundancy }
+    /// Of all series that are wanted.
+    package var handles: [SeriesHandle] { entries.values.map(\.handle).sorted { $0.id < $1.id } }
+    package var ids: [UInt32] { handles.map(\.id) }
     package func handle(_ series: Series) -> SeriesHandle? { entries[series]?.handle }
     /// By connection: how many streams it carries.
     package var loads: [Int] { groups.flatMap { Array(repeating: $0.streamCount, count: redundancy) } }
@@ -95,6 +100,16 @@ package struct Placement: Sendable {
 
     /// True when `add` will take these series (each named once).
     package func fits(_ wanted: [Series]) -> Bool { groupsNeeded(wanted) != nil }
+
+    /// How many of these, from the first, `add` will take.
+    package func fitting(_ wanted: [Series]) -> Int {
+        var (least, most) = (0, wanted.count)
+        while least < most {
+            let middle = (least + most + 1) / 2
+            if fits(Array(wanted.prefix(middle))) { least = middle } else { most = middle - 1 }
+        }
+        return least
+    }
 
     /// How many groups there must be to carry these, too. Nil when they are more than ids or connections can carry.
     private func groupsNeeded(_ wanted: [Series]) -> Int? {

@@ -7,9 +7,9 @@ import Glibc
 package struct StatusDesk {
     private static let refreshNs: UInt64 = 2_000_000_000
     /// Keys vanish when nobody writes them for so long, and after their flux or the service has ended.
-    private static let (expirySeconds, lastExpirySeconds) = (10, 60)
+    static let (expirySeconds, lastExpirySeconds) = (10, 60)
 
-    private let schema: KeySchema
+    let schema: KeySchema
     private let startedAtMs: Int64
     private let board: StandingsBoard
     private let troubles: TroubleBoard
@@ -23,6 +23,14 @@ package struct StatusDesk {
     package private(set) var clockDifferenceMs: Int64?
     /// Where Redis is, and what it has said of its replicas.
     package var redis = RedisStanding()
+    /// In a group, of whose status this member keeps the sum: how all stands.
+    var sum: StatusSum?
+    /// By flux: what was last written of it, and when, Unix ms.
+    var summed: [String: (status: FluxStatus, atMs: Int64)] = [:]
+    /// Without a group: another service that writes the same.
+    package var rivals = RivalWatch(pid: getpid(), host: StatusDesk.hostName)
+    /// In a group: the process id of another under this member's name.
+    package var namesake: UInt64?
 
     package init(
         schema: KeySchema, board: StandingsBoard, troubles: TroubleBoard = TroubleBoard(), healing: GapBoard? = nil, startedAtMs: Int64
@@ -37,14 +45,14 @@ package struct StatusDesk {
     package mutating func markDue() { refreshDueNs = 0 }
 
     /// Redis may have lost what was written.
-    package mutating func forgetWritten() { (written, refreshDueNs) = ([:], 0) }
+    package mutating func forgetWritten() { (written, summed, refreshDueNs) = ([:], [:], 0) }
 
     // MARK: Asking
 
     /// The ids to ask the sink about, when it is time.
     package mutating func question(_ book: FluxBook, nowNs: UInt64) -> [UInt32]? {
         guard asked == nil, nowNs >= refreshDueNs else { return nil }
-        let list = book.list
+        let list = book.parts
         (asked, refreshDueNs) = (list, nowNs + StatusDesk.refreshNs)
         return list.flatMap(book.ids)
     }
@@ -111,9 +119,12 @@ package struct StatusDesk {
         return commands + write(schema.serviceStatusKey, serviceStatus(book, figures, nowMs: nowMs).hash)
     }
 
-    private func write(_ key: String, _ pairs: [(String, String)], expirySeconds: Int = StatusDesk.expirySeconds) -> [[String]] {
+    func write(_ key: String, _ pairs: [(String, String)], expirySeconds: Int = StatusDesk.expirySeconds) -> [[String]] {
         [["HSET", key] + pairs.flatMap { [$0.0, $0.1] }, ["EXPIRE", key, String(expirySeconds)]]
     }
+
+    /// What stands there before ours is written.
+    var rivalQuestion: [String] { ["HMGET", schema.serviceStatusKey] + RivalWatch.fields }
 
     /// A flux has ended: what Redis must be told of it.
     package mutating func end(_ flux: Flux) -> [[String]] {
@@ -138,8 +149,11 @@ package struct StatusDesk {
         return unsafe withUnsafeBytes(of: names.nodename) { unsafe Ascii.printable($0.prefix { $0 != 0 }, limit: 64) }
     }()
 
-    private func standing(of flux: Flux) -> FluxStanding {
-        guard let shown = board[flux.id], shown.flux == flux else { return FluxStanding() }
+    func standing(of flux: Flux) -> FluxStanding {
+        // In a group the board has our part of it.
+        guard let shown = board[flux.id], shown.flux.interval == flux.interval, shown.flux.createdAtMs == flux.createdAtMs else {
+            return FluxStanding()
+        }
         return shown.standing
     }
 
@@ -180,6 +194,7 @@ package struct StatusDesk {
         list.append(.init(Field.clockDifference, clockDifferenceMs.map { $0.magnitude }))
         list.append(.init(Field.redisReplicas, redis.replicas.map { UInt64($0.replicaCount) }))
         list.append(.init(Field.redisReplicaLag, redis.replicas?.lagBytes))
+        if let pid = rivals.rival?.pid ?? namesake { list.append(.init(Field.rival, pid)) }
         list += StatusDesk.shown.map { .init($0.name, counters[$0]) }
         if let rest = figures.rest {
             list += [

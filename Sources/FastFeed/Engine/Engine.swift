@@ -67,6 +67,8 @@ public final class Engine: Sendable {
     /// Nil where Redis is one server, and the only one that is read from.
     private let watch = Lock<RedisWatch?>(nil)
     private let replicas: ReplicaBoard?
+    /// Nil without a group.
+    private let pulse: Pulse?
     /// How the service, each flux and each series stands. Empty unless commands are taken.
     package let standings = StandingsBoard()
     /// What the configuration asks for, until control takes it over.
@@ -82,6 +84,7 @@ public final class Engine: Sendable {
         replicas = configuration.readFrom == .replica ? ReplicaBoard() : nil
         threading = configuration.threading ?? (Cores.usableCount() < 3 ? .shared : .dedicated)
         let seed = SystemRandom.word()
+        pulse = configuration.group.map { Pulse(ttlMs: $0.memberTTL.milliseconds) }
         rings = (0..<configuration.readerCount).map { _ in KlineTrack.Ring(zeroed: Limits.ringRecordCount) }
         let settings = try Engine.readerSettings(configuration, seed: seed)
         budget = ConnectBudget(seed: seed ^ 0xB)
@@ -91,11 +94,15 @@ public final class Engine: Sendable {
                 index: $0, settings: settings, ring: $1, journal: journal, budget: budget, troubles: troubles, board: connections)
         }
         healRing = configuration.heals ? KlineTrack.Ring(zeroed: Limits.healRingRecordCount) : nil
+        var sinkSettings = try Engine.sinkSettings(configuration, seed: seed)
+        sinkSettings.pulse = pulse
         sink = Sink(
-            settings: try Engine.sinkSettings(configuration, seed: seed), rings: rings + (healRing.map { [$0] } ?? []), journal: journal,
+            settings: sinkSettings, rings: rings + (healRing.map { [$0] } ?? []), journal: journal,
             gaps: gaps, troubles: troubles)
         var book = FluxBook(
             market: configuration.market, schema: configuration.schema, placement: configuration.placement, journal: journal)
+        // Nothing is followed before the group was seen.
+        book.share = configuration.group.map { GroupShare(member: $0.member, view: .empty(copies: $0.copies)) }
         for flux in configuration.configuredFluxes(createdAtMs: WallClock.nowMs()) {
             do {
                 Engine.prepare(try book.add(flux), readers, sink)
@@ -149,6 +156,8 @@ public final class Engine: Sendable {
 
     /// Starts the threads; from now on connections are opened and candles written.
     public func start() throws(FeedError) {
+        try configuration.enterGroup(journal)
+        pulse?.beat(MonotonicClock.nowNs())
         startedNs.store(MonotonicClock.nowNs(), ordering: .relaxed)
         let rest = try makeREST()
         if configuration.takesCommands {
@@ -236,17 +245,20 @@ public final class Engine: Sendable {
                 }
             })
         handles.follow(book.followed)
+        let seed = SystemRandom.word()
         let made = try Control(
             handles, redis: configuration.redis, schema: configuration.schema, fluxes: book, leaseMs: configuration.lease.milliseconds,
-            watchesClock: configuration.watchesClock, journal: journal, seed: SystemRandom.word())
+            watchesClock: configuration.watchesClock, group: configuration.member(nonce: seed, pulse: pulse), journal: journal, seed: seed)
         try made.start()
         control.withLock { $0 = made }
     }
 
     /// Stops reading, writes what is there, waits for the acknowledgements, and ends the threads.
     /// - Parameter timeout: how long all of that may take, behind the end of the command channels: that takes about two seconds where
-    ///   Redis does not answer, and no time otherwise.
+    ///   Redis does not answer, and no time otherwise. A member of a group first waits until the others follow what it follows: a second or
+    ///   two, and 20 s at most.
     public func stop(timeout: Duration = .seconds(4)) -> StopReport {
+        control.withLock { $0 }?.leave()
         let (running, healing) = (runners.withLock { $0 }, healing.withLock { $0 })
         // Both may be waiting for Redis: at the same time. What the healer has handed over is written like all else.
         healing?.store.stop()

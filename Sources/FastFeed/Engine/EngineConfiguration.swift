@@ -95,6 +95,8 @@ public struct EngineConfiguration: Sendable {
     /// Of several services with this market and key prefix one takes commands. When it has died, another takes over after this long, 1 s
     /// to a minute.
     public var lease = Duration.seconds(6)
+    /// Nil: the service is alone, or stands by for another one.
+    public var group: GroupConfiguration?
     /// For tests, which cannot wait as long as a user can: TCP, TLS and upgrade together; the answer to a SUBSCRIBE; the same two for Redis.
     package var handshakeTimeoutMs = Limits.handshakeTimeoutMs
     package var subscribeTimeoutMs = Limits.subscribeTimeoutMs
@@ -169,6 +171,10 @@ public struct EngineConfiguration: Sendable {
         try check(Limits.leaseMs.contains(lease.milliseconds), "lease-seconds must be 1 to 60, not \(lease.milliseconds / 1_000)")
         for flux in fluxes where market == .um && flux.intervals.contains(.s1) {
             throw FeedError(.configuration, "interval 1s does not exist on the um market (\(flux.symbols[0]))")
+        }
+        if let group {
+            try check(takesCommands, "a group needs commands")
+            try group.validate(rewriteMs: rewrite.milliseconds)
         }
         try checkVenue()
         try check(redis.user == nil || redis.password != nil, "a Redis user is named, but no password")
@@ -265,7 +271,10 @@ public struct EngineConfiguration: Sendable {
         var seen: Set<String> = []
         return fluxes.flatMap { definition in
             definition.intervals.map {
-                Flux(symbols: definition.symbols, interval: $0, name: nil, history: 0, createdAtMs: createdAtMs, origin: .configuration)
+                Flux(
+                    symbols: definition.symbols, interval: $0, name: nil, history: 0, createdAtMs: createdAtMs,
+                    // A group has one configuration: what a member is told all keep.
+                    origin: group == nil ? .configuration : .command)
             }
         }.filter { seen.insert($0.id).inserted }
     }

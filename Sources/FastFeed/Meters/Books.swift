@@ -3,10 +3,10 @@
 extension CounterSnapshot {
     /// Where a kline message may end, besides being refused as such (`rejected`); each ends in one of these, once.
     package static let ends: [CounterID] = [
-        .duplicates, .coalesced, .candlesWritten, .redisRejected, .closedQueueOverflow, .staleGeneration,
+        .duplicates, .coalesced, .candlesWritten, .redisRejected, .closedQueueOverflow, .staleGeneration, .closedWatched,
     ]
     /// Where a closed candle may end that was taken from the rings and was not a duplicate.
-    package static let closedEnds: [CounterID] = [.closedWritten, .closedQueueOverflow, .closedRejected]
+    package static let closedEnds: [CounterID] = [.closedWritten, .closedQueueOverflow, .closedRejected, .closedWatched]
 
     /// Kline messages received: all messages without notices.
     public var klinesReceived: UInt64 { self[.messagesReceived] &- self[.noticesReceived] }
@@ -14,7 +14,8 @@ extension CounterSnapshot {
     /// The law of the books, in messages:
     ///
     ///     messages + brought by the healer
-    ///         = notices + rejected + duplicates + coalesced + written + refused by Redis + overflowed + stale + unaccounted
+    ///         = notices + rejected + duplicates + coalesced + written + refused by Redis + overflowed + stale
+    ///         + left to another member of the group + unaccounted
     ///
     /// While the engine runs, what is unaccounted is under way: in a ring, in the table of newest states, in a queue, or in a batch
     /// that Redis has not acknowledged. (Banks are read one after the other, so that such a value may be off by what moved meanwhile,
@@ -23,8 +24,8 @@ extension CounterSnapshot {
         Int64(bitPattern: klinesReceived &+ self[.healRecords] &- rejected &- CounterSnapshot.ends.reduce(0) { $0 &+ self[$1] })
     }
 
-    /// The same of closed candles, which never coalesce: received = written + overflowed + refused by Redis + unaccounted. While
-    /// the engine runs, this is `closedPending`; after a clean stop it is zero.
+    /// The same of closed candles, which never coalesce: received = written + overflowed + refused by Redis + left to another member
+    /// + unaccounted. While the engine runs, this is `closedPending`; after a clean stop it is zero.
     public var closedUnaccounted: Int64 {
         Int64(bitPattern: self[.closedReceived] &- CounterSnapshot.closedEnds.reduce(0) { $0 &+ self[$1] })
     }

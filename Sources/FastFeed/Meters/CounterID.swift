@@ -23,7 +23,7 @@ public enum CounterID: Int, CaseIterable, Sendable {
     /// What became of the records of readers and healer, and which holes they left.
     case recordsTaken, duplicates, coalesced, closedReceived, gapsSeen, gapCandlesMissing, gapCandlesFilled
     /// Records and closed candles that did not go the straight way.
-    case closedQueueOverflow, staleGeneration, closedHeld, tradeIDBreaks
+    case closedQueueOverflow, staleGeneration, closedHeld, closedWatched, tradeIDBreaks
     // Healing
     /// What the exchange was asked for, and what came of it.
     case healRequests, healRequestsFailed, healRecords, healedWritten, gapCandlesHealed, gapsOpen, gapCandlesAbsent
@@ -35,10 +35,15 @@ public enum CounterID: Int, CaseIterable, Sendable {
     /// What was written once more for a failover.
     case closedAgain, closedAgainMissing, redisFailovers
     /// What Redis refused, what was merged, and how much is on its way.
-    case redisErrorsRetried, redisRejected, closedRejected, historyScripts, updatesRefused, closedPending, seriesActive, connectionsLive
+    case redisErrorsRetried, redisRejected, closedRejected, historyScripts, updatesRefused, closedPending
+    /// How many there are.
+    case seriesActive, seriesWatched, connectionsLive
     // Control
     /// Commands by what became of them, and questions for data by where the rows were.
     case commandsReceived, commandsAnswered, commandsRefused, commandsRepeated, commandsUnanswered, cacheHits, cacheMisses
+    // A group
+    /// How the members of the group stand, and what this one writes.
+    case groupMembers, groupWriters, groupBlind, groupEpoch, groupUnits
     // Threads
     /// Messages between threads that had no room.
     case mailboxRefusals
@@ -50,7 +55,8 @@ public enum CounterID: Int, CaseIterable, Sendable {
     public var name: String { "\(self)".snakeCased }
     package var kind: Kind {
         switch self {
-        case .closedPending, .closedHeld, .gapsOpen, .gapCandlesAbsent, .seriesActive, .connectionsLive: .gauge
+        case .closedPending, .closedHeld, .gapsOpen, .gapCandlesAbsent, .seriesActive, .seriesWatched, .connectionsLive: .gauge
+        case .groupMembers, .groupWriters, .groupBlind, .groupEpoch, .groupUnits: .gauge
         default: .counter
         }
     }
@@ -100,7 +106,8 @@ public enum CounterID: Int, CaseIterable, Sendable {
         case .rejectedBinary: ("messages", "A binary message on a stream of JSON text.")
         case .recordsTaken: ("records", "Kline records the sink took from the rings.")
         case .duplicates: ("records", "Records not newer than what was known: repeated or late.")
-        case .coalesced: ("records", "Forming states replaced by a newer one before they were written.")
+        case .coalesced:
+            ("records", "Forming states replaced by a newer one before they were written, or that another member of the group writes.")
         case .closedReceived: ("candles", "Closed candles taken from the rings, without duplicates.")
         case .gapsSeen: ("gaps", "Runs of missing closed candles seen between two known ones.")
         case .gapCandlesMissing: ("candles", "Closed candles in all gaps seen.")
@@ -108,6 +115,7 @@ public enum CounterID: Int, CaseIterable, Sendable {
         case .closedQueueOverflow: ("candles", "Closed candles pushed out of the full queue while Redis was away; each became a gap.")
         case .staleGeneration: ("records", "Records of a series that had been stopped meanwhile.")
         case .closedHeld: ("candles", "Closed candles that wait for a hole before them to be filled.")
+        case .closedWatched: ("candles", "Closed candles of series that another member of the group writes: kept, not written.")
         case .tradeIDBreaks: ("candles", "Closed candles whose first trade id does not follow the last one of the bar before.")
         case .healRequests: ("requests", "Requests for klines sent to the exchange to fill holes, to watch and to audit.")
         case .healRequestsFailed: ("requests", "Of these, requests that brought nothing.")
@@ -138,6 +146,7 @@ public enum CounterID: Int, CaseIterable, Sendable {
         case .updatesRefused: ("replies", "Update messages that Redis refused to publish; the candles themselves are stored.")
         case .closedPending: ("candles", "Closed candles not yet acknowledged.")
         case .seriesActive: ("series", "Series followed.")
+        case .seriesWatched: ("series", "Of these, series that another member of the group writes.")
         case .connectionsLive: ("connections", "Exchange connections open and subscribed.")
         case .commandsReceived: ("requests", "Requests on the command channels.")
         case .commandsAnswered: ("answers", "Answers published, errors and repetitions included.")
@@ -146,6 +155,11 @@ public enum CounterID: Int, CaseIterable, Sendable {
         case .commandsUnanswered: ("requests", "Requests without a readable request_id: nobody could be told.")
         case .cacheHits: ("requests", "Requests for data answered from the cache of the exchange's answers.")
         case .cacheMisses: ("requests", "Requests for data that had to ask the exchange.")
+        case .groupMembers: ("members", "Members of the group that are here; 0 without a group.")
+        case .groupWriters: ("members", "Of these, members that write.")
+        case .groupBlind: ("members", "Of these, members without a connection to the exchange.")
+        case .groupEpoch: ("changes", "How often the members of the group have changed.")
+        case .groupUnits: ("symbols", "Symbols that this member writes.")
         case .mailboxRefusals: ("messages", "Messages between the engine's threads that found their mailbox full.")
         }
     }

@@ -83,6 +83,8 @@
         case mergeUpdate
         /// The merge script for candles of one series that Redis has acknowledged before.
         case again([CandleRecord])
+        /// The same for candles that another member of the group has written, or should have: what is there stays.
+        case takeOver([CandleRecord])
         /// The holes of the series.
         case gaps(Series)
         /// It has had its answer for good.

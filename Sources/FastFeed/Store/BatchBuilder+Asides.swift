@@ -37,8 +37,8 @@ extension BatchBuilder {
             batch.asides.append(.merge(run))
         case .candles(let candles):
             guard let first = candles.first, let series = table.series(first.record.seriesID) else { preconditionFailure("an empty run") }
-            writeMergeHead(series, sha, count: candles.count)
-            for candle in candles { writeMerged(candle.record) }
+            // Who writes the series now may have corrected a bar.
+            writeMerged(candles.lazy.map(\.record), series, sha, isOnlyNew: table.isGivenAway(first.record.seriesID))
             batch.asides.append(.merge(run))
             writeMergeUpdate(candles, Int(first.record.seriesID))
             batch.asides.append(.mergeUpdate)
@@ -49,23 +49,34 @@ extension BatchBuilder {
     /// A run that Redis had acknowledged goes there once more. Who listens has heard it. `mergeRoom` was looked at.
     package mutating func writeAgain(_ records: [CandleRecord], _ series: Series, sha: String?, to batch: inout Batch) {
         let from = out.count
-        writeMergeHead(series, sha, count: records.count)
-        for record in records { writeMerged(record) }
+        writeMerged(records, series, sha, isOnlyNew: false)
         batch.asides.append(.again(records))
         asideRoom -= out.count - from
     }
 
-    private mutating func writeMerged(_ record: CandleRecord) {
-        lend(record) {
-            out.putBulkHead(DigitWriter.digitCount($0.openTimeMs.magnitude) + 2)
-            out.put($0.openTimeMs)
-            out.put("-0\r\n")
-            CandleEncoder.putValues($0, to: &out)
-        }
+    /// A run of what another member of the group has written, or should have. `mergeRoom` was looked at.
+    package mutating func writeTakeOver(_ records: [CandleRecord], _ series: Series, sha: String?, to batch: inout Batch) {
+        let from = out.count
+        writeMerged(records, series, sha, isOnlyNew: true)
+        batch.asides.append(.takeOver(records))
+        asideRoom -= out.count - from
     }
 
-    private mutating func writeMergeHead(_ series: Series, _ sha: String?, count: Int) {
-        let head = MergeScript.head(series, schema, history: history, candles: count, sha: sha)
+    private mutating func writeMerged(_ records: some Collection<CandleRecord>, _ series: Series, _ sha: String?, isOnlyNew: Bool) {
+        writeMergeHead(series, sha, count: records.count, isOnlyNew: isOnlyNew)
+        for record in records {
+            lend(record) {
+                out.putBulkHead(DigitWriter.digitCount($0.openTimeMs.magnitude) + 2)
+                out.put($0.openTimeMs)
+                out.put("-0\r\n")
+                CandleEncoder.putValues($0, to: &out)
+            }
+        }
+        if isOnlyNew { out.put(MergeScript.onlyNew) }
+    }
+
+    private mutating func writeMergeHead(_ series: Series, _ sha: String?, count: Int, isOnlyNew: Bool = false) {
+        let head = MergeScript.head(series, schema, history: history, candles: count, isOnlyNew: isOnlyNew, sha: sha)
         out.put(head)
     }
 

@@ -50,6 +50,7 @@ extension CandleWriter {
         endedCount &+= batchCount
         (batchCount, candlesInFlight, asidesInFlight, unsentFrom, unsentCount, unwrittenCount) = (0, 0, 0, 0, 0, 0)
         (again, isRewriting) = ([], false)
+        table.merges.endTakeOvers()
         mergesDueNs = 0
         table.closed.rewind()
         let delayNs = link.lose(nowNs: nowNs, peerIsGone: peerIsGone)

@@ -15,9 +15,11 @@ extension CandleWriter {
 
     mutating func take(_ checked: [CheckedSeries]) {
         let queuedMs = table.queuedOpenTimes(of: Set(checked.compactMap { table.series($0.handle.id) }))
+        let storedMs = isTakingOver ? table.stored.openTimes(of: Set(checked.map(\.handle))) : [:]
         for series in checked {
             let id = series.handle.id
-            table.take(series, queuedMs: table.series(id).flatMap { queuedMs[$0] } ?? [], refusedMs: refused.openTimes(id))
+            let waitingMs = (table.series(id).flatMap { queuedMs[$0] } ?? []) + (storedMs[series.handle] ?? [])
+            table.take(series, queuedMs: waitingMs, refusedMs: refused.openTimes(id))
         }
     }
 
@@ -50,8 +52,8 @@ extension CandleWriter {
         if mergeIsDue { buildMerges(&batch) }
         var count = 0
         while count < Limits.gapKeysPerBatchMax, let series = gapKeys.next(head: table.closed.head) {
-            // What Redis says of the holes of one that was stopped stays.
-            guard table.isFollowed(series) else {
+            // What Redis says of the holes of one that was stopped, or that another writes, stays.
+            guard table.writes(series) else {
                 gapKeys.removeFirst()
                 continue
             }
@@ -75,7 +77,11 @@ extension CandleWriter {
 
     /// A new connection: the server behind it may have lost what was acknowledged.
     mutating func beginRewriting() {
-        again = stored.runs(nowNs: table.held.nowNs, most: Limits.mergeRunMax).reversed().map(\.candles)
+        let runs = table.stored.runs(nowNs: table.held.nowNs, most: Limits.mergeRunMax)
+        // Who writes a series may know better what its bars are: of those only what is missing is written.
+        let watched = runs.map { $0.isWatched || table.isGivenAway($0.series.id) }
+        again = runs.indices.reversed().filter { !watched[$0] }.map { runs[$0].candles }
+        table.merges.takeOver(runs.indices.filter { watched[$0] }.map { runs[$0].candles })
         (isRewriting, rewritten) = (true, (0, 0))
         if again.isEmpty { endRewriting() }
     }
@@ -102,12 +108,12 @@ extension CandleWriter {
 
     /// Before their ids are given out anew. Bound: as many as there are ids; the candles of further ones are not written again.
     mutating func keepNames(_ released: [UInt32]) {
-        guard stored.keepNs > 0, !released.isEmpty else { return }
+        guard table.stored.keepNs > 0, !released.isEmpty else { return }
         let nowNs = table.held.nowNs
         former = former.filter { $0.value.untilNs > nowNs }
         for id in released where former.count < Limits.seriesCountMax {
             guard let handle = table.handle(id), let series = table.series(id) else { continue }
-            former[handle] = (series, nowNs + stored.keepNs)
+            former[handle] = (series, nowNs + table.stored.keepNs)
         }
     }
 
@@ -125,6 +131,7 @@ extension CandleWriter {
     }
 
     mutating func buildMerges(_ batch: inout Batch) {
+        guard table.merges.takeOvers.isEmpty else { return buildTakeOvers(&batch) }
         var left = table.mergeRunLength
         while left > 0, builder.mergeRoom > 0, let run = table.merges.take(most: min(left, builder.mergeRoom)) {
             switch run {

@@ -113,7 +113,7 @@ extension CandleWriter {
             case .gaps(let series): return schema.gapsKey(series)
             case .merge(.removal(let series, _)): return schema.historyKey(series)
             case .merge(.candles(let candles)): return table.series(candles[0].record.seriesID).map(schema.historyKey) ?? ""
-            case .again(let records): return series(of: records).map(schema.historyKey) ?? ""
+            case .again(let records), .takeOver(let records): return series(of: records).map(schema.historyKey) ?? ""
             case .mergeUpdate, .settled: return ""
             }
         case .publish: return ""
@@ -126,7 +126,8 @@ extension CandleWriter {
         switch verdict {
         case .done:
             table.closed.mark(position, .acknowledged)
-            stored.put(table.closed[position], nowNs: nowNs)
+            let candle = table.closed[position]
+            table.stored.put(candle, nowNs: nowNs)
             counters.add(.closedWritten)
             counters.add(.candlesWritten)
             recordClosed(batch, index, ackNs: nowNs)
@@ -171,7 +172,7 @@ extension CandleWriter {
         case (.removal(let series), .apart): owe(removals: [series], nowNs)
         case (.removal(let series), .done):
             if removed.count >= Limits.seriesCountMax { removed = removed.filter { $0.value > nowNs } }
-            if removed.count < Limits.seriesCountMax { removed[series] = nowNs + stored.keepNs }
+            if removed.count < Limits.seriesCountMax { removed[series] = nowNs + table.stored.keepNs }
         case (.gaps(let series), .apart): owe(gaps: [series], nowNs)
         case (.removal, _), (.gaps, _), (.mergeUpdate, _), (.settled, _): break
         case (.again(let records), .done):
@@ -180,8 +181,14 @@ extension CandleWriter {
         case (.again(let records), .noScript):
             mergeSHA = nil
             again.append(records)
+        case (.takeOver, .done):
+            takenOverMissing += max(0, changes)
+            paceMerges(batch, nowNs)
+        case (.takeOver(let records), .noScript):
+            mergeSHA = nil
+            table.merges.takeOver([records])
         // The key is refused, or scripts are: what is missing there the healer finds.
-        case (.again, _): break
+        case (.again, _), (.takeOver, _): break
         case (.merge(let run), .done): endMerge(batch, run, nowNs)
         case (.merge(let run), .noScript):
             // Somebody has flushed the scripts: the source goes with the next one, and is known again.
@@ -198,18 +205,22 @@ extension CandleWriter {
     private mutating func endMerge(_ batch: Row<Batch>, _ run: MergeQueue.Run, _ nowNs: UInt64) {
         table.merges.end(run)
         counters.add(.historyScripts)
-        // What it took of Redis's time is not more than this.
-        let tookNs = nowNs &- batch.value.writtenNs
-        mergesDueNs = max(mergesDueNs, nowNs + min(3 * tookNs, Limits.mergePauseNsMax))
+        paceMerges(batch, nowNs)
         guard case .candles(let candles) = run else { return }
         counters.add(.closedWritten, candles.count)
         counters.add(.candlesWritten, candles.count)
         for candle in candles {
             recordMerged(batch, candle, ackNs: nowNs)
-            stored.correct(candle.record)
-            stored.put(candle.record, nowNs: nowNs)
+            table.stored.correct(candle.record)
+            table.stored.put(candle.record, nowNs: nowNs)
         }
         if !refused.isEmpty { takeBack(candles[0].record.seriesID, nowNs) }
+    }
+
+    private mutating func paceMerges(_ batch: Row<Batch>, _ nowNs: UInt64) {
+        // What it took of Redis's time is not more than this.
+        let tookNs = nowNs &- batch.value.writtenNs
+        mergesDueNs = max(mergesDueNs, nowNs + min(3 * tookNs, Limits.mergePauseNsMax))
     }
 
     private mutating func refuseHash(_ batch: Row<Batch>, _ index: Int, owedNs: UInt64?) {
@@ -236,6 +247,7 @@ extension CandleWriter {
         if !batch.value.asides.isEmpty {
             asidesInFlight -= 1
             if isRewriting && again.isEmpty && asidesInFlight == 0 { endRewriting() }
+            if takenOverMissing > 0 && table.merges.takeOvers.isEmpty { noteTakenOver() }
         }
         candlesInFlight &-= batch.value.candleCount
         firstBatch = (firstBatch &+ 1) % batches.count
@@ -253,6 +265,7 @@ extension CandleWriter {
             case .gaps(let series): gapKeys.add(series, afterHead: table.closed.head)
             case .merge(let run): table.merges.putBack(run)
             case .again(let records): again.append(records)
+            case .takeOver(let records): table.merges.takeOver([records])
             case .mergeUpdate, .settled: break
             }
         }
@@ -290,6 +303,7 @@ extension CandleWriter {
     /// Nothing more will come: nothing waits for anything any more.
     mutating func drain() {
         table.held.canHeal = false
+        table.endWatching()
         askNow()
     }
 

@@ -38,15 +38,20 @@ import CShims
     var healDueNs: UInt64 = 0
     /// The merge script's name on this server; nil: its source is sent.
     var mergeSHA: String?
-    /// What Redis has acknowledged a moment ago; and what of it is to be written again on this connection, the next run last.
-    var stored: StoredCandles
+    /// What of `table.stored` is to be written again on this connection before all else, the next run last.
     var again: [[CandleRecord]] = []
     /// Whose ids those were that have been released while their candles may have to be written again.
     var former: [SeriesHandle: (series: Series, untilNs: UInt64)] = [:]
     /// Not all of that has been answered.
     var isRewriting = false
+    /// Until then what is stored of a series is on its way, as far as the healer's look is concerned: it has just been taken over.
+    var takenOverUntilNs: UInt64 = 0
     /// What has been, on this connection: candles, and how many of them Redis had not.
     var rewritten = (count: 0, missing: 0)
+    /// How many candles of series that were taken over Redis had not.
+    var takenOverMissing = 0
+    /// In a group: the beat stands still, and nothing is written until it goes on.
+    var isHeldBack = false
     /// A batch with asides is on its way: the next ones wait for its end.
     var asidesInFlight = 0
     /// Stopped series ids that may still be mentioned by a batch or a closed candle built before.
@@ -87,7 +92,7 @@ import CShims
         table.historyMax = settings.history
         table.held.holdNs = .ns(ms: settings.healHoldMs ?? 0)
         table.held.canHeal = settings.healHoldMs != nil
-        stored = StoredCandles(keepNs: .ns(ms: settings.rewriteMs))
+        table.stored = StoredCandles(keepNs: .ns(ms: settings.rewriteMs))
         let batchesMax = settings.coalesces ? Limits.batchesInFlightMax : Limits.uncoalescedBatchesInFlightMax
         builder = BatchBuilder(
             schema: settings.schema, history: settings.history, market: settings.market, batchSize: settings.batchSize,
@@ -124,8 +129,10 @@ import CShims
     /// Takes no more records of a series and removes its newest state; its history stays.
     mutating func unfollow(_ handle: SeriesHandle) {
         guard table.isFollowed(handle) else { return }
+        let isForeign = table.isForeign(handle.id)
         table.unfollow(handle.id)
-        if let series = table.series(handle.id) { removals.append(series) }
+        // Its field is another's.
+        if !isForeign, let series = table.series(handle.id) { removals.append(series) }
         retiring.append((handle.id, endedCount + batchCount, table.closed.tail))
     }
 
@@ -152,7 +159,7 @@ import CShims
     private var canTake: Bool { !isBlocked && (isAway || !table.closed.isFull) }
     private var isAway: Bool { !link.isReady || isRefusing }
     private var canBuild: Bool {
-        link.isReady && unsentCount == 0 && batchCount < batches.count && pausedUntilNs == 0 && !isBusy
+        link.isReady && unsentCount == 0 && batchCount < batches.count && pausedUntilNs == 0 && !isHeldBack && !isBusy
             && (again.isEmpty || asidesInFlight == 0)
     }
     /// Redis has so much to do that what is written now would only wait there. Here a state may still become a newer one.
@@ -227,7 +234,7 @@ import CShims
             readReplies(nowNs, port)
             guard link.isReady else { return }
         }
-        if unsentCount > 0 { sendRest(nowNs, port) }
+        if unsentCount > 0 && !isHeldBack { sendRest(nowNs, port) }
         if pausedUntilNs != 0 && nowNs >= pausedUntilNs { pausedUntilNs = 0 }
         if mergesDueNs != 0 && nowNs >= mergesDueNs { mergesDueNs = 0 }
         if nowNs >= refused.nextDueNs { askAgain(nowNs) }
@@ -254,11 +261,12 @@ import CShims
             // In a full queue there is no place for it before a reply has come.
             if !table.closed.isFull { nextDeadlineNs = min(nextDeadlineNs, refused.nextDueNs) }
             nextDeadlineNs = min(nextDeadlineNs, owed.dueNs)
-            if table.merges.hasWaiting && mergesDueNs != 0 { nextDeadlineNs = min(nextDeadlineNs, mergesDueNs) }
+            if mergesDueNs != 0 && table.merges.hasWaiting { nextDeadlineNs = min(nextDeadlineNs, mergesDueNs) }
             if healDueNs != 0 { nextDeadlineNs = min(nextDeadlineNs, healDueNs) }
         }
         // Nor for what is held.
         if !table.closed.isFull { nextDeadlineNs = min(nextDeadlineNs, table.held.nextDueNs) }
+        if isHeldBack { nextDeadlineNs = min(nextDeadlineNs, nowNs &+ .ns(ms: Limits.pulsePauseMs)) }
     }
 
     /// Takes all records that the rings show now.

@@ -8,7 +8,8 @@
 
 package enum MergeScript {
     /// KEYS: the history; its changes. ARGV: entries to keep of either, then for each candle, ascending, its id and the values of
-    /// `CandleField` in order; empty values remove the entry. Returns how many candles have changed the history.
+    /// `CandleField` in order; empty values remove the entry. Behind the last one `NX` says that what is there stays as it is. Returns how
+    /// many candles have changed the history.
     ///
     /// - Newer than anything ever appended → appended. Not there → inserted. There with other values → corrected, `revision` + 1. Older
     ///   than everything a full history keeps → passed over. What is inserted, corrected or removed is told in the changes.
@@ -17,6 +18,8 @@ package enum MergeScript {
         local key, changes, keep, most = KEYS[1], KEYS[2], tonumber(ARGV[1]), ARGV[2]
         local names = {\(names)}
         local call = redis.call
+        local isOnlyNew = ARGV[#ARGV] == 'NX'
+        local count = isOnlyNew and #ARGV - 1 or #ARGV
 
         local function map(list)
           local found = {}
@@ -40,9 +43,9 @@ package enum MergeScript {
         local ops, grown, isBack, before = {}, 0, false, '0-0'
         local here = {}
         if not less(last, ARGV[3]) then
-          for _, entry in ipairs(call('XRANGE', key, ARGV[3], ARGV[#ARGV - #names])) do here[entry[1]] = entry[2] end
+          for _, entry in ipairs(call('XRANGE', key, ARGV[3], ARGV[count - #names])) do here[entry[1]] = entry[2] end
         end
-        for at = 3, #ARGV, #names + 1 do
+        for at = 3, count, #names + 1 do
           local id, fields, kind = ARGV[at], {}, nil
           if not less(before, id) then return redis.error_reply('ERR the candles of a run must ascend') end
           before = id
@@ -67,7 +70,7 @@ package enum MergeScript {
               end
               fields[2 * i - 1], fields[2 * i] = name, value
             end
-            if not same then
+            if not same and not isOnlyNew then
               kind, revision, source = 'corrected', ('%d'):format(revision + 1), ARGV[at + #names - 1]
               fields[2 * #names] = revision
             end
@@ -182,10 +185,17 @@ package enum MergeScript {
 
     private static let names = CandleField.allCases.map { "'\($0.rawValue)'" }.joined(separator: ",")
 
+    /// Behind the candles: those that are there stay as they are.
+    static let onlyNew = RESP.bulk("NX")
+
     /// `EVALSHA sha 2 history changes keep keep`, up to the candles: for each its id and its values.
-    /// - Parameter sha: the script's name in Redis's cache; nil sends the script itself.
-    package static func head(_ series: Series, _ schema: KeySchema, history: Int, candles: Int, sha: String?) -> [UInt8] {
-        let arguments = 7 + candles * (1 + CandleField.allCases.count)
+    /// - Parameters:
+    ///   - isOnlyNew: `onlyNew` stands behind the candles.
+    ///   - sha: the script's name in Redis's cache; nil sends the script itself.
+    package static func head(
+        _ series: Series, _ schema: KeySchema, history: Int, candles: Int, isOnlyNew: Bool = false, sha: String?
+    ) -> [UInt8] {
+        let arguments = 7 + candles * (1 + CandleField.allCases.count) + (isOnlyNew ? 1 : 0)
         let script = sha.map { RESP.bulk("EVALSHA") + RESP.bulk($0) } ?? RESP.bulk("EVAL") + RESP.bulk(source)
         let keys = RESP.bulk("2") + RESP.bulk(schema.historyKey(series)) + RESP.bulk(schema.changesKey(series))
         return Array("*\(arguments)\r\n".utf8) + script + keys + RESP.bulk(String(history)) + RESP.bulk(String(Limits.changesKeptMax))

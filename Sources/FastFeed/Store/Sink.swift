@@ -20,6 +20,8 @@ package struct SinkSettings: Sendable {
     package var healHoldMs: Int?
     /// Closed candles that were acknowledged so lately are written again on a new connection.
     package var rewriteMs = 60_000
+    /// In a group: nothing is written while it stands still.
+    package var pulse: Pulse?
 
     package init(
         redis: RedisLinkSettings, market: Market, schema: KeySchema, history: Int, batchSize: Int, coalesces: Bool, seed: UInt64
@@ -35,6 +37,12 @@ package enum SinkCommand: Sendable {
     case unfollow([SeriesHandle])
     /// Say how these series stand (`report`).
     case report(ids: [UInt32])
+    /// Other members of the group write these.
+    case disown([SeriesHandle])
+    /// These are ours to write: newest states, and what has closed lately.
+    case own([SeriesHandle])
+    /// Say which of these ids nothing has come of since this instant.
+    case askSilent(ids: [UInt32], sinceNs: UInt64)
     /// Redis has lost newest states: write all of them again.
     case rewriteNewest
     /// What the healer has found in Redis. Closed candles of these series have waited for it.
@@ -59,6 +67,8 @@ package enum SinkEvent: Sendable {
     case released([UInt32])
     /// The answer to a `report`, in the order of its ids.
     case report([SeriesReport])
+    /// The answer to `askSilent`.
+    case silent([UInt32])
 }
 
 /// What the sink tells the healer.
@@ -76,8 +86,8 @@ package enum SinkWord: Sendable {
     package let counters = CounterBank()
     package let latency = LatencyMeter()
     package let commands = Mailbox<SinkCommand>(capacity: Limits.commandCountMax)
-    /// Never full: an id is released once before it is given out again, and one report is asked for at a time.
-    package let events = Mailbox<SinkEvent>(capacity: Limits.seriesCountMax + 1)
+    /// Never full: an id is released once before it is given out again, and one report and one list of the silent are asked for at a time.
+    package let events = Mailbox<SinkEvent>(capacity: Limits.seriesCountMax + 2)
     /// For the healer. Full: it looks at the histories again by itself.
     package let words = Mailbox<SinkWord>(capacity: Limits.commandCountMax)
     /// The exchange can be asked, as far as is known: only then does a closed candle wait for a hole before it. Written by the healer.
@@ -94,11 +104,13 @@ package enum SinkWord: Sendable {
     private var port: PollerPort?
     private var isDraining = false
     private let hasHealer: Bool
+    private let pulse: Pulse?
 
     package init(
         settings: SinkSettings, rings: [SPSCRing<CandleRecord>], journal: Journal, gaps: GapBoard, troubles: TroubleBoard = TroubleBoard()
     ) {
         hasHealer = settings.healHoldMs != nil
+        pulse = settings.pulse
         writer = FixedSlot(
             CandleWriter(
                 settings: settings, rings: rings, counters: counters, latency: latency, journal: journal, gaps: gaps, troubles: troubles,
@@ -126,6 +138,8 @@ package enum SinkWord: Sendable {
     package func nextDeadlineNs() -> UInt64 { writer.value.nextDeadlineNs }
 
     package func doWork(nowNs: UInt64) {
+        // Before the commands: what the group has said meanwhile is among them.
+        if let pulse { writer.value.isHeldBack = pulse.isLate }
         if commands.isWaiting { for command in commands.takeAll() { carryOut(command) } }
         if hasHealer && !isDraining { writer.value.table.held.canHeal = canHeal }
         writer.value.turn(nowNs: nowNs, port: port!)
@@ -146,6 +160,10 @@ package enum SinkWord: Sendable {
         case .follow(let list): for (series, handle) in list { writer.value.follow(series, handle) }
         case .unfollow(let list): for handle in list { writer.value.unfollow(handle) }
         case .report(let ids): _ = events.offer(.report(ids.map { writer.value.report($0) }))
+        case .disown(let handles): writer.value.disown(handles)
+        case .own(let handles): writer.value.own(handles)
+        case .askSilent(let ids, let sinceNs):
+            _ = events.offer(.silent(ids.filter { writer.value.table.report($0).receivedNs < max(sinceNs, 1) }))
         case .rewriteNewest: writer.value.table.markAllDirty()
         case .checked(let list): writer.value.take(list)
         case .gapsChanged: break

@@ -37,6 +37,8 @@ package final class ConnectBudget: Sendable {
     }
 
     private struct State {
+        /// In five minutes, for all readers of this process.
+        var limit: Int
         /// Of the last five minutes: those of earlier processes, and ours.
         var earlierNs: [UInt64] = []
         var attemptsNs: [UInt64] = []
@@ -60,12 +62,10 @@ package final class ConnectBudget: Sendable {
     }
 
     private static let windowNs = UInt64.ns(ms: Limits.connectWindowMs)
-    private let limit: Int
     private let state: Lock<State>
 
     package init(limit: Int = Limits.connectAttemptsPer5MinMax, seed: UInt64) {
-        self.limit = limit
-        state = Lock(State(backoff: Backoff(Limits.venueProbePauseMs, seed: seed), random: SplitMix64(seed: seed ^ 1)))
+        state = Lock(State(limit: limit, backoff: Backoff(Limits.venueProbePauseMs, seed: seed), random: SplitMix64(seed: seed ^ 1)))
     }
 
     /// Before the first attempt: somebody keeps the ledger and will say what is in it.
@@ -73,6 +73,9 @@ package final class ConnectBudget: Sendable {
 
     /// - Parameter keeper: is woken by each attempt, and asks for `takeNews` then.
     package func setKeeper(_ keeper: WakeUp) { state.withLock { $0.keeper = keeper } }
+
+    /// Others share the address.
+    package func setLimit(_ limit: Int) { state.withLock { $0.limit = limit } }
 
     /// What the ledger has of processes before this one: how long ago each attempt was.
     package func learn(agesNs: [UInt64], nowNs: UInt64) {
@@ -93,12 +96,12 @@ package final class ConnectBudget: Sendable {
     /// Nil when an attempt may be made now; then its end must be told.
     /// - Parameter attempts: that this connection has made. Who has made fewer asks again a little sooner.
     package func take(nowNs: UInt64, attempts: Int = 0) -> Wait? {
-        let (wait, keeper) = state.withLock { state in (ConnectBudget.take(&state, limit, nowNs, attempts), state.keeper) }
+        let (wait, keeper) = state.withLock { state in (ConnectBudget.take(&state, nowNs, attempts), state.keeper) }
         if wait == nil { keeper?.signal() }
         return wait
     }
 
-    private static func take(_ state: inout State, _ limit: Int, _ nowNs: UInt64, _ attempts: Int) -> Wait? {
+    private static func take(_ state: inout State, _ nowNs: UInt64, _ attempts: Int) -> Wait? {
         if nowNs < state.ledgerUntilNs { return Wait(untilNs: min(state.ledgerUntilNs, nowNs + 20_000_000), isSpent: false) }
         func isOver(_ atNs: UInt64) -> Bool { atNs + ConnectBudget.windowNs <= nowNs }
         state.earlierNs.removeAll(where: isOver)
@@ -107,7 +110,7 @@ package final class ConnectBudget: Sendable {
         let count = state.earlierNs.count + state.attemptsNs.count
         let isRare = state.openCount == 0 && count >= Limits.connectAttemptsFreelyMax
         let paceNs = ConnectBudget.paceNs(&state.random) * (isRare ? 30 : 1)
-        if count >= limit {
+        if count >= state.limit {
             let oldestNs = min(state.earlierNs.first ?? .max, state.attemptsNs.first ?? .max)
             return Wait(untilNs: oldestNs + ConnectBudget.windowNs + paceNs, isSpent: true)
         }
@@ -159,7 +162,7 @@ package final class ConnectBudget: Sendable {
     package func beginRoll(nowNs: UInt64) -> UInt64? {
         state.withLock { state in
             let count = (state.earlierNs + state.attemptsNs).count { $0 + ConnectBudget.windowNs > nowNs }
-            if count >= limit / 2 { return nowNs + 20 * ConnectBudget.paceNs(&state.random) }
+            if count >= state.limit / 2 { return nowNs + 20 * ConnectBudget.paceNs(&state.random) }
             if state.isRolling { return nowNs + ConnectBudget.paceNs(&state.random) }
             state.isRolling = true
             return nil

@@ -85,6 +85,9 @@ package final class RestClient: Sendable {
         if let refusal = inbox.offer(RestCall(question: question, deadlineMs: clock.nowMs() + patience)) { question.fail(refusal) }
     }
 
+    /// So many processes share the address, this one among them: each may spend its part.
+    package func setShare(_ count: Int) { inbox.setShare(count) }
+
     package var statistics: RestStatistics {
         var statistics = inbox.statistics
         // The thread sleeps while nobody asks.
@@ -168,6 +171,8 @@ final class RestInbox: Sendable {
         var openCount = 0
         var isStopped = false
         var statistics = RestStatistics()
+        /// Processes that share the address.
+        var sharerCount = 1
     }
 
     private let state = Lock(State())
@@ -198,6 +203,15 @@ final class RestInbox: Sendable {
     }
 
     var statistics: RestStatistics { state.withLock { $0.statistics } }
+    var sharerCount: Int { state.withLock { $0.sharerCount } }
+
+    func setShare(_ count: Int) {
+        state.withLock { state in
+            guard !state.isStopped else { return }
+            state.sharerCount = max(1, count)
+            transport.wake()
+        }
+    }
 
     /// For the client's thread: what has been offered, and whether it is time to end. `statistics` is what others are to see.
     func take(_ statistics: RestStatistics, completed: Int) -> (calls: [RestCall], isStopped: Bool) {

@@ -30,6 +30,8 @@ struct RestWorker: ~Copyable {
         (self.inbox, self.clock, self.base, self.dialect, self.settings) = (inbox, clock, base, dialect, settings)
         self.troubles = troubles
         budget = WeightBudget(limit: dialect.weightPerMinute, percent: min(max(settings.weightPercent, 1), 90))
+        // What gives way has half of a share.
+        budget.shareMin = max(dialect.klinesWeight(limit: Limits.healPageBars), dialect.exchangeInfoWeight, 2 * dialect.dayTickersWeight)
         statistics.weightAllowed = budget.share
         backoff = Backoff(settings.backoffMs, seed: SystemRandom.word())
     }
@@ -39,6 +41,7 @@ struct RestWorker: ~Copyable {
         while true {
             let (arrived, isStopped) = inbox.take(statistics, completed: finished.count)
             waiting += arrived
+            budget.sharerCount = inbox.sharerCount
             if isStopped { break }
             callBack()
             let wakeMs = startWhatMay()

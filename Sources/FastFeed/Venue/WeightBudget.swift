@@ -19,6 +19,10 @@ package struct WeightBudget: Sendable, Equatable {
     /// Weight per minute and address, as the exchange has it.
     package private(set) var limit: Int
     private let percent: Int
+    /// Processes that share the address and keep to their parts.
+    package var sharerCount = 1
+    /// However many they are, the dearest request must fit a share.
+    package var shareMin = 0
     private var minute: Int64 = .min
     /// Ours, this minute.
     package private(set) var spent = 0
@@ -43,7 +47,7 @@ package struct WeightBudget: Sendable, Equatable {
     }
 
     /// Ours per minute.
-    package var share: Int { limit * percent / 100 }
+    package var share: Int { max(limit * percent / 100 / sharerCount, min(limit * percent / 100, shareMin)) }
     /// Until then `spent` and `reported` are so, Unix ms.
     package var minuteEndMs: Int64 { minute == .min ? .min : (minute + 1) * WeightBudget.windowMs }
     private var ceiling: Int { limit * 9 / 10 }

@@ -64,6 +64,9 @@ enum Metrics {
             (.commandsRefused, "feedd_commands_refused_total", nil), (.commandsRepeated, "feedd_commands_repeated_total", nil),
             (.commandsUnanswered, "feedd_commands_unanswered_total", nil), (.cacheHits, "feedd_cache_hits_total", nil),
             (.mailboxRefusals, "feedd_mailbox_refusals_total", nil),
+            (.groupMembers, "feedd_group_members", nil), (.groupWriters, "feedd_group_writers", nil),
+            (.groupBlind, "feedd_group_blind", nil), (.groupEpoch, "feedd_group_epoch", nil), (.groupUnits, "feedd_group_symbols", nil),
+            (.seriesWatched, "feedd_series_watched", nil), (.closedWatched, "feedd_closed_candles_watched_total", nil),
         ]
 
     /// What labelled families say; the others say their counter's sentence.

@@ -22,7 +22,7 @@ enum KeyGroup: String, CaseIterable, Sendable {
     /// What its keys begin with, behind the prefix, up to a colon or their end.
     private var words: Set<Substring> {
         switch self {
-        case .service: ["fluxes", "status", "lease", "connects"]
+        case .service: ["fluxes", "status", "lease", "connects", "members", "claims"]
         case .symbols: ["symbols", "symbol"]
         default: [rawValue[...]]
         }

@@ -17,7 +17,8 @@ struct Run: ParsableCommand {
             have a list.
 
             SIGTERM or Ctrl-C: stop reading, write what is held, wait for Redis, end within five seconds: with 0, or with 4 when \
-            closed candles that came are not in Redis. A second one ends at once.
+            closed candles that came are not in Redis. A second one ends at once. A member of a group first waits until the others \
+            follow what it follows, a second or two, and 20 s at most.
 
               feedd run --flux btcusdt,ethusdt:1m --redis embedded:/var/lib/feedd
               feedd run --flux btcusdt:1m --redis rediss://feed@redis.internal:6380 --redis-password-file /run/secrets/redis

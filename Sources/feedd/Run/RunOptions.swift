@@ -145,6 +145,35 @@ struct RunOptions: ParsableArguments {
             valueName: "s"))
     var leaseSeconds: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Be a member of this group: services that share one Redis's fluxes, each symbol written by one. (docs/scale-out.md)",
+            valueName: "name"))
+    var group: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "This member's name in its group, the same after a restart: 1 to 64 of A-Z a-z 0-9 _ . - (default: the host's)",
+            valueName: "name"))
+    var member: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Members of the group that follow a symbol, 1 to 8: with two nothing is missing when one of them dies. (default: 1)",
+            valueName: "n"))
+    var copies: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "A member of the group that was not heard for so long is taken for dead, 2 to 60. (default: 5)", valueName: "s"))
+    var memberTtl: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Members with the same one leave the exchange by one address and share its limits. (default: the host's name)",
+            valueName: "name"))
+    var addressGroup: String?
+
     @Flag(help: "Write every update, also those already replaced by a newer one.")
     var noCoalesce = false
 
@@ -205,7 +234,8 @@ struct RunOptions: ParsableArguments {
                 (.backfill, backfill),
                 (.healHold, healHold), (.closeGrace, closeGrace), (.rewriteSeconds, rewriteSeconds), (.auditPercent, auditPercent),
                 (.closedQueue, closedQueue),
-                (.leaseSeconds, leaseSeconds), (.ops, ops), (.opsHost, opsHost), (.opsTokenFile, opsTokenFile),
+                (.leaseSeconds, leaseSeconds), (.group, group), (.member, member), (.copies, copies), (.memberTTL, memberTtl),
+                (.addressGroup, addressGroup), (.ops, ops), (.opsHost, opsHost), (.opsTokenFile, opsTokenFile),
                 (.opsRedisUser, opsRedisUser), (.opsRedisPasswordFile, opsRedisPasswordFile), (.metricsFluxes, metricsFluxes),
                 (.reportSeconds, reportSeconds),
                 (.logFormat, logFormat), (.logLevel, logLevel), (.config, config),

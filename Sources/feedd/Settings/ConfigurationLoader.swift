@@ -45,6 +45,7 @@ enum ConfigurationLoader {
         try readReplica(settings, &plan.engine)
         try readStore(settings, &plan.engine)
         try readHealing(settings, &plan.engine)
+        try readGroup(settings, &plan.engine)
         try readOps(settings, &plan)
         try plan.engine.validate()
         return plan
@@ -174,6 +175,20 @@ enum ConfigurationLoader {
         engine.rewrite = try settings.seconds(.rewriteSeconds) ?? engine.rewrite
         engine.closeGrace = try settings.seconds(.closeGrace) ?? engine.closeGrace
         engine.auditPercent = try settings.integer(.auditPercent) ?? engine.auditPercent
+    }
+
+    private static func readGroup(_ settings: Settings, _ engine: inout EngineConfiguration) throws {
+        guard let name = try settings.text(.group) else {
+            for setting in [Setting.member, .copies, .memberTTL, .addressGroup] {
+                if let found = try settings[setting] { throw Failure.usage("\(found.origin) has no meaning without a group") }
+            }
+            return
+        }
+        var group = GroupConfiguration(
+            name: name, member: try settings.text(.member), addressGroup: try settings.text(.addressGroup))
+        group.copies = try settings.integer(.copies) ?? group.copies
+        group.memberTTL = try settings.seconds(.memberTTL) ?? group.memberTTL
+        engine.group = group
     }
 
     // MARK: Ops

@@ -34,6 +34,9 @@ enum Setting: String, CaseIterable {
     case auditPercent = "audit-percent"
     case rewriteSeconds = "rewrite-seconds"
     case leaseSeconds = "lease-seconds"
+    case group, member, copies
+    case memberTTL = "member-ttl"
+    case addressGroup = "address-group"
     case closedQueue = "closed-queue"
     case noCoalesce = "no-coalesce"
     case reportSeconds = "report-seconds"

@@ -57,6 +57,16 @@ struct StoredCandlesTests {
         #expect(stored.count == 0 && none.count == 0 && words(&none, at: 1).isEmpty)
     }
 
+    @Test func whoseTheyAreAndWhen() {
+        var stored = StoredCandles(keepNs: 60 * second)
+        for one in [candle(1, 3), candle(2, 3), candle(1, 4), candle(1, 9, generation: 2)] { stored.put(one, nowNs: second) }
+        stored.put(candle(3, 3), nowNs: second, isWatched: true)
+        let (first, other) = (SeriesHandle(id: 1, generation: 1), SeriesHandle(id: 3, generation: 1))
+        #expect(stored.openTimes(of: [first, other]) == [first: [180_000, 240_000], other: [180_000]])
+        #expect(stored.openTimes(of: []).isEmpty)
+        #expect(stored.runs(nowNs: second, most: 1).map(\.isWatched) == [false, false, false, false, true])
+    }
+
     /// What is too much pushes out the oldest.
     @Test func theBound() {
         var stored = StoredCandles(keepNs: 60 * second)

@@ -45,8 +45,8 @@ struct HealthJudgeTests {
     @Test func whatCountsAsStandingStill() {
         var watch = WedgeWatch()
         func silent(
-            _ taken: UInt64, written: UInt64, rejected: UInt64 = 0, held: UInt64 = 0, replies: UInt64, connected: Bool = true,
-            _ nowNs: UInt64
+            _ taken: UInt64, written: UInt64, rejected: UInt64 = 0, held: UInt64 = 0, watched: UInt64 = 0, pending: UInt64 = 0,
+            replies: UInt64, connected: Bool = true, _ nowNs: UInt64
         )
             -> UInt64
         {
@@ -54,6 +54,8 @@ struct HealthJudgeTests {
                 switch id {
                 case .messagesReceived: taken
                 case .closedHeld: held
+                case .seriesWatched: watched
+                case .closedPending: pending
                 case .candlesWritten: written
                 case .redisRejected: rejected
                 case .repliesReceived: replies
@@ -69,6 +71,9 @@ struct HealthJudgeTests {
         #expect(silent(6, written: 5, replies: 9, 400) == 100 && silent(7, written: 5, replies: 9, 500) == 200)
         // What waits for a hole waits for the exchange.
         #expect(silent(7, written: 5, held: 2, replies: 9, 550) == 0)
+        // Newest states that another member writes wait for nobody; a closed candle of ours does, though there may be many of those.
+        #expect(silent(7, written: 5, watched: 2, replies: 9, 560) == 0)
+        #expect(silent(7, written: 5, watched: 9, pending: 1, replies: 9, 570) == 10)
         // A refusal is an answer.
         #expect(silent(8, written: 5, replies: 10, 600) == 0)
         // Away is not wedged.

@@ -17,7 +17,8 @@ struct MeterTests {
         }
         #expect(
             CounterID.allCases.filter { $0.kind == .gauge } == [
-                .closedHeld, .gapsOpen, .gapCandlesAbsent, .closedPending, .seriesActive, .connectionsLive,
+                .closedHeld, .gapsOpen, .gapCandlesAbsent, .closedPending, .seriesActive, .seriesWatched, .connectionsLive,
+                .groupMembers, .groupWriters, .groupBlind, .groupEpoch, .groupUnits,
             ])
     }
 

@@ -145,6 +145,27 @@ struct BatchBuilderTests {
         #expect(commands?.count == rig.batch.commandCount)
     }
 
+    @Test("A bar that another member has written stays: of what was taken over, and of what is late when the series is given away")
+    func scriptForWhatOthersWrite() {
+        var rig = BuilderRig(history: 9)
+        rig.follow(btc, 0)
+        let candles = (2..<4).map { CandleRecord.sample($0, closed: true) }
+        let whole = RESPText.merge(candles, btc, KeySchema(prefix: ""), history: 9)
+        for isTakeOver in [true, false] {
+            rig.builder.begin()
+            rig.batch.clear()
+            if isTakeOver {
+                rig.builder.writeTakeOver(candles, btc, sha: nil, to: &rig.batch)
+            } else {
+                rig.table.disown([SeriesHandle(id: 0, generation: 1)])
+                rig.builder.writeMerge(.candles(candles.map { LateCandle($0) }), rig.table, sha: nil, to: &rig.batch)
+            }
+            let commands = RESPText.commands(rig.bytes)
+            #expect(commands?.first == whole + ["NX"])
+            #expect(commands?.count == rig.batch.commandCount)
+        }
+    }
+
     /// The reserve per candle must hold for the longest of everything; the writer behind it does not check.
     @Test func longestCandlesFitTheReserve() {
         let size = 64

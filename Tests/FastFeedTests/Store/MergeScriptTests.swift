@@ -28,10 +28,11 @@ final class MergeRig {
 
     static func values(_ candle: CandleRecord) -> [String] { CandleField.texts(candle).map(\.1) }
 
-    func merge(_ run: Run, keep: Int = 100_000) throws -> RedisReply {
+    func merge(_ run: Run, keep: Int = 100_000, isOnlyNew: Bool = false) throws -> RedisReply {
         let empty = Array(repeating: "", count: CandleField.allCases.count)
         return try redis.command(
-            ["EVALSHA", sha, "2", key, changesKey, "\(keep)", "1000"] + run.flatMap { [$0.id] + ($0.values ?? empty) })
+            ["EVALSHA", sha, "2", key, changesKey, "\(keep)", "1000"] + run.flatMap { [$0.id] + ($0.values ?? empty) }
+                + (isOnlyNew ? ["NX"] : []))
     }
 
     func merge(_ candles: CandleRecord..., keep: Int = 100_000) throws -> RedisReply {
@@ -106,6 +107,21 @@ final class MergeRig {
         #expect(try rig.entries().map(\.fields) == expected)
         #expect(try rig.merge(run) == .integer(0))
         #expect(try rig.append(candle(8)).text == "480000-0")
+    }
+
+    @Test("Of a series that was taken over what is there stays, and what is missing comes into its place")
+    func onlyNew() throws {
+        var corrected = candle(4)
+        corrected.close = DecimalText("1")!
+        for one in [candle(2), corrected, candle(6)] { _ = try rig.append(one) }
+        let run: MergeRig.Run = [2, 4, 5, 6, 7].map { ("\(candle($0).openTimeMs)-0", MergeRig.values(candle($0))) }
+        #expect(try rig.merge(run, isOnlyNew: true) == .integer(2))
+        let expected = [candle(2), corrected, candle(5), candle(6), candle(7)].map { RESPText.fields($0) }
+        #expect(try rig.entries().map(\.fields) == expected)
+        #expect(try rig.changes() == ["5 inserted 0 live"])
+        #expect(try rig.merge(run, isOnlyNew: true) == .integer(0))
+        #expect(try rig.merge(run) == .integer(1), "without the word the bar is corrected")
+        #expect(try rig.merge([("600000-0", MergeRig.values(candle(10)))], isOnlyNew: true) == .integer(1))
     }
 
     @Test("Trade ids that one side does not know make no other value, and known ones are kept")

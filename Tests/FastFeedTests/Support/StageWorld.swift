@@ -77,22 +77,26 @@ final class StageWorld {
     let reader: KlineReader
     let sink: Sink
     private let series: [Series]
+    /// In the order of the symbols.
+    let handles: [SeriesHandle]
 
     /// Connected to both, series of 1m followed.
-    init(symbols: [String], coalesces: Bool = true) throws {
+    init(symbols: [String], coalesces: Bool = true, pulse: Pulse? = nil) throws {
         let ring = SPSCRing<CandleRecord>(zeroed: 2_048)
         let journal = Journal()
         let base = WebSocketEndpoint(isSecure: false, host: "127.0.0.1", port: StageKernel.exchangePort)
         reader = KlineReader(
             index: 0, settings: ReaderSettings(base: base, dialect: Binance(.spot), tls: nil, seed: 1), ring: ring, journal: journal,
             budget: ConnectBudget(seed: 1))
-        sink = Sink(
-            settings: SinkSettings(
-                redis: try RedisLinkSettings(RedisEndpoint(place: .unix(path: "/redis"))), market: .spot, schema: KeySchema(prefix: ""),
-                history: 100, batchSize: 64, coalesces: coalesces, seed: 2), rings: [ring], journal: journal, gaps: GapBoard())
+        var settings = SinkSettings(
+            redis: try RedisLinkSettings(RedisEndpoint(place: .unix(path: "/redis"))), market: .spot, schema: KeySchema(prefix: ""),
+            history: 100, batchSize: 64, coalesces: coalesces, seed: 2)
+        settings.pulse = pulse
+        sink = Sink(settings: settings, rings: [ring], journal: journal, gaps: GapBoard())
         series = symbols.map { Series(symbol: Symbol($0)!, interval: .m1) }
         var placement = Placement(readerCount: 1, streamsPerConnectionMax: 1_024)
         let change = placement.add(series)!
+        handles = change.placements.map(\.handle)
         for command in change.before { sink.prepare(command) }
         for command in change.readers[0] { reader.prepare(command) }
         let poller = Poller(kernel)
@@ -102,7 +106,7 @@ final class StageWorld {
         open()
     }
 
-    private func open() {
+    func open() {
         for _ in 0..<10 {
             kernel.nowNs += 1_000_000
             kernel.answerUpgrade()

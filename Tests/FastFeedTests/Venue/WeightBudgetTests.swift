@@ -110,6 +110,17 @@ struct WeightBudgetTests {
         #expect(budget.closedUntilMs - now == 3_000, "never shortened")
     }
 
+    @Test("However many share an address, the dearest request fits a share; no share is more than all of it")
+    func sharers() {
+        var budget = WeightBudget(limit: 1_000, percent: 50)
+        (budget.sharerCount, budget.shareMin) = (4, 80)
+        #expect(budget.share == 125)
+        budget.sharerCount = 64
+        #expect(budget.share == 80 && budget.take(80, nowMs: 0) == .granted)
+        budget.shareMin = 2_000
+        #expect(budget.share == 500)
+    }
+
     @Test func publishedLimits() {
         var budget = WeightBudget(limit: 6_000, percent: 50)
         budget.onPublished(limit: 1_200)

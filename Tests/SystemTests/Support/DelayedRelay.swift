@@ -8,6 +8,7 @@ import Synchronization
 final class DelayedRelay: Sendable {
     private let listener: LoopbackListener
     private let delayNs = Atomic<UInt64>(0)
+    private let refuses = Atomic<Bool>(false)
 
     var port: UInt16 { listener.port }
 
@@ -15,7 +16,7 @@ final class DelayedRelay: Sendable {
         listener = try LoopbackListener()
         listener.start { [self] client in
             defer { close(client) }
-            guard let upstream = DelayedRelay.connect(server) else { return }
+            guard !refuses.load(ordering: .relaxed), let upstream = DelayedRelay.connect(server) else { return }
             defer { close(upstream) }
             relay(client, upstream)
         }
@@ -24,12 +25,15 @@ final class DelayedRelay: Sendable {
     /// What comes from now on.
     func setDelay(seconds: UInt64) { delayNs.store(seconds * 1_000_000_000, ordering: .relaxed) }
 
+    /// Ends what there is, and takes nobody.
+    func refuse(_ refuses: Bool) { self.refuses.store(refuses, ordering: .relaxed) }
+
     func stop() { listener.stop() }
 
     /// Until one of the two has ended.
     private func relay(_ client: Int32, _ upstream: Int32) {
         var late: ArraySlice<(dueNs: UInt64, bytes: [UInt8])> = []
-        while true {
+        while !refuses.load(ordering: .relaxed) {
             var places = [client, upstream].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
             guard poll(&places, 2, 20) >= 0 else { return }
             if places[0].revents != 0 {
