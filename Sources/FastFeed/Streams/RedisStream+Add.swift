@@ -57,7 +57,7 @@ extension RedisStream {
         while next < batch.count || !tickets.isEmpty {
             if next < batch.count, tickets.count < Limits.streamAddBatchesMax {
                 tickets.append(core.submit(RedisStream.chunk(of: batch, from: &next, head), order))
-                if order.isBroken { next = batch.count }
+                if order.isBroken() { next = batch.count }
                 continue
             }
             let ticket = tickets.removeFirst()

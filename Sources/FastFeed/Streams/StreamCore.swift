@@ -54,11 +54,14 @@ final class StreamSeat: Sendable {
 
 /// Batches that are to be sent one behind the other, or not at all. Any thread.
 final class StreamOrder: Sendable {
-    private let broken = Atomic<Bool>(false)
+    private let made = Atomic<Int>(0)
+    /// The place of the first one that has failed.
+    private let failed = Atomic<Int>(.max)
 
-    /// One of them has failed.
-    var isBroken: Bool { broken.load(ordering: .acquiring) }
-    func noteFailure() { broken.store(true, ordering: .releasing) }
+    /// The place of the next one.
+    func next() -> Int { made.wrappingAdd(1, ordering: .relaxed).oldValue }
+    func noteFailure(of place: Int) { failed.min(place, ordering: .acquiringAndReleasing) }
+    func isBroken(before place: Int = .max) -> Bool { failed.load(ordering: .acquiring) < place }
 }
 
 /// A batch under way, waited for by one task. Any thread.
@@ -73,15 +76,16 @@ final class StreamTicket: Sendable {
     let batch: StreamBatch
     let deadlineNs: UInt64
     private let order: StreamOrder?
+    private let place: Int
     private let state = Lock(State())
 
     /// - Parameter order: of batches that are one behind the other, and of which none is sent behind one that has failed.
     init(_ batch: StreamBatch, deadlineNs: UInt64, order: StreamOrder? = nil) {
-        (self.batch, self.deadlineNs, self.order) = (batch, deadlineNs, order)
+        (self.batch, self.deadlineNs, self.order, place) = (batch, deadlineNs, order, order?.next() ?? 0)
     }
 
     /// One before it has failed.
-    var isTooLate: Bool { order?.isBroken ?? false }
+    var isTooLate: Bool { order?.isBroken(before: place) ?? false }
 
     var isFinished: Bool { state.withLock { $0.outcome != nil } }
 
@@ -90,7 +94,7 @@ final class StreamTicket: Sendable {
         let waiter = state.withLock { state -> Handover<Outcome>? in
             guard state.outcome == nil else { return nil }
             state.outcome = outcome
-            if case .failure = outcome { order?.noteFailure() }
+            if case .failure = outcome { order?.noteFailure(of: place) }
             return state.waiter.take()
         }
         waiter?.resume(returning: outcome)
