@@ -54,6 +54,7 @@ faults="$system(FaultTests|RefusalTests|ConnectionTests)/"
 heal="${system}Heal"
 ops="${system}(Ops|Prometheus)"
 streams="$system(Stream|CandleStream)"
+moves="$system(Failover|Group)"
 service="$system(Access|Client|CommandLine|ConnectLedger|Discovery|Flux|Proxy|RedisServer|RedisSubscriber|ServiceDeath|SharedRedis|Symbol)"
 # Less than half a minute.
 written="^FastFeedTests\.MergeScript(Round)?Tests/|^SimulationTests\.ModelTests/|${system}WholePathTests/(every|history|updates)"
@@ -70,14 +71,16 @@ group service --no-parallel --filter "$service" --skip "$quiet" &
 group heal --no-parallel --filter "$heal" &
 group ops --no-parallel --filter "$ops" &
 group streams --no-parallel --filter "$streams" &
-group system --no-parallel --filter "$system" --skip "$faults" --skip "$service" --skip "$heal" --skip "$ops" --skip "$streams" --skip "$quiet" &
+group moves --no-parallel --filter "$moves" &
+group system --no-parallel --filter "$system" --skip "$faults" --skip "$service" --skip "$heal" --skip "$ops" --skip "$streams" \
+    --skip "$moves" --skip "$quiet" &
 (
     for folder in "${others[@]:+${others[@]}}"; do
         PATH="$folder:$PATH" group "redis-${folder##*/}" --no-parallel --filter "$written"
     done
 ) &
 wait
-groups+=(faults service heal ops streams system)
+groups+=(faults service heal ops streams moves system)
 for folder in "${others[@]:+${others[@]}}"; do groups+=("redis-${folder##*/}"); done
 group quiet --no-parallel --filter "$quiet"
 sum
