@@ -3,6 +3,4 @@
 extension Limits {
     /// Gaps that a stream of candles keeps open, of all its series. Beyond: the oldest of a series is forgotten, counted.
     package static let candleGapsMax = 10_000
-    /// Candles that changes name and that are looked at in one go.
-    package static let candleLooksMax = 500
 }

@@ -2,7 +2,7 @@
 // values, any thread. What others have written is checked before anything depends on it.
 
 /// How a member of a group stands.
-public enum MemberState: String, CaseIterable, Sendable {
+package enum MemberState: String, CaseIterable, Sendable {
     /// It follows its symbols, and not all of them bring something yet.
     case joining
     case member
@@ -18,16 +18,16 @@ public enum MemberState: String, CaseIterable, Sendable {
 }
 
 /// What a member says of itself.
-public struct MemberFacts: Sendable, Equatable {
+package struct MemberFacts: Sendable, Equatable {
     /// A number that no other process has.
-    public var nonce: String
-    public var host: String
-    public var pid: Int32
-    public var version: String
+    package var nonce: String
+    package var host: String
+    package var pid: Int32
+    package var version: String
     /// Members with the same one share an address, and with it the exchange's limits.
-    public var addressGroup: String
+    package var addressGroup: String
     /// Series that it follows; symbols of which it is the writer.
-    public var series = 0, units = 0
+    package var series = 0, units = 0
 
     package init(nonce: String, host: String, pid: Int32, version: String, addressGroup: String) {
         (self.nonce, self.host, self.pid, self.version, self.addressGroup) = (nonce, host, pid, version, addressGroup)
@@ -50,14 +50,14 @@ public struct MemberFacts: Sendable, Equatable {
 }
 
 /// One member, as its last beat has left it.
-public struct GroupMember: Sendable, Equatable {
-    public let name: String
+package struct GroupMember: Sendable, Equatable {
+    package let name: String
     /// Moves with each second of its life.
-    public let beat: UInt64
-    public let state: MemberState
+    package let beat: UInt64
+    package let state: MemberState
     /// All that it follows since this epoch brings something.
-    public let done: Int64
-    public let facts: MemberFacts
+    package let done: Int64
+    package let facts: MemberFacts
 
     package init(name: String, beat: UInt64, state: MemberState, done: Int64, facts: MemberFacts) {
         (self.name, self.beat, self.state, self.done, self.facts) = (name, beat, state, done, facts)
