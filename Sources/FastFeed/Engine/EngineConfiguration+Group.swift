@@ -17,6 +17,7 @@ public struct GroupConfiguration: Sendable, Equatable {
     public var addressGroup: String
 
     /// - Parameters:
+    ///   - name: of the group.
     ///   - member: nil: this host's name.
     ///   - addressGroup: nil: this host's name.
     public init(name: String, member: String? = nil, addressGroup: String? = nil) {
