@@ -7,7 +7,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 for tool in docc swift-symbolgraph-extract; do
-    command -v $tool >/dev/null || { say "docs: skipped, this Swift has no $tool"; exit 0; }
+    command -v $tool >/dev/null || { say "docs.sh: skipped, this Swift has no $tool"; exit 0; }
 done
 swift_build --target FastFeed >/dev/null
 

@@ -15,7 +15,6 @@ parts=(
     "heal      130  env FASTFEED_NIGHTLY=1 scripts/test.sh --filter SystemTests.Heal"
     "streams     6  env FASTFEED_NIGHTLY=1 scripts/test.sh --filter SystemTests.(Candle)?Stream"
     "failover    3  scripts/failover.sh"
-    "docs        1  scripts/docs.sh"
     "group       6  scripts/group.sh"
     "simulate    7  scripts/simulate.sh 20000"
     "fuzz       13  scripts/fuzz.sh 60"

@@ -41,6 +41,7 @@ if [ -z "$quick" ]; then
     step "hot path" scripts/check-hot-path.sh
     step "instructions" scripts/check-instructions.sh
     step "hardening" scripts/check-hardening.sh
+    step "documentation" scripts/docs.sh
     step "python client" scripts/python-client.sh
 fi
 mkdir -p "$logs"

@@ -94,10 +94,9 @@ public final class Engine: Sendable {
                 index: $0, settings: settings, ring: $1, journal: journal, budget: budget, troubles: troubles, board: connections)
         }
         healRing = configuration.heals ? KlineTrack.Ring(zeroed: Limits.healRingRecordCount) : nil
-        var sinkSettings = try Engine.sinkSettings(configuration, seed: seed)
-        sinkSettings.pulse = pulse
         sink = Sink(
-            settings: sinkSettings, rings: rings + (healRing.map { [$0] } ?? []), journal: journal,
+            settings: try Engine.sinkSettings(configuration, pulse, seed: seed), rings: rings + (healRing.map { [$0] } ?? []),
+            journal: journal,
             gaps: gaps, troubles: troubles)
         var book = FluxBook(
             market: configuration.market, schema: configuration.schema, placement: configuration.placement, journal: journal)
@@ -133,12 +132,14 @@ public final class Engine: Sendable {
         return settings
     }
 
-    private static func sinkSettings(_ configuration: EngineConfiguration, seed: UInt64) throws(FeedError) -> SinkSettings {
+    private static func sinkSettings(_ configuration: EngineConfiguration, _ pulse: Pulse?, seed: UInt64) throws(FeedError) -> SinkSettings
+    {
         var redis = try RedisLinkSettings(configuration.redis)
         redis.connectTimeoutMs = configuration.redisConnectTimeoutMs
         var settings = SinkSettings(
             redis: redis, market: configuration.market, schema: configuration.schema, history: configuration.history,
             batchSize: configuration.batchSize, coalesces: configuration.coalesces, seed: seed ^ 0x51)
+        settings.pulse = pulse
         settings.closedMax = configuration.closedQueueCount
         settings.replyTimeoutMs = configuration.redisReplyTimeoutMs
         settings.rewriteMs = configuration.rewrite.milliseconds
