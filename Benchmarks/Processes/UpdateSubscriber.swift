@@ -101,7 +101,7 @@ final class UpdateSubscriber: Sendable {
             switch endpoint.place {
             case .unix(let path): SocketAddress(unixPath: path)
             case .tcp(let place): SocketAddress(numericHost: place.host, port: place.port)
-            case .sentinel: SocketAddress?.none
+            case .sentinel, .cluster: SocketAddress?.none
             }
         var stream = try RawConnection.open(address)
         try stream.write(Array("PSUBSCRIBE \(Setup.schema.updatesPattern)\r\n".utf8))

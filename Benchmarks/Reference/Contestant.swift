@@ -46,7 +46,7 @@ struct Contestant {
             switch rig.redisEndpoint.place {
             case .unix(let path): path
             case .tcp(let place): place.description
-            case .sentinel: preconditionFailure("a contestant talks to one server")
+            case .sentinel, .cluster: preconditionFailure("a contestant talks to one server")
             }
         let both = ["--flux", setup.flux, "--history", "\(setup.history)", "--venue", exchange.webSocketBase, "--redis", address]
         let authority = exchange.authorityFile.map { ["--ca-file", $0] } ?? []

@@ -64,7 +64,7 @@ struct RedisStartTests {
         #expect(try second.client.command(["CLUSTER", "ADDSLOTS"] + (8_192..<16_384).map(String.init)).text == "OK")
         #expect(try first.client.command(["CLUSTER", "MEET", "127.0.0.1", "\(second.port)"]).text == "OK")
         try eventually(30, "a cluster of two") { try first.isReady && second.isReady }
-        let sentence = "it is a node of a Redis Cluster and holds only the slots 0-8191; the service needs one server that holds all 16384"
+        let sentence = "it is a node of a Redis Cluster and holds only the slots 0-8191; redis+cluster://… names a cluster"
         expectRefusal(try ProgramRun(RedisStartTests.run + ["--redis", "unix://\(first.server.socketPath)"]), sentence)
         expectRefusal(try ProgramRun(RedisStartTests.run + ["--redis", "redis://127.0.0.1:\(second.port)"]), "8192-16383")
         // Who was connected before learns it with the next connection.
@@ -76,26 +76,5 @@ struct RedisStartTests {
         }
         _ = rig.engine.stop(timeout: .milliseconds(200))
         rig.venue.stop()
-    }
-}
-
-/// A redis-server in cluster mode, on a port whose neighbour 10,000 above is a port, too.
-private final class ClusterNode {
-    let port: UInt16
-    let server: RedisServerProcess
-    let client: RedisClient
-
-    init() throws {
-        var found = try FreePort.find()
-        while found > 55_000 { found = try FreePort.find() }
-        port = found
-        var options = RedisServerProcess.Options()
-        options.arguments = ["--port", "\(port)", "--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]
-        server = try RedisServerProcess(options)
-        client = try RedisClient.connect(server.endpoint)
-    }
-
-    var isReady: Bool {
-        get throws { try client.command("CLUSTER", "INFO").text?.contains("cluster_state:ok") == true }
     }
 }

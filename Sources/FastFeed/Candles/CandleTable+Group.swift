@@ -13,6 +13,11 @@ extension CandleTable {
         return states[Int(id)].flags.contains(.active) && !lastClosed[Int(id)].isForeign
     }
 
+    /// There is a newest state, and we are who writes it.
+    func isWritable(_ id: Int) -> Bool {
+        states[id].flags.contains(.known) && states[id].eventTimeMs > .min && !lastClosed[id].isForeign
+    }
+
     /// Another writes these from now on. The closed candles that we have taken go their way; newest states do not.
     package mutating func disown(_ handles: [SeriesHandle]) {
         var sealed: Set<UInt32> = []

@@ -76,7 +76,7 @@ extension CandleTable {
         if flags.contains(.known) && !flags.contains(.active) { return "known and not followed" }
         if flags.contains(.formingPending) {
             if !flags.contains(.known) { return "a forming state of nobody waits" }
-            if !flags.contains(.dirty) { return "a forming state waits and the series is clean" }
+            if !flags.contains(.dirty) && !isRouted { return "a forming state waits and the series is clean" }
             if flags.contains(.newestClosed) { return "a forming state waits and the newest one is closed" }
         }
         let marks = (state.batchClosedFirst, state.batchClosedLast, state.batchClosedCount)

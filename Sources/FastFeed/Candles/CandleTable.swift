@@ -34,6 +34,8 @@
     private(set) var dirtyTail = 0
     /// Entries of a history that are kept, about.
     package var historyMax = Int(Int32.max)
+    /// What becomes dirty is taken out at once, into the queues of the cluster's nodes.
+    package var isRouted = false
     let mask: Int
     private(set) var names: [Series?]
     /// The id that each followed series had last.

@@ -10,6 +10,8 @@
         case acknowledged = 1
         /// An append is on its way.
         case sent = 2
+        /// To be appended, and in the queue of one of the cluster's nodes.
+        case assigned = 3
     }
 
     private let candles: MappedArray<CandleRecord>
@@ -95,6 +97,12 @@
         if state == .acknowledged && self.state(position) != .acknowledged { pendingCount -= 1 }
         states[position & mask] = state.rawValue
         if state == .pending { sent = min(sent, position) }
+    }
+
+    /// Nothing is on its way for this entry, and it is to be sent.
+    package func isWaiting(_ position: Int) -> Bool {
+        let state = state(position)
+        return state == .pending || state == .assigned
     }
 
     /// What was sent for this entry came to nothing: it is to be sent again.

@@ -77,18 +77,20 @@ package struct MergeQueue {
         noteWaiting()
     }
 
-    /// The next of these runs, if it has so many candles at most.
-    package mutating func nextTakeOver(most: Int) -> [CandleRecord]? {
-        guard let run = takeOvers.last, run.count <= most else { return nil }
-        takeOvers.removeLast()
+    /// The run at this place, the last one or of its lane the last, if it has so many candles at most.
+    package mutating func nextTakeOver(at place: Int, most: Int) -> [CandleRecord]? {
+        guard takeOvers[place].count <= most else { return nil }
+        let run = takeOvers.remove(at: place)
         let id = run[0].seriesID
-        if waiting[id] == nil && takeOvers.last?[0].seriesID != id { takenOver.remove(id) }
+        if waiting[id] == nil && (place == 0 || takeOvers[place - 1][0].seriesID != id) { takenOver.remove(id) }
         noteWaiting()
         return run
     }
 
-    package mutating func endTakeOvers() {
-        (takeOvers, takenOver) = ([], [])
+    package mutating func endTakeOvers(but kept: [[CandleRecord]] = []) {
+        let ids = Set(kept.map { $0[0].seriesID })
+        takeOvers = kept
+        takenOver = kept.isEmpty ? [] : takenOver.filter { ids.contains($0) || waiting[$0] != nil }
         noteWaiting()
     }
 
@@ -113,22 +115,29 @@ package struct MergeQueue {
     }
 
     /// The next run, of so many candles or entries at most. It is on its way until `end` or `putBack`.
-    package mutating func take(most: Int) -> Run? {
+    /// - Parameters:
+    ///   - isWanted: of this series id.
+    ///   - isWantedRemoval: entries of this one.
+    package mutating func take(
+        most: Int, of isWanted: (UInt32) -> Bool = { _ in true }, removals isWantedRemoval: (Series) -> Bool = { _ in true }
+    ) -> Run? {
         guard most > 0 else { return nil }
         defer { noteWaiting() }
-        if let (series, ids) = removals.first {
-            if ids.count > most { removals[0].ids.removeFirst(most) } else { removals.removeFirst() }
+        if let place = removals.firstIndex(where: { isWantedRemoval($0.series) }) {
+            let (series, ids) = removals[place]
+            if ids.count > most { removals[place].ids.removeFirst(most) } else { removals.remove(at: place) }
             removalsFlying += 1
             return .removal(series, ids: Array(ids.prefix(most)))
         }
-        guard let id = order.first, let list = waiting[id] else { return nil }
+        guard let place = order.firstIndex(where: isWanted), let list = waiting[order[place]] else { return nil }
+        let id = order[place]
         // The script takes each bar once: a second word on it begins the next run.
         var run: [LateCandle] = []
         for candle in list {
             guard run.count < most, candle.record.openTimeMs > run.last?.record.openTimeMs ?? .min else { break }
             run.append(candle)
         }
-        order.removeFirst()
+        order.remove(at: place)
         if run.count < list.count {
             waiting[id] = Array(list.dropFirst(run.count))
             order.append(id)

@@ -8,19 +8,27 @@ struct ClientLoop {
     /// Stands among the calls for the question whether the server is one that still hears its master.
     private static let roleQuestion: UInt64 = 0
 
+    /// What the commander was asked and has not answered.
+    private struct Question {
+        let number: UInt64
+        /// Whether a service runs at all: nobody has heard the message at the node where it was published.
+        var isState = false
+    }
+
     private struct Link {
         let subscriber: RedisSubscriber
-        let commander: RedisConnection
+        let commander: RoutedConnection
         let connectedNs: UInt64
         /// The channels that Redis was asked for, and whether it has confirmed them.
         var channels: [String: Bool] = [:]
         /// What the subscriber was asked and Redis has not answered: the channel, nil for what is not a subscription.
         var asked: ArraySlice<String?> = []
         /// The calls whose PUBLISH has not been answered.
-        var published: ArraySlice<UInt64> = []
+        var published: ArraySlice<Question> = []
     }
 
     private let endpoint: RedisEndpoint
+    private let statusKey: String
     private let calls: ClientCalls
     private let timeoutMs: Int
     /// No byte for this long: a ping. Without an answer for as long again, the connection is taken for dead.
@@ -29,8 +37,10 @@ struct ClientLoop {
     private var retryAtNs: UInt64 = 0
     private var backoff = Backoff(100...5_000, seed: SystemRandom.word())
 
-    init(_ endpoint: RedisEndpoint, _ calls: ClientCalls, timeoutMs: Int, silenceNs: UInt64) {
-        (self.endpoint, self.calls, self.timeoutMs, self.silenceNs) = (endpoint, calls, timeoutMs, silenceNs)
+    /// - Parameter statusKey: the service's. In a cluster its node is where requests are published and answers heard.
+    init(_ endpoint: RedisEndpoint, statusKey: String, _ calls: ClientCalls, timeoutMs: Int, silenceNs: UInt64) {
+        (self.endpoint, self.statusKey) = (endpoint.home(at: statusKey), statusKey)
+        (self.calls, self.timeoutMs, self.silenceNs) = (calls, timeoutMs, silenceNs)
     }
 
     /// Until the client is closed.
@@ -55,7 +65,7 @@ struct ClientLoop {
             let partMs = max(50, timeoutMs / 2)
             let subscriber = try RedisSubscriber.connect(endpoint, timeoutMs: partMs, messageBytesMax: CommandAnswer.bytesMax)
             link = Link(
-                subscriber: subscriber, commander: try RedisConnection.connect(endpoint, timeoutMs: partMs),
+                subscriber: subscriber, commander: try RoutedConnection.connect(endpoint, timeoutMs: partMs),
                 connectedNs: MonotonicClock.nowNs())
             backoff.succeeded()
             follow()
@@ -110,7 +120,7 @@ struct ClientLoop {
             }
             calls.advance(call.number, to: .publishing)
             guard commander.send(["PUBLISH", command.channel, command.text]) else { return lose("Redis takes no more commands") }
-            link?.published.append(call.number)
+            link?.published.append(Question(number: call.number))
         }
     }
 
@@ -146,9 +156,13 @@ struct ClientLoop {
             case .nothing: return
             case .lost(let reason): lose(reason)
             case .reply(let reply):
-                guard let number = link?.published.popFirst() else { return lose("Redis answers what was not asked") }
+                guard let question = link?.published.popFirst() else { return lose("Redis answers what was not asked") }
+                let number = question.number
                 switch reply {
                 case _ where number == ClientLoop.roleQuestion: takeRole(reply)
+                case _ where question.isState: takeState(reply, number)
+                // The count is that of one node: the service may listen at another one for a moment.
+                case .integer(0) where endpoint.cluster != nil: askState(number)
                 case .integer(0) where calls.waitsAgain(number, connectedNs: link!.connectedNs):
                     // This server may have been the master once, and the service has gone on to the new one.
                     return lose("nobody listens for commands at \(endpoint) any more")
@@ -161,13 +175,28 @@ struct ClientLoop {
         }
     }
 
+    private mutating func askState(_ number: UInt64) {
+        guard let commander = link?.commander, commander.send(["HGET", statusKey, Field.state]) else {
+            return lose("Redis takes no more commands")
+        }
+        link?.published.append(Question(number: number, isState: true))
+    }
+
+    private func takeState(_ reply: RedisReply, _ number: UInt64) {
+        switch reply {
+        case .error(let message): calls.finish(number, .failure(.disconnected("Redis refuses: \(message)")))
+        case .bytes where reply.text != ServiceState.stopped.rawValue: calls.advance(number, to: .delivered)
+        default: calls.finish(number, .failure(.serviceNotRunning))
+        }
+    }
+
     // MARK: A server of the past
 
     /// A client that only listens would wait for ever at a server that was the master once and is cut off from the new one.
     private mutating func askRole() {
         guard calls.hasStreams, let commander = link?.commander else { return }
         guard commander.send(["ROLE"]) else { return lose("Redis takes no more commands") }
-        link?.published.append(ClientLoop.roleQuestion)
+        link?.published.append(Question(number: ClientLoop.roleQuestion))
     }
 
     /// `slave`, host, port, how its link stands. A server that will not say is believed.
@@ -206,7 +235,7 @@ struct ClientLoop {
     }
 
     private func wait() {
-        let entries = link.map { [$0.subscriber.pollEntry, $0.commander.pollEntry] } ?? []
+        let entries = link.map { [$0.subscriber.pollEntry] + $0.commander.pollEntries } ?? []
         calls.wakeUp.park(entries, untilNs: dueNs) { calls.hasNews }
     }
 }

@@ -52,8 +52,9 @@ public final class FluxClient: Sendable {
         (self.keys, timeoutMs) = (keys, timeout.milliseconds)
         do {
             calls = ClientCalls(try WakeUp())
+            let statusKey = keys.serviceStatusKey
             let thread = try PinnedThread.start(name: "flux-client") { [calls, timeoutMs] in
-                var loop = ClientLoop(redis, calls, timeoutMs: timeoutMs, silenceNs: silence.nanoseconds)
+                var loop = ClientLoop(redis, statusKey: statusKey, calls, timeoutMs: timeoutMs, silenceNs: silence.nanoseconds)
                 loop.run()
             }
             // It ends by itself when the client is closed.

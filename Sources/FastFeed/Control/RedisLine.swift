@@ -16,7 +16,7 @@ package struct RedisLine {
     private var backoff: Backoff
     private var retryAtNs: UInt64 = 0
 
-    private var connection: RedisConnection?
+    private var connection: RoutedConnection?
     private var subscriber: RedisSubscriber?
     private var isListening = false
     /// What waits for the socket to take it.
@@ -50,7 +50,7 @@ package struct RedisLine {
     package mutating func connectIfDue(_ nowNs: UInt64, isWanted: () -> Bool = { true }) -> Bool {
         guard connection == nil, nowNs >= retryAtNs else { return false }
         do throws(FeedError) {
-            let made = try RedisConnection.connect(
+            let made = try RoutedConnection.connect(
                 endpoint, stringBytesMax: Limits.clientBytesMax, outboxBytesMax: Limits.clientBytesMax, isWanted: isWanted)
             try subscribe(timeoutMs: Limits.redisConnectTimeoutMs, isWanted)
             connection = made
@@ -229,5 +229,5 @@ package struct RedisLine {
     }
 
     /// What to poll for. While Redis is not ready, what has come waits in its socket.
-    var pollEntries: [pollfd] { [connection?.pollEntry, isReady ? subscriber?.pollEntry : nil].compactMap(\.self) }
+    var pollEntries: [pollfd] { (connection?.pollEntries ?? []) + (isReady ? subscriber.map { [$0.pollEntry] } ?? [] : []) }
 }

@@ -66,6 +66,8 @@ public final class Engine: Sendable {
     private let control = Lock<Control?>(nil)
     /// Nil where Redis is one server, and the only one that is read from.
     private let watch = Lock<RedisWatch?>(nil)
+    /// Nil where Redis is not a cluster.
+    private let clusterWatch = Lock<ClusterWatch?>(nil)
     private let replicas: ReplicaBoard?
     /// Nil without a group.
     private let pulse: Pulse?
@@ -80,6 +82,8 @@ public final class Engine: Sendable {
     public init(_ configuration: EngineConfiguration) throws(FeedError) {
         Limits.verify()
         try configuration.validate()
+        var configuration = configuration
+        configuration.redis = configuration.redis.home(at: configuration.schema.serviceStatusKey)
         self.configuration = configuration
         replicas = configuration.readFrom == .replica ? ReplicaBoard() : nil
         threading = configuration.threading ?? (Cores.usableCount() < 3 ? .shared : .dedicated)
@@ -196,6 +200,15 @@ public final class Engine: Sendable {
 
     /// Where servers change their roles, all that write learn it from one place.
     private func startWatch() throws(SystemError) {
+        if let seeds = configuration.redis.cluster {
+            let made = try ClusterWatch(configuration.redis, seeds, journal: journal) { [weak self] map in
+                guard let self else { return true }
+                control.withLock { $0 }?.noteMove()
+                return sink.commands.offer(.route(map))
+            }
+            try made.start()
+            clusterWatch.withLock { $0 = made }
+        }
         guard configuration.redis.sentinels != nil || replicas != nil else { return }
         let made = try RedisWatch(configuration.redis, replica: configuration.redisReplica, board: replicas, journal: journal) {
             [weak self] in
@@ -278,6 +291,7 @@ public final class Engine: Sendable {
             closedUnwritten: Int(counters[.closedPending]), closedLost: Int(counters.closedLost),
             formingUnwritten: sink.isDrained ? 0 : sink.formingUnwritten)
         watch.withLock { $0.take() }?.stop()
+        clusterWatch.withLock { $0.take() }?.stop()
         for runner in running.reversed() { runner.stop() }
         runners.withLock { $0 = [] }
         return report
@@ -335,7 +349,7 @@ public final class Engine: Sendable {
     /// All threads that must go on: those of the data path, the healer's, control's, and the one that watches Redis's servers.
     package var threads: [ThreadMeter] {
         (runners.withLock { $0 } + [healing.withLock { $0?.runner }].compactMap(\.self)).map(\.meter)
-            + [control.withLock { $0?.meter }, watch.withLock { $0?.meter }].compactMap(\.self)
+            + [control.withLock { $0?.meter }, watch.withLock { $0?.meter }, clusterWatch.withLock { $0?.meter }].compactMap(\.self)
     }
 
     /// Sentinels of the URL, and of these the ones whose last word was believed.

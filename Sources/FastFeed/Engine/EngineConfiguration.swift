@@ -179,6 +179,7 @@ public struct EngineConfiguration: Sendable {
         try checkVenue()
         try check(redis.user == nil || redis.password != nil, "a Redis user is named, but no password")
         try checkReplica()
+        try checkCluster()
         try check(
             placement.fits(seriesList),
             "\(seriesList.count) series are more than \(readerCount) readers take; raise streams-per-connection or readers")
@@ -194,6 +195,14 @@ public struct EngineConfiguration: Sendable {
                 readFrom == .primary || redis.sentinels != nil,
                 "read-from replica needs Sentinels that know the replicas (redis+sentinel://…), or redis-replica")
         }
+    }
+
+    private func checkCluster() throws(FeedError) {
+        func check(_ ok: Bool, _ sentence: String) throws(FeedError) { if !ok { throw FeedError(.configuration, sentence) } }
+        guard redis.cluster != nil else { return }
+        // Each update would be a system call to one node, and another to the next.
+        try check(coalesces, "no-coalesce, which is for comparison, has no meaning with a Redis Cluster")
+        try check(readFrom == .primary, "read-from replica is not possible with a Redis Cluster yet")
     }
 
     /// Of nothing yet.

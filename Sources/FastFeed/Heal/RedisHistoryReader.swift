@@ -6,7 +6,7 @@ import Synchronization
 
 package final class RedisHistoryReader: HistoryReader, @unchecked Sendable {
     private let endpoint: RedisEndpoint
-    private var connection: RedisConnection?
+    private var connection: RoutedConnection?
     private var backoff: Backoff
     private var notBeforeNs: UInt64 = 0
     private let stopping = Atomic<Bool>(false)
@@ -41,11 +41,11 @@ package final class RedisHistoryReader: HistoryReader, @unchecked Sendable {
         return replies
     }
 
-    private func connected() -> RedisConnection? {
+    private func connected() -> RoutedConnection? {
         if let connection { return connection }
         guard MonotonicClock.nowNs() >= notBeforeNs else { return nil }
         do {
-            connection = try RedisConnection.connect(endpoint, timeoutMs: Limits.healerRedisTimeoutMs) { !self.isStopping }
+            connection = try RoutedConnection.connect(endpoint, timeoutMs: Limits.healerRedisTimeoutMs) { !self.isStopping }
         } catch {
             // The sink says what is wrong with Redis.
             notBeforeNs = MonotonicClock.nowNs() + backoff.nextDelayNs()

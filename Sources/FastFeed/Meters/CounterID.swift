@@ -35,7 +35,7 @@ public enum CounterID: Int, CaseIterable, Sendable {
     /// What was written once more for a failover.
     case closedAgain, closedAgainMissing, redisFailovers
     /// What Redis refused, what was merged, and how much is on its way.
-    case redisErrorsRetried, redisRejected, closedRejected, historyScripts, updatesRefused, closedPending
+    case redisRedirects, redisLanes, redisErrorsRetried, redisRejected, closedRejected, historyScripts, updatesRefused, closedPending
     /// How many there are.
     case seriesActive, seriesWatched, connectionsLive
     // Control
@@ -55,7 +55,7 @@ public enum CounterID: Int, CaseIterable, Sendable {
     public var name: String { "\(self)".snakeCased }
     package var kind: Kind {
         switch self {
-        case .closedPending, .closedHeld, .gapsOpen, .gapCandlesAbsent, .seriesActive, .seriesWatched, .connectionsLive: .gauge
+        case .redisLanes, .closedPending, .closedHeld, .gapsOpen, .gapCandlesAbsent, .seriesActive, .seriesWatched, .connectionsLive: .gauge
         case .groupMembers, .groupWriters, .groupBlind, .groupEpoch, .groupUnits: .gauge
         default: .counter
         }
@@ -134,6 +134,9 @@ public enum CounterID: Int, CaseIterable, Sendable {
         case .bytesSent: ("bytes", "RESP bytes handed to Redis.")
         case .repliesReceived: ("replies", "Replies read from Redis.")
         case .redisReconnects: ("attempts", "Attempts to connect to Redis after the first.")
+        case .redisRedirects:
+            ("replies", "Commands that a node of the Redis Cluster does not own the key of: written again at the right one.")
+        case .redisLanes: ("connections", "Primaries of the Redis Cluster that the data path writes to.")
         case .redisErrorsRetried:
             ("replies", "Error replies that say `not now` (OOM, LOADING, READONLY, MISCONF ...); the commands were sent again.")
         case .redisRejected: ("candles", "Candle states that Redis refused for good (WRONGTYPE ...), each logged.")

@@ -45,7 +45,9 @@ package final class Journal: Sendable {
     /// - Parameter key: what makes two lines "the same"; nil for lines that are always let through.
     package func note(
         _ level: JournalLevel, _ message: String, key: String? = nil, _ fields: (String, String)...
-    ) {
+    ) { note(level, message, key: key, fields: fields) }
+
+    package func note(_ level: JournalLevel, _ message: String, key: String? = nil, fields: [(String, String)]) {
         let nowNs = MonotonicClock.nowNs()
         state.withLock { state in
             var suppressed = 0

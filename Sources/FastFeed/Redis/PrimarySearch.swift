@@ -12,6 +12,7 @@ extension RedisEndpoint {
     func at(_ authority: Authority) -> RedisEndpoint {
         var endpoint = self
         endpoint.place = .tcp(authority)
+        endpoint.isNodeOfCluster = cluster != nil
         return endpoint
     }
 

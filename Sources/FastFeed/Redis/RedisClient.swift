@@ -1,17 +1,17 @@
-// A small client that blocks, for views, commands and tests: `RedisConnection` turned until the answer is there. Not for the
+// A small client that blocks, for views, commands and tests: `RoutedConnection` turned until the answer is there. Not for the
 // data path. One thread at a time; each call blocks up to its time-out.
 
 /// A connection to Redis whose calls block, up to the time-out. One thread at a time.
 public final class RedisClient {
-    private let connection: RedisConnection
+    private let connection: RoutedConnection
     private let timeout: Duration
 
-    private init(_ connection: RedisConnection, _ timeout: Duration) { (self.connection, self.timeout) = (connection, timeout) }
+    private init(_ connection: RoutedConnection, _ timeout: Duration) { (self.connection, self.timeout) = (connection, timeout) }
 
     /// Connects, authenticates and selects.
     /// - Throws: one sentence saying what failed.
     public static func connect(_ endpoint: RedisEndpoint, timeout: Duration = .seconds(5)) throws(FeedError) -> RedisClient {
-        let connection = try RedisConnection.connect(
+        let connection = try RoutedConnection.connect(
             endpoint, timeoutMs: timeout.milliseconds, stringBytesMax: Limits.clientBytesMax, outboxBytesMax: Limits.clientBytesMax)
         return RedisClient(connection, timeout)
     }

@@ -21,12 +21,15 @@ package final class RedisConnection {
     private let input = PaddedBuffer(count: 64 * 1024)
     /// Where Sentinels say which server is the primary: this connection's, and what they say now.
     private let named: (primary: NamedPrimary, board: PrimaryBoard)?
+    /// Of a cluster: its home node when this was made, and what is known of that now.
+    private let home: (node: Authority, seeds: ClusterSeeds)?
 
     private init(
-        _ transport: consuming Transport, _ named: (NamedPrimary, PrimaryBoard)?, stringBytesMax: Int, outboxBytesMax: Int
+        _ transport: consuming Transport, _ named: (NamedPrimary, PrimaryBoard)?, _ home: (Authority, ClusterSeeds)?, stringBytesMax: Int,
+        outboxBytesMax: Int
     ) {
         self.transport = transport
-        self.named = named
+        (self.named, self.home) = (named, home)
         parser = ReplyParser(stringBytesMax: stringBytesMax)
         outbox = Outbox(bytesMax: outboxBytesMax)
     }
@@ -42,11 +45,15 @@ package final class RedisConnection {
         outboxBytesMax: Int = Limits.redisOutboxBytesMax, isWanted: () -> Bool = { true }
     ) throws(FeedError) -> RedisConnection {
         let deadlineNs = MonotonicClock.nowNs() + .ns(ms: timeoutMs)
+        let node = try endpoint.findHome(untilNs: deadlineNs, isWanted: isWanted)
+        let home = node.flatMap { node in endpoint.cluster.map { (node, $0) } }
+        // From here on it is one server.
+        let endpoint = node.map(endpoint.at) ?? endpoint
         while true {
             let primary = try endpoint.findPrimary(untilNs: deadlineNs, isWanted: isWanted)
             let transport = try open(endpoint, primary, timeoutMs, untilNs: deadlineNs, isWanted)
             let named = primary.flatMap { primary in endpoint.sentinels.map { (primary, $0.board) } }
-            let connection = RedisConnection(transport, named, stringBytesMax: stringBytesMax, outboxBytesMax: outboxBytesMax)
+            let connection = RedisConnection(transport, named, home, stringBytesMax: stringBytesMax, outboxBytesMax: outboxBytesMax)
             if try connection.greet(endpoint, timeoutMs, untilNs: deadlineNs, isWanted) { return connection }
             // Not yet, or not any more.
             connection.close()
@@ -78,8 +85,14 @@ package final class RedisConnection {
         return true
     }
 
-    /// The Sentinels name another server now: what is written here is lost.
-    var isOutdated: Bool { named.map { $0.board.primary != $0.primary } ?? false }
+    /// Nil where Redis is not a cluster.
+    var homeNode: Authority? { home?.node }
+
+    /// The Sentinels name another server now: what is written here is lost. Of a cluster: another node is the home now.
+    var isOutdated: Bool {
+        if let home, let owner = home.seeds.board.owner(home.seeds.homeSlot) { return owner != home.node }
+        return named.map { $0.board.primary != $0.primary } ?? false
+    }
 
     /// The replies to these commands, error replies among them; blocks.
     /// - Throws: one sentence; the connection is of no more use.
@@ -107,7 +120,7 @@ package final class RedisConnection {
         }
         defer { connection.close() }
         guard connection.send(ServerIdentity.question), case .reply(let reply) = connection.next(timeoutMs: timeoutMs),
-            let refusal = reply.text.flatMap({ ServerIdentity(reply: $0).refusal })
+            endpoint.cluster == nil, let refusal = reply.text.flatMap({ ServerIdentity(reply: $0).refusal })
         else { return }
         throw FeedError(.configuration, "\(endpoint.name(connection.named?.primary)): \(refusal)")
     }
@@ -175,7 +188,7 @@ package final class RedisConnection {
     /// - Parameter untilNs: 0 for now.
     private func next(untilNs: UInt64) -> Event {
         var isLate = false
-        if isOutdated, loss == nil { return lose("another server is Redis's primary now") }
+        if isOutdated, loss == nil { return lose("another server has taken its place") }
         while true {
             switch parser.next() {
             case .reply(let reply): return .reply(reply)

@@ -11,18 +11,7 @@ extension RedisEndpoint {
     init(sentinelURL url: String) throws(FeedError) {
         let kind = RedisEndpoint.sentinelKind
         func refusal(_ why: String) -> FeedError { kind.refusal(url, why) }
-        // The parser of one host: the first of the list stands for all of them.
-        guard let scheme = kind.schemes.first(where: { url.hasPrefix($0.key) })?.key else { throw refusal("another scheme") }
-        let all = url.dropFirst(scheme.count)
-        let end = all.firstIndex(of: "/") ?? all.endIndex
-        let hostsStart = all[..<end].lastIndex(of: "@").map { all.index(after: $0) } ?? all.startIndex
-        let hosts = all[hostsStart..<end].split(separator: ",", omittingEmptySubsequences: false)
-        guard hosts.count <= Limits.sentinelsMax else { throw refusal("more than \(Limits.sentinelsMax) Sentinels") }
-        let parts = try kind.parse(scheme + all[..<hostsStart] + (hosts.first ?? "") + all[end...])
-        let port = kind.schemes.first { $0.key == parts.scheme }?.value ?? 0
-        let addresses = hosts.compactMap { Authority($0, portElse: port) }
-        guard addresses.count == hosts.count else { throw refusal("host or port of a Sentinel is missing or malformed") }
-        guard Set(addresses.map(\.description)).count == addresses.count else { throw refusal("a Sentinel is named twice") }
+        let (parts, addresses) = try kind.parseHosts(url, most: Limits.sentinelsMax, of: "Sentinel")
         let path = parts.rest.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
         guard let name = path.first, RedisEndpoint.isPrimaryName(name), path.count <= 2 else {
             throw refusal("behind the Sentinels stands the name under which they watch the primary, as in redis+sentinel://h1,h2,h3/NAME")

@@ -1,6 +1,6 @@
 // Where Redis is, parsed once from `--redis`. A plain value, any thread.
 
-/// A Redis server: TCP, TLS or Unix socket, credentials and database; or the Sentinels that say which server it is.
+/// A Redis server: TCP, TLS or Unix socket, credentials and database; or the Sentinels that say which server it is; or a Redis Cluster.
 public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
     /// How a server is reached.
     public enum Place: Sendable, Equatable {
@@ -10,6 +10,8 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
         case unix(path: String)
         /// Which server is the primary, they say.
         case sentinel(Sentinels)
+        /// A Redis Cluster: any of these nodes says which nodes there are.
+        case cluster(ClusterSeeds)
     }
 
     /// How it is reached.
@@ -31,6 +33,8 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
     public var passwordFile: String?
     /// The number for SELECT.
     public var database = 0
+    /// It was named by a cluster's map.
+    var isNodeOfCluster = false
 
     /// Without TLS, user and password, and with database 0.
     public init(place: Place) { self.place = place }
@@ -38,13 +42,14 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
     /// 127.0.0.1, port 6379.
     public static let local = RedisEndpoint(place: .tcp(Authority(host: "127.0.0.1", port: 6379)))
 
-    static let schemesListed = "redis://, rediss://, redis+sentinel://, rediss+sentinel:// or unix://"
+    static let schemesListed = "redis://, rediss://, redis+sentinel://, rediss+sentinel://, redis+cluster://, rediss+cluster:// or unix://"
     private static let kind = URLKind(
         name: "Redis URL", schemes: ["redis://": 6379, "rediss://": 6379], schemesListed: schemesListed, endMarks: "/",
         hasCredentials: true)
 
     /// - Parameter url: `redis://[user:pass@]host[:port][/db]`, `rediss://…`, `unix:///path[?db=n]`, or with Sentinels
-    ///   `redis+sentinel://[user:pass@]host[:port],host[:port]…/name[/db]`, `rediss+sentinel://…`.
+    ///   `redis+sentinel://[user:pass@]host[:port],host[:port]…/name[/db]`, `rediss+sentinel://…`, or of a cluster
+    ///   `redis+cluster://[user:pass@]host[:port],host[:port]…`, `rediss+cluster://…`.
     /// - Throws: one sentence; it never repeats the URL's password.
     public init(url: String) throws(FeedError) {
         func refusal(_ why: String) -> FeedError { RedisEndpoint.kind.refusal(url, why) }
@@ -65,6 +70,10 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
         }
         if RedisEndpoint.isSentinelURL(url) {
             self = try RedisEndpoint(sentinelURL: url)
+            return
+        }
+        if RedisEndpoint.isClusterURL(url) {
+            self = try RedisEndpoint(clusterURL: url)
             return
         }
         let parts = try RedisEndpoint.kind.parse(url)
@@ -93,6 +102,8 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
         case .sentinel(let sentinels):
             "\(isSecure ? "rediss" : "redis")+sentinel://\(sentinels.addresses.map(\.description).joined(separator: ","))"
                 + "/\(sentinels.name)/\(database)"
+        case .cluster(let seeds):
+            "\(isSecure ? "rediss" : "redis")+cluster://\(seeds.addresses.map(\.description).joined(separator: ","))"
         }
     }
 
@@ -108,6 +119,7 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
         case .unix(let path): .unix(path: path)
         case .sentinel:
             if let primary { .tcp(primary.authority) } else { preconditionFailure("which server is the primary was not asked") }
+        case .cluster: preconditionFailure("which node it is was not asked")
         }
     }
 
@@ -118,7 +130,16 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
         if case .unix = place { throw FeedError(.configuration, "TLS needs a host name, not a socket path") }
         return try TLSContext.client(
             authorityFile: authorityFile, certificateFile: certificateFile, keyFile: keyFile, setting: "--redis-ca-file",
-            namedBy: sentinels == nil ? nil : "the Sentinels")
+            namedBy: naming)
+    }
+
+    private var naming: TLSContext.Naming? {
+        switch place {
+        case .sentinel: .sentinels
+        case .cluster: .cluster
+        case .tcp: isNodeOfCluster ? .cluster : nil
+        case .unix: nil
+        }
     }
 
     /// AUTH, where there is a password. Its file is read here.

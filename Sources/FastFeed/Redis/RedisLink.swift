@@ -8,16 +8,26 @@ import Glibc
 /// Where the data connection leads, and what its TLS needs. Certificates and keys are read once, when this is made; a password's file
 /// (`RedisEndpoint.passwordFile`) for each connection.
 package struct RedisLinkSettings: Sendable {
-    let endpoint: RedisEndpoint
+    private(set) var endpoint: RedisEndpoint
     let tls: TLSContext?
     package var connectTimeoutMs = Limits.redisConnectTimeoutMs
     /// A script that each server is to know by its name; nil: none.
     package var script: String?
+    /// It is a node of a cluster that we know as one.
+    private(set) var isClusterNode = false
 
     /// - Throws: one sentence naming the certificate or key that cannot be used.
     package init(_ endpoint: RedisEndpoint) throws(FeedError) {
         self.endpoint = endpoint
         tls = try endpoint.tlsContext()
+    }
+
+    /// The same for one node of a cluster, `host:port` as its map names it.
+    func at(_ node: String) -> RedisLinkSettings {
+        guard let authority = Authority(node[...], portElse: 0) else { preconditionFailure("a node of a map has an address") }
+        var settings = self
+        (settings.endpoint, settings.isClusterNode) = (endpoint.at(authority), true)
+        return settings
     }
 }
 
@@ -45,6 +55,7 @@ package struct RedisLinkSettings: Sendable {
     private var hasAskedToKill = false
 
     private let settings: RedisLinkSettings
+    private let slot: Int
     private var query: PrimaryQuery?
     /// Where Sentinels say which server that is: the one we are connected to, or are about to be; and the one before.
     private var (primary, lastPrimary): (NamedPrimary?, NamedPrimary?) = (nil, nil)
@@ -70,8 +81,9 @@ package struct RedisLinkSettings: Sendable {
     private var backoff: Backoff
     private let input = PaddedBuffer(count: 64 * 1024)
 
-    init(_ settings: RedisLinkSettings, seed: UInt64) {
-        self.settings = settings
+    /// - Parameter slot: of its owner's poll tokens.
+    init(_ settings: RedisLinkSettings, slot: Int, seed: UInt64) {
+        (self.settings, self.slot) = (settings, slot)
         backoff = Backoff(Limits.redisBackoffMs, seed: seed)
     }
 
@@ -139,7 +151,7 @@ package struct RedisLinkSettings: Sendable {
         dial = Dial(
             settings.endpoint.server(primary),
             Dial.Options(tls: settings.tls, attempt: attempts, patienceNs: .ns(ms: Limits.addressPatienceMs)), port: port,
-            token: port.token(slot: 0, generation: generation))
+            token: port.token(slot: slot, generation: generation))
         attempts += 1
         phase = .dialing
     }
@@ -188,7 +200,7 @@ package struct RedisLinkSettings: Sendable {
             case .identity:
                 scriptRefusal = reply.isError ? reply.message : nil
                 let identity = reply.isError ? nil : ServerIdentity(reply: reply.message)
-                if let refusal = identity?.refusal { return .failed("Redis cannot be used: \(refusal)") }
+                if let refusal = identity?.refusal, !settings.isClusterNode { return .failed("Redis cannot be used: \(refusal)") }
                 run = identity?.run
             case .role:
                 // Who may not ask believes it: a replica refuses what is written.

@@ -54,9 +54,9 @@ package struct ReplicationInfo: Sendable, Equatable {
 
 /// How Redis stands, for status.
 package struct RedisStanding: Sendable, Equatable {
-    /// `single`, or `sentinel`.
+    /// `single`, `sentinel` or `cluster`.
     package var mode = ""
-    /// Where the server is that is written to; empty while nobody knows.
+    /// Where the server is that is written to, of a cluster all that are; empty while nobody knows.
     package var primary = ""
     /// What it says of its replicas; nil while it has not.
     package var replicas: ReplicationInfo?
@@ -69,6 +69,8 @@ package struct RedisStanding: Sendable, Equatable {
         case .tcp(let authority): (mode, primary) = ("single", "\(authority)")
         case .unix(let path): (mode, primary) = ("single", path)
         case .sentinel(let sentinels): (mode, primary) = ("sentinel", sentinels.board.primary.map { "\($0.authority)" } ?? "")
+        case .cluster(let seeds):
+            (mode, primary) = ("cluster", (seeds.board.map?.primaries ?? []).map(\.description).joined(separator: ","))
         }
     }
 }

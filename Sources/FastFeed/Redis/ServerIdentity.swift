@@ -31,6 +31,6 @@ package struct ServerIdentity: Equatable {
     package var refusal: String? {
         guard let slots, slots != "0-16383" else { return nil }
         let held = slots.isEmpty ? "no slots" : "only the slots \(Ascii.printable(slots.utf8, limit: 40))"
-        return "it is a node of a Redis Cluster and holds \(held); the service needs one server that holds all 16384"
+        return "it is a node of a Redis Cluster and holds \(held); redis+cluster://… names a cluster"
     }
 }

@@ -34,6 +34,11 @@
     var writtenNs: UInt64 = 0
     /// Where it ends in the builder's bytes.
     var end = 0
+    /// Of all batches of the sink, which one it is.
+    var number = 0
+    /// Each command has an ASKING before it, with a reply of its own; that of the next command has come.
+    var isAsking = false
+    var hasAsked = false
     /// Some command was answered "not now": the forming states go back into the table.
     var mustRetry = false
 
@@ -47,13 +52,14 @@
         seriesWasForming = MappedArray(zeroed: capacity)
     }
 
-    var candleCount: Int { closedCount + seriesCount }
+    /// In a cluster a message may be all that a batch has of a series.
+    var candleCount: Int { max(closedCount + seriesCount, publishCount) }
     package var commandCount: Int { closedCount + hashCount + publishCount + asides.count }
     var isAnswered: Bool { answered == commandCount }
 
     package mutating func clear() {
         (closedCount, seriesCount, hashCount, publishCount, answered) = (0, 0, 0, 0, 0)
-        mustRetry = false
+        (mustRetry, isAsking, hasAsked) = (false, false, false)
         if !asides.isEmpty { asides = [] }
     }
 

@@ -10,7 +10,7 @@
     let history: Int
     let batchSize: Int
     /// States that still fit into `out`.
-    private(set) var room: Int
+    var room: Int
     /// Bytes that asides may still have in `out`.
     var asideRoom = Limits.asideBytesMax
     let memory: PaddedBuffer
@@ -19,12 +19,12 @@
     /// By series id; all zero until the series is followed.
     let texts: MappedArray<SeriesText>
     /// Series with a place in this batch, in order of first touch.
-    private let touched: MappedArray<UInt32>
-    private var touchedCount = 0
+    let touched: MappedArray<UInt32>
+    var touchedCount = 0
     private var followedMax = 0
     /// Dirty series of this batch, bucketed by interval: heads and links over `touched`' order.
-    private let bucketLinks: MappedArray<UInt32>
-    private(set) var buckets: [UInt32]
+    let bucketLinks: MappedArray<UInt32>
+    var buckets: [UInt32]
     private let latestHeads: [[UInt8]]
 
     /// - Parameter batchCountMax: the most batches between two `begin`.
@@ -99,19 +99,22 @@
         var position = table.closed.sent
         while position < table.closed.tail && batch.closedCount < room {
             let state = table.closed.state(position)
-            if state == .pending {
-                let id = Int(table.closed[position].seriesID)
-                CandleEncoder.putAppend(table.closed.lent(position), texts[id], to: &out)
-                batch.closedPositions[batch.closedCount] = position
-                batch.closedReceivedNs[batch.closedCount] = table.closed[position].receivedNs
-                batch.closedParsedAfterNs[batch.closedCount] = table.closed.parsedAfterNs(position)
-                batch.closedCount += 1
-                table.closed.mark(position, .sent)
-                chain(table.closed.offset(position), id, &table)
-            }
+            if state == .pending { putClosed(position, &table, &batch) }
             position += 1
         }
         table.closed.sent = position
+    }
+
+    @inline(__always)
+    mutating func putClosed(_ position: Int, _ table: inout CandleTable, _ batch: inout Batch) {
+        let id = Int(table.closed[position].seriesID)
+        CandleEncoder.putAppend(table.closed.lent(position), texts[id], to: &out)
+        batch.closedPositions[batch.closedCount] = position
+        batch.closedReceivedNs[batch.closedCount] = table.closed[position].receivedNs
+        batch.closedParsedAfterNs[batch.closedCount] = table.closed.parsedAfterNs(position)
+        batch.closedCount += 1
+        table.closed.mark(position, .sent)
+        chain(table.closed.offset(position), id, &table)
     }
 
     private mutating func chain(_ offset: UInt32, _ id: Int, _ table: inout CandleTable) {
@@ -130,7 +133,7 @@
     }
 
     @inline(__always)
-    private mutating func touch(_ id: Int, _ table: borrowing CandleTable) {
+    mutating func touch(_ id: Int, _ table: borrowing CandleTable) {
         let state = table.states.row(id)
         guard !state.flags.contains(.inBatch) else { return }
         state.flags.insert(.inBatch)
@@ -149,16 +152,20 @@
             let state = table.states.row(id)
             guard state.flags.contains(.known) else { continue }
             touch(id, table)
-            let interval = Int(state.interval)
-            bucketLinks[id] = buckets[interval]
-            buckets[interval] = UInt32(truncatingIfNeeded: id)
+            putInBucket(id, Int(state.interval))
             room &-= 1
         }
         return most &- room
     }
 
+    @inline(__always)
+    mutating func putInBucket(_ id: Int, _ interval: Int) {
+        bucketLinks[id] = buckets[interval]
+        buckets[interval] = UInt32(truncatingIfNeeded: id)
+    }
+
     /// One HSET per interval for all its series of this batch.
-    private mutating func writeHashes(_ table: inout CandleTable, _ batch: inout Batch) {
+    mutating func writeHashes(_ table: inout CandleTable, _ batch: inout Batch) {
         for interval in latestHeads.indices where buckets[interval] != .max {
             var count = 0
             var next = buckets[interval]
@@ -166,6 +173,7 @@
                 count &+= 1
                 next = bucketLinks[Int(next)]
             }
+            if batch.isAsking { putAsking() }
             out.put(UInt8(ascii: "*"))
             out.put(Int64(2 &+ 2 &* count))
             out.putLineEnd()
@@ -210,18 +218,23 @@
     private mutating func writeUpdates(_ table: inout CandleTable, _ batch: inout Batch) {
         for index in 0..<touchedCount {
             let id = Int(touched[index])
-            let state = table.states.row(id)
             writeUpdate(id, table)
-            state.flags.subtract([.inBatch, .newestIsChained])
-            texts[id].updateCount &+= UInt64(state.updates)
-            state.updates = 0
-            (state.batchClosedFirst, state.batchClosedLast, state.batchClosedCount) = (.max, .max, 0)
-            batch.publishCount &+= 1
+            endUpdate(id, table, &batch)
         }
     }
 
     @inline(__always)
-    private mutating func writeUpdate(_ id: Int, _ table: borrowing CandleTable) {
+    mutating func endUpdate(_ id: Int, _ table: borrowing CandleTable, _ batch: inout Batch) {
+        let state = table.states.row(id)
+        state.flags.subtract([.inBatch, .newestIsChained])
+        texts[id].updateCount &+= UInt64(state.updates)
+        state.updates = 0
+        (state.batchClosedFirst, state.batchClosedLast, state.batchClosedCount) = (.max, .max, 0)
+        batch.publishCount &+= 1
+    }
+
+    @inline(__always)
+    mutating func writeUpdate(_ id: Int, _ table: borrowing CandleTable) {
         let state = table.states.row(id)
         out.put(texts[id].publish)
         // A newest state that is one of the closed candles is listed once.
@@ -263,7 +276,7 @@
         out.closeBulk(headAt: headPlace, from: from)
     }
 
-    private mutating func writeClosedList(_ id: Int, _ table: borrowing CandleTable) {
+    mutating func writeClosedList(_ id: Int, _ table: borrowing CandleTable) {
         var offset = table.states[id].batchClosedFirst
         var isFirst = true
         while offset != .max {

@@ -18,7 +18,7 @@ extension CandleWriter {
         table.own(handles)
         takenOverUntilNs = table.held.nowNs + .ns(ms: Limits.takenOverMs)
         // A new connection writes all of it.
-        guard link.isReady, table.merges.takeOvers.count < Limits.storedCandlesMax else { return }
+        guard isCluster || isConnected, table.merges.takeOvers.count < Limits.storedCandlesMax else { return }
         table.merges.takeOver(
             table.stored.runs(nowNs: table.held.nowNs, most: Limits.mergeRunMax, of: Set(handles)).map(\.candles))
     }
@@ -27,14 +27,26 @@ extension CandleWriter {
     var isTakingOver: Bool { table.held.nowNs < takenOverUntilNs || !table.merges.takeOvers.isEmpty }
 
     /// Beside the flow of candles, a little in each batch: the series that we had before do not wait.
-    mutating func buildTakeOvers(_ batch: inout Batch) {
+    mutating func buildTakeOvers(_ lane: Row<Lane>, _ batch: inout Batch) {
         var left = Limits.takeOverCandlesPerBatchMax
-        while left > 0, let run = table.merges.nextTakeOver(most: builder.mergeRoom) {
+        while left > 0, let place = table.merges.takeOvers.lastIndex(where: { isOf(lane, $0) }),
+            let run = table.merges.nextTakeOver(at: place, most: builder.mergeRoom)
+        {
             // Its id may have been given to another.
             guard let series = series(of: run) else { continue }
-            builder.writeTakeOver(run, series, sha: mergeSHA, to: &batch)
+            builder.writeTakeOver(run, series, sha: lane.value.mergeSHA, to: &batch)
             left -= run.count
         }
+    }
+
+    /// The candles' history is in a slot of this lane, or they have no name any more and are nobody's.
+    func isOf(_ lane: Row<Lane>, _ run: [CandleRecord]) -> Bool {
+        !isCluster || series(of: run).map { historyIsOf(lane, $0) } ?? true
+    }
+
+    /// Those of this lane: a new connection begins with them anew.
+    mutating func endTakeOvers(_ lane: Row<Lane>) {
+        table.merges.endTakeOvers(but: isCluster ? table.merges.takeOvers.filter { !isOf(lane, $0) } : [])
     }
 
     /// All of it is there.

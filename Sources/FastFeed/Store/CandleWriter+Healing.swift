@@ -47,56 +47,73 @@ extension CandleWriter {
     // MARK: Writing
 
     @inline(never)
-    mutating func buildAsides(_ batch: inout Batch) {
-        guard again.isEmpty else { return buildAgain(&batch) }
-        if mergeIsDue { buildMerges(&batch) }
+    mutating func buildAsides(_ lane: Row<Lane>, _ batch: inout Batch) {
+        guard lane.value.again.isEmpty else { return buildAgain(lane, &batch) }
+        if mergeIsDue(lane) { buildMerges(lane, &batch) }
         var count = 0
-        while count < Limits.gapKeysPerBatchMax, let series = gapKeys.next(head: table.closed.head) {
+        while count < Limits.gapKeysPerBatchMax,
+            let series = gapKeys.next(head: table.closed.head, where: { historyIsOf(lane, $0) })
+        {
             // What Redis says of the holes of one that was stopped, or that another writes, stays.
             guard table.writes(series) else {
-                gapKeys.removeFirst()
+                gapKeys.remove(series)
                 continue
             }
             guard builder.writeGaps(series, gaps.gaps(of: series), to: &batch) else { break }
-            gapKeys.removeFirst()
+            gapKeys.remove(series)
             count += 1
         }
-        let taken = removals.prefix(Limits.removalsPerBatchMax)
-        for (place, series) in taken.enumerated() {
-            // Who came back meanwhile writes the field again.
-            guard table.isFollowed(series) || builder.remove(series, from: &batch) else {
-                removals.removeFirst(place)
-                return asidesInFlight += batch.asides.isEmpty ? 0 : 1
+        buildRemovals(lane, &batch)
+        if !batch.asides.isEmpty { lane.value.asidesInFlight += 1 }
+    }
+
+    private mutating func buildRemovals(_ lane: Row<Lane>, _ batch: inout Batch) {
+        var (left, kept, isFull) = (Limits.removalsPerBatchMax, [Series](), false)
+        for series in removals {
+            guard left > 0, !isFull, latestIsOf(lane, series) else {
+                kept.append(series)
+                continue
             }
+            left -= 1
+            // Who came back meanwhile writes the field again.
+            if table.isFollowed(series) || builder.remove(series, from: &batch) { continue }
+            isFull = true
+            kept.append(series)
         }
-        removals.removeFirst(taken.count)
-        if !batch.asides.isEmpty { asidesInFlight += 1 }
+        removals = kept
     }
 
     // MARK: Again
 
     /// A new connection: the server behind it may have lost what was acknowledged.
-    mutating func beginRewriting() {
-        let runs = table.stored.runs(nowNs: table.held.nowNs, most: Limits.mergeRunMax)
-        // Who writes a series may know better what its bars are: of those only what is missing is written.
-        let watched = runs.map { $0.isWatched || table.isGivenAway($0.series.id) }
-        again = runs.indices.reversed().filter { !watched[$0] }.map { runs[$0].candles }
-        table.merges.takeOver(runs.indices.filter { watched[$0] }.map { runs[$0].candles })
-        (isRewriting, rewritten) = (true, (0, 0))
-        if again.isEmpty { endRewriting() }
+    mutating func beginRewriting(_ lane: Row<Lane>) {
+        endTakeOvers(lane)
+        rewrite(nil, lane)
+        (lane.value.rewritten, lane.value.isNewConnection) = ((0, 0), true)
+        if lane.value.again.isEmpty { endRewriting(lane) }
     }
 
-    private mutating func buildAgain(_ batch: inout Batch) {
-        while let run = again.last, builder.mergeRoom >= run.count {
-            again.removeLast()
+    /// What is kept of these series, or of all, goes there again, the next run last.
+    mutating func rewrite(_ handles: Set<SeriesHandle>?, _ lane: Row<Lane>) {
+        let runs = table.stored.runs(nowNs: table.held.nowNs, most: Limits.mergeRunMax, of: handles).filter { isOf(lane, $0.candles) }
+        // Who writes a series may know better what its bars are: of those only what is missing is written.
+        let watched = runs.map { $0.isWatched || table.isGivenAway($0.series.id) }
+        lane.value.again = runs.indices.reversed().filter { !watched[$0] }.map { runs[$0].candles } + lane.value.again
+        table.merges.takeOver(runs.indices.filter { watched[$0] }.map { runs[$0].candles })
+        if !lane.value.again.isEmpty { lane.value.isRewriting = true }
+    }
+
+    private mutating func buildAgain(_ lane: Row<Lane>, _ batch: inout Batch) {
+        while let run = lane.value.again.last, builder.mergeRoom >= run.count {
+            lane.value.again.removeLast()
             guard let series = series(of: run) else { continue }
-            builder.writeAgain(run, series, sha: mergeSHA, to: &batch)
+            builder.writeAgain(run, series, sha: lane.value.mergeSHA, to: &batch)
         }
         if !batch.asides.isEmpty {
-            asidesInFlight += 1
-        } else if again.isEmpty {
+            lane.value.asidesInFlight += 1
+        } else if lane.value.again.isEmpty {
             // What was left has no name any more.
-            endRewriting()
+            endRewriting(lane)
         }
     }
 
@@ -118,8 +135,10 @@ extension CandleWriter {
     }
 
     /// All of it is there. Now the healer may look.
-    mutating func endRewriting() {
-        isRewriting = false
+    mutating func endRewriting(_ lane: Row<Lane>) {
+        lane.value.isRewriting = false
+        let (rewritten, isNewConnection) = (lane.value.rewritten, lane.value.isNewConnection)
+        (lane.value.rewritten, lane.value.isNewConnection) = ((0, 0), false)
         counters.add(.closedAgain, rewritten.count)
         if rewritten.missing > 0 {
             counters.add(.closedAgainMissing, rewritten.missing)
@@ -127,18 +146,25 @@ extension CandleWriter {
                 .warning, "Redis had lost candles that it had acknowledged; they are there again", key: "redis-again",
                 ("candles", "\(rewritten.missing)"))
         }
-        if hasHealer { _ = words.offer(.connected) }
+        if hasHealer && (isNewConnection || rewritten.missing > 0) { _ = words.offer(.connected) }
     }
 
-    mutating func buildMerges(_ batch: inout Batch) {
-        guard table.merges.takeOvers.isEmpty else { return buildTakeOvers(&batch) }
+    private mutating func takeRun(_ lane: Row<Lane>, most: Int) -> MergeQueue.Run? {
+        guard isCluster else { return table.merges.take(most: most) }
+        let ids = Set(table.merges.order.filter { table.series($0).map { historyIsOf(lane, $0) } ?? false })
+        let removals = Set(table.merges.removals.map(\.series).filter { historyIsOf(lane, $0) })
+        return table.merges.take(most: most, of: { ids.contains($0) }, removals: { removals.contains($0) })
+    }
+
+    mutating func buildMerges(_ lane: Row<Lane>, _ batch: inout Batch) {
+        if table.merges.takeOvers.contains(where: { isOf(lane, $0) }) { return buildTakeOvers(lane, &batch) }
         var left = table.mergeRunLength
-        while left > 0, builder.mergeRoom > 0, let run = table.merges.take(most: min(left, builder.mergeRoom)) {
+        while left > 0, builder.mergeRoom > 0, let run = takeRun(lane, most: min(left, builder.mergeRoom)) {
             switch run {
             case .candles(let candles): left -= candles.count
             case .removal(_, let ids): left -= ids.count
             }
-            builder.writeMerge(run, table, sha: mergeSHA, to: &batch)
+            builder.writeMerge(run, table, sha: lane.value.mergeSHA, to: &batch)
         }
     }
 }

@@ -6,28 +6,38 @@ extension Sink {
     package func checkInvariants() -> String? { writer.value.checkInvariants() }
 
     /// For a test: what the check must find.
-    package func miscountFlight() { writer.value.candlesInFlight += 1 }
+    package func miscountFlight() { writer.value.lanes[0].candlesInFlight += 1 }
 }
 
 extension CandleWriter {
     func checkInvariants() -> String? {
-        table.checkInvariants() ?? builder.checkInvariants() ?? refused.checkInvariants() ?? gapKeys.checkInvariants()
-            ?? gaps.checkInvariants() ?? (gaps.version == gapsVersion ? table.checkTallies() : nil) ?? wrongFlight() ?? wrongMerges()
-            ?? wrongEnds()
+        wrongPart() ?? wrongFlight() ?? wrongMerges() ?? wrongQueues() ?? wrongEnds()
     }
 
-    private func inFlight(_ index: Int) -> Row<Batch> { batches.row((firstBatch + index) % batches.count) }
+    private func wrongPart() -> String? {
+        table.checkInvariants() ?? builder.checkInvariants() ?? refused.checkInvariants() ?? gapKeys.checkInvariants()
+            ?? gaps.checkInvariants() ?? (gaps.version == gapsVersion ? table.checkTallies() : nil)
+    }
+
+    private var lanePlaces: Range<Int> { 0..<lanes.count }
 
     // MARK: Batches
 
     private func wrongFlight() -> String? {
-        guard batchCount <= batches.count else { return "sink: \(batchCount) batches are in flight" }
-        guard batchCount == 0 || link.isReady else { return "sink: \(batchCount) batches are in flight without a connection" }
-        var (candles, asides) = (0, 0)
         var sent: Set<Int> = []
-        for index in 0..<batchCount {
-            let batch = inFlight(index)
-            if let wrong = batch.value.checkInvariants() { return wrong }
+        for place in lanePlaces { if let wrong = wrongFlight(lanes.row(place), &sent) { return wrong } }
+        let lost = (table.closed.head..<table.closed.tail).first { table.closed.state($0) == .sent && !sent.contains($0) }
+        return lost.map { "sink: entry \($0) is marked as sent, and no batch has it" }
+    }
+
+    private func wrongFlight(_ lane: Row<Lane>, _ sent: inout Set<Int>) -> String? {
+        let count = lane.value.batchCount
+        guard count <= lane.value.batches.count else { return "sink: \(count) batches are in flight" }
+        guard count == 0 || lane.value.link.isReady else { return "sink: \(count) batches are in flight without a connection" }
+        var (candles, asides) = (0, 0)
+        for index in 0..<count {
+            let batch = lane.value.batch(index)
+            if let wrong = batch.value.checkInvariants(isRouted: isCluster) { return wrong }
             guard index == 0 || batch.value.answered == 0 else { return "sink: batch \(index) is answered before the one in front of it" }
             candles += batch.value.candleCount
             if !batch.value.asides.isEmpty { asides += 1 }
@@ -42,22 +52,26 @@ extension CandleWriter {
                 guard table.closed.state(position) == .sent else { return "sink: entry \(position) is on its way and not marked as sent" }
             }
         }
-        let lost = (table.closed.head..<table.closed.tail).first { table.closed.state($0) == .sent && !sent.contains($0) }
-        if let lost { return "sink: entry \(lost) is marked as sent, and no batch has it" }
-        guard candles == candlesInFlight else { return "sink: \(candlesInFlight) candles counted as in flight, \(candles) are" }
-        guard asides == asidesInFlight else { return "sink: \(asidesInFlight) batches with asides counted, \(asides) are" }
-        guard unsentCount == 0 || unsentFrom + unsentCount == builder.out.count else {
-            return "sink: \(unsentCount) bytes from \(unsentFrom) on are to be sent, of \(builder.out.count)"
+        guard candles == lane.value.candlesInFlight else {
+            return "sink: \(lane.value.candlesInFlight) candles counted as in flight, \(candles) are"
         }
+        guard asides == lane.value.asidesInFlight else {
+            return "sink: \(lane.value.asidesInFlight) batches with asides counted, \(asides) are"
+        }
+        let (from, unsent) = (lane.value.unsentFrom, lane.value.unsentCount)
+        let built = isCluster ? lane.value.restFrom + lane.value.rest.count : builder.out.count
+        guard unsent == 0 || from + unsent == built else { return "sink: \(unsent) bytes from \(from) on are to be sent, of \(built)" }
         return nil
     }
 
     /// Runs that are on their way stand in the batches, and the other way round.
     private func wrongMerges() -> String? {
         var (candles, removals) = (0, 0)
-        for index in 0..<batchCount {
-            for case .merge(let run) in inFlight(index).value.asides {
-                if case .candles(let list) = run { candles += list.count } else { removals += 1 }
+        for place in lanePlaces {
+            for index in 0..<lanes[place].batchCount {
+                for case .merge(let run) in lanes[place].batch(index).value.asides {
+                    if case .candles(let list) = run { candles += list.count } else { removals += 1 }
+                }
             }
         }
         guard candles == table.merges.flyingCount && removals == table.merges.removalsFlying else {
@@ -66,6 +80,35 @@ extension CandleWriter {
         }
         let mute = refused.asking.first { !table.merges.mentions($0) }
         return mute.map { "sink: refused candles of series \($0) wait for an answer, and nothing is asked" }
+    }
+
+    // MARK: Queues of a cluster
+
+    /// What is marked as waiting stands in one queue, once; each assigned candle, too.
+    private func wrongQueues() -> String? {
+        var (assigned, updates, latest): (Set<Int>, Set<UInt32>, Set<UInt32>) = ([], [], [])
+        for place in lanePlaces {
+            for queue in [lanes[place].queue, lanes[place].asking] {
+                for position in queue.closed.all where position >= table.closed.head && table.closed.state(position) == .assigned {
+                    guard assigned.insert(position).inserted else { return "sink: entry \(position) waits in two queues" }
+                }
+                for id in queue.updates.all where !updates.insert(id).inserted { return "sink: messages of series \(id) wait twice" }
+                for id in queue.latest.all where !latest.insert(id).inserted { return "sink: the newest state of series \(id) waits twice" }
+            }
+        }
+        let lost = (table.closed.head..<table.closed.tail).first { table.closed.state($0) == .assigned && !assigned.contains($0) }
+        if let lost { return "sink: entry \(lost) is in no lane's queue" }
+        for id in 0..<table.seriesCount where isCluster {
+            let marks = route.marks[id]
+            guard (marks & LaneRoute.updateWaits != 0) == updates.contains(UInt32(id)),
+                (marks & LaneRoute.latestWaits != 0) == latest.contains(UInt32(id))
+            else { return "sink: series \(id) is not marked as it waits" }
+            let waits = latest.contains(UInt32(id)) || table.states[id].flags.contains(.dirty)
+            guard waits || !table.states[id].flags.contains(.formingPending) else {
+                return "sink: a forming state of series \(id) waits nowhere"
+            }
+        }
+        return nil
     }
 
     // MARK: Ids and debts

@@ -3,29 +3,29 @@
 import CShims
 
 extension CandleWriter {
-    mutating func readReplies(_ nowNs: UInt64, _ port: PollerPort) {
+    mutating func readReplies(_ lane: Row<Lane>, _ nowNs: UInt64, _ port: PollerPort) {
         let ackNs = port.poller.nowNs
         var mayHaveMore = true
         while mayHaveMore {
-            switch link.fill() {
+            switch lane.value.link.fill() {
             case .empty: mayHaveMore = false
-            case .ended(let reason): return lose(reason, nowNs, peerIsGone: true)
-            case .lost(let reason): return lose(reason, nowNs)
+            case .ended(let reason): return lose(lane, reason, nowNs, peerIsGone: true)
+            case .lost(let reason): return lose(lane, reason, nowNs)
             case .filled(let more):
                 mayHaveMore = more
-                if let reason = settleAll(ackNs) { return lose(reason, nowNs) }
+                if let reason = settleAll(lane, ackNs) { return lose(lane, reason, nowNs) }
             }
         }
-        if batchCount == 0 && pausedUntilNs == 0 { retryBackoff.succeeded() }
+        if lane.value.batchCount == 0 && lane.value.pausedUntilNs == 0 { lane.value.retryBackoff.succeeded() }
     }
 
     /// Settles every reply that has been read. A reason to reconnect, if there is one.
-    private mutating func settleAll(_ nowNs: UInt64) -> String? {
+    private mutating func settleAll(_ lane: Row<Lane>, _ nowNs: UInt64) -> String? {
         while true {
-            guard let count = link.takeReplies() else { return link.protocolError }
+            guard let count = lane.value.link.takeReplies() else { return lane.value.link.protocolError }
             counters.add(.repliesReceived, count)
             for index in 0..<count {
-                if let reason = settle(link.reply(index), nowNs) { return reason }
+                if let reason = settle(lane, lane.value.link.reply(index), nowNs) { return reason }
             }
             // Not before there is none: behind the last one may be a protocol error.
             if count == 0 { return nil }
@@ -33,9 +33,13 @@ extension CandleWriter {
     }
 
     /// One reply, for the oldest unanswered command. A reason to reconnect, if it is one.
-    private mutating func settle(_ reply: Row<ff_reply>, _ nowNs: UInt64) -> String? {
-        guard batchCount > 0 else { return "a reply that nobody asked for" }
-        let batch = batches.row(firstBatch)
+    private mutating func settle(_ lane: Row<Lane>, _ reply: Row<ff_reply>, _ nowNs: UInt64) -> String? {
+        guard lane.value.batchCount > 0 else { return "a reply that nobody asked for" }
+        let batch = lane.value.batches.row(lane.value.firstBatch)
+        if batch.value.isAsking {
+            batch.value.hasAsked.toggle()
+            if batch.value.hasAsked { return reply.isError ? "Redis says: \(reply.message)" : nil }
+        }
         let command = batch.value.command(batch.value.answered)
         batch.value.answered &+= 1
         let isPublish = batch.value.isPublish(command)
@@ -47,22 +51,29 @@ extension CandleWriter {
         if case .hash(let index) = command, verdict == .never || verdict == .apart {
             refuseHash(batch, index, owedNs: verdict == .apart ? nowNs : nil)
         }
-        if case .aside(let index) = command { settleAside(batch, index, verdict, Int(clamping: reply.integer), nowNs) }
+        if case .aside(let index) = command { settleAside(lane, batch, index, verdict, Int(clamping: reply.integer), nowNs) }
         if isPublish && verdict != .done { counters.add(.updatesRefused) }
         switch verdict {
         case .later where isPublish, .elsewhere where isPublish: break
         case .later, .elsewhere:
             batch.value.mustRetry = true
-            isRefusing = true
-            if pausedUntilNs == 0 { pausedUntilNs = nowNs + retryBackoff.nextDelayNs() }
+            lane.value.isRefusing = true
+            pause(lane, nowNs)
+            if isCluster { wantMap() }
             guard verdict == .elsewhere else { break }
-            pausedUntilNs = min(pausedUntilNs, nowNs + .ns(ms: Limits.redisElsewherePauseMs))
-            if elsewhere.note(nowNs) { return "Redis goes on saying: \(reply.message)" }
+            lane.value.pausedUntilNs = min(lane.value.pausedUntilNs, nowNs + .ns(ms: Limits.redisElsewherePauseMs))
+            if lane.value.elsewhere.note(nowNs) { return "Redis goes on saying: \(reply.message)" }
         case .reconnect: return "Redis says: \(reply.message)"
+        case .moved, .ask: redirect(lane, reply, command, batch, nowNs)
         case .done, .notNewest, .never, .apart, .noScript: break
         }
-        if batch.value.isAnswered { finish(batch, nowNs) }
+        if batch.value.isAnswered { finish(lane, batch, nowNs) }
         return nil
+    }
+
+    /// Not now: the same again after a while.
+    func pause(_ lane: Row<Lane>, _ nowNs: UInt64) {
+        if lane.value.pausedUntilNs == 0 { lane.value.pausedUntilNs = nowNs + lane.value.retryBackoff.nextDelayNs() }
     }
 
     @inline(never)
@@ -70,7 +81,7 @@ extension CandleWriter {
         _ reply: Row<ff_reply>, _ command: Batch.Command, _ batch: Row<Batch>
     ) -> ReplyVerdict {
         let message = reply.message
-        let verdict = ReplyVerdict(error: message)
+        let verdict = ReplyVerdict(error: message, isCluster: isCluster)
         if command == .publish {
             journal.note(.warning, "Redis refuses to publish updates", key: "redis-publish", ("reply", message))
             return verdict
@@ -135,7 +146,7 @@ extension CandleWriter {
         case .notNewest:
             table.merge(LateCandle(table.closed[position], parsedAfterNs: table.closed.parsedAfterNs(position)))
             table.closed.mark(position, .acknowledged)
-        case .later, .elsewhere, .reconnect, .noScript: table.closed.unsend(position)
+        case .later, .elsewhere, .moved, .ask, .reconnect, .noScript: table.closed.unsend(position)
         case .apart, .never:
             let candle = table.closed[position]
             table.closed.mark(position, .acknowledged)
@@ -160,7 +171,7 @@ extension CandleWriter {
 
     /// - Parameter changes: of the history, as the merge script counts them.
     private mutating func settleAside(
-        _ batch: Row<Batch>, _ index: Int, _ verdict: ReplyVerdict, _ changes: Int, _ nowNs: UInt64
+        _ lane: Row<Lane>, _ batch: Row<Batch>, _ index: Int, _ verdict: ReplyVerdict, _ changes: Int, _ nowNs: UInt64
     ) {
         let aside = batch.value.asides[index]
         switch verdict {
@@ -169,6 +180,11 @@ extension CandleWriter {
         default: batch.value.asides[index] = .settled
         }
         switch (aside, verdict) {
+        // Who gains a slot writes all of it again.
+        case (.again, .moved): break
+        case (.again(let records), .ask): lane.value.againLater.append(records)
+        // It goes to another node, this one alone.
+        case (_, .moved), (_, .ask): restore(aside, lane)
         case (.removal(let series), .apart): owe(removals: [series], nowNs)
         case (.removal(let series), .done):
             if removed.count >= Limits.seriesCountMax { removed = removed.filter { $0.value > nowNs } }
@@ -176,23 +192,23 @@ extension CandleWriter {
         case (.gaps(let series), .apart): owe(gaps: [series], nowNs)
         case (.removal, _), (.gaps, _), (.mergeUpdate, _), (.settled, _): break
         case (.again(let records), .done):
-            rewritten.count += records.count
-            rewritten.missing += max(0, changes)
+            lane.value.rewritten.count += records.count
+            lane.value.rewritten.missing += max(0, changes)
         case (.again(let records), .noScript):
-            mergeSHA = nil
-            again.append(records)
+            lane.value.mergeSHA = nil
+            lane.value.again.append(records)
         case (.takeOver, .done):
             takenOverMissing += max(0, changes)
-            paceMerges(batch, nowNs)
+            paceMerges(lane, batch, nowNs)
         case (.takeOver(let records), .noScript):
-            mergeSHA = nil
+            lane.value.mergeSHA = nil
             table.merges.takeOver([records])
         // The key is refused, or scripts are: what is missing there the healer finds.
         case (.again, _), (.takeOver, _): break
-        case (.merge(let run), .done): endMerge(batch, run, nowNs)
+        case (.merge(let run), .done): endMerge(lane, batch, run, nowNs)
         case (.merge(let run), .noScript):
             // Somebody has flushed the scripts: the source goes with the next one, and is known again.
-            mergeSHA = nil
+            lane.value.mergeSHA = nil
             table.merges.putBack(run)
         case (.merge(let run), _):
             table.merges.end(run)
@@ -202,10 +218,10 @@ extension CandleWriter {
         }
     }
 
-    private mutating func endMerge(_ batch: Row<Batch>, _ run: MergeQueue.Run, _ nowNs: UInt64) {
+    private mutating func endMerge(_ lane: Row<Lane>, _ batch: Row<Batch>, _ run: MergeQueue.Run, _ nowNs: UInt64) {
         table.merges.end(run)
         counters.add(.historyScripts)
-        paceMerges(batch, nowNs)
+        paceMerges(lane, batch, nowNs)
         guard case .candles(let candles) = run else { return }
         counters.add(.closedWritten, candles.count)
         counters.add(.candlesWritten, candles.count)
@@ -217,10 +233,10 @@ extension CandleWriter {
         if !refused.isEmpty { takeBack(candles[0].record.seriesID, nowNs) }
     }
 
-    private mutating func paceMerges(_ batch: Row<Batch>, _ nowNs: UInt64) {
+    private func paceMerges(_ lane: Row<Lane>, _ batch: Row<Batch>, _ nowNs: UInt64) {
         // What it took of Redis's time is not more than this.
         let tookNs = nowNs &- batch.value.writtenNs
-        mergesDueNs = max(mergesDueNs, nowNs + min(3 * tookNs, Limits.mergePauseNsMax))
+        lane.value.mergesDueNs = max(lane.value.mergesDueNs, nowNs + min(3 * tookNs, Limits.mergePauseNsMax))
     }
 
     private mutating func refuseHash(_ batch: Row<Batch>, _ index: Int, owedNs: UInt64?) {
@@ -233,41 +249,45 @@ extension CandleWriter {
     }
 
     /// All replies of the oldest batch are in.
-    private mutating func finish(_ batch: Row<Batch>, _ nowNs: UInt64) {
+    private mutating func finish(_ lane: Row<Lane>, _ batch: Row<Batch>, _ nowNs: UInt64) {
         if batch.value.mustRetry {
-            restore(batch)
+            restore(lane, batch)
         } else {
-            isRefusing = false
-            elsewhere.end()
+            lane.value.isRefusing = false
+            lane.value.elsewhere.end()
             if hasTrouble { endTrouble() }
             let written = recordForming(batch, ackNs: nowNs)
             counters.add(.candlesWritten, written)
         }
         table.closed.advance()
         if !batch.value.asides.isEmpty {
-            asidesInFlight -= 1
-            if isRewriting && again.isEmpty && asidesInFlight == 0 { endRewriting() }
+            lane.value.asidesInFlight -= 1
+            if lane.value.isRewriting && lane.value.again.isEmpty && lane.value.asidesInFlight == 0 { endRewriting(lane) }
             if takenOverMissing > 0 && table.merges.takeOvers.isEmpty { noteTakenOver() }
         }
-        candlesInFlight &-= batch.value.candleCount
-        firstBatch = (firstBatch &+ 1) % batches.count
-        batchCount &-= 1
-        endedCount &+= 1
+        if isCluster && batch.value.hashCount > 0 { lane.value.hashesInFlight &-= 1 }
+        lane.value.candlesInFlight &-= batch.value.candleCount
+        lane.value.firstBatch = (lane.value.firstBatch &+ 1) % lane.value.batches.count
+        lane.value.batchCount &-= 1
     }
 
-    mutating func restore(_ batch: Row<Batch>) {
+    @inline(never)
+    mutating func restore(_ lane: Row<Lane>, _ batch: Row<Batch>) {
         for place in 0..<batch.value.seriesCount {
             table.restore(Int(batch.value.seriesIDs[place]), wasForming: batch.value.seriesWasForming[place])
         }
-        for aside in batch.value.asides {
-            switch aside {
-            case .removal(let series): removals.append(series)
-            case .gaps(let series): gapKeys.add(series, afterHead: table.closed.head)
-            case .merge(let run): table.merges.putBack(run)
-            case .again(let records): again.append(records)
-            case .takeOver(let records): table.merges.takeOver([records])
-            case .mergeUpdate, .settled: break
-            }
+        for aside in batch.value.asides { restore(aside, lane) }
+    }
+
+    @inline(never)
+    private mutating func restore(_ aside: Batch.Aside, _ lane: Row<Lane>) {
+        switch aside {
+        case .removal(let series): removals.append(series)
+        case .gaps(let series): gapKeys.add(series, afterHead: table.closed.head)
+        case .merge(let run): table.merges.putBack(run)
+        case .again(let records): lane.value.again.append(records)
+        case .takeOver(let records): table.merges.takeOver([records])
+        case .mergeUpdate, .settled: break
         }
     }
 

@@ -6,20 +6,15 @@ import CShims
 @safe struct CandleWriter: ~Copyable {
     var table: CandleTable
     var builder: BatchBuilder
-    var link: RedisLink
+    /// One, or in a cluster one for each node, open or free; none before its first map.
+    var lanes: FixedSlots<Lane>
+    let cluster: ClusterSeeds?
+    let isCluster: Bool
+    /// Of a cluster.
+    var route: LaneRoute
     let consumers: FixedSlots<SPSCRing<CandleRecord>.Consumer>
-    /// Batches in flight, oldest first, as a ring of reusable ones.
-    let batches: FixedSlots<Batch>
-    var firstBatch = 0
-    var batchCount = 0
-    /// Candles of the batches in flight.
-    var candlesInFlight = 0
-    var unsentFrom = 0
-    var unsentCount = 0
-    /// The newest batches of which the kernel has not the last byte.
-    var unwrittenCount = 0
-    /// Batches answered or given up since the start.
-    var endedCount = 0
+    /// Batches since the start.
+    private(set) var builtCount = 0
     /// What is to be added to a monotonic instant to make it one of the wall clock; looked at once a second.
     private(set) var wallOffsetNs: Int64 = 0
     private var wallDueNs: UInt64 = 0
@@ -32,39 +27,20 @@ import CShims
     /// Series whose holes are to be written anew, once the queue's head has passed: a hole ends when Redis has its last candle.
     var gapKeys = DueKeys()
     var gapsVersion = 0
-    /// The merge script is paced: Redis is to spend a quarter of its time on it at most.
-    var mergesDueNs: UInt64 = 0
     /// When healed candles are taken again; 0: now.
     var healDueNs: UInt64 = 0
-    /// The merge script's name on this server; nil: its source is sent.
-    var mergeSHA: String?
-    /// What of `table.stored` is to be written again on this connection before all else, the next run last.
-    var again: [[CandleRecord]] = []
     /// Whose ids those were that have been released while their candles may have to be written again.
     var former: [SeriesHandle: (series: Series, untilNs: UInt64)] = [:]
-    /// Not all of that has been answered.
-    var isRewriting = false
     /// Until then what is stored of a series is on its way, as far as the healer's look is concerned: it has just been taken over.
     var takenOverUntilNs: UInt64 = 0
-    /// What has been, on this connection: candles, and how many of them Redis had not.
-    var rewritten = (count: 0, missing: 0)
     /// How many candles of series that were taken over Redis had not.
     var takenOverMissing = 0
     /// In a group: the beat stands still, and nothing is written until it goes on.
     var isHeldBack = false
-    /// A batch with asides is on its way: the next ones wait for its end.
-    var asidesInFlight = 0
     /// Stopped series ids that may still be mentioned by a batch or a closed candle built before.
-    private(set) var retiring: [(id: UInt32, untilEnded: Int, closedTail: Int)] = []
-    var pausedUntilNs: UInt64 = 0
-    var retryBackoff: Backoff
-    /// The poller says that there are replies, or something to say about the connection.
-    var isReadable = false
+    private(set) var retiring: [(id: UInt32, builtBefore: Int, closedTail: Int)] = []
     /// Without coalescing: the next record must wait until the state before it is in a batch.
     var isBlocked = false
-    /// Redis is there and refuses what it is given, for now.
-    var isRefusing = false
-    var elsewhere: ElsewhereWatch
     var refused: RefusedCandles
     /// What keys have refused: newest states, removals and lists of holes, and when it is tried again.
     var owed: (ids: Set<UInt32>, removals: Set<Series>, gaps: Set<Series>, dueNs: UInt64) = ([], [], [], .max)
@@ -82,6 +58,7 @@ import CShims
     var hasTrouble = false
     private let coalesces: Bool
     private let replyTimeoutNs: UInt64
+    private let (redis, batchesMax, seed): (RedisLinkSettings, Int, UInt64)
     private(set) var nextDeadlineNs: UInt64 = 0
 
     init(
@@ -93,17 +70,18 @@ import CShims
         table.held.holdNs = .ns(ms: settings.healHoldMs ?? 0)
         table.held.canHeal = settings.healHoldMs != nil
         table.stored = StoredCandles(keepNs: .ns(ms: settings.rewriteMs))
-        let batchesMax = settings.coalesces ? Limits.batchesInFlightMax : Limits.uncoalescedBatchesInFlightMax
+        batchesMax = settings.coalesces ? Limits.batchesInFlightMax : Limits.uncoalescedBatchesInFlightMax
         builder = BatchBuilder(
             schema: settings.schema, history: settings.history, market: settings.market, batchSize: settings.batchSize,
             batchCountMax: batchesMax)
         var redis = settings.redis
         redis.script = MergeScript.source
-        link = RedisLink(redis, seed: settings.seed)
-        elsewhere = ElsewhereWatch(isFound: redis.endpoint.sentinels != nil)
+        (self.redis, seed) = (redis, settings.seed)
+        cluster = redis.endpoint.cluster
+        isCluster = cluster != nil
+        route = LaneRoute(settings.schema, settings.market, seriesMax: Limits.seriesCountMax)
+        lanes = FixedSlots(capacity: isCluster ? Limits.clusterNodesMax : 1)
         consumers = FixedSlots(count: rings.count) { SPSCRing.Consumer(rings[$0]) }
-        batches = FixedSlots(count: batchesMax) { _ in Batch(capacity: settings.batchSize) }
-        retryBackoff = Backoff(Limits.redisBackoffMs, seed: settings.seed ^ 1)
         refused = RefusedCandles(seed: settings.seed ^ 2)
         owedBackoff = Backoff(Limits.refusedKeyPauseMs, seed: settings.seed ^ 3)
         schema = settings.schema
@@ -112,11 +90,20 @@ import CShims
         (self.gaps, self.words) = (gaps, words)
         replyTimeoutNs = .ns(ms: settings.replyTimeoutMs)
         (self.counters, self.latency, self.journal, self.troubles) = (counters, latency, journal, troubles)
+        table.isRouted = isCluster
+        if !isCluster { lanes.append(makeLane(0, nil)) }
+    }
+
+    func makeLane(_ place: Int, _ node: String?) -> Lane {
+        Lane(
+            place: place, node: node, node.map(redis.at) ?? redis, batchCount: batchesMax, batchSize: builder.batchSize,
+            seed: seed ^ UInt64(place) << 8)
     }
 
     mutating func follow(_ series: Series, _ handle: SeriesHandle) {
         table.follow(series, handle.id, generation: handle.generation)
         builder.follow(series, handle.id)
+        if isCluster { route.follow(handle.id, HashSlot(key: schema.historyKey(series))) }
     }
 
     /// How a series stands, for status.
@@ -133,15 +120,17 @@ import CShims
         table.unfollow(handle.id)
         // Its field is another's.
         if !isForeign, let series = table.series(handle.id) { removals.append(series) }
-        retiring.append((handle.id, endedCount + batchCount, table.closed.tail))
+        retiring.append((handle.id, builtCount, table.closed.tail))
     }
 
     /// Ids that nothing mentions any more: they may be given to other series.
     mutating func takeReleased() -> [UInt32] {
         if retiring.isEmpty { return [] }
+        var doneBefore = Int.max
+        for place in 0..<lanes.count { doneBefore = min(doneBefore, lanes[place].doneBefore) }
         // In the order of their ends.
         let count = retiring.prefix {
-            $0.untilEnded <= endedCount && $0.closedTail <= table.closed.head && !refused.mentions($0.id) && !table.merges.mentions($0.id)
+            $0.builtBefore <= doneBefore && $0.closedTail <= table.closed.head && !refused.mentions($0.id) && !table.merges.mentions($0.id)
         }.count
         let released = retiring.prefix(count).map(\.id)
         retiring.removeFirst(count)
@@ -151,31 +140,46 @@ import CShims
 
     /// Something can be done without waiting.
     func hasWork() -> Bool {
-        canTake && hasLiveRecords || canTakeHealed && hasHealedRecords || canBuild && hasUnwritten
-            || table.held.isCrowded && !table.closed.isFull
+        if canTake && hasLiveRecords || canTakeHealed && hasHealedRecords || table.held.isCrowded && !table.closed.isFull { return true }
+        for place in 0..<lanes.count where canBuild(lanes.row(place)) && hasUnwritten(lanes.row(place)) { return true }
+        return false
     }
 
     /// The queue of closed candles may overflow only while Redis is away or refuses; otherwise the rings wait.
     private var canTake: Bool { !isBlocked && (isAway || !table.closed.isFull) }
-    private var isAway: Bool { !link.isReady || isRefusing }
-    private var canBuild: Bool {
-        link.isReady && unsentCount == 0 && batchCount < batches.count && pausedUntilNs == 0 && !isHeldBack && !isBusy
-            && (again.isEmpty || asidesInFlight == 0)
+    private var isAway: Bool { isCluster ? isPartlyAway() : lanes.row(0).value.isAway }
+    private func canBuild(_ lane: Row<Lane>) -> Bool {
+        lane.value.link.isReady && lane.value.unsentCount == 0 && lane.value.batchCount < lane.value.batches.count
+            && lane.value.pausedUntilNs == 0 && !isHeldBack && !isBusy(lane) && (lane.value.again.isEmpty || lane.value.asidesInFlight == 0)
+            && !(isCluster && isBarred(lane))
     }
     /// Redis has so much to do that what is written now would only wait there. Here a state may still become a newer one.
     /// (Closed candles do not become fewer by waiting: when they are many, nothing waits.)
-    private var isBusy: Bool {
-        coalesces && candlesInFlight >= Limits.candlesInFlightSoftMax && table.closed.unsentCount < Limits.candlesInFlightSoftMax
+    private func isBusy(_ lane: Row<Lane>) -> Bool {
+        coalesces && lane.value.candlesInFlight >= Limits.candlesInFlightSoftMax
+            && (isCluster ? lane.value.queue.closed.count : table.closed.unsentCount) < Limits.candlesInFlightSoftMax
     }
-    private var hasUnwritten: Bool { table.dirtyCount > 0 || table.closed.unsentCount > 0 || hasAsides }
-    private var hasAsides: Bool { !again.isEmpty || !removals.isEmpty || mergeIsDue || gapKeyIsDue }
-    var mergeIsDue: Bool { mergesDueNs == 0 && asidesInFlight == 0 && table.merges.isDue(head: table.closed.head) }
-    private var gapKeyIsDue: Bool { asidesInFlight == 0 && gapKeys.dueHead <= table.closed.head }
+    private func hasUnwritten(_ lane: Row<Lane>) -> Bool {
+        isCluster ? hasWaiting(lane) : table.dirtyCount > 0 || table.closed.unsentCount > 0 || hasAsides(lane)
+    }
+    private func hasAsides(_ lane: Row<Lane>) -> Bool {
+        !lane.value.again.isEmpty || !removals.isEmpty || mergeIsDue(lane) || gapKeyIsDue(lane)
+    }
+    func mergeIsDue(_ lane: Row<Lane>) -> Bool {
+        lane.value.mergesDueNs == 0 && lane.value.asidesInFlight == 0 && table.merges.isDue(head: table.closed.head)
+    }
+    func gapKeyIsDue(_ lane: Row<Lane>) -> Bool { lane.value.asidesInFlight == 0 && gapKeys.dueHead <= table.closed.head }
 
     /// Nothing is waiting anywhere.
     var isSettled: Bool {
-        batchCount == 0 && !hasUnwritten && table.closed.count == 0 && refused.count == 0 && table.merges.isEmpty && gapKeys.isEmpty
-            && owed.ids.isEmpty && owed.removals.isEmpty && table.held.count == 0 && !isRewriting && !hasRecords
+        for place in 0..<lanes.count {
+            let lane = lanes.row(place)
+            guard lane.value.batchCount == 0, lane.value.queue.isEmpty, lane.value.asking.isEmpty, lane.value.again.isEmpty,
+                lane.value.againLater.isEmpty, !lane.value.isRewriting
+            else { return false }
+        }
+        return table.dirtyCount == 0 && table.closed.count == 0 && removals.isEmpty && refused.count == 0 && table.merges.isEmpty
+            && gapKeys.isEmpty && owed.ids.isEmpty && owed.removals.isEmpty && table.held.count == 0 && !hasRecords
     }
 
     private var hasRecords: Bool { hasLiveRecords || hasHealedRecords }
@@ -186,16 +190,21 @@ import CShims
         return false
     }
     private var hasHealedRecords: Bool { hasHealer && consumers[consumers.count - 1].available() > 0 }
+    /// Every server that there is takes what is written.
+    var isConnected: Bool { isCluster ? isWhole() : lanes.row(0).value.link.isReady }
     /// Live candles must not wait behind what the healer brings.
     var canTakeHealed: Bool {
-        healDueNs == 0 && link.isReady && !table.closed.isFull && table.closed.pendingCount + table.merges.count < Limits.healPendingMax
+        healDueNs == 0 && isConnected && !table.closed.isFull && table.closed.pendingCount + table.merges.count < Limits.healPendingMax
     }
 
     var formingUnwritten: Int {
         var count = table.formingPendingCount
-        for index in 0..<batchCount {
-            let batch = batches.row((firstBatch + index) % batches.count)
-            for place in 0..<batch.value.seriesCount where batch.value.seriesWasForming[place] { count += 1 }
+        for place in 0..<lanes.count {
+            let lane = lanes.row(place)
+            for index in 0..<lane.value.batchCount {
+                let batch = lane.value.batch(index)
+                for place in 0..<batch.value.seriesCount where batch.value.seriesWasForming[place] { count += 1 }
+            }
         }
         return count
     }
@@ -212,61 +221,69 @@ import CShims
         takeRecords()
         table.releaseDue()
         if gaps.version != gapsVersion { noteGaps() }
-        if link.isReady {
-            turnReady(nowNs, port)
-        } else {
-            switch link.open(nowNs: nowNs, port: port) {
-            case .pending: break
-            case .opened:
-                onConnected()
-                turnReady(nowNs, port)
-            case .failed(let reason, _): lose(reason, nowNs)
-            }
-        }
+        if isCluster { forgetAskedInTime(nowNs) }
+        nextDeadlineNs = .max
+        for place in 0..<lanes.count { turn(lanes.row(place), nowNs, port) }
+        // What the last ones have given back may be the first ones'.
+        if isCluster { distribute() }
         counters.set(.closedPending, table.closed.pendingCount + refused.count + table.merges.count + table.held.count)
         noteOldestPending(nowNs)
-        scheduleNext(nowNs)
-    }
-
-    private mutating func turnReady(_ nowNs: UInt64, _ port: PollerPort) {
-        if isReadable {
-            isReadable = false
-            readReplies(nowNs, port)
-            guard link.isReady else { return }
-        }
-        if unsentCount > 0 && !isHeldBack { sendRest(nowNs, port) }
-        if pausedUntilNs != 0 && nowNs >= pausedUntilNs { pausedUntilNs = 0 }
-        if mergesDueNs != 0 && nowNs >= mergesDueNs { mergesDueNs = 0 }
-        if nowNs >= refused.nextDueNs { askAgain(nowNs) }
-        if nowNs >= owed.dueNs { writeOwed() }
-        while canBuild && hasUnwritten {
-            guard buildBatches(nowNs, port) else { break }
-            sendRest(nowNs, port)
-        }
-        if batchCount > 0, nowNs &- batches[firstBatch].sentNs > replyTimeoutNs,
-            batches[firstBatch].sentNs < nowNs
-        {
-            lose("no reply within \(replyTimeoutNs / 1_000_000) ms", nowNs)
-        }
-    }
-
-    private mutating func scheduleNext(_ nowNs: UInt64) {
-        if !link.isReady {
-            nextDeadlineNs = link.nextDeadlineNs(nowNs: nowNs)
-        } else if pausedUntilNs != 0 {
-            nextDeadlineNs = pausedUntilNs
-        } else {
-            nextDeadlineNs =
-                batchCount > 0 ? batches[firstBatch].sentNs &+ replyTimeoutNs &+ 1 : .max
-            // In a full queue there is no place for it before a reply has come.
-            if !table.closed.isFull { nextDeadlineNs = min(nextDeadlineNs, refused.nextDueNs) }
-            nextDeadlineNs = min(nextDeadlineNs, owed.dueNs)
-            if mergesDueNs != 0 && table.merges.hasWaiting { nextDeadlineNs = min(nextDeadlineNs, mergesDueNs) }
-            if healDueNs != 0 { nextDeadlineNs = min(nextDeadlineNs, healDueNs) }
-        }
-        // Nor for what is held.
+        for place in 0..<lanes.count { scheduleNext(lanes.row(place), nowNs) }
+        // In a full queue there is no place for what is held.
         if !table.closed.isFull { nextDeadlineNs = min(nextDeadlineNs, table.held.nextDueNs) }
         if isHeldBack { nextDeadlineNs = min(nextDeadlineNs, nowNs &+ .ns(ms: Limits.pulsePauseMs)) }
+    }
+
+    private mutating func turn(_ lane: Row<Lane>, _ nowNs: UInt64, _ port: PollerPort) {
+        guard !lane.value.link.isReady else { return turnReady(lane, nowNs, port) }
+        guard lane.value.isOpen else { return }
+        switch lane.value.link.open(nowNs: nowNs, port: port) {
+        case .pending: break
+        case .opened:
+            onConnected(lane)
+            turnReady(lane, nowNs, port)
+        case .failed(let reason, _): lose(lane, reason, nowNs)
+        }
+    }
+
+    private mutating func turnReady(_ lane: Row<Lane>, _ nowNs: UInt64, _ port: PollerPort) {
+        if lane.value.isReadable {
+            lane.value.isReadable = false
+            readReplies(lane, nowNs, port)
+            guard lane.value.link.isReady else { return }
+        }
+        if lane.value.unsentCount > 0 && !isHeldBack { sendRest(lane, nowNs, port) }
+        if lane.value.pausedUntilNs != 0 && nowNs >= lane.value.pausedUntilNs { lane.value.pausedUntilNs = 0 }
+        if lane.value.mergesDueNs != 0 && nowNs >= lane.value.mergesDueNs { lane.value.mergesDueNs = 0 }
+        if nowNs >= refused.nextDueNs { askAgain(nowNs) }
+        if nowNs >= owed.dueNs { writeOwed() }
+        if isCluster { distribute() }
+        while canBuild(lane) && hasUnwritten(lane) {
+            guard buildBatches(lane, nowNs, port) else { break }
+            sendRest(lane, nowNs, port)
+        }
+        if lane.value.batchCount > 0 {
+            let sentNs = lane.value.batch(0).value.sentNs
+            if nowNs &- sentNs > replyTimeoutNs, sentNs < nowNs { lose(lane, "no reply within \(replyTimeoutNs / 1_000_000) ms", nowNs) }
+        }
+    }
+
+    private mutating func scheduleNext(_ lane: Row<Lane>, _ nowNs: UInt64) {
+        var dueNs = UInt64.max
+        if !lane.value.link.isReady {
+            if lane.value.isOpen { dueNs = lane.value.link.nextDeadlineNs(nowNs: nowNs) }
+        } else if lane.value.pausedUntilNs != 0 {
+            dueNs = lane.value.pausedUntilNs
+        } else {
+            if lane.value.batchCount > 0 { dueNs = lane.value.batch(0).value.sentNs &+ replyTimeoutNs &+ 1 }
+            // In a full queue there is no place for it before a reply has come.
+            if !table.closed.isFull { dueNs = min(dueNs, refused.nextDueNs) }
+            dueNs = min(dueNs, owed.dueNs)
+            if lane.value.mergesDueNs != 0 && table.merges.hasWaiting { dueNs = min(dueNs, lane.value.mergesDueNs) }
+            if healDueNs != 0 { dueNs = min(dueNs, healDueNs) }
+            if isCluster { dueNs = min(dueNs, paceDueNs(lane)) }
+        }
+        nextDeadlineNs = min(nextDeadlineNs, dueNs)
     }
 
     /// Takes all records that the rings show now.
@@ -280,7 +297,7 @@ import CShims
             var done = 0
             while done < available {
                 let record = consumer.value.record(done)
-                if !coalesces && link.isReady && table.wouldCoalesce(record) {
+                if !coalesces && lanes.row(0).value.link.isReady && table.wouldCoalesce(record) {
                     isBlocked = true
                     break
                 }
@@ -306,55 +323,67 @@ import CShims
 
     /// What is sent at once: a batch, or, when every update is written, as many as there are states for. Each of them ends
     /// where a series comes again. False when there is nothing to send.
-    private mutating func buildBatches(_ nowNs: UInt64, _ port: PollerPort) -> Bool {
+    private mutating func buildBatches(_ lane: Row<Lane>, _ nowNs: UInt64, _ port: PollerPort) -> Bool {
         builder.begin(most: coalesces ? .max : Limits.uncoalescedStatesPerWriteMax)
-        let before = batchCount
-        while hasUnwritten && batchCount < batches.count && builder.room > 0 {
+        let before = lane.value.batchCount
+        while hasUnwritten(lane) && lane.value.batchCount < lane.value.batches.count && builder.room > 0 {
             // The state that was waited for goes now, or its series is gone.
             isBlocked = false
-            guard buildBatch(nowNs, port) else { break }
+            guard buildBatch(lane, nowNs, port) else { break }
             if coalesces { break }
             takeRecords()
         }
-        (unsentFrom, unsentCount) = (0, builder.out.count)
-        return batchCount > before
+        (lane.value.unsentFrom, lane.value.unsentCount) = (0, builder.out.count)
+        return lane.value.batchCount > before
     }
 
-    private mutating func buildBatch(_ nowNs: UInt64, _ port: PollerPort) -> Bool {
-        let batch = batches.row((firstBatch &+ batchCount) % batches.count)
+    private mutating func buildBatch(_ lane: Row<Lane>, _ nowNs: UInt64, _ port: PollerPort) -> Bool {
+        let batch = lane.value.batch(lane.value.batchCount)
         let takenNs = port.poller.nowNs
-        // What Redis had acknowledged goes before what is new, so that a history grows in order.
-        let isBuilt = again.isEmpty ? builder.append(&table, into: &batch.value) : builder.appendNothing(into: &batch.value)
-        if hasAsides { buildAsides(&batch.value) }
+        let isBuilt: Bool
+        if isCluster {
+            isBuilt = append(from: lane, into: batch, nowNs)
+        } else {
+            // What Redis had acknowledged goes before what is new, so that a history grows in order.
+            isBuilt =
+                lane.value.again.isEmpty ? builder.append(&table, into: &batch.value) : builder.appendNothing(into: &batch.value)
+            if hasAsides(lane) { buildAsides(lane, &batch.value) }
+        }
         guard isBuilt || !batch.value.asides.isEmpty else { return false }
         batch.value.sentNs = nowNs
-        candlesInFlight &+= batch.value.candleCount
+        batch.value.number = builtCount
+        builtCount &+= 1
+        lane.value.candlesInFlight &+= batch.value.candleCount
         (batch.value.takenNs, batch.value.writtenNs, batch.value.end) = (takenNs, takenNs, builder.out.count)
-        unwrittenCount &+= 1
-        batchCount &+= 1
+        lane.value.unwrittenCount &+= 1
+        lane.value.batchCount &+= 1
         counters.add(.batchesSent)
         return true
     }
 
-    private mutating func sendRest(_ nowNs: UInt64, _ port: PollerPort) {
-        guard let sent = builder.out.withBytes(from: unsentFrom, length: unsentCount, { link.write($0) }) else {
-            return lose("write failed", nowNs, peerIsGone: true)
-        }
+    private mutating func sendRest(_ lane: Row<Lane>, _ nowNs: UInt64, _ port: PollerPort) {
+        let (from, count) = (lane.value.unsentFrom, lane.value.unsentCount)
+        let sent =
+            isCluster && !lane.value.rest.isEmpty
+            ? lane.value.link.write(lane.value.rest.span.extracting(droppingFirst: from &- lane.value.restFrom))
+            : builder.out.withBytes(from: from, length: count) { lane.value.link.write($0) }
+        guard let sent else { return lose(lane, "write failed", nowNs, peerIsGone: true) }
         counters.add(.bytesSent, sent)
-        unsentFrom &+= sent
-        unsentCount &-= sent
-        if sent > 0 { markWritten(port.poller.nowNs) }
+        lane.value.unsentFrom = from &+ sent
+        lane.value.unsentCount = count &- sent
+        if sent > 0 { markWritten(lane, port.poller.nowNs) }
+        if isCluster { keepRest(lane) }
     }
 
     /// The kernel has taken bytes: those of the oldest unwritten batch, and perhaps of the next ones.
-    private mutating func markWritten(_ nowNs: UInt64) {
+    private mutating func markWritten(_ lane: Row<Lane>, _ nowNs: UInt64) {
         // A server that answers before it is asked has ended some of them.
-        unwrittenCount = min(unwrittenCount, batchCount)
-        while unwrittenCount > 0 {
-            let batch = batches.row((firstBatch &+ batchCount &- unwrittenCount) % batches.count)
+        lane.value.unwrittenCount = min(lane.value.unwrittenCount, lane.value.batchCount)
+        while lane.value.unwrittenCount > 0 {
+            let batch = lane.value.batch(lane.value.batchCount &- lane.value.unwrittenCount)
             batch.value.writtenNs = nowNs
-            guard batch.value.end <= unsentFrom else { return }
-            unwrittenCount &-= 1
+            guard batch.value.end <= lane.value.unsentFrom else { return }
+            lane.value.unwrittenCount &-= 1
         }
     }
 }

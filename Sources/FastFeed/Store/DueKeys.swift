@@ -14,11 +14,13 @@ struct DueKeys {
         noteFirst()
     }
 
-    /// The first one, once the queue's head has come so far.
-    func next(head: Int) -> Series? { dueHead <= head ? order.first : nil }
+    /// The first one of these, once the queue's head has come so far for the first of all.
+    func next(head: Int, where isWanted: (Series) -> Bool) -> Series? { dueHead <= head ? order.first(where: isWanted) : nil }
 
-    mutating func removeFirst() {
-        afterHead[order.removeFirst()] = nil
+    mutating func remove(_ series: Series) {
+        guard let place = order.firstIndex(of: series) else { return }
+        if place == order.startIndex { order.removeFirst() } else { order.remove(at: place) }
+        afterHead[series] = nil
         noteFirst()
     }
 

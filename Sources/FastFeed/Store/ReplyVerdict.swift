@@ -13,19 +13,29 @@ package enum ReplyVerdict: Equatable {
     case apart
     /// Not on this connection: connect and authenticate anew.
     case reconnect
+    /// Another node owns the key's slot from now on. (Of a server that is not named as a cluster: `apart`.)
+    case moved
+    /// The key is on its way to another node, which takes the command behind ASKING.
+    case ask
     /// The server does not know the script by its name: somebody has flushed them.
     case noScript
     /// Never: the command would be refused each time.
     case never
 
-    /// - Parameter error: the reply's text after `-`.
-    package init(error: some StringProtocol) {
+    /// - Parameters:
+    ///   - error: the reply's text after `-`.
+    ///   - isCluster: redirects are obeyed.
+    package init(error: some StringProtocol, isCluster: Bool = false) {
         let word = error.prefix { $0 != " " }
         switch word {
         case "NOAUTH", "WRONGPASS": self = .reconnect
-        case "OOM", "MISCONF", "NOREPLICAS", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "UNBLOCKED": self = .later
+        case "OOM", "MISCONF", "NOREPLICAS", "BUSY", "CLUSTERDOWN", "UNBLOCKED": self = .later
         case "READONLY", "MASTERDOWN", "LOADING": self = .elsewhere
-        case "NOPERM", "MOVED", "ASK": self = .apart
+        case "MOVED": self = isCluster ? .moved : .apart
+        case "ASK": self = isCluster ? .ask : .apart
+        // A script's keys are at two nodes for a moment.
+        case "TRYAGAIN": self = isCluster ? .ask : .later
+        case "NOPERM": self = .apart
         case "WRONGTYPE": self = .never
         case "NOSCRIPT": self = .noScript
         case "ERR" where error.hasPrefix("ERR Error running script"):

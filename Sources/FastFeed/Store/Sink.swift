@@ -55,6 +55,8 @@ package enum SinkCommand: Sendable {
     case watch(beforeMs: Int64)
     /// Redis's primary is another server, perhaps.
     case followPrimary
+    /// Who owns what in the Redis Cluster.
+    case route(SlotMap)
     /// Entries of a history that are not candles of the exchange.
     case removeEntries(Series, ids: [String])
     /// Nothing more will come: write all there is and say so.
@@ -130,7 +132,9 @@ package enum SinkWord: Sendable {
     }
 
     package func onReady(_ token: PollToken, _ readiness: Readiness, nowNs: UInt64) {
-        if token.matches(writer.value.link.generation) { writer.value.isReadable = true }
+        let lane = Int(token.slot)
+        guard lane < writer.value.lanes.count, token.matches(writer.value.lanes[lane].link.generation) else { return }
+        writer.value.lanes[lane].isReadable = true
     }
 
     package func hasWork() -> Bool { commands.isWaiting || writer.value.hasWork() }
@@ -143,7 +147,7 @@ package enum SinkWord: Sendable {
         if commands.isWaiting { for command in commands.takeAll() { carryOut(command) } }
         if hasHealer && !isDraining { writer.value.table.held.canHeal = canHeal }
         writer.value.turn(nowNs: nowNs, port: port!)
-        if writer.value.link.isReady != isConnected { connected.store(writer.value.link.isReady, ordering: .relaxed) }
+        if writer.value.isConnected != isConnected { connected.store(writer.value.isConnected, ordering: .relaxed) }
         let released = writer.value.takeReleased()
         if !released.isEmpty { _ = events.offer(.released(released)) }
         if isDraining {
@@ -171,6 +175,7 @@ package enum SinkWord: Sendable {
         case .watch(let beforeMs):
             _ = words.offer(.watched(writer.value.table.watched(beforeMs: beforeMs, nowNs: writer.value.table.held.nowNs)))
         case .removeEntries(let series, let ids): writer.value.table.merges.remove(series, ids: ids)
+        case .route(let map): writer.value.take(map, MonotonicClock.nowNs())
         case .followPrimary: writer.value.followPrimary(MonotonicClock.nowNs())
         case .drain:
             isDraining = true
@@ -178,5 +183,5 @@ package enum SinkWord: Sendable {
         }
     }
 
-    package func onClose() { writer.value.link.close() }
+    package func onClose() { for lane in 0..<writer.value.lanes.count { writer.value.lanes[lane].link.close() } }
 }

@@ -28,6 +28,10 @@ public final class RedisStreams: Sendable {
             throw .badArgument("the time-out must be 100 ms to an hour, not \(timeout)")
         }
         guard KeySchema.isPrefix(keyPrefix) else { throw .badArgument(KeySchema.prefixRule) }
+        // The streams of one connection may be at several nodes.
+        guard redis.cluster == nil else {
+            throw .badArgument("a Redis Cluster is not possible here yet: name the node that has the stream, as redis://…")
+        }
         let opening = StreamTicket(StreamBatch(), deadlineNs: .max)
         let streams = try RedisStreams(redis, KeySchema(prefix: keyPrefix), timeout, opening)
         switch await opening.wait() {

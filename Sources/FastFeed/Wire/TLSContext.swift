@@ -7,10 +7,17 @@ import CShims
     let pointer: OpaquePointer
     /// What names an authority instead of the system's store; nil where the store is not asked.
     private let otherwise: String?
+    /// Who says where a server is, and which setting there makes them say a name instead of an address.
+    package struct Naming: Sendable {
+        let who: String
+        let setting: String
+        package static let sentinels = Naming(who: "the Sentinels", setting: "announce-hostnames yes")
+        package static let cluster = Naming(who: "the cluster's nodes", setting: "cluster-preferred-endpoint-type hostname")
+    }
     /// Who has told the server's address, where that was nobody who set us up.
-    private let namedBy: String?
+    private let namedBy: Naming?
 
-    private init(_ pointer: OpaquePointer, otherwise: String?, namedBy: String?) {
+    private init(_ pointer: OpaquePointer, otherwise: String?, namedBy: Naming?) {
         unsafe self.pointer = unsafe pointer
         (self.otherwise, self.namedBy) = (otherwise, namedBy)
     }
@@ -23,11 +30,11 @@ import CShims
     /// the file. Without any, revocation is not checked. The file is read once, here.
     /// - Parameters:
     ///   - setting: what a person names the authority's file with.
-    ///   - namedBy: the Sentinels, where they say where the server is.
+    ///   - namedBy: where others say where the server is.
     /// - Throws: a sentence naming the unreadable file.
     package static func client(
         authorityFile: String? = nil, certificateFile: String? = nil, keyFile: String? = nil, setting: String = "--ca-file",
-        namedBy: String? = nil
+        namedBy: Naming? = nil
     ) throws(FeedError) -> TLSContext {
         try unsafe make(otherwise: authorityFile == nil ? setting : nil, namedBy: namedBy) { error, size in
             unsafe ff_tls_client_context(authorityFile, certificateFile, keyFile, error, size)
@@ -50,7 +57,7 @@ import CShims
         if let namedBy, let host {
             let advice =
                 reason.contains("mismatch")
-                ? "; \(namedBy) name it so: `announce-hostnames yes` there, or put '\(host)' into the certificate" : ""
+                ? "; \(namedBy.who) name it so: `\(namedBy.setting)` there, or put '\(host)' into the certificate" : ""
             return "\(host): " + advised(reason) + advice
         }
         guard let otherwise, TLSContext.unknownIssuers.contains(where: { reason.contains($0) }) else { return reason }
@@ -64,7 +71,7 @@ import CShims
     private static let unknownIssuers = ["unable to get local issuer certificate", "self-signed certificate in certificate chain"]
 
     private static func make(
-        otherwise: String?, namedBy: String? = nil, _ body: (UnsafeMutablePointer<CChar>, Int) -> OpaquePointer?
+        otherwise: String?, namedBy: Naming? = nil, _ body: (UnsafeMutablePointer<CChar>, Int) -> OpaquePointer?
     ) throws(FeedError) -> TLSContext {
         var error = [CChar](repeating: 0, count: 256)
         let made = unsafe error.withUnsafeMutableBufferPointer { unsafe body($0.baseAddress!, $0.count) }

@@ -7,7 +7,7 @@ import FoundationEssentials
 struct ClientOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "The service's Redis: redis://[user@]host:port/db, rediss://…, unix:///path, redis+sentinel://host,host,host/NAME/db or embedded:DIR. (default: that of your running 'feedd demo' or 'feedd run --redis embedded', else redis://127.0.0.1:6379)",
+            "The service's Redis: redis://[user@]host:port/db, rediss://…, unix:///path, redis+sentinel://host,host,host/NAME/db, redis+cluster://host,host,host or embedded:DIR. (default: that of your running 'feedd demo' or 'feedd run --redis embedded', else redis://127.0.0.1:6379)",
             valueName: "url"))
     var redis: String?
 

@@ -81,7 +81,7 @@ struct RunOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "redis://[user@]host:port/db, rediss://…, unix:///path, redis+sentinel://[user@]host,host,host/NAME/db (the Sentinels say which server is the primary), rediss+sentinel://…, or embedded[:DIR]. A password does not belong here. (default: redis://127.0.0.1:6379)",
+            "redis://[user@]host:port/db, rediss://…, unix:///path, redis+sentinel://[user@]host,host,host/NAME/db (the Sentinels say which server is the primary), rediss+sentinel://…, redis+cluster://[user@]host,host,host (nodes of a Redis Cluster), rediss+cluster://…, or embedded[:DIR]. A password does not belong here. (default: redis://127.0.0.1:6379)",
             valueName: "url"))
     var redis: String?
 

@@ -12,7 +12,7 @@ struct RedisOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "PEM file to trust for rediss:// and rediss+sentinel:// instead of the system's store. If it holds revocation lists (CRL), whole chains are checked against them.",
+            "PEM file to trust for rediss://, rediss+sentinel:// and rediss+cluster:// instead of the system's store. If it holds revocation lists (CRL), whole chains are checked against them.",
             valueName: "file"))
     var redisCaFile: String?
 

@@ -96,9 +96,9 @@ struct CandleTableGroupTests {
         for id in [taken.id, other.id] { table.accept(record(id, 4, closed: true)) }
         #expect(table.closed.count == 1 && table.closed[table.closed.head].seriesID == other.id && table.merges.count == 1)
         #expect(table.merges.hasWaiting && !table.merges.isEmpty && table.checkInvariants() == nil)
-        #expect(table.merges.nextTakeOver(most: 1) == nil, "it has two")
-        #expect(table.merges.nextTakeOver(most: 2)?.map(\.openTimeMs) == [1, 2].map { $0 * CandleTableGroupTests.m1 })
-        #expect(table.merges.nextTakeOver(most: 2)?.map(\.openTimeMs) == [3].map { $0 * CandleTableGroupTests.m1 })
+        #expect(table.merges.nextTakeOver(at: 1, most: 1) == nil, "it has two")
+        #expect(table.merges.nextTakeOver(at: 1, most: 2)?.map(\.openTimeMs) == [1, 2].map { $0 * CandleTableGroupTests.m1 })
+        #expect(table.merges.nextTakeOver(at: 0, most: 2)?.map(\.openTimeMs) == [3].map { $0 * CandleTableGroupTests.m1 })
         table.accept(record(0, 5, closed: true))
         #expect(table.merges.count == 2 && table.closed.count == 1, "one before it still waits")
         guard let run = table.merges.take(most: 10), case .candles(let candles) = run else {

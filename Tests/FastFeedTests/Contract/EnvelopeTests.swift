@@ -77,7 +77,7 @@ struct EnvelopeTests {
                 "all", "quotes", "statuses", "quote:usdt", "status:trading", "by_volume",
             ])
         #expect(keys.listIndexKey(.all) == "p:symbols:{symbols}:all")
-        #expect(um.keeperKey == "p:lease:um:service:keeper")
+        #expect(um.keeperKey == "p:fluxes:um:keeper:{p:fluxes:um}")
         #expect(um.fluxStatusKey("a") == "p:status:um:flux:a")
         #expect(um.commandChannel(.createFlux) == "p:commands:um:flux:create")
         #expect(um.responseChannel(.getData, requestID: "7") == "p:responses:um:data:get:7" && um.responsesPattern == "p:responses:um:*")

@@ -129,7 +129,7 @@ struct SentinelTests {
 
     @Test("Certificates: a name that the Sentinels told, and who was to show it")
     func advice() throws {
-        let (fixed, told) = (try TLSContext.client(), try TLSContext.client(namedBy: "the Sentinels"))
+        let (fixed, told) = (try TLSContext.client(), try TLSContext.client(namedBy: .sentinels))
         let reason = "certificate refused: IP address mismatch"
         #expect(fixed.advised(reason, host: "10.0.0.1") == reason)
         #expect(

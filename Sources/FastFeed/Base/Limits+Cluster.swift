@@ -1,0 +1,25 @@
+// The bounds of a Redis Cluster as the sink. Constants.
+
+extension Limits {
+    /// Nodes of one URL.
+    package static let clusterSeedsMax = 64
+    /// Primaries of a map, and connections of the sink. A map with more is not believed.
+    package static let clusterNodesMax = 64
+    /// How often the map is asked for; and at once after news of it, but not sooner than the second.
+    package static let clusterMapMs = 1_000
+    package static let clusterMapAgainMs = 100
+    /// Where its answer has more bytes than that, about, it is asked for so often.
+    package static let clusterMapSlowlyBytes = 64 * 1024
+    package static let clusterMapSlowlyMs = 10_000
+    /// A node has so long to say who owns what, connecting included.
+    package static let clusterTimeoutMs = 300
+    /// Redirects that one command of a client follows.
+    package static let redirectsMax = 5
+    /// Newest states wait so long for others of their node, or until so many of them wait: `latest:*` is behind `updates:*` by that.
+    package static let latestPaceNs: UInt64 = 5_000_000
+    package static let latestFieldsMax = 500
+    /// Merges, holes and removals that are other nodes' are looked through again after this.
+    package static let asidesAgainNs: UInt64 = 10_000_000
+    /// A slot that has two owners in turn within this time is let alone for a moment.
+    package static let slotUnrestNs: UInt64 = 50_000_000
+}

@@ -1,0 +1,315 @@
+// The sink in a Redis Cluster: which lanes there are, what waits for which, and what becomes of a redirect. The sink's thread alone.
+// Nothing of this runs where Redis is one server, and what is called on the way of a frame is kept out of the functions that run there.
+//
+// Redirects are not followed command by command: what was refused goes back into the table, and what is sent next is rendered from there,
+// for the right node. So nothing old can be sent behind something new.
+
+import CShims
+
+extension CandleWriter {
+    // MARK: What waits for whom
+
+    /// Out of the table into the lanes' queues: what has become dirty, and closed candles that have come or were given back.
+    @inline(never)
+    mutating func distribute() {
+        guard route.map != nil else { return }
+        while let id = table.popDirty() {
+            guard table.isWritable(id) else { continue }
+            let marks = route.marks[id]
+            route.marks[id] = LaneRoute.updateWaits | LaneRoute.latestWaits
+            let number = UInt32(truncatingIfNeeded: id)
+            if marks & LaneRoute.updateWaits == 0 {
+                let (place, isAsked) = route.updateLane(id)
+                let lane = lanes.row(place)
+                if isAsked { lane.value.asking.updates.append(number) } else { lane.value.queue.updates.append(number) }
+            }
+            if marks & LaneRoute.latestWaits == 0 {
+                let (place, isAsked) = route.latestLane(Int(table.states[id].interval))
+                let lane = lanes.row(place)
+                if isAsked { lane.value.asking.latest.append(number) } else { lane.value.queue.latest.append(number) }
+            }
+        }
+        var position = table.closed.sent
+        while position < table.closed.tail {
+            if table.closed.state(position) == .pending {
+                table.closed.mark(position, .assigned)
+                let (place, isAsked) = route.updateLane(Int(table.closed[position].seriesID))
+                let lane = lanes.row(place)
+                if isAsked { lane.value.asking.closed.append(position) } else { lane.value.queue.closed.append(position) }
+            }
+            position &+= 1
+        }
+        table.closed.sent = position
+    }
+
+    /// All that waits goes back into the table, to be distributed anew.
+    private mutating func recall(askingAlone: Bool = false) {
+        for place in 0..<lanes.count {
+            let lane = lanes.row(place)
+            takeBack(&lane.value.asking)
+            if !askingAlone { takeBack(&lane.value.queue) }
+        }
+    }
+
+    private mutating func takeBack(_ queue: inout LaneQueue) {
+        for position in queue.closed.takeAll() where position >= table.closed.head && table.closed.state(position) == .assigned {
+            table.closed.mark(position, .pending)
+        }
+        for id in queue.updates.takeAll() {
+            route.marks[Int(id)] &= ~LaneRoute.updateWaits
+            table.markDirty(Int(id))
+        }
+        for id in queue.latest.takeAll() {
+            route.marks[Int(id)] &= ~LaneRoute.latestWaits
+            table.markDirty(Int(id))
+        }
+    }
+
+    /// Its history is in a slot of this lane.
+    func historyIsOf(_ lane: Row<Lane>, _ series: Series) -> Bool {
+        !isCluster || route.lane(HashSlot(key: schema.historyKey(series))) == lane.value.place
+    }
+
+    /// Its newest state is.
+    func latestIsOf(_ lane: Row<Lane>, _ series: Series) -> Bool {
+        !isCluster || route.lane(HashSlot(key: schema.latestKey(series.market, series.interval))) == lane.value.place
+    }
+
+    /// A new connection: what its server has of these may be old.
+    mutating func markDirty(of lane: Row<Lane>) {
+        guard isCluster else { return table.markAllDirty() }
+        guard route.map != nil else { return }
+        for id in 0..<table.seriesCount
+        where route.updateLane(id).lane == lane.value.place || route.latestLane(Int(table.states[id].interval)).lane == lane.value.place {
+            table.markDirty(id)
+        }
+    }
+
+    // MARK: Lanes
+
+    /// Some server that there is does not take what is written.
+    @inline(never)
+    func isPartlyAway() -> Bool { !isWhole() || (0..<lanes.count).contains { lanes[$0].isOpen && lanes[$0].isRefusing } }
+
+    /// All of them are connected.
+    @inline(never)
+    func isWhole() -> Bool {
+        var openCount = 0
+        for place in 0..<lanes.count where lanes[place].isOpen {
+            guard lanes[place].link.isReady else { return false }
+            openCount += 1
+        }
+        return openCount > 0
+    }
+
+    /// - Returns: its place; nil when all are taken.
+    private mutating func lane(for node: String) -> Int? {
+        if let known = (0..<lanes.count).first(where: { lanes[$0].isOpen && lanes[$0].node == node }) { return known }
+        journal.note(.info, "a node of the cluster has slots: it is connected to", key: "lane-opened:\(node)", ("node", node))
+        if let free = (0..<lanes.count).first(where: { !lanes[$0].isOpen }) {
+            lanes[free] = makeLane(free, node)
+            return free
+        }
+        guard lanes.count < lanes.capacity else { return nil }
+        lanes.append(makeLane(lanes.count, node))
+        return lanes.count - 1
+    }
+
+    /// Its node owns nothing any more, or hangs while another has taken its place: it is not waited for.
+    private mutating func close(_ lane: Row<Lane>) {
+        restoreFlight(lane)
+        lane.value.link.close()
+        lane.value.isOpen = false
+        journal.note(
+            .info, "a node of the cluster owns nothing any more", key: "lane-closed:\(lane.value.node!)", ("node", "\(lane.value.node!)"))
+    }
+
+    /// Slots have come here from a lane that has something in flight: that must be answered first, or it might come behind.
+    @inline(never)
+    func isBarred(_ lane: Row<Lane>) -> Bool {
+        if lane.value.waitsFor.isEmpty { return false }
+        lane.value.waitsFor.removeAll { lanes[$0.lane].doneBefore > $0.number }
+        return !lane.value.waitsFor.isEmpty
+    }
+
+    /// Redis, or its connection, says something that a newer map may explain.
+    @inline(never)
+    func wantMap() { cluster?.board.want() }
+
+    // MARK: Maps
+
+    /// A whole map. Lanes open and close; who gains slots writes all that the one before may have lost.
+    mutating func take(_ map: SlotMap, _ nowNs: UInt64) {
+        guard isCluster, map != route.map else { return }
+        recall()
+        let owners = map.primaryNames
+        for place in 0..<lanes.count {
+            let lane = lanes.row(place)
+            if lane.value.isOpen, !owners.contains(lane.value.node!) { close(lane) }
+        }
+        follow(map)
+        counters.set(.redisLanes, (0..<lanes.count).count { lanes[$0].isOpen })
+    }
+
+    private mutating func follow(_ map: SlotMap) {
+        recall()
+        let owners = Set(map.primaryNames)
+        var places: [Int] = []
+        for node in map.nodes {
+            // Who owns nothing needs none; a map has no more primaries than there are places.
+            guard owners.contains(node.name) else {
+                places.append(0)
+                continue
+            }
+            guard let place = lane(for: node.name) else { return }
+            places.append(place)
+        }
+        let (changes, moved) = route.take(map, lanes: places)
+        for change in changes where lanes[change.from].isOpen && lanes[change.from].batchCount > 0 {
+            lanes[change.to].waitsFor.append((change.from, builtCount - 1))
+        }
+        guard !moved.isEmpty else { return }
+        var handles: [Int: Set<SeriesHandle>] = [:]
+        for id in 0..<table.seriesCount {
+            let isHistoryMoved = route.isMoved(series: id, moved)
+            if isHistoryMoved, let handle = table.handle(UInt32(id)) { handles[route.updateLane(id).lane, default: []].insert(handle) }
+            if isHistoryMoved || route.isMoved(latest: Int(table.states[id].interval), moved) { table.markDirty(id) }
+        }
+        // A new connection writes all of it.
+        for (place, wanted) in handles where lanes[place].link.isReady { rewrite(wanted, lanes.row(place)) }
+    }
+
+    // MARK: Redirects
+
+    /// A node does not own what it was sent, or not any more. The command's state is back in the table, or goes there.
+    @inline(never)
+    mutating func redirect(_ lane: Row<Lane>, _ reply: Row<ff_reply>, _ command: Batch.Command, _ batch: Row<Batch>, _ nowNs: UInt64) {
+        counters.add(.redisRedirects)
+        if case .hash(let index) = command { restoreHash(batch, index) }
+        guard let cluster else { return }
+        cluster.board.want()
+        if case .aside = command {
+            // What is rare waits until the slot has one owner.
+            lane.value.asidesDueNs = nowNs + Limits.asidesAgainNs
+        }
+        let redirect = Redirect(error: reply.message, bytesKept: FF_REPLY_TEXT_MAX)
+        guard let redirect, let node = redirect.nodeName, node != lane.value.node, var map = route.map else {
+            if case .aside = command { return }
+            return pause(lane, nowNs)
+        }
+        switch redirect.kind {
+        case .moved:
+            if batch.value.isAsking || route.isAsked(redirect.slot) { forgetAsked() }
+            // Sent before that was known.
+            if map.ownerName(redirect.slot) == node { return }
+            // Its nodes do not agree; a later map will.
+            guard route.noteMove(redirect.slot, nowNs), map.move(redirect) else { return pause(lane, nowNs) }
+            cluster.board.take(redirect)
+            follow(map)
+        case .ask:
+            guard let place = self.lane(for: node) else { return pause(lane, nowNs) }
+            let untilNs = nowNs + .ns(ms: Limits.clusterMapMs)
+            switch command {
+            case .closed(let index):
+                route.ask(series: table.closed[batch.value.closedPositions[index]].seriesID, lane: place, untilNs: untilNs)
+            case .hash(let index):
+                let id = batch.value.seriesIDs[batch.value.seriesRange(ofHash: index).lowerBound]
+                route.ask(latest: Int(table.states[Int(id)].interval), lane: place, untilNs: untilNs)
+            case .aside, .publish: break
+            }
+        }
+    }
+
+    private mutating func restoreHash(_ batch: Row<Batch>, _ index: Int) {
+        for place in batch.value.seriesRange(ofHash: index) {
+            table.restore(Int(batch.value.seriesIDs[place]), wasForming: batch.value.seriesWasForming[place])
+            batch.value.seriesWasForming[place] = false
+        }
+    }
+
+    private mutating func forgetAsked() {
+        recall(askingAlone: true)
+        route.forgetAsked()
+    }
+
+    /// Who moves a slot may have given up: the owner is asked anew.
+    @inline(never)
+    mutating func forgetAskedInTime(_ nowNs: UInt64) { if nowNs >= route.askedUntilNs { forgetAsked() } }
+
+    // MARK: Writing
+
+    @inline(never)
+    func hasWaiting(_ lane: Row<Lane>) -> Bool {
+        !lane.value.asking.isEmpty || !lane.value.queue.closed.isEmpty || !lane.value.queue.updates.isEmpty || hashesAreDue(lane)
+            || !lane.value.again.isEmpty || asidesWait(lane) && table.held.nowNs >= lane.value.asidesDueNs
+    }
+
+    /// Of any lane: whose they are is looked at when they are written, and seldom where none was this one's.
+    private func asidesWait(_ lane: Row<Lane>) -> Bool {
+        !removals.isEmpty || !lane.value.againLater.isEmpty || mergeIsDue(lane) || gapKeyIsDue(lane)
+    }
+
+    /// All that come within the pace go together: a system call for each frame and node would cost more than the frames.
+    private func hashesAreDue(_ lane: Row<Lane>) -> Bool {
+        let count = lane.value.queue.latest.count
+        guard count > 0 else { return false }
+        return count >= Limits.latestFieldsMax
+            || lane.value.hashesInFlight == 0 && table.held.nowNs >= lane.value.hashesSentNs + Limits.latestPaceNs
+    }
+
+    /// When the pace lets something go.
+    @inline(never)
+    func paceDueNs(_ lane: Row<Lane>) -> UInt64 {
+        var dueNs = UInt64.max
+        if !lane.value.queue.latest.isEmpty && lane.value.hashesInFlight == 0 { dueNs = lane.value.hashesSentNs + Limits.latestPaceNs }
+        if asidesWait(lane) { dueNs = min(dueNs, lane.value.asidesDueNs) }
+        return min(dueNs, route.askedUntilNs)
+    }
+
+    @inline(never)
+    mutating func append(from lane: Row<Lane>, into batch: Row<Batch>, _ nowNs: UInt64) -> Bool {
+        if !lane.value.againLater.isEmpty && nowNs >= lane.value.asidesDueNs && lane.value.asidesInFlight == 0 {
+            (lane.value.again, lane.value.againLater) = (lane.value.againLater + lane.value.again, [])
+            lane.value.isRewriting = true
+        }
+        if !lane.value.again.isEmpty {
+            // What Redis had acknowledged goes before what is new, so that a history grows in order.
+            let isBuilt = builder.appendNothing(into: &batch.value)
+            buildAsides(lane, &batch.value)
+            return isBuilt
+        }
+        let asks = !lane.value.asking.isEmpty
+        let isBuilt =
+            asks
+            ? builder.append(
+                &table, from: &lane.value.asking, marks: route.marks, takesLatest: true, isAsking: true, into: &batch.value)
+            : builder.append(
+                &table, from: &lane.value.queue, marks: route.marks, takesLatest: hashesAreDue(lane), isAsking: false, into: &batch.value)
+        if batch.value.hashCount > 0 {
+            lane.value.hashesInFlight &+= 1
+            lane.value.hashesSentNs = nowNs
+        }
+        if !asks && asidesWait(lane) && nowNs >= lane.value.asidesDueNs {
+            buildAsides(lane, &batch.value)
+            if batch.value.asides.isEmpty { lane.value.asidesDueNs = nowNs + Limits.asidesAgainNs }
+        }
+        return isBuilt
+    }
+
+    /// What the socket has not taken is put aside: the next lane builds into the same bytes.
+    @inline(never)
+    func keepRest(_ lane: Row<Lane>) {
+        guard lane.value.unsentCount > 0 else {
+            if !lane.value.rest.isEmpty { lane.value.rest = [] }
+            return
+        }
+        guard lane.value.rest.isEmpty else { return }
+        lane.value.restFrom = lane.value.unsentFrom
+        lane.value.rest = builder.out.withBytes(from: lane.value.unsentFrom, length: lane.value.unsentCount) { bytes in
+            var copy: [UInt8] = []
+            copy.reserveCapacity(bytes.count)
+            for index in bytes.indices { copy.append(bytes[index]) }
+            return copy
+        }
+    }
+}
