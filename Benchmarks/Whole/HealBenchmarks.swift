@@ -9,7 +9,10 @@ import VenueSimulator
 enum HealBenchmarks {
     static let all =
         [backfill(symbols: 500, candles: 1_000)] + [outage(symbols: 300), outage(symbols: 1_500), outage(symbols: 1_500, weight: 60_000)]
-        + [live("heal/live", symbols: 600, shares: 10, candles: 1_000), live("heal/live-outage", symbols: 600, shares: 2, candles: 2)]
+        + [
+            live("heal/live", symbols: 600, shares: 10, candles: 1_000),
+            live("heal/live-outage", symbols: 600, shares: 2, candles: 2, leastSeconds: 30),
+        ]
 
     private static let minuteMs: Int64 = 60_000
 
@@ -146,7 +149,8 @@ enum HealBenchmarks {
     /// - Parameters:
     ///   - shares: one of so many parts of the series is healed in each round.
     ///   - candles: of each of them. Two are what an outage over two closes has cost.
-    private static func live(_ name: String, symbols: Int, shares: Int, candles: Int) -> Benchmark {
+    ///   - leastSeconds: of a window, with and without: what is healed in a moment is a moment of what readers see.
+    private static func live(_ name: String, symbols: Int, shares: Int, candles: Int, leastSeconds: Double = 0) -> Benchmark {
         Benchmark(
             name: name,
             sentence: "20,000 frames/s of \(symbols) series; beside it \(symbols / shares) of them get \(candles) candles each, or not"
@@ -161,12 +165,15 @@ enum HealBenchmarks {
             let (client, link) = (try RedisClient.connect(run.rig.redisEndpoint), try CommandLink(run.rig.redisEndpoint))
             Thread.sleep(forTimeInterval: effort.warmUpSeconds)
             var rounds = Rounds()
-            var seconds = effort.windowSeconds / 2
+            let least = leastSeconds / Double(effort.divisor)
+            var seconds = max(effort.windowSeconds / 2, least)
             let share = symbols / shares
             for pair in 0..<pairs {
                 tell("pair \(pair + 1) of \(pairs)")
                 rounds.add("without", pair, try window(run, client) { Thread.sleep(forTimeInterval: seconds) })
                 let began = MonotonicClock.nowNs()
+                func passedSeconds() -> Double { Double(MonotonicClock.nowNs() - began) / 1e9 }
+                var healed = 0.0
                 let figures = try window(run, client) {
                     let wanted = run.count(.gapCandlesHealed) + UInt64(share * candles * 9 / 10)
                     let first = pair % shares * share
@@ -174,10 +181,12 @@ enum HealBenchmarks {
                         try link.call(.backfill, #""symbol":"\#(symbol)","interval":"1m","count":\#(candles * (pair / shares + 1))"#)
                     }
                     try waitUntilHealed(run, 120, leastHealed: wanted)
+                    healed = passedSeconds()
+                    Thread.sleep(forTimeInterval: max(0, least - healed))
                 }
                 // The next window without is as long.
-                seconds = Double(MonotonicClock.nowNs() - began) / 1e9
-                rounds.add("with", pair, figures.merging(["time": seconds]) { $1 })
+                seconds = passedSeconds()
+                rounds.add("with", pair, figures.merging(["time": healed]) { $1 })
             }
             let slow = try RedisWork.slowCommands(client)
             let settledMs = try run.rig.exchange.timeMs() - 5_000
