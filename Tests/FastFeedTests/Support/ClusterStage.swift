@@ -18,9 +18,12 @@ final class ClusterStage: VirtualKernel {
         var isAsking = false
         var isEnded = false
         var token: PollToken?
+        let client: Int
     }
 
     var nowNs: UInt64 = 1_000_000_000
+    /// Whose turn it is: who connects is this one.
+    var client = 0
     private var sockets: [Int32: Socket] = [:]
     private var lastNumber: Int32 = 0
     private var random: SplitMix64
@@ -98,9 +101,17 @@ final class ClusterStage: VirtualKernel {
         }
     }
 
+    /// Who owns slots.
+    var ports: [UInt16] { Set(owners).sorted() }
     var openPorts: [UInt16] { sockets.values.filter { !$0.isEnded }.map(\.port).sorted() }
 
-    func tokens() -> [PollToken] { sockets.keys.sorted().compactMap { sockets[$0]?.token } }
+    func tokens() -> [PollToken] { sockets.keys.sorted().compactMap { sockets[$0]!.client == client ? sockets[$0]!.token : nil } }
+
+    /// Its process has died. What it had sent is still carried out.
+    func drop(clientsOf client: Int) {
+        serve()
+        sockets = sockets.filter { $0.value.client != client }
+    }
 
     // MARK: A node
 
@@ -168,7 +179,8 @@ final class ClusterStage: VirtualKernel {
     private func script(_ command: [String]) -> String {
         guard command[2] == "2" else { return ":1\r\n" }
         var changes = 0
-        for place in stride(from: 7, to: command.count, by: 1 + CandleField.allCases.count) {
+        let count = command.last == "NX" ? command.count - 1 : command.count
+        for place in stride(from: 7, to: count, by: 1 + CandleField.allCases.count) {
             let openMs = ClusterStage.openMs(command[place])
             var list = histories[command[3]] ?? []
             guard !list.contains(where: { $0.openMs == openMs }) else { continue }
@@ -186,7 +198,7 @@ final class ClusterStage: VirtualKernel {
     func connect(to address: SocketAddress) throws(SystemError) -> Int32 {
         lastNumber += 1
         let port = (7_001...7_010).first { SocketAddress(numericHost: "127.0.0.1", port: $0) == address } ?? 0
-        sockets[lastNumber] = Socket(port: port)
+        sockets[lastNumber] = Socket(port: port, client: client)
         return lastNumber
     }
 
