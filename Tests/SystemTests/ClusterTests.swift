@@ -55,8 +55,8 @@ struct ClusterTests {
         let client = try await FluxClient.connect(try set.endpoint(), timeout: .seconds(20))
         let created = try await client.createFlux(symbols: ["btcusdt"], interval: .d1)
         #expect(try await client.listFluxes().contains { $0.id == created.id })
-        let data = try await client.data(symbol: rig.venue.symbols[0].symbol.name, interval: .s1, limit: 10)
-        #expect(data.rows.count == 10)
+        let data = try await client.data(symbol: rig.venue.symbols[0].symbol.name, interval: .s1, limit: 2)
+        #expect(data.rows.count == 2)
         let updates = try await client.updates(symbol: rig.venue.symbols[0].symbol.name, interval: .s1)
         var heard = 0
         for await _ in updates {
@@ -112,9 +112,7 @@ struct ClusterTests {
         let rig = try rig(set)
         for place in 0..<3 {
             waitForCloses(rig, 200)
-            let replica = set.nodes[3 + place]
-            try eventually(60, "the replica to take the order") { try replica.ask("CLUSTER", "FAILOVER").text == "OK" }
-            try eventually(60, "it to be the primary") { replica.isPrimary }
+            try set.failOver(to: set.nodes[3 + place])
             rig.wait(seconds: 60, "all lanes to stand") { rig.engine.snapshot().isRedisConnected }
         }
         waitForCloses(rig, 300)
@@ -148,7 +146,7 @@ struct ClusterTests {
         let to = try #require(set.nodes.prefix(3).first { $0 !== from })
         try set.beginMove(slot, from: from, to: to, keys: [history])
         waitForCloses(rig, 300)
-        try set.endMove(slot, from: to, to: from)
+        try set.giveUpMove(slot, from: from, to: to)
         waitForCloses(rig, 300)
         try expectWhole(rig, set)
     }

@@ -33,7 +33,7 @@ extension BatchBuilder {
     mutating func putAsking() { out.put("*1\r\n$6\r\nASKING\r\n") }
 
     private mutating func takeClosed(_ queue: inout LaneQueue, _ table: inout CandleTable, _ batch: inout Batch) {
-        while batch.closedCount < room, let position = queue.closed.popFirst() {
+        while batch.closedCount < room, let position = queue.popClosed() {
             // Given up, or another member's meanwhile.
             guard position >= table.closed.head, table.closed.state(position) == .assigned else { continue }
             if batch.isAsking { putAsking() }

@@ -35,21 +35,25 @@ extension CandleWriter {
                 table.closed.mark(position, .assigned)
                 let (place, isAsked) = route.updateLane(Int(table.closed[position].seriesID))
                 let lane = lanes.row(place)
-                if isAsked { lane.value.asking.closed.append(position) } else { lane.value.queue.closed.append(position) }
+                if isAsked { lane.value.asking.putClosed(position) } else { lane.value.queue.putClosed(position) }
             }
             position &+= 1
         }
         table.closed.sent = position
+        route.forgetAsked()
     }
 
     /// All that waits goes back into the table, to be distributed anew.
-    private mutating func recall(askingAlone: Bool = false) {
+    private mutating func recall() {
         for place in 0..<lanes.count {
             let lane = lanes.row(place)
             takeBack(&lane.value.asking)
-            if !askingAlone { takeBack(&lane.value.queue) }
+            takeBack(&lane.value.queue)
         }
     }
+
+    /// What waits for its connection to be written behind ASKING may be found elsewhere meanwhile.
+    mutating func takeBackAsked(_ lane: Row<Lane>) { if !lane.value.asking.isEmpty { takeBack(&lane.value.asking) } }
 
     private mutating func takeBack(_ queue: inout LaneQueue) {
         for position in queue.closed.takeAll() where position >= table.closed.head && table.closed.state(position) == .assigned {
@@ -199,22 +203,23 @@ extension CandleWriter {
         }
         switch redirect.kind {
         case .moved:
-            if batch.value.isAsking || route.isAsked(redirect.slot) { forgetAsked() }
-            // Sent before that was known.
-            if map.ownerName(redirect.slot) == node { return }
+            if map.ownerName(redirect.slot) == node {
+                // Sent before that was known; or each of them sends us to the other one until a key is back where it was.
+                if batch.value.isAsking && !route.noteMove(redirect.slot, nowNs) { pause(lane, nowNs) }
+                return
+            }
             // Its nodes do not agree; a later map will.
             guard route.noteMove(redirect.slot, nowNs), map.move(redirect) else { return pause(lane, nowNs) }
             cluster.board.take(redirect)
             follow(map)
         case .ask:
             guard let place = self.lane(for: node) else { return pause(lane, nowNs) }
-            let untilNs = nowNs + .ns(ms: Limits.clusterMapMs)
             switch command {
             case .closed(let index):
-                route.ask(series: table.closed[batch.value.closedPositions[index]].seriesID, lane: place, untilNs: untilNs)
+                route.ask(series: table.closed[batch.value.closedPositions[index]].seriesID, lane: place)
             case .hash(let index):
                 let id = batch.value.seriesIDs[batch.value.seriesRange(ofHash: index).lowerBound]
-                route.ask(latest: Int(table.states[Int(id)].interval), lane: place, untilNs: untilNs)
+                route.ask(latest: Int(table.states[Int(id)].interval), lane: place)
             case .aside, .publish: break
             }
         }
@@ -226,15 +231,6 @@ extension CandleWriter {
             batch.value.seriesWasForming[place] = false
         }
     }
-
-    private mutating func forgetAsked() {
-        recall(askingAlone: true)
-        route.forgetAsked()
-    }
-
-    /// Who moves a slot may have given up: the owner is asked anew.
-    @inline(never)
-    mutating func forgetAskedInTime(_ nowNs: UInt64) { if nowNs >= route.askedUntilNs { forgetAsked() } }
 
     // MARK: Writing
 
@@ -263,7 +259,7 @@ extension CandleWriter {
         var dueNs = UInt64.max
         if !lane.value.queue.latest.isEmpty && lane.value.hashesInFlight == 0 { dueNs = lane.value.hashesSentNs + Limits.latestPaceNs }
         if asidesWait(lane) { dueNs = min(dueNs, lane.value.asidesDueNs) }
-        return min(dueNs, route.askedUntilNs)
+        return dueNs
     }
 
     @inline(never)

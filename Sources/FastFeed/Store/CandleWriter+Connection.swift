@@ -52,6 +52,7 @@ extension CandleWriter {
         isBlocked = false
         restoreFlight(lane)
         endTakeOvers(lane)
+        takeBackAsked(lane)
         let delayNs = lane.value.link.lose(nowNs: nowNs, peerIsGone: peerIsGone)
         counters.add(.redisReconnects)
         wantMap()

@@ -221,7 +221,6 @@ import CShims
         takeRecords()
         table.releaseDue()
         if gaps.version != gapsVersion { noteGaps() }
-        if isCluster { forgetAskedInTime(nowNs) }
         nextDeadlineNs = .max
         for place in 0..<lanes.count { turn(lanes.row(place), nowNs, port) }
         // What the last ones have given back may be the first ones'.

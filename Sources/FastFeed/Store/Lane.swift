@@ -90,23 +90,41 @@
 /// What waits for one node of a cluster, each once; the marks that say so are the sink's (`LaneRoute`). An entry that was taken back
 /// meanwhile, or is another member's, is passed over when its turn comes.
 struct LaneQueue {
-    /// Positions in the queue of closed candles, ascending but for those that were restored.
+    /// Positions in the queue of closed candles.
     var closed = WaitingLine<Int>()
+    /// One that was restored stands behind a later one.
+    private var isUnsorted = false
     /// Series whose newest state is to be published.
     var updates = WaitingLine<UInt32>()
     /// Series whose newest state is to be written to `latest:*`.
     var latest = WaitingLine<UInt32>()
 
     var isEmpty: Bool { closed.isEmpty && updates.isEmpty && latest.isEmpty }
+
+    mutating func putClosed(_ position: Int) {
+        if let last = closed.last, last > position { isUnsorted = true }
+        closed.append(position)
+    }
+
+    /// The earliest of them.
+    mutating func popClosed() -> Int? {
+        if isUnsorted {
+            closed.sort()
+            isUnsorted = false
+        }
+        return closed.popFirst()
+    }
 }
 
 /// First in, first out; what has left is let go of now and then, without moving anything for each that goes.
 struct WaitingLine<Element: BitwiseCopyable> {
-    private var elements: [Element] = []
-    private var head = 0
+    fileprivate var elements: [Element] = []
+    fileprivate var head = 0
 
     var isEmpty: Bool { head == elements.count }
     var count: Int { elements.count &- head }
+
+    var last: Element? { isEmpty ? nil : elements.last }
 
     mutating func append(_ element: Element) { elements.append(element) }
 
@@ -132,4 +150,8 @@ struct WaitingLine<Element: BitwiseCopyable> {
 
     /// For invariants.
     var all: ArraySlice<Element> { elements[head...] }
+}
+
+extension WaitingLine where Element: Comparable {
+    mutating func sort() { elements[head...].sort() }
 }

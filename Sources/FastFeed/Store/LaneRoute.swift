@@ -13,11 +13,10 @@
     /// By series id: what of it waits in the lanes' queues.
     let marks: MappedArray<UInt8>
     private let latestSlots: [HashSlot]
-    /// Keys that are on their way to another node: it takes them behind ASKING. One slot may be split key by key.
+    /// Keys that are on their way to another node, which takes them behind ASKING: for what was refused just now, and no longer. The key may
+    /// be back where it was, and a command behind ASKING would make a second one. One slot may be split key by key.
     private var askedSeries: [UInt32: Int] = [:]
     private var askedLatest: [Int: Int] = [:]
-    /// Then those are forgotten, and found anew where it is still so: who moves a slot may give up.
-    private(set) var askedUntilNs: UInt64 = .max
     /// When MOVED has moved a slot last.
     private var movedNs: [HashSlot: UInt64] = [:]
 
@@ -71,21 +70,12 @@
     func isMoved(latest interval: Int, _ moved: Set<UInt16>) -> Bool { moved.contains(latestSlots[interval].number) }
 
     mutating func forgetAsked() {
-        (askedSeries, askedLatest, askedUntilNs) = ([:], [:], .max)
+        if askedSeries.isEmpty && askedLatest.isEmpty { return }
+        (askedSeries, askedLatest) = ([:], [:])
     }
 
-    mutating func ask(series id: UInt32, lane: Int, untilNs: UInt64) {
-        askedSeries[id] = lane
-        askedUntilNs = min(askedUntilNs, untilNs)
-    }
-    mutating func ask(latest interval: Int, lane: Int, untilNs: UInt64) {
-        askedLatest[interval] = lane
-        askedUntilNs = min(askedUntilNs, untilNs)
-    }
-
-    func isAsked(_ slot: HashSlot) -> Bool {
-        askedSeries.keys.contains { slots[Int($0)] == slot.number } || askedLatest.keys.contains { latestSlots[$0] == slot }
-    }
+    mutating func ask(series id: UInt32, lane: Int) { askedSeries[id] = lane }
+    mutating func ask(latest interval: Int, lane: Int) { askedLatest[interval] = lane }
 
     /// One more MOVED for a slot. False when the one before was a moment ago: its nodes do not agree yet.
     mutating func noteMove(_ slot: HashSlot, _ nowNs: UInt64) -> Bool {

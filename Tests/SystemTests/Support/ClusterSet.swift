@@ -112,10 +112,26 @@ final class ClusterSet {
         for node in [to, from] { #expect(try node.command(["CLUSTER", "SETSLOT", "\(slot)", "NODE", owner]).text == "OK") }
     }
 
+    /// The keys that have gone come back. The one that was to have them takes no more first, or it would make new ones.
+    func giveUpMove(_ slot: HashSlot, from: ClusterNode, to: ClusterNode) throws {
+        #expect(try to.command(["CLUSTER", "SETSLOT", "\(slot)", "STABLE"]).text == "OK")
+        try move(try to.ask("CLUSTER", "GETKEYSINSLOT", "\(slot)", "100").strings, from: to, to: from)
+        #expect(try from.command(["CLUSTER", "SETSLOT", "\(slot)", "STABLE"]).text == "OK")
+    }
+
     private func move(_ keys: [String], from: ClusterNode, to: ClusterNode) throws {
         for key in keys {
-            let said = try from.ask("MIGRATE", "127.0.0.1", "\(to.port)", key, "0", "5000").text
-            #expect(said == "OK" || said == "NOKEY", "\(key): \(said ?? "")")
+            let said = try from.ask("MIGRATE", "127.0.0.1", "\(to.port)", key, "0", "5000")
+            guard ["OK", "NOKEY"].contains(said.text) else { throw FeedError(.redis, "\(key) does not move: \(said)") }
         }
+    }
+
+    /// By plan. Redis gives up after 5 s where the two cannot agree, and is asked again.
+    func failOver(to replica: ClusterNode) throws {
+        for _ in 0..<6 {
+            try eventually(60, "the replica to take the order") { try replica.ask("CLUSTER", "FAILOVER").text == "OK" }
+            if (try? eventually(10, "it to be the primary") { replica.isPrimary }) != nil { return }
+        }
+        throw FeedError(.redis, "the replica does not become the primary")
     }
 }
