@@ -115,8 +115,42 @@ class RedisServer:
     def kill(self) -> None:
         self.process.end(signal.SIGKILL)
 
+    def end(self) -> None:
+        self.process.end()
+
     def client(self, **options: Any) -> Any:
         return redis.Redis(unix_socket_path=self.socket, decode_responses=True, **options)
+
+
+class Cluster:
+    """A Redis Cluster of three primaries, each with a third of the slots."""
+
+    def __init__(self, folder: Path) -> None:
+        self.nodes = [RedisServer(folder, "--cluster-enabled", "yes", "--cluster-config-file", f"{name}.conf", name=name) for name in "abc"]
+        self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+        clients = [node.client() for node in self.nodes]
+        for number, client in enumerate(clients):
+            client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
+            client.execute_command("CLUSTER MEET", "127.0.0.1", self.nodes[0].port)
+            client.execute_command("CLUSTER ADDSLOTS", *range(number * 16_384 // 3, (number + 1) * 16_384 // 3))
+        eventually(lambda: all(self._stands(client) for client in clients), what="a cluster")
+        for client in clients:
+            client.close()
+
+    @staticmethod
+    def _stands(client: Any) -> bool:
+        facts = client.execute_command("CLUSTER INFO")
+        if not isinstance(facts, dict):
+            facts = dict(line.split(":", 1) for line in str(facts).split("\r\n") if ":" in line)
+        return facts["cluster_state"] == "ok" and int(facts["cluster_known_nodes"]) == 3
+
+    def end(self) -> None:
+        for node in self.nodes:
+            node.end()
+
+    def client(self, place: int = 0) -> Any:
+        """Of redis-py, told of one node."""
+        return redis.RedisCluster(host="127.0.0.1", port=self.nodes[place].port, decode_responses=True)
 
 
 class Losing:
@@ -141,7 +175,7 @@ class World:
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="fastfeed-"))
         self.processes: List[Process] = []
-        self.redis = server or RedisServer(self.folder, *redis_options)
+        self.redis: Any = server or RedisServer(self.folder, *redis_options)
         self.run_options = run
         try:
             self.exchange = self._start(
@@ -157,13 +191,17 @@ class World:
             raise
 
     def start_service(self) -> None:
-        self.service = self._start(
-            "feedd", "run", "--venue-ws", self.websocket, "--venue-rest", self.rest, "--redis", self.redis.url, "--ops", "off",
-            "--threading", "shared", *self.run_options,
+        self.service = self.start_service_at(self.redis, "feedd")
+
+    def start_service_at(self, server: Any, name: str) -> Process:
+        service = self._start(
+            name, "run", "--venue-ws", self.websocket, "--venue-rest", self.rest, "--redis", server.url, "--ops", "off", "--threading",
+            "shared", *self.run_options,
         )  # fmt: skip
-        probe = self.redis.client()
+        probe = server.client()
         eventually(lambda: probe.keys("*status:*service"), what="a service")
         probe.close()
+        return service
 
     def _start(self, name: str, *arguments: str) -> Process:
         process = Process(self.folder, name, FEEDD, *arguments)
@@ -171,6 +209,6 @@ class World:
         return process
 
     def close(self) -> None:
-        for process in [*reversed(self.processes), self.redis.process]:
+        for process in [*reversed(self.processes), self.redis]:
             process.end()
         shutil.rmtree(self.folder, ignore_errors=True)

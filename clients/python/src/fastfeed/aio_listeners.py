@@ -13,7 +13,7 @@ from .endpoint import CONNECTION_LOST, LOST, Plan, telling_losses
 from .errors import DisconnectedError, FluxError, FluxTimeoutError, ServiceNotRunningError
 from .reception import SILENCE, SLICE, Conversation, Reception
 from .request import Answer, Request
-from .search import why_nobody_listens
+from .search import publish_options, seems_to_run, why_nobody_listens
 from .steps import Backoff, heeding, run_async, wait_closed
 
 log = logging.getLogger("fastfeed")
@@ -87,9 +87,10 @@ class AsyncListeners:
         return answer
 
     async def _publish(self, conversation: Conversation[Answer]) -> None:
-        heard = await heeding(self._redis.publish, conversation.command_channel, conversation.request.text)
+        options = publish_options(self._redis, self._keys)
+        heard = await heeding(self._redis.publish, conversation.command_channel, conversation.request.text, **options)
         conversation.is_published = True
-        if heard == 0:
+        if heard == 0 and not (bool(options) and await run_async(self._redis, seems_to_run(self._keys), self._closed)):
             raise ServiceNotRunningError(await run_async(self._redis, why_nobody_listens(self._keys), self._closed))
 
     async def _put_back(self, listener: Any, channel: str) -> None:

@@ -12,7 +12,7 @@ from .endpoint import CONNECTION_LOST, LOST, Plan, telling_losses
 from .errors import DisconnectedError, FluxError, FluxTimeoutError, ServiceNotRunningError
 from .reception import SLICE, Conversation
 from .request import Answer, Request
-from .search import why_nobody_listens
+from .search import publish_options, seems_to_run, why_nobody_listens
 from .steps import run
 
 _IDLE_MAX = 16
@@ -89,9 +89,10 @@ class Listeners:
         return answer
 
     def _publish(self, conversation: Conversation[Answer]) -> None:
-        heard = self._redis.publish(conversation.command_channel, conversation.request.text)
+        options = publish_options(self._redis, self._keys)
+        heard = self._redis.publish(conversation.command_channel, conversation.request.text, **options)
         conversation.is_published = True
-        if heard == 0:
+        if heard == 0 and not (bool(options) and run(self._redis, seems_to_run(self._keys), self._closed)):
             raise ServiceNotRunningError(run(self._redis, why_nobody_listens(self._keys), self._closed))
 
     def _give_up(self, conversation: Conversation[Answer]) -> None:

@@ -14,6 +14,18 @@ from .steps import Steps, call
 _SHOWN_MAX: Final = 3
 
 
+def publish_options(redis: Any, keys: Keys) -> Dict[str, Any]:
+    """For `publish`. A cluster's node counts the listeners at itself alone: the service listens where its status is."""
+    find = getattr(redis, "get_node_from_key", None)
+    return {} if find is None else {"target_nodes": find(keys.service_status)}
+
+
+def seems_to_run(keys: Keys) -> Steps[bool]:
+    """Whether a service has left a status and has not ended: it may listen at another node by now."""
+    state = yield from call("hget", keys.service_status, Field.STATE)
+    return state is not None and text_of(state) != State.STOPPED
+
+
 def why_nobody_listens(keys: Keys) -> Steps[str]:
     """One sentence."""
     place = "no service listens for commands" + (f" with key prefix '{keys.prefix}'" if keys.prefix else "")
