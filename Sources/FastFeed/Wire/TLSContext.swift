@@ -7,12 +7,13 @@ import CShims
     let pointer: OpaquePointer
     /// What names an authority instead of the system's store; nil where the store is not asked.
     private let otherwise: String?
-    /// Who says where a server is, and which setting there makes them say a name instead of an address.
+    /// Who says where a server is, and which settings there make them say a name instead of an address.
     package struct Naming: Sendable {
         let who: String
         let setting: String
         package static let sentinels = Naming(who: "the Sentinels", setting: "announce-hostnames yes")
-        package static let cluster = Naming(who: "the cluster's nodes", setting: "cluster-preferred-endpoint-type hostname")
+        package static let cluster = Naming(
+            who: "the cluster's nodes", setting: "cluster-announce-hostname NAME` and `cluster-preferred-endpoint-type hostname")
     }
     /// Who has told the server's address, where that was nobody who set us up.
     private let namedBy: Naming?

@@ -136,6 +136,9 @@ struct SentinelTests {
             told.advised(reason, host: "10.0.0.1")
                 == "10.0.0.1: \(reason); the Sentinels name it so: `announce-hostnames yes` there, or put '10.0.0.1' into the certificate")
         #expect(
+            try TLSContext.client(namedBy: .cluster).advised(reason, host: "10.0.0.1").contains(
+                "`cluster-announce-hostname NAME` and `cluster-preferred-endpoint-type hostname` there"))
+        #expect(
             told.advised("certificate refused: certificate has expired", host: "h") == "h: certificate refused: certificate has expired")
     }
 

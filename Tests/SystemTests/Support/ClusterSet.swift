@@ -13,8 +13,10 @@ final class ClusterNode {
     let port: UInt16
     let server: RedisServerProcess
     private(set) var client: RedisClient
+    let id: String
 
-    init(_ arguments: [String] = []) throws {
+    /// - Parameter tls: it listens with this alone, at a port of its own.
+    init(_ arguments: [String] = [], tls: RedisTLS? = nil) throws {
         var found = try FreePort.find()
         while found > 55_000 { found = try FreePort.find() }
         port = found
@@ -22,8 +24,13 @@ final class ClusterNode {
         options.arguments =
             ["--port", "\(port)", "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--repl-diskless-sync-delay", "0"]
             + arguments
+        if var tls {
+            tls.port = port
+            options.arguments += ["--port", "0", "--tls-cluster", "yes", "--tls-replication", "yes"] + tls.arguments
+        }
         server = try RedisServerProcess(options)
         client = try RedisClient.connect(server.endpoint)
+        id = try #require(try client.command("CLUSTER", "MYID").text)
     }
 
     deinit { resume() }
@@ -36,8 +43,15 @@ final class ClusterNode {
     @discardableResult
     func command(_ words: [String]) throws -> RedisReply { try RedisClient.connect(server.endpoint).command(words) }
     func ask(_ words: String...) throws -> RedisReply { try command(words) }
-    var id: String { get throws { try #require(try ask("CLUSTER", "MYID").text) } }
+    func knows(_ count: Int) throws -> Bool { try ask("CLUSTER", "INFO").text?.contains("cluster_known_nodes:\(count)\r") == true }
     var isPrimary: Bool { (try? ask("ROLE"))?.elements.first?.text == "master" }
+    /// A replica that has all.
+    var follows: Bool { (try? ask("INFO", "replication"))?.text?.contains("master_link_status:up") == true }
+    /// Connections to its port; ours are to its socket.
+    var guests: [String] {
+        let list = (try? ask("CLIENT", "LIST", "TYPE", "normal"))?.text ?? ""
+        return list.split(separator: "\n").map(String.init).filter { $0.contains(" addr=127.0.0.1:") }
+    }
     var address: Authority { Authority(host: "127.0.0.1", port: port) }
 
     func pause() { if let pid = server.pid { kill(pid, SIGSTOP) } }
@@ -45,39 +59,50 @@ final class ClusterNode {
 }
 
 final class ClusterSet {
-    /// The primaries at the start, then the replica of each in the same order.
-    let nodes: [ClusterNode]
+    /// The primaries at the start, then the replica of each in the same order, then what was added.
+    private(set) var nodes: [ClusterNode]
+    private let arguments: [String]
+    private let tls: RedisTLS?
+    let shardCount: Int
 
-    /// - Parameter fullCoverage: as Redis's default has it, one third that is away stops all.
-    init(primaries count: Int = 3, fullCoverage: Bool = false, arguments: [String] = []) throws {
+    /// - Parameters:
+    ///   - fullCoverage: as Redis's default has it, one third that is away stops all.
+    ///   - tls: all listen with this alone. It must be good for a client, too: nodes show it to one another.
+    init(primaries count: Int = 3, fullCoverage: Bool = false, tls: RedisTLS? = nil, arguments: [String] = []) throws {
         let all = ["--cluster-require-full-coverage", fullCoverage ? "yes" : "no", "--cluster-replica-validity-factor", "0"] + arguments
-        let nodes = try (0..<2 * count).map { _ in try ClusterNode(all) }
-        self.nodes = nodes
+        let nodes = try (0..<2 * count).map { _ in try ClusterNode(all, tls: tls) }
+        (self.nodes, self.arguments, self.tls, shardCount) = (nodes, all, tls, count)
         for (place, node) in nodes.enumerated() {
             #expect(try node.ask("CLUSTER", "SET-CONFIG-EPOCH", "\(place + 1)").text == "OK")
             if place > 0 { #expect(try node.ask("CLUSTER", "MEET", "127.0.0.1", "\(nodes[0].port)").text == "OK") }
         }
         for (place, node) in nodes.prefix(count).enumerated() {
-            let slots = place * HashSlot.count / count..<(place + 1) * HashSlot.count / count
-            #expect(try node.command(["CLUSTER", "ADDSLOTS"] + slots.map(String.init)).text == "OK")
+            #expect(try node.command(["CLUSTER", "ADDSLOTS"] + slots(ofShard: place).map(String.init)).text == "OK")
         }
         try eventually(30, "nodes that know one another") {
-            try nodes.allSatisfy { try $0.ask("CLUSTER", "INFO").text?.contains("cluster_known_nodes:\(2 * count)") == true }
+            try nodes.allSatisfy { try $0.knows(2 * count) }
         }
         for (place, node) in nodes.dropFirst(count).enumerated() {
-            let id = try nodes[place].id
-            try eventually(30, "a replica") { try node.ask("CLUSTER", "REPLICATE", id).text == "OK" }
+            try eventually(30, "a replica") { try node.ask("CLUSTER", "REPLICATE", nodes[place].id).text == "OK" }
         }
         try eventually(30, "a cluster, and replicas that follow") {
-            try nodes.allSatisfy { try $0.isReady }
-                && nodes.dropFirst(count).allSatisfy { try $0.ask("INFO", "replication").text?.contains("master_link_status:up") == true }
+            try nodes.allSatisfy { try $0.isReady } && nodes.dropFirst(count).allSatisfy(\.follows)
         }
     }
 
-    var url: String { "redis+cluster://" + nodes.map { "127.0.0.1:\($0.port)" }.joined(separator: ",") }
+    /// By name where a certificate has to be good for it.
+    func url(_ seeds: some Collection<ClusterNode>) -> String {
+        let (scheme, host) = tls == nil ? ("redis+cluster", "127.0.0.1") : ("rediss+cluster", "localhost")
+        return "\(scheme)://" + seeds.map { "\(host):\($0.port)" }.joined(separator: ",")
+    }
+    var url: String { url(nodes) }
 
     /// Each time one that knows nothing yet.
-    func endpoint() throws -> RedisEndpoint { try RedisEndpoint(url: url) }
+    func endpoint(_ seeds: [ClusterNode]? = nil) throws -> RedisEndpoint {
+        var endpoint = try RedisEndpoint(url: url(seeds ?? nodes))
+        endpoint.authorityFile = tls?.authorityFile
+        return endpoint
+    }
 
     func client() throws -> RedisClient { try RedisClient.connect(try endpoint()) }
 
@@ -95,10 +120,70 @@ final class ClusterSet {
         return try #require(nodes.first { $0.address == owner })
     }
 
+    // MARK: Shards and their slots
+
+    /// As they were at the start: a primary of the same place, and its replica.
+    func slots(ofShard place: Int) -> Range<Int> { place * HashSlot.count / shardCount..<(place + 1) * HashSlot.count / shardCount }
+
+    func shard(of key: String) -> Int {
+        let slot = HashSlot(key: key).place
+        return (0..<shardCount).first { slots(ofShard: $0).contains(slot) } ?? 0
+    }
+
+    /// The replica takes its primary's place, by plan. Redis gives up after 5 s where the two cannot agree, and is asked again.
+    func failOver(to replica: ClusterNode) throws {
+        for _ in 0..<6 {
+            try eventually(60, "the replica to take the order") { try replica.ask("CLUSTER", "FAILOVER").text == "OK" }
+            if (try? eventually(10, "it to be the primary") { replica.isPrimary }) != nil { return }
+        }
+        throw FeedError(.redis, "the replica does not become the primary")
+    }
+
+    /// One that was killed is there again, as the replica of who has its place.
+    func restart(_ node: ClusterNode) throws {
+        try node.server.restart()
+        try eventually(60, "it to follow its successor") { node.follows }
+    }
+
+    /// One more primary, without slots.
+    func add() throws -> ClusterNode {
+        let node = try ClusterNode(arguments, tls: tls)
+        #expect(try node.ask("CLUSTER", "MEET", "127.0.0.1", "\(nodes[0].port)").text == "OK")
+        nodes.append(node)
+        try eventually(30, "a node that all know") {
+            try nodes.allSatisfy { try $0.knows(nodes.count) && $0.isReady }
+        }
+        return node
+    }
+
+    /// One without slots ends, and is forgotten.
+    func remove(_ node: ClusterNode) throws {
+        nodes.removeAll { $0 === node }
+        for other in nodes { #expect(try other.ask("CLUSTER", "FORGET", node.id).text == "OK") }
+        node.server.stop()
+    }
+
+    /// All of it, with its keys.
+    func move(_ slot: HashSlot, from: ClusterNode, to: ClusterNode) throws {
+        try beginMove(slot, from: from, to: to, keys: [])
+        try endMove(slot, from: from, to: to)
+    }
+
+    /// Each shard has a primary, and all others are replicas that have all.
+    var isWhole: Bool {
+        nodes.count(where: \.isPrimary) == shardCount && nodes.count(where: \.follows) == nodes.count - shardCount
+            && nodes.allSatisfy { (try? $0.isReady) == true }
+    }
+
+    /// Others are primaries of all shards.
+    func waitForSuccessor(of node: ClusterNode) throws {
+        try eventually(60, "a replica in its place") { nodes.count { $0 !== node && $0.isPrimary } == shardCount }
+    }
+
     /// Begins to move a slot; keys that are named move at once, the others stay until `end`.
     func beginMove(_ slot: HashSlot, from: ClusterNode, to: ClusterNode, keys: [String]) throws {
-        #expect(try to.command(["CLUSTER", "SETSLOT", "\(slot)", "IMPORTING", try from.id]).text == "OK")
-        #expect(try from.command(["CLUSTER", "SETSLOT", "\(slot)", "MIGRATING", try to.id]).text == "OK")
+        #expect(try to.command(["CLUSTER", "SETSLOT", "\(slot)", "IMPORTING", from.id]).text == "OK")
+        #expect(try from.command(["CLUSTER", "SETSLOT", "\(slot)", "MIGRATING", to.id]).text == "OK")
         try move(keys, from: from, to: to)
     }
 
@@ -108,8 +193,7 @@ final class ClusterSet {
             keys = try from.ask("CLUSTER", "GETKEYSINSLOT", "\(slot)", "100").strings
             try move(keys, from: from, to: to)
         } while !keys.isEmpty
-        let owner = try to.id
-        for node in [to, from] { #expect(try node.command(["CLUSTER", "SETSLOT", "\(slot)", "NODE", owner]).text == "OK") }
+        for node in [to, from] { #expect(try node.command(["CLUSTER", "SETSLOT", "\(slot)", "NODE", to.id]).text == "OK") }
     }
 
     /// The keys that have gone come back. The one that was to have them takes no more first, or it would make new ones.
@@ -124,14 +208,5 @@ final class ClusterSet {
             let said = try from.ask("MIGRATE", "127.0.0.1", "\(to.port)", key, "0", "5000")
             guard ["OK", "NOKEY"].contains(said.text) else { throw FeedError(.redis, "\(key) does not move: \(said)") }
         }
-    }
-
-    /// By plan. Redis gives up after 5 s where the two cannot agree, and is asked again.
-    func failOver(to replica: ClusterNode) throws {
-        for _ in 0..<6 {
-            try eventually(60, "the replica to take the order") { try replica.ask("CLUSTER", "FAILOVER").text == "OK" }
-            if (try? eventually(10, "it to be the primary") { replica.isPrimary }) != nil { return }
-        }
-        throw FeedError(.redis, "the replica does not become the primary")
     }
 }

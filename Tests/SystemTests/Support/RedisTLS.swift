@@ -6,7 +6,7 @@ import VenueSimulator
 
 /// A port with certificates, all PEM files; clients need none.
 struct RedisTLS {
-    let port: UInt16
+    var port: UInt16
     let certificateFile: String
     let keyFile: String
     let authorityFile: String

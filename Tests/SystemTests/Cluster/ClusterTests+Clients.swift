@@ -1,0 +1,116 @@
+// Others at a cluster that the engine fills: redis-cli, which follows redirects; and nodes that speak TLS alone.
+
+import FastFeed
+import Foundation
+import RedisServer
+import TestKit
+import Testing
+import VenueSimulator
+
+extension ClusterTests {
+    private func redisCLI(_ port: UInt16, _ words: [String]) throws -> ProgramRun {
+        try ProgramRun(["redis-cli", "-p", "\(port)"] + words, of: URL(fileURLWithPath: "/usr/bin/env"))
+    }
+
+    private func answer(_ port: UInt16, _ words: [String]) throws -> String {
+        let run = try redisCLI(port, words)
+        #expect(run.end() == 0, "\(words): \(run.errorText)")
+        return run.outputText
+    }
+
+    @Test("redis-cli -c at any node has the answers of a single server with the same keys, and hears all messages at each")
+    func redisCLI() throws {
+        let set = try ClusterSet()
+        let rig = try rig(set, symbols: 20)
+        let symbol = rig.venue.symbols[0].symbol.name
+        let listeners = try set.nodes.map { try redisCLI($0.port, ["-c", "SUBSCRIBE", Keys.updates(symbol, .s1)]) }
+        for listener in listeners {
+            try eventually(30, "a closed candle: \(listener.errorText)") { listener.outputText.contains("\"closed\":true") }
+            listener.signal(SIGKILL)
+        }
+        let histories = [Keys.history(symbol, .s1), Keys.history(symbol, .m1)]
+        rig.wait(seconds: 60, "candles of both intervals") {
+            histories.allSatisfy { (try? rig.client.command("XLEN", $0))?.integer ?? 0 > 2 }
+        }
+        try expectWhole(rig, set)
+
+        let port = try FreePort.find()
+        var options = RedisServerProcess.Options()
+        options.arguments = ["--port", "\(port)"]
+        let single = try RedisServerProcess(options)
+        defer { single.stop() }
+        for key in histories + [Keys.latest(.s1)] {
+            let copied = try set.owner(of: key).ask("MIGRATE", "127.0.0.1", "\(port)", key, "0", "5000", "COPY")
+            #expect(copied.text == "OK", "\(key): \(copied)")
+        }
+        let questions = [
+            ["HGET", Keys.latest(.s1), symbol], ["HLEN", Keys.latest(.s1)], ["XREVRANGE", histories[0], "+", "-", "COUNT", "5"],
+            ["XREAD", "COUNT", "3", "STREAMS"] + histories + ["0", "0"],
+        ]
+        for question in questions {
+            let wanted = try answer(port, question)
+            #expect(wanted.count > 2, "\(question): nothing is proven")
+            for node in set.nodes { #expect(try answer(node.port, ["-c"] + question) == wanted, "\(question) at \(node.port)") }
+        }
+    }
+
+    // MARK: TLS
+
+    /// - Parameter names: what the certificate of all nodes is good for.
+    private func tls(_ authority: TestAuthority, names: String) throws -> RedisTLS {
+        let certificate = try authority.issue("node") {
+            $0.names = names
+            $0.purpose = "serverAuth,clientAuth"
+        }
+        return try RedisTLS(
+            certificateFile: certificate.certificate, keyFile: certificate.key, authorityFile: authority.root.certificate)
+    }
+
+    @Test("Nodes that speak TLS alone and announce their names: data, commands and a failover")
+    func secured() async throws {
+        let authority = try TestAuthority()
+        let set = try ClusterSet(
+            tls: try tls(authority, names: "DNS:localhost"),
+            arguments: ["--cluster-announce-hostname", "localhost", "--cluster-preferred-endpoint-type", "hostname"])
+        #expect(set.url.hasPrefix("rediss+cluster://localhost:"))
+        let rig = try rig(set)
+        waitForCloses(rig, 300)
+        rig.wait(seconds: 30, "the service to take commands") { rig.isServing }
+        let client = try await FluxClient.connect(try set.endpoint(), timeout: .seconds(20))
+        #expect(try await client.status().redisMode == "cluster")
+        client.close()
+        try set.failOver(to: set.nodes[3])
+        waitForLanes(rig)
+        waitForCloses(rig, 300)
+        try expectWhole(rig, set)
+    }
+
+    /// The names of the seeds are in the certificate; the addresses that the nodes announce are not.
+    @Test("Nodes that announce addresses which their certificate does not have are refused, in a sentence that says what to set")
+    func announcedAddresses() throws {
+        let authority = try TestAuthority()
+        let set = try ClusterSet(tls: try tls(authority, names: "DNS:localhost"))
+        func expectAdvice(_ reason: String) {
+            #expect(
+                reason.contains("127.0.0.1: ") && reason.contains("mismatch")
+                    && reason.contains("`cluster-announce-hostname NAME` and `cluster-preferred-endpoint-type hostname`"), "\(reason)")
+        }
+        let error = #expect(throws: FeedError.self) { try RedisClient.connect(try set.endpoint()) }
+        expectAdvice(error?.message ?? "")
+        let command = try ProgramRun(["status", "--redis", set.url, "--redis-ca-file", authority.root.certificate])
+        #expect(command.end(within: 30) != 0)
+        expectAdvice(command.errorText)
+
+        // The service tries again, as with any certificate: it may be mended there.
+        let service = try ProgramRun([
+            "run", "--flux", "btcusdt:1m", "--venue-ws", "ws://127.0.0.1:1", "--redis", set.url, "--redis-ca-file",
+            authority.root.certificate,
+        ])
+        #expect(service.shows("cluster-announce-hostname", within: 30), "\(service.errorText)")
+        service.signal(SIGTERM)
+        _ = service.end(within: 30)
+        // The same nodes with the address in their certificate would be right: what is refused is the name alone.
+        let addressed = try ClusterSet(primaries: 1, tls: try tls(authority, names: "DNS:localhost,IP:127.0.0.1"))
+        #expect(try addressed.client().command("PING").text == "PONG")
+    }
+}
