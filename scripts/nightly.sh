@@ -16,6 +16,7 @@ parts=(
     "streams     6  env FASTFEED_NIGHTLY=1 scripts/test.sh --filter SystemTests.(Candle)?Stream"
     "failover    3  scripts/failover.sh"
     "group       6  scripts/group.sh"
+    "cluster    10  scripts/cluster.sh"
     "simulate    7  scripts/simulate.sh 20000"
     "fuzz       13  scripts/fuzz.sh 60"
     "address    10  scripts/sanitize.sh address"

@@ -1,4 +1,4 @@
-// A group on loopback: a local exchange, a real redis-server, and members that are the real program. On the test's thread.
+// A group on loopback: a local exchange, a real redis-server or a cluster, and members that are the real program. On the test's thread.
 
 import FastFeed
 import Foundation
@@ -9,28 +9,35 @@ import VenueSimulator
 
 final class GroupRig {
     let venue: VenueSimulator
+    /// With a cluster it stands idle beside.
     let redis: RedisServerProcess
-    let client: RedisClient
+    private(set) var client: RedisClient
     let symbols: [String]
     /// By name; those that were killed or have ended are not among them.
     private(set) var runs: [String: ProgramRun] = [:]
     private let options: [String]
+    private let set: ClusterSet?
 
     static let ttlSeconds = 2
 
     /// - Parameter arguments: of every member.
-    init(symbols count: Int, copies: Int = 2, pushPeriodMs: Int64 = 50, arguments: [String] = [], rest: Bool = false) throws {
+    init(
+        symbols count: Int, copies: Int = 2, pushPeriodMs: Int64 = 50, arguments: [String] = [], rest: Bool = false,
+        on set: ClusterSet? = nil
+    ) throws {
         var simulator = SimulatorConfiguration()
         (simulator.symbolCount, simulator.illiquidEvery, simulator.pushPeriodMs) = (count, 0, pushPeriodMs)
         venue = try VenueSimulator(configuration: simulator)
         try venue.start()
         redis = try RedisServerProcess()
-        client = try RedisClient.connect(redis.endpoint)
+        client = try RedisClient.connect(try set?.endpoint() ?? redis.endpoint)
+        self.set = set
         symbols = venue.symbols.map(\.symbol.name)
         options =
             [
-                "--venue-ws", venue.webSocketBase, "--redis", "unix://\(redis.socketPath)", "--group", "test", "--copies", "\(copies)",
-                "--member-ttl", "\(GroupRig.ttlSeconds)", "--history", "100000", "--flux", symbols.joined(separator: ",") + ":1s",
+                "--venue-ws", venue.webSocketBase, "--redis", set?.url ?? "unix://\(redis.socketPath)", "--group", "test",
+                "--copies", "\(copies)", "--member-ttl", "\(GroupRig.ttlSeconds)", "--history", "100000",
+                "--flux", symbols.joined(separator: ",") + ":1s",
             ] + (rest ? ["--venue-rest", venue.restBase, "--backfill", "0"] : []) + arguments
     }
 
@@ -84,6 +91,13 @@ final class GroupRig {
         let here = try members().filter(\.value.state.isHere)
         return here.keys.sorted() == names.sorted() && here.values.allSatisfy { $0.state == .member && $0.done > 0 }
             && here.values.reduce(0) { $0 + $1.facts.units } == symbols.count
+    }
+
+    /// The same where nodes come and go: a connection that is lost is made anew.
+    func isSettledAgain(_ names: [String]) -> Bool {
+        if let isSettled = try? isSettled(names) { return isSettled }
+        if let set, let anew = (try? set.endpoint()).flatMap({ try? RedisClient.connect($0) }) { client = anew }
+        return false
     }
 
     func settle(_ names: [String], within seconds: Double = 40) throws {
