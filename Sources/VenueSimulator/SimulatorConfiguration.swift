@@ -67,7 +67,7 @@ package struct SimulatorConfiguration: Sendable {
     /// Virtual delay of a bar's closed event after its end, instead of the market's own (recorded by several people, 2018 to 2026:
     /// spot 1 to 6 ms for 1s and up to 300 ms otherwise, um from 333 to 960 ms).
     package var closeDelayMs: ClosedRange<Int64>?
-    /// Beyond that, for some bars; nil: none.
+    /// Some bars close later than that; nil: none does.
     package var closeDelayTail: CloseDelayTail?
     /// A bar without trades is announced closed only with the next trade's push, as seen on idle futures; um only.
     package var idleBarsCloseWithTrade = false

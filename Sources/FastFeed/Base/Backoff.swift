@@ -1,7 +1,7 @@
 // How long to wait before the next attempt: exponential, capped, with full jitter, for ever. Pure.
 
 package struct Backoff: Sendable {
-    /// The first pause and the longest.
+    /// The first pause and the longest, before jitter.
     private let pausesMs: ClosedRange<UInt64>
     private var random: SplitMix64
     private var failures: UInt64 = 0

@@ -3,13 +3,25 @@
 
 /// A failure with the stage it happened in and one sentence naming the thing that is wrong.
 public struct FeedError: Error, Sendable, CustomStringConvertible {
-    /// Where it happened.
+    /// The part of the work in which a failure happened.
     public enum Stage: String, Sendable {
-        /// A setting; the system; TLS; a connection's upgrade; frames; what the exchange says; Redis.
-        case configuration, system, tls, handshake, webSocket, venue, redis
+        /// A setting: a value, a file, a URL.
+        case configuration
+        /// What the system did not give: threads, memory, descriptors.
+        case system
+        /// Certificates and keys.
+        case tls
+        /// Opening a connection, up to its upgrade.
+        case handshake
+        /// An open WebSocket.
+        case webSocket
+        /// The exchange, or the way to its REST interface.
+        case venue
+        /// Redis, or the way to it.
+        case redis
     }
 
-    /// Where it happened.
+    /// The part of the work in which it happened.
     public let stage: Stage
     /// One sentence; foreign bytes in it are printable.
     public let message: String
@@ -19,6 +31,6 @@ public struct FeedError: Error, Sendable, CustomStringConvertible {
         self.message = message
     }
 
-    /// The message.
+    /// The message, without the stage.
     public var description: String { message }
 }

@@ -8,7 +8,7 @@ package indirect enum JSONValue: Equatable, Sendable {
     /// Integers of 64 bits, signed or unsigned.
     case integer(Int64)
     case unsigned(UInt64)
-    /// Any other number.
+    /// A number with a fraction or an exponent, or beyond 64 bits, as it was written.
     case number(String)
     case string(String)
     case array([JSONValue])

@@ -3,7 +3,7 @@
 extension Limits {
     /// A member whose beat has not moved for so long is taken for dead.
     package static let memberTTLMs: ClosedRange<Int> = 2_000...60_000
-    /// Members that follow a symbol.
+    /// Members that follow a symbol, the one that writes it among them.
     package static let copies: ClosedRange<Int> = 1...8
     /// Letters, digits, `_`, `.` and `-` of a member's name.
     package static let memberNameBytesMax = 64

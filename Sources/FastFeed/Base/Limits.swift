@@ -12,7 +12,7 @@ package enum Limits {
     package static let paddingBytes = 256
     /// The whole HTTP answer to an upgrade. Beyond: the connection is refused.
     package static let handshakeBytesMax = 16 * 1024
-    /// One line of it.
+    /// One line of that answer. Beyond: the connection is refused.
     package static let handshakeLineBytesMax = 8 * 1024
     package static let handshakeHeaderCountMax = 128
     /// What is kept of a refusal's body, its chunks' sizes included, and what of it is shown.
@@ -85,7 +85,7 @@ package enum Limits {
     package static let subscribeTimeoutMs = 10_000
     /// Connection attempts to the exchange in any five minutes, all readers together; it allows 300.
     package static let connectAttemptsPer5MinMax = 280
-    /// Attempts at a time.
+    /// Attempts to connect to the exchange that are under way at a time, all readers together.
     package static let connectsUnderWayMax = 12
     /// After so many failed attempts in a row nobody seems to answer: one at a time tries for all, with these pauses.
     package static let connectFailuresMax = 3
@@ -134,7 +134,7 @@ package enum Limits {
     package static let refusedKeyPauseMs: ClosedRange<UInt64> = 500...15_000
     /// A Redis that refuses because of what it is (a replica, one that loads) gets this long; then its name is asked for again.
     package static let redisElsewhereMs = 2_000
-    /// The longest pause until then.
+    /// The longest pause between two attempts until then.
     package static let redisElsewherePauseMs = 250
     /// Sentinels of one URL; each has so long to answer, connecting included.
     package static let sentinelsMax = 16
@@ -159,7 +159,7 @@ package enum Limits {
     /// of two each.
     package static let storedCandlesFirst = 256
     package static let storedCandlesMax = 65_536
-    /// How long.
+    /// How long acknowledged closed candles may be kept.
     package static let rewriteMs: ClosedRange<Int> = 0...600_000
     /// Ended ones that are remembered (200 KB), and among how many of them a neighbour is looked for. Beyond: the oldest go.
     package static let gapsEndedMax = 1_024
@@ -177,7 +177,7 @@ package enum Limits {
     /// behind its candles, too: with much of that more of them go at once.
     package static let mergeRunMin = 16
     package static let mergeRunMax = 250
-    /// The longest pause behind it.
+    /// The longest pause behind a call of the merge script.
     package static let mergePauseNsMax: UInt64 = 200_000_000
     /// Bytes of one call beside its candles, the script among them where the server does not know it yet.
     package static let mergeHeadBytesMax = 16 * 1024
@@ -225,21 +225,21 @@ package enum Limits {
     package static let historyPageEntries = 500
     /// `MAXLEN ~` leaves so many entries more than it was told, about: holes so far behind the history's length still count.
     package static let historySlackBars = 128
-    /// Between two looks at series that are late or mute.
+    /// Time between two looks at series that are late or mute.
     package static let watchPeriodMs: Int64 = 500
-    /// Between two looks at the board of holes; many holes make it longer.
+    /// Time between two looks at the board of holes; many holes make it longer.
     package static let gapPollMs = 50
     /// How long a request of the healer may take altogether.
     package static let healPatienceMs: Int64 = 10_000
     /// The longest pause before the exchange is asked again, for a bar that it did not have yet or after failures.
     package static let healPauseSecondsMax: UInt64 = 60
-    /// The same for a symbol that the exchange does not know.
+    /// That pause for a symbol that the exchange does not know.
     package static let unknownSymbolPauseSeconds: UInt64 = 600
     /// A candle that the sink has taken so long ago and that is still missing is asked for again.
     package static let healUnfilledMs = 3_000
     /// Series whose histories are looked at by one batch of questions.
     package static let checksPerBatch = 64
-    /// Before the next question to a Redis that did not answer.
+    /// The pause before the next question to a Redis that did not answer.
     package static let checkRetryMs = 500
     /// An overdue bar that was told to the sink and is overdue still is told again after this.
     package static let lateAgainMs = 30_000
@@ -327,7 +327,7 @@ package enum Limits {
     /// Series of which is known which bars the exchange lacks, and ranges of such bars in each. Beyond: forgotten, and asked for again.
     package static let absentSeriesMax = 4_096
     package static let absentRangesMax = 32
-    /// The time in which the exchange counts them.
+    /// The time in which the exchange counts attempts to connect.
     package static let connectWindowMs = 300_000
     /// So long the first attempt waits for the ledger of earlier ones, which is in Redis.
     package static let connectLedgerWaitMs = 1_000

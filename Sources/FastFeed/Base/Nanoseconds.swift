@@ -2,7 +2,7 @@
 // deadlines count. Pure.
 
 extension UInt64 {
-    /// - Parameter ms: less than none is none.
+    /// - Parameter ms: below 0 it counts as 0.
     @inline(__always)
     package static func ns(ms: some BinaryInteger) -> UInt64 { UInt64(clamping: ms) * 1_000_000 }
 }

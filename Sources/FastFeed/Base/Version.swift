@@ -2,6 +2,6 @@
 
 /// The version of this library, and of the programs that are built with it.
 public enum FastFeedVersion {
-    /// `major.minor.patch`.
+    /// `major.minor.patch`, of the library and of `feedd` alike.
     public static let text = "0.1.0"
 }

@@ -77,7 +77,7 @@ extension CandleTable {
         if record.source == .backfill { newest[id].receivedNs = receivedNs }
     }
 
-    /// The script puts it in its place.
+    /// Queues a late candle for the merge script, which puts it in its place.
     package mutating func merge(_ candle: LateCandle) {
         guard !merges.isFull else {
             counters.add(.closedQueueOverflow)

@@ -62,7 +62,7 @@ extension CandleTable {
     @inline(never)
     mutating func takesOver(_ id: Int) -> Bool { merges.takesOver(UInt32(id)) }
 
-    /// A closed candle that its writer stores.
+    /// Takes a closed candle that another member of the group writes: it is kept, not queued.
     @inline(never)
     mutating func passOver(_ record: Lent<CandleRecord>, _ id: Int) {
         let last = lastClosed.row(id)

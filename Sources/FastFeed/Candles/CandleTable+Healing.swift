@@ -5,7 +5,7 @@ package struct CheckedSeries: Sendable {
     package var handle: SeriesHandle
     /// Open time of the newest stored candle; nil: nothing is stored.
     package var newestMs: Int64?
-    /// Of the oldest, where it is known.
+    /// Open time of the oldest stored candle; nil where it is not known.
     package var oldestMs: Int64?
     /// Open time of the bar that has not closed yet.
     package var presentMs = Int64.min
@@ -198,7 +198,7 @@ extension CandleTable {
         if state.flags.contains(.held) { release(Int(id)) }
     }
 
-    /// Behind what is stored. Nothing has come yet.
+    /// Open time of the bar behind what is stored, while nothing has come yet.
     private func unheardOpenMs(_ id: Int) -> Int64? {
         let newestMs = max(lastClosed[id].openTimeMs, lastClosed[id].beforeFirstMs)
         return newestMs == .min ? nil : Interval(rawValue: states[id].interval)!.nextOpenTime(after: newestMs)

@@ -17,7 +17,7 @@ package final class GapBoard: Sendable {
         var changed: Set<Series> = []
         /// For the log: at most a few one by one, the others as a number.
         var news: (gaps: [Gap], more: Int) = ([], 0)
-        /// By when they ended.
+        /// The newest ending last.
         var ended: [EndedGap] = []
     }
 
@@ -66,7 +66,7 @@ package final class GapBoard: Sendable {
         return parts
     }
 
-    /// False: there is no room.
+    /// - Returns: false when the board is full.
     private func insert(_ part: Gap, _ state: inout State) -> Bool {
         var gaps = state.gaps[part.series] ?? []
         // Mostly the newest of its series; and mostly, while a queue overflows, the continuation of another.
@@ -261,7 +261,7 @@ package final class GapBoard: Sendable {
         package var open = 0
         /// Older ones that somebody wants as well.
         package var backfill = 0
-        /// The exchange lacks them.
+        /// Open times of which the exchange says that it has no bar.
         package var absent = 0
     }
 

@@ -11,7 +11,7 @@ package struct LateCandle {
 
 package struct HeldCandles {
     struct Waiting {
-        /// By open time.
+        /// Ascending by open time.
         var candles: [LateCandle] = []
         /// Since when one of them waits.
         var sinceNs: UInt64 = 0
@@ -84,7 +84,7 @@ package struct HeldCandles {
         if waiting.isEmpty { nextDueNs = .max }
     }
 
-    /// Those who have found no room.
+    /// Takes the series whose candles wait for nothing but room in the queue.
     mutating func takeCrowded() -> [(id: UInt32, limitMs: Int64)] {
         defer { crowded = [:] }
         return crowded.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }

@@ -28,7 +28,7 @@ package struct MergeQueue {
     package private(set) var takeOvers: [[CandleRecord]] = []
     /// Series of these. What closes of them meanwhile waits here, too, so that their histories grow in order.
     private var takenOver: Set<UInt32> = []
-    /// There are such.
+    /// Some series is being taken over.
     private(set) var isTakingOver = false
     /// Something is to be sent.
     package private(set) var hasWaiting = false
@@ -50,7 +50,7 @@ package struct MergeQueue {
     /// The oldest candle of the next run.
     var first: CandleRecord? { order.first.flatMap { waiting[$0]?.first?.record } }
 
-    /// Of candles that wait or are on their way.
+    /// Open times of the candles that wait or are on their way.
     func openTimes(_ id: UInt32) -> [Int64] { (waiting[id]?.map(\.record.openTimeMs) ?? []) + (flying[id] ?? []) }
 
     /// - Parameter tail: of the queue of closed candles.

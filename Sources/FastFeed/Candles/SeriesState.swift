@@ -30,7 +30,7 @@ struct SeriesFlags: OptionSet, BitwiseCopyable {
 }
 
 package struct SeriesState: BitwiseCopyable {
-    /// Of the newest candle.
+    /// Both times are the newest candle's.
     var openTimeMs: Int64 = 0
     var eventTimeMs: Int64 = 0
     var tradeCount: Int64 = 0

@@ -43,7 +43,7 @@ struct ClientLoop {
         (self.calls, self.timeoutMs, self.silenceNs) = (calls, timeoutMs, silenceNs)
     }
 
-    /// Until the client is closed.
+    /// Runs until the client is closed.
     mutating func run() {
         while !calls.isClosed {
             connectIfWanted()

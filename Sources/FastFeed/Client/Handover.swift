@@ -6,7 +6,7 @@ struct Handover<Value: Sendable>: Sendable {
     private let box: Lock<Value?>
     private let continuation: CheckedContinuation<Void, Never>
 
-    /// Once.
+    /// Call it once.
     func resume(returning value: Value) {
         box.withLock { $0 = value }
         continuation.resume()

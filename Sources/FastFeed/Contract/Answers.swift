@@ -26,17 +26,17 @@ extension CreatedFlux {
 
 /// One flux, as `listFluxes` tells it.
 public struct FluxSummary: Sendable, Equatable {
-    /// The flux's id.
+    /// Unique within the service's market and key prefix.
     public let id: String
-    /// What it follows.
+    /// Lower case, sorted, each once.
     public let symbols: [Symbol]
     /// The interval of all its series.
     public let interval: Interval
     /// Nil for a state that this version does not know.
     public let state: FluxState?
-    /// Unix ms.
+    /// When the flux was made, Unix ms.
     public let createdAt: Int64
-    /// Unix ms; nil before the first update.
+    /// When an event last came for one of its series, Unix ms; nil before the first.
     public let lastUpdateAt: Int64?
     /// Series of which something has come lately, and that are not refused now.
     public let seriesLive: Int
@@ -103,7 +103,7 @@ public struct FluxUpdate: Sendable, Equatable {
     public let symbol: Symbol
     /// The series' interval.
     public let interval: Interval
-    /// Candles written.
+    /// How many candle states were written.
     public let rows: Int64
     /// Kline events they stand for.
     public let updates: Int64

@@ -2,7 +2,7 @@
 // `updates`, answers) and an entry of a history stream. Pure, any thread. `CandleEncoder` renders the same by hand,
 // because it runs for each candle; a test compares it with this table.
 
-/// In order.
+/// The fields of a candle in the order in which they are written.
 package enum CandleField: String, CaseIterable, Sendable {
     case open, high, low, close, volume
     case closeTime = "close_time"
@@ -106,9 +106,9 @@ package struct HistoryEntry: Sendable {
 
 /// One candle. Decimals are the exchange's exact text; times are Unix milliseconds.
 public struct Candle: Sendable, Equatable {
-    /// When the bar begins.
+    /// When the bar begins, Unix ms, UTC.
     public let openTime: Int64
-    /// The bar's last millisecond.
+    /// The bar's last millisecond, Unix ms.
     public let closeTime: Int64
     /// Prices, in the quote asset.
     public let open, high, low, close: DecimalText

@@ -85,7 +85,7 @@ public struct HistoryAudit: Sendable, Equatable {
             case foreign
         }
 
-        /// Of the entry in the history: `<open time>-0`.
+        /// Id of the entry in the history, `<open time>-0`.
         public let entryID: String
         /// Nil for a finding that this version does not know.
         public let kind: Kind?

@@ -87,8 +87,10 @@ package struct KeySchema: Sendable {
 package enum ListIndex: Hashable, Sendable {
     /// Every instrument.
     case all
-    /// The names of quote assets and of statuses that have a set.
-    case quotes, statuses
+    /// The names of the quote assets that have a set.
+    case quotes
+    /// The names of the statuses that have a set.
+    case statuses
     case quote(String)
     case status(String)
     /// The sorted set: its scores are volumes in the quote asset.

@@ -3,7 +3,7 @@
 
 /// An instrument of the exchange, and what was traded of it in the last 24 hours. The figures are nil where the exchange has none.
 public struct ListedSymbol: Sendable, Equatable {
-    /// Its name.
+    /// Lower case, as it stands in keys.
     public let symbol: Symbol
     /// The assets as the exchange has them, `BTC` and `USDT`; empty where it does not say.
     public let base, quote: String
@@ -13,9 +13,9 @@ public struct ListedSymbol: Sendable, Equatable {
     public let lastPrice: DecimalText?
     /// Against 24 hours ago, in percent.
     public let priceChangePercent: DecimalText?
-    /// In the quote asset.
+    /// Volume of the last 24 hours, in the quote asset.
     public let quoteVolume: DecimalText?
-    /// Trades.
+    /// Trades in the last 24 hours.
     public let trades: Int64?
 }
 

@@ -8,7 +8,7 @@ package struct Malformed: Error, Equatable {
 }
 
 extension JSONValue {
-    /// A whole message.
+    /// Reads a whole message as JSON.
     package init(message bytes: [UInt8]) throws(Malformed) {
         do throws(JSONValue.SyntaxError) {
             self = try JSONValue(parsing: bytes)

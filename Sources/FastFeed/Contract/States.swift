@@ -44,7 +44,7 @@ public struct RefusedSymbol: Sendable, Equatable {
         }
     }
 
-    /// The symbol.
+    /// As it was asked for; the exchange need not know it.
     public let symbol: Symbol
     /// Why nothing comes of it.
     public let reason: Reason
@@ -72,8 +72,10 @@ extension FluxState {
 
 /// How the service stands.
 public enum ServiceState: String, CaseIterable, Sendable {
-    /// Not all of its connections stand yet; all of it works.
-    case starting, live
+    /// Not all of its connections stand yet.
+    case starting
+    /// All of it works.
+    case live
     /// Connections to the exchange are missing.
     case degraded
     /// It has ended in order.

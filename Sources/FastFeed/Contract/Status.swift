@@ -10,11 +10,11 @@ package protocol StatusMembers {
 }
 
 extension StatusMembers {
-    /// Names and values of the hash.
+    /// Names and values of the status hash, all of them texts.
     package var hash: [(String, String)] { members.map { ($0, $1.string ?? $1.text) } }
 }
 
-/// How one flux stands.
+/// How one flux stands, as `status:flux:<id>` has it.
 public struct FluxStatus: Sendable, Equatable {
     /// Which flux, and how it stands.
     public let flux: FluxSummary
@@ -53,11 +53,11 @@ extension FluxStatus: StatusMembers {
     }
 }
 
-/// How the service stands.
+/// How the service stands, as `status:service` has it.
 public struct ServiceStatus: Sendable, Equatable {
     /// A number of the service's, by its name.
     public struct Figure: Sendable, Equatable {
-        /// As metrics and logs have it.
+        /// As metrics and logs have it: `closed_pending`.
         public let name: String
         /// Nil while it has not been measured.
         public let value: UInt64?
@@ -67,7 +67,7 @@ public struct ServiceStatus: Sendable, Equatable {
 
     /// Why a part does not work.
     public struct Trouble: Sendable, Equatable {
-        /// Which part.
+        /// Which part does not work.
         public let part: ServicePart
         /// One sentence, with what the other side has said.
         public let reason: String
@@ -77,15 +77,15 @@ public struct ServiceStatus: Sendable, Equatable {
 
     /// Nil for a state that this version does not know.
     public let state: ServiceState?
-    /// Of the service.
+    /// Version of the service, `major.minor.patch`.
     public let version: String
-    /// The service's process.
+    /// Process id of the service, on its host.
     public let pid: Int32
-    /// The name of its host.
+    /// Name of the machine that the service runs on.
     public let host: String
     /// Nil for a market that this version does not know.
     public let market: Market?
-    /// Unix ms.
+    /// When the service started, and when it last wrote its status, Unix ms.
     public let startedAt, heartbeatAt: Int64
     /// Of each part that does not work, the newest; gone when the part works again.
     public let troubles: [Trouble]
@@ -95,7 +95,7 @@ public struct ServiceStatus: Sendable, Equatable {
     /// Counters, gauges and latencies (µs) by name, in the service's order: the list grows with the service.
     public let figures: [Figure]
 
-    /// The figure of a name.
+    /// The value of the figure with this name; nil when there is none, or while it has not been measured.
     public subscript(name: String) -> UInt64? { figures.first { $0.name == name }?.value }
 }
 

@@ -8,7 +8,7 @@ package struct SymbolQuery: Equatable, Sendable {
     package static let limitDefault = 100
 
     package let quote: Symbol?
-    /// Nil: any.
+    /// The exchange's word, as `TRADING`; nil for any.
     package let status: String?
     /// A part of the name.
     package let search: Symbol?
@@ -18,7 +18,7 @@ package struct SymbolQuery: Equatable, Sendable {
         (self.quote, self.status, self.search, self.limit) = (quote, status, search, limit)
     }
 
-    /// Their places.
+    /// Places of the rows that are wanted, ascending.
     func matches(in rows: [ListedSymbol]) -> [Int] {
         let (quote, part) = (quote?.upperCased, search.map { Array($0.name.utf8) })
         return rows.indices.filter { place in
@@ -44,7 +44,7 @@ package struct Catalogue {
 
     private var instruments: [Instrument] = []
     private var figures: [Symbol: DayFigures] = [:]
-    /// When the exchange said them.
+    /// When the exchange said the figures, Unix ms.
     private var figuresMs: Int64?
     /// The last question had no answer that can be used.
     private var (listHasFailed, figuresHaveFailed) = (false, false)
@@ -67,7 +67,7 @@ package struct Catalogue {
         return true
     }
 
-    /// - Returns: how many of them had no place.
+    /// - Returns: how many instruments of the list were left out, beyond `Limits.catalogueSymbolsMax`.
     @discardableResult
     package mutating func learn(_ list: [Instrument]) -> Int {
         instruments = Array(list.prefix(Limits.catalogueSymbolsMax))
@@ -91,7 +91,7 @@ package struct Catalogue {
 
     package mutating func failList() { listHasFailed = true }
 
-    /// The figures of before stay.
+    /// The exchange has not said its figures. Those of before stay.
     package mutating func failFigures(nowNs: UInt64, mayTheyCome: Bool = true) {
         (figuresHaveFailed, dueNs) = (true, nowNs + (mayTheyCome ? Catalogue.retryNs : Catalogue.neverNs))
         // The list without them, as long as there have never been any.
@@ -134,7 +134,7 @@ package struct Catalogue {
 
     private var isSettled: Bool { (!instruments.isEmpty || listHasFailed) && (figuresMs != nil || figuresHaveFailed) }
 
-    /// Those that need not wait any longer.
+    /// Takes the requests that need not wait any longer, at most so many.
     package mutating func takeWaiters(nowNs: UInt64, max: Int) -> [(request: RequestKey, query: SymbolQuery)] {
         let count = min(isSettled ? waiters.count : waiters.prefix { $0.untilNs <= nowNs }.count, max)
         defer { waiters.removeFirst(count) }

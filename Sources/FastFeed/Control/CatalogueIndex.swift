@@ -29,7 +29,7 @@ package struct CatalogueIndex {
     }
 
     // What Redis has once `pending` is carried out.
-    /// Nil: not known, the books are to be read.
+    /// The names in each index; nil while that is not known and has to be read.
     private var books: [ListIndex: Set<String>]?
     private var hashes: [Symbol: ListedSymbol] = [:]
     /// Of each set its members; of the sorted set its members and scores.

@@ -54,7 +54,7 @@ package struct CommandDesk {
     /// A request that all members of the group have heard.
     package struct Heard: Sendable {
         package let key: RequestKey
-        /// What it asks, or why it is refused.
+        /// The command, or why the request is refused.
         package let asked: Result<Command, CommandError>
         /// More than may be heard: it is answered without a claim.
         package let isTooMuch: Bool
@@ -86,7 +86,7 @@ package struct CommandDesk {
     /// We have claimed it, and work on it.
     package func isPending(_ key: RequestKey) -> Bool { claimedNs[key] != nil }
 
-    /// The request is ours.
+    /// Notes that this service carries the request out.
     package mutating func begin(_ key: RequestKey, nowNs: UInt64) {
         _ = answers.begin(key, nowNs: nowNs)
         claimedNs[key] = nowNs
@@ -141,7 +141,7 @@ package struct CommandDesk {
         leave("a request was too long", channel, "\(bytes) bytes")
     }
 
-    /// Nobody can be told.
+    /// Counts and logs a request whose sender cannot be told.
     private func leave(_ what: String, _ channel: String, _ reason: String) {
         counters.add(.commandsUnanswered)
         journal.note(.warning, what, key: "command:\(what):\(channel)", ("channel", channel), ("reason", reason))

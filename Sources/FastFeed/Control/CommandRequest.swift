@@ -109,7 +109,7 @@ package struct CommandRequest: Sendable {
         try request.optional(key, "1 to \(Symbol.lengthMax) bytes of letters, digits and _") { $0.string.flatMap { Symbol($0) } }
     }
 
-    /// Nil for any.
+    /// The member `status`; nil where any will do.
     private static func status(_ request: JSONValue) throws(Malformed) -> String? {
         let word = try request.optional(Field.status, "1 to 32 of A-Z 0-9 _, or any") { member in
             member.string.flatMap { Symbol($0) }.flatMap { $0.name.utf8.allSatisfy { $0 < 0x80 } ? $0 : nil }

@@ -3,7 +3,7 @@
 // not answer is asked for again (`Limits.claimsWaitingMax` of them). The control thread's alone.
 
 extension Control {
-    /// Who alone can carry it out; nil: anybody.
+    /// The owner's name when only one member can carry the command out; nil: anybody can.
     private func home(of command: Command) -> String? {
         switch command {
         case .backfill(let symbol, _, _), .audit(let symbol, _, _, _): status.schema.unit(symbol)

@@ -23,7 +23,7 @@ struct GroupDesk {
     var claimDueNs: UInt64 = 0
     /// Since when there has been no Redis to leave by.
     var awayNs: UInt64?
-    /// What all members have alike.
+    /// What all members must have alike.
     let agreed: String
     var registryDueNs: UInt64 = 0
     var upkeepDueNs: UInt64 = 0
@@ -33,7 +33,7 @@ struct GroupDesk {
     }
 
     var dueNs: UInt64 { min(membership.dueNs, taken.first?.dueNs ?? .max, unclaimed.isEmpty ? .max : claimDueNs) }
-    /// Of a claim.
+    /// What a claim of ours says: name and nonce.
     var owner: String { "\(membership.name) \(membership.facts.nonce)" }
     func isWriter(of unit: String) -> Bool { membership.role(in: unit) == .writer }
 }
@@ -47,7 +47,7 @@ extension Control {
 
     // MARK: Awake
 
-    /// Each turn, and while something is waited for.
+    /// Called each turn, and while something is waited for.
     func noteAwake() {
         guard let desk = group else { return }
         let nowNs = nowNs
@@ -107,7 +107,7 @@ extension Control {
         }
     }
 
-    /// To the exchange.
+    /// Some connection to the exchange is open and subscribed.
     private var hasConnection: Bool { engine.readers.contains { $0.counters.value(.connectionsLive) > 0 } }
 
     private func take(_ answered: Membership.Answered) {

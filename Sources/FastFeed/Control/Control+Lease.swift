@@ -12,7 +12,7 @@
 import Glibc
 
 extension Control {
-    /// The line stands (again).
+    /// What is done whenever the line to Redis stands anew.
     func greetRedis() {
         let wasServing = isServing
         catalogue.index.forget()

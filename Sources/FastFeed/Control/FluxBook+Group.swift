@@ -15,7 +15,7 @@ package struct ShareChange: Sendable {
     package var disown: [SeriesHandle] = []
     /// Each with the candles that it should have; 0: as many as usual.
     package var own: [(placed: Placement.Placed, history: Int)] = []
-    /// And behind it, what has room only then.
+    /// Last: what is followed no more, and behind it what is followed in the room that this makes.
     package var unfollow: [Placement.Change] = []
 
     package var isEmpty: Bool { follow.isEmpty && disown.isEmpty && own.isEmpty && unfollow.isEmpty }
@@ -54,7 +54,7 @@ extension FluxBook {
         return list.compactMap(part)
     }
 
-    /// Nil when nothing of it is.
+    /// The flux with the symbols that are written here; nil when there are none.
     package func part(of flux: Flux) -> Flux? {
         let symbols = flux.symbols.filter {
             role(of: $0) == .writer && placement.handle(Series(market: market, symbol: $0, interval: flux.interval)) != nil
@@ -79,7 +79,7 @@ extension FluxBook {
         }
     }
 
-    /// Of those that no flux wants any more.
+    /// Forgets the roles of symbols that no flux wants any more.
     mutating func forgetRoles(of flux: Flux) {
         for symbol in flux.symbols {
             let isWanted = Interval.allCases.contains { wanted[Series(market: market, symbol: symbol, interval: $0)] != nil }
@@ -175,7 +175,7 @@ extension FluxBook {
         return histories
     }
 
-    /// The same order in every run.
+    /// By symbol, then by interval, so that every run has the same order.
     private static func ordered(_ series: some Sequence<Series>) -> [Series] {
         series.sorted { ($0.symbol, $0.interval.rawValue) < ($1.symbol, $1.interval.rawValue) }
     }
@@ -191,7 +191,7 @@ extension FluxBook {
         ["EVAL", GroupScripts.register, "2", schema.fluxesKey, schema.keeperKey, how.rawValue] + entries.flatMap { [$0.id, $0.json] }
     }
 
-    /// All of ours, behind what is there.
+    /// Commands that register all our fluxes behind what is there.
     func offering(_ how: Registering) -> [[String]] {
         let entries = list.map { ($0.id, $0.json) }
         return stride(from: 0, to: max(entries.count, 1), by: Limits.registeredPerScriptMax).map { start in

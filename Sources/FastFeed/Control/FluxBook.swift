@@ -7,7 +7,7 @@ package struct FluxBook: Sendable {
     let schema: KeySchema
     let journal: Journal
     package internal(set) var placement: Placement
-    /// By id.
+    /// By flux id.
     private(set) var fluxes: [String: Flux] = [:]
     /// By series: how many fluxes want it.
     private(set) var wanted: [Series: Int] = [:]
@@ -29,7 +29,7 @@ package struct FluxBook: Sendable {
     }
 
     package var count: Int { fluxes.count }
-    /// By their ids.
+    /// All fluxes, ascending by id.
     package var list: [Flux] { fluxes.values.sorted { $0.id < $1.id } }
 
     package func flux(_ id: String) throws(CommandError) -> Flux {
@@ -45,7 +45,7 @@ package struct FluxBook: Sendable {
 
     /// Series that any flux wants.
     package var wantedCount: Int { wanted.count }
-    /// In the order of their names.
+    /// Series that any flux wants, ascending by name.
     package var wantedSeries: [Series] { wanted.keys.sorted { $0.description < $1.description } }
     package func isWanted(_ series: Series) -> Bool { wanted[series] != nil }
 
@@ -124,7 +124,7 @@ package struct FluxBook: Sendable {
     /// Takes an entry back that may have been written, and leaves another's alone.
     package func withdrawal(_ flux: Flux) -> [String] { share == nil ? erasure(flux) : registering([(flux.id, flux.json)], .withdrawal) }
 
-    /// For a Redis that may have come back empty.
+    /// Commands that write the registry anew, for a Redis that may have come back empty.
     package var registry: [[String]] { list.filter { $0.origin == .command }.map(entry) }
 
     /// Takes up what another process has kept: what the agents are to be told, and which fluxes have ended.
@@ -175,7 +175,7 @@ package struct FluxBook: Sendable {
         return listed + streams.map { RefusedSymbol($0.symbol, .refused) }
     }
 
-    /// Of all fluxes.
+    /// Refused symbols of all fluxes; one that two fluxes want counts twice.
     package var refusedCount: Int {
         unserved.isEmpty && refusedStreams.isEmpty ? 0 : fluxes.values.reduce(0) { $0 + refusedSymbols(of: $1).count }
     }
@@ -235,7 +235,7 @@ package struct FluxBook: Sendable {
     /// The stream is to be asked for anew, where it is: what the agents are to be told.
     package func renew(_ series: Series) -> Placement.Change { placement.renewal([series]) }
 
-    /// The same on other connections.
+    /// Subscribes the series on other connections than now.
     package mutating func move(_ series: Series) -> Placement.Change {
         var change = placement.move(series)
         change.history = fluxes.values.reduce(0) { max($0, $1.series(market).contains(series) ? $1.history : 0) }

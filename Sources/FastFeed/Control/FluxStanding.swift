@@ -9,7 +9,7 @@ package struct FluxStanding: Equatable, Sendable {
     package var seriesLive = 0
     package var updatesTotal: UInt64 = 0
 
-    /// Before anything is known.
+    /// The standing before anything is known.
     package init() {}
 
     /// - Parameters:

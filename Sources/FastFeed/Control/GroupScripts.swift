@@ -91,6 +91,6 @@ package enum GroupScripts {
         return refused and -1 or size
         """
 
-    /// Both at one moment. KEYS: registry, keeper.
+    /// The keeper and the registry, read at one moment. KEYS: registry, keeper.
     package static let registry = "return { redis.call('GET', KEYS[2]), redis.call('HGETALL', KEYS[1]) }"
 }

@@ -12,7 +12,7 @@ package struct GroupView: Sendable, Equatable {
         case writer
     }
 
-    /// By name; those that are here.
+    /// By name of the member; only members that are here.
     package let states: [String: MemberState]
     package let copies: Int
     /// In the order of their names.
@@ -29,7 +29,7 @@ package struct GroupView: Sendable, Equatable {
         writing = [[MemberState.member, .leaving], [.joining], [.blind]].lazy.map(Set.init).first { !$0.isDisjoint(with: present) } ?? []
     }
 
-    /// Nobody is here.
+    /// The view while no member is here: nobody writes anything.
     package static func empty(copies: Int) -> GroupView { GroupView([:], copies: copies) }
 
     /// Members that are here.

@@ -9,7 +9,7 @@ package struct HealDesk {
 
     package init(market: Market, gaps: GapBoard) { (self.market, self.gaps) = (market, gaps) }
 
-    /// The holes of these; nil: of all.
+    /// The holes of a symbol, an interval or a flux; nil does not restrict.
     package func list(symbol: Symbol?, interval: Interval?, flux: Flux?) -> GapList {
         let found = flux.map { $0.series(market).flatMap(gaps.gaps).sorted { $0.fromMs < $1.fromMs } } ?? gaps.all
         return GapList(

@@ -42,7 +42,7 @@ package struct Lease {
     /// Host, process and a number that no other process has.
     package let owner: String
     private var state = State.none
-    /// When to ask.
+    /// When Redis is to be asked next.
     package private(set) var dueNs: UInt64 = 0
 
     /// - Parameter isNeeded: false in a group, whose members claim each command.

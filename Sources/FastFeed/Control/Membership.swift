@@ -51,7 +51,7 @@ package struct Membership {
 
     package private(set) var state = MemberState.joining
     package private(set) var view: GroupView
-    /// The highest one that was seen.
+    /// The highest epoch of the group that was seen.
     package private(set) var epoch: Int64 = 0
     /// All that we follow since this epoch brings something.
     package private(set) var done: Int64 = 0

@@ -28,7 +28,7 @@ package struct Placement: Sendable {
 
     struct Entry {
         let handle: SeriesHandle
-        /// Of its group.
+        /// The number of its group of connections.
         var number: UInt32
         /// They know the series; all that ever carried it do.
         var readers: Set<Int>
@@ -37,13 +37,13 @@ package struct Placement: Sendable {
     }
 
     struct Group {
-        /// They count from 0, and never come again.
+        /// Groups count from 0, and no number comes again.
         let number: UInt32
         let connections: [(key: ConnectionKey, reader: Int)]
         let readers: Set<Int>
         var streamCount = 0
 
-        /// What it takes to carry these, too.
+        /// Commands by which the group's readers carry these streams, too.
         func takes(_ streams: [String], isNew: Bool) -> [(reader: Int, command: ReaderCommand)] {
             connections.enumerated().map { place, one in
                 let host = Int(number) + place
@@ -51,7 +51,7 @@ package struct Placement: Sendable {
             }
         }
 
-        /// What it takes to carry these no more.
+        /// Commands by which the group's readers carry these streams no more.
         func drops(_ streams: [String]) -> [(reader: Int, command: ReaderCommand)] {
             connections.map { ($0.reader, streamCount == 0 ? .disconnect($0.key) : .unsubscribe($0.key, streams: streams)) }
         }
@@ -62,7 +62,7 @@ package struct Placement: Sendable {
     let redundancy: Int
     let seriesMax: Int
     private(set) var entries: [Series: Entry] = [:]
-    /// In the order of their numbers.
+    /// Ascending by number.
     private(set) var groups: [Group] = []
     private(set) var nextNumber: UInt32 = 0
     private(set) var freeIDs: [UInt32] = []
@@ -84,14 +84,14 @@ package struct Placement: Sendable {
     /// Ids that may not be given out: of series that are wanted, and of stopped ones that are still mentioned somewhere.
     package var idsInUse: Int { generations.count - freeIDs.count }
     package var connectionCount: Int { groups.count * redundancy }
-    /// Of all series that are wanted.
+    /// Of all series that are wanted, ascending by id.
     package var handles: [SeriesHandle] { entries.values.map(\.handle).sorted { $0.id < $1.id } }
     package var ids: [UInt32] { handles.map(\.id) }
     package func handle(_ series: Series) -> SeriesHandle? { entries[series]?.handle }
     /// By connection: how many streams it carries.
     package var loads: [Int] { groups.flatMap { Array(repeating: $0.streamCount, count: redundancy) } }
 
-    /// Those that carry its stream; none where nobody wants it.
+    /// Connections that carry its stream; none where nobody wants it.
     package func connections(of series: Series) -> [ConnectionKey] {
         entries[series].map { entry in groups[place(of: entry)].connections.map(\.key) } ?? []
     }

@@ -36,7 +36,7 @@ package struct ServiceOnBoard: Sendable {
 package final class StandingsBoard: Sendable {
     private struct State {
         var service = ServiceOnBoard()
-        /// By id.
+        /// By flux id.
         var fluxes: [String: FluxOnBoard] = [:]
     }
 
@@ -45,7 +45,7 @@ package final class StandingsBoard: Sendable {
     package init() {}
 
     package var service: ServiceOnBoard { state.withLock { $0.service } }
-    /// By their ids.
+    /// Ascending by flux id.
     package var fluxes: [FluxOnBoard] { state.withLock { Array($0.fluxes.values) }.sorted { $0.flux.id < $1.flux.id } }
     package subscript(id: String) -> FluxOnBoard? { state.withLock { $0.fluxes[id] } }
 

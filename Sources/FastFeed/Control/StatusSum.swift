@@ -4,7 +4,7 @@ package struct StatusSum: Sendable {
     /// One member's part: the service as it sees itself, and of each flux what it writes.
     package struct Part: Sendable {
         package let service: ServiceStatus
-        /// By id.
+        /// By flux id.
         package let fluxes: [String: FluxStatus]
 
         package init(service: ServiceStatus, fluxes: [String: FluxStatus]) { (self.service, self.fluxes) = (service, fluxes) }

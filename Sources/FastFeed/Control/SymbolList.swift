@@ -12,7 +12,7 @@ package struct SymbolList {
 
     /// By symbol: the exchange's word for how it stands.
     private var known: [Symbol: String]?
-    /// Those that were on an earlier list.
+    /// Symbols that an earlier list had and the present one has not.
     private var delisted: Set<Symbol> = []
     private var isAsked = false
     /// The last question had no answer that can be used.
@@ -43,7 +43,7 @@ package struct SymbolList {
         dueNs = nowNs + SymbolList.refreshNs
     }
 
-    /// The exchange has not said it.
+    /// The exchange was asked for the list and has not said it.
     package mutating func fail(nowNs: UInt64) {
         hasFailed = true
         end(nowNs)
@@ -157,7 +157,7 @@ package struct SymbolList {
         return found.sorted { ($0.distance, $0.name) < ($1.distance, $1.name) }.prefix(count).map(\.name)
     }
 
-    /// Levenshtein.
+    /// Levenshtein distance: characters to insert, leave out or replace.
     private static func distance(_ a: [Unicode.Scalar], _ b: [Unicode.Scalar]) -> Int {
         var row = Array(0...b.count)
         for (i, letter) in a.enumerated() {

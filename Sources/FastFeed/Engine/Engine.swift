@@ -5,7 +5,7 @@ import Synchronization
 
 /// One reading of the engine's meters.
 public struct EngineSnapshot: Sendable {
-    /// Since the start; 0 before.
+    /// Nanoseconds since the start; 0 before it.
     public var uptimeNs: UInt64
     /// All counters and gauges, by name.
     public var counters: CounterSnapshot
@@ -35,7 +35,7 @@ public struct StopReport: Sendable {
     public var isClean: Bool { closedUnwritten == 0 && formingUnwritten == 0 }
 }
 
-/// Who fills holes, and whom that takes.
+/// The healer, and what it runs on and asks.
 private struct Healing {
     let healer: Healer
     let runner: AgentRunner
@@ -61,7 +61,7 @@ public final class Engine: Sendable {
     /// Nil where the exchange is not asked.
     private let healing = Lock<Healing?>(nil)
     private let healRing: KlineTrack.Ring?
-    /// The exchange's.
+    /// The exchange's clock, as control learns it.
     private let clock = ExchangeClock()
     private let control = Lock<Control?>(nil)
     /// Nil where Redis is one server, and the only one that is read from.
@@ -151,7 +151,7 @@ public final class Engine: Sendable {
         return settings
     }
 
-    /// Before any thread runs.
+    /// Tells the agents what is followed from the start. Before any thread runs.
     private static func prepare(_ change: Placement.Change, _ readers: [KlineReader], _ sink: Sink) {
         for command in change.before { sink.prepare(command) }
         for (reader, commands) in change.readers.enumerated() {
@@ -320,7 +320,7 @@ public final class Engine: Sendable {
         return sum
     }
 
-    /// 0 before the start.
+    /// Nanoseconds; 0 before the start.
     private var uptimeNs: UInt64 {
         let (startedNs, nowNs) = (startedNs.load(ordering: .relaxed), MonotonicClock.nowNs())
         return startedNs == 0 ? 0 : nowNs &- min(startedNs, nowNs)

@@ -5,9 +5,9 @@ import Glibc
 
 /// A member of a group of services, which share the work: each symbol has one that writes it.
 public struct GroupConfiguration: Sendable, Equatable {
-    /// Of the group; all members have it alike.
+    /// Name of the group; all members have it alike.
     public var name: String
-    /// Of this member; the same after a restart, so that it gets the same symbols.
+    /// Name of this member; the same after a restart, so that it gets the same symbols.
     public var member: String
     /// Members that follow a symbol, 1 to 8: with two of them nothing is missing when one dies.
     public var copies = 1

@@ -19,9 +19,9 @@ public enum ReadFrom: String, CaseIterable, Sendable {
 
 /// Symbols to follow, each at each of the intervals.
 public struct FluxDefinition: Sendable, Hashable {
-    /// Each once.
+    /// Each once, in any order.
     public var symbols: [Symbol]
-    /// Each once.
+    /// Each once, in any order.
     public var intervals: [Interval]
 
     /// Each symbol at each interval.
@@ -59,7 +59,7 @@ public struct FluxDefinition: Sendable, Hashable {
 public struct EngineConfiguration: Sendable {
     /// Decides hosts, routes and key prefixes.
     public var market = Market.spot
-    /// What is followed from the start.
+    /// What is followed from the start; commands may add more.
     public var fluxes: [FluxDefinition] = []
 
     // The exchange
@@ -78,9 +78,9 @@ public struct EngineConfiguration: Sendable {
     public var venueAuthorityFile: String?
     /// Allow `ws://` to a host that is not this machine.
     public var allowsPlainRemote = false
-    /// On the way to the exchange, streams and REST alike.
+    /// The proxy on the way to the exchange, for streams and REST alike; none by default.
     public var proxy = ProxyChoice.off
-    /// How streams are asked for.
+    /// Whether streams are asked for in the connection's URL or by messages; by default in the URL where the names fit.
     public var subscribeForm = SubscribeForm.automatic
     /// Combined streams (`/stream`) or raw ones (`/ws`).
     public var usesCombinedStreams = true
@@ -95,7 +95,7 @@ public struct EngineConfiguration: Sendable {
     /// Of several services with this market and key prefix one takes commands. When it has died, another takes over after this long, 1 s
     /// to a minute.
     public var lease = Duration.seconds(6)
-    /// Nil: the service is alone, or stands by for another one.
+    /// The group that this service is a member of. Nil: it is alone, or stands by for another one.
     public var group: GroupConfiguration?
     /// For tests, which cannot wait as long as a user can: TCP, TLS and upgrade together; the answer to a SUBSCRIBE; the same two for Redis.
     package var handshakeTimeoutMs = Limits.handshakeTimeoutMs
@@ -115,13 +115,13 @@ public struct EngineConfiguration: Sendable {
     public var idle = IdleStrategy.park
 
     // Redis
-    /// Where candles go.
+    /// The Redis that candles go to; this machine's by default.
     public var redis = RedisEndpoint.local
     /// Which servers `data` is read from.
     public var readFrom = ReadFrom.primary
-    /// One that is read from, besides those that Sentinels know.
+    /// A replica that is read from, besides those that Sentinels know.
     public var redisReplica: RedisEndpoint?
-    /// Stands in front of all keys and channels.
+    /// Stands in front of all keys and channels; empty: nothing does.
     public var keyPrefix = ""
     /// Candle states per pipelined batch, at most.
     public var batchSize = 1_500
@@ -144,7 +144,7 @@ public struct EngineConfiguration: Sendable {
     /// Off: every update is written (for comparison).
     package var coalesces = true
 
-    /// The defaults.
+    /// The defaults: the spot market, no flux, a Redis on this machine.
     public init() {}
 
     /// - Throws: one sentence naming the value that is out of range.
@@ -205,7 +205,7 @@ public struct EngineConfiguration: Sendable {
         try check(readFrom == .primary, "read-from replica is not possible with a Redis Cluster yet")
     }
 
-    /// Of nothing yet.
+    /// A placement of these readers that carries nothing yet.
     package var placement: Placement {
         Placement(readerCount: readerCount, streamsPerConnectionMax: streamsPerConnectionMax, redundancy: redundancy)
     }
@@ -250,7 +250,7 @@ public struct EngineConfiguration: Sendable {
 
     package var schema: KeySchema { KeySchema(prefix: keyPrefix, market: market) }
 
-    /// None means the market's production host.
+    /// Hosts of the streams, checked. None means the market's production host.
     package var venueBases: [VenueBase] {
         get throws(FeedError) { try venues.map { venue throws(FeedError) in try VenueBase(venue) } }
     }
@@ -260,14 +260,14 @@ public struct EngineConfiguration: Sendable {
         venues.isEmpty ? [market.dialect.productionEndpoint] : (try? venueBases)?.map(\.endpoint) ?? venues
     }
 
-    /// One for each of them. Nil: it is reached directly.
+    /// The proxy for each of `venueEndpoints`. Nil: it is reached directly.
     package var streamProxies: [ProxyEndpoint?] {
         get throws(FeedError) {
             try venueEndpoints.map { venue throws(FeedError) in try proxy.endpoint(for: venue.authority, isSecure: venue.isSecure) }
         }
     }
 
-    /// The same for REST, which is at another host.
+    /// The proxy for the REST interface, which is at another host than the streams.
     package var restProxy: ProxyEndpoint? {
         get throws(FeedError) {
             guard let venueREST else { return nil }

@@ -5,14 +5,14 @@
 // What differs is looked at a second time before it counts: a candle may be on its way to Redis.
 
 package struct AuditDesk {
-    /// What is to be compared.
+    /// One audit of one series.
     package struct Job: Sendable, Equatable {
         package let series: Series
         /// Nil for a series that nobody follows: it can be compared, not repaired.
         package var handle: SeriesHandle?
-        /// Who asked for it; nil: nobody.
+        /// Given back with the report, so that the request is found; nil: nobody asked.
         package var token: UInt64?
-        /// Nil: the last ones.
+        /// The bars to compare; nil: the last `count` ones.
         package var openTimes: Range<Int64>?
         package var count: Int
         package var repairs: Bool
@@ -71,7 +71,7 @@ package struct AuditDesk {
 
     // MARK: Jobs
 
-    /// False: too many wait.
+    /// - Returns: false when too many audits wait.
     package mutating func add(_ job: Job) -> Bool {
         guard waiting.count < Limits.auditsWaitingMax else { return false }
         // Who waits for an answer comes before who does not.
@@ -116,7 +116,7 @@ package struct AuditDesk {
         return series(id).map { Job(series: $0.series, handle: $0.handle, count: pageBars, repairs: true) }
     }
 
-    /// Between two series of the rounds.
+    /// Time between two series of the rounds; nil: there are no rounds.
     private func periodNs(_ count: Int) -> UInt64? {
         guard count > 0, let pageNs else { return nil }
         return max(roundNs / UInt64(count), pageNs)

@@ -7,7 +7,7 @@ extension HealPlan {
         row.isClosed && row.closeTimeMs + Limits.restTrustMs <= row.eventTimeMs
     }
 
-    /// The exchange works.
+    /// The exchange works: the pauses for failures end.
     package mutating func noteServed() { (failures, pausedUntilNs) = (0, 0) }
 
     /// - Parameters:

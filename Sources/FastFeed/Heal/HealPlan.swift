@@ -3,7 +3,7 @@
 // `Limits.healPageBars` bars.
 
 package struct HealPlan {
-    /// In the order of service.
+    /// Why a hole is asked for. The lowest goes first.
     package enum Rank: Int, Sendable, Comparable {
         /// Closed candles wait for it.
         case holding
@@ -30,7 +30,7 @@ package struct HealPlan {
 
     /// What an answer has brought.
     package struct Settlement: Sendable {
-        /// Believed, closed and missing, by open time.
+        /// Candles that are believed, closed and missing, ascending by open time.
         package var records: [CandleRecord] = []
         package var absent: [Range<Int64>] = []
         /// Open time of the oldest bar of the series that the exchange is known to have.
@@ -56,12 +56,12 @@ package struct HealPlan {
     struct Lane {
         let series: Series
         let handle: SeriesHandle
-        /// By open time.
+        /// Ascending by open time.
         var holes: [Hole] = []
-        /// By open time; no two overlap.
+        /// Ascending by open time; no two overlap.
         var pauses: [Pause] = []
         var isAsked = false
-        /// After failures that concern this series alone.
+        /// Nothing of the series is asked for before this: failures that concern it alone.
         var quietUntilNs: UInt64 = 0
         var failures: UInt64 = 0
         /// What Redis has refused it may refuse again: such holes are asked for ever more rarely, until it is there anew.
@@ -89,7 +89,7 @@ package struct HealPlan {
     private var ids: [Series: UInt32] = [:]
     /// Series with holes, by id: the same order in every run.
     private var wanting: [UInt32] = []
-    /// After failures that concern the exchange as a whole.
+    /// Nothing at all is asked for before this: failures that concern the exchange as a whole.
     package internal(set) var pausedUntilNs: UInt64 = 0
     var failures: UInt64 = 0
 

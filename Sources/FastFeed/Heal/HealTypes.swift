@@ -2,7 +2,7 @@
 
 /// Where the healer finds the exchange's own history.
 package protocol KlineSource: Sendable {
-    /// As `RestClient.klines`.
+    /// Bars of a series, oldest first, the forming one last; arguments and bounds are those of `RestClient.klines`.
     func klines(
         _ series: Series, startMs: Int64?, endMs: Int64?, limit: Int, patienceMs: Int64?,
         completion: @escaping @Sendable (Result<[CandleRecord], RestFailure>) -> Void)

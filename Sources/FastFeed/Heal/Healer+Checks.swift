@@ -48,7 +48,7 @@ struct CheckQueue {
         return batch
     }
 
-    /// The others need not wait for it.
+    /// Lets a series wait whose history cannot be read, so that the others need not.
     mutating func postpone(_ handle: SeriesHandle, nowNs: UInt64) {
         let count = troubled[handle]?.count ?? 0
         let pauseSeconds = min(1 << min(count, 20), Limits.healPauseSecondsMax)

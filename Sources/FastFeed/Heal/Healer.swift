@@ -50,7 +50,7 @@ import Synchronization
     private let connectionLiveSinceNs: @Sendable (UInt32) -> UInt64?
 
     var followed: [UInt32: Followed] = [:]
-    /// Of the followed series, ascending: the same order in every run.
+    /// Ids of the followed series, ascending: the same order in every run.
     private(set) var ids: [UInt32] = []
     var plan: HealPlan
     var watch = WatchDesk()
@@ -190,7 +190,7 @@ import Synchronization
         silent.removeAll { $0 == handle }
     }
 
-    /// Only while the handle is the one in force.
+    /// The series of a handle, if the handle is the one in force.
     func entry(_ handle: SeriesHandle) -> Followed? {
         followed[handle.id].flatMap { $0.handle == handle ? $0 : nil }
     }

@@ -6,7 +6,7 @@ extension HistoryCheck {
         private var window: HistoryWindow
         private let key: String
         private var found: CheckedSeries
-        /// By open time, newest first.
+        /// Newest first.
         private var holes: [Gap] = []
         /// Where entries are looked for that should not be there.
         private let listed: [Gap]

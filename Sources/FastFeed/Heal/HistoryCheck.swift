@@ -6,7 +6,7 @@
 // bar. What was written here by others is never believed further than an id goes.
 
 package enum HistoryCheck {
-    /// Replies of one series.
+    /// Commands, and so replies, that a look at one series takes.
     package static let questionCount = 4
 
     /// The commands whose replies `judge` reads.
@@ -99,7 +99,7 @@ struct HistoryWindow {
 
     private func back(_ bars: Int) -> Int64 { max(0, series.interval.openTime(barsBack: bars, from: presentMs)) }
 
-    /// Of a stream's entry. Nil for one that is not a candle's, or not yet.
+    /// Open time of a stream's entry. Nil for one that is not a candle's, or not yet.
     func openTime(of entry: RedisReply) -> Int64? {
         guard let id = entry.elements.first?.text, let open = HistoryEntry(id: id, [])?.openTimeMs, open <= endMs else { return nil }
         return open

@@ -24,7 +24,7 @@ package struct WatchDesk {
 
     private struct State {
         var generation: UInt16
-        /// Of the newest event that was seen; 0: none yet.
+        /// When the newest event was received, as far as it was seen; 0: none yet.
         var receivedNs: UInt64 = 0
         /// Overdue bars before this have been told, then.
         var toldUntilMs = Int64.min

@@ -13,7 +13,7 @@ package struct CandleRecord: BitwiseCopyable, Sendable {
     package var intervalCode: UInt8 = 0
     package var openTimeMs: Int64 = 0
     package var closeTimeMs: Int64 = 0
-    /// When the exchange produced the message.
+    /// When the exchange produced the message, Unix ms.
     package var eventTimeMs: Int64 = 0
     /// −1 when the bar has no trade.
     package var firstTradeID: Int64 = -1
@@ -33,7 +33,7 @@ package struct CandleRecord: BitwiseCopyable, Sendable {
 
     static let closedFlag: UInt8 = 1
 
-    /// A record to be filled.
+    /// A record to be filled: trade ids are −1, all else is 0 or empty.
     package init() {}
 
     /// True once the bar is final.

@@ -32,7 +32,7 @@ public struct DecimalText: BitwiseCopyable, Sendable, Hashable {
     @inlinable
     public var count: Int { Int(words.3 &>> 56) }
 
-    /// The same text: `1.0` and `1` are not equal.
+    /// Compares the texts: `1.0` and `1` are not equal.
     public static func == (a: DecimalText, b: DecimalText) -> Bool { a.words == b.words }
 
     /// Bytes that sort as the values do, exactly: `9.5` before `10`, and `1.0` like `1`.
@@ -48,7 +48,7 @@ public struct DecimalText: BitwiseCopyable, Sendable, Hashable {
         return [0] + magnitude.map { ~$0 } + [.max]
     }
 
-    /// By its text.
+    /// Hashes the text, as `==` compares it.
     public func hash(into hasher: inout Hasher) {
         unsafe withUnsafeBytes(of: words) { unsafe hasher.combine(bytes: $0) }
     }

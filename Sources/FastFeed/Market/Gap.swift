@@ -2,7 +2,7 @@
 
 /// A run of closed candles that a series should have and has not.
 public struct Gap: Sendable, Equatable {
-    /// How it came to be.
+    /// How a gap came to be.
     public enum Cause: String, Sendable, CaseIterable {
         /// Seen between two candles that came: a connection was away, or the exchange left them out.
         case missed
@@ -18,7 +18,7 @@ public struct Gap: Sendable, Equatable {
         case backfill
     }
 
-    /// What becomes of it.
+    /// What becomes of a gap.
     public enum State: String, Sendable, CaseIterable {
         /// Nobody has asked for it yet.
         case open
@@ -28,15 +28,15 @@ public struct Gap: Sendable, Equatable {
         case absent
     }
 
-    /// Whose candles are missing.
+    /// The series whose candles are missing.
     public let series: Series
     /// Open time of the first missing candle, Unix ms.
     public let fromMs: Int64
-    /// Open time of the first candle that is there again.
+    /// Open time of the first candle that is there again, Unix ms.
     public let untilMs: Int64
-    /// How it came to be.
+    /// How the gap came to be.
     public let cause: Cause
-    /// What becomes of it.
+    /// What becomes of the gap.
     public internal(set) var state: State
     /// Times the exchange was asked for it.
     public internal(set) var tries: Int
@@ -65,7 +65,7 @@ public struct Gap: Sendable, Equatable {
             && a.tries == b.tries
     }
 
-    /// Open times in it.
+    /// How many candles are missing: open times from `fromMs` to before `untilMs`.
     public var candleCount: Int { Int(series.interval.barCount(from: fromMs, until: untilMs)) }
 }
 

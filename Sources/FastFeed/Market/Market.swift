@@ -2,9 +2,9 @@
 
 /// A market of the exchange; decides routes, limits and key prefixes.
 public enum Market: String, CaseIterable, Sendable, Hashable {
-    /// The spot market.
+    /// The spot market; its keys do not name it.
     case spot
-    /// USDⓈ-M futures.
+    /// USDⓈ-M futures; `um:` stands in their keys.
     case um
 
     /// What stands before the symbol in keys, and behind the first word of other keys and of channels (`um:`); empty for spot.

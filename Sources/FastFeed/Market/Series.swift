@@ -3,9 +3,9 @@
 /// One symbol at one interval in one market.
 public struct Series: Sendable, Hashable, CustomStringConvertible {
     // The string first: 24 bytes instead of 32.
-    /// What is traded.
+    /// The instrument.
     public let symbol: Symbol
-    /// Where.
+    /// The market that trades it; decides host and key prefix.
     public let market: Market
     /// How long a bar is.
     public let interval: Interval

@@ -20,7 +20,7 @@ public struct Symbol: Sendable, Hashable, Comparable, CustomStringConvertible {
         name = String(decoding: bytes, as: UTF8.self)
     }
 
-    /// What a symbol is made of.
+    /// True for what a symbol may be made of: letters and digits of any script, and `_`.
     package static func isPart(_ scalar: Unicode.Scalar) -> Bool {
         guard scalar.isASCII else { return scalar.isPlainLetterOrNumber }
         let byte = UInt8(truncatingIfNeeded: scalar.value)
@@ -41,8 +41,8 @@ public struct Symbol: Sendable, Hashable, Comparable, CustomStringConvertible {
         String(decoding: name.utf8.map { Ascii.isLetter($0) ? $0 & 0xDF : $0 }, as: UTF8.self)
     }
 
-    /// The name.
+    /// The name, lower case.
     public var description: String { name }
-    /// By the names' characters.
+    /// By the names' characters, as Swift orders texts.
     public static func < (a: Symbol, b: Symbol) -> Bool { a.name < b.name }
 }

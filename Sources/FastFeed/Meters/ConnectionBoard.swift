@@ -25,10 +25,10 @@ package struct ConnectionReport: Sendable {
 }
 
 package final class ConnectionBoard: Sendable {
-    /// By the number of a connection's key, monotonic.
+    /// By the number of a connection's key: since when it is live, monotonic.
     private let liveSinceNs = Lock<[UInt32: UInt64]>([:])
 
-    /// By reader, as it has said it last.
+    /// By reader: its connections, as it has said it last.
     private let reported = Lock<[Int: [ConnectionReport]]>([:])
 
     package init() {}

@@ -42,7 +42,7 @@ public struct CounterSnapshot: Sendable {
     /// From wherever the values stand, such as a report in a log.
     package init(_ value: (CounterID) -> UInt64) { values = CounterID.allCases.map(value) }
 
-    /// The value of one counter or gauge.
+    /// The value of one counter or gauge, in its own unit.
     public internal(set) subscript(id: CounterID) -> UInt64 {
         get { values[id.rawValue] }
         set { values[id.rawValue] = newValue }

@@ -1,7 +1,7 @@
 // The list of all counters: kind, unit and one sentence each. What a counter means is said here and nowhere else. Plain values,
 // any thread.
 
-/// A number that a bank keeps. The raw value is its place there.
+/// A number that a bank keeps. The raw value is its place there. What each counts: docs/operations.md.
 public enum CounterID: Int, CaseIterable, Sendable {
     // Wire and readers
     /// What came over the exchange's connections, and what of it was not a kline in the usual layout.

@@ -1,11 +1,19 @@
 // Log lines from agents to whoever prints them. Any thread (a lock). An agent never waits and never floods: a line that repeats
 // (same key) is let through at the first sight and then at growing distances, with the count between.
 
-/// How much a line matters.
+/// How much a line matters; the program's logger has levels of these names.
 public enum JournalLevel: Int, Sendable, Comparable {
-    /// For who looks for something; as usual; worth knowing; something is wrong; something is lost.
-    case debug, info, notice, warning, error
-    /// By weight.
+    /// For whoever looks for something.
+    case debug
+    /// All is as usual.
+    case info
+    /// Worth knowing, and nothing is wrong.
+    case notice
+    /// Something is wrong; the engine gets on.
+    case warning
+    /// Something is lost.
+    case error
+    /// True when the first matters less.
     public static func < (a: JournalLevel, b: JournalLevel) -> Bool { a.rawValue < b.rawValue }
 }
 
@@ -15,7 +23,7 @@ public struct JournalLine: Sendable {
     public let level: JournalLevel
     /// What happened, without particulars.
     public let message: String
-    /// Names and values.
+    /// Names and values, in the order in which they are shown.
     public let fields: [(String, String)]
     /// How many lines with the same key were held back since the last one that was let through.
     public let suppressed: Int

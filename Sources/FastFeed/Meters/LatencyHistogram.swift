@@ -39,7 +39,7 @@ import Synchronization
         return (subBuckets + sub) * width + width - 1
     }
 
-    /// Owner thread only.
+    /// Counts a span so often. Owner thread only.
     @inline(__always)
     package func record(_ valueNs: UInt64, count: UInt64 = 1) {
         let cell = unsafe cells + LatencyHistogram.bucket(of: valueNs)
@@ -64,7 +64,7 @@ public struct HistogramSnapshot: Sendable {
 
     fileprivate init(first: Int, counts: [UInt64]) { (self.first, self.counts) = (first, counts) }
 
-    /// Values in it.
+    /// How many values were recorded.
     public var count: UInt64 { counts.reduce(0, &+) }
 
     /// The value in ns that a share of all values (0…1) does not exceed; nil when there is none.

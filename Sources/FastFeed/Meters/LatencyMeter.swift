@@ -14,8 +14,14 @@ import Synchronization
 
 /// A part of the way from the socket to the acknowledgement, in their order.
 public enum LatencyStage: Int, CaseIterable, Sendable {
-    /// Where each begins and ends stands above.
-    case socketToParsed, parsedToTaken, takenToWritten, writtenToAck
+    /// From the turn that saw the socket readable until the records stand in the ring.
+    case socketToParsed
+    /// Until the sink begins to build the batch that is acknowledged.
+    case parsedToTaken
+    /// Until the kernel has the batch's last byte.
+    case takenToWritten
+    /// Until the sink sees Redis's reply.
+    case writtenToAck
 
     /// As metrics have it: `socket_to_parsed`.
     public var name: String { "\(self)".snakeCased }
@@ -53,7 +59,7 @@ package final class LatencyMeter: Sendable {
         writtenToAck.record(ackNs &- writtenNs, count: UInt64(count))
     }
 
-    /// Owner thread only.
+    /// Notes when a closed candle was last acknowledged. Owner thread only.
     @inline(__always)
     package func noteClosed(ackNs: UInt64) { closedAck.store(ackNs, ordering: .relaxed) }
 
@@ -78,7 +84,7 @@ public struct StageSnapshots: Sendable {
 
     init(_ snapshots: [HistogramSnapshot]) { self.snapshots = snapshots }
 
-    /// One stage.
+    /// The histogram of one stage.
     public subscript(stage: LatencyStage) -> HistogramSnapshot { snapshots[stage.rawValue] }
 
     package static func - (later: StageSnapshots, earlier: StageSnapshots) -> StageSnapshots {

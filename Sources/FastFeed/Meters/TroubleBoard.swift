@@ -11,7 +11,7 @@ package struct Trouble: Sendable, Equatable {
 
 package final class TroubleBoard: Sendable {
     package enum Part: Hashable, Sendable {
-        /// To the exchange, as the log labels it.
+        /// A connection to the exchange, as the log labels it.
         case connection(String)
         case rest, redis
     }

@@ -16,7 +16,7 @@ package enum MonotonicClock {
     package static func nowNs() -> UInt64 { read(CLOCK_MONOTONIC) }
 }
 
-/// Unix milliseconds.
+/// The system's clock, Unix milliseconds: it may be set, and go back.
 package enum WallClock {
     package static func nowMs() -> Int64 { Int64(read(CLOCK_REALTIME) / 1_000_000) }
 }

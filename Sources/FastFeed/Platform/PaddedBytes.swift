@@ -38,7 +38,7 @@
         }
     }
 
-    /// As C has text.
+    /// The bytes as C has text; `count` says how many, no zero does.
     package var text: UnsafePointer<CChar> { unsafe start.assumingMemoryBound(to: CChar.self) }
 
     package func withContiguousStorageIfAvailable<Result>(

@@ -24,13 +24,13 @@ package struct ProcessorQuota {
         return found.min().map { max(1, Int(min($0, 65_536))) }
     }
 
-    /// `max 100000`, `150000 100000`.
+    /// Cores of a cgroup v2: `max 100000` has no limit, `150000 100000` are one and a half.
     private func unified(_ folder: String) -> Double? {
         let words = read("\(folder)/cpu.max")?.split(whereSeparator: \.isWhitespace) ?? []
         return words.count == 2 ? ProcessorQuota.ratio(words[0], words[1]) : nil
     }
 
-    /// Without a limit the quota is -1.
+    /// Cores of a cgroup v1; a quota of -1 means without a limit.
     private func legacy(_ folder: String) -> Double? {
         let words = ["quota", "period"].compactMap { read("\(folder)/cpu.cfs_\($0)_us")?.split(whereSeparator: \.isWhitespace).first }
         return words.count == 2 ? ProcessorQuota.ratio(words[0], words[1]) : nil

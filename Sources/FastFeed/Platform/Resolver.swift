@@ -8,7 +8,7 @@ import Glibc
 package final class ResolverQuery: Sendable {
     package enum Answer: Sendable {
         case addresses([SocketAddress])
-        /// One sentence.
+        /// The reason in one sentence.
         case failed(String)
     }
 
@@ -57,7 +57,7 @@ package final class ResolverBoard: Sendable {
 
     package init(resolve: @escaping @Sendable (String, UInt16) -> ResolverQuery.Answer = ResolverQuery.resolve) { self.resolve = resolve }
 
-    /// Where the answer will stand.
+    /// Asks, unless somebody is asking already; the answer will stand in what is returned.
     func ask(_ host: String, _ port: UInt16) -> Lock<ResolverQuery.Answer?> {
         let question = Question(host: host, port: port)
         return running.withLock { running in

@@ -7,7 +7,7 @@
 /// beyond the turn in which it was looked up.
 @safe @dynamicMemberLookup
 package struct Row<Value: ~Copyable>: BitwiseCopyable {
-    /// For the C shims.
+    /// Where the row lies, for the C shims.
     package let pointer: UnsafeMutablePointer<Value>
 
     @inline(__always)

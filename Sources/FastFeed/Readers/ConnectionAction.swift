@@ -21,9 +21,9 @@ package enum ConnectionAction: Equatable {
 /// The end of a connection, or of an attempt to have one.
 package struct ConnectionLoss: Equatable {
     package let reason: String
-    /// What it counts as.
+    /// The counter that it is counted under.
     package let counts: CounterID
-    /// Until the next attempt; nil: there is none.
+    /// The pause before the next attempt; nil: there is none.
     package let delayNs: UInt64?
     package let left: Left
 

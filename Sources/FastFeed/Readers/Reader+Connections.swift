@@ -100,7 +100,7 @@ extension Reader where Parser: ~Copyable {
         if wasSuperseded { retire(slot) }
     }
 
-    /// What others keep count of.
+    /// Tells the budget and the boards that a connection has ended.
     func onLeft(_ slot: Int, _ left: ConnectionLoss.Left) {
         if left.wasLive {
             counters.add(.connectionsLive, -1)

@@ -18,7 +18,7 @@ package struct ReaderSettings: Sendable {
         package init(base: WebSocketEndpoint, proxy: ProxyEndpoint? = nil) { (self.base, self.proxy) = (base, proxy) }
     }
 
-    /// At least one.
+    /// Hosts that have the streams; connections take turns. At least one.
     package var hosts: [Host]
     package var dialect: any VenueDialect
     /// Where a host is wss://.

@@ -27,7 +27,7 @@ package struct ReaderConnection<Socket: ReaderSocket & ~Copyable>: ~Copyable {
     package var quietCount = 0
     /// When to replace the connection, before the exchange ends it; while it is being replaced because of that, when to give that up.
     package var rollAtNs = UInt64.max
-    /// As the budget counts it.
+    /// The budget counts the connection as open.
     private(set) var isOpen = false
     /// Open, and every stream asked for and answered.
     package private(set) var isLive = false

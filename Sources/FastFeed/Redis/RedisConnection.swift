@@ -185,7 +185,7 @@ package final class RedisConnection {
     /// The next reply. With 0 it does not wait.
     package func next(timeoutMs: Int = 0) -> Event { next(untilNs: timeoutMs > 0 ? MonotonicClock.nowNs() + .ns(ms: timeoutMs) : 0) }
 
-    /// - Parameter untilNs: 0 for now.
+    /// - Parameter untilNs: monotonic; 0 does not wait.
     private func next(untilNs: UInt64) -> Event {
         var isLate = false
         if isOutdated, loss == nil { return lose("another server has taken its place") }

@@ -5,7 +5,7 @@ import Synchronization
 
 /// Some nodes of a Redis Cluster: any of them says which nodes there are.
 public struct ClusterSeeds: Sendable, Equatable {
-    /// At least one.
+    /// Nodes of the cluster that may be asked, at least one.
     public let addresses: [Authority]
     package let board = ClusterBoard()
     /// Commands without a key go to the node that owns this one: PUBLISH tells how many listen at its own node alone.
@@ -14,7 +14,7 @@ public struct ClusterSeeds: Sendable, Equatable {
 
     init(_ addresses: [Authority]) { self.addresses = addresses }
 
-    /// The same places, whatever was heard there.
+    /// Compares the places, whatever was heard there.
     public static func == (one: ClusterSeeds, other: ClusterSeeds) -> Bool { one.addresses == other.addresses }
 }
 
@@ -24,7 +24,7 @@ package final class ClusterBoard: Sendable {
         var map: SlotMap?
         /// Grows with each change.
         var version = 0
-        /// Of the newest map.
+        /// Epoch of the newest map.
         var epoch: Int64 = 0
         var receiver: WakeUp?
         var turn = 0
@@ -77,7 +77,7 @@ package final class ClusterBoard: Sendable {
 
     package var isWanted: Bool { wanted.load(ordering: .acquiring) }
 
-    /// Another number for each question.
+    /// Grows with each question, so that each begins with another node.
     func nextTurn() -> Int {
         entry.withLock { entry in
             entry.turn += 1

@@ -4,11 +4,11 @@
 public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
     /// How a server is reached.
     public enum Place: Sendable, Equatable {
-        /// By TCP.
+        /// By TCP, at one host and port.
         case tcp(Authority)
-        /// By a Unix socket.
+        /// By a Unix socket at this path.
         case unix(path: String)
-        /// Which server is the primary, they say.
+        /// At the primary, wherever the Sentinels say that it is.
         case sentinel(Sentinels)
         /// A Redis Cluster: any of these nodes says which nodes there are.
         case cluster(ClusterSeeds)
@@ -22,7 +22,7 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
     public var authorityFile: String?
     /// Client certificate (PEM), where the server asks for one.
     public var certificateFile: String?
-    /// Its key (PEM).
+    /// The private key of that certificate (PEM).
     public var keyFile: String?
     /// ACL user; nil means `default`.
     public var user: String?
@@ -31,7 +31,7 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
     /// The password's file, read again for each connection: whoever changes the password changes the file. While it cannot be read,
     /// `password` counts.
     public var passwordFile: String?
-    /// The number for SELECT.
+    /// The number that SELECT gets, 0 by default.
     public var database = 0
     /// It was named by a cluster's map.
     var isNodeOfCluster = false
@@ -39,7 +39,7 @@ public struct RedisEndpoint: Sendable, Equatable, CustomStringConvertible {
     /// Without TLS, user and password, and with database 0.
     public init(place: Place) { self.place = place }
 
-    /// 127.0.0.1, port 6379.
+    /// 127.0.0.1, port 6379, without TLS and password.
     public static let local = RedisEndpoint(place: .tcp(Authority(host: "127.0.0.1", port: 6379)))
 
     static let schemesListed = "redis://, rediss://, redis+sentinel://, rediss+sentinel://, redis+cluster://, rediss+cluster:// or unix://"

@@ -41,7 +41,7 @@ package final class RedisPipeline {
     private var isDrained = true
     /// The server has said that it takes no writes.
     private var isDemoted = false
-    /// Of this connection, at its server; nil where we may not ask.
+    /// The server's id of this connection; nil where we may not ask.
     package private(set) var clientID: Int64?
     /// The last byte, or the first command after everything was answered.
     package private(set) var heardNs: UInt64 = 0

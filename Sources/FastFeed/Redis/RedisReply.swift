@@ -4,13 +4,13 @@
 public enum RedisReply: Sendable, Equatable {
     /// Bulk and status strings.
     case bytes([UInt8])
-    /// A number.
+    /// A whole number (`:`).
     case integer(Int64)
     /// Nothing: null strings and null arrays alike.
     case null
     /// What Redis says is wrong, printable; of a long text the beginning.
     case error(String)
-    /// Replies within a reply.
+    /// An array, whose parts may be arrays themselves.
     case array([RedisReply])
     /// A string of this many bytes, which is longer than its reader keeps.
     case tooLong(Int)
@@ -23,7 +23,7 @@ public enum RedisReply: Sendable, Equatable {
     public var integer: Int64? { if case .integer(let value) = self { value } else { nil } }
     /// An array's parts; none for everything else.
     public var elements: [RedisReply] { if case .array(let values) = self { values } else { [] } }
-    /// The strings of an array.
+    /// The strings of an array as texts; its other parts are left out.
     public var strings: [String] { elements.compactMap(\.text) }
     /// The names and values of an array that alternates between them: a hash, or the fields of a stream's entry.
     public var pairs: [(String, String)] {

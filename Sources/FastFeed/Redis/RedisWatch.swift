@@ -9,7 +9,7 @@ import Synchronization
 
 package final class RedisWatch: Sendable {
     private let endpoint: RedisEndpoint
-    /// One that is named, besides those that the Sentinels know.
+    /// A replica that is named, besides those that the Sentinels know.
     private let replica: RedisEndpoint?
     /// Nil: replicas are not read from.
     private let board: ReplicaBoard?
@@ -73,7 +73,7 @@ package final class RedisWatch: Sendable {
     }
 
     private struct Sentinel {
-        /// One that was away has none.
+        /// Nil for a Sentinel that is away.
         var link: RedisConnection?
         /// Its last word was believed.
         var isOfUse = false
@@ -91,7 +91,7 @@ package final class RedisWatch: Sendable {
 
     /// What one second leaves to the next.
     private struct Round {
-        /// By place.
+        /// In the order of the endpoint's addresses.
         var sentinels: [Sentinel]
         var nextPlace = 0
         var told: NamedPrimary?
@@ -104,7 +104,7 @@ package final class RedisWatch: Sendable {
 
     // MARK: Sentinels
 
-    /// One whose answer is of use; with that this second's question is answered.
+    /// Asks until an answer is of use; with that this second's question is answered.
     private func askSentinels(_ sentinels: Sentinels, _ round: inout Round) {
         var reasons: [String] = []
         for _ in sentinels.addresses where isWanted {
@@ -255,7 +255,7 @@ package struct OutageWatch {
 
     package init() {}
 
-    /// One more round.
+    /// Counts one more round.
     package mutating func note(isGood: Bool) -> News? {
         let wasTold = badCount >= Limits.redisOutageRounds
         badCount = isGood ? 0 : badCount + 1

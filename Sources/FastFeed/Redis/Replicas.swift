@@ -10,7 +10,7 @@ package final class ReplicaBoard: Sendable {
     /// - Parameter seenNs: when it was asked.
     package func show(_ replica: RedisEndpoint?, seenNs: UInt64) { entry.withLock { $0 = replica.map { ($0, seenNs) } } }
 
-    /// One that followed its primary a moment ago, and after that instant.
+    /// A replica that followed its primary a moment ago, and after that instant.
     package func replica(afterNs: UInt64 = 0, nowNs: UInt64) -> RedisEndpoint? {
         entry.withLock { entry in
             guard let entry, entry.seenNs > afterNs, nowNs &- entry.seenNs <= Limits.replicaTrustNs else { return nil }

@@ -50,7 +50,7 @@ import Glibc
     package let partCount: Int
     let byteCount: Int
 
-    /// Copies both.
+    /// Copies the parts and the bytes.
     init(parts: UnsafeBufferPointer<Part>, bytes: UnsafeRawBufferPointer) {
         precondition(!parts.isEmpty, "a reply has at least one part")
         (partCount, byteCount) = (parts.count, bytes.count)
@@ -131,10 +131,10 @@ package struct ReplyNode: Sendable {
     /// Elements of an array; 0 of anything else.
     package var count: Int { kind == .array ? block[place].length : 0 }
     package var isNull: Bool { kind == .null }
-    /// Of a string or a status only.
+    /// The text of a string or a status; nil for anything else.
     package var text: String? { kind == .string || kind == .status ? block.text(place) : nil }
     package var bytes: [UInt8]? { kind == .string || kind == .status ? block.bytes(place) : nil }
-    /// Of an integer, or a string that is one.
+    /// The value of an integer, or of a string that is one; nil for anything else.
     package var integer: Int64? { block.integer(place) }
     /// The text of an error reply as it came (the first KiB).
     package var error: String? {

@@ -26,12 +26,12 @@ package final class RoutedConnection {
         var reply: RedisReply?
         var redirectCount = 0
     }
-    /// In a cluster, by `host:port`.
+    /// By `host:port`; empty where Redis is not a cluster.
     private var nodes: [String: Node] = [:]
     private let homeName: String
     /// Commands whose replies were not handed out. A place stays the same for as long as the ticket is in it.
     private var tickets: ArraySlice<Ticket> = []
-    /// Of the board, when nodes were looked through.
+    /// The board's version when nodes were last looked through.
     private var seenVersion = 0
 
     private init(_ endpoint: RedisEndpoint, _ home: RedisConnection, stringBytesMax: Int, outboxBytesMax: Int) {
@@ -41,7 +41,7 @@ package final class RoutedConnection {
         if seeds != nil { nodes[homeName] = Node(connection: home) }
     }
 
-    /// As `RedisConnection.connect`.
+    /// Connects as `RedisConnection.connect` does; of a cluster, to its home node.
     package static func connect(
         _ endpoint: RedisEndpoint, timeoutMs: Int = Limits.redisConnectTimeoutMs, stringBytesMax: Int = Limits.replyBytesMax,
         outboxBytesMax: Int = Limits.redisOutboxBytesMax, isWanted: () -> Bool = { true }

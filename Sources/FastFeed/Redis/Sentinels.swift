@@ -6,11 +6,11 @@
 
 /// Where to ask for the primary, and who asks.
 public struct Sentinels: Sendable, Equatable {
-    /// At least one.
+    /// Where the Sentinels are, at least one.
     public let addresses: [Authority]
     /// The name under which they watch the primary: `SENTINEL MONITOR name …`.
     public let name: String
-    /// Who we are to them; nil means `default`.
+    /// ACL user of the Sentinels; nil means `default`.
     public var user: String?
     /// Nil: none is sent, unless `passwordFile` has one.
     public var password: String?
@@ -20,7 +20,7 @@ public struct Sentinels: Sendable, Equatable {
 
     init(_ addresses: [Authority], name: String) { (self.addresses, self.name) = (addresses, name) }
 
-    /// The same places and credentials, whatever was heard there.
+    /// Compares places and credentials, whatever was heard there.
     public static func == (one: Sentinels, other: Sentinels) -> Bool {
         (one.addresses, one.name) == (other.addresses, other.name)
             && (one.user, one.password, one.passwordFile) == (other.user, other.password, other.passwordFile)
@@ -77,7 +77,7 @@ package enum SentinelReply {
         case named(NamedPrimary)
         /// It watches no primary of that name.
         case unknown
-        /// One sentence.
+        /// The reason in one sentence.
         case unusable(String)
     }
 
@@ -98,7 +98,7 @@ package enum SentinelReply {
 
     static func replicasQuestion(_ name: String) -> [String] { ["SENTINEL", "REPLICAS", name] }
 
-    /// Those that a Sentinel sees at work, `Limits.replicasMax` at most.
+    /// Replicas that a Sentinel sees at work, `Limits.replicasMax` at most.
     package static func replicas(_ reply: RedisReply) -> [Authority] {
         let found = reply.elements.lazy.compactMap { one -> Authority? in
             let fields = Dictionary(one.pairs) { first, _ in first }

@@ -86,7 +86,7 @@ package struct SlotMap: Sendable, Equatable {
         return true
     }
 
-    /// The same, as a node has said it.
+    /// The same for a redirect; false also when it names no node.
     package mutating func move(_ redirect: Redirect) -> Bool { redirect.node.map { move(redirect.slot, to: $0) } ?? false }
 
     /// Slots that another owner has here than there.

@@ -10,7 +10,7 @@
     package let closedPositions: MappedArray<Int>
     /// Receive times of the closed candles.
     let closedReceivedNs: MappedArray<UInt64>
-    /// From there until they stood in the ring.
+    /// For each of these: nanoseconds from there until it stood in the ring.
     let closedParsedAfterNs: MappedArray<UInt32>
     /// Series whose newest state is written, grouped by interval.
     package let seriesIDs: MappedArray<UInt32>

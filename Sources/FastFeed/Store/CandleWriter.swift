@@ -10,7 +10,7 @@ import CShims
     var lanes: FixedSlots<Lane>
     let cluster: ClusterSeeds?
     let isCluster: Bool
-    /// Of a cluster.
+    /// Which lane has which slot, in a cluster.
     var route: LaneRoute
     let consumers: FixedSlots<SPSCRing<CandleRecord>.Consumer>
     /// Batches since the start.
@@ -48,7 +48,7 @@ import CShims
     let schema: KeySchema
     let gaps: GapBoard
     let hasHealer: Bool
-    /// For the healer.
+    /// What the sink tells the healer.
     let words: Mailbox<SinkWord>
     let counters: CounterBank
     let latency: LatencyMeter

@@ -1,6 +1,6 @@
 // What a reader of candles is told, and a history's entry as a candle. Plain values, any thread.
 
-/// A candle as clients have it.
+/// A candle with typed fields, as `FluxClient` has it, too.
 public typealias ClientCandle = Candle
 
 /// What a `CandleStream` tells.
@@ -17,7 +17,7 @@ public enum CandleEvent: Sendable, Equatable {
 
 /// Candles that a history lacks: between two that it has, or in front of the oldest that it keeps.
 public struct CandleGap: Sendable, Equatable {
-    /// Why they do not come in their order.
+    /// Why candles do not come in their order.
     public enum Cause: String, Sendable, CaseIterable {
         /// The history has later ones and not these: they may come late.
         case missing
@@ -25,7 +25,7 @@ public struct CandleGap: Sendable, Equatable {
         case trimmed
     }
 
-    /// Whose history.
+    /// The series whose history lacks them.
     public let series: Series
     /// Open time of the first candle that is missing, Unix ms.
     public let from: Int64
@@ -34,7 +34,7 @@ public struct CandleGap: Sendable, Equatable {
     /// Why they do not come in their order.
     public let cause: Cause
 
-    /// As a `CandleStream` tells it.
+    /// For tests of code that takes events; a `CandleStream` makes its own.
     public init(series: Series, from: Int64, until: Int64, cause: Cause) {
         (self.series, self.from, self.until, self.cause) = (series, from, until, cause)
     }

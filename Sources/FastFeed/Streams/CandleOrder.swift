@@ -94,17 +94,17 @@ package struct CandleOrder: Sendable {
     }
 }
 
-/// One series.
+/// What was told of one series.
 private struct CandleTrack: Sendable {
     let series: Series
-    /// By time, without overlaps.
+    /// Ascending by time; no two overlap.
     private(set) var gaps: [CandleGap] = []
     /// The last candle that was told in its order, or the place where the reader began.
     private var lastMs: Int64?
     private var lastIsCandle = false
     /// From here on it is known what was told. Nil: nothing was.
     private var knownFromMs: Int64?
-    /// Of told candles that have one, by open time.
+    /// By open time: the revisions of told candles that have one.
     private var revisions: [Int64: Int64] = [:]
     private var revised: ArraySlice<Int64> = []
     private let revisionsMax: Int

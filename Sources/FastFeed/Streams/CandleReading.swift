@@ -34,7 +34,7 @@ struct CandleReading {
     private let sources: [String: Source]
     private(set) var order: CandleOrder
     private var items = PipelineQueue<Item>()
-    /// Of the changes that were handed out.
+    /// Where the changes stand that were handed out.
     private(set) var position: StreamPosition
     private var newestChange = StreamID.min
     /// Entries that are not what they should be.

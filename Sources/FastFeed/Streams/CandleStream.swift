@@ -132,7 +132,7 @@ public final class CandleStream: AsyncSequence, Sendable {
         return command
     }
 
-    /// Once: where everything begins.
+    /// Finds out where everything begins, once.
     private func begin() async throws(StreamError) -> StreamTail {
         if let tail = state.withLock({ $0.tail }) { return tail }
         var replies: ArraySlice<ReplyNode> = []
@@ -222,7 +222,7 @@ extension RedisStreams {
         candles(series, after: place, changesAfter: changesAfter)
     }
 
-    /// The same for a list.
+    /// Closed candles of several series as one stream; between two series there is no order.
     public func candles(
         _ series: [Series], after place: StreamPosition = .end, changesAfter: StreamPosition = .end
     ) -> CandleStream {

@@ -111,7 +111,7 @@ package struct ConsumerPage: Sendable {
 }
 
 package enum ConsumerAnswer: Sendable {
-    /// Of XACK and of scripts.
+    /// A number, from XACK or a script.
     case count(Int)
     case codes([Int])
     /// The streams that have brought something, by their number.
@@ -122,7 +122,7 @@ package enum ConsumerAnswer: Sendable {
     case failed(StreamError)
     /// The connection was lost: it may have been carried out.
     case lost
-    /// What came is not an answer to this.
+    /// The reply is not one that the command can have.
     case strange
 }
 

@@ -10,10 +10,14 @@ package struct ConsumerHand: Sendable {
         case retrying
         /// Redis is told that it is delivered again.
         case recording
-        /// For the dead letters; on its way to them.
-        case burying, buried
-        /// To be acknowledged; XACK is on its way.
-        case acking, acked
+        /// For the dead letters.
+        case burying
+        /// On its way to the dead letters.
+        case buried
+        /// To be acknowledged.
+        case acking
+        /// XACK is on its way.
+        case acked
     }
 
     struct Slot: Sendable {

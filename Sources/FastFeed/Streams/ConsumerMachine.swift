@@ -76,10 +76,10 @@ package struct ConsumerMachine: Sendable {
     /// Acknowledged and not sent yet, and since when.
     var unsent: [Int] = []
     var unsentSinceNs: UInt64 = 0
-    /// Of messages that wait for another attempt.
+    /// By slot: messages that wait for another attempt.
     var retries: [Int: (atNs: UInt64, entry: StreamEntry)] = [:]
     var nextRetryNs = UInt64.max
-    /// Of messages for the dead letters.
+    /// By slot: why a message goes to the dead letters.
     var reasons: [Int: String] = [:]
     /// What goes back, by stream.
     var returns: [Int: [ConsumerHold.Item]] = [:]
@@ -131,7 +131,7 @@ package struct ConsumerMachine: Sendable {
     var claimPeriodNs: UInt64 { min(settings.claimAfterNs / 4, .ns(ms: Limits.claimPauseMs)) }
     /// Acknowledgements that go out without waiting for more; room that is worth a read.
     var worthwhile: Int { min(Limits.acksPerFlushMax, max(1, settings.prefetch / 2)) }
-    /// What may still come.
+    /// How many messages may still come.
     var room: Int { settings.prefetch - hand.heldCount - readReserved - tracks.reduce(0) { $0 + $1.reserved } }
 
     // MARK: Events

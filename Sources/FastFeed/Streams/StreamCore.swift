@@ -30,7 +30,7 @@ protocol StreamAgent: AnyObject, Sendable {
 
 /// Which of an agent's two connections.
 enum StreamLine: Sendable {
-    /// For commands, shared by all.
+    /// The connection for commands, which all share.
     case shared
     /// An agent's own, for reads that wait.
     case reader

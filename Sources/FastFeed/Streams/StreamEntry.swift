@@ -17,6 +17,6 @@ public struct StreamEntry: Sendable, Equatable, Identifiable {
     @inline(__always)
     public subscript(name: String) -> String? { fields[name] }
 
-    /// The same as bytes.
+    /// The same field as bytes, for values that are not UTF-8.
     public func bytes(_ name: String) -> [UInt8]? { fields.bytes(name) }
 }

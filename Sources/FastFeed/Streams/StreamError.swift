@@ -27,7 +27,7 @@ public enum StreamError: Error, Sendable, Equatable, CustomStringConvertible {
     indirect case partly(ids: [StreamID?], first: StreamError)
     /// The task was cancelled. What it had asked for may have been carried out.
     case cancelled
-    /// `RedisStreams.close` was called.
+    /// `RedisStreams.close` was called; no call succeeds any more.
     case closed
 
     /// One sentence, for people: key and group are named, foreign bytes are printable.

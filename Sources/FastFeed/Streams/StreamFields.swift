@@ -55,7 +55,7 @@ public struct StreamFields: Sendable, RandomAccessCollection, ExpressibleByDicti
     /// In the order of the names, so that the same dictionary always makes the same entry.
     public init(_ fields: [String: String]) { self.init(fields.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }) }
 
-    /// Any bytes.
+    /// Names and values of any bytes, in this order.
     public init(bytes fields: some Collection<(name: [UInt8], value: [UInt8])>) {
         var maker = ReplyBlock.Maker(strings: 2 * fields.count, bytesHint: 48 * fields.count)
         for (name, value) in fields {
@@ -90,7 +90,7 @@ public struct StreamFields: Sendable, RandomAccessCollection, ExpressibleByDicti
         return (text(2 * position), text(2 * position + 1))
     }
 
-    /// A field's name and value as they are.
+    /// Name and value of the field at a position, which must be below `count`.
     public func bytes(at position: Int) -> (name: [UInt8], value: [UInt8]) {
         precondition(position >= 0 && position < Int(fieldCount), "no such field")
         return unsafe (withBytes(2 * position) { unsafe Array($0) }, unsafe withBytes(2 * position + 1) { unsafe Array($0) })
@@ -102,7 +102,7 @@ public struct StreamFields: Sendable, RandomAccessCollection, ExpressibleByDicti
     @inline(__always)
     public subscript(name: String) -> String? { place(name).map { text($0) } }
 
-    /// The same as bytes.
+    /// The first value of this name as bytes, for values that are not UTF-8.
     public func bytes(_ name: String) -> [UInt8]? { place(name).map { unsafe withBytes($0) { unsafe Array($0) } } }
 
     /// The first value of that name without a copy; nil where there is none.

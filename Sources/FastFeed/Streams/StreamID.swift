@@ -51,7 +51,7 @@ public struct StreamID: Sendable, Hashable, Comparable, LosslessStringConvertibl
         self = id
     }
 
-    /// The same from bytes.
+    /// The same from bytes; nil when they are not `milliseconds-sequence`.
     @inline(__always)
     init?(_ bytes: UnsafeRawBufferPointer) {
         guard bytes.count <= StreamID.bytesMax else { return nil }

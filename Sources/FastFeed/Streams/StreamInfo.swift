@@ -2,11 +2,11 @@
 
 /// A stream (XINFO STREAM, MEMORY USAGE).
 public struct StreamInfo: Sendable, Equatable {
-    /// Entries.
+    /// How many entries there are.
     public let length: Int
     /// The oldest entry; nil where there is none, or where it cannot be read (longer than 8 MiB).
     public let first: StreamEntry?
-    /// The newest entry; nil as above.
+    /// The newest entry; nil as for `first`.
     public let last: StreamEntry?
     /// The last id that was given, whether its entry is still there or not.
     public let lastID: StreamID
@@ -14,7 +14,7 @@ public struct StreamInfo: Sendable, Equatable {
     public let maxDeletedID: StreamID?
     /// Entries ever added. Nil before Redis 7.0.
     public let entriesAdded: Int?
-    /// Groups.
+    /// How many consumer groups there are.
     public let groups: Int
     /// Bytes of the server's memory. Nil where we may not ask.
     public let memory: Int?
@@ -22,7 +22,7 @@ public struct StreamInfo: Sendable, Equatable {
 
 /// A group (XINFO GROUPS).
 public struct GroupInfo: Sendable, Equatable {
-    /// The group's name.
+    /// Unique within its stream.
     public let name: String
     /// Names of consumers, of those that are gone, too, unless they were forgotten.
     public let consumers: Int
@@ -38,13 +38,13 @@ public struct GroupInfo: Sendable, Equatable {
 
 /// A consumer of a group (XINFO CONSUMERS).
 public struct ConsumerInfo: Sendable, Equatable {
-    /// The consumer's name.
+    /// Unique within its group.
     public let name: String
     /// Entries that it got and has not acknowledged.
     public let pending: Int
-    /// Since it has asked for something.
+    /// Time since it last asked for something.
     public let idle: Duration
-    /// Since it has got something; nil before Redis 7.2, and when it never has.
+    /// Time since it last got something; nil before Redis 7.2, and when it never has.
     public let inactive: Duration?
 }
 
@@ -66,7 +66,7 @@ public struct PendingEntry: Sendable, Equatable {
     public let id: StreamID
     /// Who got it last.
     public let consumer: String
-    /// Since its last delivery.
+    /// Time since its last delivery.
     public let idle: Duration
     /// How often it was delivered; 0 when it was given back.
     public let deliveries: Int

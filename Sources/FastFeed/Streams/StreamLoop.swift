@@ -45,7 +45,7 @@ final class StreamLoop {
         shared = makePipeline()
     }
 
-    /// Until it is closed.
+    /// Runs until `RedisStreams` is closed.
     func run() {
         while true {
             nowNs = MonotonicClock.nowNs()

@@ -10,7 +10,7 @@ public final class StreamMessage: Sendable {
         case none, ack, retry, reject, returned
     }
 
-    /// The stream's entry.
+    /// The entry as the stream has it.
     public let entry: StreamEntry
     /// 1 for the first delivery. More: it was delivered before, to this consumer or to others, and may have been worked on.
     public let deliveries: Int

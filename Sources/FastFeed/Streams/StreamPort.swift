@@ -17,9 +17,9 @@ final class StreamPort {
     let seat: StreamSeat
     private unowned let loop: StreamLoop
     private let reader: RedisPipeline
-    /// It waits for the connection.
+    /// A read that waits for the connection.
     private var waiting: Read?
-    /// It was sent.
+    /// A read that was sent.
     private var sent: Read?
     /// Of the reads that were sent; an answer to CLIENT UNBLOCK belongs to one of them.
     private var readNumber: UInt64 = 0

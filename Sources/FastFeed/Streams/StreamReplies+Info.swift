@@ -110,7 +110,7 @@ extension StreamReplies {
 /// From where to where a stream reaches.
 package struct StreamExtent: Sendable, Equatable {
     package var length: Int
-    /// Of the oldest entry.
+    /// Id of the oldest entry.
     package var first: StreamID?
     package var lastID: StreamID
     package var maxDeletedID: StreamID?
@@ -121,7 +121,7 @@ package struct StreamExtent: Sendable, Equatable {
         (self.maxDeletedID, self.entriesAdded) = (maxDeletedID, entriesAdded)
     }
 
-    /// There is no stream.
+    /// Of a key without a stream.
     package static let nothing = StreamExtent(length: 0, first: nil, lastID: .min, maxDeletedID: nil, entriesAdded: nil)
 }
 

@@ -11,7 +11,7 @@ package struct TailReading {
         package var cursor: StreamID?
         /// Of the last moment at which it was known what lies behind the cursor.
         fileprivate var base: Base?
-        /// Read since then.
+        /// Entries read since that moment.
         fileprivate var readCount = 0
         /// The stream has been there.
         fileprivate var isThere = false

@@ -5,7 +5,7 @@ package protocol Agent: AnyObject {
     /// The thread's name when the agent has one to itself.
     var roleName: String { get }
 
-    /// Once, before the first turn.
+    /// Called once, before the first turn.
     func onStart(_ port: PollerPort)
 
     /// A registered descriptor is ready.
@@ -21,6 +21,6 @@ package protocol Agent: AnyObject {
     /// When the agent wants its next turn though nothing becomes ready; `.max` for never.
     func nextDeadlineNs() -> UInt64
 
-    /// Once, after the last turn.
+    /// Called once, after the last turn.
     func onClose()
 }

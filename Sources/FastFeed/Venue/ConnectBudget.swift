@@ -18,7 +18,7 @@ package final class ConnectBudget: Sendable {
         case abandoned
     }
 
-    /// Not now.
+    /// Why an attempt may not begin now.
     package struct Wait: Equatable {
         /// When to ask again.
         package let untilNs: UInt64
@@ -37,9 +37,9 @@ package final class ConnectBudget: Sendable {
     }
 
     private struct State {
-        /// In five minutes, for all readers of this process.
+        /// Attempts in five minutes, for all readers of this process.
         var limit: Int
-        /// Of the last five minutes: those of earlier processes, and ours.
+        /// Attempts of the last five minutes: those of earlier processes, and ours.
         var earlierNs: [UInt64] = []
         var attemptsNs: [UInt64] = []
         var underWay = 0
@@ -74,7 +74,7 @@ package final class ConnectBudget: Sendable {
     /// - Parameter keeper: is woken by each attempt, and asks for `takeNews` then.
     package func setKeeper(_ keeper: WakeUp) { state.withLock { $0.keeper = keeper } }
 
-    /// Others share the address.
+    /// Attempts per window; lower where other processes share the address.
     package func setLimit(_ limit: Int) { state.withLock { $0.limit = limit } }
 
     /// What the ledger has of processes before this one: how long ago each attempt was.
@@ -177,6 +177,6 @@ package final class ConnectBudget: Sendable {
     /// While one connection tries for all, its own pause after a failure need not be longer than those of all.
     package var longestPauseNs: UInt64 { state.withLock { $0.openCount > 0 ? .max : .ns(ms: Limits.venueProbePauseMs.upperBound) } }
 
-    /// Between two attempts that follow one another.
+    /// Time between two attempts that follow one another, with jitter.
     private static func paceNs(_ random: inout SplitMix64) -> UInt64 { UInt64.random(in: 50_000_000...80_000_000, using: &random) }
 }

@@ -108,12 +108,12 @@ package final class RestClient: Sendable {
 package struct RestStatistics: Sendable, Equatable {
     package var sent = 0
     package var served = 0
-    /// 429 and 418.
+    /// Answers 429 and 418.
     package var limited = 0
     /// Sent once more after 5xx, time-outs and lost connections.
     package var repeated = 0
     package var failed = 0
-    /// Ours, and what we allow ourselves.
+    /// Weight of our requests this minute, and what we allow ourselves.
     package var weightSpent = 0
     package var weightAllowed = 0
     /// The whole address's, as the exchange counts it.
@@ -148,7 +148,7 @@ enum RestQuestion: Sendable {
 struct RestCall: Sendable {
     var question: RestQuestion
     let deadlineMs: Int64
-    /// Of the present page.
+    /// Attempts for the present page.
     var attempts = 0
     /// When the last one was sent, and why it failed.
     var sentMs: Int64 = 0

@@ -24,6 +24,6 @@ public struct RestEndpoint: Sendable, Equatable, CustomStringConvertible {
         authority = parts.authority
     }
 
-    /// The URL.
+    /// The URL with its port and without a path, `https://host:443`.
     public var description: String { "\(isSecure ? "https" : "http")://\(authority)" }
 }

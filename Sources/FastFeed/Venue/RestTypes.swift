@@ -42,7 +42,7 @@ extension RestFailure: CustomStringConvertible {
 package struct RestSettings: Sendable {
     package var userAgent = "FastFeed/\(FastFeedVersion.text)"
     package var connectTimeoutMs = 5_000
-    /// Of one request, until its last byte.
+    /// From sending one request to the last byte of its answer.
     package var totalTimeoutMs = 20_000
     /// How long a call may take altogether, all its pages, pauses and repetitions included.
     package var patienceMs: Int64 = 180_000
@@ -63,11 +63,11 @@ package struct RestSettings: Sendable {
     /// Decompressed bytes of an exchangeInfo, which has several megabytes, and of the tickers of all symbols, which have two.
     package var exchangeInfoBytesMax = 48 << 20
     package var dayTickersBytesMax = 8 << 20
-    /// All headers of an answer.
+    /// All headers of an answer together. Beyond: the request fails.
     package var headerBytesMax = 64 << 10
-    /// Plain http to another machine.
+    /// Allow `http://` to a host that is not this machine.
     package var allowsPlainRemote = false
-    /// On the way to the exchange; nil: none.
+    /// The proxy on the way to the exchange; nil: there is none.
     package var proxy: ProxyEndpoint?
 
     package init() {}

@@ -145,7 +145,7 @@ struct RestWorker: ~Copyable {
         }
     }
 
-    /// In the exchange's words.
+    /// A refusal with the exchange's own code and words.
     private func refusal(_ answer: borrowing RestAnswer) -> RestFailure {
         let (code, message) = answer.withBody { dialect.refusal($0) }
         return .refused(status: answer.status, code: code, message: message)

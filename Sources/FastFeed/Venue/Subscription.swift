@@ -6,7 +6,7 @@
 public enum SubscribeForm: String, CaseIterable, Sendable {
     /// In the URL when the names fit, else by messages.
     case automatic = "auto"
-    /// In the connection's URL.
+    /// In the connection's URL; only what changes later goes by messages.
     case url
     /// By SUBSCRIBE messages after connecting.
     case message
@@ -19,7 +19,7 @@ package struct Subscription: Sendable {
         var names: [String]
         /// Gives up what is asked for anew right behind it.
         var isRenewal = false
-        /// Of the message it became.
+        /// Id of the message that asks for it.
         var id: Int64 = 0
         var sentNs: UInt64 = 0
     }

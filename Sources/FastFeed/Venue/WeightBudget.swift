@@ -24,18 +24,18 @@ package struct WeightBudget: Sendable, Equatable {
     /// However many they are, the dearest request must fit a share.
     package var shareMin = 0
     private var minute: Int64 = .min
-    /// Ours, this minute.
+    /// Weight that our requests have taken this minute.
     package private(set) var spent = 0
     /// The highest total reported this minute.
     package private(set) var reported = 0
     /// Granted and not yet answered.
     package private(set) var inFlight = 0
-    /// After 429 and 418: nothing before this.
+    /// After 429 and 418 nothing is asked before this.
     package private(set) var closedUntilMs: Int64 = .min
-    /// One behind the other, each sent after the pause for the one before.
+    /// Refusals in a row, each of a request sent after the pause for the one before.
     private var refusals = 0
 
-    /// Refused without a time: this long.
+    /// The pauses after a 429 and after a 418 that name none.
     private static let refusalPauseMs: Int64 = 60_000
     private static let banPauseMs: Int64 = 120_000
     private static let windowMs: Int64 = 60_000
@@ -46,7 +46,7 @@ package struct WeightBudget: Sendable, Equatable {
         self.percent = percent
     }
 
-    /// Ours per minute.
+    /// Weight that this process may take per minute.
     package var share: Int { max(limit * percent / 100 / sharerCount, min(limit * percent / 100, shareMin)) }
     /// Until then `spent` and `reported` are so, Unix ms.
     package var minuteEndMs: Int64 { minute == .min ? .min : (minute + 1) * WeightBudget.windowMs }

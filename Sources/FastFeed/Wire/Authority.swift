@@ -55,15 +55,15 @@ public struct Authority: Sendable, Equatable, CustomStringConvertible {
 
 /// Where a server listens.
 public enum ServerPlace: Sendable, Equatable {
-    /// By TCP.
+    /// By TCP, host and port.
     case tcp(Authority)
-    /// By a Unix socket.
+    /// By a Unix socket at this path.
     case unix(path: String)
 }
 
 /// A kind of URL that names an endpoint: `scheme://[credentials@]host[:port][rest]`.
 package struct URLKind: Sendable {
-    /// As in "is not a WebSocket URL".
+    /// What the URL is called in a sentence, as in "is not a WebSocket URL".
     let name: String
     /// With `://`, and the port where none is named; 0: one must be.
     let schemes: KeyValuePairs<String, UInt16>
@@ -76,7 +76,7 @@ package struct URLKind: Sendable {
     var hasCredentials = false
 
     package struct Parts {
-        /// With `://`.
+        /// With `://` behind it.
         let scheme: String
         let credentials: Substring?
         let authority: Authority

@@ -4,7 +4,7 @@
 /// What a turn of something that opens came to.
 package enum Opening: Equatable {
     case pending, opened
-    /// One sentence.
+    /// The reason in one sentence; and how long the server wants to be left alone, if it has said so.
     case failed(String, retryAfterSeconds: Int? = nil)
 }
 
@@ -16,7 +16,7 @@ package struct Dial: ~Copyable {
     package enum Step: ~Copyable {
         case pending
         case connected(PolledTransport)
-        /// One sentence.
+        /// The reason in one sentence.
         case failed(String)
     }
 
@@ -99,7 +99,7 @@ package struct Dial: ~Copyable {
         }
     }
 
-    /// Of an attempt that failed: where.
+    /// On which step the attempt has failed.
     var failure: WebSocketConnection.Failure {
         switch phase {
         case .resolving: .name

@@ -65,7 +65,7 @@ enum ProxyRefusal {
 }
 
 extension ProxyEndpoint {
-    /// One sentence.
+    /// The refusal in one sentence.
     func sentence(_ refusal: ProxyRefusal, _ place: Authority) -> String { "the proxy \(self) \(words(refusal, place))" }
 
     private func words(_ refusal: ProxyRefusal, _ place: Authority) -> String {

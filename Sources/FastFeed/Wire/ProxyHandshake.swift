@@ -7,7 +7,7 @@ package struct ProxyHandshake: ~Copyable {
         case pending(send: [UInt8])
         /// From here on the connection is one to the place.
         case through
-        /// One sentence.
+        /// The reason in one sentence.
         case failed(String)
     }
 
@@ -22,7 +22,7 @@ package struct ProxyHandshake: ~Copyable {
     private let address: SocketAddress?
     private var phase: Phase
     private var head = ResponseHeadDecoder(versions: ["HTTP/1.1", "HTTP/1.0"])
-    /// Of SOCKS, not understood yet.
+    /// SOCKS bytes that are not understood yet.
     private var bytes: [UInt8] = []
 
     /// - Parameter address: the place's, where its name was resolved here.

@@ -16,7 +16,7 @@ struct ResponseHeadDecoder {
         /// Not HTTP, or not in these versions.
         case otherProtocol
         case malformed(String)
-        /// With what has come behind it.
+        /// `rest`: the bytes that have come behind the head.
         case complete(ResponseHead, rest: [UInt8])
     }
 

@@ -42,7 +42,7 @@ import CShims
         }
     }
 
-    /// For listening.
+    /// A context of the listening side.
     package static func server(
         certificateFile: String, keyFile: String, clientAuthorityFile: String? = nil
     ) throws(FeedError) -> TLSContext {

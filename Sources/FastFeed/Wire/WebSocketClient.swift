@@ -12,7 +12,7 @@
 ///
 /// Pings are answered while `receive` runs. Blocking calls block up to their time-out.
 public final class WebSocketClient {
-    /// What a connection may do, and to whom.
+    /// Bounds of one connection, whom it trusts, and which way it goes.
     public struct Options: Sendable {
         /// The longest message taken, whole or in fragments. Beyond: close 1009.
         public var messageBytesMax = 1024 * 1024
@@ -24,18 +24,18 @@ public final class WebSocketClient {
         public var authorityFile: String?
         /// Allow plain `ws://` to a host that is not this machine.
         public var allowsPlainRemote = false
-        /// On the way to the server; nil: none.
+        /// The proxy on the way to the server; nil: there is none.
         public var proxy: ProxyEndpoint?
-        /// Further request headers.
+        /// Request headers besides those of the upgrade, names and values.
         public var headers: [(String, String)] = []
 
-        /// The defaults.
+        /// The defaults: the system's trust store, no proxy.
         public init() {}
     }
 
-    /// What comes.
+    /// A whole message, its fragments joined.
     public enum Message: Sendable, Equatable {
-        /// UTF-8, checked.
+        /// UTF-8, checked; a message that is not ends the connection with 1007.
         case text([UInt8])
         /// Any bytes.
         case binary([UInt8])
@@ -56,7 +56,7 @@ public final class WebSocketClient {
         try connect(WebSocketEndpoint(url: url), options: options)
     }
 
-    /// The same where the URL was read before.
+    /// Connects to a URL that was read before. Blocks as `connect` with a text does.
     public static func connect(_ endpoint: WebSocketEndpoint, options: Options = Options()) throws(FeedError) -> WebSocketClient {
         var settings = ConnectionOptions()
         settings.handshakeTimeoutMs = options.handshakeTimeout.milliseconds
@@ -84,7 +84,7 @@ public final class WebSocketClient {
     public func send(text: String) throws(FeedError) { try send(.text, Array(text.utf8)) }
     /// The same with a text that is UTF-8 already; it is not checked.
     public func send(text: [UInt8]) throws(FeedError) { try send(.text, text) }
-    /// Sends any bytes.
+    /// Sends a binary message. Blocks until the socket has taken it.
     public func send(binary: [UInt8]) throws(FeedError) { try send(.binary, binary) }
     /// - Parameter payload: at most 125 bytes.
     public func ping(_ payload: [UInt8] = []) throws(FeedError) {

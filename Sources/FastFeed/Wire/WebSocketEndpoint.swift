@@ -28,7 +28,7 @@ public struct WebSocketEndpoint: Sendable, Equatable, CustomStringConvertible {
     /// The value of the Host header.
     package var hostHeader: String { authority.port == (isSecure ? 443 : 80) ? authority.name : authority.description }
 
-    /// The URL.
+    /// The URL with its port and path, `wss://host:443/`.
     public var description: String { "\(isSecure ? "wss" : "ws")://\(authority)\(target)" }
 
     /// The same place with another path appended to this base.

@@ -26,7 +26,7 @@ package enum DamagedText {
         }
     }
 
-    /// Every occurrence.
+    /// Replaces every occurrence.
     private static func replacing(_ old: String, with new: String, in text: [UInt8]) -> [UInt8] {
         let (pattern, replacement) = (Array(old.utf8), Array(new.utf8))
         var result: [UInt8] = []

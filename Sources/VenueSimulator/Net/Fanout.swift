@@ -3,7 +3,7 @@
 import FastFeed
 
 struct Fanout: PushSink {
-    /// By slot; nil is free.
+    /// By slot; nil where a slot is free.
     var peers: [Peer?] = []
     /// Slots of each stream's subscribers.
     private var subscribers: [[Int32]] = []

@@ -26,7 +26,7 @@ final class Peer {
         /// Those of its stream behind it wait, too.
         let holdsStream: Bool
         let stream: Int
-        /// −1 for a bar in progress.
+        /// Place of a closed candle in the truth log; −1 for a bar in progress.
         let truthSequence: Int64
         let text: [UInt8]
     }
@@ -56,7 +56,7 @@ final class Peer {
     /// Indexes of the streams this peer hears.
     var streams: Set<Int> = []
     var isDirty = false
-    /// Beyond its bound; to be closed.
+    /// More waits to be written than the bound allows; the connection is to be closed.
     var isOverfull = false
     /// Fault: half of the next frame, then the end.
     var cutsNextFrame = false { didSet { noteDisturbance() } }

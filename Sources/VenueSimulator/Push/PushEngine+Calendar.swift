@@ -45,7 +45,7 @@ struct Calendar {
 }
 
 extension PushEngine {
-    /// By symbol index.
+    /// By symbol index: how each stands.
     package var symbolStates: [SymbolState] { calendar.states }
     /// True in a maintenance window.
     package var isClosed: Bool { calendar.isClosed }

@@ -3,7 +3,7 @@
 /// Requests of the known endpoints, since the start.
 package struct RestTally: Sendable, Equatable {
     package struct Spent: Sendable, Equatable {
-        /// Also those that were refused.
+        /// All requests, also those that were refused.
         package var calls = 0
         package var weight = 0
     }
@@ -11,7 +11,7 @@ package struct RestTally: Sendable, Equatable {
     package var ping = Spent()
     package var time = Spent()
     package var exchangeInfo = Spent()
-    /// With uiKlines.
+    /// `/klines` and `/uiKlines` together.
     package var klines = Spent()
     package var dayTickers = Spent()
     /// Answers 429 and 418, for the limit or for a fault.

@@ -5,7 +5,7 @@ package struct WeightLedger {
         case admitted(used: Int)
         /// 429: wait until the next minute.
         case limited(used: Int, retryAfterSeconds: Int)
-        /// 418.
+        /// 418: this address is banned for so long.
         case banned(retryAfterSeconds: Int)
     }
 

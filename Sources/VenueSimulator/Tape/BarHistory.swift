@@ -122,7 +122,7 @@ package struct BarHistory {
         return total
     }
 
-    /// As if there were no pauses.
+    /// By whole hours, as if there were no pauses.
     private mutating func tapeHours(fromMs: Int64, untilMs: Int64) -> TradeSum {
         let from = max(fromMs, tape.listingMs)
         let (first, end) = ((from + BarHistory.hourMs - 1) / BarHistory.hourMs, untilMs / BarHistory.hourMs)

@@ -31,7 +31,7 @@ enum PricePath {
         return (value * amplitude) >> 15
     }
 
-    /// −32768 … 32767.
+    /// A hash of the lattice point, −32768 … 32767.
     @inline(__always)
     private static func latticeValue(_ lattice: Int64, key: UInt64, salt: UInt64) -> Int64 {
         let hash = SplitMix64.mix(key &+ salt &* 0x9E37_79B9_7F4A_7C15 ^ UInt64(bitPattern: lattice) &* 0xD6E8_FEB8_6659_FD93)

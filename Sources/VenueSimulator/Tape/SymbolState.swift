@@ -31,7 +31,7 @@ package enum SymbolState: String, Sendable, CaseIterable {
         }
     }
 
-    /// As exchangeInfo has it.
+    /// The word that exchangeInfo has for it.
     var status: String { self == .quiet ? SymbolState.trading.rawValue : rawValue }
 
     /// As written in a query; `DELISTED` is another word for `UNLISTED`.
@@ -64,7 +64,7 @@ package struct MaintenanceWindow: Sendable, Equatable {
 
 /// Some closed events come much later than the others.
 package struct CloseDelayTail: Sendable, Equatable {
-    /// Of each bar.
+    /// How likely a bar is one of them, 0 to 1.
     package var probability: Double
     /// Virtual; most of the tail is nearer to the usual delay than to this.
     package var maxMs: Int64

@@ -112,7 +112,7 @@ package struct TapeCursor: BitwiseCopyable {
         while pending.timeMs < start { step() }
     }
 
-    /// At the first trade of a block or after it.
+    /// A cursor at the first trade of a block or after it.
     package init(_ tape: Tape, block: Int64, withheld: Int64 = 0) {
         self.tape = tape
         self.withheld = withheld

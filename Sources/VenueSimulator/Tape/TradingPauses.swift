@@ -6,7 +6,7 @@
 struct TradingPauses {
     struct Pause {
         let fromMs: Int64
-        /// `.max` while it lasts.
+        /// The end, exclusive; `.max` while the pause lasts.
         var untilMs = Int64.max
         /// Bars wholly inside do not exist; otherwise they are flat.
         let removesBars: Bool

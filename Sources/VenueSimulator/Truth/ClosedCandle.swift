@@ -78,7 +78,7 @@ package enum TruthJSON {
         json(statistics)
     }
 
-    /// Numbers, and structures of them.
+    /// A number, or a structure of numbers, as JSON.
     private static func json(_ value: Any) -> String {
         let members = Mirror(reflecting: value).children
         return members.isEmpty ? "\(value)" : "{" + members.map { "\"\($0.label ?? "")\":\(json($0.value))" }.joined(separator: ",") + "}"

@@ -61,7 +61,7 @@ package struct TruthCheck: CustomStringConvertible {
     package var missing: Int { absent.count(where: \.isRequired) }
     /// Nothing is missing, wrong, extra, twice or out of order. (Whether enough was compared is for the caller to say.)
     package var isWhole: Bool { missing + wrong + extra + twice + misplaced + latestWrong == 0 }
-    /// And nothing was ever corrected.
+    /// Whole, and no candle was ever corrected.
     package var isFlawless: Bool { isWhole && revised == 0 }
 
     /// One line: the counts of what is not right, and the first sample.

@@ -16,7 +16,7 @@ package struct SimulatorStatistics: Sendable, Equatable {
     package var wrongPongs = 0
     package var closesSent = 0
     package var shutdownNotices = 0
-    /// Whatever was asked, and however.
+    /// Answers of the REST interface, refusals included.
     package var restResponses = 0
     package var rest = RestTally()
     package var bytesSent = 0
@@ -73,7 +73,7 @@ package struct TruthLog {
         ring[slot(Int(position))].deliveries += delta
     }
 
-    /// Oldest first.
+    /// The entry at a position; 0 is the oldest.
     package func entry(at position: Int) -> Closed { ring[slot(position)] }
 
     private func slot(_ position: Int) -> Int {

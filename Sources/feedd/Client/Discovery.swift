@@ -63,7 +63,7 @@ enum Discovery {
         return Service(pid: pid, redis: redis, keyPrefix: String(lines[3]), market: market)
     }
 
-    /// Those that have a file.
+    /// Process ids of the services that have a file.
     private static func pids(_ directory: String) -> [pid_t] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
         return names.compactMap { pid_t($0) }.filter { $0 > 0 }

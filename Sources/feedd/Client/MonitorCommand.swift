@@ -72,7 +72,7 @@ struct MonitorLook: Sendable {
     var atMs = WallClock.nowMs()
     var service: ServiceStatus?
     var fluxes: [FluxSummary] = []
-    /// By flux id.
+    /// The newest status of each flux, by its id.
     var details: [String: FluxStatus] = [:]
     var trouble: (error: FluxError, sentence: String)?
     /// The answers as they came.
@@ -103,7 +103,7 @@ struct MonitorLook: Sendable {
         return look
     }
 
-    /// The newest that is known.
+    /// The newest state that is known of the flux.
     func state(of flux: FluxSummary) -> FluxState? { details[flux.id].map(\.flux.state) ?? flux.state }
 
     var json: JSONValue {

@@ -36,7 +36,7 @@ struct DemoRow {
         return digits.count
     }
 
-    /// Of the candle, in percent.
+    /// How far the close is from the open, in percent.
     var changePercent: Double? {
         guard let candle, candle.open.approximate > 0 else { return nil }
         return (candle.close.approximate / candle.open.approximate - 1) * 100
@@ -143,7 +143,7 @@ extension DemoRow {
 }
 
 extension RedisReply {
-    /// A range of a history stream.
+    /// The entries of a reply to XRANGE or XREVRANGE.
     var historyEntries: [HistoryEntry] {
         elements.compactMap { entry in
             guard entry.elements.count == 2, let id = entry.elements[0].text else { return nil }

@@ -15,7 +15,7 @@ final class DemoWorld {
     let shownInterval: Interval
     private let logger: Logger
     private let warnings = WarningBoard()
-    /// Nil where it cannot be.
+    /// Nil before `start`, and where it cannot serve.
     private(set) var ops: OpsServer?
 
     /// - Parameter logsToFile: beside the data instead of over the view.

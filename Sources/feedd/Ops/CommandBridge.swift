@@ -16,7 +16,7 @@ final class CommandBridge: Sendable {
 
     func close() { client.withLock { $0.take() }?.close() }
 
-    /// Who asks keeps the bound.
+    /// Asks without a bound: whoever calls this keeps it.
     func ask<Answer>(_ number: UInt64, _ request: ClientRequest<Answer>) {
         Task {
             let answer: HTTPAnswer

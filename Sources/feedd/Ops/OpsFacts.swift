@@ -64,7 +64,7 @@ struct SeriesTally {
 /// Reads the facts, and remembers what only shows over time: threads that stand still, candles that nobody acknowledges, what was lost.
 struct OpsWatch {
     private let engine: Engine
-    /// Of the ops thread itself.
+    /// The meter of the ops thread itself.
     var ops: ThreadMeter?
     private var seen: [String: (busyNs: UInt64, askedNs: UInt64)] = [:]
     private var tally: (judgedNs: UInt64, series: SeriesTally) = (.max, SeriesTally())

@@ -11,7 +11,7 @@ enum LookUp: Sendable {
     /// A page of the keys of a group.
     case keys(KeyGroup, cursor: UInt64)
     case key(String)
-    /// The newest state of each.
+    /// The newest state of each symbol.
     case latest([Symbol], Interval)
 }
 
@@ -28,7 +28,7 @@ enum KeyGroup: String, CaseIterable, Sendable {
         }
     }
 
-    /// What SCAN may leave out.
+    /// The MATCH of a SCAN: it may let more pass than the group has.
     var pattern: String {
         switch self {
         case .service: "*"
@@ -92,7 +92,7 @@ final class RedisLook: Sendable {
         thread.withLock { $0.take() }?.join()
     }
 
-    /// Who asks keeps the bound.
+    /// Asks without a bound: whoever calls this keeps it.
     func ask(_ question: Question) { _ = questions.offer(question) }
 
     // MARK: Its thread

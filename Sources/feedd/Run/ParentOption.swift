@@ -7,7 +7,7 @@ struct ParentOption: ParsableArguments {
     @Option(help: ArgumentHelp("Process id of the parent: end when it does.", valueName: "pid", visibility: .hidden))
     var endWithParent: Int32?
 
-    /// Before anything is started.
+    /// Call it before anything is started.
     func apply() throws {
         guard let endWithParent else { return }
         do {

@@ -24,7 +24,7 @@ enum Signals {
         }
     }
 
-    /// Waits until there is one.
+    /// Waits until a signal asks for the end.
     static func waitForOne() {
         while wait(milliseconds: 3_600_000) == nil {}
     }

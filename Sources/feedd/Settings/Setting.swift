@@ -48,7 +48,7 @@ enum Setting: String, CaseIterable {
     case metricsFluxes = "metrics-fluxes"
     case logFormat = "log-format"
     case logLevel = "log-level"
-    /// Of the commands that talk to a running service.
+    /// How long a command waits for the running service that it talks to.
     case timeout
     case config
 

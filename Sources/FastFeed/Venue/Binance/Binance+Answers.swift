@@ -88,7 +88,7 @@ extension Binance {
         unsafe withUnsafeBytes(of: field) { unsafe Symbol(String(decoding: $0.prefix(Int(length)), as: UTF8.self)) }
     }
 
-    /// They share their layout.
+    /// The bytes as they are: both types have one layout.
     private func decimal(_ text: ff_decimal) -> DecimalText {
         unsafe withUnsafeBytes(of: text) { unsafe $0.loadUnaligned(as: DecimalText.self) }
     }
