@@ -131,7 +131,4 @@ extension CandleTable {
         let stuck = names.indices.first { states[$0].flags.contains(.held) && held[UInt32($0)] == nil }
         return stuck.map { "table: series \($0) is held and waits for nothing" }
     }
-
-    /// For a test: what the check must find.
-    package func flipDirty(_ id: Int) { states[id].flags.formSymmetricDifference(.dirty) }
 }

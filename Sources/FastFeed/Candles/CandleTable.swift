@@ -11,7 +11,7 @@
 // record's is masked, so that a wrong one leads to a row whose generation is another.
 
 @safe package struct CandleTable: ~Copyable {
-    let states: MappedArray<SeriesState>
+    package let states: MappedArray<SeriesState>
     package let newest: MappedArray<CandleRecord>
     /// By series id: open time of the oldest bar that is accounted for. Looked at for late closed candles only.
     let oldestOpenMs: MappedArray<Int64>

@@ -2,15 +2,15 @@
 // The sink's thread alone. Holds the marks of the batch builder, too.
 
 /// What is so of a series, bit by bit.
-struct SeriesFlags: OptionSet, BitwiseCopyable {
-    let rawValue: UInt8
+package struct SeriesFlags: OptionSet, BitwiseCopyable {
+    package let rawValue: UInt8
 
     /// The series is followed; records for it are taken.
     static let active = SeriesFlags(rawValue: 1)
     /// There is a newest candle.
     static let known = SeriesFlags(rawValue: 2)
     /// The newest candle must be written to `latest:*` and published. (Always, and in no list, where another member of the group writes.)
-    static let dirty = SeriesFlags(rawValue: 4)
+    package static let dirty = SeriesFlags(rawValue: 4)
     /// The newest candle is a forming state that no write has taken yet; it counts as one record.
     static let formingPending = SeriesFlags(rawValue: 8)
     /// The newest candle is closed.
@@ -21,6 +21,9 @@ struct SeriesFlags: OptionSet, BitwiseCopyable {
     static let newestIsChained = SeriesFlags(rawValue: 64)
     /// Closed candles of the series wait: for the healer to look at its history, or for a hole before them.
     static let held = SeriesFlags(rawValue: 128)
+
+    @inline(__always)
+    package init(rawValue: UInt8) { self.rawValue = rawValue }
 
     // As the standard library's, but without a branch on what was there before.
     @inline(__always)
@@ -48,7 +51,7 @@ package struct SeriesState: BitwiseCopyable {
     /// Closed candles known to be missing.
     var missing: UInt32 = 0
     var generation: UInt16 = 0
-    var flags: SeriesFlags = []
+    package var flags: SeriesFlags = []
     var interval: UInt8 = 0
     /// Of the newest candle: from `receivedNs` until it stood in the ring, 4.3 s at most.
     var parsedAfterNs: UInt32 = 0

@@ -5,7 +5,7 @@ extension Sink {
     /// The first invariant that does not hold, as a sentence; nil: all hold. Between two turns alone.
     package func checkInvariants() -> String? { writer.value.checkInvariants() }
 
-    /// For a test: what the check must find.
+    /// For a test: what the check must find. No other module reaches the lanes of a writer.
     package func miscountFlight() { writer.value.lanes[0].candlesInFlight += 1 }
 }
 

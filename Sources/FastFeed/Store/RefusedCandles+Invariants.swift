@@ -18,6 +18,6 @@ extension RefusedCandles {
     /// Series of which a candle is on its way to ask.
     var asking: [UInt32] { series.filter { $0.value.isAsking }.map(\.key) }
 
-    /// For a test: what the check must find.
+    /// For a test: what the check must find. No other module can set the count.
     package mutating func miscount() { count += 1 }
 }

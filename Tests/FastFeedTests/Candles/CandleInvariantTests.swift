@@ -77,10 +77,10 @@ struct CandleInvariantTests {
 
     @Test func candleTable() {
         let wrong = [
-            brokenTable { _ in }, brokenTable { $0.flipDirty(0) },
+            brokenTable { _ in }, brokenTable { $0.states[0].flags.formSymmetricDifference(.dirty) },
             brokenTable {
                 _ = $0.popDirty()
-                $0.flipDirty(0)
+                $0.states[0].flags.formSymmetricDifference(.dirty)
             }, brokenTable { _ = $0.popDirty() }, brokenTable { $0.newest[0].openTimeMs += 1 },
             brokenTable { $0.follow(other, 0, generation: 2) }, brokenTable { $0.closed.append(candle(1, id: 7)) },
             brokenTable { $0.closed.append(candle(9)) },
