@@ -78,7 +78,7 @@ final class KlineState {
         ]
         for (place, text) in zip(places, decimals) { record[keyPath: place] = DecimalText(text)! }
         (record.openTimeMs, record.closeTimeMs, record.tradeCount, record.eventTimeMs) = (openMs, closeMs, count, dateMs)
-        (record.intervalCode, record.source, record.isClosed) = (series.interval.rawValue, .backfill, closeMs < dateMs)
+        (record.intervalRawValue, record.source, record.isClosed) = (series.interval.rawValue, .backfill, closeMs < dateMs)
         return record
     }
 

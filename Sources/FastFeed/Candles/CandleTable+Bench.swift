@@ -42,7 +42,7 @@ package enum TableBench {
             table.follow(Series(symbol: Symbol("sim\(id)usdt")!, interval: .m1), UInt32(id), generation: 1)
             records[id].seriesID = UInt32(id)
             records[id].generation = 1
-            records[id].intervalCode = Interval.m1.rawValue
+            records[id].intervalRawValue = Interval.m1.rawValue
         }
     }
 

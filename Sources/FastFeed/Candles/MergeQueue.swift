@@ -171,17 +171,20 @@ package struct MergeQueue {
     package mutating func end(_ run: Run) {
         land(run)
         if case .candles(let candles) = run { count -= candles.count }
-        precondition(count >= 0, "a run ends once")
     }
 
+    /// What was taken comes back once, as it was: a batch marks a run that has had its answer as settled.
     private mutating func land(_ run: Run) {
         guard case .candles(let candles) = run else {
             precondition(removalsFlying > 0, "a removal ends once")
             return removalsFlying -= 1
         }
         let id = candles[0].record.seriesID
-        guard var left = flying[id] else { return }
-        for candle in candles { if let place = left.firstIndex(of: candle.record.openTimeMs) { left.remove(at: place) } }
+        var left = flying[id] ?? []
+        for candle in candles {
+            guard let place = left.firstIndex(of: candle.record.openTimeMs) else { preconditionFailure("a run ends once") }
+            left.remove(at: place)
+        }
         flying[id] = left.isEmpty ? nil : left
     }
 }

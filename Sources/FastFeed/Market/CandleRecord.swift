@@ -9,8 +9,8 @@ package struct CandleRecord: BitwiseCopyable, Sendable {
     package var generation: UInt16 = 0
     /// Bit 0: closed. Bits 1–2: source.
     package var flags: UInt8 = 0
-    /// Interval as the parser read it (`Interval.rawValue`).
-    package var intervalCode: UInt8 = 0
+    /// `Interval.rawValue` of the series, as the parser read it.
+    package var intervalRawValue: UInt8 = 0
     package var openTimeMs: Int64 = 0
     package var closeTimeMs: Int64 = 0
     /// When the exchange produced the message, Unix ms.

@@ -6,8 +6,8 @@ package protocol FeedRecord: BitwiseCopyable, Sendable {
     var seriesID: UInt32 { get set }
     /// Which use of the id this is.
     var generation: UInt16 { get set }
-    /// What names the stream beside its symbol, as the parser read it (`Interval.rawValue`).
-    var intervalCode: UInt8 { get }
+    /// `Interval.rawValue` of the series, as the parser read it: with the symbol it leads to the id.
+    var intervalRawValue: UInt8 { get }
     /// Monotonic nanoseconds when our thread saw the socket readable.
     var receivedNs: UInt64 { get set }
 }

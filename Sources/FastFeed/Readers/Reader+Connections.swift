@@ -252,7 +252,7 @@ extension Reader where Parser: ~Copyable {
             if !isText { violate(slot, 1007, "text that is not UTF-8", nowNs) }
             return
         }
-        counters.add(notice == .kline ? .rejectedMissing : .noticesReceived)
+        counters.add(notice == .incompleteKline ? .rejectedMissing : .noticesReceived)
         switch notice {
         case .result(let id): carryOut(connections[slot].onResult(id: id), of: slot, nowNs)
         case .error(let id, let code, let text):
@@ -268,7 +268,7 @@ extension Reader where Parser: ~Copyable {
         case .serverShutdown:
             journal.note(.notice, "the exchange announces a shutdown; replacing the connection", ("connection", label(slot)))
             replace(slot)
-        case .kline: break
+        case .incompleteKline: break
         case .other(let event):
             journal.note(.debug, "an event that is not a kline", key: "other-event", ("event", event))
         }

@@ -65,7 +65,7 @@ package enum WindowEnd {
                 let slot = producer.slot
                 switch parser.parse(payload, into: slot, symbol: &symbol) {
                 case .record:
-                    guard let handle = index.find(symbol: symbol, interval: slot.intervalCode) else {
+                    guard let handle = index.find(symbol: symbol, interval: slot.intervalRawValue) else {
                         counters.add(.rejectedUnknownSeries)
                         continue
                     }

@@ -47,7 +47,7 @@ package enum EncodeBench {
     private static var sample: CandleRecord {
         var candle = CandleRecord()
         candle.generation = 1
-        candle.intervalCode = Interval.m1.rawValue
+        candle.intervalRawValue = Interval.m1.rawValue
         (candle.firstTradeID, candle.lastTradeID, candle.tradeCount) = (4_100_000_000, 4_100_000_119, 120)
         (candle.open, candle.high) = (DecimalText("67120.10000000")!, DecimalText("67133.90000000")!)
         (candle.low, candle.close) = (DecimalText("67101.00000000")!, DecimalText("67125.44000000")!)

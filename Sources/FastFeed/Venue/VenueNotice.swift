@@ -7,8 +7,8 @@ package enum VenueNotice: Equatable {
     case error(id: Int64?, code: Int64, message: String)
     /// The server goes down: reconnect at once.
     case serverShutdown
-    /// An event that says it is a kline and is shorter than any can be.
-    case kline
+    /// An event that says it is a kline and is too short to have all that one has.
+    case incompleteKline
     /// Another event type, or something we do not know.
     case other(String)
 }

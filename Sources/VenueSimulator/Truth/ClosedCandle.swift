@@ -40,7 +40,7 @@ extension KlineState {
             DecimalText(decimalText(value, scale: format.quoteScale, digits: format.quoteDigits))!
         }
         var candle = CandleRecord()
-        candle.intervalCode = interval.rawValue
+        candle.intervalRawValue = interval.rawValue
         candle.isClosed = isClosed
         candle.source = .live
         candle.openTimeMs = openTimeMs

@@ -41,7 +41,7 @@ private struct TruthLine {
 
     func candle(isClosed: Bool) -> CandleRecord {
         var candle = CandleRecord()
-        (candle.intervalCode, candle.isClosed, candle.source) = (series.interval.rawValue, isClosed, .live)
+        (candle.intervalRawValue, candle.isClosed, candle.source) = (series.interval.rawValue, isClosed, .live)
         (candle.openTimeMs, candle.closeTimeMs, candle.eventTimeMs) = (integer("openTime"), integer("closeTime"), integer("eventTime"))
         (candle.open, candle.high, candle.low, candle.close) = (decimal("open"), decimal("high"), decimal("low"), decimal("close"))
         (candle.volume, candle.quoteVolume) = (decimal("volume"), decimal("quoteVolume"))

@@ -22,7 +22,7 @@ struct CandleHealingTests {
     private func accept(_ table: inout CandleTable, _ minutes: Int64..., closed: Bool = true, healed: Bool = false, event: Int64? = nil) {
         for minute in minutes {
             var record = CandleRecord()
-            (record.generation, record.intervalCode) = (1, Interval.m1.rawValue)
+            (record.generation, record.intervalRawValue) = (1, Interval.m1.rawValue)
             (record.openTimeMs, record.closeTimeMs) = (minute * Self.minuteMs, (minute + 1) * Self.minuteMs - 1)
             (record.eventTimeMs, record.isClosed) = (event ?? (minute + 1) * Self.minuteMs, closed)
             record.source = healed ? .backfill : .live

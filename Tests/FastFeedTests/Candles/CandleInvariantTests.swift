@@ -12,7 +12,7 @@ struct CandleInvariantTests {
 
     private func candle(_ minute: Int64, id: UInt32 = 0, closed: Bool = true) -> CandleRecord {
         var candle = CandleRecord()
-        (candle.seriesID, candle.generation, candle.intervalCode) = (id, 1, Interval.m1.rawValue)
+        (candle.seriesID, candle.generation, candle.intervalRawValue) = (id, 1, Interval.m1.rawValue)
         (candle.openTimeMs, candle.closeTimeMs) = (minute * 60_000, minute * 60_000 + 59_999)
         (candle.eventTimeMs, candle.isClosed) = ((minute + 1) * 60_000, closed)
         return candle
@@ -50,9 +50,20 @@ struct CandleInvariantTests {
         #expect(merges.checkInvariants() == nil)
         merges.putBack(run)
         #expect(merges.checkInvariants() == nil)
-        // It is not on its way any more.
-        merges.putBack(run)
-        #expect(merges.checkInvariants() == "merges: 2 candles counted, 4 are there")
+        // Nobody has asked whether there is room.
+        for id in 1..<UInt32(Limits.closedQueueCountMax) { merges.put(LateCandle(candle(1, id: id))) }
+        #expect(merges.checkInvariants() == "merges: 131073 candles are more than the bound")
+    }
+
+    @Test("A run that is not on its way, or not any more, ends the program")
+    func aRunLandsOnce() async {
+        await #expect(processExitsWith: .failure) {
+            var merges = MergeQueue()
+            merges.put(LateCandle(CandleRecord()))
+            guard let run = merges.take(most: 1) else { return }
+            merges.putBack(run)
+            merges.putBack(run)
+        }
     }
 
     /// A table with one followed series, of which a forming state has come, or closed candles wait for the healer's look.

@@ -121,7 +121,7 @@ struct CandleStream {
     private mutating func candle(_ open: Int64, isClosed: Bool, _ random: inout SplitMix64) -> CandleRecord {
         event += Int64(random.below(3))
         var candle = CandleRecord()
-        (candle.seriesID, candle.generation, candle.intervalCode) = (id, generation, interval.rawValue)
+        (candle.seriesID, candle.generation, candle.intervalRawValue) = (id, generation, interval.rawValue)
         (candle.openTimeMs, candle.closeTimeMs, candle.eventTimeMs) = (open, interval.closeTime(ofBarOpening: open), event)
         candle.tradeCount = Int64(random.below(4))
         candle.close = DecimalText("\(event).\(random.below(1_000))")!

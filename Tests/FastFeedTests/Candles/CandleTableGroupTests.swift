@@ -21,7 +21,7 @@ struct CandleTableGroupTests {
 
     private func record(_ id: UInt32, _ bar: Int64, event: Int64 = 0, closed: Bool = false) -> CandleRecord {
         var record = CandleRecord()
-        (record.seriesID, record.generation, record.intervalCode) = (id, 1, Interval.m1.rawValue)
+        (record.seriesID, record.generation, record.intervalRawValue) = (id, 1, Interval.m1.rawValue)
         record.openTimeMs = bar * CandleTableGroupTests.m1
         record.closeTimeMs = record.openTimeMs + CandleTableGroupTests.m1 - 1
         (record.eventTimeMs, record.isClosed) = (record.openTimeMs + event, closed)

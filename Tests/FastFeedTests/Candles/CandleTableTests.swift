@@ -121,7 +121,7 @@ struct CandleTableTests {
 
     private func record(_ open: Int64, event: Int64 = 0, trades: Int64 = 0, closed: Bool = false) -> CandleRecord {
         var candle = CandleRecord()
-        (candle.generation, candle.intervalCode) = (1, Interval.m1.rawValue)
+        (candle.generation, candle.intervalRawValue) = (1, Interval.m1.rawValue)
         (candle.openTimeMs, candle.closeTimeMs) = (open * 60_000, open * 60_000 + 59_999)
         (candle.eventTimeMs, candle.tradeCount, candle.isClosed) = (event, trades, closed)
         return candle
@@ -246,7 +246,7 @@ struct CandleTableTests {
         let opens: [Int64] = [1_518_315_600_000, 1_518_319_694_789, 1_518_321_600_000, 1_518_325_200_000]
         func bar(_ open: Int64, _ event: Int64) -> CandleRecord {
             var candle = record(0, event: event, closed: true)
-            (candle.openTimeMs, candle.closeTimeMs, candle.intervalCode) = (open, open + 1_905_210, Interval.h1.rawValue)
+            (candle.openTimeMs, candle.closeTimeMs, candle.intervalRawValue) = (open, open + 1_905_210, Interval.h1.rawValue)
             return candle
         }
         // The third one is late; and then each comes once more.

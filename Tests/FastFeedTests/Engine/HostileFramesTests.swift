@@ -40,7 +40,7 @@ struct HostileFramesTests {
         case .rejected(let reason) where !isShort || reason == .rejectedMalformed: return reason
         default:
             guard let notice = withPadded(frame.bytes, { Binance(.spot).notice($0) }) else { return .rejectedMalformed }
-            return notice == .kline ? .rejectedMissing : .noticesReceived
+            return notice == .incompleteKline ? .rejectedMissing : .noticesReceived
         }
     }
 

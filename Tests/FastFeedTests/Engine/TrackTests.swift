@@ -11,7 +11,7 @@ private struct BookTickerRecord: FeedRecord {
     var seriesID: UInt32 = 0
     var generation: UInt16 = 0
     /// The stream has no interval; its symbols are followed under this one.
-    var intervalCode = Interval.s1.rawValue
+    var intervalRawValue = Interval.s1.rawValue
     var receivedNs: UInt64 = 0
     var updateID: Int64 = 0
     var bid = DecimalText()

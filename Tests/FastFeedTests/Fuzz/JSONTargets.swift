@@ -68,7 +68,7 @@ private enum SlowNotice {
         if let event = object["e"]?.text {
             return switch event {
             case "serverShutdown": .serverShutdown
-            case "kline": .kline
+            case "kline": .incompleteKline
             default: .other(Ascii.printable(event.utf8.prefix(32)))
             }
         }

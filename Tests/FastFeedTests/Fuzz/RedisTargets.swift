@@ -218,7 +218,7 @@ private struct FuzzedBatches: ~Copyable {
         for (id, one) in series.enumerated() {
             table.follow(one, UInt32(id), generation: 1)
             builder.follow(one, UInt32(id))
-            (candles[id].seriesID, candles[id].generation, candles[id].intervalCode) = (UInt32(id), 1, one.interval.rawValue)
+            (candles[id].seriesID, candles[id].generation, candles[id].intervalRawValue) = (UInt32(id), 1, one.interval.rawValue)
         }
     }
 

@@ -18,7 +18,7 @@ struct LayoutTests {
         #expect(MemoryLayout<CandleRecord>.offset(of: \.seriesID) == 0)
         #expect(MemoryLayout<CandleRecord>.offset(of: \.generation) == 4)
         #expect(MemoryLayout<CandleRecord>.offset(of: \.flags) == 6)
-        #expect(MemoryLayout<CandleRecord>.offset(of: \.intervalCode) == 7)
+        #expect(MemoryLayout<CandleRecord>.offset(of: \.intervalRawValue) == 7)
         let words: [PartialKeyPath<CandleRecord>] = [
             \.openTimeMs, \.closeTimeMs, \.eventTimeMs, \.firstTradeID, \.lastTradeID, \.tradeCount, \.receivedNs,
         ]

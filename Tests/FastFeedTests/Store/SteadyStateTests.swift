@@ -56,7 +56,7 @@ struct SteadyStateTests {
                 while case .message(_, let payload) = decoder.takeEvent() {
                     let slot = producer.slot
                     guard case .record = parser.parse(payload, into: slot, symbol: &symbol) else { continue }
-                    guard let handle = index.find(symbol: symbol, interval: slot.value.intervalCode) else { continue }
+                    guard let handle = index.find(symbol: symbol, interval: slot.value.intervalRawValue) else { continue }
                     (slot.value.seriesID, slot.value.generation) = (handle.id, handle.generation)
                     producer.keep()
                     parsed += 1

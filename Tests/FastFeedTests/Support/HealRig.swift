@@ -41,7 +41,7 @@ final class ScriptedExchange: KlineSource, @unchecked Sendable {
     static func row(_ openMs: Int64, _ interval: Interval, nowMs: Int64) -> CandleRecord {
         var row = CandleRecord()
         (row.openTimeMs, row.closeTimeMs, row.eventTimeMs) = (openMs, interval.closeTime(ofBarOpening: openMs), nowMs)
-        (row.intervalCode, row.source, row.isClosed) = (interval.rawValue, .backfill, row.closeTimeMs < nowMs)
+        (row.intervalRawValue, row.source, row.isClosed) = (interval.rawValue, .backfill, row.closeTimeMs < nowMs)
         row.tradeCount = 3
         let price = DecimalText("\(openMs / 1_000 % 10_000).5")!
         (row.open, row.high, row.low, row.close) = (price, price, price, price)

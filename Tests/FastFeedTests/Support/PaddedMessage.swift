@@ -40,7 +40,7 @@ struct ParsedKline: Equatable {
 
     init(symbol: String, _ candle: CandleRecord) {
         self.symbol = symbol
-        interval = candle.intervalCode
+        interval = candle.intervalRawValue
         isClosed = candle.isClosed
         (open, close, event) = (candle.openTimeMs, candle.closeTimeMs, candle.eventTimeMs)
         (first, last, count) = (candle.firstTradeID, candle.lastTradeID, candle.tradeCount)

@@ -51,7 +51,7 @@ extension CandleRecord {
         -> CandleRecord
     {
         var candle = CandleRecord()
-        (candle.seriesID, candle.generation, candle.intervalCode, candle.isClosed) = (id, generation, interval.rawValue, closed)
+        (candle.seriesID, candle.generation, candle.intervalRawValue, candle.isClosed) = (id, generation, interval.rawValue, closed)
         candle.openTimeMs = number * 60_000
         candle.closeTimeMs = candle.openTimeMs + 59_999
         (candle.eventTimeMs, candle.firstTradeID, candle.lastTradeID, candle.tradeCount) = (

@@ -77,7 +77,7 @@ final class SinkWorld {
         let id = random.below(series.count)
         let interval = series[id].interval
         var record = CandleRecord()
-        (record.seriesID, record.generation, record.intervalCode) = (UInt32(id), 1, interval.rawValue)
+        (record.seriesID, record.generation, record.intervalRawValue) = (UInt32(id), 1, interval.rawValue)
         (record.openTimeMs, record.closeTimeMs) = (openMs[id], interval.closeTime(ofBarOpening: openMs[id]))
         record.isClosed = random.chance(30)
         eventMs[id] = record.isClosed ? record.closeTimeMs + 1 : eventMs[id] + 1

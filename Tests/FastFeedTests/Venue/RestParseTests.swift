@@ -10,7 +10,7 @@ struct RestParseTests {
     @Test func everyFieldOfARow() throws {
         let candle = try #require(parseKlines(KlineRow().text.bracketed).value?.first)
         #expect(ReferenceKlines.texts([candle]) == [KlineRow().values.prefix(11).map { $0.replacing("\"", with: "") }])
-        #expect(candle.source == .backfill && candle.isClosed && candle.intervalCode == Interval.m1.rawValue)
+        #expect(candle.source == .backfill && candle.isClosed && candle.intervalRawValue == Interval.m1.rawValue)
         #expect(candle.firstTradeID == -1 && candle.lastTradeID == -1, "REST has none")
         #expect(candle.eventTimeMs == 1_790_100_000_000 && candle.seriesID == 0 && candle.generation == 0 && candle.receivedNs == 0)
     }

@@ -51,7 +51,7 @@ struct VenueNoticeTests {
 
     @Test func others() {
         #expect(notice("{\"e\":\"trade\"}") == .other("trade"))
-        #expect(notice("{\"e\":\"kline\"}") == .kline && notice("{\"e\":\"klines\"}") == .other("klines"))
+        #expect(notice("{\"e\":\"kline\"}") == .incompleteKline && notice("{\"e\":\"klines\"}") == .other("klines"))
         for text in [
             "[]", "1", "null", "\"result\"", "{}", "{\"id\":1}", "{\"code\":2}", "{\"msg\":\"x\"}", "{\"error\":1}", "{\"error\":{}}",
             "{\"e\":1}",

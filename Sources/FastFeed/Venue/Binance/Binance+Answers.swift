@@ -32,7 +32,7 @@ extension Binance {
             guard close <= series.interval.closeTime(ofBarOpening: open) else {
                 return .failure(.malformed("klines: row \(index) is longer than \(series.interval.token)"))
             }
-            candles[index].intervalCode = series.interval.rawValue
+            candles[index].intervalRawValue = series.interval.rawValue
             candles[index].source = .backfill
             candles[index].eventTimeMs = nowMs
             candles[index].isClosed = candles[index].closeTimeMs < nowMs

@@ -15,7 +15,7 @@ extension Binance {
         case FF_NOTICE_SHUTDOWN: return .serverShutdown
         default:
             let event = unsafe withUnsafeBytes(of: notice.event) { unsafe Ascii.printable($0.prefix(Int(notice.event_length))) }
-            return event == "kline" ? .kline : .other(event)
+            return event == "kline" ? .incompleteKline : .other(event)
         }
     }
 }
