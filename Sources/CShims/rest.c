@@ -18,7 +18,7 @@
 struct ff_rest {
     CURLM *multi;
     ff_rest_options options;
-    char *user_agent;
+    char *user_agent, *used_weight_header;
     char *proxy, *proxy_user, *proxy_password;  // NULL: none
     struct request *first;  // under way, doubly linked
 };
@@ -93,7 +93,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *context) {
         request->retry_after_s = request->used_weight = request->date_s = -1;
     } else if (is_header(line, length, "retry-after", value, sizeof value)) {
         request->retry_after_s = whole_number(value);
-    } else if (is_header(line, length, "x-mbx-used-weight-1m", value, sizeof value)) {
+    } else if (is_header(line, length, request->rest->used_weight_header, value, sizeof value)) {
         request->used_weight = whole_number(value);
     } else if (is_header(line, length, "date", value, sizeof value)) {
         request->date_s = (int64_t)curl.getdate(value, NULL);
@@ -151,8 +151,9 @@ ff_rest *ff_rest_create(const ff_rest_options *options, char *error, size_t size
     if (rest == NULL) abort();
     rest->options = *options;
     rest->user_agent = strdup(options->user_agent);
+    rest->used_weight_header = strdup(options->used_weight_header);
     rest->multi = loading_error[0] == 0 ? curl.multi_init() : NULL;
-    if (rest->multi == NULL || rest->user_agent == NULL) {
+    if (rest->multi == NULL || rest->user_agent == NULL || rest->used_weight_header == NULL) {
         snprintf(error, size, "%s", loading_error[0] != 0 ? loading_error : "libcurl cannot be started");
         ff_rest_free(rest);
         return NULL;
@@ -190,6 +191,7 @@ void ff_rest_free(ff_rest *rest) {
     while (rest->first != NULL) forget(rest->first);
     if (rest->multi != NULL) curl.multi_cleanup(rest->multi);
     free(rest->user_agent);
+    free(rest->used_weight_header);
     free(rest->proxy);
     free(rest->proxy_user);
     free(rest->proxy_password);

@@ -16,6 +16,7 @@ typedef struct ff_rest ff_rest;
 typedef struct ff_rest_options {
     const ff_tls_context *tls;     ///< whom to trust over https, borrowed for the client's life; NULL: no https
     const char *user_agent;
+    const char *used_weight_header; ///< the answers' header that tells the weight used, in any case of letters
     long connect_timeout_ms;       ///< TCP and TLS
     size_t header_bytes_max;       ///< all header lines of one answer together
     int connections_max;
@@ -37,7 +38,7 @@ typedef struct ff_rest_response {
     uint8_t failure;       ///< ff_rest_failure
     uint16_t status;
     int64_t retry_after_s; ///< whole seconds; -1 when absent or not a number
-    int64_t used_weight;   ///< X-MBX-USED-WEIGHT-1M; -1 likewise
+    int64_t used_weight;   ///< that header; -1 likewise
     int64_t date_s;        ///< Date as Unix seconds; -1 likewise
     char *body;            ///< decompressed; FF_JSON_PADDING zero bytes stand behind it; never NULL when OK
     size_t length;

@@ -252,7 +252,10 @@ public struct EngineConfiguration: Sendable {
 
     /// Hosts of the streams, checked. None means the market's production host.
     package var venueBases: [VenueBase] {
-        get throws(FeedError) { try venues.map { venue throws(FeedError) in try VenueBase(venue) } }
+        get throws(FeedError) {
+            let dialect = market.dialect
+            return try venues.map { venue throws(FeedError) in try VenueBase(venue, dialect) }
+        }
     }
 
     /// The exchange's base URLs in force, at least one; of a configuration that is not valid, what was named.

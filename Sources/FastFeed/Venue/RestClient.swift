@@ -24,7 +24,9 @@ package final class RestClient: Sendable {
         }
         dialect = market.dialect
         self.settings = settings
-        inbox = RestInbox(try RestTransport(base, settings, authorityFile: authorityFile), settings.waitingMax)
+        let transport = try RestTransport(
+            base, settings, usedWeightHeader: dialect.usedWeightHeader, authorityFile: authorityFile)
+        inbox = RestInbox(transport, settings.waitingMax)
         do {
             let started = try PinnedThread.start(name: "rest") { [inbox, clock, dialect] in
                 var worker = RestWorker(inbox, clock, base: base, dialect: dialect, settings: settings, troubles: troubles)

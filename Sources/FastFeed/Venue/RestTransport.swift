@@ -7,15 +7,18 @@ import CShims
     private var rest: OpaquePointer?
     private let way: RestWay
 
-    init(_ base: RestEndpoint, _ settings: RestSettings, authorityFile: String?) throws(FeedError) {
+    /// - Parameter usedWeightHeader: `VenueDialect.usedWeightHeader`, copied.
+    init(_ base: RestEndpoint, _ settings: RestSettings, usedWeightHeader: String, authorityFile: String?) throws(FeedError) {
         let tls = base.isSecure ? try TLSContext.client(authorityFile: authorityFile) : nil
         var error = [CChar](repeating: 0, count: 256)
         let made = unsafe settings.userAgent.withCString { agent in
-            var options = unsafe ff_rest_options(
-                tls: tls?.pointer, user_agent: agent, connect_timeout_ms: settings.connectTimeoutMs,
-                header_bytes_max: settings.headerBytesMax,
-                connections_max: Int32(clamping: settings.concurrencyMax), allows_plain_remote: settings.allowsPlainRemote ? 1 : 0)
-            return unsafe ff_rest_create(&options, &error, error.count)
+            unsafe usedWeightHeader.withCString { weightHeader in
+                var options = unsafe ff_rest_options(
+                    tls: tls?.pointer, user_agent: agent, used_weight_header: weightHeader,
+                    connect_timeout_ms: settings.connectTimeoutMs, header_bytes_max: settings.headerBytesMax,
+                    connections_max: Int32(clamping: settings.concurrencyMax), allows_plain_remote: settings.allowsPlainRemote ? 1 : 0)
+                return unsafe ff_rest_create(&options, &error, error.count)
+            }
         }
         guard let made = unsafe made else {
             throw FeedError(.venue, Ascii.printable(error.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }))

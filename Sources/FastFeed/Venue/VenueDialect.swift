@@ -1,6 +1,5 @@
 // What differs between exchanges, as the rest of the program sees it: names, messages, places, limits, costs. Budgets, pacing and transport
-// are the same for all, as long as one exchange decides what that is: the name of the header that tells the weight used is in CShims/rest.c.
-// Nothing of it is asked for a message: what reads those is a `MessageParser`. Plain values, any thread.
+// are the same for all. Nothing of it is asked for a message: what reads those is a `MessageParser`. Plain values, any thread.
 
 /// What a control message asks for.
 package enum ControlMethod: Sendable { case subscribe, unsubscribe }
@@ -11,6 +10,8 @@ package protocol VenueDialect: Sendable {
 
     /// Where the exchange's own streams are.
     var productionEndpoint: WebSocketEndpoint { get }
+    /// Paths that the exchange's documents write behind that place. They name no stream, so that a user's may be left out.
+    var barePaths: [String] { get }
     /// Control messages a connection may send per second.
     var controlMessagesPerSecond: UInt64 { get }
     /// Bytes of one control message.
@@ -43,6 +44,8 @@ package protocol VenueDialect: Sendable {
     var unknownSymbolCode: Int64 { get }
     /// Request weight one address may spend in a minute.
     var weightPerMinute: Int { get }
+    /// The header of an answer that tells the weight this address has used in the minute, in any case of letters.
+    var usedWeightHeader: String { get }
     /// Candles of one klines request.
     var klinesLimitMax: Int { get }
     /// What a request for so many costs.

@@ -9,7 +9,7 @@ struct VenueBaseTests {
     ])
     func goodBases(tail: String, leftOut: String?) throws {
         for place in ["wss://stream.binance.com:9443", "ws://127.0.0.1:9443", "ws://[::1]:7"] {
-            let base = try VenueBase(WebSocketEndpoint(url: place + tail))
+            let base = try VenueBase(WebSocketEndpoint(url: place + tail), Market.spot.dialect)
             #expect(base.endpoint == (try WebSocketEndpoint(url: place)) && base.leftOut == leftOut, "\(place)\(tail)")
         }
     }
@@ -20,7 +20,7 @@ struct VenueBaseTests {
         "/market/ws", "/ws/stream", "/stream/ws", "/wsx", "/x/ws", "/@", "/ws-api/v3", "/%77s",
     ])
     func otherPathsAreRefused(tail: String) throws {
-        let error = #expect(throws: FeedError.self) { try VenueBase(WebSocketEndpoint(url: "wss://h:9443" + tail)) }
+        let error = #expect(throws: FeedError.self) { try VenueBase(WebSocketEndpoint(url: "wss://h:9443" + tail), Market.spot.dialect) }
         let sentence = try #require(error).message
         #expect(sentence.contains("'wss://h:9443/") && sentence.hasSuffix("write wss://h:9443/"), "\(sentence)")
         #expect(error?.stage == .configuration)

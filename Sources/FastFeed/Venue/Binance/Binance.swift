@@ -17,6 +17,8 @@ package struct Binance: VenueDialect {
         }
     }
 
+    package var barePaths: [String] { ["/ws", "/stream"] }
+
     /// Path of the kline streams in front of `/ws` and `/stream`. USD-M routes klines under `/market`; elsewhere
     /// they are acknowledged and never come.
     private var route: String { market == .um ? "/market" : "" }
@@ -63,6 +65,7 @@ package struct Binance: VenueDialect {
 
     /// Request weight one address may spend in a minute.
     package var weightPerMinute: Int { market == .um ? 2_400 : 6_000 }
+    package var usedWeightHeader: String { "X-MBX-USED-WEIGHT-1M" }
     /// Candles of one klines request; more is silently cut.
     package var klinesLimitMax: Int { market == .um ? 1_500 : 1_000 }
 
