@@ -4,7 +4,6 @@ between them. What is drawn must be true: a room needs its words here, a thread'
 
     scripts/rooms.py             writes docs/rooms.svg
     scripts/rooms.py --check     fails when docs/rooms.svg is not what would be written
-    scripts/rooms.py --dark      the same to standard output, in the dark colours whatever the reader's screen has
 """
 
 import itertools
@@ -25,7 +24,7 @@ WORDS = {
     "Market": ("symbol, interval,", "candle, gap"),
     "Contract": ("what the outside sees:", "keys, commands, fields"),
     "Wire": ("dial, proxy, TLS,", "WebSocket frames"),
-    "Redis": ("RESP, link, connections,", "Sentinels"),
+    "Redis": ("RESP, link, connections,", "Sentinels, Cluster"),
     "Venue": ("subscriptions, limits,", "REST; Binance's words"),
     "Readers": ("from sockets", "to records"),
     "Candles": ("newest states, closed", "queue, gaps"),
@@ -48,7 +47,7 @@ THREADS = {
     "streams": ("Streams", "#946200"),
 }
 # They end with their one question, or exist in one mode: said in words.
-OTHER_THREADS = {"resolver", "sentinels", "feed"}
+OTHER_THREADS = {"resolver", "sentinels", "feed", "cluster-watch"}
 
 WIDTH = 1000
 BOX_WIDTH, BOX_HEIGHT, LAYER_PITCH = 172, 68, 122
@@ -205,12 +204,8 @@ def placed(layers, above, below):
 # MARK: SVG
 
 
-def escaped(words):
-    return words.replace("&", "&amp;").replace("<", "&lt;")
-
-
 def text(x, y, words, kind="", anchor="start"):
-    return f'<text x="{x:g}" y="{y:g}" class="{kind}" text-anchor="{anchor}">{escaped(words)}</text>'
+    return f'<text x="{x:g}" y="{y:g}" class="{kind}" text-anchor="{anchor}">{words}</text>'
 
 
 def pill(right, y, name):
@@ -343,7 +338,8 @@ def draw_threads(top):
     out += thread("redis-watch", 152, row4, 698, 60, "with Sentinels or replicas",
                   "Redis: asks once a second who the primary is; tells sink and control")
     out += [text(152, row4 + 84, "resolver, sentinels: one question, then they end. feed: readers and sink as one, on few cores.", "quiet"),
-            text(152, row4 + 101, "feedd adds ops and ops-redis: metrics, health, the page.", "quiet")]
+            text(152, row4 + 101, "cluster-watch: who owns which slots of a cluster. feedd adds ops and ops-redis: metrics, health, page.",
+                 "quiet")]
     out += thread("flux-client", 152, program + 34, 698, 60, "for each FluxClient", "Client: commands and updates on two connections")
     out += thread("streams", 152, program + 104, 698, 60, "for each RedisStreams",
                   "Streams: commands pipelined on one connection, and one more for each read that waits")
@@ -363,12 +359,12 @@ def style(colours):
             f".full{{fill:{c['line']};stroke:{c['line']}}}.head{{fill:{c['line']}}}.data-head{{fill:{c['ink']}}}")
 
 
-def drawing(is_dark=False):
+def drawing():
     known = rooms()
     check_truth(known)
     upper, middle = draw_rooms(known, 100)
     lower, bottom = draw_threads(middle + 88)
-    styles = style(DARK) if is_dark else f"{style(LIGHT)}@media(prefers-color-scheme:dark){{{style(DARK)}}}"
+    styles = f"{style(LIGHT)}@media(prefers-color-scheme:dark){{{style(DARK)}}}"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {bottom + 20:g}" role="img">',
         "<title>The rooms of FastFeed and its threads</title>", f"<style>{styles}</style>",
@@ -392,8 +388,6 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case []:
             DRAWING.write_text(drawing(), encoding="utf-8")
-        case ["--dark"]:
-            print(drawing(is_dark=True), end="")
         case ["--check"]:
             if not DRAWING.exists() or DRAWING.read_text(encoding="utf-8") != drawing():
                 sys.exit("docs/rooms.svg is not what scripts/rooms.py draws of today's rooms and threads: run it")
