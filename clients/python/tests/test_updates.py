@@ -179,7 +179,7 @@ def test_what_is_not_an_update_is_passed_over(server: RedisServer) -> None:
 def test_a_silent_connection_is_asked_and_left(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     import signal
 
-    monkeypatch.setattr("fastfeed.updates.SILENCE", 0.5)
+    monkeypatch.setattr("fastfeed.reception.SILENCE", 0.5)
     with FluxClient.from_url(server.url, timeout=1) as client:
         got: List[Update] = []
         subscription = client.subscribe_to_updates("btcusdt", "1m", got.append)

@@ -13,7 +13,8 @@ import time
 from typing import Any, Callable, Dict, Final, List, Optional, Sequence
 
 from .answers import Flux, Update
-from .client import TIMEOUT_DEFAULT, FluxClient
+from .base import TIMEOUT_DEFAULT
+from .client import FluxClient
 from .contract import MARKETS, Field, State
 from .errors import BadAnswerError, BadArgumentError, FluxError, RefusedError
 from .interval import INTERVALS, to_datetime

@@ -9,21 +9,19 @@ from typing import Any, Callable, List, Optional, Sequence, Union
 from . import request
 from .aio_listeners import AsyncListeners, AsyncSubscription, AsyncUpdates
 from .answers import Audit, CandleData, CreatedFlux, Flux, Gaps, Status, Symbols, Update
+from .base import TIMEOUT_DEFAULT, ClientBase
 from .candle import Candles, latest_rows
 from .candles import AsyncCandleStream
-from .client import TIMEOUT_DEFAULT, of_series
-from .contract import series_symbol
 from .endpoint import Endpoint, Plan, telling_losses
 from .errors import BadArgumentError
-from .follow import After, Follower
-from .group import GroupWorker, WorkerOptions, series_keys
-from .history import AsyncHistory, Pages
+from .follow import After
+from .group import WorkerOptions
+from .history import AsyncHistory
 from .interval import Instant, checked_interval
-from .reception import Reception
-from .worker import AsyncWorker, made_up_name
+from .worker import AsyncWorker
 
 
-class AsyncFluxClient:
+class AsyncFluxClient(ClientBase):
     """A client of the service, with asyncio.
 
         async with AsyncFluxClient() as client:
@@ -33,18 +31,6 @@ class AsyncFluxClient:
     Arguments and errors are those of `FluxClient`. Cancelling a task ends its call at once; what it asked for may happen.
     Make it in the event loop that is to use it.
     """
-
-    def __init__(
-        self,
-        redis_host: Optional[str] = None,
-        redis_port: Optional[int] = None,
-        *,
-        market: Optional[str] = None,
-        key_prefix: Optional[str] = None,
-        timeout: float = TIMEOUT_DEFAULT,
-        **redis_options: Any,
-    ) -> None:
-        self._open(Plan.of_options(redis_host, redis_port, redis_options, key_prefix, market, timeout), None)
 
     @classmethod
     def from_url(
@@ -66,12 +52,6 @@ class AsyncFluxClient:
         if not hasattr(redis, "pubsub"):
             raise BadArgumentError(f"a {type(redis).__name__} of this redis-py cannot listen: name the server, with from_url")
         return cls._made(Plan.make(None, key_prefix, market, timeout), redis)
-
-    @classmethod
-    def _made(cls, plan: Plan, redis: Any) -> AsyncFluxClient:
-        client = cls.__new__(cls)
-        client._open(plan, redis)
-        return client
 
     def _open(self, plan: Plan, redis: Any) -> None:
         self._plan, self._keys = plan, plan.keys
@@ -149,12 +129,11 @@ class AsyncFluxClient:
 
     def history(self, symbol: str, interval: str, start: Optional[Instant] = None, end: Optional[Instant] = None) -> AsyncHistory:
         """As `FluxClient.history`: `async for`, or `await` its `candles()`, `to_pandas()`, `to_ohlcv()`."""
-        pages = Pages(self._keys, series_symbol(symbol), checked_interval(interval), start, end)
-        return AsyncHistory(self._redis, pages, self._closed)
+        return AsyncHistory(self._redis, self._pages(symbol, interval, start, end), self._closed)
 
     async def updates(self, symbols: Union[str, Sequence[str]], interval: str) -> AsyncUpdates:
         """As `FluxClient.updates`."""
-        updates = AsyncUpdates(self._redis, Reception(self._keys, of_series(symbols, interval)), self._plan.timeout)
+        updates = AsyncUpdates(self._redis, self._reception(symbols, interval), self._plan.timeout)
         await updates.confirm()
         self._open_ones.add(updates)
         return updates
@@ -169,8 +148,7 @@ class AsyncFluxClient:
 
     def candles(self, symbols: Union[str, Sequence[str]], interval: str, after: After = "end") -> AsyncCandleStream:
         """As `FluxClient.candles`."""
-        follower = Follower(self._keys, of_series(symbols, interval), after, self._plan.block_ms_most)
-        stream = AsyncCandleStream(self._redis, follower, self._closed)
+        stream = AsyncCandleStream(self._redis, self._follower(symbols, interval, after), self._closed)
         self._open_ones.add(stream)
         return stream
 
@@ -179,8 +157,7 @@ class AsyncFluxClient:
         options: Optional[WorkerOptions] = None,
     ) -> AsyncWorker:  # fmt: skip
         """As `FluxClient.worker`."""
-        keys = series_keys(self._keys, of_series(symbols, interval))
-        machine = GroupWorker(self._keys, group, name or made_up_name(), keys, options or WorkerOptions(), self._plan.block_ms_most)
+        machine = self._group_worker(group, symbols, interval, name, options)
         worker = AsyncWorker(self._redis, machine, name is not None, self._closed)
         self._open_ones.add(worker)
         return worker

@@ -9,9 +9,9 @@ import time
 from typing import Any, AsyncIterator, Callable, List, Optional
 
 from .answers import Update
-from .endpoint import CONNECTION_LOST, LOST, Plan, telling_losses
-from .errors import DisconnectedError, FluxError, FluxTimeoutError, ServiceNotRunningError
-from .reception import SILENCE, SLICE, Conversation, Reception
+from .endpoint import LOST, Plan, telling_losses
+from .errors import DisconnectedError, FluxError, ServiceNotRunningError
+from .reception import SLICE, Conversation, Counted, Reception, Silence
 from .request import Answer, Request
 from .search import publish_options, seems_to_run, why_nobody_listens
 from .steps import Backoff, heeding, run_async, wait_closed
@@ -47,35 +47,27 @@ class AsyncListeners:
                 self._is_idle.set()
 
     async def _ask(self, request: Request[Answer]) -> Answer:
-        conversation = Conversation(self._keys, request)
-        deadline = time.monotonic() + self._timeout
+        conversation = Conversation(self._keys, request, self._timeout)
         with telling_losses():
             try:
                 listener = self._idle.pop() if self._idle else self._redis.pubsub()
-                return request.answer(await self._converse(conversation, listener, deadline))
+                return request.answer(await self._converse(conversation, listener))
             except FluxError:
                 raise
             except LOST as lost:
                 if self._closed.is_set():
                     raise DisconnectedError("the client is closed") from lost
-                # A connection from before a restart of Redis: nothing has been sent yet, so a new one may try.
-                if conversation.is_published or not isinstance(lost, CONNECTION_LOST):
+                if not conversation.may_begin_again(lost):
                     raise
                 await self._drop()
-            return request.answer(await self._converse(conversation, self._redis.pubsub(), deadline))
+            return request.answer(await self._converse(conversation, self._redis.pubsub()))
 
-    async def _converse(self, conversation: Conversation[Answer], listener: Any, deadline: float) -> str:
+    async def _converse(self, conversation: Conversation[Answer], listener: Any) -> str:
         try:
             await heeding(listener.subscribe, conversation.channel)
             while True:
-                if self._closed.is_set():
-                    raise DisconnectedError("the client is closed")
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    if conversation.is_published:
-                        raise FluxTimeoutError(f"the service did not answer within {self._timeout:g} s")
-                    raise DisconnectedError(f"Redis did not answer within {self._timeout:g} s")
-                ask, answer = conversation.take(await listener.get_message(timeout=min(left, SLICE)))
+                patience = conversation.patience(self._closed.is_set())
+                ask, answer = conversation.take(await listener.get_message(timeout=patience))
                 if answer is not None:
                     break
                 if ask:
@@ -120,7 +112,7 @@ class AsyncListeners:
             await close_quietly(listener)
 
 
-class AsyncUpdates(AsyncIterator[Update]):
+class AsyncUpdates(Counted, AsyncIterator[Update]):
     """Updates as they come, until `close`. One task at a time. Counts as `Updates` does.
 
     Cancelling a task that waits for the next one, as `asyncio.wait_for` does, costs the connection: it counts as an interruption.
@@ -131,23 +123,8 @@ class AsyncUpdates(AsyncIterator[Update]):
         self._closed = asyncio.Event()
         self._turn = asyncio.Lock()
         self._listener: Any = None
-        self._silent = 0.0
+        self._silence = Silence(timeout)
         self._backoff = Backoff()
-
-    @property
-    def interruptions(self) -> int:
-        """How often Redis was lost."""
-        return self._reception.interruptions
-
-    @property
-    def missed(self) -> int:
-        """Candles that closed while Redis was lost and were not published again: `history` has them."""
-        return self._reception.missed
-
-    @property
-    def malformed(self) -> int:
-        """Messages that were not updates, passed over."""
-        return self._reception.malformed
 
     async def confirm(self) -> None:
         """Waits until Redis has confirmed.
@@ -198,10 +175,11 @@ class AsyncUpdates(AsyncIterator[Update]):
                 await self._listen()
             reply = await self._listener.parse_response(block=False, timeout=SLICE)
             if reply:
-                self._silent = 0.0
+                self._silence.reset()
                 self._backoff.reset()
                 return self._reception.take(reply)
-            await self._watch_silence()
+            if self._silence.asks():
+                await heeding(self._listener.ping)
         except LOST as error:
             await self._lose(error)
         except asyncio.CancelledError:
@@ -214,15 +192,7 @@ class AsyncUpdates(AsyncIterator[Update]):
     async def _listen(self) -> None:
         self._listener = self._redis.pubsub()
         await heeding(self._listener.subscribe, *self._reception.series)
-        self._silent = 0.0
-
-    async def _watch_silence(self) -> None:
-        """A connection that is dead at the other end says nothing, for ever."""
-        before, self._silent = self._silent, self._silent + SLICE
-        if before < SILENCE <= self._silent:
-            await heeding(self._listener.ping)
-        elif self._silent > SILENCE + self._timeout:
-            raise OSError("Redis is silent")
+        self._silence.reset()
 
     async def _lose(self, error: BaseException) -> None:
         if self._listener is not None:

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import threading
 import weakref
-from typing import Any, Callable, List, Optional, Sequence, Tuple, TypeVar, Union
+from typing import Any, Callable, List, Optional, Sequence, TypeVar, Union
 
 from . import request
 from .answers import Audit, CandleData, CreatedFlux, Flux, Gaps, Status, Symbols, Update
+from .base import TIMEOUT_DEFAULT, ClientBase
 from .candle import Candles, latest_rows
 from .candles import CandleStream
-from .contract import series_symbol
 from .endpoint import Endpoint, Plan, telling_losses
-from .errors import BadArgumentError
-from .follow import After, Follower
-from .group import GroupWorker, WorkerOptions, series_keys
-from .history import History, Pages
+from .follow import After
+from .group import WorkerOptions
+from .history import History
 from .interval import Instant, checked_interval
 from .listeners import Listeners
-from .reception import Reception
 from .updates import Subscription, Updates
-from .worker import Worker, made_up_name
+from .worker import Worker
 
-TIMEOUT_DEFAULT = 5.0
 Closable = TypeVar("Closable")
 
 
-class FluxClient:
+class FluxClient(ClientBase):
     """A client of the service.
 
         with FluxClient() as client:
@@ -47,18 +44,6 @@ class FluxClient:
         redis_options: as `redis.Redis` takes them: `db`, `username`, `password`, `ssl`, `unix_socket_path` …
     """
 
-    def __init__(
-        self,
-        redis_host: Optional[str] = None,
-        redis_port: Optional[int] = None,
-        *,
-        market: Optional[str] = None,
-        key_prefix: Optional[str] = None,
-        timeout: float = TIMEOUT_DEFAULT,
-        **redis_options: Any,
-    ) -> None:
-        self._open(Plan.of_options(redis_host, redis_port, redis_options, key_prefix, market, timeout), None)
-
     @classmethod
     def from_url(
         cls, url: str, *, market: Optional[str] = None, key_prefix: Optional[str] = None, timeout: float = TIMEOUT_DEFAULT,
@@ -76,12 +61,6 @@ class FluxClient:
     ) -> FluxClient:
         """On a client of redis-py that you have: a `Redis`, what a `Sentinel` made, a `RedisCluster`. `close` leaves it open."""
         return cls._made(Plan.make(None, key_prefix, market, timeout), redis)
-
-    @classmethod
-    def _made(cls, plan: Plan, redis: Any) -> FluxClient:
-        client = cls.__new__(cls)
-        client._open(plan, redis)
-        return client
 
     def _open(self, plan: Plan, redis: Any) -> None:
         self._plan, self._keys = plan, plan.keys
@@ -230,8 +209,7 @@ class FluxClient:
         Raises:
             BadArgumentError: at once. `DisconnectedError`: while it is read.
         """
-        pages = Pages(self._keys, series_symbol(symbol), checked_interval(interval), start, end)
-        return History(self._redis, pages, self._closed)
+        return History(self._redis, self._pages(symbol, interval, start, end), self._closed)
 
     def updates(self, symbols: Union[str, Sequence[str]], interval: str) -> Updates:
         """Live updates of one symbol or several. When this returns, Redis has confirmed: everything published from now on comes.
@@ -241,7 +219,7 @@ class FluxClient:
         Raises:
             DisconnectedError: Redis cannot be reached, or refuses. Later losses are counted, and updates go on.
         """
-        return self._remember(Updates(self._redis, Reception(self._keys, of_series(symbols, interval)), self._plan.timeout))
+        return self._remember(Updates(self._redis, self._reception(symbols, interval), self._plan.timeout))
 
     def subscribe_to_updates(self, symbols: Union[str, Sequence[str]], interval: str, callback: Callable[[Update], object]) -> Subscription:
         """Calls back for each live update, in a thread of its own, until the handle's or the client's `close`.
@@ -263,8 +241,7 @@ class FluxClient:
         Raises:
             BadArgumentError: at once; a place that is none: at the first event.
         """
-        follower = Follower(self._keys, of_series(symbols, interval), after, self._plan.block_ms_most)
-        return self._remember(CandleStream(self._redis, follower, self._closed))
+        return self._remember(CandleStream(self._redis, self._follower(symbols, interval, after), self._closed))
 
     def worker(
         self, group: str, symbols: Union[str, Sequence[str]], interval: str, name: Optional[str] = None,
@@ -279,23 +256,9 @@ class FluxClient:
             name: of this worker; with the same name after a crash it gets what it held. Made up without one.
             options: how many in hand, when others' are taken over, how often one may fail.
         """
-        keys = series_keys(self._keys, of_series(symbols, interval))
-        machine = GroupWorker(self._keys, group, name or made_up_name(), keys, options or WorkerOptions(), self._plan.block_ms_most)
+        machine = self._group_worker(group, symbols, interval, name, options)
         return self._remember(Worker(self._redis, machine, name is not None, self._closed))
 
     def _remember(self, one: Closable) -> Closable:
         self._open_ones.add(one)
         return one
-
-
-def of_series(symbols: Union[str, Sequence[str]], interval: str) -> List[Tuple[str, str]]:
-    """Series of one symbol, of a text with commas, or of several symbols.
-
-    Raises:
-        BadArgumentError: one is not a symbol, there is none, or it is not an interval.
-    """
-    names = symbols.split(",") if isinstance(symbols, str) else symbols
-    interval = checked_interval(interval)
-    if not names:
-        raise BadArgumentError("no symbol is named")
-    return list(dict.fromkeys((series_symbol(name), interval) for name in names))

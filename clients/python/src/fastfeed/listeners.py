@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from typing import Any, List
 
 from .contract import Keys
-from .endpoint import CONNECTION_LOST, LOST, Plan, telling_losses
-from .errors import DisconnectedError, FluxError, FluxTimeoutError, ServiceNotRunningError
-from .reception import SLICE, Conversation
+from .endpoint import LOST, Plan, telling_losses
+from .errors import DisconnectedError, FluxError, ServiceNotRunningError
+from .reception import Conversation
 from .request import Answer, Request
 from .search import publish_options, seems_to_run, why_nobody_listens
 from .steps import run
@@ -51,33 +50,27 @@ class Listeners:
                 self._lock.notify_all()
 
     def _ask(self, request: Request[Answer]) -> Answer:
-        conversation = Conversation(self._keys, request)
-        deadline = time.monotonic() + self._timeout
+        conversation = Conversation(self._keys, request, self._timeout)
         with telling_losses():
             try:
                 listener = self._take()
-                return request.answer(self._converse(conversation, listener, deadline))
+                return request.answer(self._converse(conversation, listener))
             except FluxError:
                 raise
             except LOST as lost:
                 if self._closed.is_set():
                     raise DisconnectedError("the client is closed") from lost
-                # A connection from before a restart of Redis: nothing has been sent yet, so a new one may try.
-                if conversation.is_published or not isinstance(lost, CONNECTION_LOST):
+                if not conversation.may_begin_again(lost):
                     raise
                 self._drop()
-            return request.answer(self._converse(conversation, self._redis.pubsub(), deadline))
+            return request.answer(self._converse(conversation, self._redis.pubsub()))
 
-    def _converse(self, conversation: Conversation[Answer], listener: Any, deadline: float) -> str:
+    def _converse(self, conversation: Conversation[Answer], listener: Any) -> str:
         try:
             listener.subscribe(conversation.channel)
             while True:
-                if self._closed.is_set():
-                    raise DisconnectedError("the client is closed")
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    self._give_up(conversation)
-                ask, answer = conversation.take(listener.get_message(timeout=min(left, SLICE)))
+                patience = conversation.patience(self._closed.is_set())
+                ask, answer = conversation.take(listener.get_message(timeout=patience))
                 if answer is not None:
                     break
                 if ask:
@@ -94,11 +87,6 @@ class Listeners:
         conversation.is_published = True
         if heard == 0 and not (bool(options) and run(self._redis, seems_to_run(self._keys), self._closed)):
             raise ServiceNotRunningError(run(self._redis, why_nobody_listens(self._keys), self._closed))
-
-    def _give_up(self, conversation: Conversation[Answer]) -> None:
-        if conversation.is_published:
-            raise FluxTimeoutError(f"the service did not answer within {self._timeout:g} s")
-        raise DisconnectedError(f"Redis did not answer within {self._timeout:g} s")
 
     def _take(self) -> Any:
         with self._lock:

@@ -6,11 +6,13 @@ in between is gone, and is counted here. One thread at a time.
 
 from __future__ import annotations
 
+import time
 from typing import Any, Dict, Generic, List, Optional, Sequence, Set, Tuple
 
 from .answers import Update
 from .contract import CandleField, Field, Keys
-from .errors import BadAnswerError
+from .endpoint import CONNECTION_LOST
+from .errors import BadAnswerError, DisconnectedError, FluxTimeoutError
 from .interval import bar_count, next_open_time
 from .record import text_of
 from .request import Answer, Request
@@ -88,13 +90,57 @@ class Reception:
             self._next[channel] = next_open_time(interval, open_time)
 
 
+class Counted:
+    """Has the counts of a reception."""
+
+    _reception: Reception
+
+    @property
+    def interruptions(self) -> int:
+        """How often Redis was lost."""
+        return self._reception.interruptions
+
+    @property
+    def missed(self) -> int:
+        """Candles that closed while Redis was lost and were not published again: `history` has them."""
+        return self._reception.missed
+
+    @property
+    def malformed(self) -> int:
+        """Messages that were not updates, passed over."""
+        return self._reception.malformed
+
+
+class Silence:
+    """How long a connection has said nothing: one that is dead at the other end says nothing, for ever."""
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout, self._seconds = timeout, 0.0
+
+    def reset(self) -> None:
+        """Something has come."""
+        self._seconds = 0.0
+
+    def asks(self) -> bool:
+        """One more `SLICE` without a word: whether Redis is to be asked for one now.
+
+        Raises:
+            OSError: it was asked, and has not answered.
+        """
+        before, self._seconds = self._seconds, self._seconds + SLICE
+        if self._seconds > SILENCE + self._timeout:
+            raise OSError("Redis is silent")
+        return before < SILENCE <= self._seconds
+
+
 class Conversation(Generic[Answer]):
     """One request: each confirmation of the answer's channel is followed by the request, so that an answer cannot be missed.
 
     Asking again with the same id has no second effect.
     """
 
-    def __init__(self, keys: Keys, request: Request[Answer]) -> None:
+    def __init__(self, keys: Keys, request: Request[Answer], timeout: float) -> None:
+        self._timeout, self._deadline = timeout, time.monotonic() + timeout
         self.channel = keys.response(request.kind, request.id)
         self.command_channel = keys.command(request.kind)
         self.request = request
@@ -108,3 +154,22 @@ class Conversation(Generic[Answer]):
         if kind == "subscribe":
             return True, None
         return False, text_of(message["data"]) if kind == "message" else None
+
+    def patience(self, is_closed: bool) -> float:
+        """How long to wait for the next message, seconds; in between somebody looks whether the client is closed.
+
+        Raises:
+            DisconnectedError: it is closed, or Redis has not answered in time. FluxTimeoutError: the service has not.
+        """
+        if is_closed:
+            raise DisconnectedError("the client is closed")
+        left = self._deadline - time.monotonic()
+        if left > 0:
+            return min(left, SLICE)
+        if self.is_published:
+            raise FluxTimeoutError(f"the service did not answer within {self._timeout:g} s")
+        raise DisconnectedError(f"Redis did not answer within {self._timeout:g} s")
+
+    def may_begin_again(self, lost: BaseException) -> bool:
+        """A connection from before a restart of Redis is lost: nothing has been sent yet, so a new one may try."""
+        return not self.is_published and isinstance(lost, CONNECTION_LOST)

@@ -14,13 +14,13 @@ from typing import Any, Callable, Iterator, Optional
 from .answers import Update
 from .endpoint import LOST, telling_losses
 from .errors import DisconnectedError
-from .reception import SILENCE, SLICE, Reception
+from .reception import SLICE, Counted, Reception, Silence
 from .steps import Backoff
 
 log = logging.getLogger("fastfeed")
 
 
-class Updates(Iterator[Update]):
+class Updates(Counted, Iterator[Update]):
     """Updates as they come, until `close`. One thread at a time; `close` from any.
 
     Redis delivers updates at most once. After a loss of Redis they go on by themselves, and `interruptions` and `missed` have grown.
@@ -32,25 +32,10 @@ class Updates(Iterator[Update]):
         #: Held by whoever reads: a connection is not closed under a reader. (A signal's handler may close in the middle of a read.)
         self._turn = threading.RLock()
         self._listener: Any = None
-        self._silent = 0.0
+        self._silence = Silence(timeout)
         self._backoff = Backoff()
         with telling_losses():
             self._confirm(time.monotonic() + timeout)
-
-    @property
-    def interruptions(self) -> int:
-        """How often Redis was lost."""
-        return self._reception.interruptions
-
-    @property
-    def missed(self) -> int:
-        """Candles that closed while Redis was lost and were not published again: `history` has them."""
-        return self._reception.missed
-
-    @property
-    def malformed(self) -> int:
-        """Messages that were not updates, passed over."""
-        return self._reception.malformed
 
     def __iter__(self) -> Updates:
         return self
@@ -83,10 +68,11 @@ class Updates(Iterator[Update]):
             # Not get_message: it keeps books on channels that come and go, which costs as much as the JSON.
             reply = self._listener.parse_response(block=False, timeout=SLICE)
             if reply:
-                self._silent = 0.0
+                self._silence.reset()
                 self._backoff.reset()
                 return self._reception.take(reply)
-            self._watch_silence()
+            if self._silence.asks():
+                self._listener.ping()
         except LOST as error:
             self._lose(error)
         return None
@@ -94,7 +80,7 @@ class Updates(Iterator[Update]):
     def _listen(self) -> None:
         self._listener = self._redis.pubsub()
         self._listener.subscribe(*self._reception.series)
-        self._silent = 0.0
+        self._silence.reset()
 
     def _confirm(self, deadline: float) -> None:
         try:
@@ -109,14 +95,6 @@ class Updates(Iterator[Update]):
         except BaseException:
             self.close()
             raise
-
-    def _watch_silence(self) -> None:
-        """A connection that is dead at the other end says nothing, for ever."""
-        before, self._silent = self._silent, self._silent + SLICE
-        if before < SILENCE <= self._silent:
-            self._listener.ping()
-        elif self._silent > SILENCE + self._timeout:
-            raise OSError("Redis is silent")
 
     def _lose(self, error: BaseException) -> None:
         if self._listener is not None:
@@ -135,7 +113,7 @@ class Updates(Iterator[Update]):
                 return
 
 
-class Subscription:
+class Subscription(Counted):
     """A thread that calls back for each update, until `close`.
 
     Attributes:
@@ -143,25 +121,10 @@ class Subscription:
     """
 
     def __init__(self, updates: Updates, callback: Callable[[Update], object]) -> None:
-        self._updates, self._callback = updates, callback
+        self._updates, self._reception, self._callback = updates, updates._reception, callback
         self.failures = 0
         self._thread = threading.Thread(target=self._run, name="fastfeed-updates", daemon=True)
         self._thread.start()
-
-    @property
-    def interruptions(self) -> int:
-        """How often Redis was lost."""
-        return self._updates.interruptions
-
-    @property
-    def missed(self) -> int:
-        """Candles that closed while Redis was lost and were not published again: `history` has them."""
-        return self._updates.missed
-
-    @property
-    def malformed(self) -> int:
-        """Messages that were not updates, passed over."""
-        return self._updates.malformed
 
     @property
     def is_alive(self) -> bool:
