@@ -9,6 +9,12 @@ fail() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 # Where swift_build puts programs.
 built=.build/release
 
+# strip_program FROM TO: as a release has it. Left out is what differs with the folder it was built in: the linker's build id, and what Swift's
+# compiler asks whether it must compile a part again; both are made of debugging information, too, and no program reads them.
+strip_program() {
+    strip --remove-section=.comment --remove-section=.note --remove-section=.note.gnu.build-id --remove-section=.swift_modhash -o "$2" "$1"
+}
+
 # swift_build [FLAGS]: the one invocation of all scripts. SwiftPM builds everything again when a flag differs, and by default a terminal
 # is one: it colours the compiler's diagnostics.
 swift_build() { FASTFEED_COMMIT=${FASTFEED_COMMIT-$(commit_number)} swift build -c release --no-color-diagnostics "$@"; }

@@ -50,8 +50,8 @@ trap 'rm -rf "$work"' EXIT
 rm -rf "$dist"
 mkdir -p "$dist" "$work/$name"
 
-# As debhelper does it, so that both have the same program.
-strip --remove-section=.comment --remove-section=.note -o "$work/$name/feedd" "$program"
+# What debhelper leaves out is among it, so that both have the same program.
+strip_program "$program" "$work/$name/feedd"
 leaked=$(strings "$work/$name/feedd" | grep -F -e "$PWD/" -e "/.build/" -e "/checkouts/" | head -n 3 || true)
 [ -z "$leaked" ] || fail "the program names folders of this machine: $leaked"
 

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Two compilations of this commit, in two clones in folders of different names: the program is the same, byte for byte, as a release packs
-# it, but for the linker's build id: that is made of the debugging information, too, which names the folder and is not packed. With the
-# packages that are resolved here; what differs in the tree and is not committed is not looked at.
+# it. With the packages that are resolved here; what differs in the tree and is not committed is not looked at.
 #
 #   scripts/reproducible.sh
 set -euo pipefail
@@ -16,7 +15,7 @@ for folder in "$work/one" "$work/the/other one"; do
     git clone -q . "$folder"
     cp Package.resolved "$folder/"
     (cd "$folder" && step "build in ${folder#"$work/"}" swift_build --product feedd)
-    strip --remove-section=.comment --remove-section=.note --remove-section=.note.gnu.build-id -o "$folder.feedd" "$folder/$built/feedd"
+    strip_program "$folder/$built/feedd" "$folder.feedd"
 done
 cmp "$work/one.feedd" "$work/the/other one.feedd" ||
     fail "two compilations of one commit differ, in $(cmp -l "$work/one.feedd" "$work/the/other one.feedd" 2>/dev/null | wc -l) bytes"
