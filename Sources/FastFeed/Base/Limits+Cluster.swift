@@ -20,6 +20,9 @@ extension Limits {
     package static let latestFieldsMax = 500
     /// Merges, holes and removals that are other nodes' are looked through again after this.
     package static let asidesAgainNs: UInt64 = 10_000_000
+    /// Classic messages of the sink, from which on the log warns, and over how long that is looked at.
+    package static let classicMessagesPerSecond = 5_000
+    package static let messageRateNs: UInt64 = 10_000_000_000
     /// A slot that has two owners in turn within this time is let alone for a moment.
     package static let slotUnrestNs: UInt64 = 50_000_000
 }

@@ -85,7 +85,7 @@ package enum Field {
     package static let restWeightUsed = "rest_weight_used", restWeightAllowed = "rest_weight_allowed",
         restWeightOfAddress = "rest_weight_of_address"
     package static let redisMode = "redis_mode", redisPrimary = "redis_primary", redisReplicas = "redis_replicas",
-        redisReplicaLag = "redis_replica_lag_bytes"
+        redisReplicaLag = "redis_replica_lag_bytes", updateMode = "update_mode"
 
     // A group.
     package static let nonce = "nonce", addressGroup = "address_group", units = "units", beat = "beat", done = "done"

@@ -100,6 +100,17 @@ public enum FluxOrigin: String, CaseIterable, Sendable {
     case configuration
 }
 
+/// How updates are published.
+public enum UpdateMode: String, CaseIterable, Sendable {
+    /// PUBLISH: whoever subscribes hears them, by name or by pattern, in a cluster at any node.
+    case classic
+    /// SPUBLISH, in a Redis Cluster of 7.0 or newer alone: whoever asks the channel's node with SSUBSCRIBE hears them, no other node gets
+    /// them. There are no patterns.
+    case sharded
+    /// Not at all: what is stored can be read.
+    case off
+}
+
 /// Where the rows of `data` come from.
 public enum DataSource: String, CaseIterable, Sendable {
     /// Redis, as the service writes it.

@@ -92,6 +92,8 @@ public struct ServiceStatus: Sendable, Equatable {
     /// `single`, or `sentinel`; and where the server is that is written to, `host:port` or a path. Empty while nobody knows, and of a
     /// service that does not say it.
     public let redisMode, redisPrimary: String
+    /// How updates are published. Nil for a word that this version does not know, and of a service that does not say it.
+    public let updates: UpdateMode?
     /// Counters, gauges and latencies (µs) by name, in the service's order: the list grows with the service.
     public let figures: [Figure]
 
@@ -106,7 +108,7 @@ extension ServiceStatus: StatusMembers {
         let head =
             [
                 Field.state, Field.version, Field.pid, Field.host, Field.market, Field.startedAt, Field.heartbeatAt, Field.redisMode,
-                Field.redisPrimary,
+                Field.redisPrimary, Field.updateMode,
             ]
             + ServicePart.allCases.flatMap { [Field.reason($0), Field.reasonAt($0)] }
         let others = (value.members ?? []).filter { !head.contains($0.key) }
@@ -122,6 +124,7 @@ extension ServiceStatus: StatusMembers {
             heartbeatAt: try value.number(Field.heartbeatAt), troubles: troubles,
             redisMode: try value.optional(Field.redisMode, "a text", \.string) ?? "",
             redisPrimary: try value.optional(Field.redisPrimary, "a text", \.string) ?? "",
+            updates: try value.optional(Field.updateMode, "a text", \.string).flatMap { UpdateMode(rawValue: $0) },
             figures: others.compactMap { member in
                 if member.value == ServiceStatus.unmeasured { return Figure(member.key, nil) }
                 return member.value.integer.map { Figure(member.key, UInt64(clamping: $0)) }
@@ -129,7 +132,10 @@ extension ServiceStatus: StatusMembers {
     }
 
     package var members: [(String, JSONValue)] {
-        let redis: [(String, JSONValue)] = [(Field.redisMode, .string(redisMode)), (Field.redisPrimary, .string(redisPrimary))]
+        let redis: [(String, JSONValue)] = [
+            (Field.redisMode, .string(redisMode)), (Field.redisPrimary, .string(redisPrimary)),
+            (Field.updateMode, .string(updates?.rawValue ?? "")),
+        ]
         let errors = ServicePart.allCases.flatMap { part -> [(String, JSONValue)] in
             let trouble = troubles.first { $0.part == part }
             return [(Field.reason(part), .string(trouble?.reason ?? "")), (Field.reasonAt(part), .integer(trouble?.at ?? 0))]

@@ -75,7 +75,7 @@ package final class Control: @unchecked Sendable {
         status = StatusDesk(
             schema: schema, board: engine.standings, troubles: engine.troubles, healing: engine.healer == nil ? nil : engine.gaps,
             startedAtMs: WallClock.nowMs())
-        status.redis = RedisStanding(redis)
+        (status.redis, status.updates) = (RedisStanding(redis), engine.sink.updates)
         lease = Lease(key: schema.leaseKey, lifeMs: leaseMs, host: StatusDesk.hostName, pid: getpid(), nonce: seed, isNeeded: group == nil)
         upkeep = Upkeep(schema: schema)
         self.group = group.map { GroupDesk($0.settings, facts: $0.facts, agreed: $0.agreed, schema: schema, pulse: $0.pulse) }

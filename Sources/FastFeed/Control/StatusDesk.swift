@@ -23,6 +23,8 @@ package struct StatusDesk {
     package private(set) var clockDifferenceMs: Int64?
     /// Where Redis is, and what it has said of its replicas.
     package var redis = RedisStanding()
+    /// How updates are published.
+    package var updates = UpdateMode.classic
     /// In a group, of whose status this member keeps the sum: how all stands.
     var sum: StatusSum?
     /// By flux: what was last written of it, and when, Unix ms.
@@ -210,7 +212,7 @@ package struct StatusDesk {
         return ServiceStatus(
             state: state(book, figures, nowMs), version: FastFeedVersion.text, pid: getpid(), host: StatusDesk.hostName,
             market: book.market, startedAt: startedAtMs, heartbeatAt: nowMs, troubles: troublesNow,
-            redisMode: redis.mode, redisPrimary: redis.primary, figures: list)
+            redisMode: redis.mode, redisPrimary: redis.primary, updates: updates, figures: list)
     }
 
     private var troublesNow: [ServiceStatus.Trouble] {

@@ -47,7 +47,7 @@ package struct StatusSum: Sendable {
         service = ServiceStatus(
             state: state, version: own.version, pid: own.pid, host: own.host, market: own.market,
             startedAt: services.map(\.startedAt).min() ?? own.startedAt, heartbeatAt: own.heartbeatAt, troubles: troubles,
-            redisMode: own.redisMode, redisPrimary: own.redisPrimary, figures: sums)
+            redisMode: own.redisMode, redisPrimary: own.redisPrimary, updates: own.updates, figures: sums)
     }
 
     /// What is not of one member alone is not added up.

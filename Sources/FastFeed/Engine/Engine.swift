@@ -143,7 +143,7 @@ public final class Engine: Sendable {
         var settings = SinkSettings(
             redis: redis, market: configuration.market, schema: configuration.schema, history: configuration.history,
             batchSize: configuration.batchSize, coalesces: configuration.coalesces, seed: seed ^ 0x51)
-        settings.pulse = pulse
+        (settings.pulse, settings.updates) = (pulse, configuration.updates)
         settings.closedMax = configuration.closedQueueCount
         settings.replyTimeoutMs = configuration.redisReplyTimeoutMs
         settings.rewriteMs = configuration.rewrite.milliseconds

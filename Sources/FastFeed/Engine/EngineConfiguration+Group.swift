@@ -49,7 +49,7 @@ extension EngineConfiguration {
     package var groupSettings: String {
         guard let group else { return "" }
         return "group=\(group.name) market=\(market.rawValue) prefix=\(keyPrefix) history=\(history) copies=\(group.copies) "
-            + "ttl=\(group.memberTTL.milliseconds)"
+            + "ttl=\(group.memberTTL.milliseconds)" + (updates == .classic ? "" : " updates=\(updates.rawValue)")
     }
 
     /// - Throws: why the group does not take this member. (A Redis that is away may come: then a difference shows in the log.)

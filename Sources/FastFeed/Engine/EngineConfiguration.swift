@@ -141,6 +141,8 @@ public struct EngineConfiguration: Sendable {
     public var rewrite = Duration.seconds(60)
     /// Closed candles that may wait while Redis is away, a power of two; beyond, the oldest become gaps.
     public var closedQueueCount = Limits.closedQueueCountMax
+    /// How updates are published; `sharded` with a Redis Cluster alone.
+    public var updates = UpdateMode.classic
     /// Off: every update is written (for comparison).
     package var coalesces = true
 
@@ -199,7 +201,9 @@ public struct EngineConfiguration: Sendable {
 
     private func checkCluster() throws(FeedError) {
         func check(_ ok: Bool, _ sentence: String) throws(FeedError) { if !ok { throw FeedError(.configuration, sentence) } }
-        guard redis.cluster != nil else { return }
+        guard redis.cluster != nil else {
+            return try check(updates != .sharded, "updates sharded needs a Redis Cluster (redis+cluster://…)")
+        }
         // Each update would be a system call to one node, and another to the next.
         try check(coalesces, "no-coalesce, which is for comparison, has no meaning with a Redis Cluster")
         try check(readFrom == .primary, "read-from replica is not possible with a Redis Cluster yet")

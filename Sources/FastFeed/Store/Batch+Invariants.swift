@@ -3,7 +3,8 @@
 
 extension Batch {
     /// The first invariant that does not hold, as a sentence; nil: all hold.
-    package func checkInvariants(isRouted: Bool = false) -> String? {
+    /// - Parameter publishes: there are update messages.
+    package func checkInvariants(isRouted: Bool = false, publishes: Bool = true) -> String? {
         guard closedCount <= closedPositions.count && seriesCount <= seriesIDs.count else {
             return "batch: \(closedCount) closed candles and \(seriesCount) states are more than it was made for"
         }
@@ -20,7 +21,7 @@ extension Batch {
         guard end == seriesCount else { return "batch: \(seriesCount) states, of which its hashes have \(end)" }
         // Each closed candle and each state is in the message of its series, which in a cluster is another batch's.
         let count = closedCount + seriesCount
-        guard isRouted || publishCount <= count && (publishCount > 0) == (count > 0) else {
+        guard isRouted && publishes || publishCount <= count && (publishCount > 0) == (publishes && count > 0) else {
             return "batch: \(publishCount) messages of \(count) candles"
         }
         return nil

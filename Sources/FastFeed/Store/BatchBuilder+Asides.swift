@@ -40,8 +40,10 @@ extension BatchBuilder {
             // Who writes the series now may have corrected a bar.
             writeMerged(candles.lazy.map(\.record), series, sha, isOnlyNew: table.isGivenAway(first.record.seriesID))
             batch.asides.append(.merge(run))
-            writeMergeUpdate(candles, Int(first.record.seriesID))
-            batch.asides.append(.mergeUpdate)
+            if updates != .off {
+                writeMergeUpdate(candles, Int(first.record.seriesID))
+                batch.asides.append(.mergeUpdate)
+            }
         }
         asideRoom -= out.count - from
     }

@@ -19,14 +19,23 @@ extension BatchBuilder {
         takeUpdates(&queue, table, marks, &left)
         guard left < room else { return false }
         writeHashes(&table, &batch)
-        for index in 0..<touchedCount {
-            let id = Int(touched[index])
-            if isAsking { putAsking() }
-            writeMessage(id, table)
-            endUpdate(id, table, &batch)
+        switch updates {
+        case .off: passOver(table)
+        // The owner of a slot that is half moved serves its channels to the end (`LaneRoute.messageLane`): here nobody would hear them.
+        case .sharded where isAsking: passOver(table, counts: false)
+        case .classic, .sharded: writeMessages(table, &batch)
         }
         room = left
         return batch.commandCount > 0
+    }
+
+    private mutating func writeMessages(_ table: borrowing CandleTable, _ batch: inout Batch) {
+        for index in 0..<touchedCount {
+            let id = Int(touched[index])
+            if batch.isAsking { putAsking() }
+            writeMessage(id, table)
+            endUpdate(id, table, &batch)
+        }
     }
 
     @inline(never)

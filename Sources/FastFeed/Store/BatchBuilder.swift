@@ -8,6 +8,8 @@
     let schema: KeySchema
     /// About so many entries of a series are kept (MAXLEN ~).
     let history: Int
+    /// Looked at once a batch.
+    let updates: UpdateMode
     let batchSize: Int
     /// States that still fit into `out`.
     var room: Int
@@ -29,9 +31,10 @@
 
     /// - Parameter batchCountMax: the most batches between two `begin`.
     package init(
-        schema: KeySchema, history: Int, market: Market, batchSize: Int, batchCountMax: Int = 1, seriesMax: Int = Limits.seriesCountMax
+        schema: KeySchema, history: Int, updates: UpdateMode = .classic, market: Market, batchSize: Int, batchCountMax: Int = 1,
+        seriesMax: Int = Limits.seriesCountMax
     ) {
-        (self.schema, self.history, self.batchSize) = (schema, history, batchSize)
+        (self.schema, self.history, self.updates, self.batchSize) = (schema, history, updates, batchSize)
         room = batchSize
         let bytes =
             batchSize * Limits.candleRespBytesMax + batchCountMax * 16_384 + Limits.asideBytesMax
@@ -49,7 +52,7 @@
 
     package mutating func follow(_ series: Series, _ id: UInt32) {
         texts[Int(id)].free()
-        texts[Int(id)] = SeriesText(series, schema, history: history)
+        texts[Int(id)] = SeriesText(series, schema, history: history, updates: updates)
         followedMax = max(followedMax, Int(id) + 1)
     }
 
@@ -79,7 +82,7 @@
         let newestCount = takeNewest(&table, &batch)
         guard batch.closedCount + newestCount > 0 else { return false }
         writeHashes(&table, &batch)
-        writeUpdates(&table, &batch)
+        if updates != .off { writeUpdates(&table, &batch) } else { passOver(table) }
         room &-= batch.closedCount &+ batch.seriesCount
         return true
     }
@@ -225,12 +228,35 @@
 
     @inline(__always)
     mutating func endUpdate(_ id: Int, _ table: borrowing CandleTable, _ batch: inout Batch) {
+        countUpdates(id, table)
+        leave(id, table)
+        batch.publishCount &+= 1
+    }
+
+    @inline(__always)
+    private func countUpdates(_ id: Int, _ table: borrowing CandleTable) {
         let state = table.states.row(id)
-        state.flags.subtract([.inBatch, .newestIsChained])
         texts[id].updateCount &+= UInt64(state.updates)
         state.updates = 0
+    }
+
+    /// What the batch knew of the series is forgotten.
+    @inline(__always)
+    private func leave(_ id: Int, _ table: borrowing CandleTable) {
+        let state = table.states.row(id)
+        state.flags.subtract([.inBatch, .newestIsChained])
         (state.batchClosedFirst, state.batchClosedLast, state.batchClosedCount) = (.max, .max, 0)
-        batch.publishCount &+= 1
+    }
+
+    /// The batch has no messages.
+    /// - Parameter counts: what has come of a series is counted here. False: another message tells of it.
+    @inline(never)
+    func passOver(_ table: borrowing CandleTable, counts: Bool = true) {
+        for index in 0..<touchedCount {
+            let id = Int(touched[index])
+            if counts { countUpdates(id, table) }
+            leave(id, table)
+        }
     }
 
     @inline(__always)

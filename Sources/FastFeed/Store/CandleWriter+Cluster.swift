@@ -19,7 +19,7 @@ extension CandleWriter {
             route.marks[id] = LaneRoute.updateWaits | LaneRoute.latestWaits
             let number = UInt32(truncatingIfNeeded: id)
             if marks & LaneRoute.updateWaits == 0 {
-                let (place, isAsked) = route.updateLane(id)
+                let (place, isAsked) = route.messageLane(id)
                 let lane = lanes.row(place)
                 if isAsked { lane.value.asking.updates.append(number) } else { lane.value.queue.updates.append(number) }
             }
@@ -234,6 +234,19 @@ extension CandleWriter {
 
     // MARK: Writing
 
+    /// Once a second. A classic message goes to all nodes, over the bus that has their heartbeats, too.
+    @inline(never)
+    mutating func noteMessageRate(_ nowNs: UInt64) {
+        let spanNs = nowNs &- messages.sinceNs
+        guard spanNs >= Limits.messageRateNs else { return }
+        let rate = messages.count * 1_000_000_000 / Int(clamping: spanNs)
+        messages = (0, nowNs)
+        guard builder.updates == .classic, rate > Limits.classicMessagesPerSecond else { return }
+        journal.note(
+            .warning, "so many update messages load each node of the cluster; --updates sharded sends each to one node alone",
+            key: "message-rate", ("per_second", "\(rate)"))
+    }
+
     @inline(never)
     func hasWaiting(_ lane: Row<Lane>) -> Bool {
         !lane.value.asking.isEmpty || !lane.value.queue.closed.isEmpty || !lane.value.queue.updates.isEmpty || hashesAreDue(lane)
@@ -281,6 +294,7 @@ extension CandleWriter {
                 &table, from: &lane.value.asking, marks: route.marks, takesLatest: true, isAsking: true, into: &batch.value)
             : builder.append(
                 &table, from: &lane.value.queue, marks: route.marks, takesLatest: hashesAreDue(lane), isAsking: false, into: &batch.value)
+        messages.count &+= batch.value.publishCount
         if batch.value.hashCount > 0 {
             lane.value.hashesInFlight &+= 1
             lane.value.hashesSentNs = nowNs

@@ -37,7 +37,7 @@ extension CandleWriter {
         var (candles, asides) = (0, 0)
         for index in 0..<count {
             let batch = lane.value.batch(index)
-            if let wrong = batch.value.checkInvariants(isRouted: isCluster) { return wrong }
+            if let wrong = batch.value.checkInvariants(isRouted: isCluster, publishes: builder.updates != .off) { return wrong }
             guard index == 0 || batch.value.answered == 0 else { return "sink: batch \(index) is answered before the one in front of it" }
             candles += batch.value.candleCount
             if !batch.value.asides.isEmpty { asides += 1 }

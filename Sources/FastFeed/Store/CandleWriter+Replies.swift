@@ -83,6 +83,8 @@ extension CandleWriter {
         let message = reply.message
         let verdict = ReplyVerdict(error: message, isCluster: isCluster)
         if command == .publish {
+            // Its slot has moved: what was to be said is written, and published, at the new owner.
+            if verdict == .moved { return verdict }
             journal.note(.warning, "Redis refuses to publish updates", key: "redis-publish", ("reply", message))
             return verdict
         }

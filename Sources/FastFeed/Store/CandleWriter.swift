@@ -12,6 +12,8 @@ import CShims
     let isCluster: Bool
     /// Which lane has which slot, in a cluster.
     var route: LaneRoute
+    /// The same: messages since an instant.
+    var messages = (count: 0, sinceNs: UInt64(0))
     let consumers: FixedSlots<SPSCRing<CandleRecord>.Consumer>
     /// Batches since the start.
     private(set) var builtCount = 0
@@ -72,14 +74,14 @@ import CShims
         table.stored = StoredCandles(keepNs: .ns(ms: settings.rewriteMs))
         batchesMax = settings.coalesces ? Limits.batchesInFlightMax : Limits.uncoalescedBatchesInFlightMax
         builder = BatchBuilder(
-            schema: settings.schema, history: settings.history, market: settings.market, batchSize: settings.batchSize,
-            batchCountMax: batchesMax)
+            schema: settings.schema, history: settings.history, updates: settings.updates, market: settings.market,
+            batchSize: settings.batchSize, batchCountMax: batchesMax)
         var redis = settings.redis
         redis.script = MergeScript.source
         (self.redis, seed) = (redis, settings.seed)
         cluster = redis.endpoint.cluster
         isCluster = cluster != nil
-        route = LaneRoute(settings.schema, settings.market, seriesMax: Limits.seriesCountMax)
+        route = LaneRoute(settings.schema, settings.market, updates: settings.updates, seriesMax: Limits.seriesCountMax)
         lanes = FixedSlots(capacity: isCluster ? Limits.clusterNodesMax : 1)
         consumers = FixedSlots(count: rings.count) { SPSCRing.Consumer(rings[$0]) }
         refused = RefusedCandles(seed: settings.seed ^ 2)
@@ -217,6 +219,7 @@ import CShims
         if nowNs >= wallDueNs {
             wallOffsetNs = WallClock.nowMs() &* 1_000_000 &- Int64(bitPattern: MonotonicClock.nowNs())
             wallDueNs = nowNs + 1_000_000_000
+            if isCluster { noteMessageRate(nowNs) }
         }
         takeRecords()
         table.releaseDue()

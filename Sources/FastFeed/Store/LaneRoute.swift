@@ -13,6 +13,8 @@
     /// By series id: what of it waits in the lanes' queues.
     let marks: MappedArray<UInt8>
     private let latestSlots: [HashSlot]
+    /// Messages have a slot, as keys have: SPUBLISH is never ASKed.
+    private let isSharded: Bool
     /// Keys that are on their way to another node, which takes them behind ASKING: for what was refused just now, and no longer. The key may
     /// be back where it was, and a command behind ASKING would make a second one. One slot may be split key by key.
     private var askedSeries: [UInt32: Int] = [:]
@@ -20,7 +22,8 @@
     /// When MOVED has moved a slot last.
     private var movedNs: [HashSlot: UInt64] = [:]
 
-    init(_ schema: KeySchema, _ market: Market, seriesMax: Int) {
+    init(_ schema: KeySchema, _ market: Market, updates: UpdateMode = .classic, seriesMax: Int) {
+        isSharded = updates == .sharded
         slots = MappedArray(zeroed: seriesMax)
         marks = MappedArray(zeroed: seriesMax)
         latestSlots = Interval.allCases.map { HashSlot(key: schema.latestKey(market, $0)) }
@@ -40,6 +43,13 @@
     func updateLane(_ id: Int) -> (lane: Int, isAsked: Bool) {
         if !askedSeries.isEmpty, let asked = askedSeries[UInt32(truncatingIfNeeded: id)] { return (asked, true) }
         return (lane(Int(slots[id])), false)
+    }
+
+    /// Of its messages: that of its history, but for those of a slot that is half moved. Its owner serves them to the end.
+    @inline(__always)
+    func messageLane(_ id: Int) -> (lane: Int, isAsked: Bool) {
+        if isSharded { return (lane(Int(slots[id])), false) }
+        return updateLane(id)
     }
 
     @inline(__always)

@@ -20,7 +20,7 @@
 
     /// `*34 XADD key MAXLEN ~ n`, up to the entry id.
     var append: TextPiece { piece(0, ends.append) }
-    /// `*3 PUBLISH channel`, up to the message.
+    /// `*3 PUBLISH channel`, up to the message; or SPUBLISH.
     var publish: TextPiece { piece(ends.append, ends.publish) }
     /// `{"symbol":"btcusdt","interval":"1m",` opens a candle and an update alike.
     package var json: TextPiece { piece(ends.publish, ends.json) }
@@ -33,11 +33,11 @@
         unsafe TextPiece(start: storage.unsafelyUnwrapped + Int(from), count: Int(to &- from))
     }
 
-    package init(_ series: Series, _ schema: KeySchema, history: Int) {
+    package init(_ series: Series, _ schema: KeySchema, history: Int, updates: UpdateMode = .classic) {
         let pieces: [[UInt8]] = [
             Array("*34\r\n".utf8) + RESP.bulk("XADD") + RESP.bulk(schema.historyKey(series)) + RESP.bulk("MAXLEN") + RESP.bulk("~")
                 + RESP.bulk(String(history)),
-            Array("*3\r\n".utf8) + RESP.bulk("PUBLISH") + RESP.bulk(schema.updatesChannel(series)),
+            Array("*3\r\n".utf8) + RESP.bulk(updates == .sharded ? "SPUBLISH" : "PUBLISH") + RESP.bulk(schema.updatesChannel(series)),
             Array("{\"symbol\":\"\(series.symbol)\",\"interval\":\"\(series.interval.token)\",".utf8),
             RESP.bulk(series.symbol.name),
         ]

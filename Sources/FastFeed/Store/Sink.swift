@@ -13,6 +13,7 @@ package struct SinkSettings: Sendable {
     package var history: Int
     package var batchSize: Int
     package var coalesces: Bool
+    package var updates = UpdateMode.classic
     package var seed: UInt64
     package var closedMax = Limits.closedQueueCountMax
     package var replyTimeoutMs = Limits.redisReplyTimeoutMs
@@ -107,12 +108,14 @@ package enum SinkWord: Sendable {
     private var isDraining = false
     private let hasHealer: Bool
     private let pulse: Pulse?
+    /// How it publishes.
+    package let updates: UpdateMode
 
     package init(
         settings: SinkSettings, rings: [SPSCRing<CandleRecord>], journal: Journal, gaps: GapBoard, troubles: TroubleBoard = TroubleBoard()
     ) {
         hasHealer = settings.healHoldMs != nil
-        pulse = settings.pulse
+        (pulse, updates) = (settings.pulse, settings.updates)
         writer = FixedSlot(
             CandleWriter(
                 settings: settings, rings: rings, counters: counters, latency: latency, journal: journal, gaps: gaps, troubles: troubles,

@@ -174,6 +174,12 @@ struct RunOptions: ParsableArguments {
             valueName: "name"))
     var addressGroup: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "How updates are published: classic (PUBLISH), sharded (SPUBLISH, in a Redis Cluster alone; listeners use SSUBSCRIBE), or off. (default: classic)",
+            valueName: "mode"))
+    var updates: String?
+
     @Flag(help: "Write every update, also those already replaced by a newer one.")
     var noCoalesce = false
 
@@ -233,7 +239,7 @@ struct RunOptions: ParsableArguments {
                 (.redis, redis), (.readFrom, readFrom), (.redisReplica, redisReplica), (.batchSize, batchSize), (.history, history),
                 (.backfill, backfill),
                 (.healHold, healHold), (.closeGrace, closeGrace), (.rewriteSeconds, rewriteSeconds), (.auditPercent, auditPercent),
-                (.closedQueue, closedQueue),
+                (.closedQueue, closedQueue), (.updates, updates),
                 (.leaseSeconds, leaseSeconds), (.group, group), (.member, member), (.copies, copies), (.memberTTL, memberTtl),
                 (.addressGroup, addressGroup), (.ops, ops), (.opsHost, opsHost), (.opsTokenFile, opsTokenFile),
                 (.opsRedisUser, opsRedisUser), (.opsRedisPasswordFile, opsRedisPasswordFile), (.metricsFluxes, metricsFluxes),

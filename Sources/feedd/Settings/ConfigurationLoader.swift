@@ -166,6 +166,7 @@ enum ConfigurationLoader {
         engine.batchSize = try settings.integer(.batchSize) ?? engine.batchSize
         engine.history = try settings.integer(.history) ?? engine.history
         engine.closedQueueCount = try settings.integer(.closedQueue) ?? engine.closedQueueCount
+        engine.updates = try settings.choice(.updates) ?? engine.updates
         engine.coalesces = try !(settings.truth(.noCoalesce) ?? false)
     }
 

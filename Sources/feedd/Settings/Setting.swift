@@ -38,6 +38,7 @@ enum Setting: String, CaseIterable {
     case memberTTL = "member-ttl"
     case addressGroup = "address-group"
     case closedQueue = "closed-queue"
+    case updates
     case noCoalesce = "no-coalesce"
     case reportSeconds = "report-seconds"
     case ops

@@ -13,7 +13,7 @@ struct StatusTests {
     private let service = """
         {"state":"degraded","version":"1","pid":77,"host":"10","market":"um","started_at":1,"heartbeat_at":2,\
         "exchange_error":"","exchange_error_at":0,"rest_error":"","rest_error_at":0,"redis_error":"2","redis_error_at":9,\
-        "redis_mode":"sentinel","redis_primary":"10.0.0.7:6379","fluxes":3,\
+        "redis_mode":"sentinel","redis_primary":"10.0.0.7:6379","update_mode":"off","fluxes":3,\
         "latency_p50_us":"","latency_p99_us":12}
         """
 
@@ -45,13 +45,15 @@ struct StatusTests {
         #expect(JSONValue.members(status.members).text == service)
         #expect(
             status.hash.map(\.1) == [
-                "degraded", "1", "77", "10", "um", "1", "2", "", "0", "", "0", "2", "9", "sentinel", "10.0.0.7:6379", "3", "", "12",
+                "degraded", "1", "77", "10", "um", "1", "2", "", "0", "", "0", "2", "9", "sentinel", "10.0.0.7:6379", "off", "3", "",
+                "12",
             ])
-        #expect((status.redisMode, status.redisPrimary) == ("sentinel", "10.0.0.7:6379"))
+        #expect((status.redisMode, status.redisPrimary, status.updates) == ("sentinel", "10.0.0.7:6379", .off))
         #expect(status.troubles.map { "\($0.part) \($0.reason) \($0.at)" } == ["redis 2 9"])
         // An older service does not say it.
-        let older = self.service.replacing(/"exchange_error.*"redis_primary":"10.0.0.7:6379",/, with: "")
-        #expect(try ServiceStatus(json(older)).troubles.isEmpty && ServiceStatus(json(older)).redisMode.isEmpty)
+        let older = self.service.replacing(/"exchange_error.*"update_mode":"off",/, with: "")
+        let old = try ServiceStatus(json(older))
+        #expect(old.troubles.isEmpty && old.redisMode.isEmpty && old.updates == nil)
     }
 
     @Test("Words and members of a newer service are passed over; a missing member is named")

@@ -9,9 +9,12 @@ struct BuilderRig: ~Copyable {
     var builder: BatchBuilder
     var batch: Batch
 
-    init(batchSize: Int = 100, prefix: String = "", market: Market = .spot, history: Int = 1_500) {
+    init(
+        batchSize: Int = 100, prefix: String = "", market: Market = .spot, history: Int = 1_500, updates: UpdateMode = .classic
+    ) {
         table = CandleTable(seriesMax: 256, closedMax: 4_096, counters: CounterBank(), gaps: GapBoard())
-        builder = BatchBuilder(schema: KeySchema(prefix: prefix), history: history, market: market, batchSize: batchSize, seriesMax: 256)
+        builder = BatchBuilder(
+            schema: KeySchema(prefix: prefix), history: history, updates: updates, market: market, batchSize: batchSize, seriesMax: 256)
         batch = Batch(capacity: batchSize)
     }
 

@@ -31,9 +31,11 @@ struct ClusterSinkTests {
         #expect(world.stage.redirectCount == 0 && world.stage.messageCount > 100 && world.sink.counters.value(.redisRedirects) == 0)
     }
 
-    @Test("A key that is half moved is written behind ASKING, and the map stays")
-    func asked() throws {
-        let world = try SinkWorld(seed: 2)
+    @Test(
+        "A key that is half moved is written behind ASKING, and the map stays; sharded messages go to the owner",
+        arguments: UpdateMode.allCases)
+    func asked(_ updates: UpdateMode) throws {
+        let world = try SinkWorld(seed: 2, updates: updates)
         world.route()
         for _ in 0..<50 { world.turn("start") }
         for one in world.series.prefix(2) {
@@ -45,6 +47,11 @@ struct ClusterSinkTests {
             world.turn("asked")
         }
         #expect(world.stage.redirectCount > 0)
+        // The newest state of each is told while it is so, and not only afterwards.
+        for _ in 0..<100 { world.turn("asked") }
+        let told = world.series.map { world.stage.told[world.schema.updatesChannel($0)] }
+        #expect(told == (updates == .sharded ? world.eventMs : world.series.map { _ in nil }))
+        #expect((world.stage.messageCount > 0) == (updates != .off))
         world.stage.giveUpMoves()
         finish(world, "asked")
     }
@@ -69,8 +76,13 @@ struct ClusterSinkTests {
     }
 
     @Test("Slots and keys move, nodes hang and die, maps come late", arguments: seeds + Array(10..<40))
-    func storm(_ seed: UInt64) throws {
-        let world = try SinkWorld(seed: seed)
+    func storm(_ seed: UInt64) throws { try run(seed, .classic) }
+
+    @Test("The same with other messages, and without", arguments: [UpdateMode.sharded, .off], Array(50..<60) as [UInt64])
+    func stormOfMessages(_ updates: UpdateMode, _ seed: UInt64) throws { try run(seed, updates) }
+
+    private func run(_ seed: UInt64, _ updates: UpdateMode) throws {
+        let world = try SinkWorld(seed: seed, updates: updates)
         let all: [UInt16] = [7_001, 7_002, 7_003, 7_004, 7_005]
         world.route()
         for step in 0..<1_500 {
@@ -97,5 +109,6 @@ struct ClusterSinkTests {
         for port in world.stage.dead { world.stage.revive(port) }
         world.route()
         finish(world, "seed \(seed)")
+        #expect((world.stage.messageCount > 0) == (updates != .off) && (world.stage.told.isEmpty == (updates != .sharded)))
     }
 }

@@ -38,6 +38,8 @@ final class ClusterStage: VirtualKernel {
     private(set) var histories: [String: [Entry]] = [:]
     private(set) var latest: [String: [String: Int64]] = [:]
     private(set) var messageCount = 0
+    /// By channel of a sharded message: the newest event that was told.
+    private(set) var told: [String: Int64] = [:]
     private(set) var redirectCount = 0
     /// What no cluster of these rules may see.
     private(set) var complaints: [String] = []
@@ -128,10 +130,25 @@ final class ClusterStage: VirtualKernel {
         case "PUBLISH":
             messageCount += 1
             return ":0\r\n"
+        case "SPUBLISH": return publish(command[1], command[2], port, isAsking)
         case "EVAL" where command[2] == "0": return "+run\(port)\r\n"
         case "EVAL", "EVALSHA": return redirect(command[3], port, isAsking) ?? script(command)
         default: return redirect(command[1], port, isAsking) ?? carryOut(command)
         }
+    }
+
+    /// Channels are served by the slot's owner to the end of a move, and nowhere else is anybody who listens.
+    private func publish(_ channel: String, _ message: String, _ port: UInt16, _ isAsking: Bool) -> String {
+        let slot = HashSlot(key: channel)
+        guard port == owners[slot.place] else {
+            if isAsking { complaints.append("\(channel): SPUBLISH behind ASKING") }
+            redirectCount += 1
+            return "-MOVED \(slot) 127.0.0.1:\(owners[slot.place])\r\n"
+        }
+        messageCount += 1
+        let candles = (try? JSONValue(parsing: Array(message.utf8)))?["candles"]?.array ?? []
+        told[channel] = max(told[channel] ?? 0, candles.compactMap { $0["event_time"]?.integer }.max() ?? -1)
+        return ":0\r\n"
     }
 
     private func redirect(_ key: String, _ port: UInt16, _ isAsking: Bool) -> String? {

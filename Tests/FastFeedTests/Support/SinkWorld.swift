@@ -47,13 +47,15 @@ final class SinkWorld {
     private(set) var closed: [[Int64]]
 
     /// - Parameter isCluster: false: one server, which is named as one.
-    init(seed: UInt64, members count: Int = 1, isCluster: Bool = true) throws {
+    init(seed: UInt64, members count: Int = 1, isCluster: Bool = true, updates: UpdateMode = .classic) throws {
         random = SplitMix64(seed: seed)
         stage = ClusterStage(ports: isCluster ? SinkWorld.ports : [7_001], seed: seed ^ 1)
         let url = isCluster ? "redis+cluster://127.0.0.1:7001" : "redis://127.0.0.1:7001"
-        settings = SinkSettings(
+        var settings = SinkSettings(
             redis: try RedisLinkSettings(try RedisEndpoint(url: url)), market: .spot, schema: schema, history: 100_000, batchSize: 64,
             coalesces: true, seed: seed ^ 2)
+        settings.updates = updates
+        self.settings = settings
         series = (0..<12).flatMap { place in [Interval.m1, .h1].map { Series(symbol: Symbol("s\(place)usdt")!, interval: $0) } }
         openMs = series.map { $0.interval.openTime(containing: SinkWorld.beginMs) }
         eventMs = openMs
