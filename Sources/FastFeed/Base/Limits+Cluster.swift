@@ -23,6 +23,8 @@ extension Limits {
     /// Classic messages of the sink, from which on the log warns, and over how long that is looked at.
     package static let classicMessagesPerSecond = 5_000
     package static let messageRateNs: UInt64 = 10_000_000_000
+    /// Who listens asks so often how the service publishes.
+    package static let updateModeMs = 5_000
     /// A slot that has two owners in turn within this time is let alone for a moment.
     package static let slotUnrestNs: UInt64 = 50_000_000
 }

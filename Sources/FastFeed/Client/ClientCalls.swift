@@ -27,6 +27,9 @@ struct ClientCall: Sendable {
     var stage = Stage.waiting
     /// Connections that were lost under it.
     var losses = 0
+
+    /// It waits until its channel's updates come.
+    var isListening: Bool { command == nil && channel != nil }
 }
 
 final class ClientCalls: Sendable {
@@ -137,10 +140,10 @@ final class ClientCalls: Sendable {
         }
     }
 
-    /// The channels that somebody waits for or listens to.
-    var channels: Set<String> {
-        state.withLock { state in Set(state.streams.keys).union(state.calls.values.compactMap(\.channel)) }
-    }
+    /// The channels of answers that somebody waits for.
+    var answerChannels: Set<String> { state.withLock { Set($0.requests.keys) } }
+    /// Those of updates that somebody listens to.
+    var updateChannels: Set<String> { state.withLock { Set($0.streams.keys) } }
 
     var hasStreams: Bool { state.withLock { !$0.streams.isEmpty } }
 
@@ -165,14 +168,27 @@ final class ClientCalls: Sendable {
     func overdue(nowNs: UInt64) -> [ClientCall] { state.withLock { state in state.calls.values.filter { $0.deadlineNs <= nowNs } } }
 
     /// The connections are lost: what has published fails, and what has lost three; everything else waits for new ones.
-    func lose(_ reason: String) {
+    /// - Parameter hearing: channels that are heard all the same, on other connections.
+    func lose(_ reason: String, hearing: Set<String>) {
         let (hopeless, streams) = change { state in
             for number in state.calls.keys { state.calls[number]?.losses += 1 }
             let hopeless = state.calls.values.filter { $0.stage != .waiting || $0.losses >= 3 }
-            return (hopeless.map(\.number), state.streams.values.flatMap(\.self))
+            return (hopeless.map(\.number), state.streams.filter { !hearing.contains($0.key) }.values.flatMap(\.self))
         }
         for number in hopeless { finish(number, .failure(.disconnected(reason))) }
         for stream in streams { stream.countInterruption() }
+    }
+
+    /// Who listens to the channel may have missed something.
+    func interrupt(_ channel: String) {
+        for stream in state.withLock({ $0.streams[channel] ?? [] }) { stream.countInterruption() }
+    }
+
+    /// Redis does not let us listen to the channel: who waits for it is told.
+    func refuse(_ channel: String, _ message: String) {
+        for call in waiting where call.channel == channel {
+            finish(call.number, .failure(.disconnected("Redis refuses: \(message)")))
+        }
     }
 
     /// Hands a message to the call or the streams that wait for it; a failure is a message that cannot be had.
@@ -182,5 +198,9 @@ final class ClientCalls: Sendable {
         for stream in streams {
             if case .success(let payload) = message { stream.put(payload) } else { stream.countMissed() }
         }
+    }
+
+    func deliver(tooLong bytes: Int, _ channel: String) {
+        deliver(channel, .failure(.badAnswer("\(bytes) bytes, of at most \(CommandAnswer.bytesMax)")))
     }
 }

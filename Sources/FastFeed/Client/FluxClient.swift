@@ -163,7 +163,9 @@ public final class FluxClient: Sendable {
     }
 
     /// Listens to a series. When this returns, Redis has confirmed: everything published from now on comes. It only listens:
-    /// without a flux that has the series, nothing comes.
+    /// without a flux that has the series, nothing comes. Of a service that publishes sharded updates (`UpdateMode.sharded`) they come from
+    /// the node of the symbol's slot.
+    /// - Throws: `.noUpdates` when the service publishes none.
     public func updates(symbol: String, interval: Interval) async throws(FluxError) -> FluxUpdates {
         guard let symbol = Symbol(symbol) else { throw .badArgument(Symbol.refusal(symbol)) }
         let channel = keys.updatesChannel(Series(market: keys.market, symbol: symbol, interval: interval))
@@ -234,7 +236,7 @@ public struct FluxUpdates: AsyncSequence, Sendable {
 
     /// Updates that came and were dropped: too slow a consumer, or not a valid update.
     public var missed: UInt64 { subscription.buffer.missed }
-    /// How often the connection was lost.
+    /// How often the connection was lost, or, of sharded updates, their slot has gone to another node.
     public var interruptions: UInt64 { subscription.buffer.interruptions }
 
     /// Another reader of the same updates: each update goes to one of them.

@@ -15,6 +15,8 @@ public enum FluxError: Error, Sendable, Equatable, CustomStringConvertible {
     case badAnswer(String)
     /// Refused before anything was sent; one sentence.
     case badArgument(String)
+    /// The service publishes no updates, or none that this client can hear; one sentence.
+    case noUpdates(String)
     /// The task was cancelled. The command may have been carried out.
     case cancelled
 
@@ -26,7 +28,7 @@ public enum FluxError: Error, Sendable, Equatable, CustomStringConvertible {
         case .refused(_, let message): message
         case .disconnected(let reason): reason
         case .badAnswer(let what): "the service's answer is not valid: \(what)"
-        case .badArgument(let what): what
+        case .badArgument(let what), .noUpdates(let what): what
         case .cancelled: "cancelled"
         }
     }

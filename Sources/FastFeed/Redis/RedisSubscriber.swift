@@ -9,12 +9,13 @@ import Glibc
 
 package final class RedisSubscriber {
     package enum Event: Equatable {
-        /// A message of a channel, by its name or by a pattern.
+        /// A message of a channel, by its name or by a pattern, or of a sharded one.
         case message(channel: String, payload: [UInt8])
         /// A message of this many bytes was longer than `messageBytesMax`.
         case tooLong(channel: String, bytes: Int)
         /// Redis has confirmed a channel or a pattern: what is published from now on, comes.
         case subscribed(String)
+        /// Of a sharded channel also unasked: its slot has another node now.
         case unsubscribed(String)
         /// The answer to `ping`.
         case pong
@@ -63,6 +64,12 @@ package final class RedisSubscriber {
     package func psubscribe(_ patterns: [String]) -> Bool { send("PSUBSCRIBE", patterns) }
     @discardableResult
     package func unsubscribe(_ channels: [String]) -> Bool { send("UNSUBSCRIBE", channels) }
+    /// Sharded channels are the business of their slot's node alone; several of one call must be in one slot.
+    @discardableResult
+    package func ssubscribe(_ channels: [String]) -> Bool { send("SSUBSCRIBE", channels) }
+    @discardableResult
+    package func sunsubscribe(_ channels: [String]) -> Bool { send("SUNSUBSCRIBE", channels) }
+
     /// A connection that only listens does not notice that its peer has gone. Call this from time to time, after `next` has said
     /// `.nothing`: after this much silence it asks, and after as much again gives up.
     package func watch(nowNs: UInt64, silenceNs: UInt64) -> Watch {
@@ -99,10 +106,10 @@ package final class RedisSubscriber {
 
     private static func event(_ parts: [RedisReply]) -> Event? {
         switch (parts.first?.text, parts.count) {
-        case ("message", 3): message(parts[1], parts[2])
+        case ("message", 3), ("smessage", 3): message(parts[1], parts[2])
         case ("pmessage", 4): message(parts[2], parts[3])
-        case ("subscribe", 3), ("psubscribe", 3): .subscribed(parts[1].text ?? "")
-        case ("unsubscribe", 3): .unsubscribed(parts[1].text ?? "")
+        case ("subscribe", 3), ("psubscribe", 3), ("ssubscribe", 3): .subscribed(parts[1].text ?? "")
+        case ("unsubscribe", 3), ("sunsubscribe", 3): .unsubscribed(parts[1].text ?? "")
         case ("pong", _): .pong
         default: nil
         }

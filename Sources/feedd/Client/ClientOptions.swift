@@ -108,7 +108,7 @@ extension Failure {
         case .timeout: self.init(Failure.unreachable, "\(error) (\(plan.redis)): \(ServiceSearch(plan).whyNobodyAnswers)")
         case .disconnected(let reason):
             self.init(Failure.unreachable, reason.contains("\(plan.redis)") ? reason : "\(plan.redis): \(reason)")
-        case .refused, .badAnswer, .cancelled: self.init(Failure.refused, "\(error)")
+        case .refused, .badAnswer, .noUpdates, .cancelled: self.init(Failure.refused, "\(error)")
         case .badArgument: self.init(Failure.usage, "\(error)")
         }
     }
@@ -128,6 +128,7 @@ extension FluxError {
         case .disconnected: "unreachable"
         case .badAnswer: "bad_answer"
         case .badArgument: "bad_argument"
+        case .noUpdates: "no_updates"
         case .cancelled: "cancelled"
         }
     }

@@ -49,7 +49,7 @@ final class CommandBridge: Sendable {
             case .refused(.unknownFlux?, _): 404
             case .refused(.busy?, _): 503
             case .refused(.internal?, _): 502
-            case .refused, .badArgument: 400
+            case .refused, .badArgument, .noUpdates: 400
             case .timeout: 504
             case .serviceNotRunning, .disconnected, .badAnswer, .cancelled: 503
             }

@@ -56,6 +56,24 @@ struct ClusterSinkTests {
         finish(world, "asked")
     }
 
+    @Test(
+        "More classic messages than a cluster's bus should have are a warning, sharded ones are not",
+        arguments: [UpdateMode.classic, .sharded])
+    func messageRate(_ updates: UpdateMode) throws {
+        let world = try SinkWorld(seed: 4, updates: updates)
+        world.route()
+        let untilNs = world.stage.nowNs + Limits.messageRateNs + 1_500_000_000
+        while world.stage.nowNs < untilNs {
+            world.feed(60)
+            world.stage.nowNs += 500_000
+            world.turn("rate")
+        }
+        #expect(world.stage.messageCount > 10 * Limits.classicMessagesPerSecond, "nothing is proven")
+        let warnings = world.members[0].journal.drain().lines.count { $0.message.contains("--updates sharded") }
+        #expect((warnings > 0) == (updates == .classic))
+        #expect(world.complaints.isEmpty, "\(world.complaints.summary)")
+    }
+
     @Test("A node that hangs is not waited for once its slots are another's; no lane is left behind")
     func hung() throws {
         let world = try SinkWorld(seed: 3)

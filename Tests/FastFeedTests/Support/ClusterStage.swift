@@ -71,7 +71,12 @@ final class ClusterStage: VirtualKernel {
         moved = moved.filter { HashSlot(key: $0.key) != slot }
     }
 
-    func moveKey(_ key: String, to port: UInt16) { if port != owner(key) { moved[key] = port } }
+    /// Both have carried out what had come before: one that hangs takes no key.
+    func moveKey(_ key: String, to port: UInt16) {
+        guard port != owner(key), hung.isDisjoint(with: [port, owner(key)]) else { return }
+        serve()
+        moved[key] = port
+    }
 
     /// Who moves gives up: all goes back.
     func giveUpMoves() { moved = [:] }

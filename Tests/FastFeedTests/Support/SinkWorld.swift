@@ -11,6 +11,7 @@ final class SinkWorld {
     /// One process: a sink with its ring.
     final class Member {
         let sink: Sink
+        let journal = Journal()
         let producer: FixedSlot<SPSCRing<CandleRecord>.Producer>
         /// What the exchange has sent and the ring had no room for.
         var backlog: [CandleRecord] = []
@@ -18,7 +19,7 @@ final class SinkWorld {
         init(_ settings: SinkSettings, _ series: [Series], _ stage: ClusterStage) throws {
             let ring = SPSCRing<CandleRecord>(zeroed: 256)
             producer = FixedSlot(SPSCRing.Producer(ring))
-            sink = Sink(settings: settings, rings: [ring], journal: Journal(), gaps: GapBoard())
+            sink = Sink(settings: settings, rings: [ring], journal: journal, gaps: GapBoard())
             sink.prepare(.follow(series.enumerated().map { ($1, SeriesHandle(id: UInt32($0), generation: 1)) }))
             sink.onStart(PollerPort(poller: Poller(stage), wakeUp: try WakeUp(), agent: 0))
         }

@@ -47,7 +47,7 @@ struct ClientExampleTests {
             case .serviceNotRunning: break  // start it
             case .refused(_, let message): Issue.record("\(message)")  // ask for something else
             case .timeout, .disconnected: Issue.record("\(error)")  // later, perhaps
-            case .badAnswer, .badArgument, .cancelled: Issue.record("\(error)")
+            case .badAnswer, .badArgument, .noUpdates, .cancelled: Issue.record("\(error)")
             }
         }
     }

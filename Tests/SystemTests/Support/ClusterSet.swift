@@ -43,7 +43,9 @@ final class ClusterNode {
     @discardableResult
     func command(_ words: [String]) throws -> RedisReply { try RedisClient.connect(server.endpoint).command(words) }
     func ask(_ words: String...) throws -> RedisReply { try command(words) }
-    func knows(_ count: Int) throws -> Bool { try ask("CLUSTER", "INFO").text?.contains("cluster_known_nodes:\(count)\r") == true }
+    func knows(_ count: Int) throws -> Bool {
+        try ask("CLUSTER", "INFO").text?.split(whereSeparator: \.isNewline).contains("cluster_known_nodes:\(count)") == true
+    }
     var isPrimary: Bool { (try? ask("ROLE"))?.elements.first?.text == "master" }
     /// A replica that has all.
     var follows: Bool { (try? ask("INFO", "replication"))?.text?.contains("master_link_status:up") == true }

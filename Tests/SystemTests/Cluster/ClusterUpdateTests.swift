@@ -47,7 +47,7 @@ struct ClusterUpdateTests {
     }
 
     @Test("Sharded: who asks the channel's node hears its messages, nobody hears classic ones; a slot that moves takes its listeners' word")
-    func sharded() throws {
+    func sharded() async throws {
         let set = try ClusterSet()
         let place = try set.endpoint()
         let rig = try rig({ _ in }) { ($0.redis, $0.updates) = (place, .sharded) }
@@ -76,6 +76,15 @@ struct ClusterUpdateTests {
         let second = try Listener(to.server.endpoint, "SSUBSCRIBE", channel)
         rig.wait(seconds: 30, "messages at the new node") { second.count("smessage") >= 20 }
         #expect(classic.allSatisfy { $0.count("pmessage") == 0 })
+        let client = try await FluxClient.connect(try set.endpoint(), timeout: .seconds(20))
+        let updates = try await client.updates(symbol: symbol.name, interval: .s1)
+        var heard = 0
+        for await update in updates {
+            #expect(update.symbol == symbol)
+            heard += 1
+            if heard == 3 { break }
+        }
+        client.close()
 
         let report = rig.finish()
         #expect(report.isClean && report.closedLost == 0, "\(report)")
