@@ -283,7 +283,8 @@ import CShims
             dueNs = min(dueNs, owed.dueNs)
             if lane.value.mergesDueNs != 0 && table.merges.hasWaiting { dueNs = min(dueNs, lane.value.mergesDueNs) }
             if healDueNs != 0 { dueNs = min(dueNs, healDueNs) }
-            if isCluster { dueNs = min(dueNs, paceDueNs(lane)) }
+            // Where nothing can be built a reply, or room in the socket, comes before the pace counts.
+            if isCluster && canBuild(lane) { dueNs = min(dueNs, paceDueNs(lane)) }
         }
         nextDeadlineNs = min(nextDeadlineNs, dueNs)
     }
