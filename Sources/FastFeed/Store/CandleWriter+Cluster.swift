@@ -278,8 +278,10 @@ extension CandleWriter {
     @inline(never)
     mutating func append(from lane: Row<Lane>, into batch: Row<Batch>, _ nowNs: UInt64) -> Bool {
         if !lane.value.againLater.isEmpty && nowNs >= lane.value.asidesDueNs && lane.value.asidesInFlight == 0 {
-            (lane.value.again, lane.value.againLater) = (lane.value.againLater + lane.value.again, [])
-            lane.value.isRewriting = true
+            // What is another lane's now, that one has written.
+            let later = lane.value.againLater.filter { isOf(lane, $0) }
+            (lane.value.again, lane.value.againLater) = (later + lane.value.again, [])
+            if !later.isEmpty { lane.value.isRewriting = true }
         }
         if !lane.value.again.isEmpty {
             // What Redis had acknowledged goes before what is new, so that a history grows in order.

@@ -182,9 +182,8 @@ extension CandleWriter {
         default: batch.value.asides[index] = .settled
         }
         switch (aside, verdict) {
-        // Who gains a slot writes all of it again.
-        case (.again, .moved): break
-        case (.again(let records), .ask): lane.value.againLater.append(records)
+        // (Who gains a slot writes all of it again; but not each MOVED is followed.)
+        case (.again(let records), .moved), (.again(let records), .ask): lane.value.againLater.append(records)
         // It goes to another node, this one alone.
         case (_, .moved), (_, .ask): restore(aside, lane)
         case (.removal(let series), .apart): owe(removals: [series], nowNs)
