@@ -24,7 +24,7 @@ struct RunSeeds: ParsableCommand {
     @Option(help: "Check after so many turns what must be so between the agents, too (1: after every turn); 0: check no invariant.")
     var turnsPerCheck = World.turnsPerCheck
 
-    @Option(help: "A fault to plant around the healer and the readers: its worlds must fail.", transform: RunSeeds.fault)
+    @Option(help: "A fault to plant around healer and readers, or in the cluster: its worlds must fail.", transform: RunSeeds.fault)
     var fault: PlantedFault?
 
     @Flag(help: "Tell each world's story and print its counters.")
@@ -99,7 +99,8 @@ final class Totals: Sendable {
                 \(c(.messagesReceived)) messages, \(sums.closed) closed candles stored
                 connections lost \(c(.connectionsClosed)), replaced \(c(.rollovers)), failed to open \(c(.connectFailures)), violations \
                 \(c(.protocolViolations)), rings full \(c(.backPressureStalls)), Redis lost \(c(.redisReconnects)), refusals \
-                \(c(.redisErrorsRetried)), history scripts \(c(.historyScripts)), queue overflows \(c(.closedQueueOverflow)), \
+                \(c(.redisErrorsRetried)), redirects \(c(.redisRedirects)), history scripts \(c(.historyScripts)), written again \
+                \(c(.closedAgain)) (\(c(.closedAgainMissing)) were lost), queue overflows \(c(.closedQueueOverflow)), \
                 duplicates \(c(.duplicates)), coalesced \(c(.coalesced)), gaps \(c(.gapsSeen)), filled late \(c(.gapCandlesFilled)), healed \
                 \(c(.gapCandlesHealed)), requests \(c(.healRequests)), late closes \(c(.lateCloses)), mute streams \(c(.muteStreams))
                 """

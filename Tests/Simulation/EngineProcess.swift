@@ -22,13 +22,22 @@ final class EngineProcess {
     private var relay: FaultyRelay?
     /// What the control thread counts.
     private let controlCounters = CounterBank()
+    /// Of a cluster.
+    let clusterBoard: ClusterBoard?
+    /// What the sink has been told last, and when a node is asked again.
+    var toldMap: SlotMap?
+    var mapDueNs: UInt64 = 0
+    var isAskingForMap = false
     let scenario: Scenario
     private let fault: PlantedFault?
 
     /// Wake-ups mean nothing here: agents are asked whether they have work.
     private static let wakeUp = try! WakeUp()
 
-    init(_ scenario: Scenario, _ schema: KeySchema, fault: PlantedFault?, redis: RedisServer, exchange: Exchange, rest: SimulatedRest?) {
+    init(
+        _ scenario: Scenario, _ schema: KeySchema, fault: PlantedFault?, askRedis: @escaping ([[String]]) -> [RedisReply]?,
+        exchange: Exchange, rest: SimulatedRest?
+    ) {
         (self.scenario, self.fault, self.rest) = (scenario, fault, rest)
         gaps = GapBoard(countMax: scenario.healing?.gapCountMax ?? Limits.gapCountMax)
         let rings = (0..<scenario.readerCount).map { _ in SPSCRing<CandleRecord>(zeroed: scenario.ringCount) }
@@ -41,16 +50,19 @@ final class EngineProcess {
         }
         let healRing = SPSCRing<CandleRecord>(zeroed: scenario.ringCount)
         let sinkRing = fault == nil ? healRing : SPSCRing<CandleRecord>(zeroed: scenario.ringCount)
-        let settings = EngineProcess.sinkSettings(scenario, schema, fault)
+        let endpoint = EngineProcess.endpoint(scenario)
+        clusterBoard = endpoint.cluster?.board
+        let settings = EngineProcess.sinkSettings(scenario, schema, fault, endpoint)
         sink = Sink(settings: settings, rings: scenario.healing == nil ? rings : rings + [sinkRing], journal: journal, gaps: gaps)
         if let healing = scenario.healing, let rest {
             if let fault { relay = FaultyRelay(fault, from: healRing, to: sinkRing) }
             var settings = HealSettings()
             (settings.holdMs, settings.backfill, settings.auditPercent) = (healing.holdMs, healing.backfill, healing.auditPercent)
             settings.history = EngineProcess.history
+            let store = SimulatedHistory(askRedis, fault: fault)
             healer = Healer(
-                settings: settings, schema: schema, source: rest, store: SimulatedHistory(redis, fault: fault), sink: sink, ring: healRing,
-                gaps: gaps, journal: journal, clock: EngineProcess.clock(exchange), connectionLiveSinceNs: { board[$0] })
+                settings: settings, schema: schema, source: rest, store: store, sink: sink, ring: healRing, gaps: gaps, journal: journal,
+                clock: EngineProcess.clock(exchange), connectionLiveSinceNs: { board[$0] })
         } else {
             healer = nil
         }
@@ -72,14 +84,21 @@ final class EngineProcess {
         return settings
     }
 
-    private static func sinkSettings(_ scenario: Scenario, _ schema: KeySchema, _ fault: PlantedFault?) -> SinkSettings {
-        let place: RedisEndpoint.Place = scenario.usesUnixSocket ? .unix(path: "/redis") : .tcp(Authority(host: "127.0.0.1", port: 6_379))
+    private static func sinkSettings(
+        _ scenario: Scenario, _ schema: KeySchema, _ fault: PlantedFault?, _ endpoint: RedisEndpoint
+    ) -> SinkSettings {
         var settings = SinkSettings(
-            redis: try! RedisLinkSettings(RedisEndpoint(place: place)), market: .spot, schema: schema, history: history,
+            redis: try! RedisLinkSettings(endpoint), market: .spot, schema: schema, history: history,
             batchSize: scenario.batchSize, coalesces: scenario.coalesces, seed: scenario.seed ^ 0x51)
         settings.closedMax = scenario.closedMax
+        if fault == .nothingAgain { settings.rewriteMs = 0 }
         settings.healHoldMs = scenario.healing.map { fault == .holdForgotten ? 0 : $0.holdMs }
         return settings
+    }
+
+    private static func endpoint(_ scenario: Scenario) -> RedisEndpoint {
+        if scenario.cluster != nil { return try! RedisEndpoint(url: "redis+cluster://127.0.0.1:\(RedisCluster.portOfFirst)") }
+        return RedisEndpoint(place: scenario.usesUnixSocket ? .unix(path: "/redis") : .tcp(Authority(host: "127.0.0.1", port: 6_379)))
     }
 
     private static func clock(_ exchange: Exchange) -> @Sendable () -> Int64 {

@@ -24,6 +24,15 @@ public enum PlantedFault: String, CaseIterable, Sendable {
     case changesLost
     /// No reader hears which of a connection's streams are not wanted any more.
     case unsubscribeLost
+    /// A slot of the cluster that has moved keeps its lane, and MOVED is taken for done.
+    case laneStale
+    /// What MOVED has refused is sent to the new owner behind something newer.
+    case redirectBehind
+    /// After a failover nothing is written again.
+    case nothingAgain
+
+    /// Of the sink in a cluster. The others are around the healer and the readers.
+    public var isOfCluster: Bool { [.laneStale, .redirectBehind, .nothingAgain].contains(self) }
 }
 
 /// Takes the healer's records to the sink where a fault is planted between the two.

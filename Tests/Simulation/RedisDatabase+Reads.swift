@@ -95,13 +95,13 @@ extension RedisDatabase {
 
 /// What the healer of a world sees of its Redis.
 final class SimulatedHistory: HistoryReader {
-    private unowned let redis: RedisServer
+    private let askRedis: ([[String]]) -> [RedisReply]?
     private let fault: PlantedFault?
 
-    init(_ redis: RedisServer, fault: PlantedFault?) { (self.redis, self.fault) = (redis, fault) }
+    init(_ askRedis: @escaping ([[String]]) -> [RedisReply]?, fault: PlantedFault?) { (self.askRedis, self.fault) = (askRedis, fault) }
 
     func ask(_ commands: [[String]]) -> [RedisReply]? {
-        let replies = redis.ask(commands)
+        let replies = askRedis(commands)
         guard fault == .nothingStored else { return replies }
         return replies?.map {
             switch $0 {

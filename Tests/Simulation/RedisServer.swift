@@ -11,6 +11,9 @@ final class RedisServer {
     fileprivate var connections: [RedisConnection] = []
     private var nextClientID: Int64 = 1
     private var runNumber = 1
+    /// Of a cluster's node, from 1 on; 0: it is no cluster's.
+    let number: Int
+    weak var cluster: RedisCluster?
     private var isServing = false
     /// Called for each state in a HSET and each message published, before it is carried out.
     var onNewest: (_ key: String, _ field: String, _ json: String) -> Void = { _, _, _ in }
@@ -24,6 +27,7 @@ final class RedisServer {
     private var refusesUntilNs: UInt64 = 0
     private var refusesPublishUntilNs: UInt64 = 0
     private var isSlowUntilNs: UInt64 = 0
+    private var sparedUntilNs: UInt64 = 0
     private var isCalm = false
     /// Called when it has forgotten something.
     var onForgot: () -> Void = {}
@@ -32,9 +36,9 @@ final class RedisServer {
     /// Called around each script on a series' history.
     var onScript: (_ key: String, _ before: RedisDatabase, _ after: inout RedisDatabase) -> Void = { _, _, _ in }
 
-    init(_ scenario: Scenario, kernel: SimulatedKernel) {
-        self.kernel = kernel
-        random = SplitMix64(seed: scenario.seed ^ 0xD)
+    init(_ scenario: Scenario, kernel: SimulatedKernel, number: Int = 0) {
+        (self.kernel, self.number) = (kernel, number)
+        random = SplitMix64(seed: scenario.seed ^ 0xD ^ UInt64(number) << 32)
     }
 
     func accept() -> Acceptance {
@@ -77,7 +81,7 @@ final class RedisServer {
         kernel.tell? {
             let ids = command.dropFirst(6).filter { command[0] == "EVALSHA" && $0.hasSuffix("-0") }
             let words = command.prefix(6).map { $0.prefix(40) } + ids.map { $0.prefix(40) }
-            return "redis: \(words.joined(separator: " ")) → \(answer.prefix(24).dropLast(2))"
+            return "redis\(number > 0 ? " \(number)" : ""): \(words.joined(separator: " ")) → \(answer.prefix(24).dropLast(2))"
         }
         return answer
     }
@@ -85,13 +89,14 @@ final class RedisServer {
     private func decide(_ command: [String], _ connection: RedisConnection) -> String {
         let now = kernel.nowNs
         let refuses = now < refusesUntilNs
+        let isAsking = connection.takeAsking()
         if refuses && refusal.hasPrefix("LOADING") { return "-\(refusal)\r\n" }
         switch command[0] {
         case "PING": return "+PONG\r\n"
         case "SELECT", "AUTH": return "+OK\r\n"
         // The one script without keys asks which run of the server this is.
         case "EVAL" where command[2] == "0":
-            let run = "run\(runNumber)"
+            let run = number > 0 ? "run\(number).\(runNumber)" : "run\(runNumber)"
             return "$\(run.utf8.count)\r\n\(run)\r\n"
         case "CLIENT" where command[1] == "ID": return ":\(connection.id)\r\n"
         case "CLIENT" where command[1] == "KILL":
@@ -103,18 +108,30 @@ final class RedisServer {
             onPublish(command[1], command[2])
             return ":0\r\n"
         case "SCRIPT": return database.run(command)
+        case "ASKING" where number > 0:
+            connection.isAsking = true
+            return "+OK\r\n"
         default:
+            if let redirect = cluster?.refusal(command, at: self, isAsking: isAsking) { return redirect }
             if refuses { return "-\(refusal)\r\n" }
-            if command[0] == "HSET" && !database.foreignKeys.contains(command[1]) {
-                for index in stride(from: 2, to: command.count, by: 2) { onNewest(command[1], command[index], command[index + 1]) }
-            }
-            // (A copy costs something; only scripts change what is stored already.)
-            let before = command[0].hasPrefix("EVAL") ? database : nil
-            let answer = database.run(command)
-            if answer.hasPrefix("-ERR unknown command") { onUnknown(command) }
-            if let before { onScript(command[3], before, &database) }
+            // What the past of a cluster takes counts for nothing.
+            guard cluster?.isHeard(self, command) ?? true else { return database.run(command) }
+            let answer = carryOut(command)
+            if let late = cluster?.takeLate(behind: command, at: self) { _ = carryOut(late) }
             return answer
         }
+    }
+
+    private func carryOut(_ command: [String]) -> String {
+        if command[0] == "HSET" && !database.foreignKeys.contains(command[1]) {
+            for index in stride(from: 2, to: command.count, by: 2) { onNewest(command[1], command[index], command[index + 1]) }
+        }
+        // (A copy costs something; only scripts change what is stored already.)
+        let before = command[0].hasPrefix("EVAL") ? database : nil
+        let answer = database.run(command)
+        if answer.hasPrefix("-ERR unknown command") { onUnknown(command) }
+        if let before { onScript(command[3], before, &database) }
+        return answer
     }
 
     // MARK: Trouble
@@ -141,7 +158,7 @@ final class RedisServer {
         kernel.note(7)
         let memory = random.chance(0.5) ? database : RedisDatabase()
         kernel.plan(afterNs: UInt64(random.number(1...3_000)) * 1_000_000) { [unowned self] in
-            guard !isCalm else { return }
+            guard !isCalm, cluster?.isBusy(self) != true else { return }
             kernel.tell? { "redis: forgets" }
             database = memory
             restart(downUntilNs: untilNs(1...5_000))
@@ -179,9 +196,19 @@ final class RedisServer {
         case 6: for connection in connections { connection.finish() }
         case 7: for connection in connections { connection.sayRubbish() }
         case 8: for connection in connections { connection.stopReading(untilNs: untilNs(10...10_000)) }
-        default: if random.chance(0.2) { database.foreignKeys.insert(random.pick(historyKeys)) }
+        default: if random.chance(0.2) && !historyKeys.isEmpty { database.foreignKeys.insert(random.pick(historyKeys)) }
         }
     }
+
+    // MARK: In a cluster
+
+    var isThere: Bool { kernel.nowNs >= downUntilNs && kernel.nowNs >= stalledUntilNs }
+    /// It must bear nothing more until all is there again that was lost with the one before.
+    var isSpared: Bool { kernel.nowNs < sparedUntilNs }
+
+    func spare(ns: UInt64) { sparedUntilNs = kernel.nowNs + ns }
+    func hang(ns: UInt64) { stalledUntilNs = max(stalledUntilNs, kernel.nowNs + ns) }
+    func die(ns: UInt64) { restart(downUntilNs: kernel.nowNs + ns) }
 
     func heal() {
         isCalm = true
@@ -196,10 +223,17 @@ private final class RedisConnection: LinkHandler {
     private var input: [UInt8] = []
     private var head = 0
     private(set) var hasEnded = false
+    /// The next command is behind ASKING.
+    var isAsking = false
 
     init(_ server: RedisServer, id: Int64) {
         self.server = server
         self.id = id
+    }
+
+    func takeAsking() -> Bool {
+        defer { isAsking = false }
+        return isAsking
     }
 
     func onOpen(_ link: Link) { self.link = link }

@@ -39,10 +39,18 @@ public struct Scenario: Sendable {
     let isDoubled: Bool
     /// What a healer finds and how it is hindered; nil: nobody heals.
     let healing: HealScenario?
+    /// Redis is a cluster; nil: one server.
+    let cluster: ClusterScenario?
+
+    /// Nothing that was written goes astray.
+    var hasSteadyRedis: Bool { redisFaultNs == nil && cluster?.troubleNs == nil }
 
     public init(seed: UInt64) {
         var random = SplitMix64(seed: SplitMix64.mix(seed))
         self.seed = seed
+        // Decided by itself: worlds with one Redis are what they are without clusters.
+        var clusterRandom = SplitMix64(seed: SplitMix64.mix(seed ^ 0xC7))
+        let isCluster = clusterRandom.chance(0.25)
         let symbols = ["btcusdt", "ethusdt", "a1", "x_usdt"].prefix(random.number(1...4)).map { Symbol($0)! }
         let slow = random.chance(0.15)
         let intervals: [Interval] = slow ? [.m1] : random.pick([[.s1], [.s1], [.s1, .m1]])
@@ -53,7 +61,8 @@ public struct Scenario: Sendable {
         ringCount = random.pick([64, 64, 128, 2_048])
         batchSize = random.pick([1, 2, 3, 8, 64])
         closedMax = random.pick([16, 64, 1_024])
-        coalesces = random.chance(0.85)
+        let coalesces = random.chance(0.85)
+        self.coalesces = coalesces || isCluster
         subscribeForm = random.pick([.automatic, .url, .message])
         usesCombinedStreams = random.chance(0.8)
         usesUnixSocket = random.chance(0.5)
@@ -80,6 +89,7 @@ public struct Scenario: Sendable {
         changingCount = !isGentle && random.chance(0.3) ? random.number(0...series.count - 1) : 0
         isDoubled = !isGentle && random.chance(0.15)
         healing = heals ? HealScenario(&random, troubleNs: troubleNs, isGentle: isGentle) : nil
+        cluster = isCluster ? ClusterScenario(&clusterRandom, troubleNs: troubleNs, isGentle: isGentle) : nil
     }
 }
 
@@ -127,5 +137,26 @@ struct HealScenario: Sendable {
         muteNs = distance(0.4, 3)
         // (What the exchange lacks stays on the board, and could fill such a small one for good. What is forgotten holds nothing up.)
         gapCountMax = windowNs == nil && !isGentle && random.chance(0.3) ? random.number(4...12) : Limits.gapCountMax
+    }
+}
+
+/// The part of a world whose Redis is a cluster.
+struct ClusterScenario: Sendable {
+    /// Nodes that own slots at first.
+    let primaryCount: Int
+    let nodeCount: Int
+    /// Where one slot has no owner nobody serves any.
+    let coversFully: Bool
+    /// How long the map is on its way to the engine.
+    let mapMs: ClosedRange<Int>
+    /// Mean distance between the cluster's own troubles; nil for none.
+    let troubleNs: UInt64?
+
+    init(_ random: inout SplitMix64, troubleNs: UInt64, isGentle: Bool) {
+        primaryCount = random.number(2...4)
+        nodeCount = primaryCount + random.number(1...3)
+        coversFully = random.chance(0.3)
+        mapMs = random.pick([1...20, 20...300, 100...1_000])
+        self.troubleNs = isGentle || random.chance(0.1) ? nil : troubleNs / UInt64(random.number(2...30))
     }
 }

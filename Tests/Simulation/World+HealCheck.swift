@@ -8,13 +8,13 @@ extension World {
         let (series, tape) = (scenario.series[index], exchange.tapes[index])
         let key = schema.historyKey(series)
         let truth = Dictionary(uniqueKeysWithValues: tape.history.map { ($0.openMs, $0) })
-        let entries = redis.database.entries(key)
+        let entries = database(key).entries(key)
         for (one, next) in zip(entries, entries.dropFirst()) where one.openMs >= next.openMs {
             complain("\(series) \(next.openMs): stored behind \(one.openMs)")
         }
         for entry in entries { checkEntry(series, entry, truth[entry.openMs], other: ledger.others[index][entry.openMs]) }
         ledger.closedStored += entries.count
-        guard ledger.isFollowed[index], !redis.database.foreignKeys.contains(key) else { return }
+        guard ledger.isFollowed[index], !holds(key) else { return }
         let stored = Set(entries.map(\.openMs))
         let holes = gaps.gaps(of: series)
         func isAbsent(_ openMs: Int64) -> Bool { holes.contains { $0.state == .absent && $0.fromMs <= openMs && openMs < $0.untilMs } }
@@ -49,7 +49,7 @@ extension World {
         }
         checkGapKey(series, holes)
         let isAllTold =
-            scenario.redisFaultNs == nil && scenario.healing?.lossNs == nil && scenario.healing?.killNs == nil && !scenario.hasOtherWriter
+            scenario.hasSteadyRedis && scenario.healing?.lossNs == nil && scenario.healing?.killNs == nil && !scenario.hasOtherWriter
             && !isChanging(index)
         for openMs in stored.sorted() where isAllTold && !ledger.published[index].contains(openMs) {
             complain("\(series) \(openMs): stored, and not published")
@@ -62,7 +62,7 @@ extension World {
         let healing = scenario.healing!
         // The first look at Redis is soon after the start, if nothing is in its way.
         let isSmooth =
-            healing.lossNs == nil && healing.killNs == nil && scenario.redisFaultNs == nil && scenario.processPauseNs == nil
+            healing.lossNs == nil && healing.killNs == nil && scenario.hasSteadyRedis && scenario.processPauseNs == nil
             && !isChanging(index)
         let lookMs = lookedMs[schema.historyKey(scenario.series[index])] ?? .min
         let fromMs = isSmooth ? Exchange.baseMs + 4_000 : max(settledMs, lookMs)
@@ -89,7 +89,7 @@ extension World {
     /// The hash of holes says what the board says.
     private func checkGapKey(_ series: Series, _ holes: [Gap]) {
         let key = schema.gapsKey(series)
-        let listed = (redis.database.hashes[key] ?? [:]).mapValues { text -> String in
+        let listed = (database(key).hashes[key] ?? [:]).mapValues { text -> String in
             guard let value = try? JSONValue(parsing: Array(text.utf8)) else { return text }
             return "\(value["until"]?.integer ?? 0) \(value["cause"]?.string ?? "") \(value["state"]?.string ?? "")"
         }

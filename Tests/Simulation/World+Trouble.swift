@@ -16,7 +16,8 @@ extension World {
         }
         let keys = scenario.series.map(schema.historyKey)
         every(scenario.exchangeFaultNs) { [unowned self] in exchange.misbehave() }
-        every(scenario.redisFaultNs) { [unowned self] in redis.misbehave(keys) }
+        every(scenario.redisFaultNs) { [unowned self] in misbehave(keys) }
+        every(scenario.cluster?.troubleNs) { [unowned self] in cluster?.misbehave() }
         // The whole process is not scheduled for a while.
         every(scenario.processPauseNs) { [unowned self] in
             let untilNs = kernel.nowNs + UInt64(random.number(1...20_000)) * 1_000_000
@@ -28,7 +29,7 @@ extension World {
         guard let healing = scenario.healing else { return }
         every(healing.restFaultNs) { [unowned self] in rest?.misbehave() }
         every(healing.killNs) { [unowned self] in kill() }
-        every(healing.lossNs) { [unowned self] in redis.forget() }
+        every(healing.lossNs) { [unowned self] in forget() }
         every(healing.windowNs) { [unowned self] in exchange.openWindow() }
         // (A connection that is soon replaced is mute no more by itself.)
         every(scenario.connectionAgeMs > Int(scenario.troubleNs / 1_000_000) ? healing.muteNs : nil) { [unowned self] in exchange.muteOne()
@@ -43,7 +44,7 @@ extension World {
         if ledger.isFollowed[index] {
             kernel.tell? { "stop \(series)" }
             process.unfollow(series, nowNs: kernel.nowNs)
-            let stored = redis.database.entries(schema.historyKey(series)).map(\.openMs)
+            let stored = database(schema.historyKey(series)).entries(schema.historyKey(series)).map(\.openMs)
             ledger.onStopped(index, stored: Set(stored))
         } else {
             kernel.tell? { "follow \(series)" }
@@ -62,14 +63,15 @@ extension World {
         var fields = state.fields
         let differs = random.chance(0.3)
         if differs { fields[9] = "0.00000001" }
-        guard !database(holds: state, key), !redis.database.foreignKeys.contains(key) else { return }
+        guard !database(holds: state, key), !holds(key) else { return }
         let values = stride(from: 1, to: fields.count, by: 2).map { fields[$0] } + ["0"]
-        _ = redis.database.run(["EVAL", "", "2", key, schema.changesKey(series), "100000", "1000", "\(state.openMs)-0"] + values)
+        let script = ["EVAL", "", "2", key, schema.changesKey(series), "100000", "1000", "\(state.openMs)-0"] + values
+        _ = (cluster?.holder(key) ?? redis).database.run(script)
         ledger.onOther(state, differs: differs)
         kernel.tell? { "another writes \(series) \(state.openMs)\(differs ? ", wrong" : "")" }
     }
 
     private func database(holds state: KlineState, _ key: String) -> Bool {
-        redis.database.entries(key).contains { $0.openMs == state.openMs }
+        database(key).entries(key).contains { $0.openMs == state.openMs }
     }
 }

@@ -22,6 +22,8 @@ public final class World {
     let kernel: SimulatedKernel
     let exchange: Exchange
     let redis: RedisServer
+    /// Nil: Redis is one server.
+    let cluster: RedisCluster?
     let rest: RestServer?
     let schema = KeySchema(prefix: "")
     /// Nil while it is dead.
@@ -66,6 +68,9 @@ public final class World {
     /// Whether the world of a seed has a healer in it.
     public static func heals(seed: UInt64) -> Bool { Scenario(seed: seed).healing != nil }
 
+    /// Whether its Redis is a cluster.
+    public static func hasCluster(seed: UInt64) -> Bool { Scenario(seed: seed).cluster != nil }
+
     /// So many that a world takes little longer. What is broken between agents stays broken.
     public static let turnsPerCheck = 8
 
@@ -76,10 +81,13 @@ public final class World {
         let kernel = SimulatedKernel(seed: scenario.seed ^ 0xC, latencyNs: scenario.latencyNs) { accept($0) }
         self.kernel = kernel
         let exchange = Exchange(scenario, kernel: kernel)
-        let redis = RedisServer(scenario, kernel: kernel)
+        let cluster = scenario.cluster.map { [schema] in RedisCluster(scenario, $0, schema, kernel: kernel, fault: fault) }
+        let redis = cluster?.nodes[0] ?? RedisServer(scenario, kernel: kernel)
         let exchangeAddress = SocketAddress(numericHost: "127.0.0.1", port: 9_443)!
-        accept = { [unowned exchange, unowned redis] in $0 == exchangeAddress ? exchange.accept() : redis.accept() }
-        (self.exchange, self.redis) = (exchange, redis)
+        accept = { [unowned exchange, unowned redis] in
+            $0 == exchangeAddress ? exchange.accept() : (cluster?.node(at: $0) ?? redis).accept()
+        }
+        (self.exchange, self.redis, self.cluster) = (exchange, redis, cluster)
         rest = scenario.healing.map { RestServer(exchange, $0) }
         ledger = Ledger(scenario, schema)
         listenToServers()
@@ -93,6 +101,11 @@ public final class World {
             }
             ledger.onDelivered(state, isTaken: process?.takers[state.series].contains(turning) ?? false)
         }
+        for redis in cluster?.nodes ?? [redis] { listen(to: redis) }
+        cluster?.onLoss = { [unowned self] in if scenario.healing != nil { ledger.onForgotten() } }
+    }
+
+    private func listen(to redis: RedisServer) {
         redis.onNewest = { [unowned self] in ledger.onNewest(key: $0, field: $1, json: $2) }
         redis.onPublish = { [unowned self] in
             for (series, openMs) in ledger.onPublish(channel: $0, message: $1) { onClosedPublished(series, openMs) }
@@ -108,8 +121,9 @@ public final class World {
 
     /// What is announced as closed is in the history.
     private func onClosedPublished(_ index: Int, _ openMs: Int64) {
-        guard let healing = scenario.healing, healing.lossNs == nil, scenario.redisFaultNs == nil, !scenario.hasOtherWriter else { return }
-        let (series, entries) = (scenario.series[index], redis.database.entries(schema.historyKey(scenario.series[index])))
+        guard let healing = scenario.healing, healing.lossNs == nil, scenario.hasSteadyRedis, !scenario.hasOtherWriter else { return }
+        let series = scenario.series[index]
+        let entries = database(schema.historyKey(series)).entries(schema.historyKey(series))
         if !entries.reversed().contains(where: { $0.openMs == openMs }) {
             complain("\(series) \(openMs): announced as closed, and not stored")
         }
@@ -122,7 +136,8 @@ public final class World {
     func begin() {
         kernel.tell? { "the process starts" }
         let client = rest.map { SimulatedRest($0, fault: fault) { [unowned self] in complain($0) } }
-        let process = EngineProcess(scenario, schema, fault: fault, redis: redis, exchange: exchange, rest: client)
+        let process = EngineProcess(
+            scenario, schema, fault: fault, askRedis: { [unowned self] in ask($0) }, exchange: exchange, rest: client)
         self.process = process
         process.deal(scenario.series.enumerated().filter { ledger.isFollowed[$0.offset] }.map(\.element))
         process.start(kernel)
@@ -147,10 +162,11 @@ public final class World {
         begin()
         exchange.start()
         planTrouble()
+        planMaps()
         turnUntil(kernel.nowNs + scenario.troubleNs) { false }
         // Calm: everything works, and in good time everything is live.
         exchange.heal()
-        redis.heal()
+        cluster?.heal() ?? redis.heal()
         rest?.heal()
         for index in process?.sleepsUntilNs.indices ?? 0..<0 { process!.sleepsUntilNs[index] = 0 }
         if !turnUntil(kernel.nowNs + 700_000_000_000, { [unowned self] in process?.isLive ?? false }) {
@@ -185,7 +201,7 @@ public final class World {
         guard process.counters[.closedHeld] + process.counters[.closedPending] == 0 else { return false }
         return process.gaps.open.allSatisfy { gap in
             let index = scenario.series.firstIndex(of: gap.series)!
-            return !ledger.isFollowed[index] || redis.database.foreignKeys.contains(schema.historyKey(gap.series))
+            return !ledger.isFollowed[index] || holds(schema.historyKey(gap.series))
         }
     }
 
