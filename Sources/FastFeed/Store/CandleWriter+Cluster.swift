@@ -179,6 +179,11 @@ extension CandleWriter {
             if isHistoryMoved, let handle = table.handle(UInt32(id)) { handles[route.updateLane(id).lane, default: []].insert(handle) }
             if isHistoryMoved || route.isMoved(latest: Int(table.states[id].interval), moved) { table.markDirty(id) }
         }
+        // The lane may have its connection since a MOVED of another slot, and the one before may have died.
+        func isMoved(_ key: String) -> Bool { moved.contains(HashSlot(key: key).number) }
+        redo(
+            removals: Set(removed.keys.filter { isMoved(schema.latestKey($0.market, $0.interval)) }),
+            gaps: Set(gaps.all.map(\.series).filter { isMoved(schema.historyKey($0)) }))
         // A new connection writes all of it.
         for (place, wanted) in handles where lanes[place].link.isReady { rewrite(wanted, lanes.row(place)) }
     }

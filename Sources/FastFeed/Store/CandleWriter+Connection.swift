@@ -21,13 +21,10 @@ extension CandleWriter {
         // What Redis knows may be older than what it acknowledged (a failover, a restart without its log): the newest states are written
         // again, every closed candle it has not acknowledged, and those it has acknowledged a moment ago; what was removed then is removed
         // again. The healer looks at the rest.
-        removed = removed.filter { $0.value > table.held.nowNs }
-        removals +=
-            Set(removed.keys).subtracting(removals).filter { latestIsOf(lane, $0) }.sorted { $0.description < $1.description }
         lane.value.mergeSHA = lane.value.link.scriptSHA
         markDirty(of: lane)
-        let withGaps = Set(gaps.all.map(\.series)).filter { historyIsOf(lane, $0) }
-        for series in withGaps.sorted(by: { $0.description < $1.description }) { gapKeys.add(series, afterHead: table.closed.head) }
+        redo(
+            removals: Set(removed.keys).filter { latestIsOf(lane, $0) }, gaps: Set(gaps.all.map(\.series)).filter { historyIsOf(lane, $0) })
         beginRewriting(lane)
         askNow()
         (lane.value.unsentFrom, lane.value.unsentCount, lane.value.unwrittenCount) = (0, 0, 0)
@@ -37,6 +34,13 @@ extension CandleWriter {
         guard isConnected else { return }
         hasTrouble = false
         troubles.clear(.redis)
+    }
+
+    /// Fields that were removed a moment ago are removed again, and lists of holes are written again, in the same order in every run.
+    mutating func redo(removals again: Set<Series>, gaps: Set<Series>) {
+        removed = removed.filter { $0.value > table.held.nowNs }
+        removals += again.subtracting(removals).filter { removed[$0] != nil }.sorted { $0.description < $1.description }
+        for series in gaps.sorted(by: { $0.description < $1.description }) { gapKeys.add(series, afterHead: table.closed.head) }
     }
 
     /// The Sentinels may have named another primary: nothing more goes to the old one.
