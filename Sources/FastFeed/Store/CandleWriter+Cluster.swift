@@ -136,6 +136,20 @@ extension CandleWriter {
         return !lane.value.waitsFor.isEmpty
     }
 
+    private func areHashesBarred(_ lane: Row<Lane>) -> Bool {
+        if lane.value.hashesWaitFor.isEmpty { return false }
+        lane.value.hashesWaitFor.removeAll { lanes[$0.lane].doneBefore > $0.number }
+        return !lane.value.hashesWaitFor.isEmpty
+    }
+
+    /// What is newer of the hashes in this batch, which is built and has no number yet, waits for it.
+    private func barHashes(_ lane: Row<Lane>, _ batch: Row<Batch>) {
+        for index in 0..<batch.value.hashCount {
+            let id = Int(batch.value.seriesIDs[batch.value.seriesRange(ofHash: index).lowerBound])
+            lanes[route.latestLane(Int(table.states[id].interval)).lane].hashesWaitFor.append((lane.value.place, builtCount))
+        }
+    }
+
     /// Redis, or its connection, says something that a newer map may explain.
     @inline(never)
     func wantMap() { cluster?.board.want() }
@@ -172,6 +186,7 @@ extension CandleWriter {
         for change in changes where lanes[change.from].isOpen && lanes[change.from].batchCount > 0 {
             lanes[change.to].waitsFor.append((change.from, builtCount - 1))
         }
+        for change in changes { lanes[change.to].hashesWaitFor += lanes[change.from].hashesWaitFor }
         guard !moved.isEmpty else { return }
         var handles: [Int: Set<SeriesHandle>] = [:]
         for id in 0..<table.seriesCount {
@@ -266,7 +281,7 @@ extension CandleWriter {
     /// All that come within the pace go together: a system call for each frame and node would cost more than the frames.
     private func hashesAreDue(_ lane: Row<Lane>) -> Bool {
         let count = lane.value.queue.latest.count
-        guard count > 0 else { return false }
+        guard count > 0, !areHashesBarred(lane) else { return false }
         return count >= Limits.latestFieldsMax
             || lane.value.hashesInFlight == 0 && table.held.nowNs >= lane.value.hashesSentNs + Limits.latestPaceNs
     }
@@ -275,7 +290,7 @@ extension CandleWriter {
     @inline(never)
     func paceDueNs(_ lane: Row<Lane>) -> UInt64 {
         var dueNs = UInt64.max
-        if !lane.value.queue.latest.isEmpty && lane.value.hashesInFlight == 0 { dueNs = lane.value.hashesSentNs + Limits.latestPaceNs }
+        if !lane.value.queue.latest.isEmpty && lane.value.hashesInFlight == 0 && !areHashesBarred(lane) { dueNs = lane.value.hashesSentNs + Limits.latestPaceNs }
         if asidesWait(lane) { dueNs = min(dueNs, lane.value.asidesDueNs) }
         return dueNs
     }
@@ -305,6 +320,7 @@ extension CandleWriter {
         if batch.value.hashCount > 0 {
             lane.value.hashesInFlight &+= 1
             lane.value.hashesSentNs = nowNs
+            if asks { barHashes(lane, batch) }
         }
         if !asks && asidesWait(lane) && nowNs >= lane.value.asidesDueNs {
             buildAsides(lane, &batch.value)

@@ -60,6 +60,9 @@
     var asidesDueNs: UInt64 = 0
     /// Slots came here from these lanes: first what they were sent must be answered, up to a batch's number.
     var waitsFor: [(lane: Int, number: Int)] = []
+    /// Newest states of this lane's slots are on their way to these others, behind ASKING: what is newer goes when they are answered, or it
+    /// might come first, and what is older would stand over it.
+    var hashesWaitFor: [(lane: Int, number: Int)] = []
 
     init(place: Int, node: String?, _ settings: RedisLinkSettings, batchCount: Int, batchSize: Int, seed: UInt64) {
         (self.place, self.node) = (place, node)
@@ -80,7 +83,7 @@
         rest = []
         (again, againLater, isRewriting) = ([], [], false)
         mergesDueNs = 0
-        waitsFor = []
+        (waitsFor, hashesWaitFor) = ([], [])
     }
 
     /// Of all that was built, the batches before this number are answered or given up here.

@@ -102,8 +102,7 @@ struct ClusterUpdateTests {
         let target = rig.counters[.closedWritten] + 200
         rig.wait(seconds: 60, "closed candles") { rig.counters[.closedWritten] >= target }
         #expect(listener.count("pmessage") == 0)
-        // What the status says of each flux goes on.
-        #expect(rig.engine.standings.fluxes.contains { $0.standing.updatesTotal > 0 })
+        rig.wait(seconds: 30, "the status to tell of the flux") { rig.engine.standings.fluxes.contains { $0.standing.updatesTotal > 0 } }
         let report = rig.finish()
         #expect(report.isClean, "\(report)")
         try rig.expectTruth()
