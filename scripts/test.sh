@@ -56,6 +56,7 @@ heal="${system}Heal"
 ops="${system}(Ops|Prometheus)"
 streams="$system(Stream|CandleStream)"
 moves="$system(Failover|Group)"
+cluster="$system(Cluster|ClientShard)"
 service="$system(Access|Client|CommandLine|ConnectLedger|Discovery|Flux|Proxy|RedisServer|RedisSubscriber|ServiceDeath|SharedRedis|Symbol)"
 # Less than half a minute.
 written="^FastFeedTests\.MergeScript(Round)?Tests/|^SimulationTests\.ModelTests/|${system}WholePathTests/(every|history|updates)"
@@ -68,20 +69,21 @@ fi
 group units --skip "$system"
 # Most of these wait: for closed candles, for time-outs, for processes. Each takes less than half a core, and has one server at a time.
 group faults --no-parallel --filter "$faults" &
-group service --no-parallel --filter "$service" --skip "$quiet" &
+group service --no-parallel --filter "$service" --skip "$cluster" --skip "$quiet" &
 group heal --no-parallel --filter "$heal" &
 group ops --no-parallel --filter "$ops" &
 group streams --no-parallel --filter "$streams" &
 group moves --no-parallel --filter "$moves" &
+group cluster --no-parallel --filter "$cluster" &
 group system --no-parallel --filter "$system" --skip "$faults" --skip "$service" --skip "$heal" --skip "$ops" --skip "$streams" \
-    --skip "$moves" --skip "$quiet" &
+    --skip "$moves" --skip "$cluster" --skip "$quiet" &
 (
     for folder in "${others[@]:+${others[@]}}"; do
         PATH="$folder:$PATH" group "redis-${folder##*/}" --no-parallel --filter "$written"
     done
 ) &
 wait
-groups+=(faults service heal ops streams moves system)
+groups+=(faults service heal ops streams moves cluster system)
 for folder in "${others[@]:+${others[@]}}"; do groups+=("redis-${folder##*/}"); done
 group quiet --no-parallel --filter "$quiet"
 sum

@@ -80,8 +80,10 @@ final class RedisServer {
         let answer = decide(command, connection)
         kernel.tell? {
             let ids = command.dropFirst(6).filter { command[0] == "EVALSHA" && $0.hasSuffix("-0") }
-            let words = command.prefix(6).map { $0.prefix(40) } + ids.map { $0.prefix(40) }
-            return "redis\(number > 0 ? " \(number)" : ""): \(words.joined(separator: " ")) → \(answer.prefix(24).dropLast(2))"
+            // The end of a state is its event's time.
+            let states = command.filter { command[0] == "HSET" && $0.hasSuffix("}") }
+            let words = command.prefix(6).map { $0.prefix(40) } + ids.map { $0.prefix(40) } + states.map { $0.suffix(14) }
+            return "redis\(number > 0 ? " \(number)" : "") (\(connection.id)): \(words.joined(separator: " ")) → \(answer.prefix(24).dropLast(2))"
         }
         return answer
     }

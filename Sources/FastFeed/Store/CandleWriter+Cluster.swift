@@ -188,19 +188,18 @@ extension CandleWriter {
         }
         for change in changes { lanes[change.to].hashesWaitFor += lanes[change.from].hashesWaitFor }
         guard !moved.isEmpty else { return }
-        var handles: [Int: Set<SeriesHandle>] = [:]
-        for id in 0..<table.seriesCount {
-            let isHistoryMoved = route.isMoved(series: id, moved)
-            if isHistoryMoved, let handle = table.handle(UInt32(id)) { handles[route.updateLane(id).lane, default: []].insert(handle) }
-            if isHistoryMoved || route.isMoved(latest: Int(table.states[id].interval), moved) { table.markDirty(id) }
-        }
+        for id in 0..<table.seriesCount
+        where route.isMoved(series: id, moved) || route.isMoved(latest: Int(table.states[id].interval), moved) { table.markDirty(id) }
         // The lane may have its connection since a MOVED of another slot, and the one before may have died.
+        let schema = schema
         func isMoved(_ key: String) -> Bool { moved.contains(HashSlot(key: key).number) }
         redo(
             removals: Set(removed.keys.filter { isMoved(schema.latestKey($0.market, $0.interval)) }),
             gaps: Set(gaps.all.map(\.series).filter { isMoved(schema.historyKey($0)) }))
         // A new connection writes all of it.
-        for (place, wanted) in handles where lanes[place].link.isReady { rewrite(wanted, lanes.row(place)) }
+        for place in Set(changes.map(\.to)).sorted() where lanes[place].link.isReady {
+            rewrite(lanes.row(place)) { isMoved(schema.historyKey($0)) }
+        }
     }
 
     // MARK: Redirects

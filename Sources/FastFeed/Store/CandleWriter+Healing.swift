@@ -88,14 +88,16 @@ extension CandleWriter {
     /// A new connection: the server behind it may have lost what was acknowledged.
     mutating func beginRewriting(_ lane: Row<Lane>) {
         endTakeOvers(lane)
-        rewrite(nil, lane)
+        rewrite(lane)
         (lane.value.rewritten, lane.value.isNewConnection) = ((0, 0), true)
         if lane.value.again.isEmpty { endRewriting(lane) }
     }
 
-    /// What is kept of these series, or of all, goes there again, the next run last.
-    mutating func rewrite(_ handles: Set<SeriesHandle>?, _ lane: Row<Lane>) {
-        let runs = table.stored.runs(nowNs: table.held.nowNs, most: Limits.mergeRunMax, of: handles).filter { isOf(lane, $0.candles) }
+    /// What is kept of these series, followed ones or not, goes there again, the next run last.
+    mutating func rewrite(_ lane: Row<Lane>, of isWanted: (Series) -> Bool = { _ in true }) {
+        let runs = table.stored.runs(nowNs: table.held.nowNs, most: Limits.mergeRunMax).filter {
+            isOf(lane, $0.candles) && series(of: $0.candles).map(isWanted) ?? true
+        }
         // Who writes a series may know better what its bars are: of those only what is missing is written.
         let watched = runs.map { $0.isWatched || table.isGivenAway($0.series.id) }
         lane.value.again = runs.indices.reversed().filter { !watched[$0] }.map { runs[$0].candles } + lane.value.again
