@@ -83,7 +83,8 @@ final class RedisServer {
             // The end of a state is its event's time.
             let states = command.filter { command[0] == "HSET" && $0.hasSuffix("}") }
             let words = command.prefix(6).map { $0.prefix(40) } + ids.map { $0.prefix(40) } + states.map { $0.suffix(14) }
-            return "redis\(number > 0 ? " \(number)" : "") (\(connection.id)): \(words.joined(separator: " ")) → \(answer.prefix(24).dropLast(2))"
+            let name = number > 0 ? " \(number)" : ""
+            return "redis\(name) (\(connection.id)): \(words.joined(separator: " ")) → \(answer.prefix(24).dropLast(2))"
         }
         return answer
     }

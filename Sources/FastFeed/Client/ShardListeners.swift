@@ -82,9 +82,8 @@ struct ShardListeners {
         }
         var away: Set<String> = []
         for channel in missing.sorted() {
-            let owner = board.owner(HashSlot(key: channel))
-            let node = owner?.description ?? ""
-            if !away.contains(node), !join(channel, owner) { away.insert(node) }
+            let node = board.owner(HashSlot(key: channel))?.description ?? ""
+            if !away.contains(node), !join(channel) { away.insert(node) }
         }
         guard !away.isEmpty || wantsMap else { return true }
         wantsMap = true
@@ -92,8 +91,8 @@ struct ShardListeners {
         return false
     }
 
-    private mutating func join(_ channel: String, _ owner: Authority?) -> Bool {
-        guard let owner else { return false }
+    private mutating func join(_ channel: String) -> Bool {
+        guard let owner = endpoint.cluster?.board.owner(HashSlot(key: channel)) else { return false }
         let node = owner.description
         if listeners[node] == nil {
             guard

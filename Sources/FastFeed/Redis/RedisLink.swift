@@ -293,10 +293,7 @@ package struct RedisLinkSettings: Sendable {
     /// Ends the connection and waits before the next attempt. Returns the pause.
     /// - Parameter peerIsGone: the server has closed its side; otherwise it may still hold what we sent.
     mutating func lose(nowNs: UInt64, peerIsGone: Bool) -> UInt64 {
-        if phase == .ready {
-            let mine = clientNumber.flatMap { number in run.map { ClientID(number: number, run: $0) } }
-            abandoned = peerIsGone ? nil : mine
-        }
+        if phase == .ready { abandoned = peerIsGone ? nil : clientID }
         generation &+= 1
         // A failover takes its time, and ends at once.
         let delayNs = isTooEarly ? .ns(ms: Limits.primaryPauseMs) : backoff.nextDelayNs()
@@ -304,10 +301,17 @@ package struct RedisLinkSettings: Sendable {
         return delayNs
     }
 
+    private var clientID: ClientID? { clientNumber.flatMap { number in run.map { ClientID(number: number, run: $0) } } }
+
+    /// For good, or until `reopen`.
     mutating func close() {
+        if phase == .ready { abandoned = clientID }
+        generation &+= 1
         socket?.transport.shutDown()
         end(retryAtNs: .max)
     }
+
+    mutating func reopen() { retryAtNs = 0 }
 
     private mutating func end(retryAtNs: UInt64) {
         (query, primary) = (nil, nil)

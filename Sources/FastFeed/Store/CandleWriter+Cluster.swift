@@ -9,9 +9,11 @@ import CShims
 extension CandleWriter {
     // MARK: What waits for whom
 
-    /// Out of the table into the lanes' queues: what has become dirty, and closed candles that have come or were given back.
+    /// Out of the table into the lanes' queues, as redirects have changed the map since: what has become dirty, and closed candles that have
+    /// come or were given back.
     @inline(never)
     mutating func distribute() {
+        if moved != nil { followMoved() }
         guard route.map != nil else { return }
         while let id = table.popDirty() {
             guard table.isWritable(id) else { continue }
@@ -108,19 +110,29 @@ extension CandleWriter {
 
     /// - Returns: its place; nil when all are taken.
     private mutating func lane(for node: String) -> Int? {
-        if let known = (0..<lanes.count).first(where: { lanes[$0].isOpen && lanes[$0].node == node }) { return known }
+        let known = (0..<lanes.count).first { lanes[$0].node == node }
+        if let known, lanes[known].isOpen { return known }
         journal.note(.info, "a node of the cluster has slots: it is connected to", key: "lane-opened:\(node)", ("node", node))
-        if let free = (0..<lanes.count).first(where: { !lanes[$0].isOpen }) {
-            lanes[free] = makeLane(free, node)
-            return free
+        if let known {
+            // Its link knows which connection of before must end first.
+            lanes[known].isOpen = true
+            lanes[known].link.reopen()
+            return known
         }
-        guard lanes.count < lanes.capacity else { return nil }
-        lanes.append(makeLane(lanes.count, node))
-        return lanes.count - 1
+        if lanes.count < lanes.capacity {
+            lanes.append(makeLane(lanes.count, node))
+            return lanes.count - 1
+        }
+        guard let free = (0..<lanes.count).first(where: { !lanes[$0].isOpen }) else { return nil }
+        lanes[free] = makeLane(free, node)
+        return free
     }
 
+    /// Its node owns nothing, as far as we know; it was there because of keys that were on their way to it.
+    func isIdle(_ lane: Row<Lane>) -> Bool { isCluster && route.map != nil && !route.isOwner(lane.value.place) }
+
     /// Its node owns nothing any more, or hangs while another has taken its place: it is not waited for.
-    private mutating func close(_ lane: Row<Lane>) {
+    mutating func close(_ lane: Row<Lane>) {
         restoreFlight(lane)
         lane.value.link.close()
         lane.value.isOpen = false
@@ -146,8 +158,16 @@ extension CandleWriter {
     private func barHashes(_ lane: Row<Lane>, _ batch: Row<Batch>) {
         for index in 0..<batch.value.hashCount {
             let id = Int(batch.value.seriesIDs[batch.value.seriesRange(ofHash: index).lowerBound])
-            lanes[route.latestLane(Int(table.states[id].interval)).lane].hashesWaitFor.append((lane.value.place, builtCount))
+            barHashes(of: route.latestLane(Int(table.states[id].interval)).lane, until: (lane.value.place, builtCount))
         }
+    }
+
+    private func barHashes(of place: Int, until wait: (lane: Int, number: Int)) {
+        let lane = lanes.row(place)
+        guard let known = lane.value.hashesWaitFor.firstIndex(where: { $0.lane == wait.lane }) else {
+            return lane.value.hashesWaitFor.append(wait)
+        }
+        lane.value.hashesWaitFor[known].number = max(lane.value.hashesWaitFor[known].number, wait.number)
     }
 
     /// Redis, or its connection, says something that a newer map may explain.
@@ -165,8 +185,17 @@ extension CandleWriter {
             let lane = lanes.row(place)
             if lane.value.isOpen, !owners.contains(lane.value.node!) { close(lane) }
         }
+        moved = nil
         follow(map)
         counters.set(.redisLanes, (0..<lanes.count).count { lanes[$0].isOpen })
+        if isConnected && !hasTrouble { troubles.clear(.redis) }
+    }
+
+    /// What redirects have said since, all at once.
+    private mutating func followMoved() {
+        guard let map = moved else { return }
+        moved = nil
+        follow(map)
     }
 
     private mutating func follow(_ map: SlotMap) {
@@ -183,10 +212,12 @@ extension CandleWriter {
             places.append(place)
         }
         let (changes, moved) = route.take(map, lanes: places)
-        for change in changes where lanes[change.from].isOpen && lanes[change.from].batchCount > 0 {
-            lanes[change.to].waitsFor.append((change.from, builtCount - 1))
+        for change in changes {
+            if lanes[change.from].isOpen && lanes[change.from].batchCount > 0 {
+                lanes[change.to].waitsFor.append((change.from, builtCount - 1))
+            }
+            for wait in lanes[change.from].hashesWaitFor where wait.lane != change.to { barHashes(of: change.to, until: wait) }
         }
-        for change in changes { lanes[change.to].hashesWaitFor += lanes[change.from].hashesWaitFor }
         guard !moved.isEmpty else { return }
         for id in 0..<table.seriesCount
         where route.isMoved(series: id, moved) || route.isMoved(latest: Int(table.states[id].interval), moved) { table.markDirty(id) }
@@ -216,7 +247,7 @@ extension CandleWriter {
             lane.value.asidesDueNs = nowNs + Limits.asidesAgainNs
         }
         let redirect = Redirect(error: reply.message, bytesKept: FF_REPLY_TEXT_MAX)
-        guard let redirect, let node = redirect.nodeName, node != lane.value.node, var map = route.map else {
+        guard let redirect, let node = redirect.nodeName, node != lane.value.node, var map = moved ?? route.map else {
             if case .aside = command { return }
             return pause(lane, nowNs)
         }
@@ -230,7 +261,7 @@ extension CandleWriter {
             // Its nodes do not agree; a later map will.
             guard route.noteMove(redirect.slot, nowNs), map.move(redirect) else { return pause(lane, nowNs) }
             cluster.board.take(redirect)
-            follow(map)
+            moved = map
         case .ask:
             guard let place = self.lane(for: node) else { return pause(lane, nowNs) }
             switch command {
@@ -289,7 +320,9 @@ extension CandleWriter {
     @inline(never)
     func paceDueNs(_ lane: Row<Lane>) -> UInt64 {
         var dueNs = UInt64.max
-        if !lane.value.queue.latest.isEmpty && lane.value.hashesInFlight == 0 && !areHashesBarred(lane) { dueNs = lane.value.hashesSentNs + Limits.latestPaceNs }
+        if !lane.value.queue.latest.isEmpty && lane.value.hashesInFlight == 0 && !areHashesBarred(lane) {
+            dueNs = lane.value.hashesSentNs + Limits.latestPaceNs
+        }
         if asidesWait(lane) { dueNs = min(dueNs, lane.value.asidesDueNs) }
         return dueNs
     }

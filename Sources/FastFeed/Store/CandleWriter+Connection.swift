@@ -57,6 +57,7 @@ extension CandleWriter {
         restoreFlight(lane)
         endTakeOvers(lane)
         takeBackAsked(lane)
+        if isIdle(lane) { return close(lane) }
         let delayNs = lane.value.link.lose(nowNs: nowNs, peerIsGone: peerIsGone)
         counters.add(.redisReconnects)
         wantMap()

@@ -52,7 +52,7 @@ extension CandleWriter {
             refuseHash(batch, index, owedNs: verdict == .apart ? nowNs : nil)
         }
         if case .aside(let index) = command { settleAside(lane, batch, index, verdict, Int(clamping: reply.integer), nowNs) }
-        if isPublish && verdict != .done { counters.add(.updatesRefused) }
+        if isPublish && verdict != .done && verdict != .moved { counters.add(.updatesRefused) }
         switch verdict {
         case .later where isPublish, .elsewhere where isPublish: break
         case .later, .elsewhere:

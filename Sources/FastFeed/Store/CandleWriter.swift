@@ -12,6 +12,8 @@ import CShims
     let isCluster: Bool
     /// Which lane has which slot, in a cluster.
     var route: LaneRoute
+    /// The same: the newest map, as redirects have changed it.
+    var moved: SlotMap?
     /// The same: messages since an instant.
     var messages = (count: 0, sinceNs: UInt64(0))
     let consumers: FixedSlots<SPSCRing<CandleRecord>.Consumer>
@@ -133,6 +135,7 @@ import CShims
         // In the order of their ends.
         let count = retiring.prefix {
             $0.builtBefore <= doneBefore && $0.closedTail <= table.closed.head && !refused.mentions($0.id) && !table.merges.mentions($0.id)
+                && (!isCluster || route.marks[Int($0.id)] == 0)
         }.count
         let released = retiring.prefix(count).map(\.id)
         retiring.removeFirst(count)

@@ -14,8 +14,10 @@ struct DueKeys {
         noteFirst()
     }
 
-    /// The first one of these, once the queue's head has come so far for the first of all.
-    func next(head: Int, where isWanted: (Series) -> Bool) -> Series? { dueHead <= head ? order.first(where: isWanted) : nil }
+    /// The first one of these for which the queue's head has come so far, once it has for the first of all.
+    func next(head: Int, where isWanted: (Series) -> Bool) -> Series? {
+        dueHead <= head ? order.first { afterHead[$0]! <= head && isWanted($0) } : nil
+    }
 
     mutating func remove(_ series: Series) {
         guard let place = order.firstIndex(of: series) else { return }

@@ -15,8 +15,8 @@
     private let latestSlots: [HashSlot]
     /// Messages have a slot, as keys have: SPUBLISH is never ASKed.
     private let isSharded: Bool
-    /// Keys that are on their way to another node, which takes them behind ASKING: for what was refused just now, and no longer. The key may
-    /// be back where it was, and a command behind ASKING would make a second one. One slot may be split key by key.
+    /// Keys that are on their way to another node, which takes them behind ASKING: for what was refused just now, and no longer. The key
+    /// may be back where it was, and a command behind ASKING would make a second one. One slot may be split key by key.
     private var askedSeries: [UInt32: Int] = [:]
     private var askedLatest: [Int: Int] = [:]
     /// When MOVED has moved a slot last.
@@ -58,11 +58,14 @@
         return (lane(latestSlots[interval].place), false)
     }
 
+    /// Some slot is of this lane.
+    func isOwner(_ place: Int) -> Bool { lanes.contains(UInt8(truncatingIfNeeded: place)) }
+
     // MARK: Changes
 
     /// - Parameter lanes: by place of the map's nodes.
-    /// - Returns: from which lanes to which others slots have come, and which slots; none with the first map.
-    mutating func take(_ map: SlotMap, lanes places: [Int]) -> (Set<LaneChange>, slots: Set<UInt16>) {
+    /// - Returns: from which lanes to which others slots have come, in order, and which slots; none with the first map.
+    mutating func take(_ map: SlotMap, lanes places: [Int]) -> ([LaneChange], slots: Set<UInt16>) {
         let new = map.places.map { UInt8(truncatingIfNeeded: places[$0]) }
         var (changes, moved): (Set<LaneChange>, Set<UInt16>) = ([], [])
         if !lanes.isEmpty {
@@ -73,7 +76,7 @@
         }
         (self.map, lanes) = (map, new)
         forgetAsked()
-        return (changes, moved)
+        return (changes.sorted(), moved)
     }
 
     func isMoved(series id: Int, _ moved: Set<UInt16>) -> Bool { moved.contains(slots[id]) }
@@ -96,8 +99,10 @@
 }
 
 /// Slots have another lane.
-struct LaneChange: Hashable {
+struct LaneChange: Hashable, Comparable {
     let (from, to): (Int, Int)
+
+    static func < (one: LaneChange, other: LaneChange) -> Bool { (one.from, one.to) < (other.from, other.to) }
 
     init(_ from: UInt8, _ to: UInt8) { (self.from, self.to) = (Int(from), Int(to)) }
 }

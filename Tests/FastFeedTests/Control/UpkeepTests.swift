@@ -40,7 +40,8 @@ struct UpkeepTests {
         let denied = RedisReply.error("NOPERM")
         #expect(upkeep.losses([denied, denied, denied]).isEmpty, "what Redis will not say is not lost")
         // Who keeps it, which others go by.
-        #expect(upkeep.questions(registry: book, keeper: "h 1 a", standings: nil) == questions + [["GET", "p:lease:um:service:keeper"]])
+        let keeper = [["GET", "p:fluxes:um:keeper:{p:fluxes:um}"]]
+        #expect(upkeep.questions(registry: book, keeper: "h 1 a", standings: nil) == questions + keeper)
         func losses(_ keeper: RedisReply) -> [Upkeep.Thing] { upkeep.losses([.integer(2)] + entries + [keeper]) }
         #expect(losses(.bytes(Array("h 1 a".utf8))).isEmpty && losses(denied).isEmpty)
         #expect(losses(.null) == [.registry] && losses(.bytes(Array("h 2 b".utf8))) == [.registry])

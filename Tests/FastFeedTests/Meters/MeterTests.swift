@@ -17,7 +17,7 @@ struct MeterTests {
         }
         #expect(
             CounterID.allCases.filter { $0.kind == .gauge } == [
-                .closedHeld, .gapsOpen, .gapCandlesAbsent, .closedPending, .seriesActive, .seriesWatched, .connectionsLive,
+                .closedHeld, .gapsOpen, .gapCandlesAbsent, .redisLanes, .closedPending, .seriesActive, .seriesWatched, .connectionsLive,
                 .groupMembers, .groupWriters, .groupBlind, .groupEpoch, .groupUnits,
             ])
     }

@@ -1,5 +1,5 @@
-// The sink against a cluster whose slots and keys move and whose primaries die, by seed: nothing that closed is lost or stands twice, no newest
-// state goes back, and what is always so of the sink is so after each turn.
+// The sink against a cluster whose slots and keys move and whose primaries die, by seed: nothing that closed is lost or stands twice, no
+// newest state goes back, and what is always so of the sink is so after each turn.
 
 import FastFeed
 import TestKit

@@ -1,5 +1,5 @@
-// Two members of a group whose series change hands, by seed: planned, because one sleeps, because one dies; on one server and on a cluster whose
-// primaries die, too. What a writer had in its hands is stored by the other one, which has kept it.
+// Two members of a group whose series change hands, by seed: planned, because one sleeps, because one dies; on one server and on a cluster
+// whose primaries die, too. What a writer had in its hands is stored by the other one, which has kept it.
 
 import FastFeed
 import TestKit

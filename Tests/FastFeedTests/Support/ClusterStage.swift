@@ -1,5 +1,5 @@
-// A Redis Cluster on a kernel of its own: nodes that own slots, redirect, hang, die and lose what they have acknowledged last, when the test
-// says so. What is stored is stored once: a node's part of it is what it owns. One thread.
+// A Redis Cluster on a kernel of its own: nodes that own slots, redirect, hang, die and lose what they have acknowledged last, when the
+// test says so. What is stored is stored once: a node's part of it is what it owns. One thread.
 
 import FastFeed
 import Glibc

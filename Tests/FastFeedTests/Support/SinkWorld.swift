@@ -1,5 +1,5 @@
-// Sinks of one or more members of a group on one ClusterStage, fed with the same random candles of twelve symbols; what must be so at the end.
-// One thread.
+// Sinks of one or more members of a group on one ClusterStage, fed with the same random candles of twelve symbols; what must be so at the
+// end. One thread.
 
 import FastFeed
 import TestKit

@@ -1,5 +1,5 @@
-// A Redis Cluster of real redis-servers on free ports of 127.0.0.1: primaries, each with a replica. Whatever a test has done to them, all of
-// them end with the object.
+// A Redis Cluster of real redis-servers on free ports of 127.0.0.1: primaries, each with a replica. Whatever a test has done to them, all
+// of them end with the object.
 
 import FastFeed
 import Glibc
