@@ -13,6 +13,12 @@ extension Limits {
     package static let clusterMapSlowlyMs = 10_000
     /// A node has so long to say who owns what, connecting included.
     package static let clusterTimeoutMs = 300
+    /// Of a client's connection: a node other than the home that owes replies and says nothing is given up; a bit sooner than control's
+    /// question is. And one that was given up, or cannot be connected to, is let alone for so long.
+    package static let clusterSilenceMs = 900
+    package static let clusterAwayMs: ClosedRange<UInt64> = 500...2_000
+    /// Rounds, a second apart, after which an earlier epoch is believed that all nodes know.
+    package static let clusterPastRounds = 10
     /// Redirects that one command of a client follows.
     package static let redirectsMax = 5
     /// Newest states wait so long for others of their node, or until so many of them wait: `latest:*` is behind `updates:*` by that.

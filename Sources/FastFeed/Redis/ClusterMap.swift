@@ -17,11 +17,11 @@ extension RedisEndpoint {
     }
 
     /// Asks one node after the other until one says it; then it is on the board.
-    /// - Throws: one sentence with what each node has said.
+    /// - Throws: one sentence with what each node has said; it is `.configuration` when a node was set up otherwise and none was of use.
     @discardableResult
     package func findMap(untilNs: UInt64, isWanted: () -> Bool = { true }) throws(FeedError) -> SlotMap? {
         guard let seeds = cluster else { return nil }
-        var reasons: [String] = []
+        var (reasons, isLasting, isPast) = ([String](), false, false)
         for node in informants(seeds) where isWanted() {
             let nowNs = MonotonicClock.nowNs()
             guard nowNs < untilNs else { break }
@@ -30,14 +30,19 @@ extension RedisEndpoint {
                 let connection = try RedisConnection.connect(at(node), timeoutMs: Int((endNs - nowNs) / 1_000_000) + 1, isWanted: isWanted)
                 defer { connection.close() }
                 let (map, epoch) = try ask(connection, node, untilNs: endNs)
-                guard seeds.board.take(map, epoch: epoch) else { throw FeedError(.redis, "its map is of the past (epoch \(epoch))") }
-                return map
+                if seeds.board.take(map, epoch: epoch) { return map }
+                isPast = true
+                reasons.append("the node \(node): its map is of the past (epoch \(epoch))")
             } catch {
-                if error.stage == .configuration { throw FeedError(.configuration, "\(self): the node \(node): \(error.message)") }
+                // A wrong password does not pass by itself; another node may have another one.
+                isLasting = isLasting || error.stage == .configuration
                 reasons.append("the node \(node): \(error.message)")
             }
         }
-        throw FeedError(.redis, "\(self): no node says who owns which slots (\(reasons.joined(separator: "; ")))")
+        if isPast { seeds.board.notePast() }
+        throw FeedError(
+            isLasting && !isPast ? .configuration : .redis,
+            "\(self): no node says who owns which slots (\(reasons.joined(separator: "; ")))")
     }
 
     /// The map, and the cluster's epoch as the node knows it; 0 where that may not be asked. A primary that has hung and wakes names itself
@@ -70,7 +75,8 @@ package final class ClusterWatch: Sendable {
     private let stopping = Atomic<Bool>(false)
     private let thread = Lock<PinnedThread?>(nil)
 
-    /// - Parameter onMap: called on the watch's thread with each map that differs from the one before, each second until it is true.
+    /// - Parameter onMap: called on the watch's thread with each map that differs from the one before, and after MOVED has changed the board;
+    ///   each second until it is true.
     package init(
         _ endpoint: RedisEndpoint, _ seeds: ClusterSeeds, journal: Journal, onMap: @escaping @Sendable (SlotMap) -> Bool
     ) throws(SystemError) {
@@ -98,13 +104,15 @@ package final class ClusterWatch: Sendable {
 
     private func run() {
         var outage = OutageWatch()
-        var told: SlotMap?
+        // With the board's version: where MOVED has changed the map of who is told, it has changed the board, too.
+        var told: (map: SlotMap, version: Int)?
         while isWanted {
             let turnNs = MonotonicClock.nowNs()
             _ = seeds.board.takeWanted()
             let (map, reason) = ask()
             note(outage.note(isGood: map != nil), reason)
-            if let map, map != told, onMap(map) { told = map }
+            let version = seeds.board.version
+            if let map, told.map({ $0 != (map, version) }) ?? true, onMap(map) { told = (map, version) }
             meter.add(MonotonicClock.nowNs() &- turnNs)
             let periodMs = map.map { $0.isLong ? Limits.clusterMapSlowlyMs : Limits.clusterMapMs } ?? Limits.clusterMapAgainMs
             rest(fromNs: turnNs, periodMs)

@@ -26,6 +26,8 @@ package final class ClusterBoard: Sendable {
         var version = 0
         /// Epoch of the newest map.
         var epoch: Int64 = 0
+        /// Rounds in a row in which all that answered were of the past, and when the next one counts.
+        var (pastCount, pastDueNs) = (0, UInt64(0))
         var receiver: WakeUp?
         var turn = 0
     }
@@ -44,11 +46,20 @@ package final class ClusterBoard: Sendable {
     package func take(_ map: SlotMap, epoch: Int64 = 0) -> Bool {
         entry.withLock { entry in
             guard epoch == 0 || epoch >= entry.epoch else { return false }
-            entry.epoch = max(entry.epoch, epoch)
+            (entry.epoch, entry.pastCount) = (max(entry.epoch, epoch), 0)
             guard entry.map != map else { return true }
             entry.map = map
             entry.version += 1
             return true
+        }
+    }
+
+    /// All that have answered know an earlier epoch. When that goes on, it is a cluster that was made anew, and is believed.
+    package func notePast(nowNs: UInt64 = MonotonicClock.nowNs()) {
+        entry.withLock { entry in
+            guard nowNs >= entry.pastDueNs else { return }
+            (entry.pastCount, entry.pastDueNs) = (entry.pastCount + 1, nowNs + .ns(ms: Limits.clusterMapMs))
+            if entry.pastCount >= Limits.clusterPastRounds { (entry.epoch, entry.pastCount) = (0, 0) }
         }
     }
 
@@ -84,6 +95,9 @@ package final class ClusterBoard: Sendable {
             return entry.turn
         }
     }
+
+    /// Somebody hears what is wanted.
+    var isWatched: Bool { entry.withLock { $0.receiver != nil } }
 
     /// Who asks for it is woken by `want`.
     package func setReceiver(_ wakeUp: WakeUp?) { entry.withLock { $0.receiver = wakeUp } }
