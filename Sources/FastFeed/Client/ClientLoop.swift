@@ -300,7 +300,7 @@ struct ClientLoop {
     private var dueNs: UInt64 {
         let watchNs = link?.subscriber.watchDueNs(silenceNs: silenceNs) ?? (calls.hasStreams ? retryAtNs : .max)
         let modeNs = calls.hasStreams ? link?.modeDueNs ?? .max : .max
-        return min(min(calls.nearestDeadlineNs, watchNs), min(modeNs, shards.dueNs))
+        return min(min(calls.nearestDeadlineNs, watchNs), min(modeNs, shards.dueNs), link?.commander.dueNs ?? .max)
     }
 
     private func wait() {

@@ -225,7 +225,7 @@ package struct RedisLine {
     var dueNs: UInt64 {
         guard connection != nil else { return retryAtNs }
         let watchNs = isReady ? subscriber?.watchDueNs(silenceNs: Limits.controlSilenceNs) : nil
-        return min(watchNs ?? .max, repliedCount < sentCount ? heardNs + Limits.controlSilenceNs : .max)
+        return min(watchNs ?? .max, connection?.dueNs ?? .max, repliedCount < sentCount ? heardNs + Limits.controlSilenceNs : .max)
     }
 
     /// What to poll for. While Redis is not ready, what has come waits in its socket.

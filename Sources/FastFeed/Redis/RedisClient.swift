@@ -2,6 +2,10 @@
 // data path. One thread at a time; each call blocks up to its time-out.
 
 /// A connection to Redis whose calls block, up to the time-out. One thread at a time.
+///
+/// In a Redis Cluster each command goes to the node of its first key, and one without a key to a single node: KEYS, SCAN, DBSIZE and
+/// FLUSHALL are about that node's keys alone. MULTI, EXEC, DISCARD, WATCH and UNWATCH are answered with an error there, and so is what a
+/// node owes that is silent for the time-out.
 public final class RedisClient {
     private let connection: RoutedConnection
     private let timeout: Duration
@@ -12,7 +16,8 @@ public final class RedisClient {
     /// - Throws: one sentence saying what failed.
     public static func connect(_ endpoint: RedisEndpoint, timeout: Duration = .seconds(5)) throws(FeedError) -> RedisClient {
         let connection = try RoutedConnection.connect(
-            endpoint, timeoutMs: timeout.milliseconds, stringBytesMax: Limits.clientBytesMax, outboxBytesMax: Limits.clientBytesMax)
+            endpoint, timeoutMs: timeout.milliseconds, stringBytesMax: Limits.clientBytesMax, outboxBytesMax: Limits.clientBytesMax,
+            silenceMs: timeout.milliseconds)
         return RedisClient(connection, timeout)
     }
 

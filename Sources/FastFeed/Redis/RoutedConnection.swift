@@ -1,9 +1,12 @@
 // One connection to Redis for who neither knows nor cares whether Redis is a cluster: commands go in, replies come out in the same order.
-// In a cluster each command goes to the node that owns its key, and redirects are followed. One thread at a time. It never blocks once it
-// stands, but for a node that it has no connection to: `Limits.clusterTimeoutMs` then.
+// In a cluster each command goes to the node that owns its key, and redirects are followed. One thread at a time. Once it stands it blocks
+// only for a node that it has no connection to (`Limits.clusterTimeoutMs`, and not again for `Limits.clusterAwayMs`), and, where no
+// `ClusterWatch` asks for a new map, for that (twice the time for a node, `Limits.clusterMapAgainMs` apart).
 //
-// Bounds: those of a connection for each node; `Limits.redirectsMax` redirects of a command. Commands to different nodes are carried out in
-// any order, and so are those that were redirected: what must follow something else waits for its reply. (The data path has its own way.)
+// Bounds: those of a connection for each node; `Limits.redirectsMax` redirects of a command. A node that owes replies and says nothing for
+// `silenceMs` is given up, so that the others' replies go on; of the home node its owner is the judge. Commands to different nodes are
+// carried out in any order, and so are those that were redirected: what must follow something else waits for its reply. (The data path has
+// its own way.)
 
 import Glibc
 
@@ -15,11 +18,14 @@ package final class RoutedConnection {
     private let home: RedisConnection
     private let stringBytesMax: Int
     private let outboxBytesMax: Int
+    private let silenceNs: UInt64
 
     private struct Node {
         let connection: RedisConnection
         /// Whose replies it owes: places among the tickets; nil for what an ASKING is answered.
         var owed = PipelineQueue<Int?>()
+        /// When its last reply came, or the first command was sent that has none.
+        var heardNs: UInt64 = 0
     }
     private struct Ticket {
         let command: [String]
@@ -29,26 +35,33 @@ package final class RoutedConnection {
     /// By `host:port`; empty where Redis is not a cluster.
     private var nodes: [String: Node] = [:]
     private let homeName: String
+    /// Nodes that are not asked before then, and why.
+    private var away: [String: (untilNs: UInt64, reason: String, backoff: Backoff)] = [:]
+    private var mapDueNs: UInt64 = 0
     /// Commands whose replies were not handed out. A place stays the same for as long as the ticket is in it.
     private var tickets: ArraySlice<Ticket> = []
     /// The board's version when nodes were last looked through.
     private var seenVersion = 0
 
-    private init(_ endpoint: RedisEndpoint, _ home: RedisConnection, stringBytesMax: Int, outboxBytesMax: Int) {
+    private init(_ endpoint: RedisEndpoint, _ home: RedisConnection, stringBytesMax: Int, outboxBytesMax: Int, silenceMs: Int) {
         (self.endpoint, self.home, seeds) = (endpoint, home, endpoint.cluster)
-        (self.stringBytesMax, self.outboxBytesMax) = (stringBytesMax, outboxBytesMax)
+        (self.stringBytesMax, self.outboxBytesMax, silenceNs) = (stringBytesMax, outboxBytesMax, .ns(ms: silenceMs))
         homeName = home.homeNode?.description ?? ""
-        if seeds != nil { nodes[homeName] = Node(connection: home) }
+        guard let seeds else { return }
+        nodes[homeName] = Node(connection: home)
+        // The map has just been asked for.
+        if !seeds.board.isWatched { _ = seeds.board.takeWanted() }
     }
 
     /// Connects as `RedisConnection.connect` does; of a cluster, to its home node.
+    /// - Parameter silenceMs: no command is answered later than that by a node that works.
     package static func connect(
         _ endpoint: RedisEndpoint, timeoutMs: Int = Limits.redisConnectTimeoutMs, stringBytesMax: Int = Limits.replyBytesMax,
-        outboxBytesMax: Int = Limits.redisOutboxBytesMax, isWanted: () -> Bool = { true }
+        outboxBytesMax: Int = Limits.redisOutboxBytesMax, silenceMs: Int = Limits.clusterSilenceMs, isWanted: () -> Bool = { true }
     ) throws(FeedError) -> RoutedConnection {
         let home = try RedisConnection.connect(
             endpoint, timeoutMs: timeoutMs, stringBytesMax: stringBytesMax, outboxBytesMax: outboxBytesMax, isWanted: isWanted)
-        return RoutedConnection(endpoint, home, stringBytesMax: stringBytesMax, outboxBytesMax: outboxBytesMax)
+        return RoutedConnection(endpoint, home, stringBytesMax: stringBytesMax, outboxBytesMax: outboxBytesMax, silenceMs: silenceMs)
     }
 
     package var isOutdated: Bool { home.isOutdated }
@@ -57,6 +70,8 @@ package final class RoutedConnection {
     package var wantsWrite: Bool { seeds == nil ? home.wantsWrite : nodes.values.contains { $0.connection.wantsWrite } }
     /// What to poll for: after `next` has said `.nothing`.
     var pollEntries: [pollfd] { seeds == nil ? [home.pollEntry] : nodes.values.map(\.connection.pollEntry) }
+    /// When `next` is to be called though nothing has come.
+    var dueNs: UInt64 { nodes.keys.lazy.filter { $0 != self.homeName }.map(silentNs).min() ?? .max }
 
     package func close() {
         home.close()
@@ -69,9 +84,14 @@ package final class RoutedConnection {
     package func send(_ commands: [[String]]) -> Bool {
         guard let seeds else { return home.send(commands) }
         guard home.loss == nil else { return false }
+        if !seeds.board.isWatched && seeds.board.isWanted { findMap(seeds) }
         var order: [String] = []
         var parts: [String: [Int]] = [:]
         for command in commands {
+            if let refusal = CommandKey.refusal(command) {
+                tickets.append(Ticket(command: command, reply: .error(refusal)))
+                continue
+            }
             let node = CommandKey.slot(command).flatMap(seeds.board.owner)?.description ?? homeName
             if parts[node] == nil { order.append(node) }
             parts[node, default: []].append(tickets.endIndex)
@@ -87,6 +107,7 @@ package final class RoutedConnection {
         if let reason = open(name) { return fail(places, "CLUSTERDOWN \(name): \(reason)") }
         let commands = places.flatMap { (asking ? [["ASKING"]] : []) + [tickets[$0].command] }
         guard nodes[name]!.connection.send(commands) else { return fail(places, "CLUSTERDOWN \(name): too much waits to be sent there") }
+        if nodes[name]!.owed.isEmpty { nodes[name]!.heardNs = MonotonicClock.nowNs() }
         for place in places {
             if asking { nodes[name]!.owed.append(nil) }
             nodes[name]!.owed.append(place)
@@ -100,6 +121,7 @@ package final class RoutedConnection {
     /// Why there is no connection to it; nil when there is one.
     private func open(_ name: String) -> String? {
         if nodes[name] != nil { return nil }
+        if let absence = away[name], MonotonicClock.nowNs() < absence.untilNs { return absence.reason }
         guard let authority = Authority(name[...], portElse: 0) else { return "its address is none" }
         do throws(FeedError) {
             let made = try RedisConnection.connect(
@@ -107,9 +129,24 @@ package final class RoutedConnection {
             nodes[name] = Node(connection: made)
             return nil
         } catch {
+            leaveAlone(name, error.message)
             seeds?.board.want()
             return error.message
         }
+    }
+
+    private func leaveAlone(_ name: String, _ reason: String) {
+        var backoff = away[name]?.backoff ?? Backoff(Limits.clusterAwayMs, seed: SystemRandom.word())
+        away[name] = (MonotonicClock.nowNs() + backoff.nextDelayNs(), reason, backoff)
+    }
+
+    /// Where no engine runs nobody else asks.
+    private func findMap(_ seeds: ClusterSeeds) {
+        let nowNs = MonotonicClock.nowNs()
+        guard nowNs >= mapDueNs else { return }
+        _ = seeds.board.takeWanted()
+        if (try? endpoint.findMap(untilNs: nowNs + .ns(ms: 2 * Limits.clusterTimeoutMs))) == nil { seeds.board.want() }
+        mapDueNs = MonotonicClock.nowNs() + .ns(ms: Limits.clusterMapAgainMs)
     }
 
     // MARK: Receiving
@@ -128,7 +165,8 @@ package final class RoutedConnection {
             let nowNs = MonotonicClock.nowNs()
             guard nowNs < untilNs else { return .nothing }
             var entries = pollEntries
-            _ = unsafe poll(&entries, nfds_t(entries.count), Int32(clamping: (untilNs - nowNs) / 1_000_000 + 1))
+            let wakeNs = max(nowNs, min(untilNs, dueNs))
+            _ = unsafe poll(&entries, nfds_t(entries.count), Int32(clamping: (wakeNs - nowNs) / 1_000_000 + 1))
         }
     }
 
@@ -157,11 +195,24 @@ package final class RoutedConnection {
                     lose(name, reason)
                 } else if case .reply(let reply) = event {
                     guard nodes[name]?.owed.isEmpty == false else { return "Redis answers what was not asked" }
+                    nodes[name]!.heardNs = MonotonicClock.nowNs()
+                    away[name] = nil
                     if let place = nodes[name]!.owed.removeFirst() { settle(place, reply) }
                 }
             }
+            if name != homeName, silentNs(name) <= MonotonicClock.nowNs() {
+                let reason = "it does not answer"
+                leaveAlone(name, reason)
+                lose(name, reason)
+            }
         }
         return nil
+    }
+
+    /// When it is given up unless it says something.
+    private func silentNs(_ name: String) -> UInt64 {
+        guard let node = nodes[name], !node.owed.isEmpty else { return .max }
+        return node.heardNs + silenceNs
     }
 
     /// One that owns nothing any more may hang: nobody waits for it.
@@ -170,6 +221,7 @@ package final class RoutedConnection {
         guard let map = seeds.board.map else { return }
         let owners = Set(map.primaries.map(\.description))
         for name in nodes.keys.sorted() where name != homeName && !owners.contains(name) { lose(name, "it owns nothing any more") }
+        away = away.filter { owners.contains($0.key) }
     }
 
     private func lose(_ name: String, _ reason: String) {
@@ -199,6 +251,15 @@ package final class RoutedConnection {
 package enum CommandKey {
     /// Nil for what has no key: any node takes it.
     package static func slot(_ command: [String]) -> HashSlot? { key(command).map(HashSlot.init(key:)) }
+
+    /// A transaction is of one connection; here its commands would go to several, and be none.
+    static func refusal(_ command: [String]) -> String? {
+        switch command.first?.uppercased() {
+        case "MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH":
+            "ERR \(command[0]): no transactions in a Redis Cluster by this client; a script (EVAL) changes keys of one slot at once"
+        default: nil
+        }
+    }
 
     /// The first one: all of them must be in one slot.
     static func key(_ command: [String]) -> String? {
