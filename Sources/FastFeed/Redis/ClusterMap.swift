@@ -75,8 +75,8 @@ package final class ClusterWatch: Sendable {
     private let stopping = Atomic<Bool>(false)
     private let thread = Lock<PinnedThread?>(nil)
 
-    /// - Parameter onMap: called on the watch's thread with each map that differs from the one before, and after MOVED has changed the board;
-    ///   each second until it is true.
+    /// - Parameter onMap: called on the watch's thread with each map that differs from the one before, and with the newest after MOVED has
+    ///   changed the board; each second until it is true.
     package init(
         _ endpoint: RedisEndpoint, _ seeds: ClusterSeeds, journal: Journal, onMap: @escaping @Sendable (SlotMap) -> Bool
     ) throws(SystemError) {

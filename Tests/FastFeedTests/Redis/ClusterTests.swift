@@ -135,6 +135,28 @@ struct ClusterTests {
         #expect(ClusterBoard.epoch(ofInfo: "") == 0)
     }
 
+    @Test("An earlier epoch is believed after some rounds, a second apart, in which nobody knew a later one")
+    func madeAnew() {
+        let second: UInt64 = 1_000_000_000
+        let (old, new) = (SlotMap(one: Authority(host: "a", port: 1)), SlotMap(one: Authority(host: "b", port: 2)))
+        /// - Parameter atRound: then somebody knows the epoch after all.
+        func board(rounds: Int, roundNs: UInt64, interruptedAt atRound: Int = -1) -> ClusterBoard {
+            let board = ClusterBoard()
+            board.take(old, epoch: 7)
+            for round in 0..<rounds {
+                if round == atRound { board.take(old, epoch: 7) }
+                board.notePast(nowNs: UInt64(round + 1) * roundNs)
+            }
+            return board
+        }
+        let rounds = Limits.clusterPastRounds
+        let anew = board(rounds: rounds, roundNs: second)
+        #expect(anew.take(new, epoch: 2) && anew.map == new && !anew.take(old, epoch: 1), "it is the cluster now")
+        #expect(!board(rounds: rounds - 1, roundNs: second).take(new, epoch: 2))
+        #expect(!board(rounds: 5 * rounds, roundNs: second / 10).take(new, epoch: 2), "in five seconds")
+        #expect(!board(rounds: rounds, roundNs: second, interruptedAt: rounds / 2).take(new, epoch: 2))
+    }
+
     // MARK: URLs
 
     @Test("URLs of a cluster")
