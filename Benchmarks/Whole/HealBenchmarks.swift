@@ -177,8 +177,11 @@ enum HealBenchmarks {
                 let figures = try window(run, client) {
                     let wanted = run.count(.gapCandlesHealed) + UInt64(share * candles * 9 / 10)
                     let first = pair % shares * share
+                    // What has closed since the start is there.
+                    let closed = Int(WallClock.nowMs() / minuteMs - setup.healing!.startMs / minuteMs)
+                    let count = candles * (pair / shares + 1) + closed
                     for symbol in setup.names[first..<(first + share)] {
-                        try link.call(.backfill, #""symbol":"\#(symbol)","interval":"1m","count":\#(candles * (pair / shares + 1))"#)
+                        try link.call(.backfill, #""symbol":"\#(symbol)","interval":"1m","count":\#(count)"#)
                     }
                     try waitUntilHealed(run, 120, leastHealed: wanted)
                     healed = passedSeconds()
