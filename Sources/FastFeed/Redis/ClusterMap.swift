@@ -104,15 +104,19 @@ package final class ClusterWatch: Sendable {
 
     private func run() {
         var outage = OutageWatch()
-        // With the board's version: where MOVED has changed the map of who is told, it has changed the board, too.
+        // With the board's version: where MOVED has changed the map of who is told, it has changed the board, too. A node that has not
+        // heard yet of a slot's move shall not take it back: the next one must say the same.
         var told: (map: SlotMap, version: Int)?
+        var seenVersion = 0
         while isWanted {
             let turnNs = MonotonicClock.nowNs()
             _ = seeds.board.takeWanted()
             let (map, reason) = ask()
             note(outage.note(isGood: map != nil), reason)
             let version = seeds.board.version
-            if let map, told.map({ $0 != (map, version) }) ?? true, onMap(map) { told = (map, version) }
+            let isStill = version == seenVersion
+            if let map, told.map({ $0.map != map || isStill && $0.version != version }) ?? true, onMap(map) { told = (map, version) }
+            seenVersion = version
             meter.add(MonotonicClock.nowNs() &- turnNs)
             let periodMs = map.map { $0.isLong ? Limits.clusterMapSlowlyMs : Limits.clusterMapMs } ?? Limits.clusterMapAgainMs
             rest(fromNs: turnNs, periodMs)
