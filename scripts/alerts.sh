@@ -15,7 +15,8 @@ factor=50
 scrapes_min=4
 clean_seconds=180
 
-# alert, and who may fire with it. FeeddSentinelsSilent has no fault here: there are no Sentinels.
+# alert, and who may fire with it. FeeddSentinelsSilent and FeeddRedisLaneDown have no fault here: there are no Sentinels and
+# no cluster.
 faults=(
     "FeeddDown"
     "FeeddRestarting"

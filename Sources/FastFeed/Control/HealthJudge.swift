@@ -12,6 +12,8 @@ package struct HealthFacts: Sendable {
     package var isStopping = false
     package var isDataLinkUp = true
     package var isControlLinkUp = true
+    /// Of the primaries of a cluster that are written to; 0 without one.
+    package var (lanesUp, lanes) = (0, 0)
     package var redisReason: String?
     package var (connectionsLive, connectionsWanted) = (0, 0)
     package var exchangeReason: String?
@@ -91,7 +93,9 @@ package enum HealthJudge {
         let reason = facts.redisReason.map { ": \($0)" } ?? ""
         add(
             "redis", .ready,
-            facts.isDataLinkUp ? facts.isControlLinkUp ? nil : "no connection for commands\(reason)" : "no connection\(reason)")
+            facts.isDataLinkUp
+                ? facts.isControlLinkUp ? nil : "no connection for commands\(reason)"
+                : facts.lanesUp > 0 ? "\(facts.lanesUp) of \(facts.lanes) connections\(reason)" : "no connection\(reason)")
         let why = facts.exchangeReason.map { ": \($0)" } ?? ""
         add(
             "exchange", .ready,

@@ -34,8 +34,10 @@ public enum CounterID: Int, CaseIterable, Sendable {
     case candlesWritten, closedWritten, batchesSent, bytesSent, repliesReceived, redisReconnects
     /// What was written once more for a failover.
     case closedAgain, closedAgainMissing, redisFailovers
-    /// What Redis refused, what was merged, and how much is on its way.
-    case redisRedirects, redisLanes, redisErrorsRetried, redisRejected, closedRejected, historyScripts, updatesRefused, closedPending
+    /// How a cluster answers and stands, what Redis refused, what was merged.
+    case redisRedirects, redisLanes, redisLanesUp, redisErrorsRetried, redisRejected, closedRejected, historyScripts, updatesRefused
+    /// How much is on its way.
+    case closedPending
     /// How many there are.
     case seriesActive, seriesWatched, connectionsLive
     // Control
@@ -55,7 +57,8 @@ public enum CounterID: Int, CaseIterable, Sendable {
     public var name: String { "\(self)".snakeCased }
     package var kind: Kind {
         switch self {
-        case .redisLanes, .closedPending, .closedHeld, .gapsOpen, .gapCandlesAbsent, .seriesActive, .seriesWatched, .connectionsLive: .gauge
+        case .redisLanes, .redisLanesUp, .closedPending, .closedHeld, .gapsOpen, .gapCandlesAbsent: .gauge
+        case .seriesActive, .seriesWatched, .connectionsLive: .gauge
         case .groupMembers, .groupWriters, .groupBlind, .groupEpoch, .groupUnits: .gauge
         default: .counter
         }
@@ -136,7 +139,8 @@ public enum CounterID: Int, CaseIterable, Sendable {
         case .redisReconnects: ("attempts", "Attempts to connect to Redis after the first.")
         case .redisRedirects:
             ("replies", "Commands that a node of the Redis Cluster does not own the key of: written again at the right one.")
-        case .redisLanes: ("connections", "Primaries of the Redis Cluster that the data path writes to.")
+        case .redisLanes: ("connections", "Primaries of the Redis Cluster that the data path writes to; 0 without a cluster.")
+        case .redisLanesUp: ("connections", "Of these, primaries that are connected.")
         case .redisErrorsRetried:
             ("replies", "Error replies that say `not now` (OOM, LOADING, READONLY, MISCONF ...); the commands were sent again.")
         case .redisRejected: ("candles", "Candle states that Redis refused for good (WRONGTYPE ...), each logged.")

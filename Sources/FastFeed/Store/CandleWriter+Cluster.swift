@@ -108,6 +108,15 @@ extension CandleWriter {
         return openCount > 0
     }
 
+    /// Once a turn: connections come and go in it, and a redirect may open a lane, too.
+    @inline(never)
+    func countLanes() {
+        var (open, up) = (0, 0)
+        for place in 0..<lanes.count where lanes[place].isOpen { (open, up) = (open + 1, up + (lanes[place].link.isReady ? 1 : 0)) }
+        counters.set(.redisLanes, open)
+        counters.set(.redisLanesUp, up)
+    }
+
     /// - Returns: its place; nil when all are taken.
     private mutating func lane(for node: String) -> Int? {
         let known = (0..<lanes.count).first { lanes[$0].node == node }
@@ -187,7 +196,6 @@ extension CandleWriter {
         }
         moved = nil
         follow(map)
-        counters.set(.redisLanes, (0..<lanes.count).count { lanes[$0].isOpen })
         if isConnected && !hasTrouble { troubles.clear(.redis) }
     }
 

@@ -230,7 +230,10 @@ import CShims
         nextDeadlineNs = .max
         for place in 0..<lanes.count { turn(lanes.row(place), nowNs, port) }
         // What the last ones have given back may be the first ones'.
-        if isCluster { distribute() }
+        if isCluster {
+            distribute()
+            countLanes()
+        }
         counters.set(.closedPending, table.closed.pendingCount + refused.count + table.merges.count + table.held.count)
         noteOldestPending(nowNs)
         for place in 0..<lanes.count { scheduleNext(lanes.row(place), nowNs) }

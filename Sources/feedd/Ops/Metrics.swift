@@ -59,6 +59,7 @@ enum Metrics {
             (.redisFailovers, "feedd_redis_failovers_total", nil), (.closedAgain, "feedd_closed_candles_again_total", nil),
             (.closedAgainMissing, "feedd_closed_candles_again_missing_total", nil),
             (.redisRedirects, "feedd_redis_redirects_total", nil), (.redisLanes, "feedd_redis_lanes", nil),
+            (.redisLanesUp, "feedd_redis_lanes_up", nil),
             (.redisErrorsRetried, "feedd_redis_errors_retried_total", nil), (.redisRejected, "feedd_candles_rejected_total", nil),
             (.closedRejected, "feedd_closed_candles_rejected_total", nil), (.updatesRefused, "feedd_updates_refused_total", nil),
             (.commandsReceived, "feedd_commands_received_total", nil), (.commandsAnswered, "feedd_commands_answered_total", nil),

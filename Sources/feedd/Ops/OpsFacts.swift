@@ -116,6 +116,7 @@ struct OpsWatch {
         health.isStopping = isStopping || facts.service.state == .stopped
         health.isDataLinkUp = facts.snapshot.isRedisConnected
         health.isControlLinkUp = facts.service.isRedisConnected
+        (health.lanesUp, health.lanes) = (Int(counters[.redisLanesUp]), Int(counters[.redisLanes]))
         health.redisReason = engine.troubles[.redis]?.reason
         (health.connectionsLive, health.connectionsWanted) = (Int(counters[.connectionsLive]), facts.service.connectionsWanted)
         health.exchangeReason = engine.troubles.ofConnections?.reason

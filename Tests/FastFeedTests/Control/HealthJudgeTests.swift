@@ -24,6 +24,14 @@ struct HealthJudgeTests {
                 $0.redisReason = "refused"
             }, true, false, false, "[-]redis no connection: refused"
         ),
+        (
+            "a primary of a cluster is away",
+            {
+                $0.isDataLinkUp = false
+                ($0.lanesUp, $0.lanes) = (2, 3)
+                $0.redisReason = "refused"
+            }, true, false, false, "[-]redis 2 of 3 connections: refused"
+        ),
         ("no commands", { $0.isControlLinkUp = false }, true, false, false, "[-]redis no connection for commands"),
         (
             "the exchange is away",

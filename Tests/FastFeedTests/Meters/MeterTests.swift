@@ -17,8 +17,8 @@ struct MeterTests {
         }
         #expect(
             CounterID.allCases.filter { $0.kind == .gauge } == [
-                .closedHeld, .gapsOpen, .gapCandlesAbsent, .redisLanes, .closedPending, .seriesActive, .seriesWatched, .connectionsLive,
-                .groupMembers, .groupWriters, .groupBlind, .groupEpoch, .groupUnits,
+                .closedHeld, .gapsOpen, .gapCandlesAbsent, .redisLanes, .redisLanesUp, .closedPending, .seriesActive,
+                .seriesWatched, .connectionsLive, .groupMembers, .groupWriters, .groupBlind, .groupEpoch, .groupUnits,
             ])
     }
 
