@@ -1,4 +1,4 @@
-# Redis with its configurations: users, a replica, failovers, TLS, both at once. Sourced by deploy-test.sh.
+# Redis with its configurations: users, a replica, failovers, TLS, both at once, a cluster. Sourced by deploy-test.sh.
 
 part_redis() {
     if ! has redis-server || ! has redis-cli || ! has openssl; then skip "redis-server, redis-cli or openssl is not installed"; return; fi
@@ -41,6 +41,7 @@ part_redis() {
     end feedd
     tls
     sentinel_over_tls
+    cluster
     end exchange
 }
 
@@ -204,4 +205,32 @@ start_secure() {
     start_redis "$name" --include "$PWD/deploy/redis/tls.conf" --tls-port "$redis_port" --tls-cert-file "$work/tls/redis.crt" \
         --tls-key-file "$work/tls/redis.key" --tls-ca-cert-file "$work/tls/ca.crt" --masteruser feed-replica \
         --masterauth "$(cat "$work/secrets/redis-replica")" --replica-announce-ip localhost --repl-diskless-sync-delay 0 "$@"
+}
+
+# Three nodes by cluster.conf, as docs/scale-out.md makes them. The bus is 10,000 above each port.
+cluster() {
+    local node places=() nodes=(node-1 node-2 node-3)
+    sed "s/^masterauth .*/masterauth $(cat "$work/secrets/redis-replica")/" deploy/redis/cluster.conf >"$work/cluster.conf"
+    for node in "${nodes[@]}"; do
+        until redis_port=$(free_port) && [ "$redis_port" -lt 55000 ]; do :; done
+        start_redis "$node" --include "$work/cluster.conf"
+        places+=("127.0.0.1:$redis_port")
+    done
+    redis-cli --user admin --pass x --no-auth-warning --cluster create "${places[@]}" --cluster-yes >"$logs/cluster.log" 2>&1 ||
+        fail "the cluster is not made: $logs/cluster.log"
+    for node in "${nodes[@]}"; do holds "cluster, $node: all slots are there" contains '^cluster_state:ok' admin "$node" CLUSTER INFO; done
+    start_feedd clustered --redis "redis+cluster://${places[0]},${places[1]}" "${service[@]}" --flux btcusdt,ethusdt,bnbusdt:1s,1m
+    holds "cluster, feedd: ready" is_ready
+    holds "cluster, feedd: a connection to each" contains '^feedd_redis_lanes_up 3' curl -s "http://$ops/metrics"
+    holds "cluster, client: it is answered" "$program" list --redis "redis+cluster://${places[2]}" --redis-user feed-client \
+        --redis-password-file "$work/secrets/redis-client"
+    holds "cluster, reader: it is led to the node" contains close as reader -c -h 127.0.0.1 -p "${places[0]##*:}" \
+        XREVRANGE 'candles:{btcusdt}:1s' + - COUNT 1
+    # The cluster's clients of other languages ask for both when they connect.
+    holds "cluster, reader: who owns what" contains '^[0-9]' as reader -p "${places[0]##*:}" CLUSTER SLOTS
+    holds "cluster, reader: what commands there are" contains '^[0-9]' as reader -p "${places[0]##*:}" COMMAND COUNT
+    for node in "${nodes[@]}"; do holds "cluster, $node: no user was refused anything" nobody_was_refused "$node"; done
+    end clustered
+    for node in "${nodes[@]}"; do end "$node"; done
+    redis_port=0
 }
