@@ -255,7 +255,7 @@ package struct TruthCheck: CustomStringConvertible {
     // MARK: Keys
 
     /// That no other keys are there than those of the histories and states checked before, what passes away with the service, who has kept
-    /// the registry, and the list of instruments.
+    /// the registry, and the list of instruments. On one server: a cluster's node would tell its own keys alone.
     package mutating func checkKeys() throws {
         for key in try ask(["KEYS", "*"]).strings.sorted() where !knownKeys.contains(key) {
             if key == schema.keeperKey || schema.isListKey(key) { continue }

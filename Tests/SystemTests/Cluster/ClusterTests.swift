@@ -62,6 +62,8 @@ struct ClusterTests {
         rig.reconnectClient(to: try set.endpoint())
         try rig.expectTruth()
         try rig.expectLatest()
+        let strays = try set.strays()
+        #expect(strays.isEmpty, "\(strays.prefix(5))")
     }
 
     @Test("All keys are at their nodes; commands, data and updates are as on a single server")
@@ -85,7 +87,6 @@ struct ClusterTests {
         try await client.stopFlux(created.id)
         client.close()
         #expect(rig.counters[.redisRedirects] == 0)
-        // Each third has some of it, and none has a key of another's.
         for node in set.nodes.prefix(3) { #expect(try node.ask("DBSIZE").integer ?? 0 > 0) }
         try expectWhole(rig, set)
     }

@@ -120,6 +120,14 @@ final class ClusterSet {
         throw FeedError(.redis, "no node says who owns what")
     }
 
+    /// Keys that a primary has and another one owns: nobody would find them.
+    func strays() throws -> [String] {
+        let map = try map()
+        return try nodes.filter(\.isPrimary).flatMap { node in
+            try node.ask("KEYS", "*").strings.filter { map.owner(HashSlot(key: $0)).port != node.port }.map { "\(node.port) \($0)" }
+        }
+    }
+
     func owner(of key: String) throws -> ClusterNode {
         let owner = try map().owner(HashSlot(key: key))
         return try #require(nodes.first { $0.address == owner })
