@@ -31,6 +31,8 @@ extension Limits {
     package static let messageRateNs: UInt64 = 10_000_000_000
     /// Who listens asks so often how the service publishes.
     package static let updateModeMs = 5_000
+    /// Entries of a history, from which on the log warns: a stream moves as one key, and both nodes stand still meanwhile.
+    package static let historyOfClusterMax = 100_000
     /// A slot that has two owners in turn within this time is let alone for a moment.
     package static let slotUnrestNs: UInt64 = 50_000_000
 }

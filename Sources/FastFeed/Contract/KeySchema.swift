@@ -42,8 +42,8 @@ package struct KeySchema: Sendable {
     package var fluxStatusPrefix: String { own("status") + "flux:" }
     /// Which of several services answers, keeps the registry and writes the status: `lease:service`, `lease:um:service`.
     package var leaseKey: String { own("lease") + "service" }
-    /// Which holder of the lease has kept the registry last: `fluxes:keeper:{fluxes}`, which is in the registry's slot, so that a script may
-    /// have both. It stays when the lease ends.
+    /// Which holder of the lease has kept the registry last: `fluxes:keeper:{fluxes}`, in the registry's slot, so that a script may have
+    /// both. It stays when the lease ends.
     package var keeperKey: String { "\(fluxesKey):keeper:{\(fluxesKey)}" }
     // What the members of a group agree on. One hash tag for all of it: its scripts have two keys.
     private var groupTag: String { market == .spot ? "{feedd}" : "{feedd:\(market.rawValue)}" }

@@ -119,6 +119,11 @@ public final class Engine: Sendable {
             journal.note(
                 .notice, "the exchange's base needs no path: it is left out", ("venue", "\(base.endpoint)"), ("left_out", leftOut))
         }
+        if configuration.redis.cluster != nil, configuration.history > Limits.historyOfClusterMax {
+            journal.note(
+                .warning, "when slots of the cluster move, each of such long histories stops both nodes for as long as it takes",
+                ("history", "\(configuration.history)"))
+        }
     }
 
     private static func readerSettings(_ configuration: EngineConfiguration, seed: UInt64) throws(FeedError) -> ReaderSettings {

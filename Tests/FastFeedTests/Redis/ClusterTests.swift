@@ -171,4 +171,17 @@ struct ClusterTests {
             #expect(throws: FeedError.self, "\(wrong)") { try RedisEndpoint(url: "redis+cluster://\(wrong)") }
         }
     }
+
+    // MARK: Settings
+
+    @Test("Long histories: the log says what they cost when slots move", arguments: [("redis+cluster://h", 1), ("redis://h", 0)])
+    func longHistories(_ url: String, _ warningCount: Int) throws {
+        for (history, count) in [(100_000, 0), (100_001, warningCount)] {
+            var configuration = EngineConfiguration()
+            configuration.takesCommands = true
+            (configuration.redis, configuration.history) = (try RedisEndpoint(url: url), history)
+            let lines = try Engine(configuration).drainJournal()
+            #expect(lines.count { $0.level == .warning } == count, "\(history): \(lines)")
+        }
+    }
 }
