@@ -47,7 +47,7 @@ struct RedisStartTests {
     @Test("A node of a cluster is taken while it holds all slots, and refused when it holds only some")
     func cluster() throws {
         let (first, second) = (try ClusterNode(), try ClusterNode())
-        #expect(try first.client.command(["CLUSTER", "ADDSLOTS"] + (0..<16_384).map(String.init)).text == "OK")
+        #expect(try first.command(["CLUSTER", "ADDSLOTS"] + (0..<16_384).map(String.init)).text == "OK")
         try eventually(10, "a cluster of one") { try first.isReady }
         var simulator = SimulatorConfiguration()
         simulator.symbolCount = 20
@@ -60,15 +60,15 @@ struct RedisStartTests {
         rig.wait(seconds: 30, "candles in all slots") { rig.counters[.closedWritten] > 100 }
         #expect(rig.counters[.redisErrorsRetried] == 0 && rig.counters[.redisRejected] == 0)
 
-        #expect(try first.client.command(["CLUSTER", "DELSLOTS"] + (8_192..<16_384).map(String.init)).text == "OK")
-        #expect(try second.client.command(["CLUSTER", "ADDSLOTS"] + (8_192..<16_384).map(String.init)).text == "OK")
-        #expect(try first.client.command(["CLUSTER", "MEET", "127.0.0.1", "\(second.port)"]).text == "OK")
+        #expect(try first.command(["CLUSTER", "DELSLOTS"] + (8_192..<16_384).map(String.init)).text == "OK")
+        #expect(try second.command(["CLUSTER", "ADDSLOTS"] + (8_192..<16_384).map(String.init)).text == "OK")
+        #expect(try first.command(["CLUSTER", "MEET", "127.0.0.1", "\(second.port)"]).text == "OK")
         try eventually(30, "a cluster of two") { try first.isReady && second.isReady }
         let sentence = "it is a node of a Redis Cluster and holds only the slots 0-8191; redis+cluster://… names a cluster"
         expectRefusal(try ProgramRun(RedisStartTests.run + ["--redis", "unix://\(first.server.socketPath)"]), sentence)
         expectRefusal(try ProgramRun(RedisStartTests.run + ["--redis", "redis://127.0.0.1:\(second.port)"]), "8192-16383")
         // Who was connected before learns it with the next connection.
-        _ = try first.client.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        _ = try first.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         var reasons: [String] = []
         rig.wait(seconds: 20, "the reason in the log") {
             reasons += rig.engine.drainJournal().flatMap { $0.fields.filter { $0.0 == "reason" }.map(\.1) }

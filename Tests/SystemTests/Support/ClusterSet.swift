@@ -12,7 +12,6 @@ import VenueSimulator
 final class ClusterNode {
     let port: UInt16
     let server: RedisServerProcess
-    private(set) var client: RedisClient
     let id: String
 
     /// - Parameter tls: it listens with this alone, at a port of its own.
@@ -29,14 +28,13 @@ final class ClusterNode {
             options.arguments += ["--port", "0", "--tls-cluster", "yes", "--tls-replication", "yes"] + tls.arguments
         }
         server = try RedisServerProcess(options)
-        client = try RedisClient.connect(server.endpoint)
-        id = try #require(try client.command("CLUSTER", "MYID").text)
+        id = try #require(try RedisClient.connect(server.endpoint).command("CLUSTER", "MYID").text)
     }
 
     deinit { resume() }
 
     var isReady: Bool {
-        get throws { try client.command("CLUSTER", "INFO").text?.contains("cluster_state:ok") == true }
+        get throws { try ask("CLUSTER", "INFO").text?.contains("cluster_state:ok") == true }
     }
 
     /// On a connection of its own.
