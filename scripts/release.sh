@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A release, from a clean tree: the same files, byte for byte, from the same commit with the same tools and the same resolved packages
-# (Package.resolved, where one lies there; the bill of materials has its versions).
+# A release, from a clean tree: the same files, byte for byte, from the same build of a commit with the same tools and the same resolved
+# packages (Package.resolved, where one lies there; the bill of materials has its versions).
 #
 #   scripts/release.sh VERSION      into .build/dist/VERSION/
 #
