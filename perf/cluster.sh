@@ -19,9 +19,7 @@ source scripts/processes.sh
 server() {
     local name=$1
     shift
-    # A node's bus is 10,000 above.
-    port=65535
-    while [ "$port" -gt 55000 ]; do port=$(free_port); done
+    port=$(free_port)
     mkdir "$work/$name"
     start "$name" redis-server --port "$port" --dir "$work/$name" --save '' --appendonly no "$@"
     eventually 10 redis-cli -p "$port" PING >/dev/null || fail "$name does not start"

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,8 @@ from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
+
+from free_port import free_port
 
 HOSTILE = '<img src=x onerror="window.pwned=1">\u202e\u2066' + "x" * 4000
 TOKEN = "a token of the page's test"
@@ -66,12 +67,6 @@ def eventually(condition, sentence, seconds=20):
             return
         time.sleep(0.1)
     fail(f"not within {seconds} s: {sentence}")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class World:

@@ -43,7 +43,7 @@ eventually() {
         sleep 0.2
     done
 }
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+free_port() { python3 scripts/free_port.py; }
 alive() {
     local name
     for name in "${!pids[@]}"; do

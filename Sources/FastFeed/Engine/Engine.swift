@@ -90,7 +90,7 @@ public final class Engine: Sendable {
         let seed = SystemRandom.word()
         pulse = configuration.group.map { Pulse(ttlMs: $0.memberTTL.milliseconds) }
         rings = (0..<configuration.readerCount).map { _ in KlineTrack.Ring(zeroed: Limits.ringRecordCount) }
-        let settings = try Engine.readerSettings(configuration, seed: seed)
+        let settings = try configuration.readerSettings(seed: seed)
         budget = ConnectBudget(seed: seed ^ 0xB)
         let rings = rings
         readers = rings.enumerated().map { [journal, troubles, connections, budget] in
@@ -99,7 +99,7 @@ public final class Engine: Sendable {
         }
         healRing = configuration.heals ? KlineTrack.Ring(zeroed: Limits.healRingRecordCount) : nil
         sink = Sink(
-            settings: try Engine.sinkSettings(configuration, pulse, seed: seed), rings: rings + (healRing.map { [$0] } ?? []),
+            settings: try configuration.sinkSettings(pulse, seed: seed), rings: rings + (healRing.map { [$0] } ?? []),
             journal: journal,
             gaps: gaps, troubles: troubles)
         var book = FluxBook(
@@ -126,36 +126,6 @@ public final class Engine: Sendable {
         }
     }
 
-    private static func readerSettings(_ configuration: EngineConfiguration, seed: UInt64) throws(FeedError) -> ReaderSettings {
-        let endpoints = configuration.venueEndpoints
-        let hosts = zip(endpoints, try configuration.streamProxies).map { ReaderSettings.Host(base: $0, proxy: $1) }
-        let isSecure = endpoints.contains(where: \.isSecure)
-        let tls = isSecure ? try TLSContext.client(authorityFile: configuration.venueAuthorityFile) : nil
-        var settings = ReaderSettings(hosts: hosts, dialect: configuration.market.dialect, tls: tls, seed: seed)
-        settings.subscribeForm = configuration.subscribeForm
-        settings.usesCombinedStreams = configuration.usesCombinedStreams
-        settings.connection.allowsPlainRemote = configuration.allowsPlainRemote
-        settings.connection.handshakeTimeoutMs = configuration.handshakeTimeoutMs
-        settings.connectionAgeMs = configuration.connectionLifetime.milliseconds
-        settings.subscribeTimeoutMs = configuration.subscribeTimeoutMs
-        return settings
-    }
-
-    private static func sinkSettings(_ configuration: EngineConfiguration, _ pulse: Pulse?, seed: UInt64) throws(FeedError) -> SinkSettings
-    {
-        var redis = try RedisLinkSettings(configuration.redis)
-        redis.connectTimeoutMs = configuration.redisConnectTimeoutMs
-        var settings = SinkSettings(
-            redis: redis, market: configuration.market, schema: configuration.schema, history: configuration.history,
-            batchSize: configuration.batchSize, coalesces: configuration.coalesces, seed: seed ^ 0x51)
-        (settings.pulse, settings.updates) = (pulse, configuration.updates)
-        settings.closedMax = configuration.closedQueueCount
-        settings.replyTimeoutMs = configuration.redisReplyTimeoutMs
-        settings.rewriteMs = configuration.rewrite.milliseconds
-        settings.healHoldMs = configuration.heals ? configuration.healHold.milliseconds : nil
-        return settings
-    }
-
     /// Tells the agents what is followed from the start. Before any thread runs.
     private static func prepare(_ change: Placement.Change, _ readers: [KlineReader], _ sink: Sink) {
         for command in change.before { sink.prepare(command) }
@@ -169,7 +139,7 @@ public final class Engine: Sendable {
         try configuration.enterGroup(journal)
         pulse?.beat(MonotonicClock.nowNs())
         startedNs.store(MonotonicClock.nowNs(), ordering: .relaxed)
-        let rest = try makeREST()
+        let rest = try configuration.restClient(troubles: troubles)
         if configuration.takesCommands {
             budget.awaitLedger(untilNs: MonotonicClock.nowNs() + .ns(ms: configuration.connectLedgerWaitMs))
         }
@@ -237,16 +207,6 @@ public final class Engine: Sendable {
         let runner = try AgentRunner(agents: [healer], idle: .park)
         try runner.start()
         healing.withLock { $0 = Healing(healer: healer, runner: runner, rest: rest, store: store) }
-    }
-
-    private func makeREST() throws(FeedError) -> RestClient? {
-        guard configuration.heals, let base = configuration.venueREST else { return nil }
-        var settings = RestSettings()
-        settings.allowsPlainRemote = configuration.allowsPlainRemote
-        settings.proxy = try configuration.restProxy
-        return try RestClient(
-            base: base, market: configuration.market, authorityFile: configuration.venueAuthorityFile, settings: settings,
-            troubles: troubles)
     }
 
     private func startControl() throws(SystemError) {

@@ -188,7 +188,6 @@ extension CandleWriter {
     /// A whole map. Lanes open and close; who gains slots writes all that the one before may have lost.
     mutating func take(_ map: SlotMap, _ nowNs: UInt64) {
         guard isCluster, map != route.map else { return }
-        recall()
         let owners = map.primaryNames
         for place in 0..<lanes.count {
             let lane = lanes.row(place)

@@ -41,7 +41,10 @@ extension CandleWriter {
 
     /// The candles' history is in a slot of this lane, or they have no name any more and are nobody's.
     func isOf(_ lane: Row<Lane>, _ run: [CandleRecord]) -> Bool {
-        !isCluster || series(of: run).map { historyIsOf(lane, $0) } ?? true
+        guard isCluster else { return true }
+        let handle = SeriesHandle(id: run[0].seriesID, generation: run[0].generation)
+        if table.series(handle) != nil { return route.historyLane(handle.id) == lane.value.place }
+        return former[handle].map { historyIsOf(lane, $0.series) } ?? true
     }
 
     /// Those of this lane: a new connection begins with them anew.

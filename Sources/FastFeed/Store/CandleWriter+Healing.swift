@@ -153,7 +153,7 @@ extension CandleWriter {
 
     private mutating func takeRun(_ lane: Row<Lane>, most: Int) -> MergeQueue.Run? {
         guard isCluster else { return table.merges.take(most: most) }
-        let ids = Set(table.merges.order.filter { table.series($0).map { historyIsOf(lane, $0) } ?? false })
+        let ids = Set(table.merges.order.filter { table.series($0) != nil && route.historyLane($0) == lane.value.place })
         let removals = Set(table.merges.removals.map(\.series).filter { historyIsOf(lane, $0) })
         return table.merges.take(most: most, of: { ids.contains($0) }, removals: { removals.contains($0) })
     }

@@ -39,6 +39,9 @@
     /// Nil before the first map.
     func lane(_ slot: HashSlot) -> Int? { lanes.isEmpty ? nil : lane(slot.place) }
 
+    /// Of a followed series; nil before the first map.
+    func historyLane(_ id: UInt32) -> Int? { lanes.isEmpty ? nil : lane(Int(slots[Int(id)])) }
+
     @inline(__always)
     func updateLane(_ id: Int) -> (lane: Int, isAsked: Bool) {
         if !askedSeries.isEmpty, let asked = askedSeries[UInt32(truncatingIfNeeded: id)] { return (asked, true) }

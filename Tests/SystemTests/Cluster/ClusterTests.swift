@@ -164,9 +164,11 @@ struct ClusterTests {
             waitForCloses(rig, 300)
             #expect(try set.owner(of: key) === to)
         }
-        // Given up.
+        // Given up, and no key of its slot is new meanwhile: that one would be made at the other node and stay there.
         let slot = HashSlot(key: history)
         let from = try set.owner(of: history)
+        let minutes = Keys.schema.historyKey(Series(symbol: symbol, interval: .m1))
+        try eventually(30, "a candle of a minute") { try from.ask("EXISTS", minutes).integer == 1 }
         let to = try #require(set.nodes.prefix(3).first { $0 !== from })
         try set.beginMove(slot, from: from, to: to, keys: [])
         waitForCloses(rig, 300)

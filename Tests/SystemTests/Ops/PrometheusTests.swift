@@ -12,13 +12,6 @@ struct PrometheusTests {
     private static let program = ["/usr/bin/prometheus", "/usr/local/bin/prometheus"].first(where: FileManager.default.isExecutableFile)
     private static let root = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../..").standardized
 
-    /// A port that nobody has now.
-    private static func freePort() throws -> UInt16 {
-        let listener = try LoopbackListener()
-        defer { listener.stop() }
-        return listener.port
-    }
-
     @Test(
         .enabled(
             if: program != nil && FileManager.default.isExecutableFile(atPath: "/usr/bin/python3"), "skipped: needs prometheus and python3")
@@ -26,7 +19,7 @@ struct PrometheusTests {
     func everyQueryHasData() throws {
         let rig = try OpsRig(symbols: 5)
         try rig.waitUntilReady()
-        let (folder, port) = (try TemporaryDirectory(), try PrometheusTests.freePort())
+        let (folder, port) = (try TemporaryDirectory(), try FreePort.find())
         let rules = PrometheusTests.root.appendingPathComponent("deploy/prometheus/feedd.rules.yml").path
         let configuration = """
             global: {scrape_interval: 1s, evaluation_interval: 1s}
