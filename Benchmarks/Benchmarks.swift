@@ -32,7 +32,9 @@ struct Benchmarks: ParsableCommand {
 
     @OptionGroup var output: ReportOptions
 
-    private static var all: [Benchmark] { StageBenchmarks.all + WholeBenchmarks.all + CommandBenchmarks.all + HealBenchmarks.all }
+    private static var all: [Benchmark] {
+        StageBenchmarks.all + WholeBenchmarks.all + CommandBenchmarks.all + HealBenchmarks.all + GroupBenchmarks.all
+    }
 
     /// The benchmarks' FILTER takes the place where a subcommand would stand, so these are told apart by hand.
     static func main() {

@@ -120,6 +120,41 @@ struct StreamLoadTests {
         #expect(wasPartly)
     }
 
+    /// Some minutes.
+    @Test("Ten million messages through a group: each once, in order, and memory stays flat", .nightly)
+    func tenMillion() async throws {
+        let rig = try await StreamRig(["--appendonly", "no"])
+        let orders = rig.streams["orders"]
+        let (total, batch, ahead) = (10_000_000, 10_000, 100_000)
+        let handled = Shared(0)
+        let producing = Task {
+            for first in stride(from: 0, to: total, by: batch) {
+                // What is trimmed must have been handled.
+                try await eventually(60, "the consumer to come near") { first - handled.value < ahead }
+                _ = try await orders.add(contentsOf: (first..<first + batch).map { ["n": "\($0)"] }, keep: .newest(2 * ahead))
+            }
+        }
+        let consumer = orders.group("g").consumer(as: "one", ConsumerOptions(prefetch: 1_000))
+        var (next, residentBefore) = (0, 0)
+        for try await message in consumer {
+            guard message.entry["n"] == "\(next)" else {
+                Issue.record("\(message.entry["n"] ?? "nothing") instead of \(next)")
+                break
+            }
+            message.ack()
+            next += 1
+            if next == total { break }
+            if next % batch == 0 { handled.withLock { $0 = next } }
+            if next == total / 10 { residentBefore = Int(ProcessMemory.residentBytes()) }
+        }
+        await consumer.stop()
+        try await producing.end()
+        #expect(next == total && rig.pending("orders", "g") == 0)
+        let more = Int(ProcessMemory.residentBytes()) - residentBefore
+        print("streams, ten million: \(residentBefore >> 20) MiB after a tenth, \(more >> 20) MiB more at the end")
+        #expect(Sanitizer.isOn || more < 32 << 20, "\(more >> 20) MiB more")
+    }
+
     // MARK: Hostile
 
     @Test("Names of control bytes, braces, quotes, 64 KiB: as keys, groups, consumers and fields")
@@ -189,7 +224,7 @@ struct StreamLoadTests {
         defer { listener.stop() }
         listener.start { client in hostile.serve(client) }
         let place = RedisEndpoint(place: .tcp(Authority(host: "127.0.0.1", port: listener.port)))
-        let before = HostileStreams.residentBytes()
+        let before = Int(ProcessMemory.residentBytes())
         for answer in StreamLoadTests.answers {
             hostile.answer.withLock { $0 = answer.text }
             let streams = try await HostileStreams.connect(place)
@@ -197,7 +232,7 @@ struct StreamLoadTests {
             // Its connections are lost all the time and come back with growing pauses: that takes long.
             if Nightly.isOn { try await runAll(streams, answer, hostile) } else { streams.close() }
         }
-        let grown = HostileStreams.residentBytes() - before
+        let grown = Int(ProcessMemory.residentBytes()) - before
         #expect(Sanitizer.isOn || grown < 200 << 20, "\(grown >> 20) MiB more")
     }
 
@@ -305,10 +340,5 @@ private final class HostileStreams: Sendable {
             if isConsumer { books.consumers += 1 }
             if isTail { books.tails += 1 }
         }
-    }
-
-    static func residentBytes() -> Int {
-        let pages = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ").dropFirst().first
-        return (pages.flatMap { Int($0) } ?? 0) * 4_096
     }
 }
