@@ -202,6 +202,8 @@ import Synchronization
         case .connected:
             checks.forgetTroubles()
             checkAll()
+        case .accepted(let series):
+            if let entry = entry(of: series) { checks.add(entry.handle) }
         case .watched(let list):
             watchSentNs = nil
             // A watch that waits for a verdict comes at once.

@@ -144,7 +144,7 @@ extension CandleWriter {
             counters.add(.closedWritten)
             counters.add(.candlesWritten)
             recordClosed(batch, index, ackNs: nowNs)
-            if !refused.isEmpty { takeBack(table.closed[position].seriesID, nowNs) }
+            if !refused.isEmpty { takeBack(table.closed[position].seriesID) }
         case .notNewest:
             table.merge(LateCandle(table.closed[position], parsedAfterNs: table.closed.parsedAfterNs(position)))
             table.closed.mark(position, .acknowledged)
@@ -154,7 +154,7 @@ extension CandleWriter {
             table.closed.mark(position, .acknowledged)
             if verdict == .apart && refused.put(candle, nowNs: nowNs) { break }
             giveUp(candle)
-            if verdict == .never && !refused.isEmpty { takeBack(candle.seriesID, nowNs) }
+            if verdict == .never && !refused.isEmpty { takeBack(candle.seriesID) }
         }
     }
 
@@ -165,8 +165,11 @@ extension CandleWriter {
     }
 
     /// Redis has decided about this series: what has waited apart goes after it.
-    private mutating func takeBack(_ id: UInt32, _ nowNs: UInt64) {
+    private mutating func takeBack(_ id: UInt32) {
+        guard refused.series[id] != nil else { return }
         for candle in refused.takeAll(id) { table.merge(LateCandle(candle)) }
+        // Who looked while it was refused saw no history, or less than there is now.
+        if hasHealer, let series = table.series(id) { _ = words.offer(.accepted(series)) }
     }
 
     // MARK: Asides
@@ -215,7 +218,7 @@ extension CandleWriter {
             table.merges.end(run)
             guard case .candles(let candles) = run else { return }
             for candle in candles where verdict != .apart || !refused.put(candle.record, nowNs: nowNs) { giveUp(candle.record) }
-            if verdict == .never && !refused.isEmpty { takeBack(candles[0].record.seriesID, nowNs) }
+            if verdict == .never && !refused.isEmpty { takeBack(candles[0].record.seriesID) }
         }
     }
 
@@ -231,7 +234,7 @@ extension CandleWriter {
             table.stored.correct(candle.record)
             table.stored.put(candle.record, nowNs: nowNs)
         }
-        if !refused.isEmpty { takeBack(candles[0].record.seriesID, nowNs) }
+        if !refused.isEmpty { takeBack(candles[0].record.seriesID) }
     }
 
     private func paceMerges(_ lane: Row<Lane>, _ batch: Row<Batch>, _ nowNs: UInt64) {

@@ -78,6 +78,8 @@ package enum SinkEvent: Sendable {
 package enum SinkWord: Sendable {
     /// Redis is there, anew: what it has may be less than what it acknowledged.
     case connected
+    /// Its key is decided about after a refusal: its history may be more than it was. It may be followed anew meanwhile, by another id.
+    case accepted(Series)
     /// The answer to `watch`.
     case watched([WatchedSeries])
     /// Their trade ids do not chain.

@@ -132,6 +132,10 @@ struct HealerTests {
         _ = rig.sink.words.offer(.connected)
         rig.pass(1_000)
         #expect(rig.checked.count == 200)
+        // One that its key had refused is there: while it was not, its history was less.
+        _ = rig.sink.words.offer(.accepted(HealRig.series("s7")))
+        rig.pass(1_000)
+        #expect(rig.checked.dropFirst(200).map(\.handle) == [rig.checked[7].handle])
     }
 
     @Test func aBackfillIsWhatIsMissingOfTheLastBars() throws {
