@@ -106,6 +106,8 @@ final class SimulatedKernel: VirtualKernel {
     /// Takes the story of the run, when somebody listens.
     var tell: ((() -> String) -> Void)?
     private var links: [Int32: Link] = [:]
+    /// Closed, and the server has not taken what was sent there before.
+    private var unread: [Link] = []
     private var watched: [Link] = []
     private var opened: [Link] = []
     private var nextNumber: Int32 = 1
@@ -229,6 +231,7 @@ final class SimulatedKernel: VirtualKernel {
 
     func close(_ number: Int32) {
         guard let link = links.removeValue(forKey: number) else { return }
+        if !link.isServerReading { unread.append(link) }
         link.isClosedByClient = true
         link.isCut = true
         watch(link, [])
@@ -249,7 +252,10 @@ final class SimulatedKernel: VirtualKernel {
     /// The process is killed: its sockets end without a word. What is on its way to a server arrives, or is lost with the rest of what
     /// the server has not read.
     func killClient() {
-        for link in links.values.sorted(by: { $0.number < $1.number }) {
+        // A connection that was given up before is known to the dead process alone: nobody else has it ended.
+        let known = unread.filter { !$0.isServerReading } + links.values.sorted { $0.number < $1.number }
+        unread = []
+        for link in known {
             link.isAborted = random.next() & 1 == 0
             if link.isAborted { link.isReset = true }
             link.isServerReading = true
