@@ -118,8 +118,7 @@ extension ConsumerMachine {
     }
 
     private mutating func takeCounts(_ key: Int, _ rows: [PendingRow]) {
-        let arrived = tracks[key].arrived
-        (tracks[key].arrived, tracks[key].areCountsAsked, tracks[key].reserved) = ([], false, 0)
+        let arrived = tracks[key].takeArrived()
         guard !arrived.isEmpty else { return }
         let counts = Dictionary(rows.map { ($0.id, $0.deliveries) }, uniquingKeysWith: max)
         let inHand = hand.ids(of: key)
@@ -132,8 +131,7 @@ extension ConsumerMachine {
     }
 
     private mutating func takeAssigned(_ key: Int, _ rows: [PendingRow], asked: Int) {
-        let isStale = tracks[key].isStale
-        (tracks[key].isAsking, tracks[key].isStale) = (false, false)
+        let isStale = tracks[key].endSearch()
         guard case .search = tracks[key].phase else { return }
         // More may have been assigned meanwhile; and for whom nobody waits now may be somebody else's when it is fetched.
         guard isWorking, !isStale else { return tracks[key].phase = .search(after: .min) }
@@ -147,7 +145,7 @@ extension ConsumerMachine {
     }
 
     private mutating func takeFetched(_ key: Int, _ row: PendingRow, _ page: ConsumerPage) {
-        endFetch(key)
+        tracks[key].endFetch()
         guard !hand.ids(of: key).contains(row.id) else { return }
         if let entry = page.entries.first {
             see(key, entry.id)
@@ -169,16 +167,10 @@ extension ConsumerMachine {
         }
     }
 
-    mutating func endFetch(_ key: Int) {
-        tracks[key].fetching = max(0, tracks[key].fetching - 1)
-        tracks[key].reserved = max(0, tracks[key].reserved - 1)
-    }
-
     // MARK: Others'
 
     private mutating func takeClaimed(_ key: Int, _ cursor: StreamID, _ page: ConsumerPage, unnamed: Int, asked: Int) {
-        tracks[key].isClaiming = false
-        tracks[key].reserved = 0
+        tracks[key].endClaim()
         tracks[key].cursor = cursor
         // Redis has acknowledged these itself.
         counters.vanished += UInt64(page.vanished.count)

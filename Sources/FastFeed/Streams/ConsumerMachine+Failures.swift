@@ -77,20 +77,19 @@ extension ConsumerMachine {
             if isLost { for key in tracks.indices { search(key) } }
         case .history(let key, _, _): (tracks[key].isAsking, tracks[key].reserved) = (false, 0)
         // A stale one begins at the beginning already.
-        case .assigned(let key, _, _): (tracks[key].isAsking, tracks[key].isStale) = (false, false)
+        case .assigned(let key, _, _): _ = tracks[key].endSearch()
         case .counts(let key, _, _, _):
             // What has come is asked for anew: its count is not known.
-            let arrived = tracks[key].arrived
-            (tracks[key].arrived, tracks[key].areCountsAsked, tracks[key].reserved) = ([], false, 0)
+            let arrived = tracks[key].takeArrived()
             guard !arrived.isEmpty else { return }
             if !isWorking, !isRefused { for entry in arrived { giveBack(key, entry.id, 1) } }
             tracks[key].phase = .search(after: .min)
             isRecovering = true
         case .fetch(let key, let row):
-            endFetch(key)
+            tracks[key].endFetch()
             if isWorking { reinsert(key, row) } else if !isRefused { giveBack(key, row.id, row.deliveries - 1) }
         case .claim(let key, _, _):
-            (tracks[key].isClaiming, tracks[key].reserved) = (false, 0)
+            tracks[key].endClaim()
             if isLost { search(key) }
         case .hold(let hold): undo(hold, isRefused: isRefused)
         case .bury(_, let slot, _, _, _):

@@ -63,6 +63,22 @@ package struct ConsumerMachine: Sendable {
         var fetchesAlone = false, isFetchedAlone = false
         /// Room that is kept for what is under way.
         var reserved = 0
+
+        /// The look for what was assigned has ended.
+        /// - Returns: whether it is to begin anew.
+        mutating func endSearch() -> Bool {
+            defer { (isAsking, isStale) = (false, false) }
+            return isStale
+        }
+
+        /// The question how often they were delivered has ended.
+        mutating func takeArrived() -> [StreamEntry] {
+            defer { (arrived, areCountsAsked, reserved) = ([], false, 0) }
+            return arrived
+        }
+
+        mutating func endFetch() { (fetching, reserved) = (max(0, fetching - 1), max(0, reserved - 1)) }
+        mutating func endClaim() { (isClaiming, reserved) = (false, 0) }
     }
 
     let settings: Settings
