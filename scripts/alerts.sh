@@ -15,8 +15,8 @@ factor=50
 scrapes_min=4
 clean_seconds=180
 
-# alert, and who may fire with it. FeeddSentinelsSilent and FeeddRedisLaneDown have no fault here: there are no Sentinels and
-# no cluster.
+# alert, and who may fire with it. FeeddSentinelsSilent, FeeddRedisLaneDown and FeeddGroupBlind have no fault here: there are no Sentinels,
+# no cluster and no group.
 faults=(
     "FeeddDown"
     "FeeddRestarting"
