@@ -62,11 +62,11 @@ extension CandleWriter {
             table.closed.mark(position, .pending)
         }
         for id in queue.updates.takeAll() {
-            route.marks[Int(id)] &= ~LaneRoute.updateWaits
+            route.unmark(id, LaneRoute.updateWaits)
             table.markDirty(Int(id))
         }
         for id in queue.latest.takeAll() {
-            route.marks[Int(id)] &= ~LaneRoute.latestWaits
+            route.unmark(id, LaneRoute.latestWaits)
             table.markDirty(Int(id))
         }
     }

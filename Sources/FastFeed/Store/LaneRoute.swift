@@ -30,6 +30,8 @@
     }
 
     func follow(_ id: UInt32, _ slot: HashSlot) { slots[Int(id)] = slot.number }
+    /// (In the sink's own words, `route.marks[…] &= …`, Swift 6.3 makes invalid code for the thread sanitizer.)
+    func unmark(_ id: UInt32, _ waits: UInt8) { marks[Int(id)] &= ~waits }
 
     // MARK: Looking up
 
