@@ -8,7 +8,7 @@ extension CandleWriter {
         removals.removeAll(where: given.contains)
         removed = removed.filter { !given.contains($0.key) }
         owed.removals.subtract(given)
-        if owed.ids.isEmpty && owed.removals.isEmpty && owed.gaps.isEmpty { owed.dueNs = .max }
+        if owed.isEmpty { owed.dueNs = .max }
         table.disown(handles)
     }
 

@@ -120,7 +120,7 @@ extension CandleWriter {
             let isFollowed = table.states[Int(one.id)].flags.contains(.active)
             guard !isFollowed else { return "sink: series \(one.id) is followed and was not released" }
         }
-        guard (owed.dueNs == .max) == (owed.ids.isEmpty && owed.removals.isEmpty && owed.gaps.isEmpty) else {
+        guard (owed.dueNs == .max) == owed.isEmpty else {
             return "sink: what refused keys are owed has no time, or the time nothing"
         }
         guard removed.count <= Limits.seriesCountMax && former.count <= Limits.seriesCountMax else {

@@ -207,8 +207,8 @@ extension CandleWriter {
         case (.takeOver(let records), .noScript):
             lane.value.mergeSHA = nil
             table.merges.takeOver([records])
-        // The key is refused, or scripts are: what is missing there the healer finds.
-        case (.again, _), (.takeOver, _): break
+        // The key may be well again while they are kept; behind that the healer finds what is missing.
+        case (.again(let records), _), (.takeOver(let records), _): if let series = series(of: records) { owe(again: [series], nowNs) }
         case (.merge(let run), .done): endMerge(lane, batch, run, nowNs)
         case (.merge(let run), .noScript):
             // Somebody has flushed the scripts: the source goes with the next one, and is known again.
@@ -303,11 +303,12 @@ extension CandleWriter {
     }
 
     /// After a pause for all of them: another update may come first.
-    mutating func owe(_ ids: [UInt32] = [], removals: [Series] = [], gaps: [Series] = [], _ nowNs: UInt64) {
+    mutating func owe(_ ids: [UInt32] = [], removals: [Series] = [], gaps: [Series] = [], again: [Series] = [], _ nowNs: UInt64) {
         if owed.dueNs == .max { owed.dueNs = nowNs + owedBackoff.nextDelayNs() }
         owed.ids.formUnion(ids)
         owed.removals.formUnion(removals)
         owed.gaps.formUnion(gaps)
+        owed.again.formUnion(again)
     }
 
     mutating func writeOwed() {
@@ -315,7 +316,11 @@ extension CandleWriter {
         // The same order in every run.
         removals += owed.removals.sorted { $0.description < $1.description }
         for series in owed.gaps.sorted(by: { $0.description < $1.description }) { gapKeys.add(series, afterHead: table.closed.head) }
-        owed = ([], [], [], .max)
+        let again = owed.again
+        owed = RefusedKeys()
+        guard !again.isEmpty else { return }
+        // A new connection writes all of it.
+        for place in 0..<lanes.count where lanes[place].link.isReady { rewrite(lanes.row(place)) { again.contains($0) } }
     }
 
     /// What a key has refused, or what waits for a hole, goes now: nothing more will come, or another server may take it.

@@ -46,8 +46,7 @@ import CShims
     /// Without coalescing: the next record must wait until the state before it is in a batch.
     var isBlocked = false
     var refused: RefusedCandles
-    /// What keys have refused: newest states, removals and lists of holes, and when it is tried again.
-    var owed: (ids: Set<UInt32>, removals: Set<Series>, gaps: Set<Series>, dueNs: UInt64) = ([], [], [], .max)
+    var owed = RefusedKeys()
     var owedBackoff: Backoff
     let schema: KeySchema
     let gaps: GapBoard
