@@ -16,11 +16,8 @@ strip_program() {
 }
 
 # swift_build [FLAGS]: the one invocation of all scripts. SwiftPM builds everything again when a flag differs, and by default a terminal
-# is one: it colours the compiler's diagnostics. The compiler goes over sets, in an order that differs with each run of it unless their
-# hashes have no seed.
-swift_build() {
-    FASTFEED_COMMIT=${FASTFEED_COMMIT-$(commit_number)} SWIFT_DETERMINISTIC_HASHING=1 swift build -c release --no-color-diagnostics "$@"
-}
+# is one: it colours the compiler's diagnostics.
+swift_build() { FASTFEED_COMMIT=${FASTFEED_COMMIT-$(commit_number)} swift build -c release --no-color-diagnostics "$@"; }
 
 # The commit as `feedd --version` is told it, by the linker (Package.swift): hexadecimal, 1 or, where files differ from it, 2, and then
 # the commit. Empty without one.
