@@ -42,7 +42,6 @@ if [ -z "$quick" ]; then
     step "instructions" scripts/check-instructions.sh
     step "hardening" scripts/check-hardening.sh
     step "documentation" scripts/docs.sh
-    step "python client" scripts/python-client.sh
 fi
 mkdir -p "$logs"
 rm -f "$logs"/*
@@ -51,13 +50,17 @@ rm -f "$logs"/*
 system='^SystemTests\.'
 # They measure, or count on a quiet machine.
 quiet="$system(AllocationTests|CommandLoadTests|LongRunTests|BenchmarkSmokeTests)/"
-faults="$system(FaultTests|RefusalTests|ConnectionTests)/"
+faults="$system(FaultTests|RefusalTests)/"
+connections="$system(ConnectionTests|WholePathTests)/"
 heal="${system}Heal"
+heal_faults="${system}HealFault"
 ops="${system}(Ops|Prometheus)"
 streams="$system(Stream|CandleStream)"
-moves="$system(Failover|Group)"
+failover="${system}Failover"
+members="${system}Group"
 cluster="$system(Cluster|ClientShard)"
-service="$system(Access|Client|CommandLine|ConnectLedger|Discovery|Flux|Proxy|RedisServer|RedisSubscriber|ServiceDeath|SharedRedis|Symbol)"
+commands="$system(CommandLine|SharedRedis)"
+service="$system(Access|Client|ConnectLedger|Discovery|Flux|Proxy|RedisServer|RedisSubscriber|ServiceDeath|Symbol)"
 # Less than half a minute.
 written="^FastFeedTests\.MergeScript(Round)?Tests/|^SimulationTests\.ModelTests/|${system}WholePathTests/(every|history|updates)"
 
@@ -68,22 +71,29 @@ if [ -n "$quick" ]; then
 fi
 group units --skip "$system"
 # Most of these wait: for closed candles, for time-outs, for processes. Each takes less than half a core, and has one server at a time.
+(step "python client" scripts/python-client.sh && touch "$logs/python-client.ok") >"$logs/python-client.log" 2>&1 &
 group faults --no-parallel --filter "$faults" &
+group connections --no-parallel --filter "$connections" &
+group commands --no-parallel --filter "$commands" --skip "$quiet" &
 group service --no-parallel --filter "$service" --skip "$cluster" --skip "$quiet" &
-group heal --no-parallel --filter "$heal" &
+group heal --no-parallel --filter "$heal" --skip "$heal_faults" &
+group heal-faults --no-parallel --filter "$heal_faults" &
 group ops --no-parallel --filter "$ops" &
 group streams --no-parallel --filter "$streams" &
-group moves --no-parallel --filter "$moves" &
+group failover --no-parallel --filter "$failover" &
+group members --no-parallel --filter "$members" &
 group cluster --no-parallel --filter "$cluster" &
-group system --no-parallel --filter "$system" --skip "$faults" --skip "$service" --skip "$heal" --skip "$ops" --skip "$streams" \
-    --skip "$moves" --skip "$cluster" --skip "$quiet" &
+group system --no-parallel --filter "$system" --skip "$faults" --skip "$connections" --skip "$commands" --skip "$service" --skip "$heal" \
+    --skip "$ops" --skip "$streams" --skip "$failover" --skip "$members" --skip "$cluster" --skip "$quiet" &
 (
     for folder in "${others[@]:+${others[@]}}"; do
         PATH="$folder:$PATH" group "redis-${folder##*/}" --no-parallel --filter "$written"
     done
 ) &
 wait
-groups+=(faults service heal ops streams moves cluster system)
+cat "$logs/python-client.log"
+[ -e "$logs/python-client.ok" ] || exit 1
+groups+=(faults connections commands service heal heal-faults ops streams failover members cluster system)
 for folder in "${others[@]:+${others[@]}}"; do groups+=("redis-${folder##*/}"); done
 group quiet --no-parallel --filter "$quiet"
 sum
