@@ -251,6 +251,8 @@ package enum Limits {
     package static let silenceBurst = 20
     /// The first pause between two of one series, and the longest.
     package static let silenceAgainMs: ClosedRange<UInt64> = 4_000...300_000
+    /// A silent series whose question has waited so long is asked about before its late closes.
+    package static let silenceWaitMs: UInt64 = 5_000
     /// A stream that was subscribed anew has this long before it is judged again.
     package static let muteAgainMs = 5_000
     /// Bars that ended so long ago are audited, and what differs is looked at again after a while.

@@ -56,8 +56,8 @@ extension Healer {
             let answerMs = rows.last?.eventTimeMs ?? clock()
             guard let settled = plan.settle(request, rows, listed: gaps.gaps(of: series), answerMs: answerMs, nowNs: nowNs) else { return }
             hand(settled.records, to: request.handle, for: request)
-            if silent.contains(request.handle), watch.learn(rows, series, request.handle, nowNs: nowNs) {
-                silent.removeAll { $0 == request.handle }
+            if silent.contains(where: { $0.handle == request.handle }), watch.learn(rows, series, request.handle, nowNs: nowNs) {
+                silent.removeAll { $0.handle == request.handle }
             }
             for (range, tries) in settled.open { reopen(request, range, tries, nowNs) }
             for range in settled.absent { noteAbsent(request, range, isBeforeFirst: range.upperBound <= settled.oldestMs, nowNs) }

@@ -64,7 +64,7 @@ import Synchronization
     /// Requests in a row that found the exchange unable.
     var outages = 0
     /// Series that are to be asked whether their bars move.
-    var silent: [SeriesHandle] = []
+    var silent: [(handle: SeriesHandle, sinceNs: UInt64)] = []
 
     let ring: SPSCRing<CandleRecord>
     let producer: FixedSlot<SPSCRing<CandleRecord>.Producer>
@@ -187,7 +187,7 @@ import Synchronization
         watch.unfollow(handle)
         audit.unfollow(handle)
         checks.forget(handle)
-        silent.removeAll { $0 == handle }
+        silent.removeAll { $0.handle == handle }
     }
 
     /// The series of a handle, if the handle is the one in force.
@@ -266,7 +266,7 @@ import Synchronization
                     bars > settings.history ? HealPlan.open(bars - settings.history, after: gap.fromMs, gap.series.interval) : gap.fromMs
                 counters.add(.lateCloses, lateBars)
                 send(.want(gap.with(fromMs: from)))
-            case .ask(let handle): silent.append(handle)
+            case .ask(let handle): silent.append((handle, nowNs))
             case .mute(let series, let times): _ = events.offer(.mute(series, times: times))
             }
         }
@@ -284,13 +284,13 @@ import Synchronization
         // What waits for the ring, and what is under way, is bounded by this.
         while flying.count < Limits.healRequestsMax, outbox.count - outboxHead <= Limits.healPageBars {
             guard nowNs >= plan.pausedUntilNs else { return }
-            // Silent series have their turn with late closes.
-            if let request = plan.next(nowNs: nowNs, atLeast: silent.isEmpty ? .backfill : .newest) {
+            // Silent series have their turn with late closes; one whose own late closes leave it none for long comes before them.
+            if let handle = nextSilent(afterNs: .ns(ms: Limits.silenceWaitMs)) {
+                askWhetherItMoves(handle)
+            } else if let request = plan.next(nowNs: nowNs, atLeast: silent.isEmpty ? .backfill : .newest) {
                 send(request)
-            } else if let handle = nextSilent() {
-                let series = followed[handle.id]!.series
-                plan.setAsked(handle, true)
-                send(.watch(handle, series), series, nil, nil, 2)
+            } else if let handle = nextSilent(afterNs: 0) {
+                askWhetherItMoves(handle)
             } else if !silent.isEmpty, let request = plan.next(nowNs: nowNs) {
                 send(request)
             } else if let question = nextAudit() {
@@ -304,9 +304,15 @@ import Synchronization
         }
     }
 
-    private func nextSilent() -> SeriesHandle? {
-        guard let place = silent.firstIndex(where: { plan.isFree($0.id) }) else { return nil }
-        return silent.remove(at: place)
+    private func nextSilent(afterNs: UInt64) -> SeriesHandle? {
+        guard let place = silent.firstIndex(where: { nowNs &- $0.sinceNs >= afterNs && plan.isFree($0.handle.id) }) else { return nil }
+        return silent.remove(at: place).handle
+    }
+
+    private func askWhetherItMoves(_ handle: SeriesHandle) {
+        let series = followed[handle.id]!.series
+        plan.setAsked(handle, true)
+        send(.watch(handle, series), series, nil, nil, 2)
     }
 
     private func nextAudit() -> AuditDesk.Question? {
