@@ -17,6 +17,8 @@ import Glibc
 
     package struct Bounds: Sendable {
         package var stringBytesMax = Limits.streamStringBytesMax
+        /// A status or an error, which names its key and its group: those are as long as a string may be.
+        package var lineBytesMax = Limits.streamStringBytesMax + 64
         /// Beyond, strings of more than 64 bytes are skipped; ids are shorter. A reply of half as much again without end is broken.
         package var replyBytesMax = Limits.streamReplyBytesMax
         package var partsMax = Limits.streamReplyPartsMax
@@ -277,8 +279,7 @@ import Glibc
     private mutating func line(_ mark: UInt8) -> Stop? {
         let found = unsafe memchr(base + place, 0x0D, filled - place)
         let end = unsafe found.map { unsafe UnsafeRawPointer($0) - UnsafeRawPointer(base) } ?? filled
-        // An error names its key and its group: as long as a string may be.
-        guard end - place <= bounds.stringBytesMax + ReplyScanner.shortBytesMax else { return .broken("a line that does not end") }
+        guard end - place <= bounds.lineBytesMax else { return .broken("a line that does not end") }
         guard end + 1 < filled else { return .needsMore }
         guard unsafe base.load(fromByteOffset: end + 1, as: UInt8.self) == 0x0A else { return .broken("half a line end") }
         guard unsafe memchr(base + place, 0x0A, end - place) == nil else { return .broken("half a line end") }

@@ -32,6 +32,8 @@ private func values(_ scanned: (blocks: [ReplyBlock], isBroken: Bool)) -> [Redis
 private func scannedReplies(_ stream: [UInt8], _ pieces: [Int], _ gathered: Int?) -> (blocks: [ReplyBlock], isBroken: Bool) {
     var bounds = ReplyScanner.Bounds()
     bounds.stringBytesMax = keptBytesMax
+    // The parser's, and more than any input has.
+    bounds.lineBytesMax = 64 * 1024
     var scanner = ReplyScanner(bounds)
     var (blocks, from) = ([ReplyBlock](), 0)
     for piece in pieces {

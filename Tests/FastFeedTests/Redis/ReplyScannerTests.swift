@@ -8,6 +8,8 @@ enum Scanned {
     static func bounds(strings: Int = 8, reply: Int = Limits.streamReplyBytesMax, parts: Int = 1_000_000) -> ReplyScanner.Bounds {
         var bounds = ReplyScanner.Bounds()
         (bounds.stringBytesMax, bounds.replyBytesMax, bounds.partsMax) = (strings, reply, parts)
+        // The parser's.
+        bounds.lineBytesMax = 65_536
         return bounds
     }
 
