@@ -219,7 +219,7 @@ struct FaultTests {
             }
         }
         waitForCloses(rig, 200)
-        let client = try await FluxClient.connect(RedisEndpoint(place: .unix(path: name)))
+        let client = try await FluxClient.connect(RedisEndpoint(place: .unix(path: name)), timeout: .seconds(20))
         #expect(try await client.listFluxes().count == 1)
         // One that only listens, and a count of what it has heard.
         let listener = try await FluxClient.connect(RedisEndpoint(place: .unix(path: name)), silence: .milliseconds(300))

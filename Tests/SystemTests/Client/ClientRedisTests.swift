@@ -38,7 +38,7 @@ struct ClientRedisTests {
     @Test("An idle client does not notice a restart")
     func restarted() async throws {
         let server = try RedisServerProcess()
-        let client = try await FluxClient.connect(server.endpoint)
+        let client = try await FluxClient.connect(server.endpoint, timeout: .seconds(20))
         try server.restart()
         let service = try ScriptedService(server.endpoint)
         #expect(try await client.listFluxes().count == 2)

@@ -86,7 +86,7 @@ struct ClientShardTests {
         let server = try RedisServerProcess()
         defer { server.stop() }
         let admin = try RedisClient.connect(server.endpoint)
-        let client = try await FluxClient.connect(server.endpoint)
+        let client = try await FluxClient.connect(server.endpoint, timeout: .seconds(20))
         for (mode, words) in [("off", "--updates off"), ("sharded", "redis+cluster://")] {
             try say(mode, admin)
             let error = await #expect(throws: FluxError.self) { _ = try await client.updates(symbol: "btcusdt", interval: .m1) }

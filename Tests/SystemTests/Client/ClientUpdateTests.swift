@@ -19,7 +19,7 @@ struct ClientUpdateTests {
 
     @Test("Every update in order, from the moment of the call; what is no update is counted")
     func order() async throws {
-        let client = try await FluxClient.connect(server.endpoint)
+        let client = try await FluxClient.connect(server.endpoint, timeout: .seconds(20))
         let updates = try await client.updates(symbol: "btcusdt", interval: .m1)
         for number in 1...500 as ClosedRange<Int64> {
             #expect(
@@ -38,7 +38,7 @@ struct ClientUpdateTests {
 
     @Test("A slow consumer loses the oldest, counted; bytes are bounded, too")
     func slow() async throws {
-        let client = try await FluxClient.connect(server.endpoint)
+        let client = try await FluxClient.connect(server.endpoint, timeout: .seconds(20))
         let updates = try await client.updates(symbol: "btcusdt", interval: .m1)
         for number in 1...3_000 as ClosedRange<Int64> { _ = try publisher.command("PUBLISH", channel, ScriptedService.update(number)) }
         try await eventually(5, "what was missed: \(updates.missed)") { updates.missed == 3_000 - 1_024 }
@@ -56,7 +56,7 @@ struct ClientUpdateTests {
 
     @Test("Two readers of one series have each all of it; the last to leave ends the subscription")
     func shared() async throws {
-        let client = try await FluxClient.connect(server.endpoint)
+        let client = try await FluxClient.connect(server.endpoint, timeout: .seconds(20))
         var first: FluxUpdates? = try await client.updates(symbol: "btcusdt", interval: .m1)
         var second: FluxUpdates? = try await client.updates(symbol: "btcusdt", interval: .m1)
         _ = try publisher.command("PUBLISH", channel, ScriptedService.update(7))
@@ -71,7 +71,7 @@ struct ClientUpdateTests {
 
     @Test("Cancelling the reader's task ends the loop and the subscription")
     func cancellation() async throws {
-        let client = try await FluxClient.connect(server.endpoint)
+        let client = try await FluxClient.connect(server.endpoint, timeout: .seconds(20))
         let updates = try await client.updates(symbol: "btcusdt", interval: .m1)
         let reader = Task {
             var count = 0
@@ -87,7 +87,7 @@ struct ClientUpdateTests {
 
     @Test("Updates go on after Redis has been away, and say that it was")
     func interruption() async throws {
-        let client = try await FluxClient.connect(server.endpoint)
+        let client = try await FluxClient.connect(server.endpoint, timeout: .seconds(20))
         let updates = try await client.updates(symbol: "btcusdt", interval: .m1)
         _ = try publisher.command("PUBLISH", channel, ScriptedService.update(1))
         var iterator = updates.makeAsyncIterator()
@@ -103,7 +103,8 @@ struct ClientUpdateTests {
 
     @Test("The client lives as long as somebody listens, and ends with the last")
     func lifetime() async throws {
-        var updates: FluxUpdates? = try await FluxClient.connect(server.endpoint).updates(symbol: "btcusdt", interval: .m1)
+        var updates: FluxUpdates? = try await FluxClient.connect(server.endpoint, timeout: .seconds(20)).updates(
+            symbol: "btcusdt", interval: .m1)
         _ = try publisher.command("PUBLISH", channel, ScriptedService.update(3))
         #expect(await updates?.first { _ in true }?.updates == 3)
         updates = nil
