@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# What a Redis Cluster costs: CPU of feedd and of the servers for a frame, three primaries against one server, all over TCP on this machine,
-# in turns. (Not what three machines can take: here they share the cores.)
+# What a Redis Cluster and a group cost: CPU of feedd and of the servers for a frame, and a state's latency, against one feedd and one
+# server, all over TCP on this machine, in turns: with three primaries, and with a second feedd that holds the same warm (a group of two).
+# At the end: what ten members that follow nothing cost their server. (Not what three machines can take: here they share the cores.)
 #
-#   perf/cluster.sh [ROUNDS] [--updates sharded|off]     3 rounds of 2 × 10 s at 2,000 and at 20,000 frames a second
+#   perf/cluster.sh [ROUNDS] [--updates sharded|off]     3 rounds of 3 × 10 s at 2,000 and at 20,000 frames a second
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -36,32 +37,57 @@ is_whole() { redis-cli -p "${nodes[0]#*:}" CLUSTER INFO | grep -q cluster_state:
 eventually 30 is_whole || fail "the cluster does not come to be"
 cluster=redis+cluster://$(IFS=,; echo "${nodes[*]}")
 
-cpu() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
-servers_cpu() {
-    local sum=0 name
-    for name in "$@"; do sum=$((sum + $(cpu "${pids[$name]}"))); done
-    echo "$sum"
+# cpu NAME…: of these processes, in ticks.
+cpu() {
+    local name
+    for name in "$@"; do cat "/proc/${pids[$name]}/stat"; done | awk '{ sum += $14 + $15 } END { print sum }'
 }
-frames() { curl -sf "http://127.0.0.1:$ops/metrics" | awk '/^feedd_messages_total/ { print int($2) }'; }
+metrics() { curl -sf "http://127.0.0.1:$ops/metrics"; }
+frames() { metrics | awk '/^feedd_messages_total/ { print int($2) }'; }
 flows() { [ "$(frames || echo 0)" -gt 1000 ]; }
+# latencies BEFORE AFTER: p50 and p99 in microseconds of what has come between two answers of /metrics.
+latencies() {
+    awk '/^feedd_latency_seconds_bucket/ && match($0, /le="[^"]*"/) {
+        edge = substr($0, RSTART + 4, RLENGTH - 5)
+        if (FNR == NR) { before[edge] = $2; next }
+        edges[++n] = edge; counts[n] = $2 - before[edge]
+    } END {
+        for (part = 50; part <= 99; part += 49) for (i = 1; i <= n; i++) if (counts[i] >= counts[n] * part / 100) { print edges[i] * 1e6; break }
+    }' "$1" "$2"
+}
 
-# measure WHERE URL SERVERS…: microseconds of feedd's and of the servers' CPU for a frame, into a file of the rate and the place.
+# feedd_at NAME URL [FLAGS]: with a port for its metrics, `ops`.
+feedd_at() {
+    local name=$1 url=$2
+    shift 2
+    ops=$(free_port)
+    start "$name" "$program" run --redis "$url" --venue-ws "ws://127.0.0.1:$venue" --venue-rest off --ops "127.0.0.1:$ops" \
+        --report-seconds 0 "$@"
+}
+
+# measure PLACE URL SERVERS…: a line into a file of the rate and the place: microseconds of a feedd's and of the servers' CPU for a frame,
+# frames a second, p50 and p99.
 measure() {
-    local where=$1 url=$2 before after own=("${flags[@]}")
+    local place=$1 url=$2 name before after own=("${flags[@]}") members=(feedd)
     shift 2
     # One server has no shards: its messages go to it alone.
-    [ "$where" = cluster ] || own=("${own[@]/sharded/classic}")
-    ops=$(free_port)
-    start feedd "$program" run --redis "$url" --venue-ws "ws://127.0.0.1:$venue" --venue-rest off --ops "127.0.0.1:$ops" \
-        --report-seconds 0 --flux "$symbols:1m" "${own[@]}"
-    eventually 30 flows || fail "feedd does not get frames: $(tail -n 3 "$logs/feedd.log")"
-    sleep 2
-    before=("$(frames)" "$(cpu "${pids[feedd]}")" "$(servers_cpu "$@")")
+    [ "$place" = cluster ] || own=("${own[@]/sharded/classic}")
+    [ "$place" != pair ] || members=(feedd second)
+    for name in "${members[@]}"; do
+        [ "$place" != pair ] || own=("${flags[@]/sharded/classic}" --group pair --copies 2 --member "$name")
+        feedd_at "$name" "$url" --flux "$symbols:1m" "${own[@]}"
+        eventually 30 flows || fail "$name does not get frames: $(tail -n 3 "$logs/$name.log")"
+    done
+    sleep 4
+    metrics >"$work/before"
+    before=("$(frames)" "$(cpu "${members[@]}")" "$(cpu "$@")")
     sleep 10
-    after=("$(frames)" "$(cpu "${pids[feedd]}")" "$(servers_cpu "$@")")
-    end feedd
-    awk -v n=$((after[0] - before[0])) -v own=$((after[1] - before[1])) -v theirs=$((after[2] - before[2])) \
-        -v tick=$((1000000 / $(getconf CLK_TCK))) 'BEGIN { print own * tick / n, theirs * tick / n, n / 10 }' >>"$work/$rate-$where"
+    after=("$(frames)" "$(cpu "${members[@]}")" "$(cpu "$@")")
+    metrics >"$work/after"
+    for name in "${members[@]}"; do end "$name"; done
+    awk -v n=$((after[0] - before[0])) -v own=$((after[1] - before[1])) -v theirs=$((after[2] - before[2])) -v members=${#members[@]} \
+        -v tick=$((1000000 / $(getconf CLK_TCK))) -v late="$(latencies "$work/before" "$work/after" | tr '\n' ' ')" \
+        'BEGIN { print own * tick / n / members, theirs * tick / n, n / 10, late }' >>"$work/$rate-$place"
 }
 # median FILE COLUMN
 median() {
@@ -80,12 +106,34 @@ for rate in 2000 20000; do
     for _ in $(seq "$rounds"); do
         measure single "$single" single
         measure cluster "$cluster" one two three
+        measure pair "$single" single
     done
     end exchange
-    for who in 1:feedd 2:servers; do
-        one=$(median "$work/$rate-single" "${who%%:*}")
-        other=$(median "$work/$rate-cluster" "${who%%:*}")
-        awk -v w="${who#*:}" -v r="$rate" -v a="$one" -v b="$other" -v f="$(median "$work/$rate-cluster" 3)" 'BEGIN {
-            printf "%6d frames/s  %-8s single %6.2f us  cluster %6.2f us  ratio %.2f  (%d frames/s)\n", r, w, a, b, b / a, f }'
+    for what in 1:feedd:us 2:servers:us 4:p50:us 5:p99:us; do
+        IFS=: read -r column name unit <<<"$what"
+        one=$(median "$work/$rate-single" "$column")
+        for place in cluster pair; do
+            awk -v p=$place -v w="$name" -v u="$unit" -v r="$rate" -v a="$one" -v b="$(median "$work/$rate-$place" "$column")" 'BEGIN {
+                printf "%6d frames/s  %-8s alone %7.2f %s  %-7s %7.2f %s  ratio %.2f", r, w, a, u, p, b, u, b / a
+                if (w == "feedd" && p == "pair") printf "  (what it does not write, against what it does: %.2f)", 2 * b / a - 1
+                print "" }'
+        done
     done
 done
+
+# ten NAME [FLAGS]: microseconds of the server's CPU in half a minute with ten services that follow nothing.
+used() { redis-cli -p "${single##*:}" INFO cpu | tr -d '\r' | awk -F: '/^used_cpu_(sys|user):/ { sum += $2 } END { print int(sum * 1e6) }'; }
+ten() {
+    local before i
+    for i in 1 2 3 4 5 6 7 8 9 10; do feedd_at "$i" "$single" ${1:+"$@" --member "$i"}; done
+    sleep 10
+    alive
+    before=$(used)
+    sleep 30
+    ten_us=$(($(used) - before))
+    for i in 1 2 3 4 5 6 7 8 9 10; do end "$i"; done
+}
+ten
+apart=$ten_us
+ten --group ten
+awk -v a="$apart" -v b="$ten_us" 'BEGIN { printf "ten services that follow nothing: %.3f %% of a core of their server, as a group %.3f %%\n", a / 3e5, b / 3e5 }'

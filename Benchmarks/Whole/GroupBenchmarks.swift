@@ -7,18 +7,21 @@ import Foundation
 import Synchronization
 
 enum GroupBenchmarks {
-    static let all = [2_000, 20_000].map { live(groups: 10, rate: $0) }
+    static let all = [Interval.s1, .m1].map { live(groups: 10, rate: 20_000, $0) }
 
-    private static func live(groups: Int, rate: Int) -> Benchmark {
-        let name = "groups/\(rate)"
+    private static func live(groups: Int, rate: Int, _ interval: Interval) -> Benchmark {
+        let name = "groups/\(rate)/\(interval.token)"
         return Benchmark(
             name: name, sentence: "\(rate) frames/s in an open loop; beside it \(groups) groups read the 300 histories, or nobody does"
         ) { effort, tell in
-            let setup = Setup(.openLoop(rate))
+            let setup = Setup(.openLoop(rate), intervals: [interval])
+            var effort = effort
+            // All bars close at once: each window has that instant.
+            if interval == .m1 { effort.windowSeconds *= 60 / Effort().windowSeconds }
             let run = try WholeRun(setup)
             let client = try RedisClient.connect(run.rig.redisEndpoint)
-            let keys = setup.followedNames.map { Setup.schema.historyKey(Series(symbol: $0, interval: .s1)) }
-            try Wait.until(30, "a candle in each history") {
+            let keys = setup.followedNames.map { Setup.schema.historyKey(Series(symbol: $0, interval: interval)) }
+            try Wait.until(90, "a candle in each history") {
                 try client.pipeline(keys.map { ["EXISTS", $0] }).allSatisfy { $0.integer == 1 }
             }
             var rounds = Rounds()
@@ -27,7 +30,7 @@ enum GroupBenchmarks {
                 rounds.add("without", pair, try window(run, effort))
                 let readers = GroupReaders(groups, keys, run.rig.redisEndpoint)
                 defer { readers.stop() }
-                try Wait.until(30, "all groups to read") { readers.handled > groups * keys.count }
+                try Wait.until(90, "all groups to read") { readers.handled >= groups * keys.count }
                 let before = (handled: readers.handled, ns: MonotonicClock.nowNs())
                 var figures = try window(run, effort)
                 let seconds = Double(MonotonicClock.nowNs() - before.ns) / 1e9

@@ -1,9 +1,14 @@
 // What all randomised tests share: fixed seeds, so that a red run is red again, and small generators.
 
 package import FastFeed
+import Foundation
 
 /// The default seeds. A failure names the one it ran with.
 package let seeds: [UInt64] = [1, 2, 3, 0xFEED]
+
+/// Those of worlds of sinks: so many as FASTFEED_SEEDS says, or enough to be quick.
+package let sinkSeeds: [UInt64] =
+    ProcessInfo.processInfo.environment["FASTFEED_SEEDS"].flatMap(UInt64.init).map { Array(1...max(1, $0)) } ?? seeds + Array(10..<40)
 
 extension SplitMix64 {
     package mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &self) }

@@ -80,6 +80,13 @@ extension ConsumerMachine {
             if let last = page.last { see(key, last) }
         }
         out.hasBacklog = !isDrained
+        let brought = pages.reduce(0) { $0 + $1.page.count }
+        let vain = settings.keyCount - brought
+        fullReads = isDrained ? 0 : fullReads + 1
+        // Where one read after the other is full there is a backlog.
+        if brought > 0, vain >= Limits.vainKeysMin, fullReads <= Limits.pausedReadsMax {
+            nextReadNs = nowNs + UInt64(vain) * Limits.vainKeyPauseNs
+        }
     }
 
     mutating func endRead(_ isWaitingRead: Bool) {

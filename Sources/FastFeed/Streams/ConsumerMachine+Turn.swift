@@ -53,7 +53,7 @@ extension ConsumerMachine {
         if hand.heldCount > 0 { wanted = min(wanted, nextLeaseNs) }
         if isWorking {
             wanted = min(wanted, nextRetryNs, nextCleanNs)
-            if !isReadingShared, !isWaiting, room > 0 { wanted = min(wanted, nextClaimNs) }
+            if !isReadingShared, !isWaiting, room > 0 { wanted = min(wanted, nextClaimNs, nowNs < nextReadNs ? nextReadNs : .max) }
         }
         if nowNs < pausedUntilNs { wanted = pausedUntilNs }
         // What this turn could not do waits for a reply, which brings the next turn.
@@ -279,7 +279,7 @@ extension ConsumerMachine {
     /// The next read, if there is room that is worth it, and the acknowledgements: with it, or when their time has come.
     private mutating func read() {
         let areAcksDue = areAcksDue
-        let isReading = isWorking && !hasGone && !isRecovering && !isReadingShared && !isWaiting
+        let isReading = isWorking && !hasGone && !isRecovering && !isReadingShared && !isWaiting && nowNs >= nextReadNs
         if isReading, looksFirst { looksFirst = nowNs >= nextClaimNs || isLooking }
         guard isReading, !looksFirst, hand.ackCount <= Limits.acksOwedMax + settings.prefetch else {
             if areAcksDue { sendAcks() }

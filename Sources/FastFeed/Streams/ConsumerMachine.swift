@@ -107,6 +107,11 @@ package struct ConsumerMachine: Sendable {
     var readReserved = 0
     /// The last read brought less than it asked for: the next one may wait.
     var isDrained = false
+    /// The next read waits until then, for more of what has just begun to come: a read of many streams costs Redis as much for one message
+    /// as for one of each.
+    var nextReadNs: UInt64 = 0
+    /// Reads in a row that brought all that they asked for of some stream.
+    var fullReads = 0
     /// Some stream is not `.ready`; some group is not there.
     var isRecovering: Bool
     var hasGone = false

@@ -94,7 +94,7 @@ struct ClusterSinkTests {
         #expect(world.sink.counters.value(.redisLanes) == 3 && world.sink.counters.value(.redisLanesUp) == 3)
     }
 
-    @Test("Slots and keys move, nodes hang and die, maps come late", arguments: seeds + Array(10..<40))
+    @Test("Slots and keys move, nodes hang and die, maps come late", arguments: sinkSeeds)
     func storm(_ seed: UInt64) throws { try run(seed, .classic) }
 
     @Test("The same with other messages, and without", arguments: [UpdateMode.sharded, .off], Array(50..<60) as [UInt64])

@@ -95,7 +95,7 @@ struct GroupSinkTests {
 
     @Test(
         "Hands change, members sleep and die, primaries die: all that closed is there, once, and the newest states are the newest",
-        arguments: seeds + Array(10..<40))
+        arguments: sinkSeeds)
     func hands(_ seed: UInt64) throws {
         let world = try SinkWorld(seed: seed, members: 2, isCluster: seed % 2 == 0)
         var group = Hands(world)

@@ -102,6 +102,51 @@ struct ConsumerMachineTests {
         #expect(bench.turn(after: 10).count == 1)
     }
 
+    @Test("A read of many streams that a message has ended is not followed by another at once: more is about to come")
+    func vainReads() {
+        var bench = MachineBench { ($0.keyCount, $0.prefetch) = (300, 1_000) }
+        for command in bench.turn() { bench.answer(command, .claimed(cursor: .min, page: MachineBench.page([]), unnamed: 0)) }
+        bench.answer(bench.turn().first, .pages([]))
+        bench.turn()
+        bench.answer(bench.last.read, .pages([(7, MachineBench.page([1]))]))
+        bench.turn()
+        #expect(bench.delivered.count == 1, "what has come is handed out")
+        #expect(bench.last.read == nil && bench.last.commands.isEmpty)
+        #expect(bench.machine.dueNs(canSend: true) == bench.nowNs + 299 * Limits.vainKeyPauseNs)
+        bench.turn(after: 3)
+        bench.answer(bench.last.read, .pages((0..<280).map { ($0, MachineBench.page([2])) }))
+        bench.turn()
+        #expect(bench.last.read != nil, "it has asked few of them in vain")
+    }
+
+    @Test("A backlog in a few of many streams is read without pauses")
+    func backlogOfFew() {
+        var bench = MachineBench { ($0.keyCount, $0.prefetch) = (300, 1_000) }
+        for command in bench.turn() { bench.answer(command, .claimed(cursor: .min, page: MachineBench.page([]), unnamed: 0)) }
+        var pauses = 0
+        for round in 0..<20 as Range<UInt64> {
+            if bench.turn().isEmpty {
+                pauses += 1
+                bench.turn(after: 3)
+            }
+            guard case .fresh(let count, nil)? = bench.last.commands.last else { return #expect(Bool(false), "\(bench.last)") }
+            let ids = (1...UInt64(count)).map { round * UInt64(count) + $0 }
+            bench.answer(bench.last.commands.last, .pages([(7, MachineBench.page(ids))]))
+        }
+        #expect(pauses == Limits.pausedReadsMax)
+    }
+
+    @Test("Two streams are read again at once")
+    func fewStreams() {
+        var bench = MachineBench { ($0.keyCount, $0.prefetch) = (2, 100) }
+        for command in bench.turn() { bench.answer(command, .claimed(cursor: .min, page: MachineBench.page([]), unnamed: 0)) }
+        bench.answer(bench.turn().first, .pages([]))
+        bench.turn()
+        bench.answer(bench.last.read, .pages([(1, MachineBench.page([1]))]))
+        bench.turn()
+        #expect(bench.last.read != nil)
+    }
+
     @Test("With room for one, each message is acknowledged in the write that asks for the next")
     func one() {
         var bench = MachineBench { $0.prefetch = 1 }
