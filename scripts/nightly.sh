@@ -18,6 +18,7 @@ parts=(
     "group       6  scripts/group.sh"
     "cluster    10  scripts/cluster.sh"
     "simulate    7  scripts/simulate.sh 20000"
+    "pair        5  scripts/simulate.sh 10000 --pair"
     "sinks       5  env FASTFEED_SEEDS=1000 scripts/test.sh --filter (Cluster|Group)SinkTests"
     "fuzz       13  scripts/fuzz.sh 60"
     "address    10  scripts/sanitize.sh address"

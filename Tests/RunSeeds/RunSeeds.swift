@@ -27,6 +27,9 @@ struct RunSeeds: ParsableCommand {
     @Option(help: "A fault to plant around healer and readers, or in the cluster: its worlds must fail.", transform: RunSeeds.fault)
     var fault: PlantedFault?
 
+    @Flag(help: "Worlds of two members of a group, whose series change hands.")
+    var pair = false
+
     @Flag(help: "Tell each world's story and print its counters.")
     var verbose = false
 
@@ -40,7 +43,10 @@ struct RunSeeds: ParsableCommand {
             while true {
                 let seed = next.wrappingAdd(1, ordering: .relaxed).oldValue
                 guard seed < end else { return }
-                let outcome = World.run(seed: seed, fault: fault, turnsPerCheck: turnsPerCheck, tell: verbose ? { print($0) } : nil)
+                let tell: ((String) -> Void)? = verbose ? { print($0) } : nil
+                let outcome =
+                    pair
+                    ? PairWorld.run(seed: seed, tell: tell) : World.run(seed: seed, fault: fault, turnsPerCheck: turnsPerCheck, tell: tell)
                 totals.add(outcome)
                 if verbose || !outcome.complaints.isEmpty { RunSeeds.show(outcome, withCounters: verbose) }
             }

@@ -29,16 +29,19 @@ final class EngineProcess {
     var mapDueNs: UInt64 = 0
     var isAskingForMap = false
     let scenario: Scenario
-    private let fault: PlantedFault?
+    let fault: PlantedFault?
+    /// Of the kernel: 0, or which of a group's two members it is.
+    let client: Int
+    private var firstAgent: Int { client * 8 }
 
     /// Wake-ups mean nothing here: agents are asked whether they have work.
     private static let wakeUp = try! WakeUp()
 
     init(
         _ scenario: Scenario, _ schema: KeySchema, fault: PlantedFault?, askRedis: @escaping ([[String]]) -> [RedisReply]?,
-        exchange: Exchange, rest: SimulatedRest?
+        exchange: Exchange, rest: SimulatedRest?, client: Int = 0
     ) {
-        (self.scenario, self.fault, self.rest) = (scenario, fault, rest)
+        (self.scenario, self.fault, self.rest, self.client) = (scenario, fault, rest, client)
         gaps = GapBoard(countMax: scenario.healing?.gapCountMax ?? Limits.gapCountMax)
         let rings = (0..<scenario.readerCount).map { _ in SPSCRing<CandleRecord>(zeroed: scenario.ringCount) }
         let budget = ConnectBudget(seed: scenario.seed ^ 0xB)
@@ -109,7 +112,39 @@ final class EngineProcess {
 
     func start(_ kernel: SimulatedKernel) {
         let poller = Poller(kernel)
-        for (index, agent) in agents.enumerated() { agent.onStart(PollerPort(poller: poller, wakeUp: EngineProcess.wakeUp, agent: index)) }
+        kernel.client = client
+        for (index, agent) in agents.enumerated() {
+            agent.onStart(PollerPort(poller: poller, wakeUp: EngineProcess.wakeUp, agent: firstAgent + index))
+        }
+    }
+
+    // MARK: Turns
+
+    func isRunnable(_ index: Int, _ kernel: SimulatedKernel) -> Bool {
+        guard kernel.nowNs >= sleepsUntilNs[index] else { return false }
+        return agents[index].hasWork() || agents[index].nextDeadlineNs() <= kernel.nowNs || kernel.hasReports(agent: firstAgent + index)
+    }
+
+    /// When an agent is runnable though nothing comes.
+    func dueNs(_ index: Int, _ kernel: SimulatedKernel) -> UInt64 {
+        sleepsUntilNs[index] > kernel.nowNs ? sleepsUntilNs[index] : agents[index].nextDeadlineNs()
+    }
+
+    /// - Parameter begins: hears whose work it is.
+    func turn(_ indices: [Int], _ kernel: SimulatedKernel, _ begins: (_ index: Int) -> Void) {
+        let nowNs = kernel.nowNs
+        kernel.client = client
+        for index in indices {
+            for (token, readiness) in reports(index, kernel) { agents[index].onReady(token, readiness, nowNs: nowNs) }
+        }
+        for index in indices {
+            begins(index)
+            agents[index].doWork(nowNs: nowNs)
+        }
+    }
+
+    func reports(_ index: Int, _ kernel: SimulatedKernel) -> [(token: PollToken, readiness: Readiness)] {
+        kernel.reports(agent: firstAgent + index)
     }
 
     // MARK: Series

@@ -33,6 +33,8 @@ final class Link {
     enum State { case connecting, open, failed(Int32) }
 
     let number: Int32
+    /// The process that has opened it.
+    fileprivate let client: Int
     fileprivate unowned let kernel: SimulatedKernel
     fileprivate var handler: (any LinkHandler)?
     fileprivate var state = State.connecting
@@ -66,6 +68,7 @@ final class Link {
     fileprivate init(_ number: Int32, _ kernel: SimulatedKernel) {
         self.number = number
         self.kernel = kernel
+        client = kernel.client
     }
 
     // MARK: The server's side
@@ -113,6 +116,8 @@ final class SimulatedKernel: VirtualKernel {
     private var nextNumber: Int32 = 1
     private let listen: (SocketAddress) -> Acceptance
     private let latencyNs: ClosedRange<UInt64>
+    /// The process that has its turn.
+    var client = 0
 
     /// - Parameter latencyNs: one way, most of the time.
     init(seed: UInt64, latencyNs: ClosedRange<UInt64>, listen: @escaping (SocketAddress) -> Acceptance) {
@@ -132,6 +137,18 @@ final class SimulatedKernel: VirtualKernel {
     // MARK: Time
 
     func plan(afterNs: UInt64, _ action: @escaping () -> Void) { events.plan(at: nowNs + afterNs, action) }
+
+    /// Again and again until then; nil: never.
+    /// - Parameter draw: how long until the next time, by the mean of it.
+    func every(_ meanNs: UInt64?, until endNs: UInt64, draw: @escaping (_ meanNs: UInt64) -> UInt64, _ action: @escaping () -> Void) {
+        guard let meanNs else { return }
+        let afterNs = draw(meanNs)
+        guard nowNs + afterNs < endNs else { return }
+        plan(afterNs: afterNs) { [unowned self] in
+            action()
+            every(meanNs, until: endNs, draw: draw, action)
+        }
+    }
 
     /// Lets time pass and everything happen that is due by then.
     func advance(toNs: UInt64) {
@@ -251,10 +268,11 @@ final class SimulatedKernel: VirtualKernel {
 
     /// The process is killed: its sockets end without a word. What is on its way to a server arrives, or is lost with the rest of what
     /// the server has not read.
-    func killClient() {
+    func killClient(_ client: Int = 0) {
         // A connection that was given up before is known to the dead process alone: nobody else has it ended.
-        let known = unread.filter { !$0.isServerReading } + links.values.sorted { $0.number < $1.number }
-        unread = []
+        let all = unread.filter { !$0.isServerReading } + links.values.sorted { $0.number < $1.number }
+        let known = all.filter { $0.client == client }
+        unread.removeAll { $0.client == client }
         for link in known {
             link.isAborted = random.next() & 1 == 0
             if link.isAborted { link.isReset = true }

@@ -6,17 +6,11 @@ extension World {
     func planTrouble() {
         let endNs = kernel.nowNs + scenario.troubleNs
         func every(_ meanNs: UInt64?, _ fault: @escaping () -> Void) {
-            guard let meanNs else { return }
-            let afterNs = UInt64.random(in: 0...2 * meanNs, using: &random)
-            guard kernel.nowNs + afterNs < endNs else { return }
-            kernel.plan(afterNs: afterNs) {
-                fault()
-                every(meanNs, fault)
-            }
+            kernel.every(meanNs, until: endNs, draw: { [unowned self] in .random(in: 0...2 * $0, using: &random) }, fault)
         }
         let keys = scenario.series.map(schema.historyKey)
         every(scenario.exchangeFaultNs) { [unowned self] in exchange.misbehave() }
-        every(scenario.redisFaultNs) { [unowned self] in misbehave(keys) }
+        every(scenario.redisFaultNs) { [unowned self] in servers.misbehave(keys, &random) }
         every(scenario.cluster?.troubleNs) { [unowned self] in cluster?.misbehave() }
         // The whole process is not scheduled for a while.
         every(scenario.processPauseNs) { [unowned self] in

@@ -19,11 +19,7 @@ public final class World {
     let scenario: Scenario
     /// Planted into what surrounds the healer; nil: nothing is.
     let fault: PlantedFault?
-    let kernel: SimulatedKernel
-    let exchange: Exchange
-    let redis: RedisServer
-    /// Nil: Redis is one server.
-    let cluster: RedisCluster?
+    let servers: Servers
     let rest: RestServer?
     let schema = KeySchema(prefix: "")
     /// Nil while it is dead.
@@ -77,21 +73,17 @@ public final class World {
     init(_ scenario: Scenario, _ fault: PlantedFault?, turnsPerCheck: Int = 0) {
         (self.scenario, self.fault, self.turnsPerCheck) = (scenario, fault, turnsPerCheck)
         random = SplitMix64(seed: scenario.seed ^ 0xA)
-        var accept: (SocketAddress) -> Acceptance = { _ in .swallow }
-        let kernel = SimulatedKernel(seed: scenario.seed ^ 0xC, latencyNs: scenario.latencyNs) { accept($0) }
-        self.kernel = kernel
-        let exchange = Exchange(scenario, kernel: kernel)
-        let cluster = scenario.cluster.map { [schema] in RedisCluster(scenario, $0, schema, kernel: kernel, fault: fault) }
-        let redis = cluster?.nodes[0] ?? RedisServer(scenario, kernel: kernel)
-        let exchangeAddress = SocketAddress(numericHost: "127.0.0.1", port: 9_443)!
-        accept = { [unowned exchange, unowned redis] in
-            $0 == exchangeAddress ? exchange.accept() : (cluster?.node(at: $0) ?? redis).accept()
-        }
-        (self.exchange, self.redis, self.cluster) = (exchange, redis, cluster)
+        servers = Servers(scenario, schema, fault)
+        let exchange = servers.exchange
         rest = scenario.healing.map { RestServer(exchange, $0) }
         ledger = Ledger(scenario, schema)
         listenToServers()
     }
+
+    var kernel: SimulatedKernel { servers.kernel }
+    var exchange: Exchange { servers.exchange }
+    var redis: RedisServer { servers.redis }
+    var cluster: RedisCluster? { servers.cluster }
 
     private func listenToServers() {
         ledger.finalState = { [unowned self] series, openMs in exchange.tapes[series].history.last { $0.openMs == openMs } }
@@ -165,8 +157,7 @@ public final class World {
         planMaps()
         turnUntil(kernel.nowNs + scenario.troubleNs) { false }
         // Calm: everything works, and in good time everything is live.
-        exchange.heal()
-        cluster?.heal() ?? redis.heal()
+        servers.heal()
         rest?.heal()
         for index in process?.sleepsUntilNs.indices ?? 0..<0 { process!.sleepsUntilNs[index] = 0 }
         if !turnUntil(kernel.nowNs + 700_000_000_000, { [unowned self] in process?.isLive ?? false }) {
@@ -282,41 +273,25 @@ public final class World {
 
     /// Nil when there is none.
     private func runnable(_ process: EngineProcess) -> [Int]? {
-        let list = turnable(process).filter { index in
-            let agent = process.agents[index]
-            guard kernel.nowNs >= process.sleepsUntilNs[index] else { return false }
-            return agent.hasWork() || agent.nextDeadlineNs() <= kernel.nowNs || kernel.hasReports(agent: index)
-        }
+        let list = turnable(process).filter { process.isRunnable($0, kernel) }
         return list.isEmpty ? nil : list
     }
 
     private func why(_ process: EngineProcess, _ index: Int) -> String {
         let agent = process.agents[index]
-        let reports = kernel.reports(agent: index).map { "slot \($0.token.slot) \($0.readiness.rawValue)" }
+        let reports = process.reports(index, kernel).map { "slot \($0.token.slot) \($0.readiness.rawValue)" }
         let due = agent.nextDeadlineNs() <= kernel.nowNs
         return "\(agent.roleName) \(agent.hasWork() ? "has work " : "")\(due ? "is due " : "")\(reports)"
     }
 
     private func nextNs() -> UInt64 {
-        var next = kernel.events.nextNs ?? .max
-        guard let process else { return next }
-        for index in turnable(process) {
-            let sleepsUntilNs = process.sleepsUntilNs[index]
-            next = min(next, max(process.agents[index].nextDeadlineNs(), sleepsUntilNs))
-            if sleepsUntilNs > kernel.nowNs { next = min(next, sleepsUntilNs) }
-        }
-        return next
+        let eventNs = kernel.events.nextNs ?? .max
+        guard let process else { return eventNs }
+        return turnable(process).reduce(eventNs) { min($0, process.dueNs($1, kernel)) }
     }
 
     private func turn(_ process: EngineProcess, _ indices: [Int]) {
-        let nowNs = kernel.nowNs
-        for index in indices {
-            for (token, readiness) in kernel.reports(agent: index) { process.agents[index].onReady(token, readiness, nowNs: nowNs) }
-        }
-        for index in indices {
-            turning = index
-            process.agents[index].doWork(nowNs: nowNs)
-        }
+        process.turn(indices, kernel) { turning = $0 }
         if process.readers.count(where: \.isRolling) > 1 { complain("two connections are being replaced for their age") }
         if turnsPerCheck > 0 { checkInvariants(process, indices) }
     }

@@ -9,26 +9,11 @@ import Testing
 
 @Suite struct SeedTests {
     /// How many worlds: FASTFEED_SEEDS, or enough to be quick.
-    private static let count = ProcessInfo.processInfo.environment["FASTFEED_SEEDS"].flatMap(UInt64.init) ?? 1_000
+    private static let count = ProcessInfo.processInfo.environment["FASTFEED_SEEDS"].flatMap(UInt64.init) ?? 500
 
     @Test func everyWorldEndsWithNothingLost() {
-        let count = SeedTests.count
-        let next = Atomic<UInt64>(1)
-        let failures = Lock<[String]>([])
-        let sums = Lock<[CounterID: UInt64]>([:])
-        DispatchQueue.concurrentPerform(iterations: ProcessInfo.processInfo.activeProcessorCount) { _ in
-            while true {
-                let seed = next.wrappingAdd(1, ordering: .relaxed).oldValue
-                guard seed <= count else { return }
-                let outcome = World.run(seed: seed)
-                sums.withLock { for id in CounterID.allCases { $0[id, default: 0] += outcome.counters[id] } }
-                guard !outcome.complaints.isEmpty else { continue }
-                failures.withLock { $0.append("seed \(seed): \(outcome.complaints.prefix(3).joined(separator: "; "))") }
-            }
-        }
-        for failure in failures.withLock({ $0 }).prefix(10) { Issue.record("\(failure)") }
+        let total = run(SeedTests.count) { World.run(seed: $0) }
         // The worlds are bad enough: everything that can go wrong went wrong somewhere.
-        let total = sums.withLock { $0 }
         let mustHappen: [CounterID] = [
             .connectionsClosed, .connectFailures, .rollovers, .protocolViolations, .subscribeErrors, .backPressureStalls,
             .rejectedMalformed,
@@ -38,7 +23,33 @@ import Testing
             .updatesRefused, .redisRedirects, .closedAgainMissing, .gapCandlesHealed, .healRequestsFailed, .lateCloses, .muteStreams,
             .gapCandlesAbsent,
         ]
-        for id in mustHappen { #expect(total[id] ?? 0 > 0, "\(id.name) never happened in \(count) worlds") }
+        for id in mustHappen { #expect(total[id] ?? 0 > 0, "\(id.name) never happened in \(SeedTests.count) worlds") }
+    }
+
+    /// - Returns: what all of them have counted.
+    private func run(_ count: UInt64, _ world: @Sendable (_ seed: UInt64) -> Outcome) -> [CounterID: UInt64] {
+        let next = Atomic<UInt64>(1)
+        let failures = Lock<[String]>([])
+        let sums = Lock<[CounterID: UInt64]>([:])
+        DispatchQueue.concurrentPerform(iterations: ProcessInfo.processInfo.activeProcessorCount) { _ in
+            while true {
+                let seed = next.wrappingAdd(1, ordering: .relaxed).oldValue
+                guard seed <= count else { return }
+                let outcome = world(seed)
+                sums.withLock { for id in CounterID.allCases { $0[id, default: 0] += outcome.counters[id] } }
+                guard !outcome.complaints.isEmpty else { continue }
+                failures.withLock { $0.append("seed \(seed): \(outcome.complaints.prefix(3).joined(separator: "; "))") }
+            }
+        }
+        for failure in failures.withLock({ $0 }).prefix(10) { Issue.record("\(failure)") }
+        return sums.withLock { $0 }
+    }
+
+    /// Two members of a group, whose series change hands. `scripts/simulate.sh 1 --pair --first SEED --verbose` tells one.
+    @Test func everyPairEndsWithNothingLost() {
+        _ = run(SeedTests.count / 4) { PairWorld.run(seed: $0) }
+        let found = (1...60).contains { !PairWorld.run(seed: $0, isDeathHeard: false).complaints.isEmpty }
+        #expect(found, "a death of which nobody hears was not found")
     }
 
     /// What a fault of the healer's or the sink's would leave behind is seen, in a world that is well without it.

@@ -25,6 +25,8 @@ extension CandleTable {
         } else if saysSomethingNew(record, id) {
             closed.correct(record)
             merges.correct(record.value)
+        } else if last.hasBeenForeign && open < last.openTimeMs && !holds(record) {
+            // Overtaken by a later one, as it seems.
         } else {
             counters.add(.duplicates)
             return

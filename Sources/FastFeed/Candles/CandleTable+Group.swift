@@ -24,7 +24,7 @@ extension CandleTable {
         for handle in handles where isFollowed(handle) && !lastClosed[Int(handle.id)].isForeign {
             let id = Int(handle.id)
             releaseAll(id)
-            (lastClosed[id].isForeign, lastClosed[id].isGivenAway) = (true, true)
+            (lastClosed[id].isForeign, lastClosed[id].isGivenAway, lastClosed[id].hasBeenForeign) = (true, true, true)
             sealed.insert(handle.id)
             gaps.forget(names[id]!)
             (lastClosed[id].hasListed, states[id].missing, lateHealed[handle.id]) = (false, 0, nil)
@@ -72,6 +72,10 @@ extension CandleTable {
         stored.put(record.value, nowNs: held.nowNs, isWatched: true)
         counters.add(.closedWatched)
     }
+
+    /// The bar has come before, lately. Reads all that is kept.
+    @inline(never)
+    func holds(_ record: Lent<CandleRecord>) -> Bool { stored.holds(record.value) }
 
     /// Nothing more will come: forming states that others write have come to their end here.
     package mutating func endWatching() {

@@ -69,6 +69,8 @@
         var isForeign = false
         /// It was the last to write it, whether we follow the series still or not.
         var isGivenAway = false
+        /// Another has written it since we follow it: what is missing from then nobody has counted.
+        var hasBeenForeign = false
     }
 
     package init(seriesMax: Int = Limits.seriesCountMax, closedMax: Int = Limits.closedQueueCountMax, counters: CounterBank, gaps: GapBoard)

@@ -18,8 +18,11 @@ extension MergeQueue {
         let found = waiting.values.reduce(flyingCount) { $0 + $1.count }
         guard found == count else { return "merges: \(count) candles counted, \(found) are there" }
         guard hasWaiting == !(order.isEmpty && removals.isEmpty && takeOvers.isEmpty) else { return "merges: what waits is not noted" }
-        guard takeOvers.isEmpty || isTakingOver else { return "merges: runs are taken over, and of no series" }
         if takeOvers.contains(where: \.isEmpty) { return "merges: a run of nothing is taken over" }
+        let runs = Dictionary(takeOvers.map { ($0[0].seriesID, 1) }, uniquingKeysWith: +)
+        guard takenOver.filter({ $0.value > 0 }) == runs, isTakingOver != takenOver.isEmpty else {
+            return "merges: runs are taken over of \(runs), and \(takenOver) are counted"
+        }
         guard removalsFlying >= 0 else { return "merges: \(removalsFlying) removals are on their way" }
         return nil
     }

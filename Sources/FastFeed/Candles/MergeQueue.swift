@@ -26,8 +26,9 @@ package struct MergeQueue {
     /// What was taken over from another member of the group and is to be written, as runs of one series each, the next one last. Not among
     /// what is counted: they are copies of what is kept (`StoredCandles`), and a new connection begins with them anew.
     package private(set) var takeOvers: [[CandleRecord]] = []
-    /// Series of these. What closes of them meanwhile waits here, too, so that their histories grow in order.
-    private var takenOver: Set<UInt32> = []
+    /// How many of these each series has left. What closes of it meanwhile waits here, too, so that its history grows in order; then none
+    /// may be left, and it is still here.
+    private(set) var takenOver: [UInt32: Int] = [:]
     /// Some series is being taken over.
     private(set) var isTakingOver = false
     /// Something is to be sent.
@@ -68,12 +69,12 @@ package struct MergeQueue {
     // MARK: Taken over
 
     /// Closed candles of the series wait, because older ones of it do.
-    func takesOver(_ id: UInt32) -> Bool { takenOver.contains(id) }
+    package func takesOver(_ id: UInt32) -> Bool { takenOver[id] != nil }
 
     /// Runs of one series each, in their order; they go before those that wait.
     package mutating func takeOver(_ runs: [[CandleRecord]]) {
         takeOvers += runs.reversed()
-        takenOver.formUnion(runs.map { $0[0].seriesID })
+        for run in runs { takenOver[run[0].seriesID, default: 0] += 1 }
         noteWaiting()
     }
 
@@ -82,16 +83,22 @@ package struct MergeQueue {
         guard takeOvers[place].count <= most else { return nil }
         let run = takeOvers.remove(at: place)
         let id = run[0].seriesID
-        if waiting[id] == nil && (place == 0 || takeOvers[place - 1][0].seriesID != id) { takenOver.remove(id) }
+        takenOver[id]! -= 1
+        leave(id)
         noteWaiting()
         return run
     }
 
     package mutating func endTakeOvers(but kept: [[CandleRecord]] = []) {
-        let ids = Set(kept.map { $0[0].seriesID })
         takeOvers = kept
-        takenOver = kept.isEmpty ? [] : takenOver.filter { ids.contains($0) || waiting[$0] != nil }
+        let ids = kept.isEmpty ? [] : takenOver.keys.filter { waiting[$0] != nil }
+        takenOver = Dictionary(ids.map { ($0, 0) } + kept.map { ($0[0].seriesID, 1) }, uniquingKeysWith: +)
         noteWaiting()
+    }
+
+    /// What closes of it goes behind the others again once nothing of it waits here.
+    private mutating func leave(_ id: UInt32) {
+        if takenOver[id] == 0, waiting[id] == nil { takenOver[id] = nil }
     }
 
     // MARK: Merges
@@ -143,7 +150,7 @@ package struct MergeQueue {
             order.append(id)
         } else {
             waiting[id] = nil
-            takenOver.remove(id)
+            leave(id)
         }
         flying[id, default: []] += run.map(\.record.openTimeMs)
         return .candles(run)

@@ -51,12 +51,11 @@
     /// Redis has a later word on a bar: what is kept of it says the same from now on.
     package mutating func correct(_ record: CandleRecord) {
         guard record.closeTimeMs >= earliestCloseMs else { return }
-        for index in (0..<count).reversed() {
-            let kept = entry(index)
-            if kept.record.seriesID == record.seriesID && kept.record.openTimeMs == record.openTimeMs {
-                kept.record = record
-            }
-        }
+        for index in (0..<count).reversed() where entry(index).record.isOfSameBar(as: record) { entry(index).record = record }
+    }
+
+    func holds(_ record: CandleRecord) -> Bool {
+        record.closeTimeMs >= earliestCloseMs && (0..<count).reversed().contains { entry($0).record.isOfSameBar(as: record) }
     }
 
     /// Open times of what is kept of these series. Reads all of it.

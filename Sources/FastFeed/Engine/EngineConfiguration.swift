@@ -176,6 +176,8 @@ public struct EngineConfiguration: Sendable {
         }
         if let group {
             try check(takesCommands, "a group needs commands")
+            // Who only watches a series writes none of its updates: the second one would wait for the first for ever.
+            try check(coalesces, "no-coalesce, which is for comparison, has no meaning in a group")
             try group.validate(rewriteMs: rewrite.milliseconds)
         }
         try checkVenue()

@@ -118,6 +118,33 @@ struct CandleTableGroupTests {
         #expect(table.closed.count == 3)
     }
 
+    @Test("A closed candle that was overtaken while another wrote the series is kept, and written when it comes after that")
+    func overtaken() {
+        let counters = CounterBank()
+        var table = make(counters)
+        let handle = follow(&table, 0)
+        table.disown([handle])
+        for bar in [1, 3, 2, 2, 6] as [Int64] { table.accept(record(0, bar, closed: true)) }
+        #expect(counters.value(.closedWatched) == 4 && counters.value(.duplicates) == 1)
+        table.own([handle])
+        let kept = table.stored.runs(nowNs: 0, most: 10, of: [handle]).first?.candles.map(\.openTimeMs)
+        #expect(kept == [1, 2, 3, 6].map { $0 * CandleTableGroupTests.m1 })
+        for bar in [4, 2] as [Int64] { table.accept(record(0, bar, closed: true)) }
+        #expect(table.merges.count == 1 && counters.value(.duplicates) == 2 && table.checkInvariants() == nil)
+    }
+
+    @Test("A series that was taken over twice waits for both, whatever lies between its runs")
+    func takenOverTwice() {
+        var merges = MergeQueue()
+        func runs(_ bar: Int64) -> [[CandleRecord]] { [UInt32(0), 1].map { [record($0, bar, closed: true)] } }
+        merges.takeOver(runs(1))
+        merges.takeOver(runs(2))
+        #expect(merges.nextTakeOver(at: 3, most: 1)?.first?.seriesID == 0)
+        #expect(merges.takesOver(0) && merges.takesOver(1) && merges.checkInvariants() == nil)
+        for place in [2, 1, 0] { _ = merges.nextTakeOver(at: place, most: 1) }
+        #expect(!merges.takesOver(0) && !merges.takesOver(1) && merges.isEmpty && merges.checkInvariants() == nil)
+    }
+
     @Test("Of a bar that its writer has corrected the later word is kept, and the healer has no say about it")
     func watched() {
         let counters = CounterBank()

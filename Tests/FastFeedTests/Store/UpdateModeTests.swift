@@ -57,6 +57,21 @@ struct UpdateModeTests {
         }
     }
 
+    @Test("Who would write every update, also those that are replaced already, is in no group and no cluster")
+    func everyUpdate() throws {
+        var configuration = EngineConfiguration()
+        configuration.fluxes = [try FluxDefinition("btcusdt:1m")]
+        configuration.coalesces = false
+        try configuration.validate()
+        let cluster = try RedisEndpoint(url: "redis+cluster://127.0.0.1")
+        for (redis, group) in [(cluster, nil), (configuration.redis, GroupConfiguration(name: "g", member: "a"))] {
+            (configuration.redis, configuration.group) = (redis, group)
+            configuration.takesCommands = group != nil
+            let error = #expect(throws: FeedError.self) { try configuration.validate() }
+            #expect(error?.message.contains("no-coalesce") == true, "\(String(describing: error))")
+        }
+    }
+
     @Test("Sharded messages need a cluster; a group's members publish alike")
     func refusals() throws {
         var configuration = EngineConfiguration()
