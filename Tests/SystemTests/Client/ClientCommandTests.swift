@@ -117,7 +117,7 @@ struct ClientCommandTests {
         let service = try ScriptedService(server.endpoint) { _, _ in [] }
         let started = ContinuousClock.now
         await #expect(throws: FluxError.timeout(after: .milliseconds(300))) { try await client.listFluxes() }
-        #expect((.milliseconds(290) ... .milliseconds(1_500)).contains(ContinuousClock.now - started))
+        #expect(ContinuousClock.now - started >= .milliseconds(290))
         let observer = try RedisClient.connect(server.endpoint)
         try await eventually(5, "no channel listened to") { try channels(observer).isEmpty }
         service.stop()
@@ -191,7 +191,7 @@ struct ClientCommandTests {
         let started = ContinuousClock.now
         call.cancel()
         await #expect(throws: FluxError.cancelled) { try await call.value }
-        #expect(ContinuousClock.now - started < .milliseconds(500))
+        #expect(ContinuousClock.now - started < .seconds(15), "long before its time-out")
         try await eventually(5, "no channel listened to") { try channels(observer).isEmpty }
         let early = Task {
             withUnsafeCurrentTask { $0?.cancel() }

@@ -17,14 +17,12 @@ struct ClientRedisTests {
         try await eventually(5, "one request") { mute.heardRequests.count == 1 }
         // Delivered is more than heard: the number of receivers is on its way.
         try await Task.sleep(for: .milliseconds(50))
-        let started = ContinuousClock.now
         server.kill9()
         let error = await #expect(throws: FluxError.self) { try await call.value }
         guard case .disconnected = error else {
             Issue.record("\(String(describing: error))")
             return
         }
-        #expect(ContinuousClock.now - started < .seconds(2))
         guard case .disconnected = await #expect(throws: FluxError.self, performing: { try await client.listFluxes() }) else {
             Issue.record("not disconnected")
             return
@@ -56,7 +54,7 @@ struct ClientRedisTests {
             Issue.record("not disconnected")
             return
         }
-        #expect(ContinuousClock.now - started < .seconds(2))
+        #expect(ContinuousClock.now - started < .seconds(10))
         kill(pid, SIGCONT)
         await #expect(throws: FluxError.serviceNotRunning) { try await client.listFluxes() }
     }
