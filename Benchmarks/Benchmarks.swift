@@ -63,7 +63,7 @@ struct Benchmarks: ParsableCommand {
         var effort = quick ? Effort.quick : Effort()
         if let rounds { (effort.stageRounds, effort.wholeRounds) = (rounds, rounds) }
         try Report.make(output, isQuick: quick) { report in
-            for benchmark in Benchmarks.all where filter.isEmpty || benchmark.name.contains(filter) {
+            for benchmark in Benchmarks.all where (filter.isEmpty || benchmark.name.contains(filter)) && !(quick && benchmark.isLong) {
                 report.attempt(benchmark.name) {
                     let measures = try benchmark.run(effort) { Report.say("\(benchmark.name): \($0)") }
                     report.document.results += measures
@@ -98,5 +98,7 @@ struct Effort {
 struct Benchmark: Sendable {
     let name: String
     let sentence: String
+    /// It waits for minutes: `--quick` leaves it out.
+    var isLong = false
     let run: @Sendable (Effort, (String) -> Void) throws -> [Measure]
 }

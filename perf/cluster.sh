@@ -3,7 +3,7 @@
 # server, all over TCP on this machine, in turns: with three primaries, and with a second feedd that holds the same warm (a group of two).
 # At the end: what ten members that follow nothing cost their server. (Not what three machines can take: here they share the cores.)
 #
-#   perf/cluster.sh [ROUNDS] [--updates sharded|off]     3 rounds of 3 × 10 s at 2,000 and at 20,000 frames a second
+#   perf/cluster.sh [ROUNDS] [--updates sharded|off]     3 rounds of 3 × 10 s at 2,000 (and 10 s to listen) and at 20,000 frames a second
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -112,11 +112,13 @@ for rate in 2000 20000; do
     done
 done
 
-# ten NAME [FLAGS]: microseconds of the server's CPU in half a minute with ten services that follow nothing.
-used() { redis-cli -p "${single##*:}" INFO cpu | tr -d '\r' | awk -F: '/^used_cpu_(sys|user):/ { sum += $2 } END { print int(sum * 1e6) }'; }
+# ten [FLAGS]: `ten_us` becomes what ten services that follow nothing cost their server, which holds nothing else, in half a minute.
+server quiet
+quiet=redis://127.0.0.1:$port
+used() { redis-cli -p "${quiet##*:}" INFO cpu | tr -d '\r' | awk -F: '/^used_cpu_(sys|user):/ { sum += $2 } END { print int(sum * 1e6) }'; }
 ten() {
     local before i
-    for i in 1 2 3 4 5 6 7 8 9 10; do feedd_at "$i" "$single" ${1:+"$@" --member "$i"}; done
+    for i in 1 2 3 4 5 6 7 8 9 10; do feedd_at "$i" "$quiet" ${1:+"$@" --member "$i"}; done
     sleep 10
     alive
     before=$(used)

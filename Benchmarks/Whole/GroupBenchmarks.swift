@@ -12,12 +12,13 @@ enum GroupBenchmarks {
     private static func live(groups: Int, rate: Int, _ interval: Interval) -> Benchmark {
         let name = "groups/\(rate)/\(interval.token)"
         return Benchmark(
-            name: name, sentence: "\(rate) frames/s in an open loop; beside it \(groups) groups read the 300 histories, or nobody does"
+            name: name, sentence: "\(rate) frames/s in an open loop; beside it \(groups) groups read the 300 histories, or nobody does",
+            isLong: interval == .m1
         ) { effort, tell in
             let setup = Setup(.openLoop(rate), intervals: [interval])
             var effort = effort
             // All bars close at once: each window has that instant.
-            if interval == .m1 { effort.windowSeconds *= 60 / Effort().windowSeconds }
+            if let lengthMs = interval.lengthMs { effort.windowSeconds = max(effort.windowSeconds, Double(lengthMs) / 1_000) }
             let run = try WholeRun(setup)
             let client = try RedisClient.connect(run.rig.redisEndpoint)
             let keys = setup.followedNames.map { Setup.schema.historyKey(Series(symbol: $0, interval: interval)) }

@@ -43,16 +43,23 @@ struct RunSeeds: ParsableCommand {
             while true {
                 let seed = next.wrappingAdd(1, ordering: .relaxed).oldValue
                 guard seed < end else { return }
-                let tell: ((String) -> Void)? = verbose ? { print($0) } : nil
-                let outcome =
-                    pair
-                    ? PairWorld.run(seed: seed, tell: tell) : World.run(seed: seed, fault: fault, turnsPerCheck: turnsPerCheck, tell: tell)
+                let outcome = run(seed, verbose ? { print($0) } : nil)
                 totals.add(outcome)
                 if verbose || !outcome.complaints.isEmpty { RunSeeds.show(outcome, withCounters: verbose) }
             }
         }
         print(totals.summary(count, seconds: Date().timeIntervalSince(started)))
         if totals.failures > 0 { throw ExitCode.failure }
+    }
+
+    func validate() throws {
+        guard let fault, fault.isOfPair != pair else { return }
+        throw ValidationError("'\(fault.rawValue)' is a fault of \(pair ? "the other" : "--pair") worlds")
+    }
+
+    private func run(_ seed: UInt64, _ tell: ((String) -> Void)?) -> Outcome {
+        if pair { return PairWorld.run(seed: seed, fault: fault, tell: tell) }
+        return World.run(seed: seed, fault: fault, turnsPerCheck: turnsPerCheck, tell: tell)
     }
 
     private static func fault(_ name: String) throws -> PlantedFault {

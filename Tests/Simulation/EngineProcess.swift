@@ -32,7 +32,8 @@ final class EngineProcess {
     let fault: PlantedFault?
     /// Of the kernel: 0, or which of a group's two members it is.
     let client: Int
-    private var firstAgent: Int { client * 8 }
+    private var firstAgent: Int { client * EngineProcess.agentsMax }
+    private static let agentsMax = 8
 
     /// Wake-ups mean nothing here: agents are asked whether they have work.
     private static let wakeUp = try! WakeUp()
@@ -70,6 +71,7 @@ final class EngineProcess {
             healer = nil
         }
         agents = readers as [any Agent] + [sink] + (healer.map { [$0] } ?? [])
+        precondition(agents.count <= EngineProcess.agentsMax)
         sleepsUntilNs = Array(repeating: 0, count: agents.count)
         takers = Array(repeating: [], count: scenario.series.count)
         placement = Placement(readerCount: scenario.readerCount, streamsPerConnectionMax: scenario.streamsPerConnection)
@@ -245,9 +247,8 @@ final class EngineProcess {
 
     var connectionCount: Int { placement.connectionCount + (scenario.isDoubled ? 1 : 0) }
     var isLive: Bool { counters[.connectionsLive] == connectionCount && sink.isConnected }
-    var counters: CounterSnapshot {
-        CounterSnapshot(readers.map(\.counters) + [sink.counters, controlCounters] + (healer.map { [$0.counters] } ?? []))
-    }
+    var banks: [CounterBank] { readers.map(\.counters) + [sink.counters, controlCounters] + (healer.map { [$0.counters] } ?? []) }
+    var counters: CounterSnapshot { CounterSnapshot(banks) }
 
     /// Live, and not on the board of those that are.
     var deafSeries: Series? {

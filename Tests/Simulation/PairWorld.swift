@@ -33,36 +33,40 @@ public final class PairWorld {
     /// By member and series: the newest state that it has read.
     private var newest: [[KlineState?]]
     private var stateOfJSON: [String: KlineState] = [:]
-    /// Listed by a process that was killed, or by one that has been told something since.
-    private var lostGaps: [Gap] = []
+    /// By series: open times of candles that Redis has refused, as a process listed them that was killed, or has been told something since.
+    private var refused: [Series: Set<Int64>] = [:]
     /// Candles that had no room any more: of a series that was given away meanwhile nobody lists them, and the healer, who is not here, finds
     /// what is missing.
     private var overflowCount: UInt64 = 0
     private var complaints: [String] = []
-    private var (turns, closedStored) = (0, 0)
+    /// Closed candles that had to be stored.
+    private var judgedCount = 0
+    private var turns = 0
+    /// When the present second has begun, and how many turns there were before it.
+    private var second: (startNs: UInt64, turns: Int) = (0, 0)
     /// A member sleeps, or is dead, or has not had what it took over for long.
     private var busyUntilNs: UInt64 = 0
-    /// False is a planted fault: nobody hears that a member is dead.
-    private let isDeathHeard: Bool
+    private let fault: PlantedFault?
 
-    public static func run(seed: UInt64, isDeathHeard: Bool = true, tell: ((String) -> Void)? = nil) -> Outcome {
+    public static func run(seed: UInt64, fault: PlantedFault? = nil, tell: ((String) -> Void)? = nil) -> Outcome {
         // Without a healer: what the group keeps is not brought back by another hand. (And a group always coalesces.)
         let scenario = (0...).lazy.map { Scenario(seed: seed &* 1_000 &+ $0) }.first {
             $0.healing == nil && $0.changingCount == 0 && $0.coalesces
         }!
-        let world = PairWorld(scenario, isDeathHeard: isDeathHeard)
+        let world = PairWorld(scenario, fault)
         let kernel = world.servers.kernel
         if let tell { kernel.tell = { [unowned kernel] in tell("\(Double(kernel.nowNs / 1_000) / 1e6) \($0())") } }
         kernel.tell? { "\(scenario)" }
         defer { kernel.end() }
         world.run()
         return Outcome(
-            seed: seed, complaints: world.complaints, trace: kernel.trace, counters: world.members[0]?.counters ?? CounterSnapshot([]),
-            virtualNs: kernel.nowNs, closedStored: world.closedStored, turns: world.turns)
+            seed: seed, complaints: world.complaints, trace: kernel.trace,
+            counters: CounterSnapshot(world.members.compactMap { $0 }.flatMap(\.banks)), virtualNs: kernel.nowNs,
+            closedStored: world.judgedCount, turns: world.turns)
     }
 
-    private init(_ scenario: Scenario, isDeathHeard: Bool) {
-        (self.scenario, self.isDeathHeard) = (scenario, isDeathHeard)
+    private init(_ scenario: Scenario, _ fault: PlantedFault?) {
+        (self.scenario, self.fault) = (scenario, fault)
         servers = Servers(scenario, schema, nil)
         random = SplitMix64(seed: scenario.seed ^ 0xAB)
         writer = scenario.series.map { _ in 0 }
@@ -110,11 +114,11 @@ public final class PairWorld {
         if let member { _ = member.sink.commands.offer(.disown(handles(indices, member))) }
     }
 
-    /// Once more when what the other one had under way has come for certain, as the control thread does it.
+    /// Once more a TTL later, when what the other one had under way has come for certain, as the control thread does it.
     private func give(_ indices: [Int], to place: Int, afterMs: Int) {
         let member = members[place]
         for index in indices { writer[index] = place }
-        for waitMs in [afterMs, afterMs + Limits.takenOverMs] {
+        for waitMs in [afterMs, afterMs + PairWorld.ttlMs] {
             kernel.plan(afterNs: .ns(ms: waitMs)) { [unowned self] in
                 guard let member, members[place] === member else { return }
                 own(indices.filter { writer[$0] == place }, place, member)
@@ -159,7 +163,7 @@ public final class PairWorld {
     private func kill(_ place: Int, _ indices: [Int]) {
         kernel.tell? { "kill -9 of member \(place)" }
         let member = members[place]!
-        lostGaps += member.gaps.open
+        noteRefused(member)
         overflowCount += member.counters[.closedQueueOverflow]
         kernel.killClient(place)
         members[place] = nil
@@ -172,10 +176,10 @@ public final class PairWorld {
         }
         let awayMs = random.number(300...5_000)
         kernel.plan(afterNs: .ns(ms: awayMs)) { [unowned self] in begin(place) }
-        if isDeathHeard {
-            give(indices, to: 1 - place, afterMs: PairWorld.ttlMs + random.number(0...1_000))
-        } else {
+        if fault == .deathUnheard {
             for index in indices { writer[index] = 1 - place }
+        } else {
+            give(indices, to: 1 - place, afterMs: PairWorld.ttlMs + random.number(0...1_000))
         }
         rest(max(awayMs, PairWorld.ttlMs))
     }
@@ -203,6 +207,7 @@ public final class PairWorld {
         for process in processes { _ = process.sink.commands.offer(.drain) }
         if !turnUntil(kernel.nowNs + 60_000_000_000, { processes.allSatisfy(\.sink.isDrained) }) { complain("a sink does not drain") }
         for agent in processes.flatMap(\.agents) { agent.onClose() }
+        for process in processes { noteRefused(process) }
         overflowCount += processes.reduce(0) { $0 + $1.counters[.closedQueueOverflow] }
         for index in scenario.series.indices { check(index) }
         for process in processes where !process.counters.isBalanced { complain("the books do not balance: \(process.counters.books)") }
@@ -241,11 +246,16 @@ public final class PairWorld {
                 continue
             }
             turns += 1
+            if kernel.nowNs &- second.startNs >= 1_000_000_000 { second = (kernel.nowNs, turns) }
+            guard turns - second.turns < World.turnsPerSecondMax else {
+                complain("agents turn without end: \(runnable)")
+                return false
+            }
             let (place, index) = random.pick(runnable)
             let member = members[place]!
             reading = place
             // Who gives a series away forgets its gaps.
-            if index == member.readers.count, member.sink.commands.isWaiting { lostGaps += member.gaps.open }
+            if index == member.readers.count, member.sink.commands.isWaiting { noteRefused(member) }
             member.turn([index], kernel) { _ in }
             if let sentence = member.checkInvariants([index], isWhole: turns % World.turnsPerCheck == 0) {
                 complain("after turn \(turns), member \(place): \(sentence)")
@@ -262,12 +272,21 @@ public final class PairWorld {
         return condition()
     }
 
+    private func noteRefused(_ member: EngineProcess) {
+        for gap in member.gaps.open where gap.cause == .refused {
+            var openMs = gap.fromMs
+            while openMs < gap.untilMs {
+                refused[gap.series, default: []].insert(openMs)
+                openMs = gap.series.interval.nextOpenTime(after: openMs)
+            }
+        }
+    }
+
     // MARK: The reckoning
 
     private func check(_ index: Int) {
         let (series, key) = (scenario.series[index], schema.historyKey(scenario.series[index]))
         let entries = servers.database(key).entries(key)
-        closedStored += entries.count
         for entry in entries {
             guard let receipt = receipts[index][entry.openMs] else {
                 complain("\(series) \(entry.openMs): stored, never sent")
@@ -279,12 +298,10 @@ public final class PairWorld {
         }
         let stored = Set(entries.map(\.openMs))
         if stored.count != entries.count { complain("\(series): an entry twice") }
-        let gaps = (lostGaps + members.compactMap { $0 }.flatMap(\.gaps.open)).filter {
-            $0.series == series && $0.cause == .refused
-        }
-        let isJudged = overflowCount == 0 && !servers.holds(key)
-        for (openMs, receipt) in receipts[index].sorted(by: { $0.key < $1.key }) where !stored.contains(openMs) && isJudged {
-            guard receipt.isOwed.contains(true), !gaps.contains(where: { $0.fromMs <= openMs && openMs < $0.untilMs }) else { continue }
+        let (isJudged, refused) = (overflowCount == 0 && !servers.holds(key), refused[series] ?? [])
+        for (openMs, receipt) in receipts[index].sorted(by: { $0.key < $1.key }) where isJudged && receipt.isOwed.contains(true) {
+            judgedCount += 1
+            if stored.contains(openMs) || refused.contains(openMs) { continue }
             complain("\(series) \(openMs): who writes it has read it, and it is not stored")
         }
         checkNewest(index)

@@ -30,6 +30,10 @@ public enum PlantedFault: String, CaseIterable, Sendable {
     case redirectBehind
     /// After a failover nothing is written again.
     case nothingAgain
+    /// In a pair, nobody hears that a member is dead.
+    case deathUnheard
+
+    public var isOfPair: Bool { self == .deathUnheard }
 
     /// Of the sink in a cluster. The others are around the healer and the readers.
     public var isOfCluster: Bool { [.laneStale, .redirectBehind, .nothingAgain].contains(self) }

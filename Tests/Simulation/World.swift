@@ -67,6 +67,9 @@ public final class World {
     /// Whether its Redis is a cluster.
     public static func hasCluster(seed: UInt64) -> Bool { Scenario(seed: seed).cluster != nil }
 
+    /// A turn takes about ten microseconds: an agent that turns for nothing has a hundred thousand in a second.
+    static let turnsPerSecondMax = 50_000
+
     /// So many that a world takes little longer. What is broken between agents stays broken.
     public static let turnsPerCheck = 8
 
@@ -239,8 +242,7 @@ public final class World {
             }
             turns += 1
             if kernel.nowNs &- second.startNs >= 1_000_000_000 { second = (kernel.nowNs, turns) }
-            // A turn takes about ten microseconds: an agent that turns for nothing has a hundred thousand in a second.
-            guard turns - second.turns < 50_000 else {
+            guard turns - second.turns < World.turnsPerSecondMax else {
                 if isSpinning { return false }
                 isSpinning = true
                 complain("agents turn without end: \(runnable.map { why(process, $0) }.joined(separator: ", "))")

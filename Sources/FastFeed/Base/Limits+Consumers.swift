@@ -9,11 +9,10 @@ extension Limits {
     /// An acknowledgement waits so long for others to go with it, unless a read goes out, or there are so many.
     package static let ackPauseMs = 10
     package static let acksPerFlushMax = 100
-    /// The pause before the next read of many streams, for each that the last one has asked in vain: one that waits costs Redis about 0.7 us
-    /// a stream (`Benchmarks groups/`). Fewer than so many are asked again at once, and so many reads in a row have that pause.
+    /// A read of many streams that waits costs Redis about 0.7 us a stream (`Benchmarks groups/`), for one message as for one of each. So
+    /// the next one comes after this for each stream that brought nothing, if so many did: 10 ms at most, with `streamKeysMax`.
     package static let vainKeyPauseNs: UInt64 = 10_000
     package static let vainKeysMin = 50
-    package static let pausedReadsMax = 4
     /// A consumer whose acknowledgements Redis does not answer reads no more beyond so many, besides its prefetch.
     package static let acksOwedMax = 4_096
     /// Messages of one script: it must not hold the server up.

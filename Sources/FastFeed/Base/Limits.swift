@@ -243,9 +243,9 @@ package enum Limits {
     package static let checkRetryMs = 500
     /// An overdue bar that was told to the sink and is overdue still is told again after this.
     package static let lateAgainMs = 30_000
-    /// Bars of a series that were healed because their closing event did not come in time, and whose event may still come and differ. Of
-    /// older ones it counts as a repetition.
-    package static let lateHealedMax = 64
+    /// Bars of a series whose closing event may still come though no hole is listed (`CandleTable.awaited`). Of older ones it counts as a
+    /// repetition.
+    package static let awaitedEventsMax = 64
     /// Questions whether a silent series' bar has moved: one so often on average, and so many at once. The others wait.
     package static let silencePauseMs = 1_000
     package static let silenceBurst = 20

@@ -1,6 +1,6 @@
 // What becomes of closed candles: which bar must come next, which holes there are, who waits for them, and in which order candles go to
-// their history. The sink's thread alone. Rare beside the forming states: once a bar and series. Bounds: `Limits.lateHealedMax` bars of a
-// series that were healed because their close was late, `Limits.suspectsMax` pairs of bars for the healer.
+// their history. The sink's thread alone. Rare beside the forming states: once a bar and series. Bounds: `Limits.awaitedEventsMax` bars of a
+// series whose event may still come though no hole is listed, `Limits.suspectsMax` pairs of bars for the healer.
 
 extension CandleTable {
     mutating func acceptClosed(_ record: Lent<CandleRecord>, _ id: Int, _ parsedAfterNs: UInt32) {
@@ -25,8 +25,6 @@ extension CandleTable {
         } else if saysSomethingNew(record, id) {
             closed.correct(record)
             merges.correct(record.value)
-        } else if last.hasBeenForeign && open < last.openTimeMs && !holds(record) {
-            // Overtaken by a later one, as it seems.
         } else {
             counters.add(.duplicates)
             return
@@ -94,8 +92,8 @@ extension CandleTable {
     private mutating func saysSomethingNew(_ record: Lent<CandleRecord>, _ id: Int) -> Bool {
         let (state, last) = (states.row(id), lastClosed.row(id))
         let open = record.openTimeMs
-        if let place = lateHealed[UInt32(id)]?.firstIndex(of: open) {
-            lateHealed[UInt32(id)]!.remove(at: place)
+        if let place = awaited[UInt32(id)]?.firstIndex(of: open) {
+            awaited[UInt32(id)]!.remove(at: place)
             return true
         }
         let isNewest = open == state.openTimeMs && state.flags.contains(.newestClosed)
@@ -130,16 +128,28 @@ extension CandleTable {
         if gap.cause != .backfill { counters.add(.gapCandlesFilled) }
         guard isFetched else { return true }
         counters.add(.gapCandlesHealed)
-        if gap.cause == .late || gap.cause == .missed { noteLateHealed(record.openTimeMs, record.seriesID) }
+        if gap.cause == .late || gap.cause == .missed { awaitEvent(record.openTimeMs, record.seriesID) }
         return true
     }
 
-    /// Its own event may still come, and say something else.
-    private mutating func noteLateHealed(_ openMs: Int64, _ id: UInt32) {
-        var list = lateHealed[id] ?? []
-        if list.count == Limits.lateHealedMax { list.removeFirst() }
+    /// Its own event may still come, and is no repetition.
+    private mutating func awaitEvent(_ openMs: Int64, _ id: UInt32) {
+        var list = awaited[id] ?? []
+        guard !list.contains(openMs) else { return }
+        if list.count == Limits.awaitedEventsMax { list.removeFirst() }
         list.append(openMs)
-        lateHealed[id] = list
+        awaited[id] = list
+    }
+
+    /// The same of the last bars of a hole that we do not list.
+    mutating func awaitEvents(from: Int64, until: Int64, _ id: Int) {
+        let interval = Interval(rawValue: states[id].interval)!
+        let reachMs = Int64(Limits.awaitedEventsMax) * (interval.lengthMs ?? 31 * 86_400_000)
+        var open = until - from > reachMs ? interval.openTime(containing: until - reachMs) : from
+        while open < until {
+            awaitEvent(open, UInt32(id))
+            open = interval.nextOpenTime(after: open)
+        }
     }
 
     /// What the healer brings: a missing bar, one that has not closed in time, or what an audit puts right.
@@ -181,7 +191,9 @@ extension CandleTable {
     }
 
     mutating func noteHole(from: Int64, until: Int64, _ id: Int, _ cause: Gap.Cause = .missed, isNews: Bool = true) {
-        guard from < until, let series = names[id], !lastClosed[id].isForeign else { return }
+        guard from < until, let series = names[id] else { return }
+        // Who writes the series lists it. What a later one has overtaken may still come.
+        guard !lastClosed[id].isForeign else { return awaitEvents(from: from, until: until, id) }
         let count = gaps.add(Gap(series: series, fromMs: from, untilMs: until, cause: cause), isNews: isNews)
         guard count > 0 else { return }
         lastClosed[id].hasListed = true

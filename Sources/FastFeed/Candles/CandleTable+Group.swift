@@ -24,10 +24,11 @@ extension CandleTable {
         for handle in handles where isFollowed(handle) && !lastClosed[Int(handle.id)].isForeign {
             let id = Int(handle.id)
             releaseAll(id)
-            (lastClosed[id].isForeign, lastClosed[id].isGivenAway, lastClosed[id].hasBeenForeign) = (true, true, true)
+            (lastClosed[id].isForeign, lastClosed[id].isGivenAway) = (true, true)
             sealed.insert(handle.id)
+            for gap in gaps.gaps(of: names[id]!) where gap.state != .absent { awaitEvents(from: gap.fromMs, until: gap.untilMs, id) }
             gaps.forget(names[id]!)
-            (lastClosed[id].hasListed, states[id].missing, lateHealed[handle.id]) = (false, 0, nil)
+            (lastClosed[id].hasListed, states[id].missing) = (false, 0)
         }
         guard !sealed.isEmpty else { return }
         counters.add(.seriesWatched, sealed.count)
@@ -72,10 +73,6 @@ extension CandleTable {
         stored.put(record.value, nowNs: held.nowNs, isWatched: true)
         counters.add(.closedWatched)
     }
-
-    /// The bar has come before, lately. Reads all that is kept.
-    @inline(never)
-    func holds(_ record: Lent<CandleRecord>) -> Bool { stored.holds(record.value) }
 
     /// Nothing more will come: forming states that others write have come to their end here.
     package mutating func endWatching() {

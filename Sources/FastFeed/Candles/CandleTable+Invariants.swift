@@ -67,7 +67,7 @@ extension CandleTable {
             if let wrong = wrongFlags(states[id]) ?? wrongTimes(id) { return "table: series \(id): \(wrong)" }
         }
         guard suspects.count <= Limits.suspectsMax else { return "table: \(suspects.count) suspects" }
-        let crowd = lateHealed.first { $0.value.count > Limits.lateHealedMax }
+        let crowd = awaited.first { $0.value.count > Limits.awaitedEventsMax }
         return crowd.map { "table: series \($0.key): \($0.value.count) late bars are remembered" }
     }
 

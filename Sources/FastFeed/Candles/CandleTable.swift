@@ -24,8 +24,9 @@
     package var merges = MergeQueue()
     /// What Redis has of what came a moment ago, from us or, in a group, from who writes the series.
     package var stored = StoredCandles(keepNs: 0)
-    /// By series id: open times of bars that were healed because their closing event did not come in time.
-    var lateHealed: [UInt32: [Int64]] = [:]
+    /// By series id: open times of bars whose closing event may still come, and is no repetition then, though no hole is listed: they were
+    /// healed because it was late, or have not come while another member wrote the series.
+    var awaited: [UInt32: [Int64]] = [:]
     /// Bars whose trade ids do not follow those of the bar before, for the healer. Bounded.
     package var suspects: [(handle: SeriesHandle, fromMs: Int64, untilMs: Int64)] = []
     /// Series with something to write, each once, in order of first touch.
@@ -69,8 +70,6 @@
         var isForeign = false
         /// It was the last to write it, whether we follow the series still or not.
         var isGivenAway = false
-        /// Another has written it since we follow it: what is missing from then nobody has counted.
-        var hasBeenForeign = false
     }
 
     package init(seriesMax: Int = Limits.seriesCountMax, closedMax: Int = Limits.closedQueueCountMax, counters: CounterBank, gaps: GapBoard)
@@ -95,7 +94,7 @@
         precondition(Int(id) <= mask)
         while names.count <= Int(id) { names.append(nil) }
         names[Int(id)] = series
-        lateHealed[id] = nil
+        awaited[id] = nil
         ids[series] = id
         if !states[Int(id)].flags.contains(.active) { counters.add(.seriesActive) }
         closedCounts[Int(id)] = 0

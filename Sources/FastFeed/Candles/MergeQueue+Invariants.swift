@@ -20,8 +20,8 @@ extension MergeQueue {
         guard hasWaiting == !(order.isEmpty && removals.isEmpty && takeOvers.isEmpty) else { return "merges: what waits is not noted" }
         if takeOvers.contains(where: \.isEmpty) { return "merges: a run of nothing is taken over" }
         let runs = Dictionary(takeOvers.map { ($0[0].seriesID, 1) }, uniquingKeysWith: +)
-        guard takenOver.filter({ $0.value > 0 }) == runs, isTakingOver != takenOver.isEmpty else {
-            return "merges: runs are taken over of \(runs), and \(takenOver) are counted"
+        guard runsLeft.filter({ $0.value > 0 }) == runs, isTakingOver != runsLeft.isEmpty else {
+            return "merges: runs are taken over of \(runs), and \(runsLeft) are counted"
         }
         guard removalsFlying >= 0 else { return "merges: \(removalsFlying) removals are on their way" }
         return nil

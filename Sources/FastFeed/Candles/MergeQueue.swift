@@ -26,9 +26,9 @@ package struct MergeQueue {
     /// What was taken over from another member of the group and is to be written, as runs of one series each, the next one last. Not among
     /// what is counted: they are copies of what is kept (`StoredCandles`), and a new connection begins with them anew.
     package private(set) var takeOvers: [[CandleRecord]] = []
-    /// How many of these each series has left. What closes of it meanwhile waits here, too, so that its history grows in order; then none
-    /// may be left, and it is still here.
-    private(set) var takenOver: [UInt32: Int] = [:]
+    /// By series: runs of it in `takeOvers`. What closes of it meanwhile waits in `waiting`, so that its history grows in order; as long as
+    /// something does, the series is here with 0.
+    private(set) var runsLeft: [UInt32: Int] = [:]
     /// Some series is being taken over.
     private(set) var isTakingOver = false
     /// Something is to be sent.
@@ -38,7 +38,7 @@ package struct MergeQueue {
 
     private mutating func noteWaiting() {
         hasWaiting = !order.isEmpty || !removals.isEmpty || !takeOvers.isEmpty
-        isTakingOver = !takenOver.isEmpty
+        isTakingOver = !runsLeft.isEmpty
     }
 
     package func isDue(head: Int) -> Bool { hasWaiting && afterHead <= head }
@@ -69,12 +69,12 @@ package struct MergeQueue {
     // MARK: Taken over
 
     /// Closed candles of the series wait, because older ones of it do.
-    package func takesOver(_ id: UInt32) -> Bool { takenOver[id] != nil }
+    package func takesOver(_ id: UInt32) -> Bool { runsLeft[id] != nil }
 
     /// Runs of one series each, in their order; they go before those that wait.
     package mutating func takeOver(_ runs: [[CandleRecord]]) {
         takeOvers += runs.reversed()
-        for run in runs { takenOver[run[0].seriesID, default: 0] += 1 }
+        for run in runs { runsLeft[run[0].seriesID, default: 0] += 1 }
         noteWaiting()
     }
 
@@ -83,22 +83,23 @@ package struct MergeQueue {
         guard takeOvers[place].count <= most else { return nil }
         let run = takeOvers.remove(at: place)
         let id = run[0].seriesID
-        takenOver[id]! -= 1
-        leave(id)
+        runsLeft[id]! -= 1
+        endIfDone(id)
         noteWaiting()
         return run
     }
 
     package mutating func endTakeOvers(but kept: [[CandleRecord]] = []) {
         takeOvers = kept
-        let ids = kept.isEmpty ? [] : takenOver.keys.filter { waiting[$0] != nil }
-        takenOver = Dictionary(ids.map { ($0, 0) } + kept.map { ($0[0].seriesID, 1) }, uniquingKeysWith: +)
+        let ids = kept.isEmpty ? [] : runsLeft.keys.filter { waiting[$0] != nil }
+        runsLeft = Dictionary(ids.map { ($0, 0) } + kept.map { ($0[0].seriesID, 1) }, uniquingKeysWith: +)
         noteWaiting()
     }
 
-    /// What closes of it goes behind the others again once nothing of it waits here.
-    private mutating func leave(_ id: UInt32) {
-        if takenOver[id] == 0, waiting[id] == nil { takenOver[id] = nil }
+    /// What closes of it is appended again once nothing of it waits here. (The last run may come back from a lost batch: then what was
+    /// appended meanwhile is before it, and the script puts each in its place.)
+    private mutating func endIfDone(_ id: UInt32) {
+        if runsLeft[id] == 0, waiting[id] == nil { runsLeft[id] = nil }
     }
 
     // MARK: Merges
@@ -150,7 +151,7 @@ package struct MergeQueue {
             order.append(id)
         } else {
             waiting[id] = nil
-            leave(id)
+            endIfDone(id)
         }
         flying[id, default: []] += run.map(\.record.openTimeMs)
         return .candles(run)

@@ -54,10 +54,6 @@
         for index in (0..<count).reversed() where entry(index).record.isOfSameBar(as: record) { entry(index).record = record }
     }
 
-    func holds(_ record: CandleRecord) -> Bool {
-        record.closeTimeMs >= earliestCloseMs && (0..<count).reversed().contains { entry($0).record.isOfSameBar(as: record) }
-    }
-
     /// Open times of what is kept of these series. Reads all of it.
     package func openTimes(of wanted: Set<SeriesHandle>) -> [SeriesHandle: [Int64]] {
         var openTimes: [SeriesHandle: [Int64]] = [:]

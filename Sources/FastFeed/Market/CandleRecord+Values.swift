@@ -1,7 +1,9 @@
 // What a candle says of the market, compared. Pure, any thread.
 
 extension CandleRecord {
-    func isOfSameBar(as other: CandleRecord) -> Bool { seriesID == other.seriesID && openTimeMs == other.openTimeMs }
+    func isOfSameBar(as other: CandleRecord) -> Bool {
+        seriesID == other.seriesID && generation == other.generation && openTimeMs == other.openTimeMs
+    }
 
     /// True when both say the same of the market, whoever said it and when.
     package func hasSameValues(as other: CandleRecord) -> Bool {

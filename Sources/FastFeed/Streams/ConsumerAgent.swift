@@ -67,7 +67,7 @@ final class ConsumerAgent: StreamAgent, @unchecked Sendable {
     }
 
     private func handOn(_ turn: ConsumerTurn) {
-        desk.put(turn.deliveries, turn.gone, machine.counters, isThreadComing: machine.isReadingShared)
+        desk.put(turn.deliveries, turn.gone, machine.counters, isThreadComing: machine.isTurnNear)
     }
 
     private func send(_ commands: [ConsumerCommand], _ port: StreamPort, _ nowNs: UInt64) {

@@ -80,13 +80,17 @@ extension ConsumerMachine {
             if let last = page.last { see(key, last) }
         }
         out.hasBacklog = !isDrained
-        let brought = pages.reduce(0) { $0 + $1.page.count }
-        let vain = settings.keyCount - brought
-        fullReads = isDrained ? 0 : fullReads + 1
-        // Where one read after the other is full there is a backlog.
-        if brought > 0, vain >= Limits.vainKeysMin, fullReads <= Limits.pausedReadsMax {
-            nextReadNs = nowNs + UInt64(vain) * Limits.vainKeyPauseNs
-        }
+        if settings.keyCount >= Limits.vainKeysMin { pauseReading(pages, asked: asked) }
+    }
+
+    /// Where a message has ended a read of many streams, more is about to come; unless some stream has a backlog: all that was asked for,
+    /// twice in a row.
+    private mutating func pauseReading(_ pages: [(key: Int, page: ConsumerPage)], asked: Int) {
+        let vain = settings.keyCount - pages.count { $0.page.count > 0 }
+        let full = Set(pages.lazy.filter { $0.page.count >= asked }.map(\.key))
+        let isBacklog = !full.isDisjoint(with: fullKeys)
+        fullKeys = full
+        if vain < settings.keyCount, vain >= Limits.vainKeysMin, !isBacklog { nextReadNs = nowNs + UInt64(vain) * Limits.vainKeyPauseNs }
     }
 
     mutating func endRead(_ isWaitingRead: Bool) {

@@ -53,11 +53,12 @@ extension ConsumerMachine {
         if hand.heldCount > 0 { wanted = min(wanted, nextLeaseNs) }
         if isWorking {
             wanted = min(wanted, nextRetryNs, nextCleanNs)
-            if !isReadingShared, !isWaiting, room > 0 { wanted = min(wanted, nextClaimNs, nowNs < nextReadNs ? nextReadNs : .max) }
+            if !isReadingShared, !isWaiting, room > 0 { wanted = min(wanted, nextClaimNs) }
         }
         if nowNs < pausedUntilNs { wanted = pausedUntilNs }
         // What this turn could not do waits for a reply, which brings the next turn.
         if wanted <= nowNs { wanted = nowNs + .ns(ms: Limits.ackPauseMs) }
+        if isWorking, isReadingPaused { wanted = min(wanted, max(nextReadNs, pausedUntilNs)) }
         return min(due, wanted)
     }
 
@@ -279,7 +280,7 @@ extension ConsumerMachine {
     /// The next read, if there is room that is worth it, and the acknowledgements: with it, or when their time has come.
     private mutating func read() {
         let areAcksDue = areAcksDue
-        let isReading = isWorking && !hasGone && !isRecovering && !isReadingShared && !isWaiting && nowNs >= nextReadNs
+        let isReading = isWorking && !hasGone && !isRecovering && !isReadingShared && !isWaiting && !isReadingPaused
         if isReading, looksFirst { looksFirst = nowNs >= nextClaimNs || isLooking }
         guard isReading, !looksFirst, hand.ackCount <= Limits.acksOwedMax + settings.prefetch else {
             if areAcksDue { sendAcks() }

@@ -110,8 +110,8 @@ package struct ConsumerMachine: Sendable {
     /// The next read waits until then, for more of what has just begun to come: a read of many streams costs Redis as much for one message
     /// as for one of each.
     var nextReadNs: UInt64 = 0
-    /// Reads in a row that brought all that they asked for of some stream.
-    var fullReads = 0
+    /// Of many streams those of which the last read brought all that it asked for.
+    var fullKeys: Set<Int> = []
     /// Some stream is not `.ready`; some group is not there.
     var isRecovering: Bool
     var hasGone = false
@@ -148,6 +148,9 @@ package struct ConsumerMachine: Sendable {
     }
 
     var isWorking: Bool { stage == .working }
+    var isReadingPaused: Bool { nowNs < nextReadNs }
+    /// The thread comes by itself: a read is answered soon, or its pause ends.
+    package var isTurnNear: Bool { isReadingShared || isReadingPaused }
     private var leasePeriodNs: UInt64 { settings.claimAfterNs / 3 }
     var claimPeriodNs: UInt64 { min(settings.claimAfterNs / 4, .ns(ms: Limits.claimPauseMs)) }
     /// Acknowledgements that go out without waiting for more; room that is worth a read.

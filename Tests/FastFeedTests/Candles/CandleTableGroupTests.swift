@@ -129,8 +129,16 @@ struct CandleTableGroupTests {
         table.own([handle])
         let kept = table.stored.runs(nowNs: 0, most: 10, of: [handle]).first?.candles.map(\.openTimeMs)
         #expect(kept == [1, 2, 3, 6].map { $0 * CandleTableGroupTests.m1 })
-        for bar in [4, 2] as [Int64] { table.accept(record(0, bar, closed: true)) }
-        #expect(table.merges.count == 1 && counters.value(.duplicates) == 2 && table.checkInvariants() == nil)
+        for bar in [4, 2, 4] as [Int64] { table.accept(record(0, bar, closed: true)) }
+        #expect(table.merges.count == 1 && counters.value(.duplicates) == 3)
+        for bar in [7, 8, 7] as [Int64] { table.accept(record(0, bar, closed: true)) }
+        #expect(table.merges.count == 1 && counters.value(.duplicates) == 4, "what is not acknowledged yet is known all the same")
+        // Listed while we wrote it.
+        table.accept(record(0, 10, closed: true))
+        table.disown([handle])
+        let before = counters.value(.closedWatched)
+        for bar in [9, 9] as [Int64] { table.accept(record(0, bar, closed: true)) }
+        #expect(counters.value(.closedWatched) == before + 1 && counters.value(.duplicates) == 5 && table.checkInvariants() == nil)
     }
 
     @Test("A series that was taken over twice waits for both, whatever lies between its runs")

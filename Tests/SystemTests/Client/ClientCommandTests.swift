@@ -117,7 +117,7 @@ struct ClientCommandTests {
         let service = try ScriptedService(server.endpoint) { _, _ in [] }
         let started = ContinuousClock.now
         await #expect(throws: FluxError.timeout(after: .milliseconds(300))) { try await client.listFluxes() }
-        #expect(ContinuousClock.now - started >= .milliseconds(290))
+        #expect((.milliseconds(290) ... .seconds(15)).contains(ContinuousClock.now - started))
         let observer = try RedisClient.connect(server.endpoint)
         try await eventually(5, "no channel listened to") { try channels(observer).isEmpty }
         service.stop()
