@@ -44,7 +44,7 @@ cpu() {
 }
 frames() { curl -sf "http://127.0.0.1:$ops/metrics" | awk '/^feedd_messages_total/ { print int($2) }'; }
 flows() { [ "$(frames || echo 0)" -gt 1000 ]; }
-port_of() { sed 's/.*:\([0-9]*\)$/\1/' <<<"${1%%,*}"; }
+ports_of() { grep -oE ':[0-9]+' <<<"$1" | tr -d :; }
 
 # feedd_at NAME URL [FLAGS]: with a port for its metrics, `ops`.
 feedd_at() {
@@ -56,7 +56,7 @@ feedd_at() {
 }
 
 # measure PLACE URL SERVERS…: a line into a file of the rate and the place: microseconds of a feedd's and of the servers' CPU for a frame,
-# frames a second; at 2,000 p50 and p99 of a message at a subscriber, since its event was due.
+# frames a second; at 2,000 p50 and p99 of a message at a subscriber (of the node that publishes it), since its event was due.
 measure() {
     local place=$1 url=$2 name before after late own=("${flags[@]}") members=(feedd)
     shift 2
@@ -73,7 +73,7 @@ measure() {
     sleep 10
     after=("$(frames)" "$(cpu "${members[@]}")" "$(cpu "$@")")
     # (A subscriber takes too much of two cores beside 20,000 frames a second; and it hears no sharded messages.)
-    [ "$rate" -gt 2000 ] || [[ ${flags[*]} == *--updates* ]] || late=$(perf/late.py "$(port_of "$url")" 10)
+    [ "$rate" -gt 2000 ] || [[ ${flags[*]} == *--updates* ]] || late=$(ports_of "$url" | xargs perf/late.py 10)
     for name in "${members[@]}"; do end "$name"; done
     awk -v n=$((after[0] - before[0])) -v own=$((after[1] - before[1])) -v theirs=$((after[2] - before[2])) -v members=${#members[@]} \
         -v tick=$((1000000 / $(getconf CLK_TCK))) -v late="${late:-}" \
