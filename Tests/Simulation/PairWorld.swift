@@ -1,7 +1,7 @@
 // A group of two in one world: each member a process with its own readers, table and sink, and all that surrounds them misbehaves as the
 // seed says. Series change hands: planned, because their writer sleeps, because it is killed. What is judged: each closed candle that its
-// writer has read, or whoever became it within a minute, is stored with the exchange's values unless all of them were killed since; and no
-// newest state is older than what its writer has read last. Told from outside is only what the control threads would tell. One thread.
+// writer has read, or whoever became it and had a Redis that answers within half a minute, is stored with the exchange's values unless all
+// of them were killed since; and no newest state is older than what its writer has read last. Told from outside is only what the control threads would tell. One thread.
 
 import FastFeed
 
@@ -16,8 +16,8 @@ public final class PairWorld {
     }
 
     private static let ttlMs = 2_000
-    /// What a member has kept of what another one writes, with a margin: `SinkSettings.rewriteMs`.
-    private static let keptNs: UInt64 = .ns(ms: 50_000)
+    /// What a member has for certain kept of what another one writes, and writes when a Redis answers: half of `SinkSettings.rewriteMs`.
+    private static let keptNs: UInt64 = .ns(ms: 30_000)
 
     private let scenario: Scenario
     private let servers: Servers
@@ -33,6 +33,8 @@ public final class PairWorld {
     /// By member and series: the newest state that it has read.
     private var newest: [[KlineState?]]
     private var stateOfJSON: [String: KlineState] = [:]
+    /// Told, and not answered by Redis yet: with what had been written before.
+    private var takeOvers: [(member: EngineProcess, indices: [Int], written: UInt64)] = []
     /// By series: open times of candles that Redis has refused, as a process listed them that was killed, or has been told something since.
     private var refused: [Series: Set<Int64>] = [:]
     /// Candles that had no room any more: of a series that was given away meanwhile nobody lists them, and the healer, who is not here, finds
@@ -110,9 +112,14 @@ public final class PairWorld {
         indices.compactMap { member.placement.handle(scenario.series[$0]) }
     }
 
-    private func disown(_ indices: [Int], _ member: EngineProcess?) {
-        if let member { _ = member.sink.commands.offer(.disown(handles(indices, member))) }
+    private func disown(_ indices: [Int], _ member: EngineProcess) {
+        _ = member.sink.commands.offer(.disown(handles(indices, member)))
+        // A sink whose queue is full has left the rest in its ring, and takes it as another's. (The new writer's healer finds what it lacks.)
+        guard scenario.closedMax < PairWorld.roomyQueue else { return }
+        for index in indices { for openMs in receipts[index].keys { receipts[index][openMs]!.isOwed[member.client] = false } }
     }
+
+    private static let roomyQueue = 1_024
 
     /// Once more a TTL later, when what the other one had under way has come for certain, as the control thread does it.
     private func give(_ indices: [Int], to place: Int, afterMs: Int) {
@@ -129,12 +136,21 @@ public final class PairWorld {
     private func own(_ indices: [Int], _ place: Int, _ member: EngineProcess) {
         kernel.tell? { "member \(place) writes \(indices.map { "\(scenario.series[$0])" })" }
         _ = member.sink.commands.offer(.own(handles(indices, member)))
-        for index in indices {
+        takeOvers.append((member, indices, member.sink.counters.value(.candlesWritten)))
+    }
+
+    /// What was taken over is owed from the moment on at which Redis answers.
+    private func noteAnswered(_ member: EngineProcess) {
+        guard !takeOvers.isEmpty else { return }
+        let written = member.sink.counters.value(.candlesWritten)
+        let (place, answered) = (member.client, takeOvers.filter { $0.member === member && written > $0.written })
+        for index in answered.flatMap(\.indices) where writer[index] == place {
             for (openMs, receipt) in receipts[index] {
                 guard let readNs = receipt.readNs[place], readNs + PairWorld.keptNs >= kernel.nowNs else { continue }
                 receipts[index][openMs]!.isOwed[place] = true
             }
         }
+        takeOvers.removeAll { $0.member === member && written > $0.written || members[$0.member.client] !== $0.member }
     }
 
     private func befall() {
@@ -257,6 +273,7 @@ public final class PairWorld {
             // Who gives a series away forgets its gaps.
             if index == member.readers.count, member.sink.commands.isWaiting { noteRefused(member) }
             member.turn([index], kernel) { _ in }
+            noteAnswered(member)
             if let sentence = member.checkInvariants([index], isWhole: turns % World.turnsPerCheck == 0) {
                 complain("after turn \(turns), member \(place): \(sentence)")
                 return false
