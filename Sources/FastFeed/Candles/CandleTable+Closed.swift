@@ -132,7 +132,7 @@ extension CandleTable {
         return true
     }
 
-    /// Its own event may still come, and is no repetition.
+    /// Its own event may still come, and counts then.
     private mutating func awaitEvent(_ openMs: Int64, _ id: UInt32) {
         var list = awaited[id] ?? []
         guard !list.contains(openMs) else { return }

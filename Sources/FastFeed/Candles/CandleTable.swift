@@ -24,7 +24,7 @@
     package var merges = MergeQueue()
     /// What Redis has of what came a moment ago, from us or, in a group, from who writes the series.
     package var stored = StoredCandles(keepNs: 0)
-    /// By series id: open times of bars whose closing event may still come, and is no repetition then, though no hole is listed: they were
+    /// By series id: open times of bars whose closing event may still come and counts then, though no hole is listed: they were
     /// healed because it was late, or have not come while another member wrote the series.
     var awaited: [UInt32: [Int64]] = [:]
     /// Bars whose trade ids do not follow those of the bar before, for the healer. Bounded.
