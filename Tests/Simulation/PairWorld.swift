@@ -1,7 +1,8 @@
 // A group of two in one world: each member a process with its own readers, table and sink, and all that surrounds them misbehaves as the
 // seed says. Series change hands: planned, because their writer sleeps, because it is killed. What is judged: each closed candle that its
 // writer has read, or whoever became it and had a Redis that answers within half a minute, is stored with the exchange's values unless all
-// of them were killed since; and no newest state is older than what its writer has read last. Told from outside is only what the control threads would tell. One thread.
+// of them were killed since; and no newest state is older than what its writer has read last. Told from outside is only what the control
+// threads would tell. One thread.
 
 import FastFeed
 
