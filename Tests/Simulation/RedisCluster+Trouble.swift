@@ -55,15 +55,11 @@ extension RedisCluster {
         for key in nodes[place].database.keys(in: slot) { nodes[place].database.give(key, to: &nowhere) }
     }
 
-    private func give(_ slot: Int, from: Int, to: Int) {
-        for key in nodes[from].database.keys(in: slot) { nodes[from].database.give(key, to: &nodes[to].database) }
-    }
-
     private func move(_ slot: Int, to place: Int) {
         let from = truth.owners[slot]
         kernel.tell? { "cluster: slot \(slot) goes from \(from + 1) to \(place + 1)" }
         if moves.removeValue(forKey: slot) == nil { clear(slot, at: place) }
-        give(slot, from: from, to: place)
+        for key in nodes[from].database.keys(in: slot) { nodes[from].database.give(key, to: &nodes[place].database) }
         truth.owners[slot] = place
         truth.epoch += 1
         tellViews(first: [from, place])
@@ -108,7 +104,11 @@ extension RedisCluster {
     func giveUp(_ slot: Int) {
         guard let now = moves.removeValue(forKey: slot) else { return }
         kernel.tell? { "cluster: slot \(slot) stays at \(now.from + 1)" }
-        give(slot, from: now.to, to: now.from)
+        // A key that its owner has again, having come back with what it had before, is written there: MIGRATE without REPLACE leaves it.
+        for key in nodes[now.to].database.keys(in: slot) where !nodes[now.from].database.holds(key) {
+            nodes[now.to].database.give(key, to: &nodes[now.from].database)
+        }
+        clear(slot, at: now.to)
     }
 
     private func leaveUnserved(_ slot: Int) {

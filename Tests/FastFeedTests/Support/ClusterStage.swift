@@ -65,13 +65,15 @@ final class ClusterStage: VirtualKernel {
 
     func owner(_ key: String) -> UInt16 { owners[HashSlot(key: key).place] }
 
+    /// One that hangs hands nothing over and takes nothing.
     func moveSlot(of key: String, to port: UInt16) {
+        guard hung.isDisjoint(with: [port, owner(key)]) else { return }
         let slot = HashSlot(key: key)
         owners[slot.place] = port
         moved = moved.filter { HashSlot(key: $0.key) != slot }
     }
 
-    /// Both have carried out what had come before: one that hangs takes no key.
+    /// Both have carried out what had come before.
     func moveKey(_ key: String, to port: UInt16) {
         guard port != owner(key), hung.isDisjoint(with: [port, owner(key)]) else { return }
         serve()
