@@ -98,7 +98,7 @@ final class Totals: Sendable {
             if !outcome.complaints.isEmpty { sums.failures += 1 }
             sums.virtualNs += outcome.virtualNs
             sums.turns += outcome.turns
-            sums.closed += outcome.closedStored
+            sums.closed += outcome.closedCompared
             for id in CounterID.allCases { sums.counters[id, default: 0] += outcome.counters[id] }
         }
     }
@@ -109,7 +109,7 @@ final class Totals: Sendable {
             return """
                 \(count) seeds, \(sums.failures) failed, \(String(format: "%.1f s (%.0f seeds/s)", seconds, Double(count) / seconds))
                 simulated \(String(format: "%.1f hours", Double(sums.virtualNs) / 3.6e12)), \(sums.turns) turns, \
-                \(c(.messagesReceived)) messages, \(sums.closed) closed candles stored
+                \(c(.messagesReceived)) messages, \(sums.closed) closed candles compared
                 connections lost \(c(.connectionsClosed)), replaced \(c(.rollovers)), failed to open \(c(.connectFailures)), violations \
                 \(c(.protocolViolations)), rings full \(c(.backPressureStalls)), Redis lost \(c(.redisReconnects)), refusals \
                 \(c(.redisErrorsRetried)), redirects \(c(.redisRedirects)), history scripts \(c(.historyScripts)), written again \

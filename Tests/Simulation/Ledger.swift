@@ -20,7 +20,7 @@ final class Ledger {
     /// What another writer has put into a history: series, open time, whether its values differ.
     private(set) var others: [[Int64: Bool]]
     private(set) var complaints: [String] = []
-    var closedStored = 0
+    var closedCompared = 0
     /// By series: whether anybody wants it now.
     private(set) var isFollowed: [Bool]
     /// By series: closed candles that were on their way when it was stopped, or came when nobody wanted it. They may be stored.

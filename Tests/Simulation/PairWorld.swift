@@ -65,7 +65,7 @@ public final class PairWorld {
         return Outcome(
             seed: seed, complaints: world.complaints, trace: kernel.trace,
             counters: CounterSnapshot(world.members.compactMap { $0 }.flatMap(\.banks)), virtualNs: kernel.nowNs,
-            closedStored: world.judgedCount, turns: world.turns)
+            closedCompared: world.judgedCount, turns: world.turns)
     }
 
     private init(_ scenario: Scenario, _ fault: PlantedFault?) {

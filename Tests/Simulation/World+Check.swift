@@ -37,7 +37,7 @@ extension World {
         var stored: Set<Int64> = []
         for entry in entries {
             stored.insert(entry.openMs)
-            ledger.closedStored += 1
+            ledger.closedCompared += 1
             guard let state = delivered[entry.openMs] else {
                 if others[entry.openMs] == nil { complaints.append("\(series) \(entry.openMs): stored, never sent") }
                 continue

@@ -13,7 +13,7 @@ extension World {
             complain("\(series) \(next.openMs): stored behind \(one.openMs)")
         }
         for entry in entries { checkEntry(series, entry, truth[entry.openMs], other: ledger.others[index][entry.openMs]) }
-        ledger.closedStored += entries.count
+        ledger.closedCompared += entries.count
         guard ledger.isFollowed[index], !holds(key) else { return }
         let stored = Set(entries.map(\.openMs))
         let holes = gaps.gaps(of: series)

@@ -11,7 +11,8 @@ public struct Outcome {
     public let trace: UInt64
     public let counters: CounterSnapshot
     public let virtualNs: UInt64
-    public let closedStored: Int
+    /// Closed candles of the exchange, or of Redis, that were compared with the other side at the end.
+    public let closedCompared: Int
     public let turns: Int
 }
 
@@ -223,7 +224,7 @@ public final class World {
     private var outcome: Outcome {
         Outcome(
             seed: scenario.seed, complaints: complaints, trace: kernel.trace, counters: counters, virtualNs: kernel.nowNs,
-            closedStored: ledger.closedStored, turns: turns)
+            closedCompared: ledger.closedCompared, turns: turns)
     }
 
     var counters: CounterSnapshot { process?.counters ?? CounterSnapshot([]) }

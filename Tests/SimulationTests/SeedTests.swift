@@ -50,7 +50,7 @@ import Testing
         let judged = Atomic(0)
         let total = run(SeedTests.count / 4) {
             let outcome = PairWorld.run(seed: $0)
-            judged.add(outcome.closedStored, ordering: .relaxed)
+            judged.add(outcome.closedCompared, ordering: .relaxed)
             return outcome
         }
         #expect(judged.load(ordering: .relaxed) > 0)

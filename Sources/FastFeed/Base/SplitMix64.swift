@@ -15,6 +15,7 @@ package struct SplitMix64: RandomNumberGenerator, Sendable {
 
     /// The output function alone: a good 64-bit mixer, used where a random value must be a pure
     /// function of its coordinates.
+    @inlinable
     @inline(__always)
     package static func mix(_ value: UInt64) -> UInt64 {
         var z = value

@@ -114,7 +114,8 @@ extension CandleTable {
         let id = Int(checked.handle.id)
         let (state, last) = (states.row(id), lastClosed.row(id))
         let onTheWay = onTheWay(id, queuedMs + refusedMs)
-        if let newestMs = checked.newestMs { last.deliveredOpenMs = max(last.deliveredOpenMs, newestMs) }
+        // What a life before this one has left in the queue is appended, too.
+        last.deliveredOpenMs = max(last.deliveredOpenMs, checked.newestMs ?? .min, queuedMs.max() ?? .min)
         for gap in checked.absent { if gaps.add(gap) > 0 { last.hasListed = true } }
         for gap in checked.holes { noteHole(from: gap.fromMs, until: gap.untilMs, id, gap.cause, sparing: onTheWay) }
         let isKnown = state.flags.contains(.known)
@@ -181,8 +182,9 @@ extension CandleTable {
         guard gap.cause == .late, state.flags.contains(.known) else {
             return noteHole(from: gap.fromMs, until: gap.untilMs, id, gap.cause)
         }
-        // It may have closed meanwhile.
-        noteHole(from: max(gap.fromMs, state.nextClosedOpenMs), until: gap.untilMs, id, .late)
+        // It may have closed meanwhile; or bars before it were wanted when nothing had come yet, and the board was full.
+        let keptMs = earliestKept(before: gap.untilMs, gap.series.interval)
+        noteHole(from: max(state.nextClosedOpenMs, keptMs), until: gap.untilMs, id, .late)
         state.nextClosedOpenMs = max(state.nextClosedOpenMs, gap.untilMs)
     }
 

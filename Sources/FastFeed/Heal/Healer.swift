@@ -202,7 +202,7 @@ import Synchronization
         case .connected:
             checks.forgetTroubles()
             checkAll()
-        case .accepted(let series):
+        case .lookAt(let series):
             if let entry = entry(of: series) { checks.add(entry.handle) }
         case .watched(let list):
             watchSentNs = nil

@@ -236,7 +236,12 @@ extension CandleWriter {
             gaps: Set(gaps.all.map(\.series).filter { isMoved(schema.historyKey($0)) }))
         // A new connection writes all of it.
         for place in Set(changes.map(\.to)).sorted() where lanes[place].link.isReady {
-            rewrite(lanes.row(place)) { isMoved(schema.historyKey($0)) }
+            let lane = lanes.row(place)
+            rewrite(lane) { isMoved(schema.historyKey($0)) }
+            for id in 0..<UInt32(table.seriesCount) where route.isMoved(series: Int(id), moved) && route.historyLane(id) == place {
+                if let series = table.series(id), table.writes(series) { lane.value.gained.insert(series) }
+            }
+            if !lane.value.isRewriting { endRewriting(lane) }
         }
     }
 

@@ -139,8 +139,8 @@ extension CandleWriter {
     /// All of it is there. Now the healer may look.
     mutating func endRewriting(_ lane: Row<Lane>) {
         lane.value.isRewriting = false
-        let (rewritten, isNewConnection) = (lane.value.rewritten, lane.value.isNewConnection)
-        (lane.value.rewritten, lane.value.isNewConnection) = ((0, 0), false)
+        let (rewritten, isNewConnection, gained) = (lane.value.rewritten, lane.value.isNewConnection, lane.value.gained)
+        (lane.value.rewritten, lane.value.isNewConnection, lane.value.gained) = ((0, 0), false, [])
         counters.add(.closedAgain, rewritten.count)
         if rewritten.missing > 0 {
             counters.add(.closedAgainMissing, rewritten.missing)
@@ -148,7 +148,12 @@ extension CandleWriter {
                 .warning, "Redis had lost candles that it had acknowledged; they are there again", key: "redis-again",
                 ("candles", "\(rewritten.missing)"))
         }
-        if hasHealer && (isNewConnection || rewritten.missing > 0) { _ = words.offer(.connected) }
+        guard hasHealer else { return }
+        if isNewConnection || rewritten.missing > 0 {
+            _ = words.offer(.connected)
+        } else {
+            for series in gained.sorted(by: { $0.description < $1.description }) { _ = words.offer(.lookAt(series)) }
+        }
     }
 
     private mutating func takeRun(_ lane: Row<Lane>, most: Int) -> MergeQueue.Run? {

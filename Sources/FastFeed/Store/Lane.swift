@@ -33,6 +33,8 @@
     var isRewriting = false
     /// It is because of the connection, and not only of series that were taken over or whose slot came here.
     var isNewConnection = false
+    /// Series whose slots came here while it was connected. What the healer has brought of them is not among `again`.
+    var gained: Set<Series> = []
     /// What has been, on this connection: candles, and how many of them Redis had not.
     var rewritten = (count: 0, missing: 0)
     var pausedUntilNs: UInt64 = 0
@@ -81,7 +83,7 @@
         (batchCount, candlesInFlight, asidesInFlight, hashesInFlight) = (0, 0, 0, 0)
         (unsentFrom, unsentCount, unwrittenCount) = (0, 0, 0)
         rest = []
-        (again, againLater, isRewriting) = ([], [], false)
+        (again, againLater, isRewriting, gained) = ([], [], false, [])
         mergesDueNs = 0
         (waitsFor, hashesWaitFor) = ([], [])
     }

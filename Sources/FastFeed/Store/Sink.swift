@@ -78,8 +78,9 @@ package enum SinkEvent: Sendable {
 package enum SinkWord: Sendable {
     /// Redis is there, anew: what it has may be less than what it acknowledged.
     case connected
-    /// Its key is decided about after a refusal: its history may be more than it was. It may be followed anew meanwhile, by another id.
-    case accepted(Series)
+    /// Its history may be more than it was, because its key is decided about after a refusal, or less, because its slot has gone to another
+    /// node. It may be followed anew meanwhile, by another id.
+    case lookAt(Series)
     /// The answer to `watch`.
     case watched([WatchedSeries])
     /// Their trade ids do not chain.

@@ -30,13 +30,10 @@
         unsafe copy(text.utf8Start, count: text.utf8CodeUnitCount)
     }
 
-    /// A comma, a space where there is to be one, and the next member.
+    /// One of two, each of them known when this is compiled.
     @inline(__always)
-    package mutating func member(_ text: StaticString, after end: StaticString = "", _ isSpaced: Bool) {
-        literal(end)
-        unsafe UnsafeMutableRawPointer(position).storeBytes(of: UInt16(0x202C).littleEndian, as: UInt16.self)
-        unsafe position += isSpaced ? 2 : 1
-        literal(text)
+    package mutating func literal(_ dense: StaticString, _ spaced: StaticString, _ isSpaced: Bool) {
+        if isSpaced { literal(spaced) } else { literal(dense) }
     }
 
     @inline(__always)

@@ -39,7 +39,9 @@ package struct TradeSum: BitwiseCopyable, Equatable, Sendable {
     }
 
     package var isEmpty: Bool { firstID < 0 }
-    package var count: Int64 { firstID < 0 ? 0 : lastID - firstID + 1 }
+    package var count: Int64 {
+        @inline(__always) get { firstID < 0 ? 0 : lastID - firstID + 1 }
+    }
 
     /// No trade, at the price of the last one before.
     package static func flat(at price: Int64) -> TradeSum {

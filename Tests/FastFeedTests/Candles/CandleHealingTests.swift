@@ -180,6 +180,44 @@ struct CandleHealingTests {
         #expect(merged(&table).isEmpty && counters.value(.duplicates) == 2)
     }
 
+    @Test("A series that is followed anew while its last candles are in the queue puts older ones in their place behind them")
+    func followedAnew() {
+        var table = table(holdNs: 1 << 60)
+        check(&table, newest: 4, present: 10)
+        accept(&table, 10, 11)
+        #expect(queued(table) == [] && table.held.count == 2)
+        table.unfollow(0)
+        #expect(queued(table) == [10, 11])
+        table.follow(series, 1, generation: 1)
+        var checked = CheckedSeries(handle: SeriesHandle(id: 1, generation: 1), newestMs: 4 * Self.minuteMs)
+        checked.presentMs = 13 * Self.minuteMs
+        table.take(checked, queuedMs: table.queuedOpenTimes(of: [series])[series] ?? [])
+        #expect(missing == [5, 6, 7, 8, 9, 12])
+        var record = CandleRecord()
+        (record.seriesID, record.generation, record.intervalRawValue, record.isClosed) = (1, 1, Interval.m1.rawValue, true)
+        (record.openTimeMs, record.closeTimeMs, record.source) = (5 * Self.minuteMs, 6 * Self.minuteMs - 1, .backfill)
+        table.accept(record)
+        #expect(queued(table) == [10, 11] && merged(&table) == [5])
+    }
+
+    @Test("Bars for which the board had no room are wanted with the next ones, though nothing had come when they were told")
+    func wantedOnAFullBoard() {
+        let full = GapBoard(countMax: 1)
+        var table = CandleTable(seriesMax: 8, closedMax: 64, counters: counters, gaps: full)
+        table.follow(series, 0, generation: 1)
+        func gap(_ minutes: Range<Int64>) -> Gap {
+            Gap(series: series, fromMs: minutes.lowerBound * Self.minuteMs, untilMs: minutes.upperBound * Self.minuteMs, cause: .late)
+        }
+        full.add(gap(1..<2))
+        table.want(gap(10..<14))
+        accept(&table, 10)
+        accept(&table, 11, closed: false)
+        full.remove(series, fromMs: Self.minuteMs, untilMs: 2 * Self.minuteMs)
+        #expect(full.open.isEmpty)
+        table.want(gap(14..<15))
+        #expect(full.open.map(\.fromMs) == [11 * Self.minuteMs] && full.open.map(\.untilMs) == [15 * Self.minuteMs])
+    }
+
     @Test("Candles that have waited long enough go as the queue has room, and none is left behind")
     func noneIsLeftWaiting() {
         var table = table(closedMax: 16, holdNs: 1_000)

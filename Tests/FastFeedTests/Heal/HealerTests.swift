@@ -133,7 +133,7 @@ struct HealerTests {
         rig.pass(1_000)
         #expect(rig.checked.count == 200)
         // One that its key had refused is there: while it was not, its history was less.
-        _ = rig.sink.words.offer(.accepted(HealRig.series("s7")))
+        _ = rig.sink.words.offer(.lookAt(HealRig.series("s7")))
         rig.pass(1_000)
         #expect(rig.checked.dropFirst(200).map(\.handle) == [rig.checked[7].handle])
     }

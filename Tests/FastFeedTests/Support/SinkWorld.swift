@@ -19,7 +19,9 @@ final class SinkWorld {
         init(_ settings: SinkSettings, _ series: [Series], _ stage: ClusterStage) throws {
             let ring = SPSCRing<CandleRecord>(zeroed: 256)
             producer = FixedSlot(SPSCRing.Producer(ring))
-            sink = Sink(settings: settings, rings: [ring], journal: journal, gaps: GapBoard())
+            // The last one is the healer's, if there is one.
+            let rings = [ring] + (settings.healHoldMs == nil ? [] : [SPSCRing(zeroed: 256)])
+            sink = Sink(settings: settings, rings: rings, journal: journal, gaps: GapBoard())
             sink.prepare(.follow(series.enumerated().map { ($1, SeriesHandle(id: UInt32($0), generation: 1)) }))
             sink.onStart(PollerPort(poller: Poller(stage), wakeUp: try WakeUp(), agent: 0))
         }
@@ -47,8 +49,10 @@ final class SinkWorld {
     private(set) var eventMs: [Int64]
     private(set) var closed: [[Int64]]
 
-    /// - Parameter isCluster: false: one server, which is named as one.
-    init(seed: UInt64, members count: Int = 1, isCluster: Bool = true, updates: UpdateMode = .classic) throws {
+    /// - Parameters:
+    ///   - isCluster: false: one server, which is named as one.
+    ///   - heals: somebody asks the sinks, and hears what they have to say.
+    init(seed: UInt64, members count: Int = 1, isCluster: Bool = true, updates: UpdateMode = .classic, heals: Bool = false) throws {
         random = SplitMix64(seed: seed)
         stage = ClusterStage(ports: isCluster ? SinkWorld.ports : [7_001], seed: seed ^ 1)
         let url = isCluster ? "redis+cluster://127.0.0.1:7001" : "redis://127.0.0.1:7001"
@@ -56,6 +60,7 @@ final class SinkWorld {
             redis: try RedisLinkSettings(try RedisEndpoint(url: url)), market: .spot, schema: schema, history: 100_000, batchSize: 64,
             coalesces: true, seed: seed ^ 2)
         settings.updates = updates
+        if heals { settings.healHoldMs = 0 }
         self.settings = settings
         series = (0..<12).flatMap { place in [Interval.m1, .h1].map { Series(symbol: Symbol("s\(place)usdt")!, interval: $0) } }
         openMs = series.map { $0.interval.openTime(containing: SinkWorld.beginMs) }
