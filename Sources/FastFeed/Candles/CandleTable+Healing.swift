@@ -114,8 +114,7 @@ extension CandleTable {
         let id = Int(checked.handle.id)
         let (state, last) = (states.row(id), lastClosed.row(id))
         let onTheWay = onTheWay(id, queuedMs + refusedMs)
-        // What a life before this one has left in the queue is appended, too.
-        last.deliveredOpenMs = max(last.deliveredOpenMs, checked.newestMs ?? .min, queuedMs.max() ?? .min)
+        last.deliveredOpenMs = max(last.deliveredOpenMs, checked.newestMs ?? .min)
         for gap in checked.absent { if gaps.add(gap) > 0 { last.hasListed = true } }
         for gap in checked.holes { noteHole(from: gap.fromMs, until: gap.untilMs, id, gap.cause, sparing: onTheWay) }
         let isKnown = state.flags.contains(.known)

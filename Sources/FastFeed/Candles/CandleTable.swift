@@ -39,8 +39,10 @@
     package var isRouted = false
     let mask: Int
     private(set) var names: [Series?]
-    /// The id that each followed series had last.
+    /// The id that each followed series has.
     private(set) var ids: [Series: UInt32] = [:]
+    /// The id that a stopped series had, as long as no other one has it.
+    private var formerIDs: [Series: UInt32] = [:]
     /// By series id: closed candles taken.
     let closedCounts: MappedArray<UInt64>
     let counters: CounterBank
@@ -93,12 +95,16 @@
     package mutating func follow(_ series: Series, _ id: UInt32, generation: UInt16) {
         precondition(Int(id) <= mask)
         while names.count <= Int(id) { names.append(nil) }
+        // What it has left in the queue is appended: what is older goes behind it, by the script.
+        let deliveredMs = formerIDs.removeValue(forKey: series).map { lastClosed[Int($0)].deliveredOpenMs } ?? .min
+        if let former = names[Int(id)], formerIDs[former] == id { formerIDs[former] = nil }
         names[Int(id)] = series
         awaited[id] = nil
         ids[series] = id
         if !states[Int(id)].flags.contains(.active) { counters.add(.seriesActive) }
         closedCounts[Int(id)] = 0
         lastClosed[Int(id)] = LastClosed()
+        lastClosed[Int(id)].deliveredOpenMs = deliveredMs
         let keptDirty = states[Int(id)].flags.intersection(.dirty)
         states[Int(id)] = SeriesState()
         states[Int(id)].flags = keptDirty.union(.active)
@@ -122,6 +128,7 @@
         // The id keeps its name until the id is used again. The name leads to this id only while no other id has taken the series over.
         if let series = names[Int(id)], ids[series] == id {
             ids[series] = nil
+            formerIDs[series] = id
             gaps.forget(series)
         }
         if state.flags.contains(.formingPending) { counters.add(.coalesced) }

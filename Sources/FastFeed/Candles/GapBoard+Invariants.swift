@@ -4,12 +4,15 @@ extension GapBoard {
     /// The first invariant that does not hold, as a sentence; nil: all hold.
     package func checkInvariants() -> String? {
         state.withLock { state in
-            var found = 0
+            var (found, absent) = (0, 0)
             for (series, gaps) in state.gaps {
                 found += gaps.count
+                absent += gaps.count { $0.state == .absent }
                 if let wrong = GapBoard.disorder(gaps, of: series) { return "gap board: \(series): \(wrong)" }
             }
-            guard found == state.count else { return "gap board: \(state.count) holes counted, \(found) are there" }
+            guard found - absent == state.count, absent == state.absentCount else {
+                return "gap board: \(state.count) and \(state.absentCount) holes counted, \(found - absent) and \(absent) are there"
+            }
             guard state.forgotten.isEmpty == (state.forgottenCount == 0), state.forgotten.count <= state.forgottenCount else {
                 return "gap board: \(state.forgottenCount) holes forgotten, of \(state.forgotten.count) series"
             }

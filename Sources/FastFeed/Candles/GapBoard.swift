@@ -1,6 +1,6 @@
 // Holes in series' closed candles, until they are filled. The sink adds and fills (rarely), the healer says how far it is with them,
 // any thread reads; under a lock. Past `Limits.gapCountMax` holes are only counted, and the healer looks at those histories again as soon
-// as there is room. Of the holes that have ended it keeps the newest `Limits.gapsEndedMax`, for whoever asks in the morning what was
+// as there is room. What the exchange lacks has room of its own, eight times that; past it nothing is kept. Of the holes that have ended it keeps the newest `Limits.gapsEndedMax`, for whoever asks in the morning what was
 // missing in the night.
 
 import Synchronization
@@ -9,7 +9,9 @@ package final class GapBoard: Sendable {
     struct State {
         /// Of each series by open time; no two overlap.
         var gaps: [Series: [Gap]] = [:]
+        /// Holes that are not absent, and those that are.
         var count = 0
+        var absentCount = 0
         /// Holes that there was no room for, and whose they are.
         var forgottenCount = 0
         var forgotten: Set<Series> = []
@@ -25,6 +27,7 @@ package final class GapBoard: Sendable {
     let state = Lock(State())
     private let versions = Atomic<Int>(0)
     private let countMax: Int
+    private var absentMax: Int { 8 * countMax }
 
     package init(countMax: Int = Limits.gapCountMax) { self.countMax = countMax }
 
@@ -46,7 +49,7 @@ package final class GapBoard: Sendable {
                 if state.news.gaps.count < GapBoard.newsCountMax { state.news.gaps.append(part) } else { state.news.more += 1 }
             }
             for part in parts {
-                if insert(part, &state) { continue }
+                if insert(part, &state) || part.state == .absent { continue }
                 state.forgottenCount += 1
                 state.forgotten.insert(gap.series)
             }
@@ -74,11 +77,24 @@ package final class GapBoard: Sendable {
         gaps.insert(part, at: place)
         let near = max(0, place - 1)..<min(gaps.count, place + 2)
         gaps.replaceSubrange(near, with: GapBoard.joined(Array(gaps[near])))
-        let count = state.count + gaps.count - (state.gaps[part.series]?.count ?? 0)
-        guard count <= countMax else { return false }
-        (state.gaps[part.series], state.count) = (gaps, count)
+        let listed = state.gaps[part.series] ?? []
+        GapBoard.put(gaps, of: part.series, &state)
+        guard part.state == .absent ? state.absentCount <= absentMax : state.count <= countMax else {
+            GapBoard.put(listed, of: part.series, &state)
+            return false
+        }
         state.changed.insert(part.series)
         return true
+    }
+
+    /// In place of what is listed of the series.
+    private static func put(_ gaps: [Gap], of series: Series, _ state: inout State) {
+        func absentCount(_ gaps: [Gap]) -> Int { gaps.count { $0.state == .absent } }
+        let listed = state.gaps[series] ?? []
+        let more = absentCount(gaps) - absentCount(listed)
+        state.absentCount += more
+        state.count += gaps.count - listed.count - more
+        state.gaps[series] = gaps.isEmpty ? nil : gaps
     }
 
     /// Series with holes that there was no room for, once a quarter of the room is free again: who looks at their histories finds them.
@@ -113,9 +129,10 @@ package final class GapBoard: Sendable {
     /// The exchange has no such bars: they are kept as absent.
     /// - Parameter isBeforeFirst: nor has it older ones. There a backfill ends.
     package func markAbsent(_ series: Series, fromMs: Int64, untilMs: Int64, isBeforeFirst: Bool = false) {
+        let isFull = state.withLock { $0.absentCount >= absentMax }
         replace(series, from: fromMs, until: untilMs) {
             if $0.state == .absent { return $0 }
-            return isBeforeFirst && $0.cause == .backfill ? nil : $0.with(state: .absent)
+            return isFull || isBeforeFirst && $0.cause == .backfill ? nil : $0.with(state: .absent)
         }
     }
 
@@ -158,8 +175,7 @@ package final class GapBoard: Sendable {
             }
             gaps = GapBoard.joined(gaps)
             guard gaps != listed else { return }
-            state.count += gaps.count - listed.count
-            state.gaps[series] = gaps.isEmpty ? nil : gaps
+            GapBoard.put(gaps, of: series, &state)
             state.changed.insert(series)
             versions.add(1, ordering: .releasing)
         }
@@ -196,7 +212,7 @@ package final class GapBoard: Sendable {
     }
 
     /// Holes that have ended, newest endings first.
-    package var ended: [EndedGap] { state.withLock { $0.ended }.sorted { $0.endedMs > $1.endedMs } }
+    package var ended: [EndedGap] { state.withLock { $0.ended.sorted { $0.endedMs > $1.endedMs } } }
 
     /// The series is followed no more: nobody heals it. What Redis says of its holes stays.
     package func forget(_ series: Series) {
@@ -204,8 +220,8 @@ package final class GapBoard: Sendable {
             state.forgotten.remove(series)
             // What is nobody's any more is not looked for.
             if state.forgotten.isEmpty { state.forgottenCount = 0 }
-            guard let gaps = state.gaps.removeValue(forKey: series) else { return }
-            state.count -= gaps.count
+            guard let gaps = state.gaps[series] else { return }
+            GapBoard.put([], of: series, &state)
             for gap in gaps where gap.state != .absent {
                 GapBoard.note(EndedGap(gap: gap, ending: .unfollowed, endedMs: WallClock.nowMs()), &state)
             }
@@ -279,9 +295,6 @@ package final class GapBoard: Sendable {
 
     /// How many holes are listed, by whether the exchange lacks them.
     package var counts: (open: Int, absent: Int) {
-        state.withLock { state in
-            let absent = state.gaps.values.reduce(0) { $0 + $1.count { $0.state == .absent } }
-            return (state.count - absent, absent)
-        }
+        state.withLock { ($0.count, $0.absentCount) }
     }
 }

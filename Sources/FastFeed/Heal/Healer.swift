@@ -21,7 +21,7 @@ import Synchronization
         let series: Series
         let handle: SeriesHandle
         let connections: [UInt32]
-        let backfill: Int
+        var backfill: Int
     }
 
     struct Answer: Sendable {
@@ -157,7 +157,8 @@ import Synchronization
     private func follow(_ series: Series, _ handle: SeriesHandle, _ connections: [UInt32], _ backfill: Int) {
         let backfill = min(backfill, settings.history)
         if let known = entry(handle) {
-            followed[handle.id] = Followed(series: series, handle: handle, connections: connections, backfill: backfill)
+            followed[handle.id] = Followed(
+                series: series, handle: handle, connections: connections, backfill: max(backfill, known.backfill))
             if backfill > known.backfill { deepen(handle, backfill) }
             return
         }
@@ -175,6 +176,8 @@ import Synchronization
 
     /// So many candles are wanted, of which some may be there.
     private func deepen(_ handle: SeriesHandle, _ count: Int) {
+        // Whoever looks again, because this look fails or the board is full, wants as many.
+        followed[handle.id]!.backfill = max(followed[handle.id]!.backfill, count)
         let nothing = CheckedSeries(handle: handle, newestMs: nil)
         checks.add(CheckQueue.Walk(handle: handle, checked: nothing, backfill: count, isBackfill: true))
     }
@@ -202,8 +205,8 @@ import Synchronization
         case .connected:
             checks.forgetTroubles()
             checkAll()
-        case .lookAt(let series):
-            if let entry = entry(of: series) { checks.add(entry.handle) }
+        case .lookAt(let list):
+            for id in ids where list.contains(followed[id]!.series) { checks.add(followed[id]!.handle) }
         case .watched(let list):
             watchSentNs = nil
             // A watch that waits for a verdict comes at once.

@@ -235,12 +235,14 @@ extension CandleWriter {
             removals: Set(removed.keys.filter { isMoved(schema.latestKey($0.market, $0.interval)) }),
             gaps: Set(gaps.all.map(\.series).filter { isMoved(schema.historyKey($0)) }))
         // A new connection writes all of it.
+        if hasHealer {
+            for id in 0..<UInt32(table.seriesCount) where route.isMoved(series: Int(id), moved) {
+                if let series = table.series(id), table.writes(series) { lanes[route.historyLane(id)!].gained.insert(series) }
+            }
+        }
         for place in Set(changes.map(\.to)).sorted() where lanes[place].link.isReady {
             let lane = lanes.row(place)
             rewrite(lane) { isMoved(schema.historyKey($0)) }
-            for id in 0..<UInt32(table.seriesCount) where route.isMoved(series: Int(id), moved) && route.historyLane(id) == place {
-                if let series = table.series(id), table.writes(series) { lane.value.gained.insert(series) }
-            }
             if !lane.value.isRewriting { endRewriting(lane) }
         }
     }

@@ -151,8 +151,8 @@ extension CandleWriter {
         guard hasHealer else { return }
         if isNewConnection || rewritten.missing > 0 {
             _ = words.offer(.connected)
-        } else {
-            for series in gained.sorted(by: { $0.description < $1.description }) { _ = words.offer(.lookAt(series)) }
+        } else if !gained.isEmpty {
+            _ = words.offer(.lookAt(gained))
         }
     }
 

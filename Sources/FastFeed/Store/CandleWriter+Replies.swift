@@ -169,7 +169,7 @@ extension CandleWriter {
         guard refused.series[id] != nil else { return }
         for candle in refused.takeAll(id) { table.merge(LateCandle(candle)) }
         // Who looked while it was refused saw no history, or less than there is now.
-        if hasHealer, let series = table.series(id) { _ = words.offer(.lookAt(series)) }
+        if hasHealer, let series = table.series(id) { _ = words.offer(.lookAt([series])) }
     }
 
     // MARK: Asides

@@ -78,9 +78,9 @@ package enum SinkEvent: Sendable {
 package enum SinkWord: Sendable {
     /// Redis is there, anew: what it has may be less than what it acknowledged.
     case connected
-    /// Its history may be more than it was, because its key is decided about after a refusal, or less, because its slot has gone to another
-    /// node. It may be followed anew meanwhile, by another id.
-    case lookAt(Series)
+    /// The histories of these series may be more than they were, because their keys are decided about after a refusal, or less, because
+    /// their slots have gone to another node. A series may be followed anew meanwhile, by another id.
+    case lookAt(Set<Series>)
     /// The answer to `watch`.
     case watched([WatchedSeries])
     /// Their trade ids do not chain.

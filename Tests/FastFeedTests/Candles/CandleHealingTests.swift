@@ -180,7 +180,7 @@ struct CandleHealingTests {
         #expect(merged(&table).isEmpty && counters.value(.duplicates) == 2)
     }
 
-    @Test("A series that is followed anew while its last candles are in the queue puts older ones in their place behind them")
+    @Test("A series that is followed anew: older candles than those that it has left in the queue are written after these, by the script")
     func followedAnew() {
         var table = table(holdNs: 1 << 60)
         check(&table, newest: 4, present: 10)

@@ -71,6 +71,26 @@ struct GapBoardTests {
         #expect(board.gaps(of: btc).map(\.candleCount) == [15, 5, 10, 3 * Limits.gapCountMax - 10])
     }
 
+    @Test("What the exchange lacks takes no room from what is missing, and has a bound of its own")
+    func absentOnesHaveRoomOfTheirOwn() {
+        let board = GapBoard(countMax: 4)
+        func hole(_ bar: Int64) -> Gap { Gap(series: btc, fromMs: bar * minute, untilMs: (bar + 1) * minute, cause: .missed) }
+        for bar in 0..<Int64(40) {
+            #expect(board.add(hole(2 * bar)) == 1)
+            board.markAbsent(btc, fromMs: 2 * bar * minute, untilMs: (2 * bar + 1) * minute)
+        }
+        #expect(board.counts.absent == 32 && board.counts.open == 0 && board.forgottenCount == 0)
+        // As Redis lists it, from a life before.
+        board.add(hole(201).with(state: .absent))
+        #expect(board.counts.absent == 32 && board.forgottenCount == 0)
+        for bar: Int64 in [101, 103, 105, 107, 109] { board.add(hole(bar)) }
+        #expect(board.counts.open == 4 && board.forgottenCount == 1 && board.checkInvariants() == nil)
+        board.remove(btc, fromMs: 101 * minute, untilMs: 102 * minute)
+        #expect(board.takeForgotten() == [btc])
+        board.forget(btc)
+        #expect(board.counts == (0, 0) && board.checkInvariants() == nil)
+    }
+
     @Test("Holes that there was no room for are told as soon as there is some")
     func forgottenOnesAreTold() {
         let board = GapBoard(countMax: 4)

@@ -133,7 +133,7 @@ struct HealerTests {
         rig.pass(1_000)
         #expect(rig.checked.count == 200)
         // One that its key had refused is there: while it was not, its history was less.
-        _ = rig.sink.words.offer(.lookAt(HealRig.series("s7")))
+        _ = rig.sink.words.offer(.lookAt([HealRig.series("s7")]))
         rig.pass(1_000)
         #expect(rig.checked.dropFirst(200).map(\.handle) == [rig.checked[7].handle])
     }
@@ -150,6 +150,10 @@ struct HealerTests {
         rig.pass(1_000)
         #expect(rig.wanted.allSatisfy { $0.cause == .backfill })
         #expect(rig.wanted.reduce(0) { $0 + $1.candleCount } == 16)
+        // Whoever looks later wants as many: this look might have failed, or the board might have been full.
+        _ = rig.sink.words.offer(.connected)
+        rig.pass(1_000)
+        #expect(rig.checked.last?.holes.first?.fromMs == rig.presentMs - 20 * minute)
     }
 
     // MARK: Audits

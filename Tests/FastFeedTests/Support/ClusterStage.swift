@@ -83,11 +83,12 @@ final class ClusterStage: VirtualKernel {
     /// Who moves gives up: all goes back.
     func giveUpMoves() { moved = [:] }
 
-    /// A primary dies; the one that takes its place lacks its last commands.
+    /// A primary dies, or hangs on; the one that takes its place lacks its last commands.
     func failOver(_ port: UInt16, to successor: UInt16, losing count: Int) {
-        dead.insert(port)
-        hung.remove(port)
-        for (number, socket) in sockets where socket.port == port { sockets[number]!.isEnded = true }
+        if !hung.contains(port) {
+            dead.insert(port)
+            for (number, socket) in sockets where socket.port == port { sockets[number]!.isEnded = true }
+        }
         for key in histories.keys where owner(key) == port && moved[key] == nil {
             histories[key]!.removeAll { $0.number > commandNumber - count }
         }

@@ -52,7 +52,10 @@ final class SinkWorld {
     /// - Parameters:
     ///   - isCluster: false: one server, which is named as one.
     ///   - heals: somebody asks the sinks, and hears what they have to say.
-    init(seed: UInt64, members count: Int = 1, isCluster: Bool = true, updates: UpdateMode = .classic, heals: Bool = false) throws {
+    init(
+        seed: UInt64, members count: Int = 1, isCluster: Bool = true, updates: UpdateMode = .classic, heals: Bool = false,
+        rewriteMs: Int = 60_000
+    ) throws {
         random = SplitMix64(seed: seed)
         stage = ClusterStage(ports: isCluster ? SinkWorld.ports : [7_001], seed: seed ^ 1)
         let url = isCluster ? "redis+cluster://127.0.0.1:7001" : "redis://127.0.0.1:7001"
@@ -60,6 +63,7 @@ final class SinkWorld {
             redis: try RedisLinkSettings(try RedisEndpoint(url: url)), market: .spot, schema: schema, history: 100_000, batchSize: 64,
             coalesces: true, seed: seed ^ 2)
         settings.updates = updates
+        settings.rewriteMs = rewriteMs
         if heals { settings.healHoldMs = 0 }
         self.settings = settings
         series = (0..<12).flatMap { place in [Interval.m1, .h1].map { Series(symbol: Symbol("s\(place)usdt")!, interval: $0) } }
