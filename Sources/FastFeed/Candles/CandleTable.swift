@@ -95,7 +95,7 @@
     package mutating func follow(_ series: Series, _ id: UInt32, generation: UInt16) {
         precondition(Int(id) <= mask)
         while names.count <= Int(id) { names.append(nil) }
-        // What it has left in the queue is appended: what is older goes behind it, by the script.
+        // What the series has left in the queue is appended; what is older is written after that, by the script.
         let deliveredMs = formerIDs.removeValue(forKey: series).map { lastClosed[Int($0)].deliveredOpenMs } ?? .min
         if let former = names[Int(id)], formerIDs[former] == id { formerIDs[former] = nil }
         names[Int(id)] = series

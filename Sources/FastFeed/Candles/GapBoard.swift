@@ -1,7 +1,7 @@
 // Holes in series' closed candles, until they are filled. The sink adds and fills (rarely), the healer says how far it is with them,
 // any thread reads; under a lock. Past `Limits.gapCountMax` holes are only counted, and the healer looks at those histories again as soon
-// as there is room. What the exchange lacks has room of its own, eight times that; past it nothing is kept. Of the holes that have ended it keeps the newest `Limits.gapsEndedMax`, for whoever asks in the morning what was
-// missing in the night.
+// as there is room. What the exchange lacks has room of its own, eight times that; past it nothing is kept. Of the holes that have ended
+// the board keeps the newest `Limits.gapsEndedMax`, for whoever asks in the morning what was missing in the night.
 
 import Synchronization
 
