@@ -68,7 +68,7 @@ package final class Control: @unchecked Sendable {
         commands = CommandDesk(schema: schema, counters: counters, durations: durations, journal: journal)
         line = RedisLine(redis, channels: commands.channels + (group == nil ? [] : [schema.membersKey]), journal: journal, seed: seed)
         data = DataDesk(schema: schema)
-        replica = engine.replicas.map(ReplicaReader.init)
+        replica = engine.replicas.map { ReplicaReader($0, of: redis) }
         self.redis = redis
         catalogue = Catalogue(schema: schema)
         heal = HealDesk(market: schema.market, gaps: engine.gaps)

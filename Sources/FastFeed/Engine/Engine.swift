@@ -322,8 +322,8 @@ public final class Engine: Sendable {
         (configuration.redis.sentinels?.addresses.count ?? 0, watch.withLock { $0?.answeringCount } ?? 0)
     }
 
-    /// One follows closely enough that `data:get` asks it.
-    package var isReplicaRead: Bool { replicas?.replica(nowNs: MonotonicClock.nowNs()) != nil }
+    /// Each primary has a replica that follows closely enough that `data:get` asks it.
+    package var isReplicaRead: Bool { replicas?.isComplete(nowNs: MonotonicClock.nowNs()) ?? false }
 
     /// Of each reader's ring, how many records are in it.
     package var ringCounts: [Int] { rings.map(\.count) }

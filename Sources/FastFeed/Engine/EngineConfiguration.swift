@@ -196,8 +196,8 @@ public struct EngineConfiguration: Sendable {
             try check(redisReplica.sentinels == nil, "redis-replica must be one server: redis://, rediss:// or unix://")
         } else {
             try check(
-                readFrom == .primary || redis.sentinels != nil,
-                "read-from replica needs Sentinels that know the replicas (redis+sentinel://…), or redis-replica")
+                readFrom == .primary || redis.sentinels != nil || redis.cluster != nil,
+                "read-from replica needs who knows the replicas, Sentinels (redis+sentinel://…) or a cluster, or redis-replica")
         }
     }
 
@@ -208,7 +208,7 @@ public struct EngineConfiguration: Sendable {
         }
         // Each update would be a system call to one node, and another to the next.
         try check(coalesces, "no-coalesce, which is for comparison, has no meaning with a Redis Cluster")
-        try check(readFrom == .primary, "read-from replica is not possible with a Redis Cluster yet")
+        try check(redisReplica == nil, "redis-replica has no meaning with a Redis Cluster, whose nodes say which replicas there are")
     }
 
     /// A placement of these readers that carries nothing yet.

@@ -1,7 +1,8 @@
 // Looks after servers that change their roles: once a second it asks one Sentinel after the other in turn which server is the primary,
-// and, where replicas are read from, each of them how well it follows. A thread of its own, so that neither the data path nor control
-// waits for a server that is away. Bounds: `Limits.sentinelTimeoutMs` for each Sentinel and for the primary, twice that for all replicas;
-// `Limits.replicasMax`. What is of no use for `Limits.redisOutageRounds` is told in the log, once, and once that it is over.
+// and, where replicas are read from, each of them how well it follows. (Which servers a cluster has `ClusterWatch` asks.) A thread of its
+// own, so that neither the data path nor control waits for a server that is away. Bounds: `Limits.sentinelTimeoutMs` for each Sentinel and
+// each primary, twice that for all replicas of one; `Limits.replicasMax` of them. What is of no use for `Limits.redisOutageRounds` is told
+// in the log, once, and once that it is over.
 //
 // It asks, because a Sentinel's messages are lost to who is not connected at that moment.
 
@@ -89,6 +90,15 @@ package final class RedisWatch: Sendable {
         var refusal: (atNs: UInt64, reason: String) = (0, "it was not asked yet")
     }
 
+    /// A primary and its replicas: all servers, or a part of a cluster.
+    private struct Shard {
+        /// As the board has it.
+        let name: String
+        var primary: Server?
+        var replicas: [Server] = []
+        var outage = OutageWatch()
+    }
+
     /// What one second leaves to the next.
     private struct Round {
         /// In the order of the endpoint's addresses.
@@ -96,10 +106,8 @@ package final class RedisWatch: Sendable {
         var nextPlace = 0
         var told: NamedPrimary?
         var known: [Authority] = []
-        var replicas: [Server] = []
-        var primary: Server?
+        var shards: [Shard] = []
         var sentinelOutage = OutageWatch()
-        var replicaOutage = OutageWatch()
     }
 
     // MARK: Sentinels
@@ -152,70 +160,91 @@ package final class RedisWatch: Sendable {
 
     // MARK: Replicas
 
-    /// The one that was read from goes first; then those that have failed longest ago, so that each has its turn though the time is bound.
     private func judgeReplicas(_ board: ReplicaBoard, _ round: inout Round) {
-        let candidates = ([replica].compactMap(\.self) + round.known.map { endpoint.at($0) }).prefix(Limits.replicasMax)
-        for old in round.replicas where !candidates.contains(old.to) { old.link?.close() }
-        round.replicas =
-            candidates.map { candidate in round.replicas.first { $0.to == candidate } ?? Server(to: candidate) }
-        let known = askPrimary(&round)
+        let parts = parts(round)
+        for old in round.shards where !parts.contains(where: { $0.name == old.name }) {
+            for server in old.replicas + [old.primary].compactMap(\.self) { server.link?.close() }
+        }
+        board.keep(parts.map(\.name))
+        round.shards = parts.map { part in
+            var shard = round.shards.first { $0.name == part.name } ?? Shard(name: part.name)
+            if shard.primary?.to != part.primary {
+                shard.primary?.link?.close()
+                shard.primary = part.primary.map { Server(to: $0) }
+            }
+            for old in shard.replicas where !part.replicas.contains(old.to) { old.link?.close() }
+            shard.replicas = part.replicas.map { to in shard.replicas.first { $0.to == to } ?? Server(to: to) }
+            return shard
+        }
+        for place in round.shards.indices where isWanted { judge(&round.shards[place], board) }
+    }
+
+    /// Where which primary is, as far as that is known, and what its replicas are said to be.
+    private func parts(_ round: Round) -> [(name: String, primary: RedisEndpoint?, replicas: [RedisEndpoint])] {
+        if let cluster = endpoint.cluster {
+            return (cluster.board.map?.owningNodes ?? []).map { ($0.name, endpoint.at($0.primary), $0.replicas.map(endpoint.at)) }
+        }
+        let primary = endpoint.sentinels.map { $0.board.primary.map { endpoint.at($0.authority) } } ?? endpoint
+        return [("", primary, Array(([replica].compactMap(\.self) + round.known.map(endpoint.at)).prefix(Limits.replicasMax)))]
+    }
+
+    /// The one that was read from goes first; then those that have failed longest ago, so that each has its turn though the time is bound.
+    private func judge(_ shard: inout Shard, _ board: ReplicaBoard) {
+        let known = askPrimary(&shard)
         let startNs = MonotonicClock.nowNs()
-        let current = board.replica(nowNs: startNs)
-        let order = round.replicas.indices.sorted { one, other in
-            let (a, b) = (round.replicas[one], round.replicas[other])
+        let current = board.replica(of: shard.name, nowNs: startNs)
+        let order = shard.replicas.indices.sorted { one, other in
+            let (a, b) = (shard.replicas[one], shard.replicas[other])
             if (a.to == current) != (b.to == current) { return a.to == current }
             return (a.refusal.atNs, one) < (b.refusal.atNs, other)
         }
         for place in order where isWanted {
             let askedNs = MonotonicClock.nowNs()
             guard askedNs < startNs + .ns(ms: Limits.sentinelTimeoutMs) else { break }
-            let reason = look(at: &round.replicas[place]) ?? round.replicas[place].info?.staleness(behind: known)
+            // Of a node that shall be read from all is asked that a reader will ask for.
+            let reason =
+                look(at: &shard.replicas[place], mayRead: endpoint.cluster != nil) ?? shard.replicas[place].info?.staleness(behind: known)
             guard let reason else {
-                board.show(round.replicas[place].to, seenNs: askedNs)
-                return tellReplicas(isRead: true, &round)
+                board.show(shard.replicas[place].to, of: shard.name, seenNs: askedNs)
+                return tell(isRead: true, &shard)
             }
-            round.replicas[place].refusal = (askedNs, reason)
+            shard.replicas[place].refusal = (askedNs, reason)
         }
-        board.show(nil, seenNs: 0)
-        tellReplicas(isRead: false, &round)
+        board.show(nil, of: shard.name, seenNs: 0)
+        tell(isRead: false, &shard)
     }
 
     /// - Returns: what it said a round ago. Whoever has that follows closely; what it writes at this moment nobody can have yet.
-    private func askPrimary(_ round: inout Round) -> ReplicationInfo? {
-        guard let to = endpoint.sentinels.map({ $0.board.primary.map { endpoint.at($0.authority) } }) ?? endpoint else { return nil }
-        var primary = round.primary ?? Server(to: to)
-        if primary.to != to {
-            primary.link?.close()
-            primary = Server(to: to)
-        }
-        let known = primary.info
+    private func askPrimary(_ shard: inout Shard) -> ReplicationInfo? {
+        let known = shard.primary?.info
         // Once it has refused INFO each further question would be noted there.
-        if primary.link == nil || known != nil { _ = look(at: &primary) }
-        round.primary = primary
+        if let primary = shard.primary, primary.link == nil || known != nil { _ = look(at: &shard.primary!) }
         return known
     }
 
     /// Asks how its replication stands; why it does not say it, or nil.
-    private func look(at server: inout Server) -> String? {
+    /// - Parameter mayRead: a node of a cluster must allow, too, that keys are read that its primary owns.
+    private func look(at server: inout Server, mayRead: Bool = false) -> String? {
         do throws(FeedError) {
-            let reply = try ask([ReplicationInfo.question], server.to, &server.link)[0]
-            server.info = reply.text.map(ReplicationInfo.init)
-            if case .error(let message) = reply { return message }
+            let replies = try ask((mayRead ? [ReplicationInfo.permission] : []) + [ReplicationInfo.question], server.to, &server.link)
+            server.info = replies.last?.text.map(ReplicationInfo.init)
+            for case .error(let message) in replies { return message }
             return server.info == nil ? "it answers INFO with something else" : nil
         } catch {
             return error.message
         }
     }
 
-    private func tellReplicas(isRead: Bool, _ round: inout Round) {
+    private func tell(isRead: Bool, _ shard: inout Shard) {
         guard isWanted else { return }
-        switch round.replicaOutage.note(isGood: isRead) {
+        let primary = ("primary", shard.primary?.to.description ?? "not known yet")
+        switch shard.outage.note(isGood: isRead) {
         case .began:
-            let reasons = round.replicas.map { "\($0.to): \($0.refusal.reason)" }
+            let reasons = shard.replicas.map { "\($0.to): \($0.refusal.reason)" }
             journal.note(
-                .warning, "no replica can be read from: the primary answers",
+                .warning, "no replica can be read from: the primary answers", primary,
                 ("reasons", reasons.isEmpty ? "no replica is known" : reasons.joined(separator: "; ")))
-        case .ended: journal.note(.notice, "a replica can be read from")
+        case .ended: journal.note(.notice, "a replica can be read from", primary)
         case nil: break
         }
     }

@@ -15,6 +15,8 @@ package struct ReplicationInfo: Sendable, Equatable {
     private let silenceSeconds: UInt64?
 
     package static let question = ["INFO", "replication"]
+    /// To a node of a cluster, before keys are read from it that its primary owns.
+    package static let permission = ["READONLY"]
 
     /// - Parameter text: the answer to INFO, or the part of it.
     package init(_ text: String) {

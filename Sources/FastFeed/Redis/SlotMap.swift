@@ -94,11 +94,13 @@ package struct SlotMap: Sendable, Equatable {
         (0..<Int64(HashSlot.count)).compactMap(HashSlot.init).filter { owner($0) != old.owner($0) }
     }
 
-    /// Primaries that own slots, each once.
-    package var primaries: [Authority] {
+    /// Nodes whose primaries own slots, each once.
+    package var owningNodes: [Node] {
         let owning = Set(owners)
-        return nodes.indices.filter { owning.contains(UInt16($0)) }.map { nodes[$0].primary }
+        return nodes.indices.filter { owning.contains(UInt16($0)) }.map { nodes[$0] }
     }
+
+    package var primaries: [Authority] { owningNodes.map(\.primary) }
 
     package var primaryNames: [String] { primaries.map(\.description) }
 

@@ -242,7 +242,7 @@ enum Metrics {
         out.single("feedd_redis_sentinels", .gauge, "Sentinels that are asked for the primary.", UInt64(facts.sentinels.named))
         out.single(
             "feedd_redis_sentinels_answering", .gauge, "Of these, those whose last word was believed.", UInt64(facts.sentinels.answering))
-        out.begin("feedd_redis_replica_read", .gauge, "1 while a replica follows closely enough to be read from.")
+        out.begin("feedd_redis_replica_read", .gauge, "1 while each primary has a replica that can be read from.")
         out.add(facts.isReplicaRead)
         guard let info = facts.redis.info else { return }
         func gauge(_ name: String, _ field: String, _ help: String) {

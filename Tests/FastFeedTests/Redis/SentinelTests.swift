@@ -154,6 +154,20 @@ struct SentinelTests {
         #expect(board.replica(nowNs: 11 * second) == nil)
     }
 
+    @Test("Of a cluster each primary has its replica; one that is a primary no more has none")
+    func shards() {
+        let board = ReplicaBoard()
+        let second: UInt64 = 1_000_000_000
+        #expect(!board.isComplete(nowNs: second))
+        for primary in ["a:1", "b:1"] { board.show(.local, of: primary, seenNs: 10 * second) }
+        #expect(board.replica(of: "b:1", nowNs: 11 * second) == .local && board.replica(nowNs: 11 * second) == nil)
+        #expect(board.isComplete(nowNs: 11 * second) && !board.isComplete(nowNs: 14 * second))
+        board.show(nil, of: "b:1", seenNs: 11 * second)
+        #expect(!board.isComplete(nowNs: 11 * second))
+        board.keep(["a:1"])
+        #expect(board.isComplete(nowNs: 11 * second) && board.replica(of: "b:1", nowNs: 11 * second) == nil)
+    }
+
     @Test("A refusal because of what the server is: with Sentinels they are asked at once, a name is given two seconds")
     func elsewhere() {
         let second: UInt64 = 1_000_000_000

@@ -54,6 +54,64 @@ extension ClusterTests {
         }
     }
 
+    @Test("Data from the replicas of a history and of the newest states while they follow and have the slot; else from the primaries")
+    func readReplicas() throws {
+        let set = try ClusterSet()
+        let rig = try rig(set, symbols: 20) { $0.readFrom = .replica }
+        rig.wait(seconds: 30, "the service to take commands") { rig.isServing }
+        waitForCloses(rig, 100)
+        let newest = set.shard(of: Keys.latest(.s1))
+        // Neither where the newest states are, nor where commands are heard.
+        let others = [newest, set.shard(of: "status:service")]
+        let symbol = try #require(
+            rig.venue.symbols.map(\.symbol.name).first { !others.contains(set.shard(of: Keys.history($0, .s1))) })
+        let history = set.shard(of: Keys.history(symbol, .s1))
+        let caller = try CommandCaller(try set.endpoint())
+        func source() throws -> String {
+            let answer = try caller.call("data:get", #""symbol":"\#(symbol)","interval":"1s","limit":3"#)
+            let opens = (answer["rows"] as? [[String: Any]] ?? []).compactMap { $0["open_time"] as? Int64 }
+            #expect(opens.count == 3 && zip(opens, opens.dropFirst()).allSatisfy { $1 - $0 == 1_000 }, "\(answer)")
+            return answer["source"] as? String ?? ""
+        }
+        func reads(of node: ClusterNode, _ command: String) throws -> Bool {
+            try node.ask("INFO", "commandstats").text?.contains("cmdstat_\(command):") == true
+        }
+        try eventually(20, "an answer of replicas") { try source() == "replica" }
+        #expect(try reads(of: set.nodes[3 + history], "xrevrange") && reads(of: set.nodes[3 + newest], "hget"))
+
+        set.nodes[3 + newest].server.kill9()
+        #expect(try source() == "redis")
+        var warning: JournalLine?
+        rig.wait(seconds: 60, "a warning") {
+            warning = rig.engine.drainJournal().first { $0.message.hasPrefix("no replica can be read from") }
+            return warning != nil
+        }
+        #expect(warning?.fields.first?.1 == "redis://\(set.nodes[newest].address)/0" && !rig.engine.isReplicaRead, "\(warning!)")
+        try set.restart(set.nodes[3 + newest])
+        try eventually(30, "an answer of replicas") { try source() == "replica" && rig.engine.isReplicaRead }
+
+        // The new primary's replica is the one that had been the primary.
+        try set.failOver(to: set.nodes[3 + history])
+        try eventually(30, "an answer of replicas") {
+            try source() == "replica" && reads(of: set.nodes[history], "xrevrange") && !set.nodes[history].isPrimary
+        }
+        try eventually(30, "nodes that know of it") { set.isOwned(Keys.history(symbol, .s1), by: set.nodes[3 + history]) }
+
+        // Replicas say nothing of a slot that is half moved: what has gone is not there.
+        for key in [Keys.history(symbol, .s1), Keys.latest(.s1)] {
+            let from = try set.owner(of: key)
+            let to = try #require(set.nodes.first { $0.isPrimary && $0 !== from })
+            try set.beginMove(HashSlot(key: key), from: from, to: to, keys: [key])
+            try eventually(30, "an answer of the primaries") { try source() == "redis" }
+            for _ in 0..<20 { #expect(try source() == "redis", "\(key)") }
+            try set.endMove(HashSlot(key: key), from: from, to: to)
+            try eventually(30, "an answer of replicas") { try source() == "replica" }
+        }
+        waitForLanes(rig)
+        waitForCloses(rig, 100)
+        try expectWhole(rig, set)
+    }
+
     // MARK: TLS
 
     /// - Parameter names: what the certificate of all nodes is good for.
@@ -73,11 +131,17 @@ extension ClusterTests {
             tls: try tls(authority, names: "DNS:localhost"),
             arguments: ["--cluster-announce-hostname", "localhost", "--cluster-preferred-endpoint-type", "hostname"])
         #expect(set.url.hasPrefix("rediss+cluster://localhost:"))
-        let rig = try rig(set)
+        let rig = try rig(set) { $0.readFrom = .replica }
         waitForCloses(rig, 300)
         rig.wait(seconds: 30, "the service to take commands") { rig.isServing }
         let client = try await FluxClient.connect(try set.endpoint(), timeout: .seconds(20))
         #expect(try await client.status().redisMode == "cluster")
+        rig.wait(seconds: 30, "replicas that may be read from") { rig.engine.isReplicaRead }
+        var source: DataSource?
+        for _ in 0..<100 where source != .replica {
+            source = try await client.data(symbol: rig.venue.symbols[0].symbol.name, interval: .s1, limit: 2).source
+        }
+        #expect(source == .replica)
         client.close()
         try set.failOver(to: set.nodes[3])
         waitForLanes(rig)

@@ -51,6 +51,13 @@ final class ClusterNode {
         return list.split(separator: "\n").map(String.init).filter { $0.contains(" addr=127.0.0.1:") }
     }
     var address: Authority { Authority(host: "127.0.0.1", port: port) }
+    /// As it knows it; nil while it is dead, or knows no owner of some slot.
+    var map: SlotMap? {
+        guard server.pid != nil, let reply = try? ask("CLUSTER", "SLOTS"),
+            case .map(let map) = SlotMap.read(reply, askedHost: "127.0.0.1")
+        else { return nil }
+        return map
+    }
 
     func pause() { if let pid = server.pid { kill(pid, SIGSTOP) } }
     func resume() { if let pid = server.pid { kill(pid, SIGCONT) } }
@@ -109,11 +116,13 @@ final class ClusterSet {
 
     /// As a node that lives says it.
     func map() throws -> SlotMap {
-        for node in nodes where node.server.pid != nil {
-            guard let reply = try? node.ask("CLUSTER", "SLOTS") else { continue }
-            if case .map(let map) = SlotMap.read(reply, askedHost: "127.0.0.1") { return map }
-        }
+        for node in nodes { if let map = node.map { return map } }
         throw FeedError(.redis, "no node says who owns what")
+    }
+
+    /// All nodes say so. After a failover some know no owner for a moment.
+    func isOwned(_ key: String, by node: ClusterNode) -> Bool {
+        nodes.allSatisfy { $0.map?.owner(HashSlot(key: key)) == node.address }
     }
 
     /// Keys that a primary has and another one owns: nobody would find them.
