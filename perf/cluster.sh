@@ -42,6 +42,11 @@ cpu() {
     local name
     for name in "$@"; do cat "/proc/${pids[$name]}/stat"; done | awk '{ sum += $14 + $15 } END { print sum }'
 }
+# wakes NAME…: how often a thread of these processes has waited, and so was woken.
+wakes() {
+    local name
+    for name in "$@"; do cat "/proc/${pids[$name]}/task/"*/status; done | awk '/^voluntary_ctxt_switches/ { sum += $2 } END { print sum }'
+}
 frames() { curl -sf "http://127.0.0.1:$ops/metrics" | awk '/^feedd_messages_total/ { print int($2) }'; }
 flows() { [ "$(frames || echo 0)" -gt 1000 ]; }
 ports_of() { grep -oE ':[0-9]+' <<<"$1" | tr -d :; }
@@ -56,7 +61,8 @@ feedd_at() {
 }
 
 # measure PLACE URL SERVERS…: a line into a file of the rate and the place: microseconds of a feedd's and of the servers' CPU for a frame,
-# frames a second; at 2,000 p50 and p99 of a message at a subscriber (of the node that publishes it), since its event was due.
+# frames a second, how often a feedd's threads were woken for a frame; at 2,000 p50 and p99 of a message at a subscriber (of the node that
+# publishes it), since its event was due.
 measure() {
     local place=$1 url=$2 name before after late own=("${flags[@]}") members=(feedd)
     shift 2
@@ -69,15 +75,15 @@ measure() {
         eventually 30 flows || fail "$name does not get frames: $(tail -n 3 "$logs/$name.log")"
     done
     sleep 4
-    before=("$(frames)" "$(cpu "${members[@]}")" "$(cpu "$@")")
+    before=("$(frames)" "$(cpu "${members[@]}")" "$(cpu "$@")" "$(wakes "${members[@]}")")
     sleep 10
-    after=("$(frames)" "$(cpu "${members[@]}")" "$(cpu "$@")")
+    after=("$(frames)" "$(cpu "${members[@]}")" "$(cpu "$@")" "$(wakes "${members[@]}")")
     # (A subscriber takes too much of two cores beside 20,000 frames a second; and it hears no sharded messages.)
     [ "$rate" -gt 2000 ] || [[ ${flags[*]} == *--updates* ]] || late=$(ports_of "$url" | xargs perf/late.py 10)
     for name in "${members[@]}"; do end "$name"; done
     awk -v n=$((after[0] - before[0])) -v own=$((after[1] - before[1])) -v theirs=$((after[2] - before[2])) -v members=${#members[@]} \
-        -v tick=$((1000000 / $(getconf CLK_TCK))) -v late="${late:-}" \
-        'BEGIN { print own * tick / n / members, theirs * tick / n, n / 10, late }' >>"$work/$rate-$place"
+        -v wakes=$((after[3] - before[3])) -v tick=$((1000000 / $(getconf CLK_TCK))) -v late="${late:-}" \
+        'BEGIN { print own * tick / n / members, theirs * tick / n, n / 10, wakes / n / members, late }' >>"$work/$rate-$place"
 }
 # median FILE COLUMN
 median() {
@@ -99,14 +105,14 @@ for rate in 2000 20000; do
         measure pair "$single" single
     done
     end exchange
-    for what in 1:feedd:us 2:servers:us 4:p50:us 5:p99:us; do
+    for what in 1:feedd:us 2:servers:us 4:woken:x 5:p50:us 6:p99:us; do
         IFS=: read -r column name unit <<<"$what"
         one=$(median "$work/$rate-single" "$column")
         [ "$one" != 0 ] || continue
         for place in cluster pair; do
             awk -v p=$place -v w="$name" -v u="$unit" -v r="$rate" -v a="$one" -v b="$(median "$work/$rate-$place" "$column")" 'BEGIN {
                 printf "%6d frames/s  %-8s alone %7.2f %s  %-7s %7.2f %s  ratio %.2f", r, w, a, u, p, b, u, b / a
-                if (w == "feedd" && p == "pair") printf "  (what it does not write, against what it does: %.2f)", 2 * b / a - 1
+                if ((w == "feedd" || w == "woken") && p == "pair") printf "  (what it does not write, against what it does: %.2f)", 2 * b / a - 1
                 print "" }'
         done
     done

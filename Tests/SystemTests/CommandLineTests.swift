@@ -152,7 +152,7 @@ struct CommandLineRefusalTests {
         (flux + ["--redis", "redis+sentinel://:s3cret@a,b/feedd"], "--redis has a password in its URL"),
         (flux + ["--sentinel-user", "feed"], "--sentinel-user needs Sentinels: a redis+sentinel:// URL"),
         (flux + ["--redis", "redis+sentinel://a/feedd", "--sentinel-user", "feed"], "--sentinel-password-file"),
-        (flux + ["--read-from", "replica"], "read-from replica needs who knows the replicas"),
+        (flux + ["--read-from", "replica"], "read-from replica needs Sentinels"),
         (
             flux + ["--redis", "redis+cluster://a", "--read-from", "replica", "--redis-replica", "redis://127.0.0.1:6380"],
             "redis-replica has no meaning with a Redis Cluster"

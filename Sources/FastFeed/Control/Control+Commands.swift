@@ -152,9 +152,10 @@ extension Control {
     }
 
     /// What a replica has; nil where none may be asked, where it does not answer, and where it lacks what the primary may have: a bar, or
-    /// the newest state, which may have moved to another node of a cluster and is missing here then.
+    /// in a cluster the newest state, which may have moved to another node and is missing here then.
     private func replicaRows(_ query: DataQuery, nowNs: UInt64) -> [JSONValue]? {
-        guard let replies = replica?.ask(data.storedQuestion(query)), replies[1] != .null, let rows = try? data.storedRows(query, replies),
+        guard let replies = replica?.ask(data.storedQuestion(query)),
+            redis.cluster == nil || query.endMs != nil || replies[1] != .null, let rows = try? data.storedRows(query, replies),
             data.isWhole(rows, query, nowMs: engine.clock.nowMs, nowNs: nowNs)
         else { return nil }
         return rows

@@ -193,11 +193,13 @@ public struct EngineConfiguration: Sendable {
         func check(_ ok: Bool, _ sentence: String) throws(FeedError) { if !ok { throw FeedError(.configuration, sentence) } }
         if let redisReplica {
             try check(readFrom == .replica, "redis-replica has no meaning without read-from replica")
-            try check(redisReplica.sentinels == nil, "redis-replica must be one server: redis://, rediss:// or unix://")
+            try check(
+                redisReplica.sentinels == nil && redisReplica.cluster == nil,
+                "redis-replica must be one server: redis://, rediss:// or unix://")
         } else {
             try check(
                 readFrom == .primary || redis.sentinels != nil || redis.cluster != nil,
-                "read-from replica needs who knows the replicas, Sentinels (redis+sentinel://…) or a cluster, or redis-replica")
+                "read-from replica needs Sentinels (redis+sentinel://…), a cluster (redis+cluster://…) or redis-replica")
         }
     }
 

@@ -1,8 +1,9 @@
 // Looks after servers that change their roles: once a second it asks one Sentinel after the other in turn which server is the primary,
-// and, where replicas are read from, each of them how well it follows. (Which servers a cluster has `ClusterWatch` asks.) A thread of its
-// own, so that neither the data path nor control waits for a server that is away. Bounds: `Limits.sentinelTimeoutMs` for each Sentinel and
-// each primary, twice that for all replicas of one; `Limits.replicasMax` of them. What is of no use for `Limits.redisOutageRounds` is told
-// in the log, once, and once that it is over.
+// and, where replicas are read from, each of them how well it follows. (`ClusterWatch` asks which servers a cluster has.) A thread of
+// its own, so that neither the data path nor control waits for a server that is away. Bounds: `Limits.sentinelTimeoutMs` for each Sentinel
+// and each primary, twice that for all replicas of one; `Limits.replicasMax` of them. (When so many nodes of a cluster hang that a round
+// takes `Limits.replicaTrustNs`, no replica is trusted for a while.) What is of no use for `Limits.redisOutageRounds` is told in the log,
+// once, and once that it is over.
 //
 // It asks, because a Sentinel's messages are lost to who is not connected at that moment.
 
@@ -97,6 +98,9 @@ package final class RedisWatch: Sendable {
         var primary: Server?
         var replicas: [Server] = []
         var outage = OutageWatch()
+
+        /// For the log.
+        var field: (String, String) { ("primary", primary?.to.description ?? "not known yet") }
     }
 
     /// What one second leaves to the next.
@@ -164,6 +168,7 @@ package final class RedisWatch: Sendable {
         let parts = parts(round)
         for old in round.shards where !parts.contains(where: { $0.name == old.name }) {
             for server in old.replicas + [old.primary].compactMap(\.self) { server.link?.close() }
+            if old.outage.isTold { journal.note(.notice, "it is not a primary any more: its replicas are not asked", old.field) }
         }
         board.keep(parts.map(\.name))
         round.shards = parts.map { part in
@@ -190,7 +195,11 @@ package final class RedisWatch: Sendable {
 
     /// The one that was read from goes first; then those that have failed longest ago, so that each has its turn though the time is bound.
     private func judge(_ shard: inout Shard, _ board: ReplicaBoard) {
-        let known = askPrimary(&shard)
+        let had = shard.primary?.info
+        // Once it has refused INFO each further question would be noted there.
+        if let primary = shard.primary, primary.link == nil || had != nil { _ = look(at: &shard.primary!) }
+        // Whoever has what it had a round ago follows closely; what it writes at this moment nobody can have yet.
+        let isUnknown = had == nil && shard.primary?.info != nil
         let startNs = MonotonicClock.nowNs()
         let current = board.replica(of: shard.name, nowNs: startNs)
         let order = shard.replicas.indices.sorted { one, other in
@@ -201,9 +210,9 @@ package final class RedisWatch: Sendable {
         for place in order where isWanted {
             let askedNs = MonotonicClock.nowNs()
             guard askedNs < startNs + .ns(ms: Limits.sentinelTimeoutMs) else { break }
-            // Of a node that shall be read from all is asked that a reader will ask for.
             let reason =
-                look(at: &shard.replicas[place], mayRead: endpoint.cluster != nil) ?? shard.replicas[place].info?.staleness(behind: known)
+                look(at: &shard.replicas[place], mayRead: endpoint.cluster != nil)
+                ?? (isUnknown ? "what its primary has is not known yet" : shard.replicas[place].info?.staleness(behind: had))
             guard let reason else {
                 board.show(shard.replicas[place].to, of: shard.name, seenNs: askedNs)
                 return tell(isRead: true, &shard)
@@ -214,16 +223,8 @@ package final class RedisWatch: Sendable {
         tell(isRead: false, &shard)
     }
 
-    /// - Returns: what it said a round ago. Whoever has that follows closely; what it writes at this moment nobody can have yet.
-    private func askPrimary(_ shard: inout Shard) -> ReplicationInfo? {
-        let known = shard.primary?.info
-        // Once it has refused INFO each further question would be noted there.
-        if let primary = shard.primary, primary.link == nil || known != nil { _ = look(at: &shard.primary!) }
-        return known
-    }
-
     /// Asks how its replication stands; why it does not say it, or nil.
-    /// - Parameter mayRead: a node of a cluster must allow, too, that keys are read that its primary owns.
+    /// - Parameter mayRead: it must permit, too, what a reader of a cluster's replica needs.
     private func look(at server: inout Server, mayRead: Bool = false) -> String? {
         do throws(FeedError) {
             let replies = try ask((mayRead ? [ReplicationInfo.permission] : []) + [ReplicationInfo.question], server.to, &server.link)
@@ -231,20 +232,20 @@ package final class RedisWatch: Sendable {
             for case .error(let message) in replies { return message }
             return server.info == nil ? "it answers INFO with something else" : nil
         } catch {
+            server.info = nil
             return error.message
         }
     }
 
     private func tell(isRead: Bool, _ shard: inout Shard) {
         guard isWanted else { return }
-        let primary = ("primary", shard.primary?.to.description ?? "not known yet")
         switch shard.outage.note(isGood: isRead) {
         case .began:
             let reasons = shard.replicas.map { "\($0.to): \($0.refusal.reason)" }
             journal.note(
-                .warning, "no replica can be read from: the primary answers", primary,
+                .warning, "no replica can be read from: the primary answers", shard.field,
                 ("reasons", reasons.isEmpty ? "no replica is known" : reasons.joined(separator: "; ")))
-        case .ended: journal.note(.notice, "a replica can be read from", primary)
+        case .ended: journal.note(.notice, "a replica can be read from", shard.field)
         case nil: break
         }
     }
@@ -284,9 +285,11 @@ package struct OutageWatch {
 
     package init() {}
 
+    package var isTold: Bool { badCount >= Limits.redisOutageRounds }
+
     /// Counts one more round.
     package mutating func note(isGood: Bool) -> News? {
-        let wasTold = badCount >= Limits.redisOutageRounds
+        let wasTold = isTold
         badCount = isGood ? 0 : badCount + 1
         if isGood { return wasTold ? .ended : nil }
         return badCount == Limits.redisOutageRounds ? .began : nil

@@ -1,6 +1,7 @@
 // Replicas that may be read from: which of them follows its primary is shown on a board, once a second, by who watches (`RedisWatch`);
-// a reader of one thread asks the one that does, in a cluster for each key one of its owner's. A question blocks for
-// `Limits.replicaTimeoutMs`, connecting included, and after one that failed nobody is asked until the board has been written anew.
+// a reader of one thread asks the one that does, in a cluster, for each key, a replica of the key's owner. A question blocks for
+// `Limits.replicaTimeoutMs`, connecting included, and after one that failed no replica of that primary is asked until the board says anew
+// that there is one.
 
 /// Primaries go by `host:port`; where there is one alone, whichever server it is, by no name.
 package final class ReplicaBoard: Sendable {
@@ -18,8 +19,13 @@ package final class ReplicaBoard: Sendable {
         entries.withLock { $0[primary] = Entry(replica: replica, seenNs: seenNs) }
     }
 
-    /// Those are the primaries; others are none any more.
-    package func keep(_ primaries: [String]) { entries.withLock { $0 = $0.filter { primaries.contains($0.key) } } }
+    /// These are the primaries; others are none any more.
+    package func keep(_ primaries: [String]) {
+        entries.withLock { entries in
+            let none = Entry(replica: nil, seenNs: 0)
+            entries = Dictionary(primaries.map { ($0, entries[$0] ?? none) }) { first, _ in first }
+        }
+    }
 
     /// A replica that followed its primary a moment ago, and after that instant.
     package func replica(of primary: String = "", afterNs: UInt64 = 0, nowNs: UInt64) -> RedisEndpoint? {
@@ -42,7 +48,8 @@ package struct ReplicaReader {
     private let cluster: ClusterBoard?
     /// By the primary that they follow.
     private var links: [String: (to: RedisEndpoint, connection: RedisConnection)] = [:]
-    private var failedNs: UInt64 = 0
+    /// When the replica of a primary failed.
+    private var failedNs: [String: UInt64] = [:]
 
     package init(_ board: ReplicaBoard, of endpoint: RedisEndpoint) { (self.board, cluster) = (board, endpoint.cluster?.board) }
 
@@ -50,11 +57,15 @@ package struct ReplicaReader {
     package mutating func ask(_ commands: [[String]]) -> [RedisReply]? {
         let nowNs = MonotonicClock.nowNs()
         let untilNs = nowNs + .ns(ms: Limits.replicaTimeoutMs)
-        for (primary, link) in links where board.replica(of: primary, afterNs: failedNs, nowNs: nowNs) != link.to { close(primary) }
+        failedNs = failedNs.filter { nowNs &- $0.value <= Limits.replicaTrustNs }
+        func replica(of primary: String) -> RedisEndpoint? {
+            board.replica(of: primary, afterNs: failedNs[primary] ?? 0, nowNs: nowNs)
+        }
+        for (primary, link) in links where replica(of: primary) != link.to { close(primary) }
         let primaries = commands.map { cluster == nil ? "" : CommandKey.slot($0).flatMap { cluster?.owner($0) }?.description ?? "" }
         var replicas: [String: RedisEndpoint] = [:]
         for primary in primaries {
-            guard let replica = board.replica(of: primary, afterNs: failedNs, nowNs: nowNs) else { return nil }
+            guard let replica = replica(of: primary) else { return nil }
             replicas[primary] = replica
         }
         var replies = [RedisReply](repeating: .null, count: commands.count)
@@ -62,14 +73,18 @@ package struct ReplicaReader {
             let places = primaries.indices.filter { primaries[$0] == primary }
             do throws(FeedError) {
                 let answers = try open(primary, replica, untilNs: untilNs).ask(places.map { commands[$0] }, untilNs: untilNs)
-                for (place, answer) in zip(places, answers) { replies[place] = answer }
+                for (place, answer) in zip(places, answers) {
+                    if case .error(let message) = answer { throw FeedError(.redis, message) }
+                    replies[place] = answer
+                }
             } catch {
                 close(primary)
-                failedNs = MonotonicClock.nowNs()
+                failedNs[primary] = MonotonicClock.nowNs()
+                if Redirect(error: error.message) != nil { cluster?.want() }
                 return nil
             }
         }
-        return replies.contains { if case .error = $0 { true } else { false } } ? nil : replies
+        return replies
     }
 
     private mutating func open(_ primary: String, _ replica: RedisEndpoint, untilNs: UInt64) throws(FeedError) -> RedisConnection {

@@ -42,13 +42,16 @@ package struct ReplicationInfo: Sendable, Equatable {
     }
 
     /// Why a replica may not be read from; nil when it follows closely. What it has heard last may be old though it hears something: so it
-    /// must have what its primary had.
-    /// - Parameter primary: what that one has said a moment before; nil when it has not.
+    /// must have what its primary had. (One that has all of it may have heard nothing for long: a primary that writes nothing says something
+    /// every ten seconds.)
+    /// - Parameter primary: what that one has said a moment before; nil when it has not: then it must have heard of it in the last seconds.
     package func staleness(behind primary: ReplicationInfo?) -> String? {
         guard role == "slave" else { return "it is not a replica" }
         guard isLinked, let silenceSeconds else { return "it has no connection to its primary" }
-        guard silenceSeconds <= Limits.replicaSilenceSeconds else { return "it has not heard of its primary for \(silenceSeconds) s" }
-        guard let primary, primary.role == "master", let had = primary.offset, let offset else { return nil }
+        if let primary, primary.role != "master" { return "its primary is not one any more" }
+        guard let primary, let had = primary.offset, let offset else {
+            return silenceSeconds <= Limits.replicaSilenceSeconds ? nil : "it has not heard of its primary for \(silenceSeconds) s"
+        }
         guard history == primary.history else { return "it does not have the primary's history" }
         return offset >= had ? nil : "it lacks \(had - offset) bytes of what its primary had a second ago"
     }

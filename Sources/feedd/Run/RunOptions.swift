@@ -95,7 +95,7 @@ struct RunOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "A replica to read from, besides those that Sentinels know: redis://host:port, with the same user, password and TLS files.",
+            "A replica to read from, besides those that Sentinels know (not with a cluster): redis://host:port, same user, password and TLS files.",
             valueName: "url"))
     var redisReplica: String?
 

@@ -10,7 +10,7 @@ import VenueSimulator
 @Suite("Access", .serialized)
 struct AccessTests {
     /// The users of the file, as `ACL SETUSER` takes them.
-    private static func users() throws -> [[String]] {
+    static func users() throws -> [[String]] {
         var folder = URL(fileURLWithPath: #filePath)
         for _ in 0..<4 { folder.deleteLastPathComponent() }
         let text = try String(contentsOf: folder.appendingPathComponent("deploy/redis-acl.conf"), encoding: .utf8)
@@ -19,7 +19,7 @@ struct AccessTests {
         }
     }
 
-    private static func endpoint(_ base: RedisEndpoint, _ user: String) -> RedisEndpoint {
+    static func endpoint(_ base: RedisEndpoint, _ user: String) -> RedisEndpoint {
         var endpoint = base
         endpoint.user = "feed-\(user)"
         endpoint.password = "change-me-\(user)"
