@@ -20,7 +20,7 @@ final class ExchangeConnection: LinkHandler {
     private var marks: [(end: Int, mark: Mark)] = []
     private var firstMark = 0
     private var held: [(bytes: [UInt8], mark: Mark)] = []
-    private var stalled: [(bytes: [UInt8], mark: Mark)] = []
+    private var stalled: [(bytes: [UInt8], mark: Mark, unread: Int)] = []
     private var isStalled = false
     /// Half-open: nothing is said or heard any more, and nobody is told.
     private var isDeaf = false
@@ -166,17 +166,16 @@ final class ExchangeConnection: LinkHandler {
             + Frames.raw(0x80, Array(payload[cut...]))
     }
 
-    /// True when it went out now.
-    @discardableResult
-    private func push(_ bytes: [UInt8], _ mark: Mark) -> Bool {
-        guard isOpen, !isPoisoned, !isDeaf else { return false }
-        if isStalled {
-            stalled.append((bytes, mark))
-            return false
-        }
+    /// - Parameter unread: so many bytes at the end need not be read: what they are is known before.
+    private func push(_ bytes: [UInt8], _ mark: Mark, unread: Int = 0) {
+        guard isOpen, !isPoisoned, !isDeaf else { return }
+        if isStalled { return stalled.append((bytes, mark, unread)) }
+        send(bytes, mark, unread)
+    }
+
+    private func send(_ bytes: [UInt8], _ mark: Mark, _ unread: Int) {
         link.send(bytes)
-        marks.append((link.sentTotal, mark))
-        return true
+        marks.append((link.sentTotal - unread, mark))
     }
 
     func onRead(total: Int) {
@@ -239,9 +238,8 @@ final class ExchangeConnection: LinkHandler {
     func sendInvalidText() {
         let padding = Array(repeating: UInt8(ascii: " "), count: 200)
         // It is known as soon as the bad byte is read.
-        if push(Frames.raw(0x81, Array("{\"e\":\"".utf8) + [0xC3, 0x28] + padding), .rejected(.rejectedNotUTF8)) {
-            marks[marks.count - 1].end -= padding.count
-        }
+        push(
+            Frames.raw(0x81, Array("{\"e\":\"".utf8) + [0xC3, 0x28] + padding), .rejected(.rejectedNotUTF8), unread: padding.count)
         isPoisoned = true
     }
 
@@ -286,6 +284,7 @@ final class ExchangeConnection: LinkHandler {
         isStalled = false
         let late = stalled
         stalled = []
-        for (bytes, mark) in late { push(bytes, mark) }
+        // Also when the last of them is poison.
+        if isOpen && !isDeaf { for (bytes, mark, unread) in late { send(bytes, mark, unread) } }
     }
 }
