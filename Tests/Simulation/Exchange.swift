@@ -200,5 +200,8 @@ final class Exchange {
         (refusesUntilNs, swallowsUntilNs, failsUpgradesUntilNs, stallsUpgradesUntilNs) = (0, 0, 0, 0)
         (losesAnswersUntilNs, refusesSubscriptionsUntilNs) = (0, 0)
         for connection in connections { connection.heal() }
+        if isCalm { endDeafConnections() }
     }
+
+    func endDeafConnections() { for connection in connections { connection.endIfDeaf() } }
 }

@@ -273,12 +273,14 @@ final class ExchangeConnection: LinkHandler {
         exchange.kernel.events.plan(at: untilNs) { link.isServerReading = true }
     }
 
+    /// The other side hears that it is gone.
+    func endIfDeaf() { if isDeaf { reset() } }
+
     func heal() {
         if exchange.isCalm {
             let late = held
             held = []
             for (bytes, mark) in late { push(frames(bytes), mark) }
-            if isDeaf { reset() }
         }
         guard isStalled else { return }
         isStalled = false

@@ -209,6 +209,8 @@ public final class PairWorld {
         planTrouble()
         turnUntil(kernel.nowNs + scenario.troubleNs) { false }
         servers.heal()
+        // Of what is late in a dead member's socket only the next event makes the newest state again.
+        servers.exchange.endDeafConnections()
         for member in members { for index in member?.sleepsUntilNs.indices ?? 0..<0 { member!.sleepsUntilNs[index] = 0 } }
         if !turnUntil(kernel.nowNs + 700_000_000_000, { [unowned self] in members.allSatisfy { $0?.isLive ?? false } }) {
             complain("not live again: \(members.map { $0?.isLive ?? false })")

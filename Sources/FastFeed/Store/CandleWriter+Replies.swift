@@ -135,7 +135,10 @@ extension CandleWriter {
 
     private mutating func settleClosed(_ batch: Row<Batch>, _ index: Int, _ verdict: ReplyVerdict, _ nowNs: UInt64) {
         let position = batch.value.closedPositions[index]
-        guard position >= table.closed.head, table.closed.state(position) != .acknowledged else { return }
+        guard position >= table.closed.head, table.closed.state(position) != .acknowledged else {
+            if verdict == .done { hasTakenLost = true }
+            return
+        }
         switch verdict {
         case .done:
             table.closed.mark(position, .acknowledged)
@@ -264,6 +267,7 @@ extension CandleWriter {
             counters.add(.candlesWritten, written)
         }
         table.closed.advance()
+        if hasTakenLost { lookAtAll() }
         if !batch.value.asides.isEmpty {
             lane.value.asidesInFlight -= 1
             if lane.value.isRewriting && lane.value.again.isEmpty && lane.value.asidesInFlight == 0 { endRewriting(lane) }
@@ -273,6 +277,14 @@ extension CandleWriter {
         lane.value.candlesInFlight &-= batch.value.candleCount
         lane.value.firstBatch = (lane.value.firstBatch &+ 1) % lane.value.batches.count
         lane.value.batchCount &-= 1
+    }
+
+    /// Whose candles those were is not known any more. The healer may have asked Redis for them before they were there.
+    @inline(never)
+    private mutating func lookAtAll() {
+        hasTakenLost = false
+        guard hasHealer else { return }
+        _ = words.offer(.lookAt(Set((0..<UInt32(table.seriesCount)).compactMap { table.series($0) })))
     }
 
     @inline(never)

@@ -39,6 +39,8 @@ import CShims
     var takenOverUntilNs: UInt64 = 0
     /// How many candles of series that were taken over Redis had not.
     var takenOverMissing = 0
+    /// Redis has taken closed candles that were pushed out of the full queue while they were on their way, and so are listed as missing.
+    var hasTakenLost = false
     /// In a group: the beat stands still, and nothing is written until it goes on.
     var isHeldBack = false
     /// Stopped series ids that may still be mentioned by a batch or a closed candle built before.

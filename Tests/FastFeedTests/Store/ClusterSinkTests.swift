@@ -120,6 +120,30 @@ struct ClusterSinkTests {
         finish(world, "gained")
     }
 
+    @Test("The healer looks again when Redis takes what was pushed out of the full queue while it was on its way")
+    func takenAfterAll() throws {
+        let world = try SinkWorld(seed: 7, isCluster: false, heals: true, closedMax: 16)
+        func turns(most: Int, until isEnough: () -> Bool = { false }) {
+            for _ in 0..<most where !isEnough() {
+                world.feed(2)
+                world.turn("taken after all")
+            }
+        }
+        turns(most: 200)
+        // It refuses, and what is sent then waits in a server that hangs.
+        world.stage.isLoading = true
+        turns(most: 1_000) { world.sink.counters.value(.redisErrorsRetried) > 0 }
+        (world.stage.isLoading, world.stage.hung) = (false, [7_001])
+        turns(most: 1_000) { world.sink.counters.value(.closedQueueOverflow) > 50 }
+        #expect(world.sink.counters.value(.closedQueueOverflow) > 50, "nothing is proven")
+        _ = world.sink.words.takeAll()
+        world.stage.hung = []
+        turns(most: 20)
+        let said = world.sink.words.takeAll()
+        #expect(said.contains { if case .lookAt(let series) = $0 { series == Set(world.series) } else { false } }, "\(said)")
+        #expect(world.complaints.isEmpty, "\(world.complaints.summary)")
+    }
+
     @Test("Slots and keys move, nodes hang and die, maps come late", arguments: sinkSeeds)
     func storm(_ seed: UInt64) throws { try run(seed, .classic) }
 

@@ -33,6 +33,8 @@ final class ClusterStage: VirtualKernel {
     private(set) var moved: [String: UInt16] = [:]
     private(set) var dead: Set<UInt16> = []
     var hung: Set<UInt16> = []
+    /// All nodes refuse what is about a key.
+    var isLoading = false
     private var commandNumber = 0
 
     private(set) var histories: [String: [Entry]] = [:]
@@ -140,6 +142,7 @@ final class ClusterStage: VirtualKernel {
             return ":0\r\n"
         case "SPUBLISH": return publish(command[1], command[2], port, isAsking)
         case "EVAL" where command[2] == "0": return "+run\(port)\r\n"
+        case _ where isLoading: return "-LOADING Redis is loading the dataset in memory\r\n"
         case "EVAL", "EVALSHA": return redirect(command[3], port, isAsking) ?? script(command)
         default: return redirect(command[1], port, isAsking) ?? carryOut(command)
         }

@@ -54,7 +54,7 @@ final class SinkWorld {
     ///   - heals: somebody asks the sinks, and hears what they have to say.
     init(
         seed: UInt64, members count: Int = 1, isCluster: Bool = true, updates: UpdateMode = .classic, heals: Bool = false,
-        rewriteMs: Int = 60_000
+        rewriteMs: Int = 60_000, closedMax: Int = Limits.closedQueueCountMax
     ) throws {
         random = SplitMix64(seed: seed)
         stage = ClusterStage(ports: isCluster ? SinkWorld.ports : [7_001], seed: seed ^ 1)
@@ -63,7 +63,7 @@ final class SinkWorld {
             redis: try RedisLinkSettings(try RedisEndpoint(url: url)), market: .spot, schema: schema, history: 100_000, batchSize: 64,
             coalesces: true, seed: seed ^ 2)
         settings.updates = updates
-        settings.rewriteMs = rewriteMs
+        (settings.rewriteMs, settings.closedMax) = (rewriteMs, closedMax)
         if heals { settings.healHoldMs = 0 }
         self.settings = settings
         series = (0..<12).flatMap { place in [Interval.m1, .h1].map { Series(symbol: Symbol("s\(place)usdt")!, interval: $0) } }
