@@ -24,15 +24,13 @@ pids+=($!)
 cli=(redis-cli -s "$work/redis.sock")
 for _ in $(seq 100); do [ -n "$("${cli[@]}" HGET status:service state 2>/dev/null)" ] && break; sleep 0.1; done
 
-# call KIND FIELDS: publishes a request and prints its answer.
-number=0
+# call KIND FIELDS: publishes a request and prints its answer. (It runs in a subshell, whose number is of no other request.)
 call() {
-    number=$((number + 1))
-    local channel="responses:$1:cli-$number" out="$work/answer-$number"
-    timeout 10 "${cli[@]}" SUBSCRIBE "$channel" >"$out" &
+    local id="cli-$BASHPID" out="$work/answer-$BASHPID"
+    timeout 10 "${cli[@]}" SUBSCRIBE "responses:$1:$id" >"$out" &
     local listener=$!
     for _ in $(seq 50); do grep -q '^1$' "$out" && break; sleep 0.1; done
-    "${cli[@]}" PUBLISH "commands:$1" "{\"request_id\":\"cli-$number\"$2}" >/dev/null
+    "${cli[@]}" PUBLISH "commands:$1" "{\"request_id\":\"$id\"$2}" >/dev/null
     for _ in $(seq 100); do grep -q '^{' "$out" && break; sleep 0.05; done
     kill "$listener" 2>/dev/null || true
     grep '^{' "$out" || fail "no answer to $1"
@@ -68,7 +66,7 @@ if "$python" -c 'import redis' 2>/dev/null; then
     "$python" docs/examples/continuity.py "unix://$work/redis.sock" btcusdt 1s 15 >"$work/continuity" &
     reader=$!
     for _ in $(seq 100); do grep -q '^appended' "$work/continuity" && break; sleep 0.1; done
-    id=$("${cli[@]}" XRANGE "$key" - + COUNT 300 | grep -E '^[0-9]+-0$' | tail -1)
+    id=$("${cli[@]}" XRANGE "$key" - + COUNT 300 | grep -E '^[0-9]+-0$' | tail -1) || fail "no candles of btcusdt come"
     "${cli[@]}" XDEL "$key" "$id" >/dev/null
     "$feedd" audit btcusdt 1s --repair --redis "unix://$work/redis.sock" || fail "the audit has not put $id back"
     wait "$reader" || fail "continuity.py: $(cat "$work/continuity")"
