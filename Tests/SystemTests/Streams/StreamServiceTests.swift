@@ -46,7 +46,8 @@ struct StreamServiceTests {
             let openTimes = try rig.ids(key).map(\.milliseconds)
             #expect(zip(openTimes, openTimes.dropFirst()).allSatisfy { $1 - $0 == 1_000 }, "\(key): \(openTimes)")
         }
-        for info in try await rig.streams[keys[0]].groups() { #expect(info.lag == 0, "\(info)") }
+        // (Redis 6.2 does not know it.)
+        for info in try await rig.streams[keys[0]].groups() { #expect([0, nil].contains(info.lag), "\(info)") }
         for consumer in consumers { await consumer.stop() }
         for task in tasks { try await task.end() }
     }
