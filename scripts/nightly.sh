@@ -22,7 +22,7 @@ parts=(
     "sinks       5  env FASTFEED_SEEDS=1000 scripts/test.sh --filter (Cluster|Group)SinkTests"
     "fuzz       13  scripts/fuzz.sh 60"
     "address    10  scripts/sanitize.sh address"
-    "thread     15  scripts/sanitize.sh thread"
+    "thread     45  scripts/sanitize.sh thread"
     "compare     6  perf/compare.sh 1"
     "scale      10  perf/scale.sh"
     "churn       6  scripts/churn.sh 5"
