@@ -234,17 +234,32 @@ extension CandleWriter {
         redo(
             removals: Set(removed.keys.filter { isMoved(schema.latestKey($0.market, $0.interval)) }),
             gaps: Set(gaps.all.map(\.series).filter { isMoved(schema.historyKey($0)) }))
-        // A new connection writes all of it.
-        if hasHealer {
-            for id in 0..<UInt32(table.seriesCount) where route.isMoved(series: Int(id), moved) {
-                if let series = table.series(id), table.writes(series) { lanes[route.historyLane(id)!].gained.insert(series) }
-            }
+        noteGained { id, route in route.isMoved(series: Int(id), moved) }
+        for place in Set(changes.map(\.to)).sorted() { rewriteGained(lanes.row(place)) { isMoved(schema.historyKey($0)) } }
+    }
+
+    private mutating func noteGained(_ isGained: (UInt32, borrowing LaneRoute) -> Bool) {
+        for id in 0..<UInt32(table.seriesCount) where hasHealer && isGained(id, route) {
+            if let series = table.series(id), table.writes(series) { lanes[route.historyLane(id)!].gained.insert(series) }
         }
-        for place in Set(changes.map(\.to)).sorted() where lanes[place].link.isReady {
-            let lane = lanes.row(place)
-            rewrite(lane) { isMoved(schema.historyKey($0)) }
-            if !lane.value.isRewriting { endRewriting(lane) }
-        }
+    }
+
+    /// A new connection writes all of it.
+    private mutating func rewriteGained(_ lane: Row<Lane>, of isGained: (Series) -> Bool) {
+        guard lane.value.isOpen && lane.value.link.isReady else { return }
+        rewrite(lane, of: isGained)
+        if !lane.value.isRewriting { endRewriting(lane) }
+    }
+
+    /// A node is lost that owned nothing, and with it perhaps keys that had gone there ahead of their slots. Which ones is not known: the
+    /// owners of all slots have what they lack written, and looked at, again.
+    @inline(never)
+    mutating func writeElsewhere() {
+        guard route.map != nil else { return }
+        table.markAllDirty()
+        redo(removals: Set(removed.keys), gaps: Set(gaps.all.map(\.series)))
+        noteGained { _, _ in true }
+        for place in 0..<lanes.count { rewriteGained(lanes.row(place)) { _ in true } }
     }
 
     // MARK: Redirects

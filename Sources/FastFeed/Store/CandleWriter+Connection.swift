@@ -57,7 +57,11 @@ extension CandleWriter {
         restoreFlight(lane)
         endTakeOvers(lane)
         takeBackAsked(lane)
-        if isIdle(lane) { return close(lane) }
+        if isIdle(lane) {
+            close(lane)
+            if wasReady { writeElsewhere() }
+            return
+        }
         let delayNs = lane.value.link.lose(nowNs: nowNs, peerIsGone: peerIsGone)
         counters.add(.redisReconnects)
         wantMap()

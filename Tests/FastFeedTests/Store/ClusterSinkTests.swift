@@ -120,6 +120,35 @@ struct ClusterSinkTests {
         finish(world, "gained")
     }
 
+    @Test("A node dies before it owns what has gone to it: that is written again where it belongs, and the healer looks")
+    func diedAhead() throws {
+        let world = try SinkWorld(seed: 8, heals: true)
+        func turns(_ count: Int) {
+            for _ in 0..<count {
+                world.feed(2)
+                world.turn("died ahead")
+            }
+        }
+        world.route()
+        turns(200)
+        let series = world.series[5]
+        for key in [world.schema.historyKey(series), world.schema.latestKey(.spot, series.interval)] { world.stage.moveKey(key, to: 7_004) }
+        turns(300)
+        #expect(world.stage.openPorts.contains(7_004), "nothing is proven")
+        _ = world.sink.words.takeAll()
+        world.stage.die(7_004)
+        turns(300)
+        let looksAt = world.sink.words.takeAll().map { word -> Set<Series>? in
+            switch word {
+            case .connected: Set(world.series)
+            case .lookAt(let list): list
+            default: nil
+            }
+        }
+        #expect(looksAt.contains { $0?.contains(series) == true }, "\(looksAt)")
+        finish(world, "died ahead")
+    }
+
     @Test("The healer looks again when Redis takes what was pushed out of the full queue while it was on its way")
     func takenAfterAll() throws {
         let world = try SinkWorld(seed: 7, isCluster: false, heals: true, closedMax: 16)

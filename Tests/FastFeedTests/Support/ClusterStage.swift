@@ -100,6 +100,13 @@ final class ClusterStage: VirtualKernel {
         moved = moved.filter { $0.value != port && owner($0.key) != successor }
     }
 
+    /// One that owns nothing dies, and with it the keys that had gone there ahead of their slots. Their moves are given up.
+    func die(_ port: UInt16) {
+        dead.insert(port)
+        for (number, socket) in sockets where socket.port == port { sockets[number]!.isEnded = true }
+        for key in moved.keys where moved[key] == port { (histories[key], latest[key], moved[key]) = (nil, nil, nil) }
+    }
+
     /// Its machine comes back, empty, and owns nothing.
     func revive(_ port: UInt16) { dead.remove(port) }
 
