@@ -6,7 +6,7 @@
 #   scripts/seccomp.sh               all of these tests: about nine minutes beside other work
 #   scripts/seccomp.sh --filter X    some, with the flags of `swift test`
 #
-# UNIT=FILE takes the filter of that one, TESTS=PROGRAM this bundle (beside it: feedd) instead of building. What the tests say:
+# UNIT=FILE takes the filter of that one, TESTS=PROGRAM this bundle (beside it: feedd, Benchmarks) instead of building. What the tests say:
 # .build/seccomp/filtered.log.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -28,8 +28,9 @@ fi
 rm -rf "$logs"
 mkdir -p "$logs"
 
-# Debian's Python: the module is of its packages. The tests start the `feedd` that stands beside them.
-ln "$TESTS" "$logs/" 2>/dev/null || cp "$TESTS" "$logs/"
+# Debian's Python: the module is of its packages. The tests start the `feedd` that stands beside them, and consumers of streams, which are
+# not under the filter.
+for program in "$TESTS" "$(dirname "$TESTS")/Benchmarks"; do ln "$program" "$logs/" 2>/dev/null || cp "$program" "$logs/"; done
 /usr/bin/python3 scripts/unit-filter.py "$unit" "$logs/feedd" "$(dirname "$TESTS")/feedd"
 tests[0]=$logs/$(basename "$TESTS")
 

@@ -85,8 +85,9 @@ final class ClusterStage: VirtualKernel {
     /// Who moves gives up: all goes back.
     func giveUpMoves() { moved = [:] }
 
-    /// A primary dies, or hangs on; the one that takes its place lacks its last commands.
+    /// A primary dies, or hangs on; the one that takes its place lacks its last commands. One that hangs takes no place.
     func failOver(_ port: UInt16, to successor: UInt16, losing count: Int) {
+        guard !hung.contains(successor) else { return }
         if !hung.contains(port) {
             dead.insert(port)
             for (number, socket) in sockets where socket.port == port { sockets[number]!.isEnded = true }

@@ -125,8 +125,17 @@ final class ClusterSet {
         nodes.allSatisfy { $0.map?.owner(HashSlot(key: key)) == node.address }
     }
 
-    /// Keys that a primary has and another one owns: nobody would find them.
+    /// Keys that a primary has and another one owns: nobody would find them. After a failover its nodes need a moment to agree.
     func strays() throws -> [String] {
+        var found: [String] = []
+        _ = try comesTrue(within: 30, everyMicroseconds: 100_000) {
+            found = try straysNow()
+            return found.isEmpty
+        }
+        return found
+    }
+
+    private func straysNow() throws -> [String] {
         let map = try map()
         return try nodes.filter(\.isPrimary).flatMap { node in
             try node.ask("KEYS", "*").strings.filter { map.owner(HashSlot(key: $0)).port != node.port }.map { "\(node.port) \($0)" }
