@@ -14,6 +14,8 @@ struct HostileCase: Sendable {
         case violation(UInt16, String)
         /// The connection ends without a violation; the log's reason holds the text.
         case lost(String)
+
+        var isRefusal: Bool { if case .refused = self { true } else { false } }
     }
 
     let name: String

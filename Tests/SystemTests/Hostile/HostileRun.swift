@@ -53,11 +53,15 @@ final class HostileRun {
 
     var counters: CounterSnapshot { engine.snapshot().counters }
 
-    /// Lets the cases run until each has been tried so often (and the good connection has worked, too), ends the good
-    /// service in order, and then everything.
+    /// Lets the cases run until each has been tried so often, and the log has said so (and the good connection has worked, too), ends the
+    /// good service in order, and then everything.
     func run(attempts: Int, seconds: Double) throws {
         let isDone = { [self] in
-            service.sent > 200 && cases.indices.allSatisfy { server.attempts(of: HostileRun.symbol($0)).count >= attempts }
+            service.sent > 200
+                && cases.indices.allSatisfy { index in
+                    server.attempts(of: HostileRun.symbol(index)).count >= attempts
+                        && (cases[index].outcome.isRefusal || reasons(index).count >= attempts)
+                }
         }
         if !wait(seconds, isDone) {
             let late = cases.indices.filter { server.attempts(of: HostileRun.symbol($0)).count < attempts }
@@ -119,11 +123,7 @@ final class HostileRun {
         // Later ones may have been cut short by the engine's end.
         let seen = server.attempts(of: symbol).prefix(attempts)
         #expect(seen.allSatisfy { $0.unmaskedCount == 0 }, "\(hostile.name): a client frame without a mask")
-        let reasons: [String]
-        switch hostile.outcome {
-        case .refused: reasons = self.reasons(of: "cannot connect to the exchange", index)
-        case .violation, .lost: reasons = self.reasons(of: "connection to the exchange lost", index)
-        }
+        let reasons = reasons(index)
         switch hostile.outcome {
         case .refused(let text):
             #expect(!reasons.isEmpty && reasons.allSatisfy { $0.contains(text) }, "\(hostile.name): \(reasons)")
@@ -143,8 +143,9 @@ final class HostileRun {
     }
 
     /// The log's reasons for a case.
-    private func reasons(of message: String, _ index: Int) -> [String] {
-        journal.filter { line in line.message == message && line.fields.contains { $0 == ("connection", "0.\(index)") } }
+    private func reasons(_ index: Int) -> [String] {
+        let message = cases[index].outcome.isRefusal ? "cannot connect to the exchange" : "connection to the exchange lost"
+        return journal.filter { line in line.message == message && line.fields.contains { $0 == ("connection", "0.\(index)") } }
             .compactMap { line in line.fields.first { $0.0 == "reason" }?.1 }
     }
 
