@@ -24,7 +24,7 @@ faults=(
     "FeeddRedisDown FeeddNotReady FeeddLatencyHigh FeeddCloseDelayed"
     "FeeddRedisRefusing FeeddNotReady FeeddRedisMemoryHigh FeeddLatencyHigh FeeddCloseDelayed"
     "FeeddExchangeDown FeeddNotReady FeeddReconnecting FeeddFluxStale FeeddSeriesSilent FeeddGapsOpen FeeddCloseDelayed"
-    "FeeddReconnecting FeeddExchangeDown FeeddNotReady FeeddGapsOpen FeeddCloseDelayed"
+    "FeeddReconnecting FeeddExchangeDown FeeddNotReady FeeddFluxStale FeeddSeriesSilent FeeddGapsOpen FeeddCloseDelayed"
     "FeeddFluxStale FeeddSeriesSilent FeeddGapsOpen"
     "FeeddSeriesSilent FeeddGapsOpen"
     "FeeddClosedCandlesLost FeeddGapsOpen"
@@ -190,7 +190,8 @@ begin_FeeddExchangeDown() {
     sim 'fault?kind=massDisconnect'
 }
 
-# Pauses grow with each loss, up to half a minute: they begin anew with the process.
+# Pauses grow with each loss of a connection that has brought nothing, up to half a minute, and fluxes stand still meanwhile: they begin
+# anew with the process.
 begin_FeeddReconnecting() { restart_feedd; }
 again_FeeddReconnecting() { sim 'fault?kind=drop'; }
 end_FeeddReconnecting() { restart_feedd; }
