@@ -16,9 +16,10 @@ package enum MonotonicClock {
     package static func nowNs() -> UInt64 { read(CLOCK_MONOTONIC) }
 }
 
-/// The system's clock, Unix milliseconds: it may be set, and go back.
+/// The system's clock, Unix time: it may be set, and go back.
 package enum WallClock {
-    package static func nowMs() -> Int64 { Int64(read(CLOCK_REALTIME) / 1_000_000) }
+    package static func nowNs() -> Int64 { Int64(read(CLOCK_REALTIME)) }
+    package static func nowMs() -> Int64 { nowNs() / 1_000_000 }
 }
 
 /// CPU time of the calling thread, for benchmarks.

@@ -221,7 +221,7 @@ import CShims
         table.held.nowNs = nowNs
         if healDueNs != 0 && nowNs >= healDueNs { healDueNs = 0 }
         if nowNs >= wallDueNs {
-            wallOffsetNs = WallClock.nowMs() &* 1_000_000 &- Int64(bitPattern: MonotonicClock.nowNs())
+            wallOffsetNs = WallClock.nowNs() &- Int64(bitPattern: MonotonicClock.nowNs())
             wallDueNs = nowNs + 1_000_000_000
             if isCluster { noteMessageRate(nowNs) }
         }

@@ -15,13 +15,15 @@ final class OpsRig {
     let port: UInt16
 
     init(
-        symbols: Int = 3, intervals: String = "1s,1m", speed: Double = 1, arguments: [String] = [], environment: [String: String] = [:],
+        symbols: Int = 3, intervals: String = "1s,1m", speed: Double = 1, clockOffsetMs: Int64 = 0, arguments: [String] = [],
+        environment: [String: String] = [:],
         prepare: (RedisClient) throws -> Void = { _ in }
     ) throws {
         var simulator = SimulatorConfiguration()
         simulator.symbolCount = symbols
         simulator.pace = .realTime(speed: speed)
         simulator.illiquidEvery = 0
+        simulator.clockOffsetMs = clockOffsetMs
         venue = try VenueSimulator(configuration: simulator)
         try venue.start()
         redis = try RedisServerProcess()
