@@ -78,15 +78,9 @@ struct ClusterSinkTests {
     func hung() throws {
         let world = try SinkWorld(seed: 3)
         world.route()
-        for _ in 0..<100 {
-            world.feed(2)
-            world.turn("start")
-        }
+        world.turns(100, "start")
         world.stage.hung = [7_002]
-        for _ in 0..<50 {
-            world.feed(2)
-            world.turn("hung")
-        }
+        world.turns(50, "hung")
         world.stage.failOver(7_002, to: 7_004, losing: 20)
         world.route()
         finish(world, "hung")
@@ -99,21 +93,15 @@ struct ClusterSinkTests {
         arguments: [60_000, 0])
     func gained(_ rewriteMs: Int) throws {
         let world = try SinkWorld(seed: 6, heals: true, rewriteMs: rewriteMs)
-        func turns(_ count: Int) {
-            for _ in 0..<count {
-                world.feed(2)
-                world.turn("gained")
-            }
-        }
         world.route()
-        turns(200)
+        world.turns(200, "gained")
         #expect(world.sink.isConnected)
         _ = world.sink.words.takeAll()
         let key = world.schema.historyKey(world.series[3])
         let alike = Set(world.series.filter { HashSlot(key: world.schema.historyKey($0)) == HashSlot(key: key) })
         world.stage.moveSlot(of: key, to: SinkWorld.ports.first { $0 != world.stage.owner(key) }!)
         world.route()
-        turns(200)
+        world.turns(200, "gained")
         let said = world.sink.words.takeAll()
         #expect(said.compactMap { if case .lookAt(let series) = $0 { series } else { nil } } == [alike])
         #expect(said.allSatisfy { if case .connected = $0 { false } else { true } })
@@ -123,21 +111,15 @@ struct ClusterSinkTests {
     @Test("A node dies before it owns what has gone to it: that is written again where it belongs, and the healer looks")
     func diedAhead() throws {
         let world = try SinkWorld(seed: 8, heals: true)
-        func turns(_ count: Int) {
-            for _ in 0..<count {
-                world.feed(2)
-                world.turn("died ahead")
-            }
-        }
         world.route()
-        turns(200)
+        world.turns(200, "died ahead")
         let series = world.series[5]
         for key in [world.schema.historyKey(series), world.schema.latestKey(.spot, series.interval)] { world.stage.moveKey(key, to: 7_004) }
-        turns(300)
+        world.turns(300, "died ahead")
         #expect(world.stage.openPorts.contains(7_004), "nothing is proven")
         _ = world.sink.words.takeAll()
         world.stage.die(7_004)
-        turns(300)
+        world.turns(300, "died ahead")
         let looksAt = world.sink.words.takeAll().map { word -> Set<Series>? in
             switch word {
             case .connected: Set(world.series)
@@ -152,22 +134,16 @@ struct ClusterSinkTests {
     @Test("The healer looks again when Redis takes what was pushed out of the full queue while it was on its way")
     func takenAfterAll() throws {
         let world = try SinkWorld(seed: 7, isCluster: false, heals: true, closedMax: 16)
-        func turns(most: Int, until isEnough: () -> Bool = { false }) {
-            for _ in 0..<most where !isEnough() {
-                world.feed(2)
-                world.turn("taken after all")
-            }
-        }
-        turns(most: 200)
+        world.turns(200, "taken after all")
         // It refuses, and what is sent then waits in a server that hangs.
         world.stage.isLoading = true
-        turns(most: 1_000) { world.sink.counters.value(.redisErrorsRetried) > 0 }
+        world.turns(1_000, "taken after all") { world.sink.counters.value(.redisErrorsRetried) > 0 }
         (world.stage.isLoading, world.stage.hung) = (false, [7_001])
-        turns(most: 1_000) { world.sink.counters.value(.closedQueueOverflow) > 50 }
+        world.turns(1_000, "taken after all") { world.sink.counters.value(.closedQueueOverflow) > 50 }
         #expect(world.sink.counters.value(.closedQueueOverflow) > 50, "nothing is proven")
         _ = world.sink.words.takeAll()
         world.stage.hung = []
-        turns(most: 20)
+        world.turns(20, "taken after all")
         let said = world.sink.words.takeAll()
         #expect(said.contains { if case .lookAt(let series) = $0 { series == Set(world.series) } else { false } }, "\(said)")
         #expect(world.complaints.isEmpty, "\(world.complaints.summary)")

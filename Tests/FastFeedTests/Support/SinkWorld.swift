@@ -118,6 +118,14 @@ final class SinkWorld {
         }
     }
 
+    /// Two records each, until enough has happened.
+    func turns(_ most: Int, _ what: String, until isEnough: () -> Bool = { false }) {
+        for _ in 0..<most where !isEnough() {
+            feed(2)
+            turn(what)
+        }
+    }
+
     /// `kill -9`, and a process that begins anew.
     func replace(_ place: Int) throws {
         stage.drop(clientsOf: place)
