@@ -45,7 +45,7 @@ struct LateEventTests {
             #expect(delayMs == 0 ? newest - late["t"]!.int == 1_000 : newest - late["t"]!.int > 5_000)
             let known = try #require(truth(simulator, late))
             #expect(known.candle.volume.description == late["v"]!.text && known.candle.lastTradeID == late["L"]!.int)
-            try eventually(5, "it counts as delivered") { truth(simulator, late)?.delivered == true }
+            try eventually(20, "it counts as delivered") { truth(simulator, late)?.delivered == true }
         }
     }
 

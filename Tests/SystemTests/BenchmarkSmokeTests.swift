@@ -23,9 +23,10 @@ struct BenchmarkSmokeTests {
         let process = Process()
         process.executableURL = folder.appendingPathComponent("Benchmarks")
         process.arguments = arguments
-        process.standardOutput = try FileHandle(forWritingTo: output)
-        process.standardError = try FileHandle(forWritingTo: errors)
+        let files = [try FileHandle(forWritingTo: output), try FileHandle(forWritingTo: errors)]
+        (process.standardOutput, process.standardError) = (files[0], files[1])
         try process.run()
+        for file in files { try file.close() }
         if !comesTrue(within: seconds, { !process.isRunning }) {
             // It has servers to end.
             kill(process.processIdentifier, SIGTERM)

@@ -41,11 +41,13 @@ final class ProgramRun {
         let inherited = ProcessInfo.processInfo.environment.filter {
             ["PATH", "TMPDIR"].contains($0.key) || $0.key.hasSuffix("SAN_OPTIONS")
         }
-        // One ops server has its usual place; many of these programs run at a time.
-        process.environment = inherited.merging(["FEEDD_OPS": "off"]) { $1 }.merging(environment) { $1 }
+        // One ops server has its usual place; many of these programs run at a time, so that an answer may be late.
+        process.environment = inherited.merging(["FEEDD_OPS": "off", "FEEDD_TIMEOUT": "20"]) { $1 }.merging(environment) { $1 }
         process.standardInput = FileHandle.nullDevice
-        process.standardOutput = try FileHandle(forWritingTo: output)
-        process.standardError = try FileHandle(forWritingTo: errors)
+        let files = [try FileHandle(forWritingTo: output), try FileHandle(forWritingTo: errors)]
+        // They are the program's; Foundation would keep ours for good.
+        defer { for file in files { try? file.close() } }
+        (process.standardOutput, process.standardError) = (files[0], files[1])
         switch place {
         case .file: break
         case .closedPipe:
@@ -71,7 +73,7 @@ final class ProgramRun {
     var isRunning: Bool { process.isRunning }
 
     /// The exit code; −1 and a recorded issue when the program does not end in time, −signal when one killed it.
-    func end(within seconds: Double = 10) -> Int32 {
+    func end(within seconds: Double = 30) -> Int32 {
         guard comesTrue(within: seconds, { !process.isRunning }) else {
             Issue.record("still running after \(seconds) s: \(errorText)")
             return -1
@@ -414,8 +416,8 @@ struct CommandLineLifeTests {
         let (directory, pid) = (try socketDirectory(run), try embeddedPid(run))
         run.signal(SIGKILL)
         #expect(run.end() == -SIGKILL)
-        try eventually(8, "its end") { !isAlive(pid) }
-        try eventually(8, "no directory left") { !FileManager.default.fileExists(atPath: directory) }
+        try eventually(20, "its end") { !isAlive(pid) }
+        try eventually(20, "no directory left") { !FileManager.default.fileExists(atPath: directory) }
     }
 
     @Test("An embedded Redis that dies is started again")

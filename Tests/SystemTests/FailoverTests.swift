@@ -41,7 +41,7 @@ struct FailoverTests {
     private func longestPauseNs(_ rig: Rig, failovers: UInt64) -> UInt64 {
         var (longestNs, lastNs, written) = (UInt64(0), MonotonicClock.nowNs(), rig.counters[.closedWritten])
         var target: UInt64?
-        rig.wait(seconds: 30, "the data path to follow") {
+        rig.wait(seconds: SentinelSet.patience, "the data path to follow") {
             let (nowNs, now) = (MonotonicClock.nowNs(), rig.counters[.closedWritten])
             if now > written {
                 longestNs = max(longestNs, nowNs - lastNs)
@@ -84,7 +84,9 @@ struct FailoverTests {
         let killedNs = MonotonicClock.nowNs()
         let written = rig.counters[.closedWritten]
         set.second.resume()
-        rig.wait(seconds: 60, "candles at the new primary") { rig.counters[.closedWritten] > written && rig.counters[.redisFailovers] == 1 }
+        rig.wait(seconds: SentinelSet.patience, "candles at the new primary") {
+            rig.counters[.closedWritten] > written && rig.counters[.redisFailovers] == 1
+        }
         tell("killed: candles again after", MonotonicClock.nowNs() - killedNs)
         waitForCloses(rig, 300)
         rig.wait(seconds: 30, "candles written again") { rig.counters[.closedAgainMissing] > 0 }
@@ -102,7 +104,7 @@ struct FailoverTests {
         let rig = try rig(set)
         let client = try await FluxClient.connect(try set.endpoint(), timeout: .seconds(20))
         waitForCloses(rig, 300)
-        let listener = try await FluxClient.connect(try set.endpoint(), silence: .milliseconds(500))
+        let listener = try await FluxClient.connect(try set.endpoint(), timeout: .seconds(20), silence: .milliseconds(500))
         let updates = try await listener.updates(symbol: "btcusdt", interval: .s1)
         let heard = Lock(0)
         let listening = Task { for await _ in updates { heard.withLock { $0 += 1 } } }
@@ -112,12 +114,14 @@ struct FailoverTests {
             try set.failOver()
             tell("planned: no candle for", longestPauseNs(rig, failovers: UInt64(round + 1)))
             let before = heard.withLock { $0 }
-            try await eventually(60, "updates for who only listens") { heard.withLock { $0 } > before + 10 }
+            try await eventually(SentinelSet.patience, "updates for who only listens") { heard.withLock { $0 } > before + 10 }
             let status = try await client.status()
             #expect((status.redisMode, status.redisPrimary) == ("sentinel", "127.0.0.1:\(ports[round % 2])"), "\(status)")
             #expect(status["redis_failovers"] == UInt64(round + 1))
             let old = round % 2 == 0 ? set.first : set.second
-            try await eventually(60, "the old primary to follow the new one") { old.info("replication").contains("master_link_status:up") }
+            try await eventually(SentinelSet.patience, "the old primary to follow the new one") {
+                old.info("replication").contains("master_link_status:up")
+            }
         }
         let run = try ProgramRun(["status", "--json", "--redis", set.url])
         #expect(run.end() == 0 && run.outputText.contains("\"redis_mode\":\"sentinel\""), "\(run.errorText)")
@@ -144,7 +148,7 @@ struct FailoverTests {
             try keys.allSatisfy { try set.second.command("XINFO", "GROUPS", $0).elements.count == 1 }
         }
         if isKilled { set.first.process.kill9() } else { try set.failOver() }
-        rig.wait(seconds: 60, "the data path to follow") { rig.counters[.redisFailovers] == 1 }
+        rig.wait(seconds: SentinelSet.patience, "the data path to follow") { rig.counters[.redisFailovers] == 1 }
         waitForCloses(rig, 300)
         try expectWhole(rig, set)
         let admin = try RedisClient.connect(set.second.process.endpoint)
@@ -168,9 +172,9 @@ struct FailoverTests {
         waitForCloses(rig, 300)
         set.first.pause()
         let pausedNs = MonotonicClock.nowNs()
-        rig.wait(seconds: 60, "a Sentinel that names the new one") { set.isNamed(set.second) }
+        rig.wait(seconds: SentinelSet.patience, "a Sentinel that names the new one") { set.isNamed(set.second) }
         let namedNs = MonotonicClock.nowNs()
-        rig.wait(seconds: 60, "the data path to follow") { rig.counters[.redisFailovers] == 1 }
+        rig.wait(seconds: SentinelSet.patience, "the data path to follow") { rig.counters[.redisFailovers] == 1 }
         tell("hung: gone from the old primary after a Sentinel named the new one in", MonotonicClock.nowNs() - namedNs)
         waitForCloses(rig, 300)
         if Nightly.isOn { rig.wait(seconds: 30, "twelve seconds") { MonotonicClock.nowNs() - pausedNs > 12_000_000_000 } }
@@ -182,7 +186,7 @@ struct FailoverTests {
             return list.split(separator: "\n").count { $0.contains(" name= ") }
         }
         try eventually(10, "the service to be gone from the old primary") { try strangers() == 1 }
-        try eventually(60, "the old primary to be a replica") { set.first.role == "slave" }
+        try eventually(SentinelSet.patience, "the old primary to be a replica") { set.first.role == "slave" }
         waitForCloses(rig, 300)
         #expect(try strangers() == 1 && rig.counters[.redisFailovers] == 1)
         try expectWhole(rig, set)
@@ -196,7 +200,7 @@ struct FailoverTests {
         let rig = try rig(set)
         waitForCloses(rig, 300)
         try set.failOver()
-        rig.wait(seconds: 60, "the data path to follow") { rig.counters[.redisFailovers] == 1 }
+        rig.wait(seconds: SentinelSet.patience, "the data path to follow") { rig.counters[.redisFailovers] == 1 }
         let liar = try SentinelSet.startSentinel(set.sentinelPorts[0], watching: stale.port)
         for _ in 0..<3 {
             let before = rig.counters[.redisReconnects]

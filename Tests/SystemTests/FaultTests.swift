@@ -222,7 +222,8 @@ struct FaultTests {
         let client = try await FluxClient.connect(RedisEndpoint(place: .unix(path: name)), timeout: .seconds(20))
         #expect(try await client.listFluxes().count == 1)
         // One that only listens, and a count of what it has heard.
-        let listener = try await FluxClient.connect(RedisEndpoint(place: .unix(path: name)), silence: .milliseconds(300))
+        let listener = try await FluxClient.connect(
+            RedisEndpoint(place: .unix(path: name)), timeout: .seconds(20), silence: .milliseconds(300))
         let updates = try await listener.updates(symbol: "btcusdt", interval: .s1)
         let heard = Lock(0)
         let listening = Task { for await _ in updates { heard.withLock { $0 += 1 } } }
@@ -292,11 +293,10 @@ struct FaultTests {
         let rig = try rig(symbols: 200) { $0.adjust = { $0.streamsPerConnectionMax = 120 } }
         for _ in 0..<3 {
             waitForCloses(rig, 400)
-            let before = rig.counters[.connectionsClosed]
+            func lost() -> UInt64 { rig.counters[.endedByPeer] + rig.counters[.endedByNetwork] }
+            let before = lost()
             rig.venue.inject(Fault(kind))
-            rig.wait(seconds: 20, "the loss noticed, with its reason") {
-                rig.counters[.connectionsClosed] > before && rig.engine.troubles.ofConnections != nil
-            }
+            rig.wait(seconds: 20, "the loss noticed, with its reason") { lost() > before }
             rig.wait(seconds: 20, "all connections back") { rig.counters[.connectionsLive] == 4 }
             #expect(rig.engine.troubles.ofConnections == nil)
         }

@@ -244,7 +244,7 @@ private struct MergeRounds {
     private func wait(from last: EntryID) throws {
         _ = waiter.send(["XREAD", "BLOCK", "0", "STREAMS", rig.key, "\(last)"])
         _ = waiter.next(timeoutMs: 1)
-        try eventually(5, "a blocked reader") { try blockedCount() == 1 }
+        try eventually(20, "a blocked reader") { try blockedCount() == 1 }
     }
 
     /// Who waits is woken by what is newer than all, and by nothing else.

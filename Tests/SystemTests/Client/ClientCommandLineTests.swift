@@ -135,7 +135,7 @@ struct ClientCommandLineTests {
             default: ScriptedService.wellBehaved(command, request)
             }
         }
-        let run = try run(["backfill", "btcusdt", "1m", "20", "--json", "--timeout", "1"] + place)
+        let run = try run(["backfill", "btcusdt", "1m", "20", "--json", "--timeout", "4"] + place)
         #expect(try run.status == 1 && json(run.out)["count"] as? Int == 20, "\(run.out) \(run.err)")
         service.stop()
     }
@@ -324,7 +324,7 @@ struct ClientWatchTests {
     @Test("watch prints a line for each update and ends after --count")
     func lines() async throws {
         let watch = try ProgramRun(["watch", "BTCUSDT", "1m", "--count", "2"] + place)
-        try await eventually(5, "somebody who listens") { try publish(1) }
+        try await eventually(20, "somebody who listens") { try publish(1) }
         #expect(try publish(2))
         #expect(watch.end() == 0, "\(watch.errorText)")
         let lines = watch.outputText.split(separator: "\n")
@@ -335,8 +335,8 @@ struct ClientWatchTests {
     @Test("watch --json prints the messages; Ctrl-C ends it with 0")
     func documents() async throws {
         let watch = try ProgramRun(["watch", "btcusdt", "1m", "--json"] + place)
-        try await eventually(5, "somebody who listens") { try publish(1) }
-        try await eventually(5, "the update as a whole line") { watch.outputText.hasSuffix("\n") }
+        try await eventually(20, "somebody who listens") { try publish(1) }
+        try await eventually(20, "the update as a whole line") { watch.outputText.hasSuffix("\n") }
         let message = try JSONValue(parsing: Array(watch.outputText.utf8))
         #expect(message.text == (try JSONValue(parsing: Array(ScriptedService.update(1).utf8))).text)
         watch.signal(SIGINT)
@@ -352,7 +352,7 @@ struct ClientWatchTests {
         shell.standardInput = FileHandle.nullDevice
         shell.standardOutput = output
         try shell.run()
-        try await eventually(5, "somebody who listens") { try publish(1) }
+        try await eventually(20, "somebody who listens") { try publish(1) }
         try await eventually(10, "nobody who listens") { try !publish(2) }
         shell.waitUntilExit()
         #expect(String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self).split(separator: "\n").count == 1)
@@ -362,9 +362,9 @@ struct ClientWatchTests {
     func monitor() async throws {
         let service = try ScriptedService(server.endpoint)
         let monitor = try ProgramRun(["monitor", "--every", "0.1"] + place)
-        try await eventually(5, "two fluxes: \(monitor.outputText)") { monitor.outputText.contains("live  2 fluxes (2 live)") }
+        try await eventually(20, "two fluxes: \(monitor.outputText)") { monitor.outputText.contains("live  2 fluxes (2 live)") }
         service.stop()
-        try await eventually(5, "the service's end: \(monitor.outputText)") { monitor.outputText.contains("no service listens") }
+        try await eventually(20, "the service's end: \(monitor.outputText)") { monitor.outputText.contains("no service listens") }
         monitor.signal(SIGTERM)
         #expect(monitor.end() == 0, "\(monitor.errorText)")
         #expect(!monitor.outputText.contains("\u{1B}"))
@@ -402,7 +402,7 @@ struct DiscoveryTests {
     private func runs(_ arguments: [String]) async throws -> ProgramRun {
         let run = try ProgramRun(["run", "--redis"] + arguments + ["--venue-ws", "ws://127.0.0.1:1"], environment: environment)
         #expect(run.shows("taking commands", within: 20), "\(run.errorText)")
-        try await eventually(5, "its file") { FileManager.default.fileExists(atPath: file(of: run)) }
+        try await eventually(20, "its file") { FileManager.default.fileExists(atPath: file(of: run)) }
         return run
     }
 

@@ -12,7 +12,7 @@ struct ClientCommandTests {
 
     init() throws { server = try RedisServerProcess() }
 
-    private func connect(timeoutMs: Int = 3_000, prefix: String = "") async throws -> FluxClient {
+    private func connect(timeoutMs: Int = 20_000, prefix: String = "") async throws -> FluxClient {
         try await FluxClient.connect(server.endpoint, keyPrefix: prefix, timeout: .milliseconds(timeoutMs))
     }
 
@@ -67,7 +67,7 @@ struct ClientCommandTests {
                 "{ID,\"quote\":\"USDT\",\"status\":\"any\",\"search\":\"b\",\"limit\":1}",
             ])
         let observer = try RedisClient.connect(server.endpoint)
-        try await eventually(5, "no channel listened to") { try channels(observer).isEmpty }
+        try await eventually(20, "no channel listened to") { try channels(observer).isEmpty }
     }
 
     @Test("The key prefix stands before every channel")
@@ -88,7 +88,7 @@ struct ClientCommandTests {
         let service = try ScriptedService(server.endpoint) { command, request in
             command.hasPrefix("um:") ? ScriptedService.wellBehaved(String(command.dropFirst(3)), request) : []
         }
-        let client = try await FluxClient.connect(server.endpoint, market: .um)
+        let client = try await FluxClient.connect(server.endpoint, market: .um, timeout: .seconds(20))
         #expect(try await client.listFluxes().count == 2)
         let updates = try await client.updates(symbol: "btcusdt", interval: .m1)
         let publisher = try RedisClient.connect(server.endpoint)
@@ -112,14 +112,14 @@ struct ClientCommandTests {
 
     @Test("Nobody listens: the service is not running. Nobody answers: a time-out, as long as asked for")
     func silence() async throws {
-        let client = try await connect(timeoutMs: 300)
+        let client = try await connect(timeoutMs: 3_000)
         await #expect(throws: FluxError.serviceNotRunning) { try await client.listFluxes() }
         let service = try ScriptedService(server.endpoint) { _, _ in [] }
         let started = ContinuousClock.now
-        await #expect(throws: FluxError.timeout(after: .milliseconds(300))) { try await client.listFluxes() }
-        #expect((.milliseconds(290) ... .seconds(15)).contains(ContinuousClock.now - started))
+        await #expect(throws: FluxError.timeout(after: .seconds(3))) { try await client.listFluxes() }
+        #expect((.milliseconds(2_990) ... .seconds(20)).contains(ContinuousClock.now - started))
         let observer = try RedisClient.connect(server.endpoint)
-        try await eventually(5, "no channel listened to") { try channels(observer).isEmpty }
+        try await eventually(20, "no channel listened to") { try channels(observer).isEmpty }
         service.stop()
     }
 
@@ -186,13 +186,13 @@ struct ClientCommandTests {
         let client = try await connect(timeoutMs: 30_000)
         let observer = try RedisClient.connect(server.endpoint)
         let call = Task { try await client.listFluxes() }
-        try await eventually(5, "one request") { service.heardRequests.count == 1 }
+        try await eventually(20, "one request") { service.heardRequests.count == 1 }
         #expect(try channels(observer).count == 1)
         let started = ContinuousClock.now
         call.cancel()
         await #expect(throws: FluxError.cancelled) { try await call.value }
         #expect(ContinuousClock.now - started < .seconds(15), "long before its time-out")
-        try await eventually(5, "no channel listened to") { try channels(observer).isEmpty }
+        try await eventually(20, "no channel listened to") { try channels(observer).isEmpty }
         let early = Task {
             withUnsafeCurrentTask { $0?.cancel() }
             return try await client.listFluxes()
@@ -206,12 +206,12 @@ struct ClientCommandTests {
         let service = try ScriptedService(server.endpoint) { _, _ in [] }
         let client = try await connect(timeoutMs: 30_000)
         let call = Task { try await client.listFluxes() }
-        try await eventually(5, "one request") { service.heardRequests.count == 1 }
+        try await eventually(20, "one request") { service.heardRequests.count == 1 }
         client.close()
         await #expect(throws: FluxError.disconnected("the client is closed")) { try await call.value }
         await #expect(throws: FluxError.disconnected("the client is closed")) { try await client.listFluxes() }
         let observer = try RedisClient.connect(server.endpoint)
-        try await eventually(5, "no channel listened to") { try channels(observer).isEmpty }
+        try await eventually(20, "no channel listened to") { try channels(observer).isEmpty }
         service.stop()
     }
 }

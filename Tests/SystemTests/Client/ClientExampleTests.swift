@@ -13,7 +13,7 @@ struct ClientExampleTests {
         let service = try ScriptedService(server.endpoint)
         let redis = server.endpoint  // or: try RedisEndpoint(url: "rediss://redis.internal:6380")
 
-        let client = try await FluxClient.connect(redis, timeout: .seconds(2))
+        let client = try await FluxClient.connect(redis, timeout: .seconds(20))
         let flux = try await client.createFlux(symbols: ["btcusdt", "ethusdt"], interval: .m1, history: 100)
         #expect(flux.id == "1m_btcusdt-ethusdt")
 
@@ -38,7 +38,7 @@ struct ClientExampleTests {
     @Test("Telling failures apart")
     func failures() async throws {
         let server = try RedisServerProcess()
-        let client = try await FluxClient.connect(server.endpoint)
+        let client = try await FluxClient.connect(server.endpoint, timeout: .seconds(20))
         do throws(FluxError) {
             _ = try await client.createFlux(symbols: ["btcusdt"], interval: .m1)
             Issue.record("nobody was there")

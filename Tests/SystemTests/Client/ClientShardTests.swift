@@ -16,7 +16,7 @@ struct ClientShardTests {
     /// Until exactly one hears it. Asked on a new connection each time: a node may be away, and the map another one.
     private func tell(_ set: ClusterSet, _ channel: String, _ number: Int64) async throws {
         try await eventually(60, "a listener of \(channel)") {
-            (try? set.client().command("SPUBLISH", channel, ScriptedService.update(number)).integer) == 1
+            (try? RedisClient.connect(set.endpoint()).command("SPUBLISH", channel, ScriptedService.update(number)).integer) == 1
         }
     }
 

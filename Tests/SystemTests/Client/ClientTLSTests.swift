@@ -43,7 +43,7 @@ struct ClientTLSTests {
         let rig = try Rig(options)
         try ClientTLSTests.addUser(rig.client)
         rig.wait(seconds: 20, "the service to take commands") { rig.isServing }
-        let client = try await FluxClient.connect(try ClientTLSTests.endpoint(tls, trusting: authority))
+        let client = try await FluxClient.connect(try ClientTLSTests.endpoint(tls, trusting: authority), timeout: .seconds(20))
         let updates = try await client.updates(symbol: "btcusdt", interval: .s1)
         let flux = try await client.createFlux(symbols: ["btcusdt", "ethusdt"], interval: .s1)
         #expect(flux.id == "1s_btcusdt-ethusdt" && flux.created)
@@ -93,7 +93,7 @@ struct ClientTLSTests {
             #expect(reason.contains(named) && !reason.contains("s3cret"), "\(reason)")
         }
         // The right one, so that the test can fail.
-        let client = try await FluxClient.connect(try ClientTLSTests.endpoint(tls, trusting: authority))
+        let client = try await FluxClient.connect(try ClientTLSTests.endpoint(tls, trusting: authority), timeout: .seconds(20))
         await #expect(throws: FluxError.serviceNotRunning) { try await client.listFluxes() }
     }
 }

@@ -59,16 +59,16 @@ struct RedisClientTests {
                 guard recv(peer, &bytes, bytes.count, 0) > 0 else { return }
                 send(peer, answer, answer.utf8.count, Int32(MSG_NOSIGNAL))
             }
-            while send(peer, bytes, bytes.count, Int32(MSG_NOSIGNAL)) > 0 {}
+            while send(peer, bytes, bytes.count, Int32(MSG_NOSIGNAL)) > 0 { usleep(1_000) }
         }
         let endpoint = RedisEndpoint(place: .tcp(Authority(host: "127.0.0.1", port: listener.port)))
         let startNs = MonotonicClock.nowNs()
         do {
-            let client = try RedisClient.connect(endpoint, timeout: .milliseconds(400))
+            let client = try RedisClient.connect(endpoint, timeout: .seconds(2))
             let error = #expect(throws: FeedError.self) { try client.command("GET", "a") }
-            #expect(error?.message.contains("no reply from Redis within 400 ms") == true)
+            #expect(error?.message.contains("no reply from Redis within 2000 ms") == true)
         }
-        #expect(MonotonicClock.nowNs() - startNs < .ns(ms: 5_000))
+        #expect(MonotonicClock.nowNs() - startNs < .ns(ms: 20_000))
         listener.stop()
     }
 }

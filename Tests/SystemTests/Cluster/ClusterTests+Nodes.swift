@@ -64,7 +64,7 @@ extension ClusterTests {
         try set.failOver(to: seeds[2])
         waitForLanes(rig)
         waitForCloses(rig, 300)
-        let newcomer = try RedisClient.connect(try set.endpoint(seeds))
+        let newcomer = try set.client(seeds)
         for symbol in rig.venue.symbols.prefix(20) {
             let key = Keys.schema.historyKey(Series(symbol: symbol.symbol, interval: .s1))
             #expect(try newcomer.command("XLEN", key).integer ?? 0 > 0)

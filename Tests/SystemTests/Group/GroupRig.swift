@@ -30,7 +30,7 @@ final class GroupRig {
         venue = try VenueSimulator(configuration: simulator)
         try venue.start()
         redis = try RedisServerProcess()
-        client = try RedisClient.connect(try set?.endpoint() ?? redis.endpoint)
+        client = try RedisClient.connect(toAllOf: try set?.endpoint() ?? redis.endpoint)
         self.set = set
         symbols = venue.symbols.map(\.symbol.name)
         options =

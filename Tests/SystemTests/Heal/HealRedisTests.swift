@@ -45,7 +45,7 @@ struct HealRedisTests {
         let symbols = rig.venue.symbols.count
         let key = Keys.history(rig.venue.symbols[0].symbol.name, .s1)
         let replica = try RedisServerProcess()
-        let admin = try RedisClient.connect(replica.endpoint)
+        let admin = try RedisClient.connect(replica.endpoint, timeout: .seconds(20))
         #expect(try admin.command("REPLICAOF", "127.0.0.1", "\(port)").text == "OK")
         var replication = ""
         try eventually(60, "a replica that follows: \(replication)") {

@@ -35,7 +35,7 @@ final class HostileRun {
         scripts[GoodService.symbol] = { [service] peer, _ in service.serve(peer) }
         server = try HostileServer(scripts)
         redis = try RedisServerProcess()
-        client = try RedisClient.connect(redis.endpoint)
+        client = try RedisClient.connect(redis.endpoint, timeout: .seconds(20))
         var configuration = EngineConfiguration()
         let symbols = [GoodService.symbol] + cases.indices.map(HostileRun.symbol)
         configuration.fluxes = [try FluxDefinition(symbols.joined(separator: ",") + ":1m")]

@@ -183,10 +183,10 @@ import VenueSimulator
         let client = try RestClient(base: server.base, market: .spot, settings: RestSettings())
         let promises = (0..<20).map { _ in Promise<Klines>() }
         for promise in promises { client.klines(series, startMs: nil, endMs: nil, limit: 1, completion: promise.completion) }
-        try eventually(5, "four connections") { server.openConnections == 4 }
+        try eventually(20, "four connections") { server.openConnections == 4 }
         client.stop()
         for promise in promises { #expect(try promise.wait().reason == .stopped && promise.count == 1) }
-        try eventually(5, "the end of all connections") { server.openConnections == 0 }
+        try eventually(20, "the end of all connections") { server.openConnections == 0 }
         let late = Promise<Klines>()
         client.klines(series, startMs: nil, endMs: nil, limit: 1, completion: late.completion)
         #expect(try late.wait().reason == .stopped)

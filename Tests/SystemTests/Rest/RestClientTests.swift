@@ -133,7 +133,7 @@ import VenueSimulator
         // One of these at the latest is not the first of its minute.
         let results = try (0..<3).map { _ in try rig.client.tickers(patienceMs: 200) }
         #expect(results.contains { if case .failure(.limited) = $0 { true } else { false } }, "\(results.map(\.isFailure))")
-        #expect(try rig.client.get(rig.series, limit: 5, patienceMs: 200).get().count == 5)
+        #expect(try rig.client.get(rig.series, limit: 5, patienceMs: 10_000).get().count == 5)
     }
 
     @Test func refusals() throws {
@@ -242,7 +242,7 @@ import VenueSimulator
     @Test func withinTheShare() throws {
         var settings = quickSettings
         settings.weightPercent = 1
-        settings.patienceMs = 100
+        settings.patienceMs = 2_000
         let rig = try RestRig(settings)
         var served = 0
         for _ in 0..<75 { if case .success = try rig.client.get(rig.series, limit: 1) { served += 1 } }

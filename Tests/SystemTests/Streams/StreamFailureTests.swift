@@ -34,7 +34,7 @@ struct StreamFailureTests {
             }
         }
         try await eventually(20, "a dead letter and nothing pending") {
-            try rig.length("dead:{orders}:payment") == 1 && rig.pending("orders", "payment") == 0
+            try rig.length("dead:{orders}:payment") == 1 && rig.pending("orders", "payment") == 0 && consumer.counters.buried == 1
         }
         #expect(deliveries.value == [1, 2, 3, 4, 5])
         #expect(log.ids == ids.filter { $0 != ids[7] })
@@ -42,7 +42,7 @@ struct StreamFailureTests {
         #expect(letter["n"] == "7" && letter["text"] == "entry 7")
         #expect(letter["dead_stream"] == "orders" && letter["dead_group"] == "payment" && letter["dead_id"] == ids[7].description)
         #expect(letter["dead_deliveries"] == "5" && letter["dead_reason"]?.isEmpty == false)
-        #expect(consumer.counters.buried == 1 && consumer.counters.retried >= 4)
+        #expect(consumer.counters.retried >= 4)
         #expect(try rig.length("orders") == 50, "the entry itself stays")
         await consumer.stop()
         _ = try await task.end()

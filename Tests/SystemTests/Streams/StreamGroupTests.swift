@@ -75,7 +75,7 @@ struct StreamGroupTests {
         let rows = try await group.pending(of: "a", from: ids[3], through: ids[6])
         #expect(rows.map(\.id) == Array(ids[3...6]) && rows.allSatisfy { $0.consumer == "a" && $0.deliveries == 1 && $0.idle >= .zero })
         #expect(try await group.pending(idle: .seconds(3_600)).isEmpty)
-        try await eventually(5, "a row that is idle") { rig.pending("orders", "g", of: "a") == 10 }
+        try await eventually(20, "a row that is idle") { rig.pending("orders", "g", of: "a") == 10 }
         try await Task.sleep(for: .milliseconds(30))
         #expect(try await group.pending(of: "a", idle: .milliseconds(20)).count == 10)
         #expect(Set(try await group.consumers().map { "\($0.name) \($0.pending)" }) == ["a 10", "b 200"])

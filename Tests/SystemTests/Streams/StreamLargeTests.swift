@@ -35,7 +35,7 @@ struct StreamLargeTests {
         let log = HandledLog()
         let task = consumer.work(into: log)
         try await eventually(90, "a dead letter, and all others to be done with: \(log.count)") {
-            try rig.length("dead:{orders}:g") == 1 && rig.pending("orders", "g") == 0 && log.count >= 23
+            try rig.length("dead:{orders}:g") == 1 && rig.pending("orders", "g") == 0 && log.count >= 23 && consumer.counters.buried >= 1
         }
         #expect(log.count == 23 && log.distinct == Set(before + behind))
         #expect(consumer.counters.buried == 1, "\(consumer.counters)")

@@ -15,7 +15,7 @@ final class StreamRig {
     private(set) var admin: RedisClient
 
     /// - Parameter port: also listens there, on 127.0.0.1; what the library takes then.
-    init(_ arguments: [String] = [], port: UInt16? = nil, timeout: Duration = .seconds(5)) async throws {
+    init(_ arguments: [String] = [], port: UInt16? = nil, timeout: Duration = .seconds(20)) async throws {
         var options = RedisServerProcess.Options()
         options.arguments = (port.map { ["--port", "\($0)"] } ?? []) + arguments
         server = try RedisServerProcess(options)

@@ -112,7 +112,7 @@ final class ClusterSet {
         return endpoint
     }
 
-    func client() throws -> RedisClient { try RedisClient.connect(try endpoint()) }
+    func client(_ seeds: [ClusterNode]? = nil) throws -> RedisClient { try RedisClient.connect(toAllOf: try endpoint(seeds)) }
 
     /// As a node that lives says it.
     func map() throws -> SlotMap {
@@ -233,5 +233,16 @@ final class ClusterSet {
             let said = try from.ask("MIGRATE", "127.0.0.1", "\(to.port)", key, "0", "5000")
             guard ["OK", "NOKEY"].contains(said.text) else { throw FeedError(.redis, "\(key) does not move: \(said)") }
         }
+    }
+}
+
+extension RedisClient {
+    /// With a cluster, all its connections stand: one that a command has to open first may come too late for it.
+    static func connect(toAllOf endpoint: RedisEndpoint) throws -> RedisClient {
+        let client = try RedisClient.connect(endpoint, timeout: .seconds(20))
+        try eventually(30, "an answer of each node") {
+            try (0..<64).allSatisfy { if case .error = try client.command("EXISTS", "k\($0)") { false } else { true } }
+        }
+        return client
     }
 }

@@ -47,14 +47,14 @@ final class Rig {
         options.adjust(&configuration)
         (place, comparesLosses) = (configuration.redis, options.comparesLosses && configuration.takesCommands)
         engine = try Engine(configuration)
-        client = try RedisClient.connect(redis.endpoint)
+        client = try RedisClient.connect(redis.endpoint, timeout: .seconds(20))
         try engine.start()
     }
 
     /// After Redis was killed and restarted.
     /// - Parameter successor: where another server has taken its place.
     func reconnectClient(to successor: RedisEndpoint? = nil) {
-        do { client = try RedisClient.connect(successor ?? redis.endpoint) } catch { Issue.record("\(error)") }
+        do { client = try RedisClient.connect(toAllOf: successor ?? redis.endpoint) } catch { Issue.record("\(error)") }
     }
 
     var counters: CounterSnapshot { engine.snapshot().counters }

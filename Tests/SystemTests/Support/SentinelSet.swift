@@ -10,6 +10,8 @@ import VenueSimulator
 
 final class SentinelSet {
     static let name = "feedd"
+    /// Seconds: a Sentinel that has stood still, or whose clock has jumped, does nothing for thirty of them (TILT).
+    static let patience = 150.0
 
     struct Server {
         let process: RedisServerProcess

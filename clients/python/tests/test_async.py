@@ -154,7 +154,7 @@ def test_errors(server: RedisServer) -> None:
                 await client.status()
             with pytest.raises(DisconnectedError):
                 await client.updates("btcusdt", "1m")
-        async with AsyncFluxClient.from_url(server.url, timeout=0.3) as client:
+        async with AsyncFluxClient.from_url(server.url, timeout=2) as client:
             with pytest.raises(ServiceNotRunningError):
                 await client.status()
             deaf = server.client().pubsub()

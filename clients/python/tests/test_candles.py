@@ -189,7 +189,7 @@ def test_redis_is_lost_while_changes_are_looked_at(server: RedisServer) -> None:
 
 def test_a_short_timeout_is_no_loss(server: RedisServer) -> None:
     store(server.client(), 0)
-    with FluxClient.from_url(server.url, timeout=0.3) as client:
+    with FluxClient.from_url(server.url, timeout=1) as client:
         stream = client.candles("btcusdt", "1m")
         moment = Later(stream)
 

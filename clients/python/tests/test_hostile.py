@@ -122,7 +122,7 @@ def test_an_answer_twice_and_one_that_never_comes(server: RedisServer, impostor:
         impostor.redis.publish(Keys().response(Command.LIST_FLUXES, request["request_id"]), text)
         return text
 
-    with FluxClient.from_url(server.url, timeout=0.5) as client:
+    with FluxClient.from_url(server.url, timeout=2) as client:
         impostor.reply = twice
         for _ in range(50):
             assert client.list_fluxes() == []
