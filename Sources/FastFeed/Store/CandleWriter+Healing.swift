@@ -136,6 +136,14 @@ extension CandleWriter {
         }
     }
 
+    /// Series that were stopped and are followed again by another id. Who looked at their histories before all of the former id was
+    /// there saw less than there is now.
+    func lookAtReturned(_ released: [UInt32]) {
+        guard hasHealer else { return }
+        let returned = Set(released.compactMap { table.series($0) }.filter { table.isFollowed($0) })
+        if !returned.isEmpty { _ = words.offer(.lookAt(returned)) }
+    }
+
     /// All of it is there. Now the healer may look.
     mutating func endRewriting(_ lane: Row<Lane>) {
         lane.value.isRewriting = false

@@ -141,6 +141,7 @@ import CShims
         let released = retiring.prefix(count).map(\.id)
         retiring.removeFirst(count)
         keepNames(released)
+        lookAtReturned(released)
         return released
     }
 

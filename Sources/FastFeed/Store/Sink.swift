@@ -78,8 +78,9 @@ package enum SinkEvent: Sendable {
 package enum SinkWord: Sendable {
     /// Redis is there, anew: what it has may be less than what it acknowledged.
     case connected
-    /// The histories of these series may be more than they were, because their keys are decided about after a refusal or what was given up
-    /// is stored all the same, or less, because their slots have gone to another node. A series may be followed anew meanwhile, by another id.
+    /// The histories of these series may be more than they were, because their keys are decided about after a refusal, what was given up
+    /// is stored all the same, or all of an id that was theirs before is there; or less, because their slots have gone to another node. A
+    /// series may be followed anew meanwhile, by another id.
     case lookAt(Set<Series>)
     /// The answer to `watch`.
     case watched([WatchedSeries])

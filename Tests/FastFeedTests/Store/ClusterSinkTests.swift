@@ -149,6 +149,26 @@ struct ClusterSinkTests {
         #expect(world.complaints.isEmpty, "\(world.complaints.summary)")
     }
 
+    @Test("The healer looks again at a series that was stopped and followed anew, once all of the former id is there")
+    func returned() throws {
+        let world = try SinkWorld(seed: 9, isCluster: false, heals: true)
+        world.turns(200, "returned")
+        world.stage.hung = [7_001]
+        world.turns(100, "returned")
+        #expect(world.sink.counters.value(.closedPending) > 0, "nothing is proven")
+        _ = world.sink.words.takeAll()
+        let anew = SeriesHandle(id: UInt32(world.series.count), generation: 1)
+        _ = world.sink.commands.offer(.unfollow([SeriesHandle(id: 5, generation: 1)]))
+        _ = world.sink.commands.offer(.follow([(world.series[5], anew)]))
+        world.turns(100, "returned")
+        #expect(world.sink.words.takeAll().isEmpty)
+        world.stage.hung = []
+        world.turns(100, "returned")
+        let said = world.sink.words.takeAll()
+        #expect(said.contains { if case .lookAt(let series) = $0 { series == [world.series[5]] } else { false } }, "\(said)")
+        #expect(world.complaints.isEmpty, "\(world.complaints.summary)")
+    }
+
     @Test("Slots and keys move, nodes hang and die, maps come late", arguments: sinkSeeds)
     func storm(_ seed: UInt64) throws { try run(seed, .classic) }
 
