@@ -296,7 +296,7 @@ struct FaultTests {
             func lost() -> UInt64 { rig.counters[.endedByPeer] + rig.counters[.endedByNetwork] }
             let before = lost()
             rig.venue.inject(Fault(kind))
-            rig.wait(seconds: 20, "the loss noticed, with its reason") { lost() > before }
+            rig.wait(seconds: 20, "the loss noticed, with whose it was") { lost() > before }
             rig.wait(seconds: 20, "all connections back") { rig.counters[.connectionsLive] == 4 }
             #expect(rig.engine.troubles.ofConnections == nil)
         }

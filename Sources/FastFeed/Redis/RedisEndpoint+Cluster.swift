@@ -72,8 +72,9 @@ package final class ClusterBoard: Sendable {
     package func take(_ redirect: Redirect) {
         guard redirect.kind == .moved, let node = redirect.node else { return }
         entry.withLock { entry in
-            guard entry.map.map({ $0.owner(redirect.slot) != node }) ?? false, entry.map!.move(redirect.slot, to: node) else { return }
-            entry.version += 1
+            // A copy: others may read the one that they were given.
+            guard var map = entry.map, map.owner(redirect.slot) != node, map.move(redirect.slot, to: node) else { return }
+            (entry.map, entry.version) = (map, entry.version + 1)
         }
     }
 

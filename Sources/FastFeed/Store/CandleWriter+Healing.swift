@@ -136,12 +136,11 @@ extension CandleWriter {
         }
     }
 
-    /// Series that were stopped and are followed again by another id. Who looked at their histories before all of the former id was
-    /// there saw less than there is now.
+    /// Their series may be followed again by other ids: who looked at a history before the last candles of its former id were stored saw too
+    /// little. (Whoever is not followed, or not yet, is looked at when it is.)
     func lookAtReturned(_ released: [UInt32]) {
-        guard hasHealer else { return }
-        let returned = Set(released.compactMap { table.series($0) }.filter { table.isFollowed($0) })
-        if !returned.isEmpty { _ = words.offer(.lookAt(returned)) }
+        guard hasHealer, !released.isEmpty else { return }
+        _ = words.offer(.lookAt(Set(released.compactMap { table.series($0) })))
     }
 
     /// All of it is there. Now the healer may look.

@@ -79,8 +79,8 @@ package enum SinkWord: Sendable {
     /// Redis is there, anew: what it has may be less than what it acknowledged.
     case connected
     /// The histories of these series may be more than they were, because their keys are decided about after a refusal, what was given up
-    /// is stored all the same, or all of an id that was theirs before is there; or less, because their slots have gone to another node. A
-    /// series may be followed anew meanwhile, by another id.
+    /// is stored all the same, or the last candles of an id that the series had before are stored; or less, because their slots have gone to
+    /// another node. A series may be stopped meanwhile, or followed anew by another id.
     case lookAt(Set<Series>)
     /// The answer to `watch`.
     case watched([WatchedSeries])

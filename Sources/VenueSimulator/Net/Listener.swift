@@ -78,7 +78,7 @@ struct Listener: ~Copyable {
 package enum FreePort {
     private static let count = 10_000
     /// Processes that are started one after the other begin far from each other: by the golden ratio.
-    private static let next = Mutex(Int(getpid()) * 6_180 % count)
+    private static let next = Mutex(Int(getpid()) * 6_181 % count)
 
     /// A TCP port of 127.0.0.1 that is free, and so is the one 10,000 above, where a node of a Redis Cluster has its bus. One process gets
     /// none twice.

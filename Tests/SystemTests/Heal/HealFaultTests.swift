@@ -62,6 +62,7 @@ struct HealFaultTests {
         let window = rig.venue.plan(MaintenanceWindow(afterMs: 500, durationMs: 4_500))
         let (firstMs, endMs) = ((window.lowerBound + 999) / 1_000 * 1_000, window.upperBound / 1_000 * 1_000)
         let bars = UInt64((endMs - firstMs) / 1_000)
+        rig.wait(seconds: 30, "a reason why nothing comes") { rig.engine.troubles.ofConnections != nil }
         rig.wait(seconds: 90, "bars that are absent, and no hole") {
             rig.counters[.gapCandlesAbsent] >= 20 * bars && rig.engine.openGaps.isEmpty && rig.counters[.connectionsLive] > 0
         }
@@ -85,7 +86,8 @@ struct HealFaultTests {
         let (calls, before) = (klineCalls(rig), rig.counters)
         rig.wait(seconds: 60, "more candles") { rig.counters[.closedWritten] >= before[.closedWritten] + 8 * 20 }
         let asked = klineCalls(rig) - calls
-        #expect(asked < 10 || rig.counters[.lateCloses] > before[.lateCloses], "asked \(asked) times for what is not there")
+        let late = Int(rig.counters[.lateCloses] - before[.lateCloses])
+        #expect(asked < 10 + 4 * late, "asked \(asked) times for what is not there, \(late) late")
         _ = rig.finish()
         let check = try rig.completeness(fromMs: startMs)
         #expect(check.isFlawless && check.same > 0, "\(check)")
@@ -183,7 +185,8 @@ struct HealFaultTests {
                 rig.counters[.closedWritten] >= UInt64(2 * symbols) && rig.counters[.connectionsLive] == UInt64(redundancy)
             }
             let (startMs, calls, cpuNs) = (rig.venue.virtualTimeMs, klineCalls(rig), engineNs())
-            let written = rig.counters[.closedWritten]
+            let before = rig.counters
+            let written = before[.closedWritten]
             var nextNs = MonotonicClock.nowNs()
             for _ in 0..<cuts {
                 rig.wait(seconds: 90, "both live, and a while after the cut before") {
@@ -200,10 +203,11 @@ struct HealFaultTests {
             let perCandle = Double(engineNs() - cpuNs) / Double(rig.counters[.closedWritten] - written)
             try rig.waitUntilComplete(fromMs: startMs)
             let counters = rig.counters
-            // A bar that closes late on a busy machine is asked for, and may be healed.
-            let asked = klineCalls(rig) - calls
-            #expect(asked == 0 && counters[.gapCandlesHealed] == 0 || counters[.lateCloses] > 0, "\(asked) requests; \(counters.books)")
-            #expect(counters[.gapsSeen] == 0 && rig.engine.openGaps.isEmpty, "\(counters.books)")
+            // A bar that closes late on a busy machine is a hole, asked for and healed.
+            let late = counters[.lateCloses] - before[.lateCloses]
+            #expect(klineCalls(rig) - calls <= 4 * Int(late), "\(klineCalls(rig) - calls) requests, \(late) late")
+            for id in [CounterID.gapsSeen, .gapCandlesHealed] { #expect(counters[id] - before[id] <= late, "\(id.name)") }
+            #expect(rig.engine.openGaps.isEmpty, "\(counters.books)")
             #expect(cuts == 0 || counters[.duplicates] > 0 && counters[.reconnects] >= UInt64(cuts))
             _ = rig.finish()
             try rig.expectComplete(fromMs: startMs)

@@ -237,7 +237,7 @@ final class ClusterSet {
 }
 
 extension RedisClient {
-    /// With a cluster, all its connections stand: one that a command has to open first may come too late for it.
+    /// With a cluster, the connections to all nodes stand: a command that has to open one first may time out.
     static func connect(toAllOf endpoint: RedisEndpoint) throws -> RedisClient {
         let client = try RedisClient.connect(endpoint, timeout: .seconds(20))
         try eventually(30, "an answer of each node") {

@@ -53,7 +53,7 @@ def newest(redis: Any, key: str) -> str:
 
 
 def newest_live(redis: Any, key: str) -> str:
-    """What follows it came live, too; not so behind what REST has brought, which may be about to bring more."""
+    """The newest entry, if it came live: what follows it then came live, too. Behind an entry of REST more of REST may follow."""
     found = redis.xrevrange(key, count=1)
     return str(found[0][0]) if found and found[0][1]["source"] == "live" else ""
 
